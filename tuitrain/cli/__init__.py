@@ -1,0 +1,102 @@
+"""The command line. Each command imports what it needs inside itself, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from tuitrain import __version__
+from tuitrain.core.errors import TuitrainError, UnknownName
+
+COMMANDS = {
+    "run": "tuitrain.cli.run:run",
+    "attach": "tuitrain.cli.attach:attach",
+    "ls": "tuitrain.cli.look:ls",
+    "show": "tuitrain.cli.look:show",
+    "ctl": "tuitrain.cli.ctl:ctl",
+}
+"""Where each command is; in the order in which help lists them."""
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are asked for, and forgiven a slip of the finger."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UnknownName("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="tuitrain COMMAND --help tells more. Without a command, the app opens.",
+)
+@click.version_option(__version__, message="tuitrain %(version)s")
+@click.option("--home", metavar="DIR", help="Where runs live; else $TUITRAIN_HOME.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, home: str | None) -> int:
+    """Train neural networks and watch, pause and steer them while they learn."""
+    ctx.obj = home
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from tuitrain.cli.start import open_app
+
+    return open_app(home)
+
+
+def main() -> None:
+    """Run the command line that this process was started with, and exit as it says."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; what went wrong is told on stderr."""
+    code: int | None
+    try:
+        code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
+    except click.ClickException as error:
+        _tell(error.format_message(), hint=_usage_hint(error))
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except TuitrainError as error:
+        _tell(str(error))
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # or the interpreter complains of the pipe once more
+        code = 0
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        _tell(f"unexpected: {type(error).__name__}: {error}", hint="--debug shows the traceback")
+        code = 1
+    return code or 0
+
+
+def _tell(message: str, *, hint: str | None = None) -> None:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    click.echo(f"tuitrain: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help tells what it takes" if context else None

@@ -1,0 +1,29 @@
+"""tuitrain attach"""
+
+from __future__ import annotations
+
+import click
+
+from tuitrain.cli.common import find, has_terminal, home_option
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain attach        the newest run
+  tuitrain attach dig    the run whose name alone begins so"""
+)
+@click.argument("run", required=False)
+@home_option
+@click.pass_context
+def attach(ctx: click.Context, run: str | None) -> int:
+    """Watch and steer RUN from any terminal, any number at once. Default: the newest."""
+    client = find(ctx, run)
+    if has_terminal():
+        from tuitrain.cli.start import watch
+
+        return watch(client.paths)
+    from tuitrain.cli.plain import follow
+
+    follow(client, every=100)
+    return 0

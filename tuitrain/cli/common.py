@@ -1,0 +1,69 @@
+"""What commands share: options, finding a run, folding it, and whether there is a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.client import Client
+    from tuitrain.view.model import Snapshot
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def home_option(command: _Command) -> _Command:
+    """Let `--home` stand after the command, too."""
+
+    def keep(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+        ctx.obj = value or ctx.obj
+
+    return click.option(
+        "--home", metavar="DIR", expose_value=False, is_eager=True, callback=keep,
+        help="Where runs live; else $TUITRAIN_HOME.",
+    )(command)  # fmt: skip
+
+
+def home_of(ctx: click.Context) -> Path:
+    """Return the folder that --home, $TUITRAIN_HOME or the platform names."""
+    from tuitrain.store.paths import home_folder
+
+    return home_folder(ctx.obj)
+
+
+def find(ctx: click.Context, run: str | None) -> Client:
+    """Return the run of that name, beginning or directory; None: the newest."""
+    from tuitrain.client import Client
+    from tuitrain.store.paths import find_run
+
+    return Client(find_run(home_of(ctx), run).directory)
+
+
+def snapshot(client: Client) -> Snapshot:
+    """Return the run as its record has it now."""
+    from tuitrain.store.reader import Cursor
+    from tuitrain.view.model import Snapshot, fold
+
+    begin = Snapshot.begin(client.name, client.paths.directory, client.spec(), client.created_at())
+    alive, delta, pid = client.look(Cursor())
+    return fold(begin, delta, alive=alive, pid=pid)
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal that the app can draw on."""
+    capable = os.environ.get("TERM", "") not in ("", "dumb")
+    return capable and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def unreadable(error: Exception, directory: Path) -> str:
+    """Return one sentence about a run that cannot be read."""
+    reason = str(error) if isinstance(error, TuitrainError) else type(error).__name__
+    return f"{safe(directory.name)} cannot be read: {safe(reason)}"

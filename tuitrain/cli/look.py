@@ -1,0 +1,55 @@
+"""tuitrain ls, tuitrain show"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import click
+
+from tuitrain.cli.common import find, home_of, home_option, snapshot, unreadable
+from tuitrain.core.errors import TuitrainError
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain ls --json")
+@_json_option
+@home_option
+@click.pass_context
+def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
+    """List the runs and their states, newest first."""
+    from tuitrain.client import Client
+    from tuitrain.store.paths import runs_in
+    from tuitrain.view import report
+
+    runs = []
+    for paths in runs_in(home_of(ctx)):
+        try:
+            runs.append(snapshot(Client(paths.directory)))
+        except (TuitrainError, OSError, ValueError, sqlite3.Error) as error:
+            click.echo(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
+    if as_json:
+        click.echo(json.dumps([report.as_json(run, full=False) for run in runs], indent=1))
+    elif runs:
+        click.echo("\n".join(report.table(runs)))
+    else:
+        click.echo("no runs yet; tuitrain run starts one")
+    return 0
+
+
+@click.command(epilog="\b\nExamples:\n  tuitrain show a\n  tuitrain show a --json")
+@click.argument("run", required=False)
+@_json_option
+@home_option
+@click.pass_context
+def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FBT001
+    """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
+    from tuitrain.view import report
+
+    found = snapshot(find(ctx, run))
+    if as_json:
+        click.echo(json.dumps(report.as_json(found, full=True), indent=1))
+    else:
+        click.echo("\n".join(report.as_lines(found)))
+    return 0

@@ -1,0 +1,122 @@
+"""A run as lines on stdout: for pipes, logs and terminals that cannot do more."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import click
+
+from tuitrain import supervisor
+from tuitrain.client import Client
+from tuitrain.core.commands import Stop
+from tuitrain.core.events import EpochEnded, LossSwapped, Paused, Resumed, StartupReached
+from tuitrain.core.safe import safe
+from tuitrain.store.reader import Cursor, Delta
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.view import words
+from tuitrain.view.model import Snapshot, fold
+
+_PULL_S = 0.1
+
+
+def own(started: supervisor.Started, *, every: int) -> int:
+    """Follow a run that ends with this process, and return the exit code.
+
+    The first Ctrl-C ends it after this batch with a checkpoint, the second one at once.
+    """
+    client, interrupts = Client(started.paths.directory), 0
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts == 1:
+            client.send(Stop())
+            click.echo("stopping after this batch; Ctrl-C again ends it at once", err=True)
+        else:
+            supervisor.kill(started.paths)
+
+    signal.signal(signal.SIGINT, interrupt)
+    end = follow(client, every=every, idle=started.process.poll)
+    if end.state in ("failed", "crashed"):
+        click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
+    if interrupts:
+        return 130
+    return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
+
+
+def follow(client: Client, *, every: int, idle: Callable[[], object] = lambda: None) -> Snapshot:
+    """Print what the run says until it ends, and return its last state."""
+    spec = client.spec()
+    now = Snapshot.begin(client.name, client.paths.directory, spec, client.created_at())
+    cursor, newest = Cursor(), 0
+    click.echo(
+        f"{now.name}: {spec.task}, {spec.model}, {spec.loss}, "
+        f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+    )
+    while not now.has_ended:
+        idle()
+        alive, delta, pid = client.look(cursor)
+        now, cursor = fold(now, delta, alive=alive, pid=pid), delta.cursor
+        batches = client.batches(newest, every) if delta.latest else []
+        newest = batches[-1].key if batches else newest
+        for line in _in_order(now, delta, batches):
+            click.echo(line)
+        if not now.has_ended:
+            time.sleep(_PULL_S)
+    click.echo(_last_words(now))
+    return now
+
+
+def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[str]:
+    lines = [((row.key, 0), _batch(now, row)) for row in batches]
+    for event in (*delta.epochs, *(recorded.event for recorded in delta.events)):
+        match event:
+            case EpochEnded():
+                lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
+            case LossSwapped() | Paused() | Resumed():
+                lines.append(((key_of(event.take, event.step), 2), _change(event)))
+            case StartupReached(stage=stage):
+                lines.append(((0, 0), f"{safe(stage)} ..."))
+            case _:
+                pass
+    return (line for _, line in sorted(lines, key=lambda pair: pair[0]))
+
+
+def _batch(now: Snapshot, row: BatchRow) -> str:
+    samples = now.started.train_samples if now.started else 0
+    batch = (row.step - 1) % (now.steps_per_epoch or 1) + 1
+    seen = min(batch * now.spec.batch_size, samples)
+    return f"{_of_epochs(now, row.epoch)}  {seen}/{samples}  loss {words.value(row.loss)}"
+
+
+def _epoch(now: Snapshot, event: EpochEnded) -> str:
+    metrics = "  ".join(f"{name} {words.value(value)}" for name, value in event.metrics.items())
+    return (
+        f"{_of_epochs(now, event.epoch)}  train loss {words.value(event.train_loss)}"
+        f"  val loss {words.value(event.val_loss)}  {metrics}"
+    )
+
+
+def _of_epochs(now: Snapshot, epoch: int) -> str:
+    total = str(now.spec.epochs)
+    return f"epoch {epoch:>{len(total)}}/{total}"
+
+
+def _change(event: LossSwapped | Paused | Resumed) -> str:
+    if isinstance(event, LossSwapped):
+        return f"loss {event.previous} -> {event.loss} after step {event.step}"
+    return f"{event.kind} at step {event.step}"
+
+
+def _last_words(now: Snapshot) -> str:
+    lines = [
+        f"{now.state}: epoch {now.epoch} of {now.spec.epochs}, step {now.step}, "
+        f"trained for {words.duration(now.elapsed_s)}"
+    ]
+    if now.checkpoints:
+        last = now.checkpoints[-1]
+        lines += [f"checkpoint {last.file}", f"weights sha256 {last.weights_sha256}"]
+    return "\n".join(lines)

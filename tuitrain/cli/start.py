@@ -1,0 +1,42 @@
+"""Open the app, and say afterwards how the run goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tuitrain.cli.common import has_terminal
+from tuitrain.core.errors import WrongUse
+from tuitrain.store.paths import RunPaths, home_folder
+from tuitrain.supervisor import Started
+
+if TYPE_CHECKING:
+    from tuitrain.tui.app import TuitrainApp
+
+
+def open_app(home: str | None) -> int:
+    """Open the app on its first screen."""
+    if not has_terminal():
+        raise WrongUse(
+            "the app needs a terminal; without one: tuitrain run --plain, or tuitrain --help"
+        )
+    from tuitrain.tui.app import TuitrainApp
+
+    return _show(TuitrainApp(home_folder(home)))
+
+
+def watch(paths: RunPaths, started: Started | None = None) -> int:
+    """Open the app on one run."""
+    from tuitrain.tui.app import TuitrainApp
+
+    return _show(TuitrainApp(paths.directory.parent.parent, watch=paths, started=started))
+
+
+def _show(app: TuitrainApp) -> int:
+    """Run the app; its result is what to say of the run that was watched last."""
+    last = app.run()
+    if last is not None:
+        click.echo(last.words)
+        return last.exit_code
+    return app.return_code or 0

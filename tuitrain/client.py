@@ -1,0 +1,82 @@
+"""One run as screens, commands and notebooks see it: follow what it says, send it wishes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from tuitrain.core.commands import Boundary, Request, Wish
+from tuitrain.core.spec import RunSpec
+from tuitrain.store import inbox, lock
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.reader import Cursor, Delta, RunReader
+from tuitrain.store.rollup import Bucket
+from tuitrain.store.schema import BatchRow
+
+
+class Look(NamedTuple):
+    """What a look at a run found."""
+
+    alive: bool
+    """Somebody trained the run when the look began. If not, `delta` holds its last word."""
+    delta: Delta
+    pid: int | None
+
+
+class Client:
+    """A run directory from outside. It keeps nothing open and may be used from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = RunPaths(directory)
+        self._reader = RunReader(self.paths.record)
+
+    @property
+    def name(self) -> str:
+        return self.paths.name
+
+    def spec(self) -> RunSpec:
+        """Return what the run was asked to train."""
+        return RunSpec.from_json(self.paths.spec.read_text())
+
+    def created_at(self) -> float:
+        """Return when the run was asked for, in seconds since the epoch."""
+        return self.paths.spec.stat().st_mtime
+
+    def look(self, cursor: Cursor) -> Look:
+        """Return whether the run is alive and what it said after `cursor`."""
+        # in this order: a trainer writes its last word before it lets the lock go
+        alive = lock.is_held(self.paths.lock)
+        return Look(alive, self._reader.since(cursor), self._pid() if alive else None)
+
+    def end(self) -> Cursor:
+        """Return the cursor after which only news comes."""
+        return self._reader.end()
+
+    def batches(self, after: int, every: int) -> list[BatchRow]:
+        """Return each `every`th step's batch after the one of key `after`."""
+        return self._reader.batches(after, every)
+
+    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
+        """Return the losses of the steps first..last in buckets of 2^level steps."""
+        return self._reader.losses(take, first, last, level)
+
+    def validations(self, take: int, first: int, last: int, points: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of at most so many epochs that ended in first..last."""
+        return self._reader.validations(take, first, last, points)
+
+    def send(self, wish: Wish, at: Boundary | None = None) -> Request:
+        """Leave a wish in the inbox; its answer is an event with the same id."""
+        request = Request.new(wish, at)
+        inbox.put(self.paths.inbox, request)
+        return request
+
+    def take_back(self, request: Request) -> None:
+        """Remove a wish that nobody took."""
+        (self.paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
+
+    def _pid(self) -> int | None:
+        try:
+            return int(json.loads(self.paths.owner.read_text())["pid"])
+        except (OSError, ValueError, KeyError):
+            return None

@@ -1,0 +1,68 @@
+"""What can go wrong, as the exit codes see it.
+
+TuitrainError                 1  the run failed, the home cannot be written
+├── WrongUse                  2  the command was wrong: mend it and try again
+│   └── UnknownName           2  no such task, loss, model, ...; names the nearest
+└── Refused                   3  the command was right, but not possible now
+    ├── NoSuchRun             3
+    ├── NameTaken             3
+    ├── RunEnded              3  a wish for a run that nobody trains
+    ├── RunLocked             3  somebody trains it already
+    └── DeviceAbsent          3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TuitrainError(Exception):
+    """A failure whose message a user reads: one or two lines that say what to do next."""
+
+    exit_code = 1
+
+
+class WrongUse(TuitrainError):
+    """The command, an option or a value is wrong."""
+
+    exit_code = 2
+
+
+class UnknownName(WrongUse):
+    """A name that the catalogue does not have."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+        super().__init__(f"no {what} {name!r}; {hint}")
+
+
+class Refused(TuitrainError):
+    """Rightly asked, but not possible as things are."""
+
+    exit_code = 3
+
+
+class NoSuchRun(Refused):
+    """No run of that name, or a beginning that several share."""
+
+
+class NameTaken(Refused):
+    """A run of that name is there already."""
+
+
+class RunEnded(Refused):
+    """A wish for a run that nobody trains."""
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"{name} is {state}, so nothing was changed; see tuitrain show {name}")
+
+
+class RunLocked(Refused):
+    """Another trainer holds the run."""
+
+
+class DeviceAbsent(Refused):
+    """The device that was asked for is not in this machine."""

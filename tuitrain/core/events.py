@@ -1,0 +1,243 @@
+"""Facts that a run states about itself, in the past tense: true when they are written.
+
+`step` counts optimizer steps from 1; `epoch` counts *completed* epochs, except in `BatchDone`,
+where it is the epoch in hand, from 1. `wish` is the id of the request that an event answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, NamedTuple, SupportsFloat
+
+from tuitrain.core.commands import Boundary
+from tuitrain.core.numbers import from_strict, to_strict
+
+
+class BatchDone(NamedTuple):
+    """One optimizer step. A tuple, since a fast loop makes thousands a second."""
+
+    take: int
+    step: int
+    epoch: int
+    loss: SupportsFloat
+    """A device scalar until somebody reads it: reading it earlier would make the device wait."""
+    lr: float
+    samples: int
+    marks: tuple[Any, ...]
+    """Readings of the stopwatch around the five steps; see `tuitrain.engine.device`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartupReached:
+    """The trainer works at something before the first batch."""
+
+    kind: ClassVar[str] = "startup_reached"
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Model, data and device are there; the next thing is a batch."""
+
+    kind: ClassVar[str] = "run_started"
+    device: str
+    steps_per_epoch: int
+    parameters: int
+    train_samples: int
+    val_samples: int
+    environment: Mapping[str, str]
+    """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """Every batch of an epoch was seen and validated."""
+
+    kind: ClassVar[str] = "epoch_ended"
+    take: int
+    step: int
+    epoch: int
+    loss_name: str
+    train_loss: float
+    val_loss: float
+    metrics: Mapping[str, float]
+    improved: bool
+    """The leading metric is better than in any epoch before."""
+
+
+@dataclass(frozen=True, slots=True)
+class WishAccepted:
+    """The trainer took the wish and will grant it at the boundary."""
+
+    kind: ClassVar[str] = "wish_accepted"
+    wish: str
+    asks: str
+    detail: str
+    at: Boundary
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WishRefused:
+    """The wish was not possible; nothing changed."""
+
+    kind: ClassVar[str] = "wish_refused"
+    wish: str
+    asks: str
+    detail: str
+    reason: str
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WishDropped:
+    """An accepted wish lost its point before its boundary came."""
+
+    kind: ClassVar[str] = "wish_dropped"
+    wish: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The loop holds."""
+
+    kind: ClassVar[str] = "paused"
+    wish: str | None
+    take: int
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The loop goes on."""
+
+    kind: ClassVar[str] = "resumed"
+    wish: str | None
+    take: int
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The batches asked for one by one are trained; a pause follows."""
+
+    kind: ClassVar[str] = "stepped"
+    wish: str
+    take: int
+    step: int
+    epoch: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossSwapped:
+    """Every batch after `step` uses another loss."""
+
+    kind: ClassVar[str] = "loss_swapped"
+    wish: str
+    take: int
+    step: int
+    epoch: int
+    loss: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaceSet:
+    """The loop's speed limit changed."""
+
+    kind: ClassVar[str] = "pace_set"
+    wish: str
+    take: int
+    step: int
+    epoch: int
+    batches_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A checkpoint is on the disk, read back and found whole."""
+
+    kind: ClassVar[str] = "checkpoint_saved"
+    take: int
+    step: int
+    epoch: int
+    why: str
+    file: str
+    bytes: int
+    sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Ended before its last epoch, as somebody wished."""
+
+    kind: ClassVar[str] = "stopped"
+    wish: str | None
+    take: int
+    step: int
+    epoch: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Every epoch is trained."""
+
+    kind: ClassVar[str] = "finished"
+    take: int
+    step: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run ended by an error; the log has the traceback."""
+
+    kind: ClassVar[str] = "failed"
+    error: str
+    exit_code: int = 1
+
+
+Answer = Paused | Resumed | Stepped | LossSwapped | PaceSet | Stopped
+"""Events that say that a wish took effect, and where."""
+
+Event = (
+    StartupReached | RunStarted | EpochEnded | WishAccepted | WishRefused | WishDropped | Answer
+    | CheckpointSaved | Finished | Failed
+)  # fmt: skip
+
+EVENTS: dict[str, type[Event]] = {
+    each.kind: each
+    for each in (
+        StartupReached, RunStarted, EpochEnded, WishAccepted, WishRefused, WishDropped,
+        Paused, Resumed, Stepped, LossSwapped, PaceSet, CheckpointSaved, Stopped, Finished, Failed,
+    )
+}  # fmt: skip
+
+
+def to_json(event: Event) -> str:
+    """Return the event's fields as strict JSON; its kind is stored beside it."""
+    return json.dumps(to_strict(asdict(event)), separators=(",", ":"))
+
+
+def from_json(kind: str, body: str) -> Event | None:
+    """Return the event that `to_json` wrote, or None for a kind of a newer version."""
+    if kind not in EVENTS:
+        return None
+    made = EVENTS[kind]
+    values = json.loads(body)
+    known = {each.name for each in fields(made)}
+    values = {key: value for key, value in values.items() if key in known}
+    for name in ("train_loss", "val_loss"):
+        if name in values:
+            values[name] = from_strict(values[name])
+    if "metrics" in values:
+        values["metrics"] = {key: from_strict(item) for key, item in values["metrics"].items()}
+    return made(**values)

@@ -1,0 +1,140 @@
+"""What to train: everything that decides a run, read from options, TOML or JSON, checked once."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tuitrain.core import catalog
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
+
+NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A catalogue name with its options: `mlp:hidden=256-128`."""
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, what: str, text: str) -> Choice:
+        """Read `NAME[:key=value,...]`; the name may be an alias, the options are checked."""
+        name, colon, rest = text.partition(":")
+        pairs = [part.partition("=") for part in rest.split(",")] if colon else []
+        if not all(key and value for key, _, value in pairs):
+            raise WrongUse(f"cannot read {text!r}; write NAME or NAME:key=value,key=value")
+        entry = catalog.find(what, name)
+        options = {key: value for key, _, value in pairs}
+        catalog.read_options(entry, options)
+        return cls(entry.name, options)
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """A run before it starts. Construct it with `RunSpec.of`, which fills defaults and checks."""
+
+    task: str
+    model: str
+    loss: str
+    optimizer: str
+    lr: float
+    batch_size: int
+    epochs: int
+    seed: int
+    device: str = "auto"
+    pace: float | None = None
+    """At most so many batches a second; None: as fast as it goes. Changes no weights."""
+    paused: bool = False
+    """Wait before the first batch."""
+
+    @classmethod
+    def of(cls, task: str = "digits", **settings: Any) -> RunSpec:
+        """Return the checked spec: `settings` that are not None over the task's defaults.
+
+        Raises WrongUse for a value that cannot be, Refused for a loss that does not fit the task.
+        """
+        entry = catalog.task_named(task)
+        unknown = set(settings) - {each.name for each in fields(cls)}
+        if unknown:
+            name = min(unknown)
+            raise UnknownName("setting", name, [each.name for each in fields(cls)])
+        defaults = {
+            "model": entry.model,
+            "loss": catalog.fitting_losses(entry.kind)[0].name,
+            "optimizer": "adam",
+            "lr": 0.001,
+            "batch_size": 64,
+            "epochs": entry.epochs,
+            "seed": 0,
+        }
+        given = {key: value for key, value in settings.items() if value is not None}
+        spec = cls(task=entry.name, **{**defaults, **given})
+        spec._check()
+        return spec.canonical()
+
+    def canonical(self) -> RunSpec:
+        """Return the spec with aliases replaced by catalogue names."""
+        from dataclasses import replace
+
+        return replace(
+            self,
+            model=str(Choice.read("model", self.model)),
+            loss=str(Choice.read("loss", self.loss)),
+            optimizer=str(Choice.read("optimizer", self.optimizer)),
+        )
+
+    def _check(self) -> None:
+        _number("lr", self.lr, above=0)
+        _whole("batch-size", self.batch_size, 1, 1 << 24)
+        _whole("epochs", self.epochs, 1, 1 << 31)
+        _whole("seed", self.seed, 0, (1 << 63) - 1)
+        if self.pace is not None:
+            _number("pace", self.pace, above=0)
+        if not _DEVICE.fullmatch(self.device):
+            raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        loss = catalog.loss_named(Choice.read("loss", self.loss).name)
+        kind = catalog.task_named(self.task).kind
+        if kind not in loss.kinds:
+            raise Refused(f"{loss.name} does not fit {self.task}: it is for {', '.join(loss.kinds)}"
+                          f" problems and this is {kind}")  # fmt: skip
+
+    def to_json(self) -> str:
+        """Return the spec as `spec.json` keeps it."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> RunSpec:
+        """Return the spec that `to_json` wrote, checked again."""
+        settings = json.loads(text)
+        return cls.of(settings.pop("task"), **settings)
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a run may have it."""
+    if not NAME.fullmatch(name):
+        raise WrongUse(
+            "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
+        )
+    return name
+
+
+def _number(name: str, value: float, *, above: float) -> None:
+    if not (math.isfinite(value) and value > above):
+        raise WrongUse(f"{name} must be a number above {above}, not {value}")
+
+
+def _whole(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise WrongUse(f"{name} must be a whole number from {low} to {high}, not {value}")

@@ -1,0 +1,1 @@
+"""Where torch lives: data, models, losses, and the loop that trains."""

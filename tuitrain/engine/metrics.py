@@ -1,0 +1,69 @@
+"""Numbers about an epoch, gathered on the device and read once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from tuitrain.core.catalog import Kind
+
+_PENDING = 256
+
+
+class RunningMean:
+    """Mean of batch losses, weighted by their samples, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._weights: list[int] = []
+        self._total: Tensor | float = 0.0
+        self._samples = 0
+
+    def add(self, loss: Tensor, samples: int) -> None:
+        """Take one batch's mean loss, a detached scalar, and how many samples it is over."""
+        self._losses.append(loss)
+        self._weights.append(samples)
+        if len(self._losses) == _PENDING:
+            self._fold()
+
+    def value(self) -> float:
+        """Return the mean so far; NaN before the first batch. Waits for the device."""
+        self._fold()
+        return float(self._total) / self._samples if self._samples else math.nan
+
+    def _fold(self) -> None:
+        if self._losses:
+            losses = torch.stack(self._losses).double()
+            weights = torch.tensor(self._weights, dtype=torch.float64, device=losses.device)
+            self._total = self._total + losses @ weights
+            self._samples += sum(self._weights)
+            self._losses, self._weights = [], []
+
+
+def correct(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return how many of the classes (N,) have the largest logit (N, C), as a scalar."""
+    return (logits.argmax(dim=1) == targets).sum()
+
+
+def leading(kind: Kind) -> tuple[str, int]:
+    """Return the metric by which epochs of such a problem are compared, and 1 if more is better."""
+    return ("accuracy", 1) if kind != "regression" else ("rmse", -1)
+
+
+class Best:
+    """Knows the best value of the leading metric so far."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.metric, self._sign = leading(kind)
+        self.value = math.nan
+
+    def improved_by(self, metrics: Mapping[str, float]) -> bool:
+        """Take an epoch's metrics and return whether it is the best so far; NaN never is."""
+        value = metrics[self.metric]
+        if math.isnan(value) or self._sign * value <= self._sign * self.value:
+            return False
+        self.value = value
+        return True

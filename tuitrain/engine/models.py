@@ -1,0 +1,42 @@
+"""The built-in models: functions from a sample's shape and the number of outputs to a module."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from tuitrain.core.errors import Refused
+
+Shape = tuple[int, ...]
+
+
+def linear(shape: Shape, outputs: int) -> nn.Module:
+    """Return (N, *shape) → (N, outputs) by one layer of weights."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), outputs))
+
+
+def mlp(shape: Shape, outputs: int, *, hidden: tuple[int, ...]) -> nn.Module:
+    """Return (N, *shape) → (N, outputs) through hidden layers of those widths."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = math.prod(shape)
+    for next_width in hidden:
+        layers += [nn.Linear(width, next_width), nn.ReLU()]
+        width = next_width
+    return nn.Sequential(*layers, nn.Linear(width, outputs))
+
+
+def cnn(shape: Shape, outputs: int, *, channels: tuple[int, ...]) -> nn.Module:
+    """Return (N, C, H, W) → (N, outputs): a convolution and a halving for each of `channels`."""
+    if len(shape) != 3:
+        raise Refused(f"cnn needs images (channels, height, width), and a sample here is {shape}")
+    depth, height, width = shape
+    layers: list[nn.Module] = []
+    for next_depth in channels:
+        layers += [nn.Conv2d(depth, next_depth, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        depth, height, width = next_depth, height // 2, width // 2
+    if not height * width:
+        raise Refused(f"cnn halves a sample of {shape} {len(channels)} times: use fewer channels")
+    hidden = 128
+    head = [nn.Flatten(), nn.Linear(depth * height * width, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, *head, nn.Linear(hidden, outputs))

@@ -1,0 +1,37 @@
+"""The five steps that every training of a neural network repeats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from tuitrain.core.events import BatchDone
+from tuitrain.engine.training import Training
+
+
+def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> BatchDone:
+    """Train on one batch and say what came of it; `began` is the mark from before it was fetched.
+
+    Nothing here reads a value from the device: that would make it wait at every batch.
+    """
+    mark = run.stopwatch.mark
+    data, target = data.to(run.device), target.to(run.device)
+    fetched = mark()
+    run.optimizer.zero_grad()
+    zeroed = mark()
+    output = run.model(data)
+    predicted = mark()
+    loss = run.criterion(output, target)
+    judged = mark()
+    loss.backward()  # type: ignore[no-untyped-call]
+    traced = mark()
+    run.optimizer.step()
+    stepped = mark()
+
+    loss, samples = loss.detach(), len(target)
+    run.epoch_loss.add(loss, samples)
+    run.step += 1
+    run.batch += 1
+    marks = (began, fetched, zeroed, predicted, judged, traced, stepped)
+    return BatchDone(run.take, run.step, run.epoch + 1, loss, run.lr, samples, marks)

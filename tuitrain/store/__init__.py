@@ -1,0 +1,1 @@
+"""The run directory: what a trainer appends, what everybody else reads."""

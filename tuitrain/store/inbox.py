@@ -1,0 +1,34 @@
+"""Wishes as files: put whole under a name that orders them, taken once, in order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tuitrain.core.commands import Request
+from tuitrain.core.errors import TuitrainError
+
+
+def put(inbox: Path, request: Request) -> Path:
+    """Leave a wish, visible all at once, and return its file."""
+    waiting = inbox / f".{request.id}.tmp"
+    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(request.to_json())
+    return waiting.rename(inbox / f"{request.id}.json")
+
+
+def waiting(inbox: Path) -> list[Path]:
+    """Return the files of the wishes that nobody has taken, oldest first."""
+    with os.scandir(inbox) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+    return [inbox / name for name in names]
+
+
+def read(path: Path) -> Request | None:
+    """Return the wish in a file, or None if the file is not one."""
+    try:
+        request = Request.from_json(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, TuitrainError):
+        return None
+    return request if request.id == path.stem else None

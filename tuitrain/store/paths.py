@@ -1,0 +1,99 @@
+"""Where runs live, and where things lie in a run directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuitrain.core.errors import NoSuchRun, TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import NAME
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """The places in one run directory."""
+
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def record(self) -> Path:
+        return self.directory / "run.db"
+
+    @property
+    def inbox(self) -> Path:
+        return self.directory / "inbox"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    @property
+    def lock(self) -> Path:
+        return self.directory / "lock"
+
+    @property
+    def owner(self) -> Path:
+        return self.directory / "owner.json"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "trainer.log"
+
+    @property
+    def spec(self) -> Path:
+        return self.directory / "spec.json"
+
+
+def home_folder(given: str | None = None) -> Path:
+    """Return where runs live: `given`, else $TUITRAIN_HOME, else the platform's state folder."""
+    if chosen := given or os.environ.get("TUITRAIN_HOME"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_state_path
+
+    return user_state_path("tuitrain", appauthor=False)
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder that only its owner may enter; a TuitrainError says why it cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise TuitrainError(
+            f"cannot make {safe(path)}: {error.strerror}; choose another place with --home"
+        ) from None
+    return path
+
+
+def runs_in(home: Path) -> list[RunPaths]:
+    """Return the runs of a home, newest first."""
+    folder = home / "runs"
+    found = [RunPaths(spec.parent) for spec in folder.glob("*/spec.json")]
+    return sorted(found, key=lambda run: (run.spec.stat().st_mtime_ns, run.name), reverse=True)
+
+
+def find_run(home: Path, run: str | None) -> RunPaths:
+    """Return the run of that name, unique beginning or directory; None: the newest."""
+    runs = runs_in(home)
+    if run is None:
+        if not runs:
+            raise NoSuchRun("there is no run yet; tuitrain run starts one")
+        return runs[0]
+    if os.sep in run or run in (".", ".."):
+        if not (Path(run) / "spec.json").exists():
+            raise NoSuchRun(f"{safe(run)} is not a run directory")
+        return RunPaths(Path(run).absolute())
+    exact = [each for each in runs if each.name == run]
+    matching = exact or [each for each in runs if each.name.startswith(run)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        names = ", ".join(each.name for each in matching[:5])
+        raise NoSuchRun(f"{safe(run)!r} begins the names of {len(matching)} runs: {names}")
+    shown = safe(run) if NAME.fullmatch(run) else repr(safe(run))
+    raise NoSuchRun(f"no run {shown}; tuitrain ls lists what there is")

@@ -1,0 +1,221 @@
+"""The read side of a run: short reads over a connection of their own, never a transaction kept.
+
+A reader that stays in a transaction would make the trainer's write-ahead log grow without bound.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import EpochEnded, Event, from_json
+from tuitrain.store.rollup import Bucket, Span, cover, summed
+from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of
+
+_EPOCHS_AT_FIRST = 500
+_BUSY_MS = 2_000
+
+
+class Cursor(NamedTuple):
+    """How far a reader has read."""
+
+    event: int = 0
+    epoch: int = 0
+
+
+class Recorded(NamedTuple):
+    """An event as the record has it."""
+
+    id: int
+    at: float
+    elapsed_s: float
+    event: Event
+
+
+class Delta(NamedTuple):
+    """What was appended since a cursor, and the cursor to ask with next."""
+
+    events: tuple[Recorded, ...]
+    epochs: tuple[EpochEnded, ...]
+    """Oldest first. A first read has the last few hundred, and the best one before them."""
+    latest: BatchRow | None
+    cursor: Cursor
+
+
+class RunReader:
+    """Read one run's record, which may not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def since(self, cursor: Cursor) -> Delta:
+        """Return what is new after `cursor`."""
+        with self._connection() as db:
+            if db is None:
+                return Delta((), (), None, cursor)
+            events = db.execute(
+                "select id, at, elapsed_ms, kind, body from event where id > ? order by id",
+                (cursor.event,),
+            ).fetchall()
+            epochs = self._epochs_since(db, cursor.epoch)
+            latest = db.execute("select * from batch order by key desc limit 1").fetchone()
+        recorded = tuple(
+            Recorded(number, at, elapsed_ms / 1000, event)
+            for number, at, elapsed_ms, kind, body in events
+            if (event := from_json(kind, body)) is not None
+        )
+        return Delta(
+            recorded,
+            tuple(_epoch(body) for _, body in epochs),
+            _batch(latest) if latest else None,
+            Cursor(
+                events[-1][0] if events else cursor.event,
+                epochs[-1][0] if epochs else cursor.epoch,
+            ),
+        )
+
+    def end(self) -> Cursor:
+        """Return the cursor after which only what is not written yet comes."""
+        with self._connection() as db:
+            if db is None:
+                return Cursor()
+            found = db.execute(
+                "select (select max(id) from event), (select max(key) from epoch)"
+            ).fetchone()
+        return Cursor(*(number or 0 for number in found))
+
+    def batches(self, after: int, every: int) -> list[BatchRow]:
+        """Return the batches whose key is above `after` and whose step is a multiple of `every`."""
+        with self._connection() as db:
+            if db is None:
+                return []
+            rows = db.execute(
+                "select * from batch where key > ? and (key & ?) % ? = 0 order by key",
+                (after, STEP_BITS, every),
+            ).fetchall()
+        return list(map(_batch, rows))
+
+    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
+        """Return the losses of the steps first..last in buckets of 2^level, oldest first.
+
+        Buckets at both ends may be smaller. Steps that the record lacks are left out.
+        """
+        with self._connection() as db:
+            if db is None:
+                return []
+            top = db.execute(
+                "select max(key) from batch where key between ? and ?",
+                (key_of(take, first), key_of(take, last)),
+            ).fetchone()[0]
+            if top is None:
+                return []
+            newest = first + top - key_of(take, first)
+            return [
+                bucket
+                for span in cover(first, newest, level)
+                for bucket in _buckets(db, take, span, level)
+            ]
+
+    def validations(self, take: int, first: int, last: int, points: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of at most so many epochs that ended in first..last."""
+        bounds = key_of(take, first), key_of(take, last)
+        with self._connection() as db:
+            if db is None:
+                return []
+            count = db.execute(
+                "select count(*) from epoch where key between ? and ?", bounds
+            ).fetchone()[0]
+            stride = -(-count // max(1, points)) or 1
+            rows = db.execute(
+                "select key, val_loss from epoch where key between ? and ? and epoch % ? = 0"
+                " order by key",
+                (*bounds, stride),
+            ).fetchall()
+        return [(first + key - bounds[0], from_column(value)) for key, value in rows]
+
+    def _epochs_since(self, db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
+        rows = db.execute(
+            "select key, body from epoch where key > ? order by key desc limit ?",
+            (key, _EPOCHS_AT_FIRST),
+        ).fetchall()[::-1]
+        if rows and key == 0:
+            best = db.execute(
+                "select key, body from epoch where improved and key < ? order by key desc limit 1",
+                (rows[0][0],),
+            ).fetchall()
+            rows = best + rows
+        return rows
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection | None]:
+        if not self._path.exists():
+            yield None
+            return
+        with closing(_open(self._path)) as db:
+            version = db.execute("pragma user_version").fetchone()[0]
+            if version > VERSION:
+                raise TuitrainError(
+                    f"{self._path} was written by a newer tuitrain (record {version}, this one "
+                    f"reads {VERSION}): upgrade tuitrain"
+                )
+            yield db if version else None  # 0: its tables are being made just now
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open read-only; where not even SQLite's own side files can be made, as a file at rest."""
+    plain = f"{path.absolute().as_uri()}?mode=ro"
+    at_rest = [] if path.with_name(path.name + "-wal").exists() else [f"{plain}&immutable=1"]
+    for uri in (plain, *at_rest):
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000)
+        try:
+            db.execute("pragma query_only = on")
+            db.execute("pragma user_version").fetchone()
+        except sqlite3.OperationalError:
+            db.close()
+            continue
+        return db
+    raise TuitrainError(f"cannot read {path}; is it readable, and on a disk of this machine?")
+
+
+def _batch(row: tuple[float, ...]) -> BatchRow:
+    batch = BatchRow._make(row)
+    return batch._replace(loss=from_column(batch.loss))
+
+
+def _epoch(body: str) -> EpochEnded:
+    event = from_json(EpochEnded.kind, body)
+    assert isinstance(event, EpochEnded)
+    return event
+
+
+def _buckets(db: sqlite3.Connection, take: int, span: Span, level: int) -> list[Bucket]:
+    if span.level == 0:
+        rows = db.execute(
+            "select loss from batch where key between ? and ? order by key",
+            (key_of(take, span.first), key_of(take, span.last)),
+        ).fetchall()
+        losses = [from_column(loss) for (loss,) in rows]
+        size = 1 << level
+        return [
+            summed(losses[at : at + size], span.first + at) for at in range(0, len(losses), size)
+        ]
+    size = 1 << span.level
+    rows = db.execute(
+        "select key, low, high, total, finite from rollup"
+        " where level = ? and key between ? and ? order by key",
+        (
+            span.level,
+            key_of(take, span.first * size + 1),
+            key_of(take, span.last * size + 1),
+        ),
+    ).fetchall()
+    shift = key_of(take, 0)
+    return [
+        Bucket(key - shift, key - shift + size - 1, from_column(low), from_column(high),
+               total, finite)
+        for key, low, high, total, finite in rows
+    ]  # fmt: skip

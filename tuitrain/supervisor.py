@@ -1,0 +1,102 @@
+"""Start a trainer, and end one. Whoever starts it may go: it does not notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuitrain.core.errors import NameTaken
+from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.store import lock
+from tuitrain.store.paths import RunPaths, make_folder
+
+
+@dataclass(slots=True)
+class Started:
+    """A trainer of ours. Its process is reaped whenever somebody polls it."""
+
+    paths: RunPaths
+    process: subprocess.Popen[bytes]
+    owner_pipe: int | None = None
+    """While this end is open, an owned run goes on."""
+
+
+def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = False) -> Started:
+    """Make a run directory and start its trainer; `owned`: the run ends with this process.
+
+    Raises NameTaken, WrongUse for a name that cannot be, TuitrainError if home cannot be written.
+    """
+    paths = _new_directory(home, spec, name)
+    try:
+        descriptor = lock.acquire(paths.lock)
+        make_folder(paths.inbox)
+        make_folder(paths.checkpoints)
+        write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
+    except BaseException:
+        shutil.rmtree(paths.directory, ignore_errors=True)
+        raise
+    return _launch(paths, descriptor, owned=owned)
+
+
+def kill(paths: RunPaths) -> None:
+    """End the trainer at once, without a checkpoint, if it is the one on record."""
+    import psutil
+
+    try:
+        owner = json.loads(paths.owner.read_text())
+        process = psutil.Process(owner["pid"])
+        if lock.is_held(paths.lock) and process.create_time() == owner["started"]:
+            process.send_signal(signal.SIGKILL)
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return
+
+
+def write_spec(paths: RunPaths, spec: RunSpec) -> None:
+    """Put `spec.json` in its place, whole or not at all."""
+    beside = paths.spec.with_suffix(".tmp")
+    beside.touch(0o600)
+    beside.write_text(spec.to_json())
+    beside.rename(paths.spec)
+
+
+def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
+    make_folder(home)
+    folder = make_folder(home / "runs")
+    made = check_name(name) if name else f"{spec.task}-{time.strftime('%m%d-%H%M%S')}"
+    for attempt in range(1, 100):
+        directory = folder / (made if attempt == 1 else f"{made}-{attempt}")
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            if name:
+                raise NameTaken(f"there is a run {name} already; choose another --name") from None
+        else:
+            return RunPaths(directory)
+    raise NameTaken(f"there are too many runs named {made}; choose a --name")
+
+
+def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
+    # All three descriptors are redirected: a trainer that printed to a lost terminal would die.
+    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    read_end, write_end = os.pipe() if owned else (None, None)
+    handed = [lock_descriptor, *([read_end] if read_end is not None else [])]
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tuitrain.worker", str(paths.directory), *map(str, handed)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=handed,
+        )
+    finally:
+        for descriptor in (log, *handed):
+            os.close(descriptor)
+    return Started(paths, process, write_end)

@@ -1,0 +1,26 @@
+"""Cells without a screen: text in lines, each piece with the role that a theme gives a colour."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Role = Literal[
+    "text", "muted", "strong", "accent", "good", "warn", "bad",
+    "axis", "envelope", "smooth", "validation", "swap", "past", "bar", "trough",
+]  # fmt: skip
+
+
+class Piece(NamedTuple):
+    """Text of one role; it holds no control characters and no line ends."""
+
+    text: str
+    role: Role = "text"
+
+
+Line = tuple[Piece, ...]
+Picture = tuple[Line, ...]
+
+
+def plain(picture: Picture) -> str:
+    """Return the picture without its roles, a line each, ends stripped."""
+    return "\n".join("".join(piece.text for piece in line).rstrip() for line in picture)

@@ -1,0 +1,139 @@
+"""A run as `show` and `ls` print it: for programs with stable keys, for people in lines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tuitrain.core.numbers import to_strict
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import Choice
+from tuitrain.view import words
+from tuitrain.view.model import Intervention, Snapshot
+
+
+def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
+    """Return the run under the keys of `show --json`; without the lists unless `full`."""
+    last, best, newest = run.last_epoch, run.best, run.checkpoints[-1:]
+    spec = run.spec
+    found: dict[str, Any] = {
+        "name": run.name,
+        "state": run.state,
+        "task": spec.task,
+        "kind": run.kind,
+        "model": spec.model,
+        "optimizer": spec.optimizer,
+        "lr": run.latest.lr if run.latest else spec.lr,
+        "loss": run.loss,
+        "device": run.started.device if run.started else spec.device,
+        "seed": spec.seed,
+        "epoch": run.epoch,
+        "epochs": spec.epochs,
+        "step": run.step,
+        "take": run.take,
+        "steps_per_epoch": run.steps_per_epoch,
+        "batch_size": spec.batch_size,
+        "pace": run.pace,
+        "started_at": words.utc(run.created_at),
+        "elapsed_s": round(run.elapsed_s, 3),
+        "train_loss": last and last.train_loss,
+        "val_loss": last and last.val_loss,
+        "metrics": dict(last.metrics) if last else {},
+        "best": best and _best(run),
+        "weights_sha256": newest[0].weights_sha256 if newest else None,
+        "error": run.error,
+        "pid": run.pid,
+        "directory": str(run.directory),
+    }
+    if full:
+        found["interventions"] = [_intervention(each) for each in run.interventions]
+        found["checkpoints"] = [
+            {key: asdict(each)[key] for key in
+             ("epoch", "step", "take", "why", "file", "bytes", "sha256")}
+            for each in run.checkpoints
+        ]  # fmt: skip
+    strict: dict[str, Any] = to_strict(found)
+    return strict
+
+
+def as_lines(run: Snapshot) -> list[str]:
+    """Return the run for a person, as `show` prints it."""
+    last = run.last_epoch
+    total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
+    loss = Choice.read("loss", run.loss)
+    rows = [
+        ("state", run.state + (f": {run.error}" if run.error else "")),
+        ("task", f"{run.spec.task} ({run.kind})"),
+        ("model", run.spec.model),
+        ("loss", f"{loss}"),
+        ("optimizer", f"{run.spec.optimizer}, lr {run.spec.lr:g}, batch {run.spec.batch_size}"),
+        ("device", run.started.device if run.started else run.spec.device),
+        ("seed", str(run.spec.seed)),
+        ("epoch", f"{run.epoch} of {run.spec.epochs}"),
+        ("step", words.count(run.step) + total),
+        ("trained for", words.duration(run.elapsed_s)),
+        ("train loss", words.value(last.train_loss if last else None)),
+        ("val loss", words.value(last.val_loss if last else None)),
+        *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
+        ("best", _best_words(run)),
+        ("directory", safe(run.directory)),
+    ]
+    lines = [f"{run.name}", *(f"  {name:<12} {text}" for name, text in rows)]
+    if run.interventions:
+        lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
+    if run.checkpoints:
+        lines += ["", "  checkpoints"]
+        lines += [
+            f"    step {words.count(each.step):<9} epoch {each.epoch:<4} {each.why:<6} {each.file}"
+            for each in run.checkpoints
+        ]
+    return lines
+
+
+def table(runs: list[Snapshot]) -> list[str]:
+    """Return the runs for a person, as `ls` prints them."""
+    rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
+    rows += [
+        (
+            run.name, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.spec.epochs}",
+            words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
+            _best_words(run),
+        )
+        for run in runs
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _best(run: Snapshot) -> dict[str, Any]:
+    assert run.best is not None
+    metric, number = next(iter(run.best.metrics.items()))
+    return {"epoch": run.best.epoch, "metric": metric, "value": number}
+
+
+def _best_words(run: Snapshot) -> str:
+    if run.best is None:
+        return "–"
+    best = _best(run)
+    return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
+
+
+def _intervention(each: Intervention) -> dict[str, Any]:
+    row = asdict(each)
+    row["asked_at"] = words.utc(each.asked_at)
+    return {
+        key: row[key]
+        for key in (
+            "id", "kind", "detail", "asked_at", "step", "epoch", "take", "state", "reason"
+        )
+    }  # fmt: skip
+
+
+def _intervention_line(each: Intervention) -> str:
+    where = f"step {words.count(each.step)}" if each.step is not None else ""
+    reason = f": {safe(each.reason)}" if each.reason else ""
+    what = f"{each.kind} {safe(each.detail)}".strip()
+    return f"    {words.clock(each.asked_at)}  {what:<24} {each.state:<8} {where}{reason}".rstrip()

@@ -1,0 +1,67 @@
+"""Numbers in a reader's words: short, of steady width where they change often."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+
+def count(number: int) -> str:
+    """Return 1,234,567."""
+    return f"{number:,}"
+
+
+def value(number: float | None, digits: int = 4) -> str:
+    """Return a loss or a metric with about so many significant digits; a dash for None."""
+    if number is None:
+        return "–"
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    size = abs(number)
+    if size and not 1e-4 <= size < 1e5:
+        return f"{number:.{digits - 2}e}"
+    whole = len(str(int(size))) if size >= 1 else 0
+    return f"{number:.{max(0, digits - max(1, whole) + (size < 1))}f}"
+
+
+def rate(per_second: float | None) -> str:
+    """Return 60/s, 1.2k/s, or 3.5 s each for what takes long; a dash for None."""
+    if per_second is None or per_second <= 0:
+        return "–"
+    if per_second < 0.95:
+        return f"{1 / per_second:.1f} s each"
+    if per_second < 9.95:
+        return f"{per_second:.1f}/s"
+    return f"{per_second:.0f}/s" if per_second < 999.5 else f"{per_second / 1000:.1f}k/s"
+
+
+def duration(seconds: float | None) -> str:
+    """Return 0:07, 12:34, 3h05m or 2d04h; a dash for None."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if days:
+        return f"{days}d{hours % 24:02}h"
+    if hours:
+        return f"{hours}h{minutes % 60:02}m"
+    return f"{minutes}:{whole % 60:02}"
+
+
+def clock(at: float) -> str:
+    """Return the local time of day of a moment in seconds since the epoch."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def utc(at: float) -> str:
+    """Return a moment in seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def remaining(done: int, total: int, *, per_second: float | None) -> float | None:
+    """Return the seconds until `total` at that rate, or None where nobody can know."""
+    if done >= total:
+        return 0.0
+    return (total - done) / per_second if per_second else None

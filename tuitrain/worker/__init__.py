@@ -1,0 +1,1 @@
+"""The trainer: a process of its own that nobody needs to watch."""

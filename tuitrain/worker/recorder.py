@@ -1,0 +1,79 @@
+"""From the loop to the record: batches are gathered and written every tenth of a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tuitrain.core.events import BatchDone, EpochEnded, Event, Paused, Resumed, RunStarted
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.writer import RunWriter, Stamped
+
+FLUSH_AFTER_S = 0.1
+
+
+class Recorder:
+    """Stamp events with the time of the run and hand them to its writer."""
+
+    def __init__(self, writer: RunWriter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._batches: list[tuple[int, BatchDone]] = []
+        self._events: list[Stamped] = []
+        self._flush_at = clock() + FLUSH_AFTER_S
+        self._trained_s = 0.0
+        self._running_since: float | None = None
+        self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
+
+    def time_with(self, microseconds: Callable[..., list[int]]) -> None:
+        """Use this to make sense of the marks in the batches to come."""
+        self._microseconds = microseconds
+
+    def take(self, event: BatchDone | Event) -> None:
+        """Record an event: a batch or an epoch soon, anything else at once."""
+        now = self._clock()
+        if isinstance(event, BatchDone):
+            self._batches.append((self._elapsed_ms(now), event))
+        else:
+            self._keep_time(event, now)
+            self._events.append(Stamped(time.time(), self._elapsed_ms(now), event))
+            if not isinstance(event, EpochEnded):
+                self.flush()
+                return
+        if now >= self._flush_at:
+            self.flush()
+
+    def flush_if_due(self) -> None:
+        """Write what has waited long enough."""
+        if (self._batches or self._events) and self._clock() >= self._flush_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits, in one transaction."""
+        rows = self._rows() if self._batches else []
+        self._writer.write(rows, self._events)
+        self._batches, self._events = [], []
+        self._flush_at = self._clock() + FLUSH_AFTER_S
+
+    def _rows(self) -> list[BatchRow]:
+        from tuitrain.engine.device import read  # torch is there, since it made these batches
+
+        losses = read([done.loss for _, done in self._batches])
+        return [
+            BatchRow(
+                key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples, elapsed_ms,
+                *self._microseconds(done.marks),
+            )
+            for (elapsed_ms, done), loss in zip(self._batches, losses, strict=True)
+        ]  # fmt: skip
+
+    def _keep_time(self, event: Event, now: float) -> None:
+        if isinstance(event, RunStarted | Resumed) and self._running_since is None:
+            self._running_since = now
+        elif isinstance(event, Paused) and self._running_since is not None:
+            self._trained_s += now - self._running_since
+            self._running_since = None
+
+    def _elapsed_ms(self, now: float) -> int:
+        running_s = 0.0 if self._running_since is None else now - self._running_since
+        return round((self._trained_s + running_s) * 1000)
