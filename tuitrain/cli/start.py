@@ -8,8 +8,10 @@ import click
 
 from tuitrain.cli.common import has_terminal
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.supervisor import Started
+from tuitrain.view import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
@@ -36,7 +38,11 @@ def watch(paths: RunPaths, started: Started | None = None) -> int:
 def _show(app: TuitrainApp) -> int:
     """Run the app; its result is what to say of the run that was watched last."""
     last = app.run()
-    if last is not None:
-        click.echo(last.words)
-        return last.exit_code
-    return app.return_code or 0
+    if last is None:
+        return app.return_code or 0
+    if last.has_ended:
+        click.echo(f"{last.name} {last.state} at step {words.count(last.step)}"
+                   + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip
+    else:
+        click.echo(f"{last.name} goes on; tuitrain attach {last.name} shows it again")
+    return last.exit_code

@@ -1,0 +1,1 @@
+"""The app: Textual shows what `view` draws and turns keys into wishes."""

@@ -1,0 +1,1 @@
+"""The places and the passing questions of the app."""

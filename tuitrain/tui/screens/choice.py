@@ -1,0 +1,53 @@
+"""A question with a few answers, each with a key of its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList
+from textual.widgets.option_list import Option
+
+
+class Choice(NamedTuple):
+    """An answer: what it means, its key, and what it says."""
+
+    name: str
+    key: str
+    says: str
+
+
+class ChoiceScreen(ModalScreen[str | None]):
+    """Ask; the result is the name of the answer, or None for none."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
+
+    def __init__(self, title: str, question: str, choices: list[Choice]) -> None:
+        super().__init__()
+        self._title = title
+        self._question = question
+        self._choices = choices
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = self._title
+            yield Label(Content(self._question))
+            yield OptionList(
+                *(Option(Content.assemble((f" {each.key} ", "bold"), f" {each.says}"), each.name)
+                  for each in self._choices)
+            )  # fmt: skip
+
+    def on_key(self, event: Key) -> None:
+        for each in self._choices:
+            if event.key == each.key:
+                event.stop()
+                self.dismiss(each.name)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)

@@ -1,0 +1,47 @@
+"""The keys of a screen, and the signs on its chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_SIGNS = [
+    ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
+    ("$cell-smooth", "━━", "the smoothed loss"),
+    ("$cell-validation", " ●", "the validation loss at an epoch's end"),
+    ("$cell-swap", " │", "the loss was swapped; values before and after do not compare"),
+    ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
+]
+
+
+class HelpScreen(ModalScreen[None]):
+    """Show what can be pressed and what can be seen."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [Binding("escape,question_mark,q", "dismiss", "Close", id="dialog.close")]
+
+    def __init__(self, bindings: Iterable[Binding]) -> None:
+        super().__init__()
+        self._explained = list(bindings)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog") as dialog:
+            dialog.border_title = "help"
+            dialog.border_subtitle = "esc closes"
+            yield Static(Content("\n").join([*map(_key_line, self._explained), Content("")]))
+            yield Static(Content("\n").join(_sign_line(*sign) for sign in _SIGNS))
+
+
+def _key_line(binding: Binding) -> Content:
+    keys = binding.key_display or binding.key
+    return Content.assemble((f"{keys:>7}  ", "bold $accent"), binding.tooltip)
+
+
+def _sign_line(colour: str, sign: str, meaning: str) -> Content:
+    return Content.assemble((f"     {sign}  ", colour), meaning)

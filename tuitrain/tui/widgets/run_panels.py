@@ -1,0 +1,91 @@
+"""The text panels of a run: each draws its function of `view.panels` when its snapshot changes."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.reactive import var
+
+from tuitrain.tui.widgets.cells import Cells, Slice
+from tuitrain.view import panels
+from tuitrain.view.model import Snapshot
+from tuitrain.view.picture import Picture
+
+
+class _Panel(Cells):
+    """A panel of the snapshot that changes at most once a second, but at once after a key."""
+
+    settled: var[Snapshot | None] = var(None)
+
+    def watch_settled(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the newest snapshot, if there is room and something to draw."""
+        if self.settled is not None and self.size.area:
+            self.show(self.picture(self.settled))
+
+    def picture(self, settled: Snapshot) -> Picture:
+        """Return what the panel shows of it, for the panel's size."""
+        raise NotImplementedError
+
+
+class Header(_Panel):
+    """What is trained, its state, and what was asked for and not answered yet."""
+
+    asked: var[tuple[str, ...]] = var(())
+
+    def watch_asked(self) -> None:
+        self.draw()
+
+    def picture(self, settled: Snapshot) -> Picture:
+        return panels.header(settled, self.asked, self.size.width)
+
+
+class Vitals(_Panel):
+    """The numbers. Step and loss follow `now`, which changes several times a second."""
+
+    now: var[Snapshot | None] = var(None)
+
+    def watch_now(self) -> None:
+        self.draw()
+
+    def compose(self) -> ComposeResult:
+        for field in range(panels.MOST_ACROSS):
+            yield Slice(classes=f"label field{field}")
+            yield Slice(classes=f"field{field}")
+
+    def picture(self, settled: Snapshot) -> Picture:
+        return panels.vitals(self.now or settled, settled, self.size.width)
+
+
+class Progress(_Panel):
+    """Bars of the epoch and of the run."""
+
+    SLICES = 6
+
+    def picture(self, settled: Snapshot) -> Picture:
+        return panels.progress(settled, self.size.width)
+
+
+class Epochs(_Panel):
+    """The table of epochs."""
+
+    BORDER_TITLE = "epochs"
+
+    def picture(self, settled: Snapshot) -> Picture:
+        stride = panels.epoch_stride(settled)
+        self.entitle("epochs" if stride == 1 else f"epochs, every {stride}th")
+        return panels.epochs(settled, self.size.width, self.size.height)
+
+
+class Events(_Panel):
+    """The log of what happened."""
+
+    BORDER_TITLE = "events"
+
+    def picture(self, settled: Snapshot) -> Picture:
+        return panels.events(settled, self.size.width, self.size.height)

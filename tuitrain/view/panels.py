@@ -1,0 +1,287 @@
+"""The panels beside the chart: each a pure function from a snapshot and a size to cells."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tuitrain.core.events import (
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    Failed,
+    Finished,
+    LossSwapped,
+    PaceSet,
+    Paused,
+    Resumed,
+    RunStarted,
+    StartupReached,
+    Stepped,
+    Stopped,
+    WishAccepted,
+    WishDropped,
+    WishRefused,
+)
+from tuitrain.core.safe import safe
+from tuitrain.view import words
+from tuitrain.view.model import Snapshot, State
+from tuitrain.view.picture import Line, Picture, Piece, Role
+
+MOST_ACROSS = 5
+_FIELD_CELLS = 20
+_LABEL_CELLS = 10
+_NARROW_TABLE = 48
+_FAST_EPOCH_S = 1.0
+
+_Field = tuple[str, str, Role]
+"""Label, value, and the value's role."""
+
+_STATE_ROLES: dict[State, Role] = {
+    "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
+    "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
+}  # fmt: skip
+
+
+def fitted(pieces: list[Piece], width: int) -> Line:
+    """Return the pieces as one line of exactly `width` cells."""
+    line: list[Piece] = []
+    left = width
+    for text, role in pieces:
+        if left <= 0:
+            break
+        cut = text if len(text) <= left else text[: left - 1] + "…"
+        line.append(Piece(cut, role))
+        left -= len(cut)
+    if left > 0:
+        line.append(Piece(" " * left, "text"))
+    return tuple(line)
+
+
+def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
+    """Return one line: what is trained on the left, its state and open wishes on the right."""
+    wishes = [f"{each.kind} {each.detail}".strip() for each in now.waiting] + list(asked)
+    badge = [Piece(f"● {now.state}", _STATE_ROLES[now.state])]
+    if wishes:
+        badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
+    badge_cells = sum(len(piece.text) for piece in badge) + 2
+    spec = now.spec
+    about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {spec.lr:g} · seed {spec.seed}"
+    left = fitted([Piece(f" {now.name} ", "strong"), Piece(about, "muted")], width - badge_cells)
+    return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
+
+
+def vitals(now: Snapshot, settled: Snapshot, width: int) -> Picture:
+    """Return the numbers in rows of fields; step and loss are of `now`, the rest `settled`."""
+    fields = _fields(now, settled)
+    across = min(MOST_ACROSS, max(1, width // _FIELD_CELLS))
+    return tuple(
+        fitted([piece for field in fields[start : start + across]
+                for piece in _field(field, width // across)], width)
+        for start in range(0, len(fields), across)
+    )  # fmt: skip
+
+
+def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
+    last, best = settled.last_epoch, settled.best
+    metric, number = next(iter(last.metrics.items())) if last else ("accuracy", None)
+    peak = next(iter(best.metrics.values())) if best else None
+    pace = f" ≤{settled.pace:g}" if settled.pace else ""
+    return [
+        ("step", words.count(now.step), "strong"),
+        ("loss", words.value(now.latest.loss if now.latest else None), "smooth"),
+        ("val loss", words.value(last.val_loss if last else None), "validation"),
+        (metric, words.value(number), "strong"),
+        ("epoch", f"{settled.epoch}/{settled.spec.epochs}", "strong"),
+        ("train", words.value(last.train_loss if last else None), "text"),
+        ("best", f"{words.value(peak)} @{best.epoch}" if best else "–", "good"),
+        ("rate", words.rate(settled.rate) + pace, "text"),
+        ("trained", words.duration(settled.elapsed_s), "text"),
+        ("device", settled.started.device if settled.started else settled.spec.device, "text"),
+    ]
+
+
+def _field(field: _Field, cells: int) -> list[Piece]:
+    label, text, role = field
+    room = max(1, cells - _LABEL_CELLS)
+    shown = text if len(text) <= room else text[: room - 1] + "…"
+    return [Piece(f" {label}".ljust(_LABEL_CELLS)[:_LABEL_CELLS], "muted"),
+            Piece(shown.ljust(room), role)]  # fmt: skip
+
+
+def progress(now: Snapshot, width: int) -> Picture:
+    """Return two bars: this epoch and the whole run, each with the time that is left."""
+    per_epoch, planned = now.steps_per_epoch or 0, now.planned_steps or 0
+    in_epoch = min(per_epoch, max(0, now.step - now.epoch * per_epoch))
+    ended = now.has_ended or now.state == "paused"
+    rate = None if ended else now.rate
+    epoch_s = per_epoch / rate if rate else None
+    if epoch_s is not None and epoch_s < _FAST_EPOCH_S:
+        done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
+    else:
+        done = in_epoch / per_epoch if per_epoch else 0.0
+        left = words.remaining(in_epoch, per_epoch, per_second=rate)
+        words_of_epoch = f"{in_epoch}/{per_epoch}  {_left(left)}"
+    left = words.remaining(now.step, planned, per_second=rate)
+    words_of_run = f"{now.epoch}/{now.spec.epochs} epochs  {_left(left if planned else None)}"
+    return (
+        _bar("epoch", done, words_of_epoch, width),
+        _bar("run", now.step / planned if planned else 0.0, words_of_run, width),
+    )
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{words.duration(seconds)} left"
+
+
+def _bar(label: str, done: float, text: str, width: int) -> Line:
+    cells = max(0, width - 8 - 30)
+    halves = round(min(1.0, max(0.0, done)) * cells * 2)
+    full, half = divmod(halves, 2)
+    return fitted(
+        [
+            Piece(f" {label:<6} ", "muted"),
+            Piece("━" * full + "╸" * half, "bar"),
+            Piece("━" * (cells - full - half), "trough"),
+            Piece(f"  {text}", "text"),
+        ],
+        width,
+    )
+
+
+def epochs(now: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
+    metric = next(iter(now.last_epoch.metrics)) if now.last_epoch else "accuracy"
+    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
+    stride = epoch_stride(now)
+    kept = [each for each in now.epochs if each.epoch % stride == 0]
+    if now.last_epoch and now.last_epoch.epoch % stride:
+        kept.append(now.last_epoch)
+    rows = [
+        fitted(
+            [Piece(heading, "muted"), Piece(" loss" if width > _NARROW_TABLE else "", "muted")],
+            width,
+        )
+    ]
+    rows += [_epoch_row(now, each, width) for each in kept[-max(0, height - 1) :]]
+    blank = fitted([], width)
+    return tuple((rows + [blank] * height)[:height])
+
+
+def epoch_stride(now: Snapshot) -> int:
+    """Return k so that every kth epoch comes about each few seconds: 1, 2, 5, 10, 20, ..."""
+    per_second = now.rate / now.steps_per_epoch if now.rate and now.steps_per_epoch else 0.0
+    stride, ladder = 1, (2, 2.5, 2)
+    for turn in range(18):
+        if per_second / stride <= 0.5:
+            break
+        stride = int(stride * ladder[turn % 3])
+    return stride
+
+
+def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
+    number = next(iter(each.metrics.values()))
+    is_best = now.best is not None and each.epoch == now.best.epoch
+    return fitted(
+        [
+            Piece(f"{each.epoch:>6} {words.value(each.train_loss):>8} ", "text"),
+            Piece(f"{words.value(each.val_loss):>8} ", "validation"),
+            Piece(f"{words.value(number):>8}", "good" if is_best else "text"),
+            Piece(" ★" if is_best else "  ", "good"),
+            *([Piece(f" {each.loss_name}", "muted")] if width > _NARROW_TABLE else []),
+        ],
+        width,
+    )
+
+
+def events(now: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest events that fit, the newest at the bottom."""
+    told = [(words.clock(each.at), *line) for each in now.log if (line := told_of(each.event))]
+    rows = [
+        fitted([Piece(f" {at} ", "muted"), Piece(safe(text), role)], width)
+        for at, text, role in told[-height:]
+    ]
+    return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def told_of(event: Event) -> tuple[str, Role] | None:
+    """Return an event as the log tells it, or None if it is told elsewhere."""
+    match event:
+        case WishAccepted() | WishRefused() | WishDropped():
+            return _told_of_reply(event)
+        case LossSwapped() | PaceSet() | Paused() | Resumed() | Stepped() | Stopped():
+            return _told_of_answer(event)
+        case StartupReached() | RunStarted() | CheckpointSaved() | Finished() | Failed():
+            return _told_of_milestone(event)
+        case EpochEnded():
+            return None
+        case other:
+            assert_never(other)
+
+
+def _told_of_milestone(
+    event: StartupReached | RunStarted | CheckpointSaved | Finished | Failed,
+) -> tuple[str, Role]:
+    match event:
+        case StartupReached(stage=stage):
+            return f"{stage} …", "muted"
+        case RunStarted(parameters=parameters, device=device):
+            return f"{words.count(parameters)} parameters on {device}", "muted"
+        case CheckpointSaved(why=why, step=step):
+            return f"checkpoint ({why}) at step {words.count(step)}", "muted"
+        case Finished(step=step):
+            return f"finished at step {words.count(step)}", "accent"
+        case Failed(error=error):
+            return f"failed: {error}", "bad"
+        case other:
+            assert_never(other)
+
+
+def _told_of_reply(event: WishAccepted | WishRefused | WishDropped) -> tuple[str, Role] | None:
+    match event:
+        case WishAccepted(asks=asks, detail=detail, at=at):
+            text = f"{asks} {detail}".strip()
+            return (f"asked: {text}, at the end of this epoch", "text") if at == "epoch" else None
+        case WishRefused(asks=asks, detail=detail, reason=reason):
+            return f"{f'{asks} {detail}'.strip()} refused: {reason}", "warn"
+        case WishDropped(reason=reason):
+            return f"a wish was dropped: {reason}", "warn"
+        case other:
+            assert_never(other)
+
+
+def _told_of_answer(
+    event: LossSwapped | PaceSet | Paused | Resumed | Stepped | Stopped,
+) -> tuple[str, Role]:
+    at = f"at step {words.count(event.step)}"
+    match event:
+        case LossSwapped(loss=loss, previous=previous):
+            return f"loss {previous} → {loss} after step {words.count(event.step)}", "swap"
+        case PaceSet(batches_per_s=pace):
+            return f"pace {f'{pace:g} batches/s' if pace else 'off'}", "text"
+        case Paused():
+            return f"paused {at}", "warn"
+        case Resumed():
+            return f"went on {at}", "good"
+        case Stepped(count=count):
+            return f"{count} batch{'es' if count > 1 else ''} trained", "text"
+        case Stopped(why=why):
+            return f"stopped {at}{f' ({why})' if why else ''}", "warn"
+        case other:
+            assert_never(other)
+
+
+def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
+    """Return what stands in the chart's place before the first batch."""
+    if now.error:
+        lines = [Piece(f"{now.state}: {safe(now.error)}", "bad")]
+    elif now.state == "paused":
+        lines = [Piece("paused before the first batch: space goes on, l chooses a loss", "warn")]
+    else:
+        lines = [Piece(f"{safe(now.stage)} … {waited_s:.0f} s", "accent")]
+    blank = fitted([], width)
+    middle = [
+        fitted([Piece(" " * max(0, (width - len(text)) // 2)), Piece(text, role)], width)
+        for text, role in lines
+    ]
+    above = max(0, (height - len(middle)) // 2)
+    return tuple(([blank] * above + middle + [blank] * height)[:height])
