@@ -1,0 +1,211 @@
+"""Whole runs through the real command line, in processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from tests.conftest import Shell, until
+
+TRAIN = ("run", "digits", "--plain", "--seed", "1")
+
+
+def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
+    first = tuitrain(*TRAIN, "--epochs", "3", "--name", "a", "--log-interval", "10").stdout
+    tuitrain(*TRAIN, "--epochs", "3", "--name", "b", "--pace", "300")
+    tuitrain("run", "digits", "--plain", "--epochs", "3", "--seed", "2", "--name", "c")
+
+    lines = first.splitlines()
+    assert "epoch 1/3  640/1437  loss " in first
+    assert any(line.startswith("epoch 3/3  train loss") and "accuracy" in line for line in lines)
+    digests = [tuitrain.show(name)["weights_sha256"] for name in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] in lines[-1]
+
+
+def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
+    tuitrain(*TRAIN, "--epochs", "2", "--name", "a")
+
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["epoch"], shown["step"]) == ("finished", 2, 46)
+    assert shown["pid"] is None
+    assert shown["metrics"]["accuracy"] > 0.8
+    assert shown["best"]["metric"] == "accuracy"
+    (saved,) = shown["checkpoints"]
+    assert (saved["why"], saved["step"]) == ("finish", 46)
+    listed = json.loads(tuitrain("ls", "--json").stdout)
+    assert listed == [
+        {key: value for key, value in shown.items() if key not in ("interventions", "checkpoints")}
+    ]
+
+
+def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell):
+    run = tuitrain.start("a", "--epochs", "5000")
+    per_epoch = tuitrain.show("a")["steps_per_epoch"]
+
+    tuitrain("ctl", "a", "pause", "--at", "epoch")
+    until(lambda: tuitrain.show("a")["state"] == "paused", "it is paused")
+    paused = tuitrain.show("a")
+    assert paused["step"] == paused["epoch"] * per_epoch > 0
+    swapped = json.loads(tuitrain("ctl", "a", "loss", "mse", "--json", "--wait").stdout)
+    assert (swapped["state"], swapped["step"]) == ("applied", paused["step"])
+    assert tuitrain.show("a")["step"] == paused["step"], "a pause holds"
+
+    stepped = json.loads(tuitrain("ctl", "a", "step", "3", "--json").stdout)
+    assert stepped["step"] == paused["step"] + 3
+    assert tuitrain.show("a")["state"] == "paused"
+    tuitrain("ctl", "a", "resume")
+    tuitrain("ctl", "a", "pace", "50")
+    tuitrain("ctl", "a", "stop")
+
+    until(lambda: not run.look(run.end()).alive, "its trainer has gone")
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["loss"], shown["pace"]) == ("stopped", "mse", 50)
+    assert [(each["kind"], each["state"]) for each in shown["interventions"]] == [
+        (kind, "applied") for kind in ("pause", "loss", "step", "resume", "pace", "stop")
+    ]
+    assert all(each["step"] is not None for each in shown["interventions"])
+    assert shown["checkpoints"][-1]["step"] == shown["step"]
+
+
+def test_a_wish_for_a_run_that_has_ended_is_refused_and_leaves_nothing(tuitrain: Shell):
+    tuitrain(*TRAIN, "--epochs", "1", "--name", "a")
+
+    said = tuitrain("ctl", "a", "pause", code=3).stderr
+    assert "a is finished" in said
+    assert list(tuitrain.client("a").paths.inbox.iterdir()) == []
+
+
+def test_a_trainer_killed_at_once_reads_as_crashed(tuitrain: Shell):
+    tuitrain.start("a", "--epochs", "5000")
+    pid = tuitrain.show("a")["pid"]
+    step = tuitrain.show("a")["step"]
+
+    os.kill(pid, signal.SIGKILL)
+
+    until(lambda: tuitrain.show("a")["state"] == "crashed", "it reads as crashed")
+    shown = tuitrain.show("a")
+    assert shown["pid"] is None
+    assert shown["step"] >= step, "what was recorded stays"
+    tuitrain("ctl", "a", "resume", code=3)
+
+
+def test_sigterm_ends_a_trainer_truthfully_with_a_checkpoint(tuitrain: Shell):
+    tuitrain.start("a", "--epochs", "5000")
+
+    os.kill(tuitrain.show("a")["pid"], signal.SIGTERM)
+
+    until(lambda: tuitrain.show("a")["state"] == "stopped", "it has stopped")
+    shown = tuitrain.show("a")
+    assert shown["interventions"][-1]["detail"] == "SIGTERM"
+    assert shown["checkpoints"][-1]["step"] == shown["step"]
+
+
+def owner(tuitrain: Shell, name: str) -> subprocess.Popen[str]:
+    """Start `run --plain`, which owns its run, and wait until it trains."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", *TRAIN, "--epochs", "5000", "--name", name],
+        env=tuitrain.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until((tuitrain.home / "runs" / name / "spec.json").exists, "the run is there")
+    until(lambda: tuitrain.show(name)["step"] > 0, "it trains")
+    return process
+
+
+def test_a_plain_run_ends_with_the_process_that_owns_it(tuitrain: Shell):
+    process = owner(tuitrain, "a")
+
+    process.kill()
+    process.communicate()
+
+    until(lambda: tuitrain.show("a")["state"] == "stopped", "it has stopped")
+    assert tuitrain.show("a")["checkpoints"]
+
+
+def test_the_first_ctrl_c_saves_a_checkpoint_and_exits_130(tuitrain: Shell):
+    process = owner(tuitrain, "a")
+
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+
+    assert process.returncode == 130
+    assert "Ctrl-C again" in said
+    shown = tuitrain.show("a")
+    assert shown["state"] == "stopped"
+    assert shown["checkpoints"][-1]["step"] == shown["step"]
+
+
+def test_a_detached_run_outlives_whoever_started_it_and_attach_tells_its_whole_story(
+    tuitrain: Shell,
+):
+    tuitrain.start("a", "--epochs", "5000", "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    attached = subprocess.Popen(
+        [sys.executable, "-m", "tuitrain", "attach", "a"],
+        env=tuitrain.env, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    tuitrain("ctl", "a", "stop")
+    told, _ = attached.communicate()
+
+    assert attached.returncode == 0
+    assert "epoch    1/5000  train loss" in told
+    assert "paused at step 30" in told
+    assert "stopped: epoch 1 of 5000, step 30" in told
+
+
+def test_a_failing_trainer_says_why_in_one_line(tuitrain: Shell):
+    done = tuitrain("run", "digits", "--plain", "--device", "cuda:77", "--name", "a", code=3)
+
+    assert "no device cuda:77 here; there is: " in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert tuitrain.show("a")["state"] == "failed"
+
+
+def test_wrong_use_is_told_in_at_most_two_lines_and_leaves_nothing_behind(tuitrain: Shell):
+    for arguments, code, hint in [
+        (["runn"], 2, "did you mean 'run'?"),
+        (["run", "digts"], 2, "did you mean 'digits'?"),
+        (["run", "--loss", "ms"], 2, "did you mean 'mse'?"),
+        (["run", "--model", "mlp:hiden=3"], 2, "did you mean 'hidden'?"),
+        (["run", "--lr", "-1"], 2, "lr"),
+        (["run", "--lr", "nan"], 2, "lr"),
+        (["run", "--epochs", "0"], 2, "epochs"),
+        (["run", "--epochs", "ten"], 2, "ten"),
+        (["run", "--name", "../a"], 2, "name"),
+        (["run", "--pace", "0"], 2, "pace"),
+        (["run", "--plain", "--detach"], 2, "choose one"),
+        (["show", "nothing"], 3, "no run nothing"),
+        (["attach"], 3, "tuitrain run"),
+        (["ctl", "nothing", "pause"], 3, "tuitrain ls"),
+        ([], 2, "needs a terminal"),
+    ]:
+        done = tuitrain(*arguments, code=code)
+        assert hint in done.stderr, arguments
+        assert len(done.stderr.splitlines()) <= 2, done.stderr
+        assert "Traceback" not in done.stderr
+    assert not list((tuitrain.home / "runs").glob("*"))
+
+
+def test_a_taken_name_is_refused_and_the_run_that_has_it_unharmed(tuitrain: Shell):
+    tuitrain(*TRAIN, "--epochs", "1", "--name", "a")
+    before = tuitrain.show("a")
+
+    assert "choose another --name" in tuitrain(*TRAIN, "--name", "a", code=3).stderr
+    assert tuitrain.show("a") == before
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence_and_exit_1(tuitrain: Shell):
+    tuitrain.home.write_text("a file is in the way")
+
+    done = tuitrain("run", "digits", "--plain", code=1)
+    assert "choose another place with --home" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_directory_is_its_owners_alone(tuitrain: Shell):
+    tuitrain(*TRAIN, "--epochs", "1", "--name", "a")
+
+    paths = tuitrain.client("a").paths
+    assert all(each.stat().st_mode & 0o077 == 0 for each in paths.directory.rglob("*"))
+    assert paths.directory.stat().st_mode & 0o777 == 0o700

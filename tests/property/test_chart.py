@@ -1,0 +1,58 @@
+"""Whatever a run's losses are, its chart has the size that was asked for and nothing odd in it."""
+
+import unicodedata
+from typing import get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuitrain.store.rollup import summed
+from tuitrain.view import plot
+from tuitrain.view.picture import Role
+
+losses = st.floats() | st.floats(0, 3) | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324])
+names = st.text(max_size=40) | st.sampled_from(["mse", "cross-entropy"])
+
+
+@st.composite
+def segments(draw):
+    made, step = [], draw(st.integers(0, 10**7))
+    for name, values, size in draw(
+        st.lists(
+            st.tuples(names, st.lists(losses, max_size=60), st.sampled_from([1, 3, 16, 4096])),
+            max_size=5,
+        )
+    ):
+        first, buckets = step + 1, []
+        for value in values:
+            step += size
+            buckets.append(summed([value] * min(size, 5), step - size + 1)._replace(last=step))
+        validations = [(draw(st.integers(0, step + 9)), value) for value in values[:3]]
+        made.append(plot.Segment(name, first, step, tuple(buckets), tuple(validations)))
+    return made
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    segments(),
+    st.integers(0, 90),
+    st.integers(0, 24),
+    st.builds(
+        plot.ChartOptions,
+        planned=st.integers(0, 10**8),
+        half_life=st.none() | st.floats(0, 1e6),
+        full_range=st.booleans(),
+        log_y=st.booleans(),
+    ),
+)
+def test_a_chart_is_exactly_as_large_as_asked_and_made_of_roles_and_plain_signs(
+    run, width, height, options
+):
+    picture = plot.draw_losses(run, width=width, height=height, options=options)
+    assert len(picture) == height
+    for line in picture:
+        text = "".join(piece.text for piece in line)
+        assert len(text) == width
+        assert {piece.role for piece in line} <= set(get_args(Role))
+        assert not any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Mn") for sign in text)
+        assert not any(unicodedata.east_asian_width(sign) in "WF" for sign in text)

@@ -1,0 +1,120 @@
+"""The loop, taken as what it is: a list of events."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tuitrain.core.events import BatchDone, EpochEnded, Finished
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.checkpoint import weights_sha256
+from tuitrain.engine.data import shuffled
+from tuitrain.engine.loop import train
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training, build
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.writer import RunWriter
+from tuitrain.worker.recorder import Recorder
+
+
+def digits(**settings) -> Training:
+    torch.set_num_threads(1)
+    return build(RunSpec.of("digits", **{"epochs": 2, "model": "linear", **settings}))
+
+
+def test_an_epoch_is_its_batches_and_then_its_validation():
+    events = list(train(run := digits(), Steering(run)))
+
+    kinds = [type(event) for event in events]
+    assert run.steps_per_epoch == 23
+    assert kinds == [*[BatchDone] * 23, EpochEnded, *[BatchDone] * 23, EpochEnded, Finished]
+    assert [event.step for event in events[:23]] == list(range(1, 24))
+    assert events[23].epoch == 1
+    assert events[22].samples == 1437 - 22 * 64
+
+
+def test_the_train_loss_of_an_epoch_is_the_mean_over_its_samples():
+    run = digits(epochs=1)
+    events = list(train(run, Steering(run)))
+
+    batches, ended = events[:23], events[23]
+    mean = sum(float(each.loss) * each.samples for each in batches) / 1437
+    assert ended.train_loss == pytest.approx(mean, rel=1e-12)
+
+
+def test_validation_uses_the_model_as_it_is_judged_and_leaves_it_to_train_on():
+    run = digits(epochs=1)
+    modes = []
+    run.model.register_forward_hook(lambda module, *_: modes.append(module.training))
+
+    list(train(run, Steering(run)))
+
+    assert modes == [True] * 23 + [False]
+
+
+def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch():
+    assert shuffled(100, seed=1, epoch=0).tolist() == shuffled(100, seed=1, epoch=0).tolist()
+    assert shuffled(100, seed=1, epoch=0).tolist() != shuffled(100, seed=1, epoch=1).tolist()
+    assert shuffled(100, seed=1, epoch=0).tolist() != shuffled(100, seed=2, epoch=0).tolist()
+    assert sorted(shuffled(100, seed=3, epoch=7).tolist()) == list(range(100))
+
+
+def test_batches_can_begin_in_the_middle_of_an_epoch():
+    run = digits()
+    every = [target.tolist() for _, target in run.batches()]
+    run.batch = 5
+
+    assert [target.tolist() for _, target in run.batches()] == every[5:]
+
+
+def test_a_seed_repeats_bit_for_bit():
+    def trained(seed: int) -> str:
+        run = digits(epochs=2, seed=seed, model="mlp:hidden=32")
+        list(train(run, Steering(run)))
+        return weights_sha256(run.model)
+
+    assert trained(1) == trained(1)
+    assert trained(1) != trained(2)
+
+
+def test_twenty_epochs_with_seed_one_reach_the_promised_accuracy():
+    run = digits(epochs=20, seed=1, model="mlp")
+    ends = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
+
+    assert ends[-1].metrics["accuracy"] >= 0.95
+    best = max(each.metrics["accuracy"] for each in ends)
+    assert [each for each in ends if each.improved][-1].metrics["accuracy"] == best
+
+
+class Counted(TorchDispatchMode):
+    """Counts how often a value is read from the device, one scalar at a time."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
+    writer = RunWriter(run_paths.record)
+    recorder = Recorder(writer)
+    flushes = 0
+    write = writer.write
+
+    def counted(batches, events):
+        nonlocal flushes
+        flushes += bool(batches)
+        write(batches, events)
+
+    writer.write = counted
+    run = digits(epochs=1, batch_size=8)
+    recorder.time_with(run.stopwatch.microseconds)
+    events = train(run, Steering(run))
+    with Counted() as counter:
+        for _ in range(run.steps_per_epoch):
+            recorder.take(next(events))
+        recorder.flush()
+    writer.close()
+
+    assert flushes >= 1
+    assert counter.reads <= flushes

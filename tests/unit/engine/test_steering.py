@@ -1,0 +1,270 @@
+"""Wishes in the loop, from a script: at which step they come, and what becomes of them."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuitrain.core.commands import Pause, Request, Resume, SetPace, Step, Stop, SwapLoss, Wish
+from tuitrain.core.events import (
+    BatchDone,
+    EpochEnded,
+    Finished,
+    LossSwapped,
+    PaceSet,
+    Paused,
+    Resumed,
+    Stepped,
+    Stopped,
+    WishAccepted,
+    WishDropped,
+    WishRefused,
+)
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.checkpoint import weights_sha256
+from tuitrain.engine.loop import train
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training, build
+
+PER_EPOCH = 6
+
+
+def small(epochs: int = 3, **more) -> Training:
+    torch.set_num_threads(1)
+    return build(
+        RunSpec.of("digits", model="linear", batch_size=256, epochs=epochs, **more)
+    )
+
+
+class Script:
+    """Wishes that come at given steps; while the loop waits without an end, the next one comes."""
+
+    def __init__(self, run: Training, *wishes: tuple[int, Request]) -> None:
+        self._run = run
+        self._wishes = list(wishes)
+
+    def __call__(self, wait_s: float | None) -> Sequence[Request]:
+        due = [request for step, request in self._wishes if step <= self._run.step]
+        if not due and wait_s is None:
+            assert self._wishes, "the loop waits for ever"
+            due = [self._wishes[0][1]]
+        self._wishes = [each for each in self._wishes if each[1] not in due]
+        return due
+
+
+def trained(run: Training, *wishes: tuple[int, Wish | tuple[Wish, str]], **how) -> list:
+    requests = [
+        (step, Request.new(*wish) if isinstance(wish, tuple) else Request.new(wish))
+        for step, wish in wishes
+    ]
+    return list(train(run, Steering(run, Script(run, *requests), **how)))
+
+
+def of(events: list, *kinds: type) -> list:
+    return [event for event in events if isinstance(event, kinds)]
+
+
+def test_a_swap_takes_effect_at_the_end_of_the_epoch_and_not_before():
+    events = trained(small(), (2, SwapLoss("mse")))
+
+    (swapped,) = of(events, LossSwapped)
+    assert (swapped.step, swapped.epoch) == (PER_EPOCH, 1)
+    assert (swapped.previous, swapped.loss) == ("cross-entropy", "mse")
+    losses = [float(each.loss) for each in of(events, BatchDone)]
+    assert min(losses[:PER_EPOCH]) > max(losses[PER_EPOCH:])
+    assert [each.loss_name for each in of(events, EpochEnded)] == ["cross-entropy", "mse", "mse"]
+
+
+def test_a_swap_at_the_batch_boundary_counts_from_the_next_batch():
+    events = trained(small(), (2, (SwapLoss("mse"), "batch")))
+
+    assert [each.step for each in of(events, LossSwapped)] == [2]
+
+
+def test_a_pause_holds_after_the_batch_in_hand():
+    events = trained(small(), (4, Pause()), (99, Resume()))
+
+    kinds = [type(each) for each in events]
+    at = kinds.index(Paused)
+    assert events[at].step == 4
+    assert kinds[at + 1 : at + 4] == [WishAccepted, Resumed, BatchDone]
+    assert len(of(events, BatchDone)) == 3 * PER_EPOCH
+
+
+def test_a_pause_at_the_epoch_holds_after_its_validation():
+    events = trained(small(), (1, (Pause(), "epoch")), (99, Resume()))
+
+    at = [type(each) for each in events].index(Paused)
+    assert isinstance(events[at - 1], EpochEnded)
+    assert (events[at].step, events[at].epoch) == (PER_EPOCH, 1)
+
+
+def test_a_pause_at_the_epoch_asked_before_the_first_batch_waits_for_the_first_epoch():
+    events = trained(small(), (0, (Pause(), "epoch")), (99, Resume()))
+
+    assert [each.step for each in of(events, Paused)] == [PER_EPOCH]
+
+
+def test_a_pause_holds_after_the_last_epoch_before_the_run_is_finished():
+    events = trained(small(epochs=1), (1, (Pause(), "epoch")), (99, Resume()))
+
+    kinds = [type(each) for each in events]
+    assert kinds.index(EpochEnded) < kinds.index(Paused) < kinds.index(Finished)
+
+
+def test_a_swap_between_two_epochs_takes_effect_at_once():
+    events = trained(small(), (1, (Pause(), "epoch")), (99, SwapLoss("mse")), (99, Resume()))
+
+    kinds = [type(each) for each in of(events, Paused, LossSwapped, Resumed)]
+    assert kinds == [Paused, LossSwapped, Resumed]
+
+
+def test_a_wish_that_waits_never_holds_up_later_ones():
+    events = trained(small(), (1, SwapLoss("mse")), (2, Pause()), (99, Resume()))
+
+    assert [each.step for each in of(events, Paused, LossSwapped)] == [2, PER_EPOCH]
+
+
+def test_a_run_can_wait_before_its_first_batch():
+    events = trained(small(), (99, SwapLoss("mse")), (99, Resume()), paused=True)
+
+    assert isinstance(events[0], Paused)
+    assert [each.step for each in of(events, LossSwapped)] == [0]
+
+
+def test_steps_are_trained_one_by_one_and_then_it_pauses():
+    events = trained(small(), (3, Pause()), (99, Step(2)), (99, Resume()))
+
+    assert [each.step for each in of(events, Paused)] == [3, 5]
+    (stepped,) = of(events, Stepped)
+    assert (stepped.step, stepped.count) == (5, 2)
+
+
+def test_steps_count_batches_across_an_epochs_end():
+    events = trained(small(), (PER_EPOCH - 1, Step(3)), (99, Resume()))
+
+    assert [each.step for each in of(events, Paused)] == [PER_EPOCH + 2]
+
+
+def test_a_pause_ends_stepping_and_says_so():
+    events = trained(small(), (1, Step(4)), (2, Pause()), (99, Resume()))
+
+    assert [each.step for each in of(events, Paused)] == [2]
+    assert len(of(events, WishDropped)) == 1
+
+
+def test_going_on_takes_back_a_pause_that_has_not_come():
+    events = trained(small(), (1, (Pause(), "epoch")), (2, Resume()))
+
+    assert not of(events, Paused)
+    assert len(of(events, WishDropped)) == 1
+
+
+def test_a_stop_ends_after_the_batch_in_hand():
+    events = trained(small(), (4, Stop()))
+
+    assert len(of(events, BatchDone)) == 4
+    assert [each.step for each in of(events, Stopped)] == [4]
+    assert not of(events, Finished)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        ([(2, Resume())], "it is not paused"),
+        ([(2, SwapLoss("cross-entropy"))], "cross-entropy is in use already"),
+        ([(2, SwapLoss("mse")), (3, SwapLoss("mse"))], "mse is asked for already"),
+        ([(2, Pause()), (99, Pause()), (99, Resume())], "it is paused already, at step 2"),
+        ([(2, Stop()), (2, Pause())], "the run has ended"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_reason(wishes, reason):
+    events = trained(small(), *wishes)
+
+    assert [each.reason for each in of(events, WishRefused)] == [reason]
+
+
+def test_a_change_that_waits_is_kept_when_the_run_stops_and_a_pause_is_dropped():
+    events = trained(small(), (1, SwapLoss("mse")), (2, (Pause(), "epoch")), (3, Stop()))
+
+    asked = {each.asks: each.wish for each in of(events, WishAccepted)}
+    assert [each.wish for each in of(events, WishDropped)] == [asked["pause"]]
+
+
+class Clock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.now, self.waits = 100.0, []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, wait_s: float | None) -> Sequence[Request]:
+        if wait_s:
+            self.waits.append(wait_s)
+            self.now += wait_s
+        return ()
+
+
+def test_a_pace_makes_the_loop_wait_between_batches():
+    clock, run = Clock(), small(epochs=1, pace=10)
+    list(train(run, Steering(run, clock.wait, clock=clock)))
+
+    assert sum(clock.waits) == pytest.approx((PER_EPOCH - 1) / 10)
+
+
+def test_a_new_pace_is_told():
+    events = trained(small(), (2, SetPace(5000.0)))
+
+    assert [each.batches_per_s for each in of(events, PaceSet)] == [5000.0]
+
+
+WISHES = st.one_of(
+    st.builds(Pause),
+    st.builds(Resume),
+    st.builds(Step, st.integers(1, 9)),
+    st.builds(SwapLoss, st.sampled_from(["mse", "cross-entropy"])),
+    st.builds(SetPace, st.sampled_from([None, 1e6])),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3 * PER_EPOCH), WISHES, st.sampled_from(["batch", "epoch"])),
+        max_size=8,
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_every_wish_is_answered_once_and_pausing_changes_no_weights(script):
+    def requests() -> Iterator[tuple[int, Request]]:
+        for step, wish, at in script:
+            yield step, Request.new(wish, at)
+        for _ in range(len(script) * 10):
+            yield 10_000, Request.new(Resume())
+
+    run = small()
+    scripted = Script(run, *requests())
+    events = list(train(run, Steering(run, scripted)))
+
+    asked = [each.wish for each in of(events, WishAccepted, WishRefused)]
+    assert len(asked) == len(set(asked))
+    ended = [
+        each.wish
+        for each in of(events, Paused, Resumed, Stepped, LossSwapped, PaceSet, WishDropped)
+        if each.wish
+    ]
+    assert len(ended) == len(set(ended)), "a wish has one end"
+    assert set(ended) <= {each.wish for each in of(events, WishAccepted)}
+    assert [each.step for each in of(events, BatchDone)] == list(range(1, 3 * PER_EPOCH + 1))
+
+    again = small()
+    swaps = {each.step: each.loss for each in of(events, LossSwapped)}
+    for event in train(again, Steering(again)):
+        if isinstance(event, BatchDone | EpochEnded) and event.step in swaps:
+            at_end = event.step % PER_EPOCH == 0
+            if not at_end or isinstance(event, EpochEnded):
+                again.swap_loss(swaps[event.step])
+    assert weights_sha256(again.model) == weights_sha256(run.model)
