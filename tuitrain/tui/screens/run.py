@@ -124,9 +124,12 @@ class RunScreen(Screen[None]):
             return
         self._reap()
         self._cursor = look.delta.cursor
-        self._latest = fold(self._latest, look.delta, alive=look.alive, pid=look.pid)
+        before, self._latest = (
+            self._latest,
+            fold(self._latest, look.delta, alive=look.alive, pid=look.pid),
+        )
         self._answered()
-        self._publish(at_once=bool(look.delta.events))
+        self._publish(at_once=bool(look.delta.events) or self._latest.state != before.state)
 
     def _publish(self, *, at_once: bool) -> None:
         latest = self._latest

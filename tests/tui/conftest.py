@@ -1,0 +1,86 @@
+"""A run for the screen to follow: a real record, written here in a trainer's place."""
+
+import html
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tuitrain.core.commands import Request
+from tuitrain.core.events import Event, RunStarted
+from tuitrain.core.spec import RunSpec
+from tuitrain.store import inbox, lock
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.supervisor import write_spec
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.run import RunScreen
+
+STARTED = RunStarted("cpu", 23, 50_826, 1437, 360, {})
+
+
+class ScriptedTrainer:
+    """Says what the test tells it to, and holds the run's lock until it is told to let go."""
+
+    def __init__(self, paths: RunPaths, spec: RunSpec) -> None:
+        self.paths = paths
+        write_spec(paths, spec)
+        self._lock = lock.acquire(paths.lock)
+        self._writer = RunWriter(paths.record)
+        self._step = 0
+
+    def says(self, *events: Event) -> None:
+        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+
+    def trains(self, losses: list[float]) -> None:
+        rows = []
+        for loss in losses:
+            self._step += 1
+            times = (10, 5, 120, 30, 200, 90)
+            rows.append(
+                BatchRow(key_of(1, self._step), (self._step - 1) // 23 + 1, loss, 0.001,
+                         64, 10 * self._step, *times)
+            )  # fmt: skip
+        self._writer.write(rows, [])
+
+    def wishes(self) -> list[Request]:
+        found = [inbox.read(path) for path in inbox.waiting(self.paths.inbox)]
+        return [request for request in found if request is not None]
+
+    def dies(self) -> None:
+        os.close(self._lock)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@pytest.fixture
+def trainer(run_paths: RunPaths) -> Iterator[ScriptedTrainer]:
+    scripted = ScriptedTrainer(run_paths, RunSpec.of("digits", epochs=4))
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture
+def app(trainer: ScriptedTrainer) -> TuitrainApp:
+    return TuitrainApp(Path("unused"), watch=trainer.paths)
+
+
+async def seen(app: TuitrainApp) -> str:
+    """Follow the run and draw it now, and return the screen's text."""
+    screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
+    await screen.follow()
+    await screen.chart.draw_if_stale()
+    return text_of(app)
+
+
+def text_of(app: TuitrainApp) -> str:
+    """Return what stands on the screen, line by line, from the app's own picture of it."""
+    rows: dict[float, str] = {}
+    pattern = r'<text class="[^"]*" x="[^"]*" y="([^"]*)"[^>]*>([^<]*)</text>'
+    for y, text in re.findall(pattern, app.export_screenshot()):
+        rows[float(y)] = rows.get(float(y), "") + html.unescape(text)
+    return "\n".join(rows[y] for y in sorted(rows)).replace("\xa0", " ")

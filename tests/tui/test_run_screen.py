@@ -1,0 +1,302 @@
+"""The run screen over a real record: what it shows is what the trainer said, no more."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.core.commands import Pause, Resume, SetPace, Step, Stop, SwapLoss, Wish
+from tuitrain.core.events import (
+    EpochEnded,
+    Failed,
+    Finished,
+    LossSwapped,
+    Paused,
+    Resumed,
+    StartupReached,
+    WishAccepted,
+    WishRefused,
+)
+from tuitrain.tui.app import TuitrainApp
+
+WIDE, NARROW = (140, 40), (80, 24)
+
+
+def epoch(number: int, **more) -> EpochEnded:
+    values = {"loss_name": "cross-entropy", "train_loss": 0.5, "val_loss": 0.75,
+              "metrics": {"accuracy": 0.875}, "improved": True}  # fmt: skip
+    return EpochEnded(1, 23 * number, number, **{**values, **more})
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_a_batch_loss_reaches_the_screen(app: TuitrainApp, trainer: ScriptedTrainer, size):
+    trainer.says(STARTED)
+    trainer.trains([1 / step for step in range(1, 31)])
+    trainer.says(epoch(1))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        text = await seen(app)
+
+    assert "● running" in text
+    assert "0.0333" in text, "the newest batch loss"
+    assert "0.7500" in text, "the validation loss"
+    assert "0.8750" in text, "the accuracy"
+    assert "loss: cross-entropy" in text
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in text), "a curve"
+    assert "1/4 epochs" in text
+
+
+async def test_before_the_first_batch_it_says_what_it_waits_for(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        assert "starting the trainer …" in await seen(app)
+        trainer.says(StartupReached("loading PyTorch"))
+        assert "loading PyTorch …" in await seen(app)
+
+
+KEYS = [
+    ("space", Pause(), "batch"),
+    ("p", Pause(), "epoch"),
+    ("full_stop", Step(1), "batch"),
+]
+
+
+@pytest.mark.parametrize(("key", "wish", "at"), KEYS)
+async def test_a_key_sends_its_wish_and_the_screen_calls_it_asked_for(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str, wish: Wish, at: str
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0, 0.5])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press(key)
+        text = text_of(app)
+        (request,) = trainer.wishes()
+
+    assert (request.wish, request.at) == (wish, at)
+    assert f"asked: {wish.kind}" in text
+    assert "● running" in text, "it is not paused before the trainer says so"
+
+
+async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 5)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("p")
+        (request,) = trainer.wishes()
+        trainer.says(WishAccepted(request.id, "pause", "", "epoch", request.asked_at))
+        assert "● pausing" in await seen(app)
+        trainer.says(Paused(request.id, 1, 23, 1))
+        text = await seen(app)
+        assert "● paused" in text
+        assert "asked:" not in text.splitlines()[0]
+        assert "Go on" in text
+        await pilot.press("space")
+        assert trainer.wishes()[-1].wish == Resume()
+        trainer.says(Resumed(trainer.wishes()[-1].id, 1, 23, 1))
+        assert "● running" in await seen(app)
+
+
+async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 5)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l", "down")
+        await pilot.pause()
+        picker = text_of(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        (request,) = trainer.wishes()
+
+    assert "mean (p − t)²" in picker
+    assert "one-hot" in picker
+    assert "at the end of this epoch" in picker
+    assert (request.wish, request.at) == (SwapLoss("mse"), "epoch")
+
+
+async def test_the_loss_in_use_is_not_asked_for_again(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l", "enter")
+        await pilot.pause()
+        assert trainer.wishes() == []
+
+
+async def test_a_swap_is_marked_and_begins_a_new_segment(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([2.0] * 46)
+    trainer.says(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
+    trainer.trains([0.01] * 46)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        text = await seen(app)
+
+    assert "loss: mse" in text
+    assert "mse ▸" in text
+    assert "loss cross-entropy → mse after step 46" in text
+
+
+async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED, WishRefused("w", "loss", "mse", "mse is \x1b[31min use", 0.0))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        text = await seen(app)
+
+    assert "loss mse refused: mse is ␛[31min use" in text
+
+
+async def test_bad_numbers_neither_end_nor_blank_the_screen(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0, 0.9, math.nan, math.inf, -math.inf, 1e308, -1e308, 0.8, 0.7, 0.6])
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        text = await seen(app)
+
+    assert "0.6000" in text
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in text)
+
+
+async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("less_than_sign", "less_than_sign", "greater_than_sign")
+        assert [each.wish for each in trainer.wishes()] == [
+            SetPace(2000), SetPace(1000), SetPace(2000)
+        ]  # fmt: skip
+
+
+async def test_stopping_asks_first(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("S", "n")
+        await pilot.pause()
+        assert trainer.wishes() == []
+        await pilot.press("S", "y")
+        await pilot.pause()
+        assert [each.wish for each in trainer.wishes()] == [Stop()]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_a_going_run_asks_and_detaching_sends_nothing(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str
+):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert "Detach" in text_of(app)
+        await pilot.press("d")
+        await pilot.pause()
+
+    assert app.return_value is not None
+    assert app.return_value.state == "running"
+    assert trainer.wishes() == []
+
+
+async def test_a_trainer_that_died_reads_as_crashed_and_can_be_left_at_once(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 5)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        trainer.dies()
+        assert "● crashed" in await seen(app)
+        await pilot.press("space", "q")
+        await pilot.pause()
+
+    assert trainer.wishes() == []
+    assert app.return_value is not None
+
+
+@pytest.mark.parametrize(
+    ("last", "word"),
+    [(Finished(1, 92, 4), "finished"), (Failed("no memory is left"), "no memory is left")],
+)
+async def test_an_ended_run_says_how_it_ended(
+    app: TuitrainApp, trainer: ScriptedTrainer, last: Finished | Failed, word: str
+):
+    trainer.says(STARTED, last)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        assert word in await seen(app)
+
+
+async def test_help_names_every_key_and_sign(app: TuitrainApp, trainer: ScriptedTrainer):
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        text = text_of(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Keys and signs" not in text_of(app)
+
+    assert "Pause after this batch" in text
+    assert "the smoothed loss" in text
+
+
+@pytest.mark.parametrize("size", [(40, 10), (20, 5), (1, 1), (300, 80)])
+async def test_odd_sizes_and_resizing_do_no_harm(
+    app: TuitrainApp, trainer: ScriptedTrainer, size: tuple[int, int]
+):
+    trainer.says(STARTED)
+    trainer.trains([1 / step for step in range(1, 31)])
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+        await seen(app)
+        await pilot.resize_terminal(*NARROW)
+        await pilot.pause()
+        assert "0.0333" in await seen(app)
+
+
+async def test_nothing_is_repainted_while_nothing_happens(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 30)
+    trainer.says(Paused(None, 1, 30, 1))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        before = app.screen.settled
+        for _ in range(20):
+            await seen(app)
+        assert app.screen.settled == before
+
+
+async def test_bare_tuitrain_offers_digits_at_a_pace_one_can_watch(tmp_path: Path):
+    app = TuitrainApp(tmp_path)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        text = text_of(app)
+
+    assert "digits" in text
+    assert "60 batches a second" in text
+    assert "Train it" in text
