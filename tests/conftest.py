@@ -34,7 +34,12 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.env = {**os.environ, "TUITRAIN_HOME": str(home), "TERM": "dumb", "OMP_NUM_THREADS": "1"}
+        self.env = {
+            **os.environ,
+            "TUITRAIN_HOME": str(home),
+            "TERM": "dumb",
+            "OMP_NUM_THREADS": "1",
+        }
         self.env.pop("NO_COLOR", None)
 
     def __call__(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -96,7 +96,8 @@ async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: Script
         text = await seen(app)
         assert "● paused" in text
         assert "asked:" not in text.splitlines()[0]
-        assert "Go on" in text
+        await pilot.pause()
+        assert "Go on" in text_of(app), "the footer follows"
         await pilot.press("space")
         assert trainer.wishes()[-1].wish == Resume()
         trainer.says(Resumed(trainer.wishes()[-1].id, 1, 23, 1))

@@ -1,0 +1,20 @@
+.PHONY: check test bench run wheel
+
+check: ## format, lint, types, imports, fast tests
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	pytest -q tests/unit tests/property tests/contract tests/architecture tests/golden
+
+test: ## every test
+	pytest
+
+bench: ## the figures of benchmarks/RESULTS.md
+	python benchmarks/overhead.py
+
+run: ## the app
+	tuitrain
+
+wheel:
+	python -m build --wheel
