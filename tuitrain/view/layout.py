@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,7 +12,17 @@ from itertools import groupby
 from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket
 from tuitrain.view import scale, series
-from tuitrain.view.drawing import ACROSS, ChartOptions, Drawing, Frame, Mark, Segment, Stroke, Tick
+from tuitrain.view.drawing import (
+    ACROSS,
+    UP,
+    ChartOptions,
+    Drawing,
+    Frame,
+    Mark,
+    Segment,
+    Stroke,
+    Tick,
+)
 from tuitrain.view.picture import Role
 
 _GUTTER = 4
@@ -23,6 +34,8 @@ _LEAST_FOR_WORDS = 6
 _X_TICK, _Y_TICK = 10, 3
 """Cells from one number to the next."""
 _HALF_LIFE = 0.02
+_BRAILLE = ((0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8))
+"""The signs' bits for the lowest 0 to 4 dots, left and right."""
 _LONGEST_NAME = 30
 
 
@@ -115,29 +128,64 @@ def _placed(
     ]
 
 
-def _bands(seen: Iterable[_Seen], frame: Frame) -> Iterator[Stroke]:
-    """Yield the losses' envelopes: up in one column of dots, down in the next."""
+def _bands(seen: Iterable[_Seen], frame: Frame) -> Iterator[Mark]:
+    """Yield the losses' envelopes as cells, which cost plotext an eighth of what their dots do."""
+    cells: dict[tuple[Role, int, int], int] = defaultdict(int)
     for one in seen:
+        role = one.role("envelope")
         for stretch in series.stretches(one.gathered):
-            xs: list[int] = []
-            ys: list[int] = []
-            for column, low, high in series.band(stretch):
-                ends = {frame.dot_up(one.axis.place(low)), frame.dot_up(one.axis.place(high))}
-                ys += sorted(ends, reverse=bool(column % 2))
-                xs += [column] * len(ends)
-            yield Stroke(xs, ys, one.role("envelope"))
+            for column, bottom, top in _runs(stretch, one.axis, frame):
+                for row, dots in _dots(column, bottom, top):
+                    cells[role, column // ACROSS, row] |= dots
+    for (role, across, row), dots in cells.items():
+        yield Mark(across, row, chr(0x2800 + dots), role)
+
+
+def _dots(column: int, bottom: int, top: int) -> Iterator[tuple[int, int]]:
+    """Yield the rows of cells that a run of dots crosses, with the bits of the dots in each."""
+    bits = _BRAILLE[column % ACROSS]
+    for row in range(bottom // UP, top // UP + 1):
+        low, high = max(0, bottom - UP * row), min(UP, top + 1 - UP * row)
+        yield row, bits[high] - bits[low]
+
+
+def _runs(
+    stretch: Sequence[tuple[int, Bucket]], axis: scale.Axis, frame: Frame
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (column, bottom, top) in dots, each reaching as far as its neighbour's."""
+    places = [(at, axis.place(bucket.low), axis.place(bucket.high)) for at, bucket in stretch]
+    before: tuple[int, int] | None = None
+    for column, low, high in series.band(places):
+        bottom, top = frame.dot_up(low), frame.dot_up(high)
+        last_bottom, last_top = before or (bottom, top)
+        before = bottom, top
+        yield column, min(bottom, last_top + 1), max(top, last_bottom - 1)
 
 
 def _curves(seen: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Stroke]:
-    """Yield the smoothed lines. Each begins anew with its segment and leaves out what is cut off."""
+    """Yield the smoothed lines, each begun anew with its segment, of what the axis shows."""
     for one in seen:
-        buckets = [bucket for bucket in one.gathered if bucket]
+        row = [bucket and _kept(bucket, one.axis) for bucket in one.gathered]
+        buckets = [bucket for bucket in row if bucket]
         means = dict(zip(buckets, series.smoothed(buckets, half_life), strict=True))
-        for stretch in series.stretches(one.gathered):
+        for stretch in series.stretches(row):
             line = [(column, one.axis.place(means[bucket])) for column, bucket in stretch]
             for piece in _inside(line):
-                ys = [frame.dot_up(place) for _, place in piece]
-                yield Stroke([column for column, _ in piece], ys, one.role("smooth"))
+                xs, ys = [x for x, _ in piece], [frame.dot_up(place) for _, place in piece]
+                # there and back one dot lower: one dot is too thin to stand out from the band
+                ys += [max(0, y - 1) for y in reversed(ys)]
+                yield Stroke(xs + xs[::-1], ys, one.role("smooth"))
+
+
+def _kept(bucket: Bucket, axis: scale.Axis) -> Bucket:
+    """Return the bucket without an extreme that the axis cuts off.
+
+    One loss of 900 would lift a line of losses below 1 for many half-lives.
+    """
+    for extreme in (bucket.high, bucket.low):
+        if bucket.finite and axis.side(extreme):
+            bucket = bucket._replace(total=bucket.total - extreme, finite=bucket.finite - 1)
+    return bucket
 
 
 def _inside(line: list[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
@@ -162,11 +210,11 @@ def _validated(one: _Seen, frame: Frame) -> Iterator[Mark]:
         column = frame.cell(step)
         if not math.isfinite(value):
             yield Mark(column, 0, "×", "bad")
-        elif one.axis.shows(value):
+        elif one.axis.side(value):
+            yield from _cut(one, frame, column, value, value)
+        else:
             row = frame.cell_up(one.axis.place(value))
             yield Mark(column, row, "●", one.role("validation"))
-        else:
-            yield from _cut(one, frame, column, value, value)
 
 
 def _broken(one: _Seen, frame: Frame) -> Iterator[Mark]:
@@ -181,9 +229,9 @@ def _broken(one: _Seen, frame: Frame) -> Iterator[Mark]:
 
 
 def _cut(one: _Seen, frame: Frame, column: int, low: float, high: float) -> Iterator[Mark]:
-    if one.axis.place(high) > 1 and not one.axis.shows(high):
+    if one.axis.side(high) > 0:
         yield Mark(column, frame.top, "▲", one.role("warn"))
-    if one.axis.place(low) < 0 and not one.axis.shows(low):
+    if one.axis.side(low) < 0:
         yield Mark(column, 0, "▼", one.role("warn"))
 
 
@@ -201,11 +249,12 @@ def _words(seen: Sequence[_Seen], frame: Frame) -> Iterator[Mark]:
 
 
 def _warning(seen: Iterable[_Seen]) -> str:
-    above = below = 0
-    for one in seen:
-        for low, high in _pairs(one.segment):
-            above += one.axis.place(high) > 1 and not one.axis.shows(high)
-            below += one.axis.place(low) < 0 and not one.axis.shows(low)
+    sides = [
+        (one.axis.side(low), one.axis.side(high))
+        for one in seen
+        for low, high in _pairs(one.segment)
+    ]
+    above, below = sum(high > 0 for _, high in sides), sum(low < 0 for low, _ in sides)
     counts = (("▲", above, "above"), ("▼", below, "below"))
     return "  ".join(f"{sign} {count} {where}" for sign, count, where in counts if count)
 

@@ -1,0 +1,248 @@
+"""Where an axis begins, ends and has its numbers. All moves in steps, so that frames stay alike."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+_SHORTEST = 20
+_ENDS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_NICE = (1.0, 2.0, 5.0, 10.0)
+_LARGEST = sys.float_info.max
+_SMALLEST = 1e-290
+_LARGEST_EXPONENT = math.log10(_LARGEST) - 1e-9
+
+_LEAST_LOG = 0.05
+
+_CORE = 0.05
+"""The share of the values at either end that may be outliers."""
+_REACH = 4.0
+"""How many times the core's height a value may lie beyond it and still be shown."""
+_START, _START_REACH = 0.02, 100.0
+"""A run's first values may lie farther off: a loss begins high, and that is no accident."""
+_FEW = 5
+"""Among fewer values nobody can say which of them is the outlier."""
+
+
+class Range(NamedTuple):
+    """What an axis shows, and how many of the given pairs lie, wholly or in part, beyond it."""
+
+    low: float
+    high: float
+    above: int = 0
+    below: int = 0
+
+
+def nice_end(newest: int, planned: int) -> int:
+    """Return where a step axis ends that must show `newest` of `planned` steps; 1 at least."""
+    end = _ended(max(newest, _SHORTEST))
+    return min(end, planned) if max(newest, 1) <= planned else end
+
+
+def _ended(step: int) -> int:
+    power: int = 10 ** (len(str(step)) - 1)
+    return next(end for by in _ENDS if (end := int(by * 10) * power // 10) >= step)
+
+
+def full(lows: Sequence[float], highs: Sequence[float]) -> Range:
+    """Return the range of all finite values, 0 to 1 where there are none."""
+    low = min(filter(math.isfinite, lows), default=0.0)
+    high = max(filter(math.isfinite, highs), default=1.0)
+    return Range(*_apart(min(low, high), max(low, high)))
+
+
+def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
+    """Return a range that a few outliers do not blow up. Pairs are given oldest first.
+
+    A spike of 900 among losses below 1 is left outside; the decay at the start of a run,
+    however short it has become on the axis, is not.
+    """
+    pairs = [
+        (low, high)
+        for low, high in zip(lows, highs, strict=True)
+        if math.isfinite(low) and math.isfinite(high)
+    ]
+    if len(pairs) < _FEW:
+        return full([low for low, _ in pairs], [high for _, high in pairs])
+    bottom = -_reached([-low for low, _ in pairs], [-high for _, high in pairs])
+    top = _reached([high for _, high in pairs], [low for low, _ in pairs])
+    return within(full([bottom], [top]), lows, highs)
+
+
+def _reached(ends: list[float], others: list[float]) -> float:
+    """Return the largest of `ends` that is no outlier; `others` are the pairs' smaller values."""
+    core = sorted(ends)[int((1 - _CORE) * (len(ends) - 1))]
+    floor = sorted(others)[math.ceil(_CORE * (len(others) - 1))]
+    height = max(core / 2 - floor / 2, abs(core) * 0.05) * 2
+    if height <= 0:
+        return max(ends)
+    starting = max(1, int(_START * len(ends)))
+    strict, lenient = _above(core, _REACH, height), _above(core, _START_REACH, height)
+    early = [end for end in ends[:starting] if end <= lenient]
+    return max(early + [end for end in ends if end <= strict])
+
+
+def _above(core: float, times: float, height: float) -> float:
+    return core + times * height if height < _LARGEST / times / 2 else _LARGEST
+
+
+def within(shown: Range, lows: Sequence[float], highs: Sequence[float]) -> Range:
+    """Return the same range with the finite pairs counted that it cuts off."""
+    slack = (shown.high / 2 - shown.low / 2) * 1e-9
+    above = sum(math.isfinite(high) and high - slack > shown.high for high in highs)
+    below = sum(math.isfinite(low) and low + slack < shown.low for low in lows)
+    return Range(shown.low, shown.high, above, below)
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Return the ends moved apart so far that numbers between them can be told from each other."""
+    magnitude = max(abs(low), abs(high))
+    if magnitude < _SMALLEST:
+        return 0.0, 1.0
+    if high / 2 - low / 2 >= magnitude * 1e-6:
+        return low, high
+    margin = magnitude * 0.05
+    return max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
+
+
+def tick_step(low: float, high: float, count: int) -> float:
+    """Return the smallest of 1, 2, 5 x 10^k that divides low..high into at most `count` parts."""
+    part = (high / 2 - low / 2) / max(1, count) * 2
+    if not math.isfinite(part):
+        return 1e308
+    power = 10.0 ** math.floor(math.log10(part))
+    step = next((by * power for by in _NICE if by * power >= part * (1 - 1e-9)), 10 * power)
+    return min(step, 1e308)
+
+
+def rounded(shown: Range, count: int) -> Range:
+    """Return the range moved outward to multiples of its tick step; what it cut off is kept."""
+    step = tick_step(shown.low, shown.high, count)
+    low = math.floor(shown.low / step + 1e-9) * step
+    high = math.ceil(shown.high / step - 1e-9) * step
+    return shown._replace(low=max(low, -_LARGEST), high=min(high, _LARGEST))
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Return the nice numbers from low to high that divide it into about `count` parts at most."""
+    return _multiples(low, high, tick_step(low, high, count))
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    numbers = (number * step for number in range(first, last + 1))
+    return [number for number in numbers if math.isfinite(number)]
+
+
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return powers of ten, as exponents, around the exponents low..high: about `count` at most.
+
+    With room enough the twofold and fivefold powers stand between them.
+    """
+    first, last = math.floor(low), math.ceil(high)
+    thirds = [ten + math.log10(by) for ten in range(first, last + 1) for by in (1, 2, 5)]
+    enclosing = _enclosing(thirds, low, high)
+    if len(enclosing) <= count:
+        return enclosing
+    step = max(1, math.ceil((last - first) / max(1, count)))
+    return _enclosing([float(ten) for ten in range(first, last + step, step)], low, high)
+
+
+def _enclosing(numbers: list[float], low: float, high: float) -> list[float]:
+    """Return the numbers from the last one not above `low` to the first one not below `high`."""
+    low, high = low + 1e-9, high - 1e-9
+    start = max(at for at, number in enumerate(numbers) if number <= low)
+    stop = min((at for at, number in enumerate(numbers) if number >= high), default=len(numbers))
+    return [number for number in numbers[start : stop + 1] if number < _LARGEST_EXPONENT]
+
+
+def tick_label(value: float, step: float) -> str:
+    """Return a short label that tells `value` from its neighbours `step` away: 0.05, 2.5, 1e-5."""
+    if abs(value) < step / 2:
+        return "0"
+    size, grain = _exponent(value), _exponent(step)
+    if grain < -4 or size > 4:
+        return _scientific(value, min(8, max(0, size - grain)))
+    return f"{value:.{max(0, -grain)}f}"
+
+
+def _exponent(value: float) -> int:
+    return int(f"{abs(value):.6e}".partition("e")[2])
+
+
+def _scientific(value: float, digits: int) -> str:
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def short(value: float) -> str:
+    """Return `value` in two or three figures, for a sentence: 0.05, 2.4, 1.2e38."""
+    if value and not 1e-4 <= abs(value) < 1e4:
+        return _scientific(value, 1)
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def step_label(step: int) -> str:
+    """Return a step in few characters: 500, 1.5k, 20k, 3M."""
+    for unit, power in (("", 1), ("k", 10**3), ("M", 10**6), ("G", 10**9)):
+        if step < 999.5 * power:
+            return f"{step / power:.3g}{unit}"
+    return f"{step / 10**12:.3g}T"
+
+
+class Axis(NamedTuple):
+    """The values that a height stands for; with `is_log` the range is of decimal logarithms."""
+
+    shown: Range
+    is_log: bool = False
+
+    def place(self, value: float) -> float:
+        """Return the value's height: 0 to 1 within the range, down to -1 or up to 2 beyond it."""
+        low, high = self.shown.low, self.shown.high
+        value = _log(value) if self.is_log else value
+        return min(2.0, max(-1.0, (value / 2 - low / 2) / (high / 2 - low / 2)))
+
+    def side(self, value: float) -> int:
+        """Return 1 for a value above the range, -1 for one below it, 0 for one within."""
+        place = self.place(value)
+        return int(place > 1 + 1e-9) - int(place < -1e-9)
+
+    def value(self, number: float) -> float:
+        """Return the value that an end of the range stands for."""
+        return 10.0 ** min(number, _LARGEST_EXPONENT) if self.is_log else number
+
+    def numbered(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
+        """Return the axis moved outward to nice numbers, and about `count` of them with labels."""
+        if self.is_log:
+            return self._numbered_log(count)
+        shown = rounded(self.shown, count)
+        step = tick_step(self.shown.low, self.shown.high, count)
+        numbers = _multiples(shown.low, shown.high, step)
+        return Axis(shown), [(number, tick_label(number, step)) for number in numbers]
+
+    def _numbered_log(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
+        exponents = log_ticks(self.shown.low, self.shown.high, count)
+        top = max(exponents[-1], self.shown.high)
+        values = [10.0**exponent for exponent in exponents]
+        axis = Axis(self.shown._replace(low=exponents[0], high=top), is_log=True)
+        return axis, [(value, tick_label(value, value)) for value in values]
+
+
+def axis(pairs: Iterable[tuple[float, float]], *, is_full: bool, is_log: bool) -> Axis:
+    """Return an axis for finite (low, high)s, oldest first; a logarithmic one for those above 0."""
+    if is_log:
+        pairs = [(_log(low if low > 0 else high), _log(high)) for low, high in pairs if high > 0]
+    ends = list(pairs)
+    lows, highs = [low for low, _ in ends], [high for _, high in ends]
+    shown = full(lows, highs) if is_full else fitted(lows, highs)
+    if is_log and shown.high - shown.low < 2 * _LEAST_LOG:
+        shown = shown._replace(low=shown.low - _LEAST_LOG, high=shown.high + _LEAST_LOG)
+    return Axis(shown, is_log)
+
+
+def _log(value: float) -> float:
+    return math.log10(max(value, _SMALLEST)) if value > 0 else -_LARGEST / 4

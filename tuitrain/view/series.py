@@ -1,0 +1,94 @@
+"""A run's losses made ready for a chart: gathered into columns, smoothed, cut where they break."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from tuitrain.store.rollup import Bucket, joined
+
+
+def mean(bucket: Bucket) -> float:
+    """Return the mean of the finite losses; where their sum overflowed, the middle of the bucket.
+
+    NaN without finite losses.
+    """
+    if not bucket.finite:
+        return math.nan
+    if math.isfinite(bucket.total):
+        return min(max(bucket.mean, bucket.low), bucket.high)
+    return bucket.low / 2 + bucket.high / 2
+
+
+def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
+    """Return the running mean of the losses at the end of each bucket, NaN where none was finite.
+
+    A loss `half_life` steps back weighs half as much as the newest one. The decay is counted in
+    steps, not in buckets, so that the line is the same however far one has zoomed in. It begins
+    at the first loss, not at zero, and buckets without finite losses only let time pass.
+    """
+    average, weight, line = 0.0, 0.0, []
+    for bucket in buckets:
+        kept = 0.5 ** (bucket.steps / half_life) if half_life > 0 else 0.0
+        weight *= kept
+        if bucket.finite:
+            added = max((1 - kept) * bucket.finite / bucket.steps, 1e-12)
+            share = added / (weight + added)
+            average = average * (1 - share) + mean(bucket) * share
+            weight += added
+        line.append(average if bucket.finite else math.nan)
+    return line
+
+
+def column_of(step: float, first: int, last: int, count: int) -> int:
+    """Return the column, 0 to count - 1, that a step of first..last belongs to."""
+    return math.floor((step - first) / max(1, last - first) * (count - 1) + 0.5)
+
+
+def columns(buckets: Iterable[Bucket], first: int, last: int, count: int) -> list[Bucket | None]:
+    """Return what each of `count` columns of an axis first..last shows, None where that is nothing.
+
+    A bucket belongs to the column of its middle; neighbours in a column are joined, and nothing
+    that they hold is lost: a spike one step wide is the column's high.
+    """
+    gathered: list[list[Bucket]] = [[] for _ in range(count)]
+    for bucket in buckets:
+        column = column_of((bucket.first + bucket.last) / 2, first, last, count)
+        if 0 <= column < count:
+            gathered[column].append(bucket)
+    return [joined(several) if several else None for several in gathered]
+
+
+def stretches(row: Sequence[Bucket | None]) -> Iterator[list[tuple[int, Bucket]]]:
+    """Yield the columns, with their numbers, that may be joined by a line.
+
+    A line breaks at a column without finite losses and where steps are missing.
+    """
+    stretch: list[tuple[int, Bucket]] = []
+    for column, bucket in enumerate(row):
+        if bucket is None:
+            continue
+        is_next = bool(stretch) and stretch[-1][1].last + 1 >= bucket.first
+        if stretch and not (bucket.finite and is_next):
+            yield stretch
+            stretch = []
+        if bucket.finite:
+            stretch.append((column, bucket))
+    if stretch:
+        yield stretch
+
+
+def band(
+    points: Sequence[tuple[int, float, float]],
+) -> Iterator[tuple[int, float, float]]:
+    """Yield (column, low, high) for each column from the first point's to the last one's.
+
+    Between two points they are blended.
+    """
+    for (column, low, high), (following, next_low, next_high) in pairwise(points):
+        for at in range(column, following):
+            share = (at - column) / (following - column)
+            rest = 1 - share
+            yield at, low * rest + next_low * share, high * rest + next_high * share
+    yield from points[-1:]
