@@ -42,7 +42,7 @@ class Answer:
         what = f"{self.kind} {self.detail}".strip()
         match self.state:
             case "accepted":
-                return f"{what}: accepted, for the end of this {self.at}"
+                return f"{what}: accepted, to take effect at the {self.at} boundary"
             case "applied":
                 return f"{what}: applied at step {words.count(self.step or 0)}, epoch {self.epoch}"
             case _:

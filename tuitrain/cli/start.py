@@ -32,7 +32,8 @@ def watch(paths: RunPaths, started: Started | None = None) -> int:
     """Open the app on one run."""
     from tuitrain.tui.app import TuitrainApp
 
-    return _show(TuitrainApp(paths.directory.parent.parent, watch=paths, started=started))
+    code = _show(TuitrainApp(paths.directory.parent.parent, watch=paths, started=started))
+    return code if started else 0  # a watcher did its work, however the run went
 
 
 def _show(app: TuitrainApp) -> int:
@@ -45,4 +46,4 @@ def _show(app: TuitrainApp) -> int:
                    + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip
     else:
         click.echo(f"{last.name} goes on; tuitrain attach {last.name} shows it again")
-    return last.exit_code
+    return 1 if last.state == "crashed" else last.exit_code

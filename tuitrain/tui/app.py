@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from types import FrameType
 
 from textual.app import App
 from textual.screen import Screen
@@ -15,6 +16,8 @@ from tuitrain.tui import themes
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.start import StartScreen
 from tuitrain.view.model import Snapshot
+
+_EXIT_WITHIN_S = 3
 
 
 class TuitrainApp(App[Snapshot]):
@@ -39,10 +42,20 @@ class TuitrainApp(App[Snapshot]):
         return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
 
     def on_mount(self) -> None:
+        self._main_loop = asyncio.get_running_loop()
         self.push_screen(self._first_screen())
-        # Textual handles neither: a lost terminal would leave a process that spins
         for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self.exit)
+            signal.signal(number, self._leave_for_signal)
+
+    def _leave_for_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Exit, whatever the terminal does.
+
+        Textual handles neither signal: a lost terminal would leave a process that spins. And where
+        the terminal reads nothing, the event loop may be stuck in a write: then the kernel ends us.
+        """
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_EXIT_WITHIN_S)
+        self._main_loop.call_soon_threadsafe(self.exit)
 
     def _first_screen(self) -> Screen[None]:
         if self._watch is None:

@@ -32,7 +32,7 @@ class ChartOptions:
     planned: int
     """The last step of the run as planned."""
     half_life: float | None = None
-    """Of the smoothed line, in steps; None: 2 % of the visible steps."""
+    """Of the smoothed line, in steps; None: 1 % of the visible steps."""
     full_range: bool = False
     """Show every outlier, however flat the rest becomes."""
     log_y: bool = False

@@ -33,7 +33,7 @@ _LEAST_FOR_WORDS = 6
 """Rows of a canvas that can spare its topmost for words."""
 _X_TICK, _Y_TICK = 10, 3
 """Cells from one number to the next."""
-_HALF_LIFE = 0.02
+_HALF_LIFE = 0.01
 _BRAILLE = ((0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8))
 """The signs' bits for the lowest 0 to 4 dots, left and right."""
 _LONGEST_NAME = 30

@@ -152,7 +152,7 @@ def epochs(now: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
     metric = next(iter(now.last_epoch.metrics)) if now.last_epoch else "accuracy"
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
-    stride = epoch_stride(now)
+    stride = epoch_stride(now, height - 1)
     kept = [each for each in now.epochs if each.epoch % stride == 0]
     if now.last_epoch and now.last_epoch.epoch % stride:
         kept.append(now.last_epoch)
@@ -167,8 +167,10 @@ def epochs(now: Snapshot, width: int, height: int) -> Picture:
     return tuple((rows + [blank] * height)[:height])
 
 
-def epoch_stride(now: Snapshot) -> int:
-    """Return k so that every kth epoch comes about each few seconds: 1, 2, 5, 10, 20, ..."""
+def epoch_stride(now: Snapshot, rows: int) -> int:
+    """Return k to show every kth epoch: 1 while all fit, else one each few seconds."""
+    if now.epoch <= rows:
+        return 1
     per_second = now.rate / now.steps_per_epoch if now.rate and now.steps_per_epoch else 0.0
     stride, ladder = 1, (2, 2.5, 2)
     for turn in range(18):
@@ -240,7 +242,7 @@ def _told_of_reply(event: WishAccepted | WishRefused | WishDropped) -> tuple[str
     match event:
         case WishAccepted(asks=asks, detail=detail, at=at):
             text = f"{asks} {detail}".strip()
-            return (f"asked: {text}, at the end of this epoch", "text") if at == "epoch" else None
+            return (f"asked: {text}, between epochs", "text") if at == "epoch" else None
         case WishRefused(asks=asks, detail=detail, reason=reason):
             return f"{f'{asks} {detail}'.strip()} refused: {reason}", "warn"
         case WishDropped(reason=reason):

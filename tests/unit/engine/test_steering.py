@@ -33,9 +33,7 @@ PER_EPOCH = 6
 
 def small(epochs: int = 3, **more) -> Training:
     torch.set_num_threads(1)
-    return build(
-        RunSpec.of("digits", model="linear", batch_size=256, epochs=epochs, **more)
-    )
+    return build(RunSpec.of("digits", model="linear", batch_size=256, epochs=epochs, **more))
 
 
 class Script:

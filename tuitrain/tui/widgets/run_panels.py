@@ -77,7 +77,7 @@ class Epochs(_Panel):
     BORDER_TITLE = "epochs"
 
     def picture(self, settled: Snapshot) -> Picture:
-        stride = panels.epoch_stride(settled)
+        stride = panels.epoch_stride(settled, self.size.height - 1)
         self.entitle("epochs" if stride == 1 else f"epochs, every {stride}th")
         return panels.epochs(settled, self.size.width, self.size.height)
 

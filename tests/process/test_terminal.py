@@ -1,0 +1,183 @@
+"""The screen in a real terminal: a pty of its own, that can be closed, stopped and left unread."""
+
+import os
+import pty
+import signal
+import sys
+import termios
+from collections.abc import Iterator
+
+import pyte
+import pytest
+
+from tests.conftest import Shell, until
+
+
+class Terminal:
+    """A program in a pseudo-terminal, and what a person would see there."""
+
+    def __init__(self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30)) -> None:
+        self.screen = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        self.status: int | None = None
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            termios.tcsetwinsize(0, (size[1], size[0]))
+            env = {**shell.env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            os.execve(sys.executable, [sys.executable, "-m", "tuitrain", *arguments], env)
+        os.set_blocking(self._fd, False)
+
+    def text(self) -> str:
+        """Return the screen as it is now."""
+        try:
+            while data := os.read(self._fd, 65536):
+                self.raw += data
+                for unknown in (b"\x1b[?2026h", b"\x1b[?2026l", b"\x1b[>1u", b"\x1b[<u"):
+                    data = data.replace(unknown, b"")
+                self._stream.feed(data)
+        except (BlockingIOError, OSError):
+            pass
+        return "\n".join(self.screen.display)
+
+    def expect(self, text: str) -> None:
+        until(lambda: text in self.text(), f"{text!r} is on the screen")
+
+    def press(self, keys: str) -> None:
+        os.write(self._fd, keys.encode())
+
+    def hang_up(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
+    def has_ended(self) -> bool:
+        if self._fd >= 0:
+            self.text()  # a program that writes can only end if somebody reads
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if pid else None
+        return self.status is not None
+
+    def kill(self) -> None:
+        if not self.has_ended():
+            os.kill(self.pid, signal.SIGKILL)
+            _, self.status = os.waitpid(self.pid, 0)
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.kill()
+
+
+def opened(terminals: list[Terminal], tuitrain: Shell, *arguments: str, **how) -> Terminal:
+    terminals.append(Terminal(tuitrain, *arguments, **how))
+    return terminals[-1]
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24)])
+def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, terminals, size):
+    screen = opened(terminals, tuitrain, size=size)
+    screen.expect("Train it")
+    screen.press("\r")
+    screen.expect("● starting")
+    screen.expect("● running")
+    screen.press("p")
+    screen.expect("● paused")
+    (name,) = os.listdir(tuitrain.home / "runs")
+    paused = tuitrain.show(name)
+    assert paused["state"] == "paused"
+    assert paused["step"] == paused["epoch"] * 23 > 0
+    screen.press("l")
+    screen.expect("enter swaps")
+    screen.press("\x1b[B\r")
+    screen.expect("loss: mse")
+    assert tuitrain.show(name)["loss"] == "mse"
+    screen.press(" ")
+    screen.expect("● running")
+    screen.press("q")
+    screen.expect("Detach")
+    screen.press("d")
+    until(screen.has_ended, "the app has ended")
+    assert screen.status == 0
+    assert tuitrain.show(name)["state"] == "running", "it trains on"
+
+    again = opened(terminals, tuitrain, "attach", size=size)
+    again.expect("● running")
+    again.expect("cross-entropy")
+    again.press("S")
+    again.expect("Stop the run")
+    again.press("y")
+    again.expect("● stopped")
+    assert tuitrain.show(name)["state"] == "stopped"
+
+
+def test_the_end_of_the_terminal_leaves_the_run_training(tuitrain: Shell, terminals):
+    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--name", "a")
+    screen.expect("● running")
+
+    screen.hang_up()
+
+    until(screen.has_ended, "the app has ended")
+    step = tuitrain.show("a")["step"]
+    until(lambda: tuitrain.show("a")["step"] > step, "it trains on")
+
+
+def test_a_killed_app_leaves_the_run_training_and_attach_shows_its_history(
+    tuitrain: Shell, terminals
+):
+    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--name", "a")
+    screen.expect("● running")
+
+    screen.kill()
+
+    step = tuitrain.show("a")["step"]
+    until(lambda: tuitrain.show("a")["step"] > step + 46, "it trains on")
+    again = opened(terminals, tuitrain, "attach", "a")
+    again.expect("parameters on cpu")
+    again.expect("cross-entropy")
+
+
+def test_a_terminal_that_reads_nothing_and_is_lost_leaves_no_process_behind(
+    tuitrain: Shell, terminals
+):
+    run = tuitrain.start("a", "--epochs", "100000")
+    screen = opened(terminals, tuitrain, "attach", "a", size=(200, 50))
+    begun = tuitrain.show("a")["step"]
+    for _ in range(200):  # each makes the screen repaint: its writes fill the terminal's buffer
+        screen.press("?")
+    until(lambda: tuitrain.show("a")["step"] > begun + 1000, "the run went on meanwhile")
+
+    screen.hang_up()
+
+    until(screen.has_ended, "the app has ended")
+    assert run.look(run.end()).alive
+
+
+def test_sigterm_restores_the_terminal(tuitrain: Shell, terminals):
+    tuitrain.start("a", "--epochs", "100000")
+    screen = opened(terminals, tuitrain, "attach", "a")
+    screen.expect("● running")
+
+    os.kill(screen.pid, signal.SIGTERM)
+
+    until(screen.has_ended, "the app has ended")
+    assert b"\x1b[?1049l" in screen.raw, "the alternate screen is left"
+    assert screen.status == 0
+
+
+def test_a_failed_run_gives_its_exit_code_and_attach_gives_none(tuitrain: Shell, terminals):
+    screen = opened(terminals, tuitrain, "run", "--device", "cuda:77", "--name", "a")
+    screen.expect("● failed")
+    screen.expect("no device cuda:77 here")
+    screen.press("q")
+    until(screen.has_ended, "the app has ended")
+    assert screen.status == 3
+
+    again = opened(terminals, tuitrain, "attach", "a")
+    again.expect("● failed")
+    again.press("q")
+    until(again.has_ended, "the app has ended")
+    assert again.status == 0
