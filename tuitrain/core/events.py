@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, SupportsFloat
 
 from tuitrain.core.commands import Boundary
@@ -224,7 +224,8 @@ EVENTS: dict[str, type[Event]] = {
 
 def to_json(event: Event) -> str:
     """Return the event's fields as strict JSON; its kind is stored beside it."""
-    return json.dumps(to_strict(asdict(event)), separators=(",", ":"))
+    values = {each.name: getattr(event, each.name) for each in fields(event)}
+    return json.dumps(to_strict(values), separators=(",", ":"))
 
 
 def from_json(kind: str, body: str) -> Event | None:

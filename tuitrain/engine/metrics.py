@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.core.catalog import Kind
+from tuitrain.engine.device import read
 
 _PENDING = 256
 
@@ -31,16 +32,18 @@ class RunningMean:
 
     def value(self) -> float:
         """Return the mean so far; NaN before the first batch. Waits for the device."""
-        self._fold()
-        return float(self._total) / self._samples if self._samples else math.nan
+        samples = self._samples + sum(self._weights)
+        if not samples:
+            return math.nan
+        pairs = zip(read(self._losses), self._weights, strict=True)
+        return (float(self._total) + sum(loss * weight for loss, weight in pairs)) / samples
 
     def _fold(self) -> None:
-        if self._losses:
-            losses = torch.stack(self._losses).double()
-            weights = torch.tensor(self._weights, dtype=torch.float64, device=losses.device)
-            self._total = self._total + losses @ weights
-            self._samples += sum(self._weights)
-            self._losses, self._weights = [], []
+        losses = torch.stack(self._losses).double()
+        weights = torch.tensor(self._weights, dtype=torch.float64, device=losses.device)
+        self._total = self._total + losses @ weights
+        self._samples += sum(self._weights)
+        self._losses, self._weights = [], []
 
 
 def correct(logits: Tensor, targets: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Event, from_json
-from tuitrain.store.rollup import Bucket, Span, cover, summed
+from tuitrain.store.rollup import Bucket, Span, cover, level_for, summed
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of
 
 _EPOCHS_AT_FIRST = 500
@@ -121,21 +121,25 @@ class RunReader:
             ]
 
     def validations(self, take: int, first: int, last: int, points: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of at most so many epochs that ended in first..last."""
-        bounds = key_of(take, first), key_of(take, last)
+        """Return (step, validation loss) of at most so many epochs that ended in first..last.
+
+        Where there are more, of the first one after each multiple of a power of two of steps, so
+        that the choice stays the same while the run grows.
+        """
+        stride = 1 << level_for(last - first + 1, points)
         with self._connection() as db:
             if db is None:
                 return []
-            count = db.execute(
-                "select count(*) from epoch where key between ? and ?", bounds
-            ).fetchone()[0]
-            stride = -(-count // max(1, points)) or 1
-            rows = db.execute(
-                "select key, val_loss from epoch where key between ? and ? and epoch % ? = 0"
-                " order by key",
-                (*bounds, stride),
-            ).fetchall()
-        return [(first + key - bounds[0], from_column(value)) for key, value in rows]
+            shift = key_of(take, 0)
+            rows = [
+                db.execute(
+                    "select key - ?, val_loss from epoch where key between ? and ?"
+                    " order by key limit 1",
+                    (shift, shift + start, shift + min(last, start + stride - 1)),
+                ).fetchone()
+                for start in range(first, last + 1, stride)
+            ]
+        return [(row[0], from_column(row[1])) for row in rows if row is not None]
 
     def _epochs_since(self, db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
         rows = db.execute(

@@ -40,10 +40,11 @@ from tuitrain.view.pace import faster, slower
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
 
-PULL_S = 1 / 8
-NUMBERS_EVERY = 2
-SETTLED_EVERY = 8
-"""Pulls between two repaints: of step and loss, and of everything else."""
+PULL_S = 1 / 3
+SETTLED_EVERY = 3
+"""Pulls between two repaints of all but step and loss, unless something happens."""
+ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
+"""After a wish: when to look for its answer, without waiting for the next pull."""
 
 
 class RunScreen(Screen[None]):
@@ -87,6 +88,7 @@ class RunScreen(Screen[None]):
         self._asked: list[Request] = []
         self._opened = time.monotonic()
         self._pulls = 0
+        self._one_at_a_time = asyncio.Lock()
         self._broken = ""
         self._latest = Snapshot.begin(
             self._client.name, directory, self._client.spec(), self._client.created_at()
@@ -115,8 +117,11 @@ class RunScreen(Screen[None]):
 
     async def follow(self) -> None:
         """Take in what was appended since the last look, and let the panels follow."""
-        if self._latest.has_ended:
-            return
+        async with self._one_at_a_time:
+            if not self._latest.has_ended:
+                await self._look()
+
+    async def _look(self) -> None:
         try:
             look = await asyncio.to_thread(self._client.look, self._cursor)
         except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
@@ -134,10 +139,9 @@ class RunScreen(Screen[None]):
     def _publish(self, *, at_once: bool) -> None:
         latest = self._latest
         starting = latest.state == "starting"
+        self.now = latest
         if at_once or starting or self._pulls % SETTLED_EVERY == 0:
             self.settled = latest
-        if at_once or self._pulls % NUMBERS_EVERY == 0:
-            self.now = latest
         if starting:
             self.chart.settle_again()
         self.phase = latest.state
@@ -165,6 +169,8 @@ class RunScreen(Screen[None]):
         except OSError as error:
             self._say_broken(f"cannot send it: {safe(error.strerror)}")
         self._show_asked()
+        for wait_s in ANSWER_S:
+            self.set_timer(wait_s, self.follow)
 
     def _answered(self) -> None:
         heard = {each.id for each in self._latest.interventions}

@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tuitrain.view.picture import Line, Picture, Role
+from tuitrain.view.picture import Line, Picture, Piece, Role
 
 _WORTH_A_JUMP = 6
 """Cells: repainting so many unchanged ones costs as much as moving the cursor past them."""
@@ -70,10 +70,13 @@ class Cells(Widget):
         self._picture: Picture = ()
         self._strips: dict[int, Strip] = {}
         self._title = ""
+        self._slices: list[Slice] = []
 
     def compose(self) -> ComposeResult:
-        for _ in range(self.SLICES):
-            yield Slice()
+        yield from (Slice() for _ in range(self.SLICES))
+
+    def on_mount(self) -> None:
+        self._slices = list(self.query_children(Slice))
 
     def show(self, picture: Picture) -> None:
         """Show the picture from now on, repainting the cells that differ from the last one."""
@@ -93,7 +96,7 @@ class Cells(Widget):
         """Return a line of the last picture; nothing is computed here but its colours."""
         if y not in self._strips:
             line = self._picture[y] if y < len(self._picture) else ()
-            strip = Strip([Segment(text, self._style(role)) for text, role in line])
+            strip = Strip([Segment(text, self._style(role)) for text, role in joined(line)])
             self._strips[y] = strip.adjust_cell_length(self.size.width, self._style("text"))
         return self._strips[y]
 
@@ -105,7 +108,7 @@ class Cells(Widget):
         self._strips.clear()
 
     def _repaint(self, region: Region) -> None:
-        for part in self.query_children(Slice):
+        for part in self._slices:
             there = part.virtual_region
             if touched := region.intersection(there):
                 part.refresh(touched.translate((-there.x, -there.y)))
@@ -114,11 +117,25 @@ class Cells(Widget):
         return self.get_component_rich_style(f"cells--{role}")
 
 
+def joined(line: Line) -> Line:
+    """Return the line in as few pieces as look the same: blank cells take the role before them."""
+    pieces: list[Piece] = []
+    for piece in line:
+        if pieces and (piece.role == pieces[-1].role or not piece.text.strip(" ")):
+            pieces[-1] = Piece(pieces[-1].text + piece.text, pieces[-1].role)
+        else:
+            pieces.append(piece)
+    return tuple(pieces)
+
+
+def _cells(line: Line) -> list[tuple[str, Role | None]]:
+    return [(cell, None if cell == " " else role) for text, role in line for cell in text]
+
+
 def changed_spans(old: Line, new: Line) -> Iterator[tuple[int, int]]:
     """Yield (first, last) cell of each stretch that differs; near ones are one."""
-    before = [(cell, role) for text, role in old for cell in text]
-    after = [(cell, role) for text, role in new for cell in text]
-    differing = [x for x, (a, b) in enumerate(zip_longest(before, after)) if a != b]
+    pairs = zip_longest(_cells(old), _cells(new))
+    differing = [x for x, (before, after) in enumerate(pairs) if before != after]
     if not differing:
         return
     first = last = differing[0]

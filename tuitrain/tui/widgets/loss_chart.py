@@ -30,6 +30,7 @@ class LossChart(Cells):
         self._is_stale = False
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.set_interval(DRAW_PERIOD_S, self.draw_if_stale)
 
     def watch_settled(self, settled: Snapshot | None) -> None:
