@@ -86,7 +86,7 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     screen.expect("● running")
     screen.press("p")
     screen.expect("● paused")
-    (name,) = os.listdir(tuitrain.home / "runs")
+    (name,) = (each.name for each in (tuitrain.home / "runs").iterdir())
     paused = tuitrain.show(name)
     assert paused["state"] == "paused"
     assert paused["step"] == paused["epoch"] * 23 > 0
@@ -104,14 +104,17 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     assert screen.status == 0
     assert tuitrain.show(name)["state"] == "running", "it trains on"
 
-    again = opened(terminals, tuitrain, "attach", size=size)
-    again.expect("● running")
-    again.expect("cross-entropy")
-    again.press("S")
-    again.expect("Stop the run")
-    again.press("y")
-    again.expect("● stopped")
+    stop_by_key(opened(terminals, tuitrain, "attach", size=size))
     assert tuitrain.show(name)["state"] == "stopped"
+
+
+def stop_by_key(screen: Terminal) -> None:
+    screen.expect("● running")
+    screen.expect("cross-entropy")
+    screen.press("S")
+    screen.expect("Stop the run")
+    screen.press("y")
+    screen.expect("● stopped")
 
 
 def test_the_end_of_the_terminal_leaves_the_run_training(tuitrain: Shell, terminals):

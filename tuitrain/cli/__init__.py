@@ -10,9 +10,10 @@ import click
 
 from tuitrain import __version__
 from tuitrain.core.errors import TuitrainError, UnknownName
+from tuitrain.core.safe import safe
 
 COMMANDS = {
-    "run": "tuitrain.cli.run:run",
+    "run": "tuitrain.cli.train:run",
     "attach": "tuitrain.cli.attach:attach",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
@@ -92,7 +93,7 @@ def run(arguments: list[str]) -> int:
 def _tell(message: str, *, hint: str | None = None) -> None:
     if "--debug" in sys.argv:
         traceback.print_exc()
-    click.echo(f"tuitrain: {message}", err=True)
+    click.echo(f"tuitrain: {safe(message)}", err=True)
     if hint:
         click.echo(f"  {hint}", err=True)
 

@@ -13,6 +13,8 @@ from tuitrain.core.commands import Boundary, Pause, Resume, SetPace, Step, Stop,
 
 _LOOK_S = 0.02
 
+_RUN = "tuitrain.run"
+
 
 @click.group(
     epilog="""\b
@@ -26,7 +28,7 @@ Examples:
 @click.pass_context
 def ctl(ctx: click.Context, run: str) -> None:
     """Steer RUN from a shell. Each wish is accepted or refused, then applied at its boundary."""
-    ctx.obj = find(ctx, run)
+    ctx.meta[_RUN] = run
 
 
 def _wish(*, waits: bool) -> Callable[[Any], Any]:
@@ -109,9 +111,9 @@ def _ask(
 ) -> int:
     """Send a wish, wait for its answer, print it, and return the exit code."""
     from tuitrain.cli.answer import answer_to
-    from tuitrain.client import Client
 
-    client: Client = ctx.obj
-    answer = answer_to(client, wish, at, until_applied=waits if wait is None else wait)
+    answer = answer_to(
+        find(ctx, ctx.meta[_RUN]), wish, at, until_applied=waits if wait is None else wait
+    )
     click.echo(json.dumps(answer.as_json()) if as_json else str(answer), err=answer.is_refusal)
     return 3 if answer.is_refusal else 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.safe import safe
 
 Kind = Literal["multiclass", "binary", "regression"]
 
@@ -215,6 +216,8 @@ def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[key] = entry.options[key].read(text)
         except ValueError:
-            raise WrongUse(f"{entry.name}:{key}={text} will not do; {entry.name} takes "
-                           f"{key}: {entry.options[key].says}") from None  # fmt: skip
+            raise WrongUse(
+                f"{entry.name}:{key}={safe(text, limit=40)} will not do; "
+                f"it takes {key}: {entry.options[key].says}"
+            ) from None
     return values

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from tuitrain.core.catalog import loss_named
 from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.numbers import is_positive
 from tuitrain.core.spec import Choice
 
 Boundary = Literal["batch", "epoch"]
@@ -43,7 +44,7 @@ class Step:
     count: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= 1 << 40:
+        if type(self.count) is not int or not 1 <= self.count <= 1 << 40:
             raise WrongUse(f"step takes a whole number of batches from 1, not {self.count}")
 
     @property
@@ -60,6 +61,8 @@ class SwapLoss:
     loss: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.loss, str):
+            raise WrongUse("loss takes a name")
         object.__setattr__(self, "loss", str(Choice.read("loss", self.loss)))
 
     @property
@@ -82,7 +85,7 @@ class SetPace:
 
     def __post_init__(self) -> None:
         pace = self.batches_per_s
-        if pace is not None and not (math.isfinite(pace) and pace > 0):
+        if pace is not None and not is_positive(pace):
             raise WrongUse(f"pace takes batches a second above 0, or off; not {pace}")
 
     @property
@@ -98,6 +101,10 @@ class Stop:
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
     """Empty for a user's wish; else what ended the run in its place: a signal, a lost owner."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.why, str):
+            raise WrongUse("a stop's reason is text")
 
     @property
     def detail(self) -> str:
@@ -144,4 +151,7 @@ class Request:
         if body["at"] not in ("batch", "epoch"):
             raise UnknownName("boundary", str(body["at"]), ("batch", "epoch"))
         wish = WISHES[body["kind"]](**body["wish"])
-        return cls(str(body["id"]), float(body["asked_at"]), wish, body["at"])
+        asked_at = float(body["asked_at"])
+        if not math.isfinite(asked_at):
+            raise WrongUse("a wish was asked at some time")
+        return cls(str(body["id"]), asked_at, wish, body["at"])

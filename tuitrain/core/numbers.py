@@ -8,6 +8,16 @@ from typing import Any
 _FROM_NAME = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
+def is_positive(value: object) -> bool:
+    """Return whether it is a finite number above zero; a truth value is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return 0 < float(value) < math.inf
+    except OverflowError:
+        return False
+
+
 def to_strict(value: Any) -> Any:
     """Return `value` with every non-finite float in it replaced by "nan", "inf" or "-inf"."""
     if isinstance(value, float) and not math.isfinite(value):

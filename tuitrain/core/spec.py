@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from tuitrain.core import catalog
-from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
+from tuitrain.core.numbers import is_positive
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
@@ -65,6 +65,8 @@ class RunSpec:
 
         Raises WrongUse for a value that cannot be, Refused for a loss that does not fit the task.
         """
+        if not isinstance(task, str):
+            raise WrongUse(f"task must be a name, not {task!r:.40}")
         entry = catalog.task_named(task)
         unknown = set(settings) - {each.name for each in fields(cls)}
         if unknown:
@@ -86,8 +88,6 @@ class RunSpec:
 
     def canonical(self) -> RunSpec:
         """Return the spec with aliases replaced by catalogue names."""
-        from dataclasses import replace
-
         return replace(
             self,
             model=str(Choice.read("model", self.model)),
@@ -96,12 +96,17 @@ class RunSpec:
         )
 
     def _check(self) -> None:
-        _number("lr", self.lr, above=0)
+        for name in ("model", "loss", "optimizer", "device"):
+            if not isinstance(getattr(self, name), str):
+                raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r}")
+        if not isinstance(self.paused, bool):
+            raise WrongUse(f"paused must be true or false, not {self.paused!r}")
+        _number("lr", self.lr)
         _whole("batch-size", self.batch_size, 1, 1 << 24)
         _whole("epochs", self.epochs, 1, 1 << 31)
         _whole("seed", self.seed, 0, (1 << 63) - 1)
         if self.pace is not None:
-            _number("pace", self.pace, above=0)
+            _number("pace", self.pace)
         if not _DEVICE.fullmatch(self.device):
             raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
@@ -117,8 +122,12 @@ class RunSpec:
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
         """Return the spec that `to_json` wrote, checked again."""
-        settings = json.loads(text)
-        return cls.of(settings.pop("task"), **settings)
+        try:
+            settings = json.loads(text)
+            task = settings.pop("task")
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+            raise TuitrainError("its spec.json is damaged") from None
+        return cls.of(task, **settings)
 
 
 def check_name(name: str) -> str:
@@ -130,11 +139,11 @@ def check_name(name: str) -> str:
     return name
 
 
-def _number(name: str, value: float, *, above: float) -> None:
-    if not (math.isfinite(value) and value > above):
-        raise WrongUse(f"{name} must be a number above {above}, not {value}")
+def _number(name: str, value: object) -> None:
+    if not is_positive(value):
+        raise WrongUse(f"{name} must be a number above 0, not {value!r:.40}")
 
 
-def _whole(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise WrongUse(f"{name} must be a whole number from {low} to {high}, not {value}")
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise WrongUse(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}")

@@ -8,6 +8,11 @@ from pathlib import Path
 from tuitrain.core.commands import Request
 from tuitrain.core.errors import TuitrainError
 
+_LARGEST = 65_536
+_UNREADABLE = (
+    ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+)  # fmt: skip
+
 
 def put(inbox: Path, request: Request) -> Path:
     """Leave a wish, visible all at once, and return its file."""
@@ -21,14 +26,20 @@ def put(inbox: Path, request: Request) -> Path:
 def waiting(inbox: Path) -> list[Path]:
     """Return the files of the wishes that nobody has taken, oldest first."""
     with os.scandir(inbox) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(".json") and entry.is_file(follow_symlinks=False)
+        )
     return [inbox / name for name in names]
 
 
 def read(path: Path) -> Request | None:
     """Return the wish in a file, or None if the file is not one."""
     try:
+        if path.stat().st_size > _LARGEST:
+            return None
         request = Request.from_json(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, TuitrainError):
+    except (OSError, TuitrainError, *_UNREADABLE):
         return None
     return request if request.id == path.stem else None

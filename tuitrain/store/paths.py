@@ -85,15 +85,23 @@ def find_run(home: Path, run: str | None) -> RunPaths:
             raise NoSuchRun("there is no run yet; tuitrain run starts one")
         return runs[0]
     if os.sep in run or run in (".", ".."):
-        if not (Path(run) / "spec.json").exists():
+        directory = Path(os.path.abspath(run))  # noqa: PTH100 - keeps a link's own name
+        if not _is_run(directory):
             raise NoSuchRun(f"{safe(run)} is not a run directory")
-        return RunPaths(Path(run).absolute())
+        return RunPaths(directory)
     exact = [each for each in runs if each.name == run]
-    matching = exact or [each for each in runs if each.name.startswith(run)]
+    matching = exact or [each for each in runs if run and each.name.startswith(run)]
     if len(matching) == 1:
         return matching[0]
     if matching:
-        names = ", ".join(each.name for each in matching[:5])
+        names = ", ".join(safe(each.name) for each in matching[:5])
         raise NoSuchRun(f"{safe(run)!r} begins the names of {len(matching)} runs: {names}")
     shown = safe(run) if NAME.fullmatch(run) else repr(safe(run))
     raise NoSuchRun(f"no run {shown}; tuitrain ls lists what there is")
+
+
+def _is_run(directory: Path) -> bool:
+    try:
+        return (directory / "spec.json").exists()
+    except OSError:  # a name too long to be one
+        return False

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Event, from_json
+from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket, Span, cover, level_for, summed
-from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of
+from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 
 _EPOCHS_AT_FIRST = 500
 _BUSY_MS = 2_000
@@ -107,16 +108,17 @@ class RunReader:
         with self._connection() as db:
             if db is None:
                 return []
-            top = db.execute(
-                "select max(key) from batch where key between ? and ?",
-                (key_of(take, first), key_of(take, last)),
-            ).fetchone()[0]
-            if top is None:
+            bounds = key_of(take, first), key_of(take, last)
+            least, most = db.execute(
+                "select (select min(key) from batch where key between ?1 and ?2),"
+                " (select max(key) from batch where key between ?1 and ?2)",
+                bounds,
+            ).fetchone()
+            if least is None:
                 return []
-            newest = first + top - key_of(take, first)
             return [
                 bucket
-                for span in cover(first, newest, level)
+                for span in cover(split(least)[1], split(most)[1], level)
                 for bucket in _buckets(db, take, span, level)
             ]
 
@@ -178,11 +180,12 @@ def _open(path: Path) -> sqlite3.Connection:
         try:
             db.execute("pragma query_only = on")
             db.execute("pragma user_version").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError as error:
             db.close()
+            reason = error
             continue
         return db
-    raise TuitrainError(f"cannot read {path}; is it readable, and on a disk of this machine?")
+    raise TuitrainError(f"cannot read {safe(path)}: {safe(reason)}")
 
 
 def _batch(row: tuple[float, ...]) -> BatchRow:
@@ -220,6 +223,6 @@ def _buckets(db: sqlite3.Connection, take: int, span: Span, level: int) -> list[
     shift = key_of(take, 0)
     return [
         Bucket(key - shift, key - shift + size - 1, from_column(low), from_column(high),
-               total, finite)
+               from_column(total), finite)
         for key, low, high, total, finite in rows
     ]  # fmt: skip

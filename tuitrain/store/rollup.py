@@ -95,6 +95,13 @@ class Rollup:
         self._next = 0
         self._halves: dict[int, Bucket] = {}
 
+    def copy(self) -> Rollup:
+        """Return one that goes on from here on its own."""
+        other = Rollup()
+        other._losses, other._next = self._losses, self._next
+        other._halves = dict(self._halves)
+        return other
+
     def add(self, step: int, losses: list[float]) -> list[tuple[int, Bucket]]:
         """Take the losses of the steps from `step` on; return the (level, bucket)s they complete.
 

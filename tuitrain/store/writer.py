@@ -37,15 +37,18 @@ class RunWriter:
 
     def write(self, batches: Sequence[BatchRow], events: Sequence[Stamped]) -> None:
         """Append all of it, or nothing."""
+        rollups = {take: rollup.copy() for take, rollup in self._rollups.items()}
         self._connection.execute("begin immediate")
         try:
             self._write_batches(batches)
             for stamped in events:
                 self._write_event(stamped)
+            self._connection.execute("commit")
         except BaseException:
-            self._connection.execute("rollback")
+            self._rollups = rollups
+            if self._connection.in_transaction:  # a full disk may have ended it already
+                self._connection.execute("rollback")
             raise
-        self._connection.execute("commit")
 
     def known_wishes(self) -> set[str]:
         """Return the ids of all wishes that were ever answered."""

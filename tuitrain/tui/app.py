@@ -24,6 +24,7 @@ class TuitrainApp(App[Snapshot]):
     """Show runs. Its result is the run that was watched last, as it was found last."""
 
     TITLE = "tuitrain"
+    CSS_PATH = ["screens/run.tcss", "screens/start.tcss", "screens/dialogs.tcss"]
 
     def __init__(
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
@@ -43,7 +44,6 @@ class TuitrainApp(App[Snapshot]):
 
     def on_mount(self) -> None:
         self._main_loop = asyncio.get_running_loop()
-        self.push_screen(self._first_screen())
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._leave_for_signal)
 
@@ -57,7 +57,7 @@ class TuitrainApp(App[Snapshot]):
         signal.alarm(_EXIT_WITHIN_S)
         self._main_loop.call_soon_threadsafe(self.exit)
 
-    def _first_screen(self) -> Screen[None]:
+    def get_default_screen(self) -> Screen[None]:
         if self._watch is None:
             return StartScreen(self._home)
         return RunScreen(self._watch.directory, self._started)

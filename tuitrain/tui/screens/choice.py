@@ -25,7 +25,6 @@ class Choice(NamedTuple):
 class ChoiceScreen(ModalScreen[str | None]):
     """Ask; the result is the name of the answer, or None for none."""
 
-    CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
     def __init__(self, title: str, question: str, choices: list[Choice]) -> None:

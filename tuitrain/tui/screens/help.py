@@ -23,7 +23,6 @@ _SIGNS = [
 class HelpScreen(ModalScreen[None]):
     """Show what can be pressed and what can be seen."""
 
-    CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape,question_mark,q", "dismiss", "Close", id="dialog.close")]
 
     def __init__(self, bindings: Iterable[Binding]) -> None:

@@ -17,7 +17,6 @@ from tuitrain.view.model import Snapshot
 class LossesScreen(ModalScreen[str | None]):
     """Choose a loss; the result is its name, or None to keep the one in use."""
 
-    CSS_PATH = "dialogs.tcss"
     BINDINGS = [Binding("escape,l", "dismiss", "Cancel", id="dialog.cancel")]
 
     def __init__(self, run: Snapshot) -> None:

@@ -50,7 +50,6 @@ ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 class RunScreen(Screen[None]):
     """Follow a run, show what its record says, and nothing else."""
 
-    CSS_PATH = "run.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     BINDINGS = [
         Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),

@@ -28,7 +28,6 @@ _MOST_LISTED = 50
 class StartScreen(Screen[None]):
     """Offer `digits`, so that Enter trains, and the newest runs below it."""
 
-    CSS_PATH = "start.tcss"
     BINDINGS = [
         Binding("q,ctrl+c", "app.exit_now", "Leave", key_display="q", id="start.leave"),
     ]

@@ -1,0 +1,109 @@
+"""The loop that a person writes without tuitrain, and three usual ways of logging its losses.
+
+python benchmarks/bare_loop.py bare|item|tqdm|tensorboard SECONDS: prints steps a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import torch
+import workload
+from torch import Tensor
+
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.data import Samples, shuffled
+from tuitrain.engine.training import Training, build
+
+Log = Callable[[Tensor], object]
+
+
+def main(way: str, seconds: float) -> None:
+    assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
+    run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
+    with LOGS[way]() as log:
+        steps = train(run, log)
+        at_step, began = until(steps, time.perf_counter() + workload.WARM_UP_S)
+        last_step, ended = until(steps, began + seconds)
+    print((last_step - at_step) / (ended - began))
+
+
+def until(steps: Iterator[int], end: float) -> tuple[int, float]:
+    """Train until `end`; return the step and the time at which that was."""
+    for step in steps:
+        now = time.perf_counter()
+        if now >= end:
+            return step, now
+    raise AssertionError("training has no end")
+
+
+def train(run: Training, log: Log) -> Iterator[int]:
+    """Yield after each step; the same weights at each as tuitrain has."""
+    model, optimizer, criterion, data = run.model, run.optimizer, run.criterion, run.data.train
+    step = 0
+    for epoch in count():
+        model.train()
+        order = shuffled(len(data), seed=run.seed, epoch=epoch)
+        for index in order.split(run.batch_size):
+            inputs, targets = data.inputs.index_select(0, index), data.targets[index]
+            optimizer.zero_grad()
+            loss = criterion(model(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            log(loss)
+            step += 1
+            yield step
+        validate(run, run.data.val)
+
+
+@torch.no_grad()
+def validate(run: Training, data: Samples) -> tuple[float, float]:
+    """Return loss and accuracy."""
+    run.model.eval()
+    output = run.model(data.inputs)
+    right = (output.argmax(dim=1) == data.targets).sum()
+    return run.criterion(output, data.targets).item(), right.item() / len(data)
+
+
+@contextmanager
+def bare() -> Iterator[Log]:
+    yield lambda _loss: None
+
+
+@contextmanager
+def item() -> Iterator[Log]:
+    losses: list[float] = []
+    yield lambda loss: losses.append(loss.item())
+
+
+@contextmanager
+def with_tqdm() -> Iterator[Log]:
+    from tqdm import tqdm
+
+    with tqdm() as bar:
+
+        def log(loss: Tensor) -> None:
+            bar.set_postfix(loss=loss.item())
+            bar.update()
+
+        yield log
+
+
+@contextmanager
+def with_tensorboard() -> Iterator[Log]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+        step = count(1)
+        yield lambda loss: writer.add_scalar("loss", loss.item(), next(step))
+
+
+LOGS = {"bare": bare, "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard}
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))

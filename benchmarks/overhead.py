@@ -1,0 +1,83 @@
+"""What watching costs: tuitrain beside a bare loop and what others do, as one table.
+
+python benchmarks/overhead.py [--rounds N] [--seconds S] [--only PART ...] [--write]
+
+All ratios are medians over rounds in which every way is measured in turn, so that a machine that
+slows down slows all of them. Times and shares are this machine's and mean little elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import figures
+import records
+import screen
+import speed
+import workload
+from figures import Figure
+from terminal import capture
+
+PARTS = ("speed", "screen", "starts", "records", "reads")
+
+
+def main() -> None:
+    asked = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        table = list(_measured(Path(folder), asked))
+    print("\n".join(figures.lines(table)))
+    if asked.write:
+        figures.write(table)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what tuitrain costs.")
+    add = parser.add_argument
+    add("--rounds", type=int, default=5, help="how often each way is measured (%(default)s)")
+    add("--seconds", type=float, default=6, help="a measurement of speed (%(default)s)")
+    add("--settle", type=float, default=25, help="before the screen is watched (%(default)s)")
+    add("--watch", type=float, default=20, help="seconds for the screen's cost (%(default)s)")
+    add("--rows", type=int, default=1_000_000, help="batches of the long record (%(default)s)")
+    add("--only", choices=PARTS, nargs="+", default=PARTS, help="leave out the rest")
+    add("--write", action="store_true", help=f"put the table into {figures.RESULTS.name}")
+    return parser.parse_args()
+
+
+def _measured(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
+    if "speed" in asked.only:
+        yield from speed.measure(home, rounds=asked.rounds, seconds=asked.seconds)
+    if "screen" in asked.only:
+        yield from screen.cost(home, settle_s=asked.settle, watch_s=asked.watch)
+    if "starts" in asked.only:
+        yield from screen.starts(home, times=asked.rounds)
+    if "records" in asked.only:
+        yield from _long_records(home, asked)
+    if "reads" in asked.only:
+        yield from _host_reads(home)
+
+
+def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
+    few, _ = records.make(home, records.FEW)
+    many, bytes_a_row = records.make(home, asked.rows)
+    remark = f"{asked.rows:,} rows, roll-ups included, epochs not"
+    yield Figure("disk per batch", f"{bytes_a_row:.1f} bytes", "<= 70", remark)
+    yield from records.redraw(few, many, asked.rows)
+    yield screen.attaching(home, few, f"{records.FEW:,}", "<= 0.5 s", times=asked.rounds)
+    yield screen.attaching(home, many, f"{asked.rows:,}", "<= 1 s", times=asked.rounds)
+
+
+def _host_reads(home: Path) -> Iterator[Figure]:
+    script = Path(__file__).with_name("host_reads.py")
+    found = json.loads(capture([sys.executable, str(script)], workload.environment(home)))
+    training = found["steps"] + found["recorder"]
+    remark = f"{found['flushes']} flushes; validations: {found['validations']}"
+    yield Figure("_local_scalar_dense calls in 1,000 steps", str(training), "0", remark)
+
+
+if __name__ == "__main__":
+    main()

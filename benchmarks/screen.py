@@ -1,0 +1,98 @@
+"""What the screen costs while it watches, and how soon it is there."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import psutil
+import runs
+import workload
+from figures import Figure
+from terminal import Terminal, capture, tuitrain
+
+from tuitrain.client import Client
+from tuitrain.core.commands import Pause
+from tuitrain.core.events import Paused
+from tuitrain.store.reader import Cursor
+
+PACE = 92
+
+
+def cost(home: Path, *, settle_s: float, watch_s: float) -> list[Figure]:
+    """Watch a run at a pace that a person can follow: CPU, bytes and memory of the screen."""
+    # as long as its charts usually are: one that crept along an endless axis would paint less
+    epochs = round(2 * PACE * (settle_s + watch_s + 10) / workload.STEPS_PER_EPOCH)
+    command, run = runs.new(home, pace=PACE, epochs=epochs)
+    with Terminal(command, workload.environment(home)) as terminal, runs.ending(run):
+        runs.wait_for_batch(run)
+        time.sleep(settle_s)
+        app = psutil.Process(terminal.process.pid)
+        share, bytes_per_s = _load(app, terminal, watch_s)
+        memory = app.memory_info().rss
+        _pause(run)
+        idle_share, idle_bytes_per_s = _load(app, terminal, min(watch_s, 5.0))
+    return [
+        Figure(f"the screen's CPU at {PACE} steps/s", f"{share:.1%}", "<= 5 %", "of one core"),
+        Figure("bytes/s to the terminal, same", f"{bytes_per_s:.0f}", "<= 1536"),
+        Figure("bytes/s while paused", f"{idle_bytes_per_s:.0f}", "0", f"CPU {idle_share:.1%}"),
+        Figure("the screen's memory", f"{memory / 1e6:.0f} MB", "<= 80 MB", "resident"),
+    ]
+
+
+def _load(app: psutil.Process, terminal: Terminal, seconds: float) -> tuple[float, float]:
+    """Return CPU share and bytes a second over the seconds to come."""
+    before, began = app.cpu_times(), time.perf_counter()
+    time.sleep(seconds)
+    after, ended = app.cpu_times(), time.perf_counter()
+    cpu_s = after.user + after.system - before.user - before.system
+    return cpu_s / (ended - began), terminal.bytes_between(began, ended) / (ended - began)
+
+
+def _pause(run: Client) -> None:
+    """Pause it, and give the screen the time to say so."""
+    run.send(Pause())
+    runs.wait_until(
+        lambda: any(isinstance(each.event, Paused) for each in run.look(Cursor()).delta.events)
+    )
+    time.sleep(2.5)
+
+
+def starts(home: Path, *, times: int) -> list[Figure]:
+    """Time how long help takes, and a new run's screen."""
+    help_s = statistics.median(_help_s(home) for _ in range(times))
+    samples = [_run_s(home) for _ in range(times)]
+    return [
+        Figure("tuitrain --help", f"{help_s:.2f} s", "<= 0.15 s"),
+        _painted("tuitrain run", "<= 0.5 s", samples),
+    ]
+
+
+def attaching(home: Path, directory: Path, batches: str, goal: str, *, times: int) -> Figure:
+    """Time how long the screen of a recorded run takes."""
+    samples = [_attach_s(home, directory) for _ in range(times)]
+    return _painted(f"tuitrain attach, {batches} batches", goal, samples)
+
+
+def _painted(what: str, goal: str, samples: list[tuple[float, float]]) -> Figure:
+    byte_s, name_s = (statistics.median(column) for column in zip(*samples, strict=True))
+    return Figure(f"first paint: {what}", f"{name_s:.2f} s", goal, f"first byte {byte_s:.2f} s")
+
+
+def _help_s(home: Path) -> float:
+    began = time.perf_counter()
+    capture([tuitrain(), "--help"], workload.environment(home))
+    return time.perf_counter() - began
+
+
+def _run_s(home: Path) -> tuple[float, float]:
+    command, run = runs.new(home)
+    with runs.killing(run), Terminal(command, workload.environment(home)) as terminal:
+        return terminal.first_s(b""), terminal.first_s(run.name.encode())
+
+
+def _attach_s(home: Path, directory: Path) -> tuple[float, float]:
+    command = [tuitrain(), "attach", str(directory)]
+    with Terminal(command, workload.environment(home)) as terminal:
+        return terminal.first_s(b""), terminal.first_s(directory.name.encode())

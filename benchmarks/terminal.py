@@ -1,0 +1,90 @@
+"""A terminal without a screen: it runs a command, reads all that it paints, and notes when."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+
+COLUMNS, ROWS = 150, 44
+
+_ASKS_FOR_SYNCHRONIZED_OUTPUT = b"\x1b[?2026$p"
+_HAS_IT = b"\x1b[?2026;2$y"
+
+
+class Terminal:
+    """Run `command` in a pseudo terminal of 150x44, from `with` to the end of the block."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._painted: list[tuple[float, bytes]] = []
+
+    def __enter__(self) -> Terminal:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            self._command, stdin=theirs, stdout=theirs, stderr=theirs,
+            env=self._environment, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self._drain = threading.Thread(target=self._read_all, daemon=True)
+        self._drain.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._drain.join(5)
+        os.close(self._ours)
+
+    def bytes_between(self, began: float, ended: float) -> int:
+        """Return how many bytes came in that stretch of time.perf_counter()."""
+        return sum(len(data) for at, data in list(self._painted) if began <= at < ended)
+
+    def first_s(self, text: bytes, patience_s: float = 30) -> float:
+        """Return after how many seconds `text` was painted, waiting for it; b"": the first byte."""
+        give_up_at = time.perf_counter() + patience_s
+        while time.perf_counter() < give_up_at:
+            painted = b""
+            for at, data in list(self._painted):
+                painted += data
+                if text in painted:
+                    return at - self.began
+            time.sleep(0.02)
+        raise TimeoutError(f"{text!r} was never painted: {painted[-500:]!r}")
+
+    def _read_all(self) -> None:
+        while True:
+            try:
+                data = os.read(self._ours, 1 << 16)
+            except OSError:  # how Linux says that the other end is closed
+                return
+            if not data:
+                return
+            self._painted.append((time.perf_counter(), data))
+            if _ASKS_FOR_SYNCHRONIZED_OUTPUT in data:
+                os.write(self._ours, _HAS_IT)
+
+
+def capture(command: list[str], environment: dict[str, str]) -> str:
+    """Return the stdout of a command; what it says on stderr is read and shown if it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def tuitrain() -> str:
+    """Return the path of the command as it is installed beside this Python."""
+    return str(Path(sys.executable).with_name("tuitrain"))

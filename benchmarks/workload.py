@@ -1,0 +1,35 @@
+"""What every measurement here trains, and the environment in which it does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TASK = "digits"
+SETTINGS = {
+    "model": "mlp:hidden=512-128",
+    "optimizer": "adam",
+    "batch_size": 64,
+    "seed": 0,
+    "epochs": 1_000_000,  # never reached: measurements end by the clock
+    "device": "cpu",
+}
+WARM_UP_S = 1.0
+STEPS_PER_EPOCH = 23
+
+
+def options(**changes: object) -> list[str]:
+    """Return the settings as `tuitrain run` takes them."""
+    settings = {**SETTINGS, "pace": "off", **changes}
+    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment for every process that is measured: one torch thread, a terminal."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    return inherited | {
+        "OMP_NUM_THREADS": "1",
+        "TUITRAIN_HOME": str(home),
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+    }

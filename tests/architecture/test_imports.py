@@ -1,0 +1,125 @@
+"""What each room loads when it is imported: nothing from above, and nothing heavy unasked."""
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+TRAINER_ONLY = {
+    "torch", "torchvision", "torchmetrics", "sklearn", "tuitrain.engine", "tuitrain.worker",
+}  # fmt: skip
+
+LIST = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+
+
+def loaded_by(code):
+    """Return the modules that a fresh interpreter has after running `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", code + LIST],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def modules_of(room):
+    """Return the names of a room and everything in it; packages are imported to look into them."""
+    module = importlib.import_module(room)
+    if not hasattr(module, "__path__"):
+        return [room]
+    return [room, *(each.name for each in pkgutil.walk_packages(module.__path__, f"{room}."))]
+
+
+@cache
+def loaded_by_room(room):
+    return loaded_by("\n".join(f"import {name}" for name in modules_of(room)))
+
+
+rooms_without_torch = pytest.mark.parametrize(
+    "room",
+    [
+        "tuitrain.core",
+        "tuitrain.store",
+        "tuitrain.client",
+        "tuitrain.supervisor",
+        "tuitrain.view",
+        "tuitrain.cli",
+        "tuitrain.tui",
+    ],
+)
+
+
+@rooms_without_torch
+def test_no_room_but_the_trainers_loads_what_trains(room):
+    assert not loaded_by_room(room) & TRAINER_ONLY
+
+
+@rooms_without_torch
+def test_no_room_but_the_tui_loads_textual(room):
+    assert ("textual" in loaded_by_room(room)) == (room == "tuitrain.tui")
+
+
+@pytest.mark.parametrize("room", ["tuitrain.core", "tuitrain.store", "tuitrain.client"])
+def test_the_lower_rooms_load_no_more_than_the_standard_library(room):
+    names = {name.partition(".")[0] for name in loaded_by_room(room) - loaded_by("")}
+    assert names <= sys.stdlib_module_names | {"tuitrain"}
+
+
+def test_the_vocabulary_is_all_that_the_vocabulary_loads():
+    rooms = {name for name in loaded_by_room("tuitrain.core") if name.startswith("tuitrain.")}
+    assert all(name.startswith("tuitrain.core") for name in rooms)
+
+
+def test_the_app_is_loaded_without_a_trainer():
+    loaded = loaded_by("import tuitrain.tui.app")
+    assert "textual" in loaded
+    assert not loaded & TRAINER_ONLY
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"], ["ls"]])
+def test_help_and_lists_do_not_wait_for_libraries(arguments, tmp_path):
+    code = f"from tuitrain.cli import run\nassert run({['--home', str(tmp_path), *arguments]}) == 0"
+    loaded = loaded_by(code)
+    assert not loaded & {*TRAINER_ONLY, "textual", "plotext", "numpy"}
+
+
+def test_the_loop_opens_no_record_and_knows_no_screen():
+    loaded = loaded_by("import tuitrain.engine.loop")
+    assert "torch" in loaded
+    assert not loaded & {"textual", "plotext", "sqlite3", "tuitrain.store", "tuitrain.view"}
+
+
+def test_a_trainer_opens_its_record_before_it_loads_torch():
+    loaded = loaded_by("import tuitrain.worker.__main__")
+    assert "tuitrain.store.writer" in loaded
+    assert not loaded & {"torch", "tuitrain.engine", "textual"}
+
+
+def test_what_is_said_of_a_run_in_words_needs_no_charts():
+    assert "plotext" not in loaded_by("import tuitrain.view.model, tuitrain.view.report")
+
+
+def test_importing_does_nothing():
+    before = "import logging, signal\nwas = logging.root.handlers[:], signal.getsignal(15)\n"
+    rooms = ["tuitrain.cli", "tuitrain.client", "tuitrain.supervisor", "tuitrain.worker.__main__"]
+    after = "\nassert was == (logging.root.handlers[:], signal.getsignal(15))"
+    loaded_by(before + "\n".join(f"import {room}" for room in rooms) + after)
+
+
+def test_the_written_walls_stand():
+    check = "from importlinter.cli import lint_imports_command as check; check()"
+    done = subprocess.run(
+        [sys.executable, "-c", check, "--no-cache"],
+        capture_output=True, text=True, check=False, cwd=PROJECT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " 0 broken" in done.stdout

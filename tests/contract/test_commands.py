@@ -1,0 +1,83 @@
+"""Every command can be asked what it does, shows how, and stands in the README."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tuitrain.cli import COMMANDS, cli
+from tuitrain.cli.ctl import ctl
+
+README = Path(__file__).parents[2] / "README.md"
+
+commands = list(COMMANDS)
+wishes = list(ctl.commands)
+
+
+@pytest.fixture
+def helped(tmp_path):
+    """Return what a command line says of itself, in a home without runs."""
+
+    def ask(*arguments):
+        done = CliRunner(env={"TUITRAIN_HOME": str(tmp_path)}).invoke(
+            cli, arguments, prog_name="tuitrain"
+        )
+        assert done.exit_code == 0, done.exception
+        assert not done.stderr
+        return done.stdout
+
+    return ask
+
+
+@pytest.mark.parametrize("way", ["-h", "--help"])
+@pytest.mark.parametrize("command", commands)
+def test_a_command_says_what_it_does_and_shows_how(helped, command, way):
+    said = helped(command, way)
+    assert f"Usage: tuitrain {command}" in said
+    assert "Example" in said
+    assert f"  tuitrain {command}" in said
+
+
+@pytest.mark.parametrize("wish", wishes)
+def test_a_wish_says_what_it_does_and_shows_how_before_there_is_any_run(helped, wish):
+    said = helped("ctl", "a", wish, "--help")
+    assert re.search(rf"Usage: tuitrain ctl \S+ {wish}", said)
+    assert "Example" in said
+    assert f"  tuitrain ctl a {wish}" in said
+
+
+@pytest.mark.parametrize("wish", wishes)
+def test_every_wish_can_name_its_boundary_wait_and_answer_in_json(wish):
+    options = {name for option in ctl.commands[wish].params for name in option.opts}
+    assert {"--at", "--wait", "--json"} <= options
+
+
+def test_help_lists_every_command(helped):
+    said = helped("--help")
+    assert re.findall(r"^  (\w+)  +[A-Z]", said, re.MULTILINE) == commands
+
+
+@pytest.mark.parametrize("command", commands)
+def test_every_option_says_what_it_is_for(command):
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    assert found.help
+    options = [option for option in found.params if isinstance(option, click.Option)]
+    assert all(option.help for option in options)
+
+
+@pytest.mark.parametrize("command", commands)
+def test_a_command_stands_in_the_readme(command):
+    assert re.search(rf"\btuitrain {command}\b", README.read_text())
+
+
+@pytest.mark.parametrize("wish", wishes)
+def test_a_wish_stands_in_the_readme(wish):
+    lines = [line for line in README.read_text().splitlines() if "tuitrain ctl" in line]
+    assert any(re.search(rf"\b{wish}\b", line) for line in lines)
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest_one(tuitrain):
+    assert "did you mean 'attach'" in tuitrain("attch", code=2).stderr

@@ -1,0 +1,93 @@
+"""Every theme is whole: whatever colour a panel asks for, it has."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from textual.color import Color
+
+from tuitrain.tui import themes
+from tuitrain.tui.widgets.cells import Cells
+from tuitrain.view.picture import Role
+
+PROJECT = Path(__file__).parents[2]
+files = sorted((PROJECT / "themes").glob("*.toml"))
+sources = [
+    path for kind in ("*.py", "*.tcss") for path in (PROJECT / "tuitrain" / "tui").rglob(kind)
+]
+every_theme = pytest.mark.parametrize("path", files, ids=lambda path: path.stem)
+
+
+def variables_in(text):
+    return set(re.findall(r"\$(cell-[a-z-]+)", text))
+
+
+def test_the_panels_ask_for_colours():
+    assert {"cell-smooth", "cell-envelope"} <= variables_in(Cells.DEFAULT_CSS)
+
+
+@every_theme
+def test_a_theme_is_named_as_its_file_and_says_whether_it_is_dark(path):
+    theme = tomllib.loads(path.read_text())
+    assert theme["name"] == path.stem
+    assert isinstance(theme["dark"], bool)
+
+
+@every_theme
+def test_a_theme_has_every_colour_of_a_panel(path):
+    assert variables_in(Cells.DEFAULT_CSS) <= tomllib.loads(path.read_text())["variables"].keys()
+
+
+@every_theme
+def test_a_theme_has_every_colour_that_any_screen_asks_for_and_no_other(path):
+    asked = set().union(*(variables_in(source.read_text()) for source in sources))
+    assert asked == tomllib.loads(path.read_text())["variables"].keys()
+
+
+@every_theme
+def test_every_colour_of_a_theme_is_a_colour(path):
+    theme = tomllib.loads(path.read_text())
+    colours = {**theme, **theme["variables"]}
+    for name in colours.keys() - {"name", "dark", "variables"}:
+        Color.parse(colours[name])
+
+
+def contrast(one, other):
+    """Return the contrast of two colours, by WCAG's formula."""
+
+    def light(colour):
+        parts = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+            for part in Color.parse(colour).normalized
+        ]
+        return sum(
+            weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+        )
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@every_theme
+def test_text_can_be_read_and_a_dark_theme_is_dark(path):
+    theme = tomllib.loads(path.read_text())
+    background = theme["background"]
+    for name in ("foreground", "accent", "success", "warning", "error"):
+        assert contrast(theme[name], background) >= 4.5, name
+    assert contrast(theme["variables"]["cell-muted"], background) >= 4.5
+    for line in ("cell-smooth", "cell-validation", "cell-swap"):
+        assert contrast(theme["variables"][line], background) >= 3, line
+    assert (Color.parse(background).brightness < 0.5) == theme["dark"]
+
+
+def test_all_of_them_are_loaded_and_one_is_the_default():
+    names = [theme.name for theme in themes.load()]
+    assert names == [path.stem for path in files]
+    assert themes.DEFAULT in names
+
+
+def test_every_role_of_a_cell_has_a_style():
+    styled = set(re.findall(r"\.cells--([a-z]+)", Cells.DEFAULT_CSS))
+    assert styled == set(get_args(Role))

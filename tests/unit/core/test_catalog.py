@@ -1,0 +1,95 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuitrain.core import catalog
+from tuitrain.core.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS, Entry, Option
+from tuitrain.core.errors import UnknownName, WrongUse
+
+everything = [(what, entry) for what, entries in CATALOG.items() for entry in entries.values()]
+
+
+def name_of(case):
+    return case if isinstance(case, str) else case.name
+
+
+@pytest.mark.parametrize(("what", "entry"), everything, ids=name_of)
+def test_an_entry_is_found_by_its_name_and_by_its_aliases(what, entry):
+    assert all(catalog.find(what, name) is entry for name in (entry.name, *entry.aliases))
+
+
+@pytest.mark.parametrize("what", CATALOG)
+def test_no_two_entries_answer_to_one_name(what):
+    names = [name for entry in CATALOG[what].values() for name in (entry.name, *entry.aliases)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("what", "entry"), everything, ids=name_of)
+def test_an_entry_says_what_it_is_for(what, entry):
+    assert entry.summary
+    assert all(option.says for option in entry.options.values())
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_loss_teaches(loss):
+    assert all((loss.formula, loss.takes, loss.use, loss.kinds))
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_task_has_a_model_and_a_loss_that_fit(task):
+    assert task.model.partition(":")[0] in MODELS
+    assert catalog.fitting_losses(task.kind)
+
+
+def test_the_usual_loss_of_classes_comes_first():
+    assert catalog.fitting_losses("multiclass")[0].name == "cross-entropy"
+
+
+def test_defaults_stand_in_for_options_that_were_not_given():
+    assert catalog.read_options(MODELS["mlp"], {}) == {"hidden": (256, 128)}
+    assert catalog.read_options(OPTIMIZERS["adamw"], {}) == {"weight_decay": 0.01}
+    assert catalog.read_options(MODELS["linear"], {}) == {}
+
+
+def test_options_are_read():
+    assert catalog.read_options(MODELS["mlp"], {"hidden": "3-4-5"}) == {"hidden": (3, 4, 5)}
+    assert catalog.read_options(OPTIMIZERS["sgd"], {"momentum": ".9"}) == {"momentum": 0.9}
+
+
+@pytest.mark.parametrize("text", ["", "-", "0", "3-0", "65537", "-3", "x", "1.5", "9" * 5000])
+def test_widths_that_cannot_be_are_wrong_use(text):
+    with pytest.raises(WrongUse, match="width of each hidden layer"):
+        catalog.read_options(MODELS["mlp"], {"hidden": text})
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "inf", "-inf", "1e999", "-0.1", "1.1"])
+def test_a_number_out_of_its_bounds_is_wrong_use(text):
+    with pytest.raises(WrongUse, match="memory of earlier steps"):
+        catalog.read_options(OPTIMIZERS["sgd"], {"momentum": text})
+
+
+def test_an_entry_without_options_says_so():
+    with pytest.raises(UnknownName, match="none"):
+        catalog.read_options(MODELS["linear"], {"hidden": "3"})
+
+
+@given(st.floats(0, 1))
+def test_a_number_within_its_bounds_is_taken_as_it_is(value):
+    assert Option("float", 0.0, 0, 1).read(repr(value)) == value
+
+
+@given(st.text())
+def test_no_text_makes_an_option_anything_but_a_number_or_an_error(text):
+    try:
+        value = Option("float", 0.0).read(text)
+    except ValueError:
+        return
+    assert isinstance(value, float)
+    assert not math.isnan(value)
+
+
+def test_an_entry_is_imported_only_when_it_is_loaded():
+    entry = Entry("square root", "math:sqrt", "for this test")
+    assert entry.load() is math.sqrt

@@ -1,0 +1,112 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuitrain.core.catalog import LOSSES
+from tuitrain.core.commands import (
+    WISHES,
+    Pause,
+    Request,
+    Resume,
+    SetPace,
+    Step,
+    Stop,
+    SwapLoss,
+)
+from tuitrain.core.errors import UnknownName, WrongUse
+
+paces = st.none() | st.floats(0, exclude_min=True, allow_infinity=False)
+
+ways_to_wish = {
+    Pause: st.builds(Pause),
+    Resume: st.builds(Resume),
+    Step: st.builds(Step, st.integers(1, 1 << 40)),
+    SwapLoss: st.builds(SwapLoss, st.sampled_from(sorted(LOSSES))),
+    SetPace: st.builds(SetPace, paces),
+    Stop: st.builds(Stop, st.text()),
+}
+wishes = st.one_of(*ways_to_wish.values())
+boundaries = st.sampled_from(["batch", "epoch"])
+requests = st.builds(
+    Request, st.text(), st.floats(allow_nan=False, allow_infinity=False), wishes, boundaries
+)
+
+
+def test_every_wish_is_tried_here():
+    assert set(ways_to_wish) == set(WISHES.values())
+
+
+@given(requests)
+def test_a_request_survives_its_file(request):
+    assert Request.from_json(request.to_json()) == request
+
+
+@given(requests)
+def test_a_request_is_strict_json(request):
+    json.loads(request.to_json(), parse_constant=lambda constant: pytest.fail(constant))
+
+
+@given(wishes)
+def test_a_new_request_waits_for_the_boundary_that_its_wish_has_by_default(wish):
+    assert Request.new(wish).at == wish.boundary
+    assert Request.new(wish, "epoch").at == "epoch"
+
+
+def test_a_loss_waits_for_the_epoch_and_a_pause_does_not():
+    assert Request.new(SwapLoss("mse")).at == "epoch"
+    assert Request.new(Pause()).at == "batch"
+
+
+def test_later_requests_have_later_ids():
+    ids = [Request.new(Pause()).id for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert [each[:-4] for each in ids] == sorted(each[:-4] for each in ids)
+
+
+def test_a_swap_takes_the_name_that_pytorch_users_know():
+    assert SwapLoss("MSELoss") == SwapLoss("mse")
+
+
+def test_a_swap_to_an_unknown_loss_names_the_nearest():
+    with pytest.raises(UnknownName, match="did you mean 'mse'"):
+        SwapLoss("mes")
+
+
+@pytest.mark.parametrize("count", [0, -1, (1 << 40) + 1, math.nan, 1.5])
+def test_a_step_is_a_whole_number_of_batches(count):
+    with pytest.raises(WrongUse):
+        Step(count)
+
+
+@pytest.mark.parametrize("pace", [0, -1, math.nan, math.inf])
+def test_a_pace_is_a_number_above_zero(pace):
+    with pytest.raises(WrongUse):
+        SetPace(pace)
+
+
+def test_what_a_wish_is_about_is_said_in_a_word():
+    details = [each.detail for each in (Pause(), Step(3), SwapLoss("mse"), SetPace(30.0))]
+    assert details == ["", "3", "mse", "30"]
+    assert SetPace(None).detail == "off"
+
+
+def changed(**changes):
+    body = json.loads(Request("a", 1.0, Pause(), "batch").to_json())
+    return json.dumps({**body, **changes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        changed(kind="dance"),
+        changed(at="never"),
+        changed(kind="step", wish={"count": 0}),
+        changed(kind="loss", wish={"loss": "focl"}),
+    ],
+)
+def test_a_request_that_asks_for_what_is_not_is_wrong_use(text):
+    with pytest.raises(WrongUse):
+        Request.from_json(text)

@@ -1,0 +1,189 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuitrain.core import catalog
+from tuitrain.core.catalog import LOSSES, Loss
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.spec import Choice, RunSpec, check_name
+
+specs = st.builds(
+    RunSpec.of,
+    task=st.sampled_from(sorted(catalog.TASKS)),
+    model=st.sampled_from(["linear", "mlp", "mlp:hidden=32", "mlp:hidden=8-8-8", "cnn"]),
+    loss=st.sampled_from(sorted(LOSSES)),
+    optimizer=st.sampled_from(["adam", "AdamW", "adamw:weight_decay=0.1", "sgd:momentum=0.9"]),
+    lr=st.floats(0, exclude_min=True, allow_infinity=False),
+    batch_size=st.integers(1, 1 << 24),
+    epochs=st.integers(1, 1 << 31),
+    seed=st.integers(0, (1 << 63) - 1),
+    device=st.sampled_from(["auto", "cpu", "mps", "cuda", "cuda:3"]),
+    pace=st.none() | st.floats(0, exclude_min=True, allow_infinity=False),
+    paused=st.booleans(),
+)
+
+
+def test_digits_needs_no_settings():
+    spec = RunSpec.of("digits")
+    assert spec == RunSpec.of()
+    assert (spec.task, spec.epochs, spec.model) == ("digits", 40, "mlp:hidden=256-128")
+    assert (spec.loss, spec.optimizer) == ("cross-entropy", "adam")
+    assert (spec.lr, spec.batch_size, spec.seed, spec.device) == (0.001, 64, 0, "auto")
+    assert spec.pace is None
+    assert not spec.paused
+
+
+def test_none_stands_for_the_default():
+    assert RunSpec.of("digits", lr=None, model=None, epochs=None) == RunSpec.of("digits")
+
+
+def test_aliases_become_the_names_of_the_catalogue():
+    spec = RunSpec.of(loss="CrossEntropyLoss", optimizer="SGD:momentum=0.9")
+    assert spec.loss == "cross-entropy"
+    assert spec.optimizer == "sgd:momentum=0.9"
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"task": "digit"}, "did you mean 'digits'"),
+        ({"loss": "cross-entopy"}, "did you mean 'cross-entropy'"),
+        ({"model": "mpl"}, "did you mean 'mlp'"),
+        ({"model": "mlp:hiden=3"}, "did you mean 'hidden'"),
+        ({"optimizer": "adamm"}, "did you mean 'adam'"),
+        ({"batchsize": 3}, "did you mean 'batch_size'"),
+        ({"loss": "zzz"}, "there are: cross-entropy, mse"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_one(settings, hint):
+    with pytest.raises(UnknownName, match=hint) as caught:
+        RunSpec.of(**settings)
+    assert caught.value.exit_code == 2
+
+
+not_numbers = [
+    math.nan, math.inf, -math.inf, True, "3", "many", pytest.param(10**400, id="beyond a float"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lr", "pace"])
+@pytest.mark.parametrize("value", [0, 0.0, -1, -0.001, *not_numbers])
+def test_a_rate_that_is_no_number_above_zero_is_wrong_use(name, value):
+    with pytest.raises(WrongUse, match=name) as caught:
+        RunSpec.of(**{name: value})
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "seed"])
+@pytest.mark.parametrize("value", [-1, 1.5, *not_numbers])
+def test_a_count_that_is_no_whole_number_is_wrong_use(name, value):
+    with pytest.raises(WrongUse, match=name.replace("_", "-")) as caught:
+        RunSpec.of(**{name: value})
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+def test_nothing_is_trained_in_no_epochs_or_empty_batches(name):
+    with pytest.raises(WrongUse):
+        RunSpec.of(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "mlp:"},
+        {"model": "mlp:hidden"},
+        {"model": "mlp:hidden="},
+        {"model": "mlp:=3"},
+        {"model": "mlp:hidden=0"},
+        {"model": "mlp:hidden=3--3"},
+        {"model": "mlp:hidden=1e3"},
+        {"optimizer": "sgd:momentum=nan"},
+        {"optimizer": "sgd:momentum=2"},
+        {"optimizer": "adamw:weight_decay=-1"},
+        {"optimizer": "adam:momentum=0.9"},
+        {"device": "gpu"},
+        {"device": "cuda:"},
+        {"device": "cuda:0\n"},
+        {"device": ""},
+    ],
+)
+def test_options_that_cannot_be_are_wrong_use(settings):
+    with pytest.raises(WrongUse):
+        RunSpec.of(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"loss": 5}, {"model": ["mlp"]}, {"device": 3}, {"paused": "no"}, {"task": 1}]
+)
+def test_settings_of_another_type_are_wrong_use(settings):
+    with pytest.raises(WrongUse):
+        RunSpec.of(**settings)
+
+
+def test_a_loss_that_does_not_fit_the_problem_is_refused_with_a_reason(monkeypatch):
+    other = Loss("l1", "nowhere:l1", "distances", kinds=("regression",))
+    monkeypatch.setitem(LOSSES, "l1", other)
+    with pytest.raises(Refused, match="regression problems and this is multiclass") as caught:
+        RunSpec.of("digits", loss="l1")
+    assert caught.value.exit_code == 3
+
+
+@given(specs)
+def test_a_spec_survives_its_file(spec):
+    text = spec.to_json()
+    json.loads(text, parse_constant=lambda constant: pytest.fail(constant))
+    assert RunSpec.from_json(text) == spec
+
+
+@given(specs)
+def test_a_canonical_spec_stays_as_it_is(spec):
+    assert spec.canonical() == spec
+
+
+def test_a_spec_file_is_checked_again():
+    settings = json.loads(RunSpec.of().to_json())
+    with pytest.raises(WrongUse):
+        RunSpec.from_json(json.dumps({**settings, "epochs": 0}))
+    with pytest.raises(UnknownName):
+        RunSpec.from_json(json.dumps({**settings, "loss": "focl"}))
+
+
+@given(specs)
+def test_a_choice_is_read_as_it_is_written(spec):
+    choice = Choice.read("model", spec.model)
+    assert Choice.read("model", str(choice)) == choice
+
+
+@pytest.mark.parametrize("name", ["a", "A-1_b.c", "x" * 64, "9", "-", "_"])
+def test_plain_names_are_names(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "a/b", "a b", "a\n", "x" * 65, "ä", "a\x00", "\x1b[31m", "../a"],
+)
+def test_what_could_harm_a_path_or_a_terminal_is_no_name(name):
+    with pytest.raises(WrongUse):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task": "\x1b]52;c;x\a"},
+        {"loss": "\x1b[31m"},
+        {"model": "mlp:hidden=\x1b[31m"},
+        {"model": "mlp:\x1b[31m=1"},
+        {"model": "\x1b[31m:"},
+        {"device": "\x1b[31m"},
+    ],
+)
+def test_an_error_repeats_no_control_character(settings):
+    with pytest.raises(WrongUse) as caught:
+        RunSpec.of(**settings)
+    assert "\x1b" not in str(caught.value)

@@ -1,0 +1,162 @@
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuitrain.core.commands import Pause, Request, Resume, Step, SwapLoss
+from tuitrain.store import inbox
+
+PAUSE = {"id": "a", "asked_at": 1.0, "kind": "pause", "at": "batch", "wish": {}}
+
+
+def changed(**changes):
+    return json.dumps({**PAUSE, **changes})
+
+
+def left(folder: Path, content: str | bytes, name: str = "a.json") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_wishes_are_found_in_the_order_in_which_they_were_asked(tmp_path):
+    requests = [
+        Request(f"{at:016x}0000", 1.0, wish, "batch")
+        for at, wish in enumerate((Pause(), Step(3), SwapLoss("mse"), Resume()))
+    ]
+    for request in reversed(requests):
+        inbox.put(tmp_path, request)
+    assert [inbox.read(path) for path in inbox.waiting(tmp_path)] == requests
+
+
+def test_a_new_wish_is_read_as_it_was_put(tmp_path):
+    request = Request.new(SwapLoss("mse"), "batch")
+    assert inbox.read(inbox.put(tmp_path, request)) == request
+
+
+def test_a_wish_becomes_visible_whole(tmp_path):
+    """Whatever a reader sees at any moment of a put, it is the whole wish or none."""
+    request = Request.new(Pause())
+    seen = []
+
+    def look(frame, event, argument):
+        seen.append([inbox.read(path) for path in inbox.waiting(tmp_path)])
+
+    sys.setprofile(look)
+    try:
+        inbox.put(tmp_path, request)
+    finally:
+        sys.setprofile(None)
+    assert [] in seen
+    assert all(found in ([], [request]) for found in seen)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{request.id}.json"]
+
+
+def test_a_wish_is_for_its_owner_alone(tmp_path):
+    assert inbox.put(tmp_path, Request.new(Pause())).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_not_a_wish_yet_does_not_wait(tmp_path):
+    left(tmp_path, changed(), ".a.tmp")
+    left(tmp_path, changed(), "a.txt")
+    assert inbox.waiting(tmp_path) == []
+
+
+def test_a_file_in_good_order_is_a_wish(tmp_path):
+    assert inbox.read(left(tmp_path, changed())) == Request("a", 1.0, Pause(), "batch")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("", id="empty"),
+        pytest.param(changed()[:40], id="torn"),
+        pytest.param(b"\xff\xfe\x00", id="not text"),
+        pytest.param("null", id="null"),
+        pytest.param("[]", id="a list"),
+        pytest.param("3", id="a number"),
+        pytest.param("[" * 100_000, id="nested without end"),
+        pytest.param("{}", id="nothing in it"),
+        pytest.param(changed(id="b"), id="another's id"),
+        pytest.param(changed(id=None), id="no id"),
+        pytest.param(changed(kind="dance"), id="unknown kind"),
+        pytest.param(changed(kind=["pause"]), id="kind is a list"),
+        pytest.param(changed(at="never"), id="unknown boundary"),
+        pytest.param(changed(at=["batch"]), id="boundary is a list"),
+        pytest.param(changed(asked_at="now"), id="time is a word"),
+        pytest.param(changed(asked_at=10**400), id="time beyond a float"),
+        pytest.param(changed(asked_at=float("nan")), id="time is nan"),
+        pytest.param(changed(asked_at=float("inf")), id="time is infinite"),
+        pytest.param(changed(wish=[]), id="wish is a list"),
+        pytest.param(changed(wish={"force": True}), id="unknown argument"),
+        pytest.param(changed(kind="step", wish={"count": 0}), id="no steps"),
+        pytest.param(changed(kind="step", wish={"count": 1.5}), id="half a step"),
+        pytest.param(changed(kind="step", wish={"count": True}), id="true steps"),
+        pytest.param(changed(kind="step", wish={"count": "3"}), id="steps as text"),
+        pytest.param(changed(kind="pace", wish={"batches_per_s": "3"}), id="pace as text"),
+        pytest.param(changed(kind="pace", wish={"batches_per_s": 10**400}), id="endless pace"),
+        pytest.param(changed(kind="loss", wish={"loss": "focl"}), id="unknown loss"),
+        pytest.param(changed(kind="loss", wish={"loss": 5}), id="loss is a number"),
+        pytest.param(changed(kind="stop", wish={"why": {"a": []}}), id="reason is no text"),
+    ],
+)
+def test_a_file_that_is_not_a_wish_is_passed_over(tmp_path, content):
+    assert inbox.read(left(tmp_path, content)) is None
+
+
+def test_a_file_that_is_gone_or_a_folder_is_passed_over(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "astray.json").symlink_to(tmp_path / "nowhere")
+    assert inbox.waiting(tmp_path) == []
+    assert inbox.read(tmp_path / "gone.json") is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.just("a") | json_values,
+        "asked_at": st.just(1.0) | json_values,
+        "kind": st.sampled_from(["pause", "step", "loss", "pace", "stop"]) | json_values,
+        "at": st.sampled_from(["batch", "epoch"]) | json_values,
+        "wish": st.fixed_dictionaries({"count": json_values})
+        | st.fixed_dictionaries({"batches_per_s": json_values})
+        | st.fixed_dictionaries({"loss": json_values})
+        | st.fixed_dictionaries({"why": json_values})
+        | json_values,
+    },
+)
+
+
+@given(bodies)
+def test_whatever_a_file_holds_reading_it_gives_a_wish_that_survives_its_own_file(
+    tmp_path_factory, body
+):
+    path = left(tmp_path_factory.getbasetemp(), json.dumps(body))
+    request = inbox.read(path)
+    if request is not None:
+        assert isinstance(request.wish.detail, str)
+        assert Request.from_json(request.to_json()) == request
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_end_a_trainer(tmp_path_factory, content):
+    assert inbox.read(left(tmp_path_factory.getbasetemp(), content)) is None
+
+
+def test_two_senders_never_take_each_others_place(tmp_path):
+    request = Request.new(Pause())
+    inbox.put(tmp_path, request)
+    other = Request(request.id, 1.0, Resume(), "batch")
+    os.close(os.open(tmp_path / f".{request.id}.tmp", os.O_CREAT))
+    with pytest.raises(FileExistsError):
+        inbox.put(tmp_path, other)
+    assert inbox.read(tmp_path / f"{request.id}.json") == request

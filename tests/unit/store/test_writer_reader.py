@@ -1,0 +1,259 @@
+import math
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import EpochEnded, Finished, StartupReached, WishAccepted, WishRefused
+from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.rollup import Bucket
+from tuitrain.store.schema import VERSION, BatchRow, key_of
+from tuitrain.store.writer import RunWriter, Stamped
+
+
+def batch(step, loss=0.5, take=1):
+    return BatchRow(key_of(take, step), 1, loss, 0.001, 64, step, 1, 2, 3, 4, 5, 6)
+
+
+def batches(losses, first=1, take=1):
+    return [batch(step, loss, take) for step, loss in enumerate(losses, first)]
+
+
+def epoch(number, val_loss=0.5, *, improved=False, take=1):
+    return EpochEnded(take, number * 10, number, "mse", 0.5, val_loss, {}, improved=improved)
+
+
+def stamped(*events):
+    return [Stamped(1.0, 10, event) for event in events]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run ?#%2F.db"
+
+
+@pytest.fixture
+def writer(path):
+    with closing(RunWriter(path)) as writer:
+        yield writer
+
+
+@pytest.fixture
+def reader(path):
+    return RunReader(path)
+
+
+def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
+    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.end() == Cursor()
+    assert reader.batches(0, 1) == []
+    assert reader.losses(1, 1, 100, 0) == []
+    assert reader.validations(1, 1, 100, 10) == []
+    assert not path.exists()
+
+
+def test_a_record_whose_tables_are_being_made_just_now_reads_as_empty(path, reader):
+    path.touch()
+    assert reader.since(Cursor()) == ((), (), None, Cursor())
+
+
+def test_a_new_record_reads_as_empty(writer, reader):
+    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.losses(1, 1, 100, 4) == []
+
+
+def test_what_is_written_is_read_at_once(writer, reader):
+    writer.write(batches([0.5, 0.25]), stamped(StartupReached("loading"), epoch(1)))
+    delta = reader.since(Cursor())
+    assert [recorded.event for recorded in delta.events] == [StartupReached("loading")]
+    assert (delta.events[0].at, delta.events[0].elapsed_s) == (1.0, 0.01)
+    assert delta.epochs == (epoch(1),)
+    assert delta.latest == batch(2, 0.25)
+    assert reader.batches(0, 1) == batches([0.5, 0.25])
+
+
+def test_what_was_read_is_not_read_again(writer, reader):
+    writer.write(batches([0.5]), stamped(StartupReached("a"), epoch(1)))
+    cursor = reader.since(Cursor()).cursor
+    assert reader.since(cursor) == ((), (), batch(1), cursor)
+    writer.write([], stamped(StartupReached("b"), epoch(2)))
+    delta = reader.since(cursor)
+    assert [recorded.event for recorded in delta.events] == [StartupReached("b")]
+    assert delta.epochs == (epoch(2),)
+
+
+def test_after_the_end_only_news_comes(writer, reader):
+    writer.write([], stamped(StartupReached("a"), epoch(1)))
+    end = reader.end()
+    assert end == reader.since(Cursor()).cursor
+    writer.write([], stamped(Finished(1, 10, 1)))
+    assert [recorded.event for recorded in reader.since(end).events] == [Finished(1, 10, 1)]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1e308])
+def test_a_loss_comes_back_as_itself_whatever_it_is(writer, reader, loss):
+    writer.write([batch(1, loss)], stamped(epoch(1, loss)))
+    found = [
+        reader.batches(0, 1)[0].loss,
+        reader.since(Cursor()).latest.loss,
+        reader.since(Cursor()).epochs[0].val_loss,
+        reader.validations(1, 1, 10, 10)[0][1],
+    ]
+    assert [repr(value) for value in found] == [repr(loss)] * 4
+
+
+@pytest.mark.parametrize("level", [0, 4])
+def test_a_bucket_without_a_finite_loss_says_so(writer, reader, level):
+    writer.write(batches([math.nan, math.inf, -math.inf, math.nan] * 4), [])
+    buckets = reader.losses(1, 1, 16, level)
+    assert sum(bucket.finite for bucket in buckets) == 0
+    assert all(math.isnan(value) for bucket in buckets for value in (bucket.low, bucket.high))
+    assert math.isnan(buckets[0].mean)
+
+
+def test_losses_whose_sum_is_beyond_a_float_still_have_their_extremes(writer, reader):
+    writer.write(batches([1e308] * 16 + [-1e308] * 16), [])
+    (bucket,) = reader.losses(1, 1, 32, 5)
+    assert (bucket.low, bucket.high, bucket.finite) == (-1e308, 1e308, 32)
+    assert isinstance(bucket.mean, float)
+
+
+def test_a_write_that_fails_leaves_nothing_behind(writer, reader):
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.write(batches([0.5] * 20), [*stamped(StartupReached("a")), *stamped(epoch(1)) * 2])
+    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.losses(1, 1, 20, 4) == []
+
+
+def test_what_could_not_be_written_can_be_written_again(writer, reader):
+    losses = [float(step) for step in range(1, 65)]
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.write(batches(losses[:20]), stamped(epoch(1)) * 2)
+    writer.write(batches(losses[:20]), stamped(epoch(1)))
+    writer.write(batches(losses[20:], first=21), [])
+    assert reader.losses(1, 1, 64, 4) == [
+        Bucket(first, first + 15, first, first + 15, 16 * first + 120, 16)
+        for first in (1, 17, 33, 49)
+    ]
+
+
+def test_a_batch_is_written_once(writer, reader):
+    writer.write([batch(1, 0.5)], [])
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.write([batch(1, 0.25)], [])
+    assert reader.batches(0, 1) == [batch(1, 0.5)]
+
+
+def test_takes_do_not_mix(writer, reader):
+    writer.write(batches([1.0] * 40), stamped(epoch(1, 1.0)))
+    writer.write(batches([2.0] * 40, take=2), stamped(epoch(1, 2.0, take=2)))
+    assert {bucket.mean for bucket in reader.losses(1, 1, 1000, 3)} == {1.0}
+    assert {bucket.mean for bucket in reader.losses(2, 1, 1000, 4)} == {2.0}
+    assert sum(bucket.finite for bucket in reader.losses(2, 1, 1000, 4)) == 40
+    assert reader.validations(2, 1, 1000, 10) == [(10, 2.0)]
+    assert reader.since(Cursor()).latest == batch(40, 2.0, take=2)
+    assert len(reader.batches(key_of(2, 0), 1)) == 40
+
+
+@pytest.mark.parametrize("level", [0, 2, 4, 5])
+def test_a_take_that_begins_late_is_read_from_where_it_begins(writer, reader, level):
+    writer.write(batches(list(range(21, 101)), first=21, take=2), [])
+    buckets = reader.losses(2, 1, 100, level)
+    assert buckets[0].first == 21
+    assert sum(bucket.finite for bucket in buckets) == 80
+    assert all(bucket.low == bucket.first for bucket in buckets)
+
+
+def test_every_so_many_steps_are_steps_of_their_take(writer, reader):
+    writer.write(batches([0.0] * 10), [])
+    writer.write(batches([0.0] * 10, take=2), [])
+    found = reader.batches(key_of(1, 6), 3)
+    assert [(row.take, row.step) for row in found] == [(1, 9), (2, 3), (2, 6), (2, 9)]
+
+
+def test_a_first_look_at_a_long_run_still_has_its_best_epoch(writer, reader):
+    events = [epoch(number, improved=number == 3) for number in range(1, 601)]
+    writer.write([], stamped(*events))
+    delta = reader.since(Cursor())
+    assert delta.epochs[0] == epoch(3, improved=True)
+    assert delta.epochs[1:] == tuple(events[-500:])
+    assert reader.since(delta.cursor).epochs == ()
+
+
+def test_validations_are_thinned_to_what_was_asked(writer, reader):
+    writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
+    assert len(reader.validations(1, 1, 1000, 1000)) == 100
+    assert 5 <= len(reader.validations(1, 1, 1000, 10)) <= 10
+    assert [step for step, _ in reader.validations(1, 20, 40, 10)] == [20, 30, 40]
+
+
+def test_the_ids_of_answered_wishes_are_known(writer):
+    writer.write([], stamped(
+        WishAccepted("a", "pause", "", "batch", 1.0),
+        WishRefused("b", "resume", "", "it is not paused", 1.0),
+        StartupReached("c"),
+    ))  # fmt: skip
+    assert writer.known_wishes() == {"a", "b"}
+
+
+def test_a_closed_record_is_one_plain_file_that_reading_leaves_alone(path, reader):
+    with closing(RunWriter(path)) as writer:
+        writer.write(batches([0.5] * 20), stamped(epoch(1)))
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        assert reader.since(Cursor()).latest == batch(20)
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_record_whose_trainer_was_killed_is_read_to_its_last_write(path, reader, tmp_path):
+    with closing(RunWriter(path)) as writer:
+        writer.write(batches([0.5] * 20), stamped(epoch(1)))
+        crashed = tmp_path / "crashed.db"
+        for suffix in ("", "-wal"):  # what a kill leaves
+            crashed.with_name(crashed.name + suffix).write_bytes(
+                path.with_name(path.name + suffix).read_bytes()
+            )
+    assert RunReader(crashed).since(Cursor()).latest == batch(20)
+
+
+def test_a_reader_in_the_middle_of_a_write_sees_the_state_before_it(path, writer, reader):
+    writer.write([batch(1)], [])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        other.execute("delete from batch")
+        assert reader.since(Cursor()).latest == batch(1)
+        other.execute("rollback")
+
+
+def test_a_record_is_for_its_owner_alone(path, writer):
+    writer.write([batch(1)], [])
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+
+
+def test_a_record_of_a_newer_version_asks_for_an_upgrade(path, reader):
+    with closing(RunWriter(path)) as writer:
+        writer.write([batch(1)], [])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"pragma user_version = {VERSION + 1}")
+    with pytest.raises(TuitrainError, match="upgrade tuitrain"):
+        reader.since(Cursor())
+
+
+def test_events_of_a_newer_version_are_passed_over_and_not_asked_for_again(path, writer, reader):
+    writer.write([], stamped(StartupReached("a")))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("insert into event (at, elapsed_ms, kind, body) values (1, 1, 'danced', '{}')")
+    delta = reader.since(Cursor())
+    assert [recorded.event for recorded in delta.events] == [StartupReached("a")]
+    assert reader.since(delta.cursor).events == ()
+
+
+def test_a_file_that_is_no_record_is_said_to_be_unreadable(path, reader):
+    path.write_bytes(b"this is not a database, but a page of text\n" * 100)
+    with pytest.raises(TuitrainError, match="cannot read"):
+        reader.since(Cursor())
