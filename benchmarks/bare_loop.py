@@ -1,6 +1,6 @@
 """The loop that a person writes without tuitrain, and three usual ways of logging its losses.
 
-python benchmarks/bare_loop.py bare|item|tqdm|tensorboard SECONDS: prints steps a second.
+python benchmarks/bare_loop.py bare|item|tqdm|tensorboard FILE: writes its progress to the file.
 """
 
 from __future__ import annotations
@@ -20,26 +20,18 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Samples, shuffled
 from tuitrain.engine.training import Training, build
 
+EVERY = 10
 Log = Callable[[Tensor], object]
 
 
-def main(way: str, seconds: float) -> None:
+def main(way: str, progress: str) -> None:
+    """Train until killed, and write "seconds step" to a file now and then."""
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
     run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
-    with LOGS[way]() as log:
-        steps = train(run, log)
-        at_step, began = until(steps, time.perf_counter() + workload.WARM_UP_S)
-        last_step, ended = until(steps, began + seconds)
-    print((last_step - at_step) / (ended - began))
-
-
-def until(steps: Iterator[int], end: float) -> tuple[int, float]:
-    """Train until `end`; return the step and the time at which that was."""
-    for step in steps:
-        now = time.perf_counter()
-        if now >= end:
-            return step, now
-    raise AssertionError("training has no end")
+    with LOGS[way]() as log, open(progress, "w", buffering=1) as file:
+        for step in train(run, log):
+            if step % EVERY == 0:
+                file.write(f"{time.perf_counter()} {step}\n")
 
 
 def train(run: Training, log: Log) -> Iterator[int]:
@@ -106,4 +98,4 @@ def with_tensorboard() -> Iterator[Log]:
 LOGS = {"bare": bare, "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard}
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2])

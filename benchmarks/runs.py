@@ -62,18 +62,3 @@ def wait_for_batch(run: Client) -> None:
     events = [recorded.event for recorded in run.look(Cursor()).delta.events]
     threads = [each.environment["threads"] for each in events if isinstance(each, RunStarted)]
     assert threads == ["1"], f"the trainer has {threads} threads"
-
-
-def steady_rate(run: Client, seconds: float) -> float:
-    """Let it train for so long and return its steps a second by its own record, warm-up left out.
-
-    Nothing is read meanwhile, so that only what is measured reads.
-    """
-    wait_for_batch(run)
-    time.sleep(workload.WARM_UP_S + seconds + 0.5)
-    rows = run.batches(0, 1)
-    first = next(row for row in rows if row.elapsed_ms >= 1000 * workload.WARM_UP_S)
-    end_ms = first.elapsed_ms + 1000 * seconds
-    last = [row for row in rows if row.elapsed_ms <= end_ms][-1]
-    assert last.elapsed_ms > end_ms - 300, "the run ended too early"
-    return (last.step - first.step) / (last.elapsed_ms - first.elapsed_ms) * 1000

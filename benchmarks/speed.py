@@ -1,92 +1,185 @@
-"""How fast training is, alone and watched: every way in turn, and that several times over."""
+"""How fast training is, alone and watched: all ways side by side, one of them awake at a time.
+
+Every way runs in processes of its own that are stopped (SIGSTOP) but for its turn of a second or
+two. So start-up costs nothing, and ratios are of neighbours in time: a machine that slows down
+for a while slows all of them.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import runs
 import workload
 from figures import Figure
 from terminal import Terminal, capture
 
-Way = Callable[[Path, float], float]
-"""From a home and seconds to steps a second."""
+from tuitrain.client import Client
+from tuitrain.store.reader import Cursor
+
+COLD_S = 0.3
+"""Left out of every turn: caches and clocks have to come back."""
 
 
-def with_screen(home: Path, seconds: float) -> float:
-    command, run = runs.new(home)
-    with Terminal(command, workload.environment(home)), runs.ending(run):
-        return runs.steady_rate(run, seconds)
+class Way(Protocol):
+    """Something that trains, and can be put to sleep."""
+
+    pids: list[int]
+
+    def progress(self) -> list[tuple[float, int]]:
+        """Return (seconds, step) of what was trained since the last call."""
+        ...
 
 
-def plain(home: Path, seconds: float) -> float:
-    command, run = runs.new(home, "--plain")
+class Run:
+    """A run of tuitrain, by its own record."""
+
+    def __init__(self, client: Client, *watchers: int) -> None:
+        runs.wait_for_batch(client)
+        self._client = client
+        self._key = 0
+        trainer = client.look(Cursor()).pid
+        assert trainer is not None
+        self.pids = [trainer, *watchers]
+
+    def progress(self) -> list[tuple[float, int]]:
+        rows = self._client.batches(self._key, 1)
+        self._key = rows[-1].key if rows else self._key
+        return [(row.elapsed_ms / 1000, row.step) for row in rows]
+
+
+class Loop:
+    """A process of bare_loop.py, by the lines that it writes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._log = log
+        self._read = 0
+        self.pids = [process.pid]
+        runs.wait_until(lambda: log.exists() and log.stat().st_size > 0)
+
+    def progress(self) -> list[tuple[float, int]]:
+        text = self._log.read_text()
+        lines, self._read = text[self._read : text.rfind("\n") + 1].split("\n"), len(text)
+        pairs = [line.split() for line in lines if " " in line]
+        return [(float(at), int(step)) for at, step in pairs]
+
+
+@contextmanager
+def with_screen(home: Path) -> Iterator[Way]:
+    command, client = runs.new(home)
+    with Terminal(command, workload.environment(home)) as terminal, runs.killing(client):
+        yield Run(client, terminal.process.pid)
+
+
+@contextmanager
+def plain(home: Path) -> Iterator[Way]:
+    command, client = runs.new(home, "--plain")
     environment = workload.environment(home)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         threading.Thread(target=lambda: list(process.stdout or ()), daemon=True).start()
-        with runs.ending(run):
-            return runs.steady_rate(run, seconds)
+        with runs.killing(client):
+            yield Run(client, process.pid)
 
 
-def detached(home: Path, seconds: float) -> float:
-    command, run = runs.new(home, "--detach")
+@contextmanager
+def detached(home: Path) -> Iterator[Way]:
+    command, client = runs.new(home, "--detach")
     capture(command, workload.environment(home))
-    with runs.ending(run):
-        return runs.steady_rate(run, seconds)
+    with runs.killing(client):
+        yield Run(client)
 
 
-def loop(way: str) -> Way:
-    script = str(Path(__file__).with_name("bare_loop.py"))
-
-    def rate(home: Path, seconds: float) -> float:
-        command = [sys.executable, script, way, str(seconds)]
-        return float(capture(command, workload.environment(home)))
-
-    return rate
+@contextmanager
+def loop(home: Path, kind: str) -> Iterator[Way]:
+    log = home / f"{kind}.txt"
+    command = [sys.executable, str(Path(__file__).with_name("bare_loop.py")), kind, str(log)]
+    process = subprocess.Popen(command, env=workload.environment(home), stderr=subprocess.DEVNULL)
+    try:
+        yield Loop(process, log)
+    finally:
+        process.kill()
+        process.wait()
 
 
 BARE = "bare loop"
-WAYS: dict[str, Way] = {
-    BARE: loop("bare"),
+LOOPS = {BARE: "bare", "loss.item()": "item", "tqdm": "tqdm", "TensorBoard": "tensorboard"}
+RUNS = {
     "tuitrain run": with_screen,
     "tuitrain run --plain": plain,
     "tuitrain run --detach": detached,
-    "loss.item()": loop("item"),
-    "tqdm, postfix": loop("tqdm"),
-    "TensorBoard add_scalar": loop("tensorboard"),
 }
 GOALS = {"tuitrain run": 0.97, "tuitrain run --plain": 0.98, "tuitrain run --detach": 0.98}
-NEEDS = {"tqdm, postfix": "tqdm", "TensorBoard add_scalar": "tensorboard"}
+NEEDS = {"tqdm": "tqdm", "TensorBoard": "tensorboard"}
 
 
 def measure(home: Path, *, rounds: int, seconds: float) -> list[Figure]:
     """Return the ratios to the bare loop: medians over the rounds."""
     absent = [way for way, package in NEEDS.items() if find_spec(package) is None]
-    rates: dict[str, list[float]] = {way: [] for way in WAYS if way not in absent}
-    for number in range(rounds):
-        for way, measured in rates.items():
-            measured.append(WAYS[way](home, seconds))
-            print(f"round {number + 1}, {way}: {measured[-1]:.0f} steps/s", file=sys.stderr)
+    with ExitStack() as stack:
+        ways: dict[str, Way] = {}
+        for name in [*LOOPS, *RUNS]:
+            if name not in absent:
+                opened = loop(home, LOOPS[name]) if name in LOOPS else RUNS[name](home)
+                ways[name] = stack.enter_context(opened)
+                tell(ways[name], signal.SIGSTOP)
+        rates = taken_in_turns(ways, rounds, seconds)
+        for way in ways.values():
+            tell(way, signal.SIGCONT)
     return [
         *(_figure(way, rates[way], rates[BARE]) for way in rates),
         *(Figure(f"steps/s / bare: {way}", "not installed") for way in absent),
     ]
 
 
+def taken_in_turns(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Return each way's steps a second in each round, the first round left out as a warm-up."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            rate = turn(way, seconds)
+            if number:
+                rates[name].append(rate)
+        print(f"round {number} of {rounds}", file=sys.stderr)
+    return rates
+
+
+def turn(way: Way, seconds: float) -> float:
+    """Let it train for so long, alone, and return its steps a second."""
+    way.progress()
+    tell(way, signal.SIGCONT)
+    time.sleep(COLD_S + seconds)
+    tell(way, signal.SIGSTOP)
+    seen = way.progress()
+    # the first reading may be from before the sleep: it came to the record only now
+    warm = [pair for pair in seen if pair[0] >= seen[-1][0] - seconds + COLD_S]
+    (began, first), (ended, last) = warm[0], warm[-1]
+    return (last - first) / (ended - began)
+
+
+def tell(way: Way, number: signal.Signals) -> None:
+    for pid in way.pids:
+        os.kill(pid, number)
+
+
 def _figure(way: str, rates: list[float], bare: list[float]) -> Figure:
-    remark = f"{statistics.median(rates):.0f} steps/s"
     if way == BARE:
         return Figure("steps/s: bare loop", f"{statistics.median(rates):.0f}")
     ratios = [rate / beside for rate, beside in zip(rates, bare, strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4)
     return Figure(
         f"steps/s / bare: {way}",
         f"{statistics.median(ratios):.3f}",
         f">= {GOALS[way]}" if way in GOALS else "",
-        f"{remark}, {min(ratios):.3f} to {max(ratios):.3f} over {len(ratios)} rounds",
+        f"half of {len(ratios)} rounds: {low:.3f} to {high:.3f}",
     )

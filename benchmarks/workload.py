@@ -14,7 +14,6 @@ SETTINGS = {
     "epochs": 1_000_000,  # never reached: measurements end by the clock
     "device": "cpu",
 }
-WARM_UP_S = 1.0
 STEPS_PER_EPOCH = 23
 
 
