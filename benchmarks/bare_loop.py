@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import torch
 import workload
@@ -28,7 +29,7 @@ def main(way: str, progress: str) -> None:
     """Train until killed, and write "seconds step" to a file now and then."""
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
     run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
-    with LOGS[way]() as log, open(progress, "w", buffering=1) as file:
+    with LOGS[way]() as log, Path(progress).open("w", buffering=1) as file:
         for step in train(run, log):
             if step % EVERY == 0:
                 file.write(f"{time.perf_counter()} {step}\n")

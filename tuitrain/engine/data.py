@@ -31,6 +31,7 @@ class Samples:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (inputs, targets) of at most `size` samples, the first `skip` batches left out.
 
+        Batches are where the samples are, so nothing has to be moved to the device any more.
         `order` holds the indices of the samples, on their device; without it, as they lie.
         """
         for start in range(skip * size, len(self), size):

@@ -53,9 +53,8 @@ def validate(run: Training) -> EpochEnded:
     run.model.eval()
     loss, correct = RunningMean(), torch.zeros((), device=run.device)
     for data, target in run.data.val.batches(_VALIDATION_BATCH):
-        data, target = data.to(run.device), target.to(run.device)
         output = run.model(data)
-        loss.add(run.criterion(output, target), len(target))
+        loss.add(run.criterion(output, target), target.shape[0])
         correct += metrics.correct(output, target)
     found = {"accuracy": float(correct) / len(run.data.val)}
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()

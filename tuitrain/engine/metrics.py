@@ -18,32 +18,33 @@ class RunningMean:
     """Mean of batch losses, weighted by their samples, without waiting for the device."""
 
     def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-        self._weights: list[int] = []
+        self._pending: list[tuple[Tensor, int]] = []
         self._total: Tensor | float = 0.0
         self._samples = 0
 
     def add(self, loss: Tensor, samples: int) -> None:
         """Take one batch's mean loss, a detached scalar, and how many samples it is over."""
-        self._losses.append(loss)
-        self._weights.append(samples)
-        if len(self._losses) == _PENDING:
+        self._pending.append((loss, samples))
+        if len(self._pending) == _PENDING:
             self._fold()
 
     def value(self) -> float:
         """Return the mean so far; NaN before the first batch. Waits for the device."""
-        samples = self._samples + sum(self._weights)
+        weights = [samples for _, samples in self._pending]
+        samples = self._samples + sum(weights)
         if not samples:
             return math.nan
-        pairs = zip(read(self._losses), self._weights, strict=True)
-        return (float(self._total) + sum(loss * weight for loss, weight in pairs)) / samples
+        losses = read([loss for loss, _ in self._pending])
+        total = sum(loss * weight for loss, weight in zip(losses, weights, strict=True))
+        return (float(self._total) + total) / samples
 
     def _fold(self) -> None:
-        losses = torch.stack(self._losses).double()
-        weights = torch.tensor(self._weights, dtype=torch.float64, device=losses.device)
+        losses = torch.stack([loss for loss, _ in self._pending]).double()
+        counts = [samples for _, samples in self._pending]
+        weights = torch.tensor(counts, dtype=torch.float64, device=losses.device)
         self._total = self._total + losses @ weights
-        self._samples += sum(self._weights)
-        self._losses, self._weights = [], []
+        self._samples += sum(counts)
+        self._pending = []
 
 
 def correct(logits: Tensor, targets: Tensor) -> Tensor:

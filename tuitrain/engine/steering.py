@@ -61,7 +61,7 @@ class Steering:
         self._wishes = wishes
         self._clock = clock
         self._pending: list[Request] = []
-        self._starts_paused = paused
+        self._to_pause = paused
         self._paused = False
         self._stepping: Request | None = None
         self._steps_left = 0
@@ -72,14 +72,17 @@ class Steering:
 
         Called once after every batch with "batch", and with "epoch" wherever no epoch is in hand.
         """
-        if self._starts_paused:
-            self._starts_paused = False
+        requests = self._wishes(0.0)
+        if not (requests or self._pending or self._stepping or self._run.pace or self._to_pause):
+            return
+        if self._to_pause:
+            self._to_pause = False
             yield from self._hold(None)
         yield from self._grant(boundary)
         if boundary == "batch":
             yield from self._count_step()
             self._keep_pace()
-        yield from self._receive(self._wishes(0.0), boundary)
+        yield from self._receive(requests, boundary)
         while (wait_s := self._wait_s()) != 0:
             yield from self._receive(self._wishes(wait_s), boundary)
 

@@ -18,7 +18,8 @@ class Recorder:
     def __init__(self, writer: RunWriter, clock: Callable[[], float] = time.monotonic) -> None:
         self._writer = writer
         self._clock = clock
-        self._batches: list[tuple[int, BatchDone]] = []
+        self._batches: list[tuple[float, BatchDone]] = []
+        self._rows: list[BatchRow] = []
         self._events: list[Stamped] = []
         self._flush_at = clock() + FLUSH_AFTER_S
         self._trained_s = 0.0
@@ -33,39 +34,46 @@ class Recorder:
         """Record an event: a batch or an epoch soon, anything else at once."""
         now = self._clock()
         if isinstance(event, BatchDone):
-            self._batches.append((self._elapsed_ms(now), event))
+            self._batches.append((now, event))
         else:
-            self._keep_time(event, now)
-            self._events.append(Stamped(time.time(), self._elapsed_ms(now), event))
-            if not isinstance(event, EpochEnded):
-                self.flush()
-                return
+            self._take_event(event, now)
         if now >= self._flush_at:
             self.flush()
 
     def flush_if_due(self) -> None:
         """Write what has waited long enough."""
-        if (self._batches or self._events) and self._clock() >= self._flush_at:
+        if (self._batches or self._rows or self._events) and self._clock() >= self._flush_at:
             self.flush()
 
     def flush(self) -> None:
         """Write all that waits, in one transaction."""
-        rows = self._rows() if self._batches else []
-        self._writer.write(rows, self._events)
-        self._batches, self._events = [], []
+        self._gather()
+        self._writer.write(self._rows, self._events)
+        self._rows, self._events = [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
 
-    def _rows(self) -> list[BatchRow]:
+    def _take_event(self, event: Event, now: float) -> None:
+        if not isinstance(event, EpochEnded):
+            self._gather()  # by the time that was kept while they were trained
+            self._keep_time(event, now)
+            self._flush_at = now
+        self._events.append(Stamped(time.time(), self._elapsed_ms(now), event))
+
+    def _gather(self) -> None:
+        """Make rows of the batches, reading all their losses at once."""
+        if not self._batches:
+            return
         from tuitrain.engine.device import read  # torch is there, since it made these batches
 
         losses = read([done.loss for _, done in self._batches])
-        return [
+        self._rows += [
             BatchRow(
-                key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples, elapsed_ms,
-                *self._microseconds(done.marks),
+                key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples,
+                self._elapsed_ms(at), *self._microseconds(done.marks),
             )
-            for (elapsed_ms, done), loss in zip(self._batches, losses, strict=True)
+            for (at, done), loss in zip(self._batches, losses, strict=True)
         ]  # fmt: skip
+        self._batches = []
 
     def _keep_time(self, event: Event, now: float) -> None:
         if isinstance(event, RunStarted | Resumed) and self._running_since is None:
