@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Samples, shuffled
+from tuitrain.engine.metrics import judged
 from tuitrain.engine.training import Training, build
 
 EVERY = 10
@@ -55,12 +56,11 @@ def train(run: Training, log: Log) -> Iterator[int]:
 
 
 @torch.no_grad()
-def validate(run: Training, data: Samples) -> tuple[float, float]:
-    """Return loss and accuracy."""
+def validate(run: Training, data: Samples) -> tuple[float, dict[str, float]]:
+    """Return loss and metrics: the same as tuitrain's, since both have to do that work."""
     run.model.eval()
     output = run.model(data.inputs)
-    right = (output.argmax(dim=1) == data.targets).sum()
-    return run.criterion(output, data.targets).item(), right.item() / len(data)
+    return run.criterion(output, data.targets).item(), judged(run.data.kind, output, data.targets)
 
 
 @contextmanager

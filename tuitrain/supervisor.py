@@ -11,8 +11,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tuitrain.core.errors import NameTaken
+from tuitrain.core.errors import NameTaken, TuitrainError
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, make_folder
@@ -56,6 +58,18 @@ def kill(paths: RunPaths) -> None:
             process.send_signal(signal.SIGKILL)
     except (OSError, ValueError, KeyError, psutil.Error):
         return
+
+
+def ask(question: str) -> Any:
+    """Return what only torch can answer, from a process that imports it; see `worker/ask.py`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tuitrain.worker.ask", question],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise TuitrainError(f"PyTorch could not be asked: {safe(last)}")
+    return json.loads(done.stdout)
 
 
 def write_spec(paths: RunPaths, spec: RunSpec) -> None:

@@ -18,6 +18,14 @@ COMMANDS = {
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",
+    "logs": "tuitrain.cli.look:logs",
+    "rm": "tuitrain.cli.rm:rm",
+    "plot": "tuitrain.cli.plot:plot",
+    "tasks": "tuitrain.cli.catalogue:tasks",
+    "losses": "tuitrain.cli.catalogue:losses",
+    "models": "tuitrain.cli.catalogue:models",
+    "optimizers": "tuitrain.cli.catalogue:optimizers",
+    "devices": "tuitrain.cli.catalogue:devices",
 }
 """Where each command is; in the order in which help lists them."""
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 
 import click
 
 from tuitrain.cli.common import find, home_of, home_option, snapshot, unreadable
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+
+_LONGEST_LINE = 10_000
+_LOG_LOOK_S = 0.2
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 
@@ -53,3 +58,23 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
     else:
         click.echo("\n".join(report.as_lines(found)))
     return 0
+
+
+@click.command(epilog="\b\nExamples:\n  tuitrain logs a\n  tuitrain logs a -f")
+@click.argument("run", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@home_option
+@click.pass_context
+def logs(ctx: click.Context, run: str | None, follow: bool) -> int:  # noqa: FBT001
+    """Print what the trainer and user code printed. Default: the newest run."""
+    from tuitrain.store import lock
+
+    paths = find(ctx, run).paths
+    with paths.log.open(encoding="utf-8", errors="replace") as log:
+        while True:
+            alive = lock.is_held(paths.lock)  # before reading: the last words come before the end
+            for line in log:
+                click.echo(safe(line.rstrip("\n"), limit=_LONGEST_LINE))
+            if not (follow and alive):
+                return 0
+            time.sleep(_LOG_LOOK_S)

@@ -50,7 +50,7 @@ Examples:
 @home_option
 @click.pass_context
 def run(ctx: click.Context, /, task: str, **options: Any) -> int:
-    """Start a run of TASK and watch it. There is: digits."""
+    """Start a run of TASK and watch it: digits, breast-cancer or diabetes."""
     from tuitrain import supervisor
     from tuitrain.core.spec import RunSpec
 

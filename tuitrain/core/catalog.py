@@ -51,6 +51,7 @@ class Entry:
     summary: str
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
+    needs_images: bool = False
 
     def load(self) -> Any:
         """Import and return what builds this entry."""
@@ -65,6 +66,7 @@ class Task(Entry):
     kind: Kind = "multiclass"
     model: str = "mlp"
     epochs: int = 40
+    has_images: bool = False
     pace: float | None = None
     """Batches per second at which a person can watch an embedded task; None: as fast as it goes."""
 
@@ -73,10 +75,19 @@ class Task(Entry):
 class Loss(Entry):
     """A loss function and what a learner should know of it."""
 
-    kinds: tuple[Kind, ...] = ()
     formula: str = ""
-    takes: str = ""
-    use: str = ""
+    inside: str = ""
+    """What happens inside."""
+    when: str = ""
+    when_not: str = ""
+    takes: Mapping[Kind, str] = field(default_factory=dict)
+    """Shapes and dtypes of prediction and target, for each kind of problem that it fits."""
+    misfits: Mapping[Kind, str] = field(default_factory=dict)
+    """Why it does not fit the other kinds."""
+
+    def why_not(self, kind: Kind) -> str:
+        """Return one sentence on why it does not fit problems of that kind."""
+        return f"{self.name} does not fit {kind} problems: {self.misfits[kind]}"
 
 
 TASKS: Mapping[str, Task] = {
@@ -87,11 +98,36 @@ TASKS: Mapping[str, Task] = {
             "tuitrain.engine.tasks.digits:load",
             "1,797 handwritten digits, 8x8 pixels, ten classes; comes with scikit-learn",
             kind="multiclass",
+            has_images=True,
             model="mlp:hidden=256-128",
             epochs=40,
             pace=60,
         ),
+        Task(
+            "breast-cancer",
+            "tuitrain.engine.tasks.breast_cancer:load",
+            "569 tumours, 30 measurements, benign or malignant; comes with scikit-learn",
+            kind="binary",
+            model="mlp:hidden=256-128",
+            epochs=30,
+            pace=60,
+        ),
+        Task(
+            "diabetes",
+            "tuitrain.engine.tasks.diabetes:load",
+            "442 patients, 10 measurements, how far the disease went; comes with scikit-learn",
+            kind="regression",
+            model="mlp:hidden=128",
+            epochs=20,
+            pace=60,
+        ),
     )
+}
+
+_ON_PROBABILITIES: Mapping[Kind, str] = {
+    "multiclass": "probabilities softmax(z) (N, C) float; one-hot targets (N, C) float",
+    "binary": "probabilities sigmoid(z) (N,) float; targets 0 or 1 (N,) float",
+    "regression": "numbers (N,) float; numbers (N,) float",
 }
 
 LOSSES: Mapping[str, Loss] = {
@@ -102,24 +138,70 @@ LOSSES: Mapping[str, Loss] = {
             "tuitrain.engine.losses:cross_entropy",
             "How surprised the model is by the right class",
             aliases=("CrossEntropyLoss",),
-            kinds=("multiclass",),
             formula="−log softmax(z)[y]",
-            takes="logits (N, C), float; class indices (N,), int64",
-            use="The one for classes: its gradient, softmax(z) − one-hot(y), stays large while "
-            "the model is wrong.",
+            inside="Log-softmax turns the logits z into log-probabilities that add up to one "
+            "class; the negative log-likelihood then reads off the right class y.",
+            when="For one class out of several. Its gradient, softmax(z) − onehot(y), stays large "
+            "while the model is wrong.",
+            when_not="Not where several classes may be right at once, nor for numbers.",
+            takes={
+                "multiclass": "logits (N, C) float; class indices (N,) int64",
+                "binary": "one logit per sample as the two logits (0, z) (N, 2) float; "
+                "targets 0 or 1 (N,) as class indices. The same value as bce-with-logits",
+            },
+            misfits={"regression": "a number is no class, and has no index; try mse"},
+        ),
+        Loss(
+            "bce-with-logits",
+            "tuitrain.engine.losses:bce_with_logits",
+            "How surprised the model is by each yes or no",
+            aliases=("BCEWithLogitsLoss",),
+            formula="−y·log σ(z) − (1 − y)·log(1 − σ(z))",
+            inside="The sigmoid σ is folded into the logarithm, so that a large |z| neither "
+            "overflows nor rounds to log 0.",
+            when="For yes or no, and where several labels may be right at once.",
+            when_not="With C classes it asks C questions that know nothing of each other: "
+            "cross-entropy uses that just one of them is right.",
+            takes={
+                "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
+                "one yes or no for each class (one-versus-rest)",
+                "binary": "one logit per sample (N,) float; targets 0 or 1 (N,) float",
+            },
+            misfits={"regression": "a target outside 0 to 1 makes it negative; try mse"},
         ),
         Loss(
             "mse",
             "tuitrain.engine.losses:mse",
             "The mean of the squared errors",
             aliases=("MSELoss",),
-            kinds=("multiclass",),
             formula="mean (p − t)²",
-            takes="probabilities softmax(z) (N, C), float; one-hot targets (N, C), float",
-            use="Made for numbers. On classes it learns, but slowly where the model is surely "
-            "wrong: there the softmax is flat.",
+            inside="Squaring punishes large errors: one of 10 counts as much as a hundred of 1. "
+            "Its best constant guess is the mean.",
+            when="For numbers whose errors are about normal.",
+            when_not="One outlier can rule it (see l1). On classes it learns slowly where the "
+            "model is surely wrong: there the softmax is flat.",
+            takes=_ON_PROBABILITIES,
+        ),
+        Loss(
+            "l1",
+            "tuitrain.engine.losses:l1",
+            "The mean of the absolute errors",
+            aliases=("L1Loss",),
+            formula="mean |p − t|",
+            inside="The absolute value does not mind outliers: every error pulls with the same "
+            "force. Its best constant guess is the median.",
+            when="For numbers where outliers lurk.",
+            when_not="The force does not fade near the target, so it settles less finely; on "
+            "classes it may give up on the hard ones.",
+            takes=_ON_PROBABILITIES,
         ),
     )
+}
+
+_USUAL: Mapping[Kind, str] = {
+    "multiclass": "cross-entropy",
+    "binary": "bce-with-logits",
+    "regression": "mse",
 }
 
 MODELS: Mapping[str, Entry] = {
@@ -141,6 +223,7 @@ MODELS: Mapping[str, Entry] = {
             "tuitrain.engine.models:cnn",
             "Two 3x3 convolutions with pooling, then a hidden layer; for images",
             options={"channels": Option("widths", (16, 32), says="channels of each convolution")},
+            needs_images=True,
         ),
     )
 }
@@ -204,7 +287,8 @@ def task_named(name: str) -> Task:
 
 def fitting_losses(kind: Kind) -> list[Loss]:
     """Return the losses that make sense for problems of that kind, the usual one first."""
-    return [loss for loss in LOSSES.values() if kind in loss.kinds]
+    fitting = [loss for loss in LOSSES.values() if kind in loss.takes]
+    return sorted(fitting, key=lambda loss: loss.name != _USUAL[kind])
 
 
 def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:

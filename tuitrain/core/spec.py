@@ -109,11 +109,13 @@ class RunSpec:
             _number("pace", self.pace)
         if not _DEVICE.fullmatch(self.device):
             raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        model = catalog.find("model", Choice.read("model", self.model).name)
+        if model.needs_images and not catalog.task_named(self.task).has_images:
+            raise Refused(f"{model.name} needs images, and {self.task} is a table; try mlp")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
         kind = catalog.task_named(self.task).kind
-        if kind not in loss.kinds:
-            raise Refused(f"{loss.name} does not fit {self.task}: it is for {', '.join(loss.kinds)}"
-                          f" problems and this is {kind}")  # fmt: skip
+        if kind not in loss.takes:
+            raise Refused(f"{loss.why_not(kind)} (tuitrain losses --task {self.task})")
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""

@@ -51,6 +51,8 @@ class Dataset:
     val: Samples
     outputs: int
     """What a model must return per sample: classes, or 1."""
+    unit: float = 1.0
+    """Of a regression: how much of the targets' own unit one of the standardised targets is."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:

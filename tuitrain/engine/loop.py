@@ -51,12 +51,13 @@ def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event
 def validate(run: Training) -> EpochEnded:
     """Judge the model on the validation data; with it the epoch is complete."""
     run.model.eval()
-    loss, correct = RunningMean(), torch.zeros((), device=run.device)
-    for data, target in run.data.val.batches(_VALIDATION_BATCH):
+    loss, outputs = RunningMean(), []
+    task = run.data
+    for data, target in task.val.batches(_VALIDATION_BATCH):
         output = run.model(data)
         loss.add(run.criterion(output, target), target.shape[0])
-        correct += metrics.correct(output, target)
-    found = {"accuracy": float(correct) / len(run.data.val)}
+        outputs.append(output)
+    found = metrics.judged(task.kind, torch.cat(outputs), task.val.targets, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0

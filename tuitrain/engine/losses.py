@@ -1,6 +1,12 @@
-"""The built-in losses: each returns a criterion, (prediction, target) → scalar, for a problem.
+"""The built-in losses: each returns a criterion, (prediction, target) → scalar, for a problem kind.
 
-A model always returns logits; what else a loss wants, its adapter makes.
+A model always returns logits or numbers; what else a loss wants, an adapter makes of them:
+
+| kind       | prediction            | target                |
+|------------|-----------------------|-----------------------|
+| multiclass | logits (N, C) float   | classes (N,) int64    |
+| binary     | logits (N, 1) float   | 0 or 1, (N,) float    |
+| regression | numbers (N, 1) float  | numbers (N,) float    |
 """
 
 from __future__ import annotations
@@ -22,22 +28,56 @@ def criterion_for(loss: str, kind: Kind) -> Criterion:
     """Return the criterion of a loss on a problem; Refused where the two do not fit."""
     choice = Choice.read("loss", loss)
     entry = loss_named(choice.name)
-    if kind not in entry.kinds:
-        raise Refused(f"{entry.name} is for {', '.join(entry.kinds)} problems, this is {kind}")
+    if kind not in entry.takes:
+        raise Refused(entry.why_not(kind))
     made: Criterion = entry.load()(kind, **read_options(entry, choice.options))
     return made
 
 
-def cross_entropy(_kind: Kind) -> Criterion:
-    """Return -log softmax(z)[y], the mean over the batch; z (N, C) float, y (N,) int64."""
-    return functional.cross_entropy
+def cross_entropy(kind: Kind) -> Criterion:
+    """Return -log softmax(z)[y], the mean over the batch; one logit z stands for (0, z)."""
+    if kind == "multiclass":
+        return functional.cross_entropy
+
+    def of_two_classes(logits: Tensor, target: Tensor) -> Tensor:
+        both = torch.cat((torch.zeros_like(logits), logits), dim=1)
+        return functional.cross_entropy(both, target.long())
+
+    return of_two_classes
 
 
-def mse(_kind: Kind) -> Criterion:
-    """Return the mean squared error; of classes, between softmax(z) and one-hot(y), both (N, C)."""
+def bce_with_logits(kind: Kind) -> Criterion:
+    """Return the binary cross-entropy of sigmoid(z); of C classes, the mean of C yes-or-no ones."""
+    if kind == "multiclass":
+        return lambda logits, target: functional.binary_cross_entropy_with_logits(
+            logits, _one_hot(logits, target)
+        )
+    return lambda logits, target: functional.binary_cross_entropy_with_logits(
+        logits.squeeze(1), target
+    )
 
-    def on_probabilities(logits: Tensor, target: Tensor) -> Tensor:
-        wanted = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
-        return functional.mse_loss(torch.softmax(logits, dim=1), wanted)
 
-    return on_probabilities
+def mse(kind: Kind) -> Criterion:
+    """Return the mean squared error; of classes, between probabilities and one-hot targets."""
+    return _between_numbers(kind, functional.mse_loss)
+
+
+def l1(kind: Kind) -> Criterion:
+    """Return the mean absolute error; of classes, between probabilities and one-hot targets."""
+    return _between_numbers(kind, functional.l1_loss)
+
+
+def _between_numbers(kind: Kind, distance: Criterion) -> Criterion:
+    match kind:
+        case "multiclass":
+            return lambda logits, target: distance(
+                torch.softmax(logits, dim=1), _one_hot(logits, target)
+            )
+        case "binary":
+            return lambda logits, target: distance(torch.sigmoid(logits.squeeze(1)), target)
+        case "regression":
+            return lambda numbers, target: distance(numbers.squeeze(1), target)
+
+
+def _one_hot(logits: Tensor, target: Tensor) -> Tensor:
+    return functional.one_hot(target, logits.shape[1]).to(logits.dtype)

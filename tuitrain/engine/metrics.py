@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tuitrain.core.catalog import Kind
 from tuitrain.engine.device import read
@@ -47,9 +48,62 @@ class RunningMean:
         self._pending = []
 
 
-def correct(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return how many of the classes (N,) have the largest logit (N, C), as a scalar."""
-    return (logits.argmax(dim=1) == targets).sum()
+def judged(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> dict[str, float]:
+    """Return the metrics of a validation, the leading one first; waits for the device once.
+
+    `outputs` (N, C) or (N, 1) and `targets` (N,) are as `tuitrain.engine.losses` has them; errors
+    are given in the targets' own unit, of which one of ours is `unit`.
+    """
+    match kind:
+        case "multiclass":
+            probabilities = torch.softmax(outputs, dim=1)
+            chosen, classes = outputs.argmax(dim=1), outputs.shape[1]
+            each = functional.one_hot(targets, classes).T
+            return _of_classes(chosen, targets, classes, auroc(probabilities.T.contiguous(), each))
+        case "binary":
+            logits, labels = outputs.squeeze(1), targets.long()
+            areas = auroc(logits[None, :], labels[None, :])
+            return _of_classes((logits > 0).long(), labels, 2, areas)
+        case "regression":
+            return _of_numbers(outputs.squeeze(1), targets, unit)
+
+
+def _of_classes(chosen: Tensor, targets: Tensor, classes: int, areas: Tensor) -> dict[str, float]:
+    pairs = torch.bincount(targets * classes + chosen, minlength=classes * classes)
+    confusion = pairs.reshape(classes, classes).tolist()
+    right = [confusion[each][each] for each in range(classes)]
+    # true and predicted ones of each class: its F1 is twice the right ones over both
+    both = [sum(confusion[each]) + sum(row[each] for row in confusion) for each in range(classes)]
+    f1 = [2 * hit / total for hit, total in zip(right, both, strict=True) if total]
+    known = [area for area in areas.tolist() if not math.isnan(area)]
+    return {
+        "accuracy": sum(right) / len(targets),
+        "f1_macro": sum(f1) / len(f1),
+        "auroc": sum(known) / len(known) if known else math.nan,
+    }
+
+
+def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, float]:
+    errors = (predicted - targets).double()
+    squared = errors.square().sum()
+    spread = (targets.double() - targets.double().mean()).square().sum()
+    mse, mae, r2 = read([squared / len(errors), errors.abs().mean(), 1 - squared / spread])
+    return {"rmse": unit * math.sqrt(mse), "mae": unit * mae, "r2": r2}
+
+
+def auroc(scores: Tensor, positive: Tensor) -> Tensor:
+    """Return the area under the ROC curve of each row of `scores` (R, N), `positive` 0 or 1 (R, N).
+
+    By ranks, ties at their mean (H. Mann, D. Whitney, 1947); NaN for a row of one kind only.
+    """
+    ordered = scores.sort(dim=1).values
+    below = torch.searchsorted(ordered, scores)
+    not_above = torch.searchsorted(ordered, scores, right=True)
+    won = positive.to(torch.float64, memory_format=torch.contiguous_format)
+    positives = won.sum(dim=1)
+    negatives = positive.shape[1] - positives
+    ranks = ((below + not_above + 1) * won).sum(dim=1) / 2
+    return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
 
 
 def leading(kind: Kind) -> tuple[str, int]:

@@ -24,6 +24,8 @@ class Training:
     """One run between two batches. `build` makes it from a spec."""
 
     model: nn.Module
+    weights: tuple[nn.Parameter, ...]
+    """Those that are trained."""
     optimizer: Optimizer
     criterion: Criterion
     data: Dataset
@@ -83,9 +85,11 @@ def build(spec: RunSpec) -> Training:
     data: Dataset = catalog.find("task", spec.task).load()()
     torch.manual_seed(spec.seed)
     model = _made("model", spec.model, data.input_shape, data.outputs).to(device)
+    weights = tuple(each for each in model.parameters() if each.requires_grad)
     return Training(
         model=model,
-        optimizer=_made("optimizer", spec.optimizer, model.parameters(), spec.lr, device),
+        weights=weights,
+        optimizer=_made("optimizer", spec.optimizer, weights, spec.lr, device),
         criterion=criterion_for(spec.loss, data.kind),
         data=data.to(device),
         device=device,

@@ -6,15 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuitrain.core import catalog
-from tuitrain.core.catalog import LOSSES, Loss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.spec import Choice, RunSpec, check_name
 
+FITTING = [
+    (task.name, loss.name, model)
+    for task in catalog.TASKS.values()
+    for loss in catalog.fitting_losses(task.kind)
+    for model in ("linear", "mlp", "mlp:hidden=32", "mlp:hidden=8-8-8", "cnn")
+    if task.has_images or model != "cnn"
+]
+
+
+def spec_of(fitting, **settings):
+    task, loss, model = fitting
+    return RunSpec.of(task, loss=loss, model=model, **settings)
+
+
 specs = st.builds(
-    RunSpec.of,
-    task=st.sampled_from(sorted(catalog.TASKS)),
-    model=st.sampled_from(["linear", "mlp", "mlp:hidden=32", "mlp:hidden=8-8-8", "cnn"]),
-    loss=st.sampled_from(sorted(LOSSES)),
+    spec_of,
+    st.sampled_from(FITTING),
     optimizer=st.sampled_from(["adam", "AdamW", "adamw:weight_decay=0.1", "sgd:momentum=0.9"]),
     lr=st.floats(0, exclude_min=True, allow_infinity=False),
     batch_size=st.integers(1, 1 << 24),
@@ -55,7 +66,7 @@ def test_aliases_become_the_names_of_the_catalogue():
         ({"model": "mlp:hiden=3"}, "did you mean 'hidden'"),
         ({"optimizer": "adamm"}, "did you mean 'adam'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
-        ({"loss": "zzz"}, "there are: cross-entropy, mse"),
+        ({"loss": "zzz"}, "there are: bce-with-logits, cross-entropy"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_one(settings, hint):
@@ -124,11 +135,16 @@ def test_settings_of_another_type_are_wrong_use(settings):
         RunSpec.of(**settings)
 
 
-def test_a_loss_that_does_not_fit_the_problem_is_refused_with_a_reason(monkeypatch):
-    other = Loss("l1", "nowhere:l1", "distances", kinds=("regression",))
-    monkeypatch.setitem(LOSSES, "l1", other)
-    with pytest.raises(Refused, match="regression problems and this is multiclass") as caught:
-        RunSpec.of("digits", loss="l1")
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"task": "diabetes", "loss": "cross-entropy"}, "a number is no class"),
+        ({"task": "breast-cancer", "model": "cnn"}, "breast-cancer is a table"),
+    ],
+)
+def test_what_does_not_fit_the_task_is_refused_with_a_reason(settings, reason):
+    with pytest.raises(Refused, match=reason) as caught:
+        RunSpec.of(**settings)
     assert caught.value.exit_code == 3
 
 

@@ -49,12 +49,16 @@ class LossesScreen(ModalScreen[str | None]):
         return Content.assemble(f" {mark} ", (f"{loss.name:<16}", "bold"), loss.summary)
 
     def _lesson(self, loss: Loss) -> Content:
-        return Content.assemble(
-            (f"{loss.formula}\n", "bold $accent"),
-            ("takes  ", "$cell-muted"), f"{loss.takes}\n",
-            ("use    ", "$cell-muted"), f"{loss.use}\n",
-            ("when   ", "$cell-muted"), self._when(loss),
-        )  # fmt: skip
+        rows = [
+            ("takes", loss.takes[self._run.kind]),
+            ("inside", loss.inside),
+            ("when", loss.when),
+            ("not", loss.when_not),
+            ("swap", self._when(loss)),
+        ]
+        lines = [Content.styled(loss.formula, "bold $accent")]
+        lines += [Content.assemble((f"{label:<8}", "$cell-muted"), text) for label, text in rows]
+        return Content("\n").join(lines)
 
     def _when(self, loss: Loss) -> str:
         if loss.name == self._in_use:

@@ -1,0 +1,61 @@
+"""What the commands of the catalogue say."""
+
+import json
+
+import pytest
+
+from tests.conftest import Shell
+from tuitrain import cli
+from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+
+
+@pytest.mark.parametrize(
+    ("command", "entries"),
+    [("tasks", TASKS), ("losses", LOSSES), ("models", MODELS), ("optimizers", OPTIMIZERS)],
+)
+def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entries, capsys):
+    assert cli.run([command]) == 0
+    said = capsys.readouterr().out
+    assert cli.run([command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    assert all(name in said for name in entries)
+    assert [each["name"] for each in told] == list(entries)
+    assert all(each["summary"] for each in told)
+
+
+def test_a_loss_is_taught_under_either_of_its_names(capsys):
+    assert cli.run(["losses", "CrossEntropyLoss"]) == 0
+    lesson = capsys.readouterr().out
+
+    assert "−log softmax(z)[y]" in lesson
+    assert "logits (N, C) float; class indices (N,) int64" in " ".join(lesson.split())
+    assert "regression  does not fit" in lesson
+
+
+def test_a_task_is_told_which_losses_fit_and_why_the_others_do_not(capsys):
+    assert cli.run(["losses", "--task", "diabetes"]) == 0
+    said = capsys.readouterr().out
+
+    fitting, others = said.split("These do not:")
+    assert fitting.index("mse") < fitting.index("l1")
+    assert "a number is no class" in others
+    assert cli.run(["losses", "--task", "diabetes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {each["name"]: each["fits"] for each in told} == {
+        "cross-entropy": False, "bce-with-logits": False, "mse": True, "l1": True
+    }  # fmt: skip
+
+
+def test_a_misspelt_loss_is_answered_with_the_nearest(capsys):
+    assert cli.run(["losses", "cross-entrpy"]) == 2
+    assert "did you mean 'cross-entropy'?" in capsys.readouterr().err
+
+
+def test_devices_are_asked_of_torch_and_always_hold_the_cpu(tuitrain: Shell):
+    told = json.loads(tuitrain("devices", "--json").stdout)
+
+    assert told[-1]["name"] == "cpu"
+    assert told[-1]["memory_bytes"] > 0
+    if len(told) == 1:
+        assert "There is no GPU here" in tuitrain("devices").stdout

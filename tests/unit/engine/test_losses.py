@@ -1,0 +1,102 @@
+"""Every loss on every kind of problem that it fits: torch's own number, and scikit-learn's."""
+
+import pytest
+import torch
+from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
+from torch import nn
+from torch.nn import functional
+
+from tuitrain.core.catalog import LOSSES, fitting_losses
+from tuitrain.core.errors import Refused
+from tuitrain.engine.losses import criterion_for
+
+N, C = 200, 7
+
+
+def some(kind):
+    """Return a prediction that wants a gradient, and a target, for a problem of that kind."""
+    torch.manual_seed(3)
+    prediction = (3 * torch.randn(N, C if kind == "multiclass" else 1)).requires_grad_()
+    target = {
+        "multiclass": torch.randint(C, (N,)),
+        "binary": torch.randint(2, (N,)).float(),
+        "regression": torch.randn(N),
+    }[kind]
+    return prediction, target
+
+
+def one_hot(target):
+    return functional.one_hot(target, C).float()
+
+
+BY_TORCH = {
+    ("cross-entropy", "multiclass"): lambda z, y: nn.CrossEntropyLoss()(z, y),
+    ("cross-entropy", "binary"): lambda z, y: nn.CrossEntropyLoss()(
+        torch.cat((torch.zeros(N, 1), z), 1), y.long()
+    ),
+    ("bce-with-logits", "multiclass"): lambda z, y: nn.BCEWithLogitsLoss()(z, one_hot(y)),
+    ("bce-with-logits", "binary"): lambda z, y: nn.BCEWithLogitsLoss()(z[:, 0], y),
+    ("mse", "multiclass"): lambda z, y: nn.MSELoss()(z.softmax(1), one_hot(y)),
+    ("mse", "binary"): lambda z, y: nn.MSELoss()(z[:, 0].sigmoid(), y),
+    ("mse", "regression"): lambda z, y: nn.MSELoss()(z[:, 0], y),
+    ("l1", "multiclass"): lambda z, y: nn.L1Loss()(z.softmax(1), one_hot(y)),
+    ("l1", "binary"): lambda z, y: nn.L1Loss()(z[:, 0].sigmoid(), y),
+    ("l1", "regression"): lambda z, y: nn.L1Loss()(z[:, 0], y),
+}
+
+
+def test_every_fitting_pair_of_loss_and_problem_is_compared():
+    assert set(BY_TORCH) == {(loss.name, kind) for loss in LOSSES.values() for kind in loss.takes}
+
+
+@pytest.mark.parametrize(("loss", "kind"), BY_TORCH)
+def test_a_loss_and_its_gradient_are_torchs_own_to_the_last_bit(loss, kind):
+    def value_and_slope(criterion):
+        prediction, target = some(kind)
+        value = criterion(prediction, target)
+        value.backward()
+        return value.detach(), prediction.grad
+
+    (mine, my_slope), (torchs, its_slope) = map(
+        value_and_slope, (criterion_for(loss, kind), BY_TORCH[loss, kind])
+    )
+    assert mine.shape == ()
+    assert torch.equal(mine, torchs)
+    assert torch.equal(my_slope, its_slope)
+
+
+def probabilities(prediction, kind):
+    z = prediction.detach().double()
+    return z.softmax(1).numpy() if kind == "multiclass" else z[:, 0].sigmoid().numpy()
+
+
+BY_SCIKIT_LEARN = {
+    ("cross-entropy", "multiclass"): lambda z, y: log_loss(y, probabilities(z, "multiclass")),
+    ("cross-entropy", "binary"): lambda z, y: log_loss(y, probabilities(z, "binary")),
+    ("bce-with-logits", "binary"): lambda z, y: log_loss(y, probabilities(z, "binary")),
+    ("mse", "multiclass"): lambda z, y: mean_squared_error(
+        one_hot(y), probabilities(z, "multiclass")
+    ),
+    ("mse", "regression"): lambda z, y: mean_squared_error(y, z.detach()[:, 0]),
+    ("l1", "binary"): lambda z, y: mean_absolute_error(y, probabilities(z, "binary")),
+    ("l1", "regression"): lambda z, y: mean_absolute_error(y, z.detach()[:, 0]),
+}
+
+
+@pytest.mark.parametrize(("loss", "kind"), BY_SCIKIT_LEARN)
+def test_a_loss_is_scikit_learns_number_too(loss, kind):
+    prediction, target = some(kind)
+    found = float(criterion_for(loss, kind)(prediction, target).detach())
+
+    assert found == pytest.approx(BY_SCIKIT_LEARN[loss, kind](prediction, target), abs=1e-6)
+
+
+def test_an_unfit_loss_is_refused_with_its_reason():
+    with pytest.raises(Refused, match="a number is no class"):
+        criterion_for("cross-entropy", "regression")
+
+
+def test_the_usual_loss_of_a_problem_comes_first():
+    usual = {kind: fitting_losses(kind)[0].name for kind in ("multiclass", "binary", "regression")}
+    assert usual == {"multiclass": "cross-entropy", "binary": "bce-with-logits",
+                     "regression": "mse"}  # fmt: skip

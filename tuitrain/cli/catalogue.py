@@ -1,0 +1,153 @@
+"""tuitrain tasks, losses, models, optimizers, devices: what there is, and what each is for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from tuitrain.core import catalog
+from tuitrain.core.catalog import Entry, Loss, Option, Task
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
+_LABEL = 10
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain tasks")
+@_json_option
+def tasks(as_json: bool) -> None:  # noqa: FBT001 - click's way
+    """List what can be trained on."""
+    entries = catalog.TASKS.values()
+    _say([_task(task) for task in entries] if as_json else _lines(entries))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain losses                   what there is
+  tuitrain losses cross-entropy     what one is, and when to use it
+  tuitrain losses --task diabetes   which fit, and why the others do not"""
+)
+@click.argument("name", required=False)
+@click.option("--task", metavar="TASK", help="Which fit this task, and why the others do not.")
+@_json_option
+def losses(name: str | None, task: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List the loss functions; with NAME, teach one."""
+    kind = catalog.task_named(task).kind if task else None
+    if name:
+        loss = catalog.loss_named(name)
+        _say(_loss(loss, kind) if as_json else _lesson(loss, kind))
+    elif as_json:
+        _say([_loss(loss, kind) for loss in catalog.LOSSES.values()])
+    elif kind:
+        fitting = catalog.fitting_losses(kind)
+        others = [loss for loss in catalog.LOSSES.values() if loss not in fitting]
+        lines = [f"{task} is a {kind} problem. These fit, the usual one first:"]
+        lines += [f"  {loss.name:<16} {loss.summary}" for loss in fitting]
+        lines += ["These do not:"] if others else []
+        lines += [f"  {loss.name:<16} {loss.misfits[kind]}" for loss in others]
+        _say("\n".join(lines))
+    else:
+        _say(_lines(catalog.LOSSES.values()))
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain models")
+@_json_option
+def models(as_json: bool) -> None:  # noqa: FBT001
+    """List the models and their options."""
+    entries = catalog.MODELS.values()
+    _say([_entry(each) for each in entries] if as_json else _lines(entries))
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain optimizers")
+@_json_option
+def optimizers(as_json: bool) -> None:  # noqa: FBT001
+    """List the optimizers and their options."""
+    entries = catalog.OPTIMIZERS.values()
+    _say([_entry(each) for each in entries] if as_json else _lines(entries))
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain devices")
+@_json_option
+def devices(as_json: bool) -> None:  # noqa: FBT001
+    """List the devices of this machine with their memory. PyTorch is asked: it takes a moment."""
+    from tuitrain.supervisor import ask
+
+    found: list[dict[str, Any]] = ask("devices")
+    if as_json:
+        _say(found)
+        return
+    lines = [f"  {each['name']:<8} {each['what']}, {_memory(each)}" for each in found]
+    if [each["name"] for each in found] == ["cpu"]:
+        lines.append("There is no GPU here that PyTorch can use.")
+    _say("\n".join(lines))
+
+
+def _say(what: object) -> None:
+    click.echo(what if isinstance(what, str) else json.dumps(what, indent=1, ensure_ascii=False))
+
+
+def _lines(entries: Iterable[Entry]) -> str:
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry.name:<16} {entry.summary}")
+        for key, option in entry.options.items():
+            lines.append(f"{'':<16}   :{key}={_default(option)}  {option.says}")
+    return "\n".join(lines)
+
+
+def _lesson(loss: Loss, kind: str | None) -> str:
+    rows = [("", loss.summary), ("formula", loss.formula), ("inside", loss.inside)]
+    rows += [("when", loss.when), ("when not", loss.when_not)]
+    rows += [(each, takes) for each, takes in loss.takes.items() if kind in (None, each)]
+    rows += [(each, f"does not fit: {why}") for each, why in loss.misfits.items()
+             if kind in (None, each)]  # fmt: skip
+    also = f" ({', '.join(loss.aliases)} in PyTorch)" if loss.aliases else ""
+    return "\n".join([loss.name + also, *(_wrapped(label, text) for label, text in rows)])
+
+
+def _wrapped(label: str, text: str) -> str:
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    return textwrap.fill(
+        text, width, initial_indent=f"  {label:<{_LABEL}}  ", subsequent_indent=" " * (_LABEL + 4)
+    )
+
+
+def _default(option: Option) -> str:
+    if isinstance(option.default, tuple):
+        return "-".join(map(str, option.default))
+    return f"{option.default:g}"
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    options = {
+        key: {"default": _default(each), "says": each.says} for key, each in entry.options.items()
+    }
+    return {"name": entry.name, "summary": entry.summary, "aliases": list(entry.aliases),
+            "options": options}  # fmt: skip
+
+
+def _task(task: Task) -> dict[str, Any]:
+    fitting = [loss.name for loss in catalog.fitting_losses(task.kind)]
+    return {**_entry(task), "kind": task.kind, "model": task.model, "epochs": task.epochs,
+            "losses": fitting}  # fmt: skip
+
+
+def _loss(loss: Loss, kind: catalog.Kind | None) -> dict[str, Any]:
+    about: Mapping[str, Any] = {
+        "formula": loss.formula, "inside": loss.inside, "when": loss.when,
+        "when_not": loss.when_not, "takes": dict(loss.takes), "misfits": dict(loss.misfits),
+    }  # fmt: skip
+    fits = {"fits": kind in loss.takes} if kind else {}
+    return {**_entry(loss), **about, **fits}
+
+
+def _memory(device: Mapping[str, Any]) -> str:
+    total, free = device["memory_bytes"], device["free_bytes"]
+    if total is None:
+        return "memory shared with the CPU"
+    return f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB of it free"
