@@ -40,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=15, help="how often each way is measured (%(default)s)")
     add("--seconds", type=float, default=2, help="a turn of a way of training (%(default)s)")
-    add("--settle", type=float, default=25, help="before the screen is watched (%(default)s)")
+    add("--settle", type=float, default=40, help="before the screen is watched (%(default)s)")
     add("--watch", type=float, default=20, help="seconds for the screen's cost (%(default)s)")
     add("--rows", type=int, default=1_000_000, help="batches of the long record (%(default)s)")
     add("--only", choices=PARTS, nargs="+", default=PARTS, help="leave out the rest")

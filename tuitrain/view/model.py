@@ -37,7 +37,7 @@ ENDED = ("finished", "stopped", "failed", "crashed")
 
 _EPOCHS_KEPT = 500
 _LOG_KEPT = 200
-_RATE_OVER_S = 3.0
+_RATE_OVER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

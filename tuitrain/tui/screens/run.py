@@ -41,8 +41,10 @@ from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
 
 PULL_S = 1 / 3
-SETTLED_EVERY = 3
-"""Pulls between two repaints of all but step and loss, unless something happens."""
+LIVELY_EVERY, CALM_EVERY = 2, 5
+"""Pulls between two repaints of all but step and loss, unless something happens: while somebody
+pressed a key not long ago, and when nobody did."""
+LIVELY_FOR_S = 30.0
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 """After a wish: when to look for its answer, without waiting for the next pull."""
 
@@ -85,7 +87,7 @@ class RunScreen(Screen[None]):
         self._started = started
         self._cursor = Cursor()
         self._asked: list[Request] = []
-        self._opened = time.monotonic()
+        self._opened = self._touched = time.monotonic()
         self._pulls = 0
         self._one_at_a_time = asyncio.Lock()
         self._broken = ""
@@ -114,6 +116,9 @@ class RunScreen(Screen[None]):
         self.now = self.settled = self._latest
         self.set_interval(PULL_S, self.follow)
 
+    def on_key(self) -> None:
+        self._touched = time.monotonic()
+
     async def follow(self) -> None:
         """Take in what was appended since the last look, and let the panels follow."""
         async with self._one_at_a_time:
@@ -139,7 +144,9 @@ class RunScreen(Screen[None]):
         latest = self._latest
         starting = latest.state == "starting"
         self.now = latest
-        if at_once or starting or self._pulls % SETTLED_EVERY == 0:
+        is_lively = time.monotonic() - self._touched < LIVELY_FOR_S
+        every = LIVELY_EVERY if is_lively else CALM_EVERY
+        if at_once or starting or self._pulls % every == 0:
             self.settled = latest
         if starting:
             self.chart.settle_again()
