@@ -92,7 +92,7 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     assert paused["step"] == paused["epoch"] * 23 > 0
     screen.press("l")
     screen.expect("enter swaps")
-    screen.press("\x1b[B\r")
+    screen.press("\x1b[B\x1b[B\r")
     screen.expect("loss: mse")
     assert tuitrain.show(name)["loss"] == "mse"
     screen.press(" ")

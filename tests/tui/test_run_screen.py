@@ -112,7 +112,7 @@ async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
-        await pilot.press("l", "down")
+        await pilot.press("l", "down", "down")
         await pilot.pause()
         picker = text_of(app)
         await pilot.press("enter")
