@@ -40,6 +40,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     end = follow(client, every=every, idle=started.process.poll)
+    started.process.wait()  # it has said its last word, and now lets the run go
     if end.state in ("failed", "crashed"):
         click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:

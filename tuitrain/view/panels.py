@@ -112,6 +112,8 @@ def progress(now: Snapshot, width: int) -> Picture:
     """Return two bars: this epoch and the whole run, each with the time that is left."""
     per_epoch, planned = now.steps_per_epoch or 0, now.planned_steps or 0
     in_epoch = min(per_epoch, max(0, now.step - now.epoch * per_epoch))
+    if now.state == "finished":
+        in_epoch = per_epoch
     ended = now.has_ended or now.state == "paused"
     rate = None if ended else now.rate
     epoch_s = per_epoch / rate if rate else None

@@ -10,8 +10,8 @@ from tuitrain.engine.tasks.tables import split_and_normalised
 
 
 def load() -> Dataset:
-    """Return 455 training and 114 validation samples (N, 30); target 1 is benign."""
+    """Return 398 training and 171 validation samples (N, 30); target 1 is benign."""
     table, benign = load_breast_cancer(return_X_y=True)
-    train, val, *targets = split_and_normalised(table, benign, stratify=benign)
+    train, val, *targets = split_and_normalised(table, benign, val_share=0.3, stratify=benign)
     train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
     return Dataset("binary", Samples(train, train_targets), Samples(val, val_targets), 1)

@@ -12,7 +12,7 @@ from tuitrain.engine.tasks.tables import split_and_normalised
 def load() -> Dataset:
     """Return 353 training and 89 validation samples (N, 10); targets standardised for training."""
     table, progress = load_diabetes(return_X_y=True)
-    train, val, *targets = split_and_normalised(table, progress)
+    train, val, *targets = split_and_normalised(table, progress, val_share=0.2)
     mean, deviation = targets[0].mean(), targets[0].std()
     train_targets, val_targets = (
         torch.from_numpy((part - mean) / deviation).float() for part in targets

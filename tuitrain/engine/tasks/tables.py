@@ -12,14 +12,14 @@ Floats = NDArray[np.float64]
 
 
 def split_and_normalised(
-    table: Floats, targets: Floats, *, stratify: Floats | None = None
+    table: Floats, targets: Floats, *, val_share: float, stratify: Floats | None = None
 ) -> tuple[Tensor, Tensor, Floats, Floats]:
-    """Return inputs and targets, each of 80 % for training and 20 % for validation.
+    """Return training and validation inputs, then training and validation targets.
 
     Inputs (N, F) float32 have mean 0 and deviation 1 over the training part.
     """
     train, val, train_targets, val_targets = train_test_split(
-        table, targets, test_size=0.2, random_state=0, stratify=stratify
+        table, targets, test_size=val_share, random_state=0, stratify=stratify
     )
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     normal = [torch.from_numpy((part - mean) / deviation).float() for part in (train, val)]

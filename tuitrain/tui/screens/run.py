@@ -170,6 +170,9 @@ class RunScreen(Screen[None]):
     # Wishes: sent, and shown as asked for until the trainer has answered.
 
     def _send(self, wish: Wish, at: Boundary | None = None) -> None:
+        if self._latest.has_ended:
+            self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
+            return
         try:
             self._asked.append(self._client.send(wish, at))
         except OSError as error:
@@ -182,6 +185,8 @@ class RunScreen(Screen[None]):
         heard = {each.id for each in self._latest.interventions}
         self._asked = [each for each in self._asked if each.id not in heard]
         if self._latest.has_ended:
+            for request in self._asked:
+                self._client.take_back(request)
             self._asked = []
         self._show_asked()
 
