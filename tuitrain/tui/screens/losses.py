@@ -29,7 +29,15 @@ class LossesScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"loss for {self._run.spec.task} ({self._run.kind})"
             dialog.border_subtitle = "enter swaps · esc keeps it"
-            yield OptionList(*(Option(self._row(loss), loss.name) for loss in losses))
+            yield OptionList(
+                *(Option(self._row(loss), loss.name) for loss in losses),
+                *(
+                    Option(f"   {loss.name:<16} unfit: {loss.misfits[self._run.kind]}", loss.name,
+                           disabled=True)
+                    for loss in LOSSES.values()
+                    if loss not in losses
+                ),
+            )  # fmt: skip
             yield Static(classes="teaching", id="teaching")
 
     def on_mount(self) -> None:
