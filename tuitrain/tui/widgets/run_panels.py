@@ -78,7 +78,8 @@ class Epochs(_Panel):
 
     def picture(self, settled: Snapshot) -> Picture:
         stride = panels.epoch_stride(settled, self.size.height - 1)
-        self.entitle("epochs" if stride == 1 else f"epochs, every {stride}th")
+        every = "" if stride == 1 else f", every {'other' if stride == 2 else f'{stride}th'}"
+        self.entitle(f"epochs{every}")
         return panels.epochs(settled, self.size.width, self.size.height)
 
 
