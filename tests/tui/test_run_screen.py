@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
-from tuitrain.core.commands import Pause, Resume, SetPace, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import Change, Pause, Resume, Step, Stop, SwapLoss, Wish
 from tuitrain.core.events import (
     EpochEnded,
     Failed,
@@ -180,7 +180,7 @@ async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: Scr
         await seen(app)
         await pilot.press("less_than_sign", "less_than_sign", "greater_than_sign")
         assert [each.wish for each in trainer.wishes()] == [
-            SetPace(2000), SetPace(1000), SetPace(2000)
+            Change("pace", 2000), Change("pace", 1000), Change("pace", 2000)
         ]  # fmt: skip
 
 

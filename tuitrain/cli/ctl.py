@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tuitrain.cli.common import find, home_option
-from tuitrain.core.commands import Boundary, Pause, Resume, SetPace, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import Boundary, Change, Pause, Resume, Step, Stop, SwapLoss, Wish
 
 _LOOK_S = 0.02
 
@@ -86,11 +86,7 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
 @_wish(waits=False)
 def pace(ctx: click.Context, pace: str, **how: Any) -> int:
     """Train at most N batches a second."""
-    try:
-        wish = SetPace(None if pace == "off" else float(pace))
-    except ValueError:
-        raise click.UsageError(f"pace takes a number or off, not {pace!r}", ctx) from None
-    return _ask(ctx, wish, waits=False, **how)
+    return _ask(ctx, Change.read("pace", pace), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a stop")

@@ -6,6 +6,7 @@ import json
 import math
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,38 @@ from tuitrain.core.numbers import is_positive
 from tuitrain.core.spec import Choice
 
 Boundary = Literal["batch", "epoch"]
+Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What a setting may be."""
+
+    says: str
+    most: int = 0
+    """The largest whole number; 0: any number above zero will do."""
+    can_be_off: bool = False
+    can_be_zero: bool = False
+
+    def holds(self, value: object) -> bool:
+        if value is None:
+            return self.can_be_off
+        if self.most:
+            return type(value) is int and 1 <= value <= self.most
+        return is_positive(value) or (
+            self.can_be_zero and type(value) in (int, float) and not value
+        )
+
+
+SETTINGS: Mapping[Setting, _Bounds] = {
+    "lr": _Bounds("a number above 0"),
+    "weight-decay": _Bounds("a number from 0", can_be_zero=True),
+    "clip-norm": _Bounds("a number above 0, or off", can_be_off=True),
+    "batch-size": _Bounds("a whole number of samples from 1", most=1 << 24),
+    "epochs": _Bounds("a whole number of epochs from 1", most=1 << 31),
+    "pace": _Bounds("batches a second above 0, or off", can_be_off=True),
+}
+"""What can be changed while a run goes on, besides its loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +109,77 @@ class SwapLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class SetPace:
-    """Train at most so many batches a second; None: as fast as it goes."""
+class Change:
+    """Use another value for a setting; None is `off` where a setting has one."""
 
-    kind: ClassVar[str] = "pace"
-    boundary: ClassVar[Boundary] = "batch"
-    batches_per_s: float | None
+    setting: Setting
+    value: float | int | None
 
     def __post_init__(self) -> None:
-        pace = self.batches_per_s
-        if pace is not None and not is_positive(pace):
-            raise WrongUse(f"pace takes batches a second above 0, or off; not {pace}")
+        if self.setting not in SETTINGS:
+            raise UnknownName("setting", str(self.setting), SETTINGS)
+        bounds = SETTINGS[self.setting]
+        if not bounds.holds(self.value):
+            raise WrongUse(f"{self.setting} takes {bounds.says}, not {self.value!r:.40}")
+
+    @classmethod
+    def read(cls, setting: Setting, text: str) -> Change:
+        """Return the change that a user types: a number, or `off`."""
+        bounds = SETTINGS[setting]
+        try:
+            value = None if text == "off" else int(text) if bounds.most else float(text)
+        except ValueError:
+            raise WrongUse(f"{setting} takes {bounds.says}, not {text!r:.40}") from None
+        return cls(setting, value)
+
+    @property
+    def kind(self) -> str:
+        return self.setting
+
+    @property
+    def boundary(self) -> Boundary:
+        return "epoch" if self.setting == "batch-size" else "batch"
 
     @property
     def detail(self) -> str:
-        return "off" if self.batches_per_s is None else f"{self.batches_per_s:g}"
+        return "off" if self.value is None else f"{self.value:.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCheckpoint:
+    """Save a checkpoint at the boundary."""
+
+    kind: ClassVar[str] = "checkpoint"
+    boundary: ClassVar[Boundary] = "batch"
+    detail: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Go back to an epoch's checkpoint, with the settings of now; None: the newest sound one."""
+
+    kind: ClassVar[str] = "rollback"
+    boundary: ClassVar[Boundary] = "batch"
+    epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.epoch is not None and not (type(self.epoch) is int and 0 <= self.epoch <= 1 << 31):
+            raise WrongUse(
+                f"rollback takes the number of a completed epoch, not {self.epoch!r:.40}"
+            )
+
+    @property
+    def detail(self) -> str:
+        return "" if self.epoch is None else str(self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Go back to just before the last change, settings and all."""
+
+    kind: ClassVar[str] = "undo"
+    boundary: ClassVar[Boundary] = "batch"
+    detail: ClassVar[str] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +200,14 @@ class Stop:
         return self.why
 
 
-Wish = Pause | Resume | Step | SwapLoss | SetPace | Stop
+Wish = Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback | Undo | Stop
 
 WISHES: dict[str, type[Wish]] = {
-    each.kind: each for each in (Pause, Resume, Step, SwapLoss, SetPace, Stop)
+    **{
+        each.kind: each
+        for each in (Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, Stop)
+    },
+    **dict.fromkeys(SETTINGS, Change),
 }
 
 
@@ -151,6 +244,8 @@ class Request:
         if body["at"] not in ("batch", "epoch"):
             raise UnknownName("boundary", str(body["at"]), ("batch", "epoch"))
         wish = WISHES[body["kind"]](**body["wish"])
+        if wish.kind != body["kind"]:
+            raise WrongUse("a wish is of its kind")
         asked_at = float(body["asked_at"])
         if not math.isfinite(asked_at):
             raise WrongUse("a wish was asked at some time")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, SupportsFloat
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, NamedTuple, SupportsFloat
 
-from tuitrain.core.commands import Boundary
+from tuitrain.core.commands import Boundary, Setting
 from tuitrain.core.numbers import from_strict, to_strict
 
 
@@ -35,6 +35,9 @@ class StartupReached:
 
     kind: ClassVar[str] = "startup_reached"
     stage: str
+    done: int = 0
+    total: int = 0
+    """Bytes of a download so far, and in all; 0 where there is nothing to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class RunStarted:
     val_samples: int
     environment: Mapping[str, str]
     """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class EpochEnded:
     metrics: Mapping[str, float]
     improved: bool
     """The leading metric is better than in any epoch before."""
+    val_losses: Mapping[str, float] = field(default_factory=dict)
+    """The same outputs judged by every loss that fits, so that epochs compare across swaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,9 @@ class WishAccepted:
     detail: str
     at: Boundary
     asked_at: float
+    step: int = 0
+    epoch: int = 0
+    """Where it was accepted: a resumption that trains these steps again asks there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +158,38 @@ class LossSwapped:
 
 
 @dataclass(frozen=True, slots=True)
-class PaceSet:
-    """The loop's speed limit changed."""
+class SettingChanged:
+    """Every batch after `step` uses another value of a setting."""
 
-    kind: ClassVar[str] = "pace_set"
+    kind: ClassVar[str] = "setting_changed"
     wish: str
     take: int
     step: int
     epoch: int
-    batches_per_s: float | None
+    setting: Setting
+    value: float | int | None
+    previous: float | int | None
+    steps_per_epoch: int
+    """From now on; a batch size changes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOpened:
+    """Training goes on from an older checkpoint, on a line of its own."""
+
+    kind: ClassVar[str] = "take_opened"
+    wish: str | None
+    take: int
+    step: int
+    epoch: int
+    why: Literal["undo", "rollback", "resume"]
+    origin: str
+    """File of the checkpoint that it goes on from."""
+    settings: Mapping[str, Any]
+    """Those in use from now on, as in `RunStarted`."""
+    steps_per_epoch: int
+    undone: str | None = None
+    """Of an undo: the id of the wish that it took back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +205,20 @@ class CheckpointSaved:
     bytes: int
     sha256: str
     weights_sha256: str
+    is_between_epochs: bool = True
+    is_finite: bool = True
+    """Its weights are, and so was its last validation."""
+    wish: str | None = None
+    """The request that it answers, if somebody asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointGone:
+    """A checkpoint was deleted to make room, or found damaged."""
+
+    kind: ClassVar[str] = "checkpoint_gone"
+    file: str
+    why: Literal["pruned", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +241,8 @@ class Finished:
     take: int
     step: int
     epoch: int
+    why: str = ""
+    """Empty for the last epoch; else what made an earlier end of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,19 +254,20 @@ class Failed:
     exit_code: int = 1
 
 
-Answer = Paused | Resumed | Stepped | LossSwapped | PaceSet | Stopped
+Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
 """Events that say that a wish took effect, and where."""
 
 Event = (
     StartupReached | RunStarted | EpochEnded | WishAccepted | WishRefused | WishDropped | Answer
-    | CheckpointSaved | Finished | Failed
+    | CheckpointSaved | CheckpointGone | Finished | Failed
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
     each.kind: each
     for each in (
         StartupReached, RunStarted, EpochEnded, WishAccepted, WishRefused, WishDropped,
-        Paused, Resumed, Stepped, LossSwapped, PaceSet, CheckpointSaved, Stopped, Finished, Failed,
+        Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
+        CheckpointGone, Stopped, Finished, Failed,
     )
 }  # fmt: skip
 
@@ -239,6 +289,7 @@ def from_json(kind: str, body: str) -> Event | None:
     for name in ("train_loss", "val_loss"):
         if name in values:
             values[name] = from_strict(values[name])
-    if "metrics" in values:
-        values["metrics"] = {key: from_strict(item) for key, item in values["metrics"].items()}
+    for name in ("metrics", "val_losses"):
+        if name in values:
+            values[name] = {key: from_strict(item) for key, item in values[name].items()}
     return made(**values)

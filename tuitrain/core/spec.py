@@ -54,6 +54,12 @@ class RunSpec:
     epochs: int
     seed: int
     device: str = "auto"
+    patience: int | None = None
+    """End when the validation loss has not improved for so many epochs."""
+    data: str | None = None
+    """Folder that has the task's data; None: where downloads are kept."""
+    init_from: str | None = None
+    """File of the weights to begin with: a checkpoint, or a saved `state_dict`."""
     pace: float | None = None
     """At most so many batches a second; None: as fast as it goes. Changes no weights."""
     paused: bool = False
@@ -96,15 +102,13 @@ class RunSpec:
         )
 
     def _check(self) -> None:
-        for name in ("model", "loss", "optimizer", "device"):
-            if not isinstance(getattr(self, name), str):
-                raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r}")
-        if not isinstance(self.paused, bool):
-            raise WrongUse(f"paused must be true or false, not {self.paused!r}")
+        self._check_types()
         _number("lr", self.lr)
         _whole("batch-size", self.batch_size, 1, 1 << 24)
         _whole("epochs", self.epochs, 1, 1 << 31)
         _whole("seed", self.seed, 0, (1 << 63) - 1)
+        if self.patience is not None:
+            _whole("patience", self.patience, 1, 1 << 31)
         if self.pace is not None:
             _number("pace", self.pace)
         if not _DEVICE.fullmatch(self.device):
@@ -116,6 +120,16 @@ class RunSpec:
         kind = catalog.task_named(self.task).kind
         if kind not in loss.takes:
             raise Refused(f"{loss.why_not(kind)} (tuitrain losses --task {self.task})")
+
+    def _check_types(self) -> None:
+        for name in ("model", "loss", "optimizer", "device"):
+            if not isinstance(getattr(self, name), str):
+                raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r:.40}")
+        for name in ("data", "init_from"):
+            if not isinstance(getattr(self, name), str | None):
+                raise WrongUse(f"{name} must be a path, not {getattr(self, name)!r:.40}")
+        if not isinstance(self.paused, bool):
+            raise WrongUse(f"paused must be true or false, not {self.paused!r:.40}")
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""

@@ -8,21 +8,24 @@ from typing import assert_never
 
 from tuitrain.core.commands import (
     Boundary,
+    Change,
     Pause,
     Request,
     Resume,
-    SetPace,
+    Rollback,
+    SaveCheckpoint,
     Step,
     Stop,
     SwapLoss,
+    Undo,
 )
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
     Event,
     LossSwapped,
-    PaceSet,
     Paused,
     Resumed,
+    SettingChanged,
     Stepped,
     Stopped,
     WishAccepted,
@@ -91,7 +94,7 @@ class Steering:
         for request in self._wishes(0.0):
             yield _refusal(request, "the run has ended")
         for request in self._pending:
-            if not isinstance(request.wish, SwapLoss | SetPace):
+            if not isinstance(request.wish, SwapLoss | Change):
                 yield WishDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
@@ -116,7 +119,9 @@ class Steering:
                 return "it is not paused"
             case SwapLoss(loss=loss):
                 return self._why_not_loss(loss)
-            case Pause() | Resume() | Step() | SetPace() | Stop():
+            case SaveCheckpoint() | Rollback() | Undo():
+                return "not possible yet"
+            case Pause() | Resume() | Step() | Change() | Stop():
                 return None
             case other:
                 assert_never(other)
@@ -165,9 +170,12 @@ class Steering:
                 previous = run.loss_name
                 run.swap_loss(loss)
                 yield LossSwapped(*where, loss, previous)
-            case SetPace(batches_per_s=pace):
-                run.pace, self._due = pace, 0.0
-                yield PaceSet(*where, pace)
+            case Change(setting=setting, value=value):
+                previous_value, self._due = run.pace, 0.0
+                run.pace = value
+                yield SettingChanged(*where, setting, value, previous_value, run.steps_per_epoch)
+            case SaveCheckpoint() | Rollback() | Undo():
+                pass
             case Stop(why=why):
                 self.stopped = True
                 yield Stopped(*where, why)

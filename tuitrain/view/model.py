@@ -9,19 +9,21 @@ from typing import Literal, assert_never
 from tuitrain.core import catalog
 from tuitrain.core.events import (
     Answer,
+    CheckpointGone,
     CheckpointSaved,
     EpochEnded,
     Event,
     Failed,
     Finished,
     LossSwapped,
-    PaceSet,
     Paused,
     Resumed,
     RunStarted,
+    SettingChanged,
     StartupReached,
     Stepped,
     Stopped,
+    TakeOpened,
     WishAccepted,
     WishDropped,
     WishRefused,
@@ -165,18 +167,34 @@ def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
     match event:
         case WishAccepted() | WishRefused() | WishDropped():
             return _after_reply(now, event)
-        case Paused() | Resumed() | Stepped() | LossSwapped() | PaceSet() | Stopped():
+        case (
+            Paused()
+            | Resumed()
+            | Stepped()
+            | LossSwapped()
+            | SettingChanged()
+            | TakeOpened()
+            | Stopped()
+        ):
             return _after_answer(now, event)
         case EpochEnded():
             return _after_epoch(now, event)
-        case StartupReached() | RunStarted() | CheckpointSaved() | Finished() | Failed():
+        case (
+            StartupReached()
+            | RunStarted()
+            | CheckpointSaved()
+            | CheckpointGone()
+            | Finished()
+            | Failed()
+        ):
             return _after_milestone(now, event)
         case other:
             assert_never(other)
 
 
 def _after_milestone(
-    now: Snapshot, event: StartupReached | RunStarted | CheckpointSaved | Finished | Failed
+    now: Snapshot,
+    event: StartupReached | RunStarted | CheckpointSaved | CheckpointGone | Finished | Failed,
 ) -> Snapshot:
     match event:
         case StartupReached(stage=stage):
@@ -185,6 +203,9 @@ def _after_milestone(
             return replace(now, started=event, state="running")
         case CheckpointSaved():
             return replace(now, checkpoints=(*now.checkpoints, event))
+        case CheckpointGone(file=file):
+            kept = tuple(each for each in now.checkpoints if each.file != file)
+            return replace(now, checkpoints=kept)
         case Finished(take=take, step=step, epoch=epoch):
             return replace(now, state="finished", position=(take, step, epoch))
         case Failed(error=error, exit_code=code):
@@ -230,8 +251,10 @@ def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
         case LossSwapped(step=step, loss=loss):
             kept = tuple(each for each in now.stretches if each.first <= step)
             return replace(now, stretches=(*kept, Stretch(step + 1, loss)))
-        case PaceSet(batches_per_s=pace):
+        case SettingChanged(value=pace):
             return replace(now, pace=pace, rate_points=())
+        case TakeOpened():
+            return now
         case Stopped():
             return replace(now, state="stopped")
         case other:

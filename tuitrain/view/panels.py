@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import assert_never
 
 from tuitrain.core.events import (
+    Answer,
+    CheckpointGone,
     CheckpointSaved,
     EpochEnded,
     Event,
     Failed,
     Finished,
     LossSwapped,
-    PaceSet,
     Paused,
     Resumed,
     RunStarted,
+    SettingChanged,
     StartupReached,
     Stepped,
     Stopped,
+    TakeOpened,
     WishAccepted,
     WishDropped,
     WishRefused,
@@ -212,9 +215,24 @@ def told_of(event: Event) -> tuple[str, Role] | None:
     match event:
         case WishAccepted() | WishRefused() | WishDropped():
             return _told_of_reply(event)
-        case LossSwapped() | PaceSet() | Paused() | Resumed() | Stepped() | Stopped():
+        case (
+            LossSwapped()
+            | SettingChanged()
+            | TakeOpened()
+            | Paused()
+            | Resumed()
+            | Stepped()
+            | Stopped()
+        ):
             return _told_of_answer(event)
-        case StartupReached() | RunStarted() | CheckpointSaved() | Finished() | Failed():
+        case (
+            StartupReached()
+            | RunStarted()
+            | CheckpointSaved()
+            | CheckpointGone()
+            | Finished()
+            | Failed()
+        ):
             return _told_of_milestone(event)
         case EpochEnded():
             return None
@@ -223,11 +241,13 @@ def told_of(event: Event) -> tuple[str, Role] | None:
 
 
 def _told_of_milestone(
-    event: StartupReached | RunStarted | CheckpointSaved | Finished | Failed,
-) -> tuple[str, Role]:
+    event: StartupReached | RunStarted | CheckpointSaved | CheckpointGone | Finished | Failed,
+) -> tuple[str, Role] | None:
     match event:
-        case StartupReached(stage=stage):
-            return f"{stage} …", "muted"
+        case StartupReached(stage=stage, done=done):
+            return None if done else (f"{stage} …", "muted")
+        case CheckpointGone(file=file, why=why):
+            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
         case RunStarted(parameters=parameters, device=device):
             return f"{words.count(parameters)} parameters on {device}", "muted"
         case CheckpointSaved(why=why, step=step):
@@ -254,14 +274,16 @@ def _told_of_reply(event: WishAccepted | WishRefused | WishDropped) -> tuple[str
 
 
 def _told_of_answer(
-    event: LossSwapped | PaceSet | Paused | Resumed | Stepped | Stopped,
+    event: Answer,
 ) -> tuple[str, Role]:
     at = f"at step {words.count(event.step)}"
     match event:
         case LossSwapped(loss=loss, previous=previous):
             return f"loss {previous} → {loss} after step {words.count(event.step)}", "swap"
-        case PaceSet(batches_per_s=pace):
-            return f"pace {f'{pace:g} batches/s' if pace else 'off'}", "text"
+        case SettingChanged(setting=setting, value=value, previous=previous):
+            return f"{setting} {_setting(previous)} → {_setting(value)} {at}", "text"
+        case TakeOpened(why=why, take=take):
+            return f"{why}: take {take} goes on {at}", "swap"
         case Paused():
             return f"paused {at}", "warn"
         case Resumed():
@@ -272,6 +294,10 @@ def _told_of_answer(
             return f"stopped {at}{f' ({why})' if why else ''}", "warn"
         case other:
             assert_never(other)
+
+
+def _setting(value: float | None) -> str:
+    return "off" if value is None else f"{value:.6g}"
 
 
 def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:

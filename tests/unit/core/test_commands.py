@@ -7,25 +7,41 @@ from hypothesis import strategies as st
 
 from tuitrain.core.catalog import LOSSES
 from tuitrain.core.commands import (
+    SETTINGS,
     WISHES,
+    Change,
     Pause,
     Request,
     Resume,
-    SetPace,
+    Rollback,
+    SaveCheckpoint,
     Step,
     Stop,
     SwapLoss,
+    Undo,
 )
 from tuitrain.core.errors import UnknownName, WrongUse
 
-paces = st.none() | st.floats(0, exclude_min=True, allow_infinity=False)
+numbers = st.floats(0, exclude_min=True, allow_infinity=False)
+values = {
+    "lr": numbers,
+    "weight-decay": st.just(0) | numbers,
+    "clip-norm": st.none() | numbers,
+    "batch-size": st.integers(1, 1 << 24),
+    "epochs": st.integers(1, 1 << 31),
+    "pace": st.none() | numbers,
+}
+changes = st.one_of(*(st.builds(Change, st.just(each), value) for each, value in values.items()))
 
 ways_to_wish = {
     Pause: st.builds(Pause),
     Resume: st.builds(Resume),
     Step: st.builds(Step, st.integers(1, 1 << 40)),
     SwapLoss: st.builds(SwapLoss, st.sampled_from(sorted(LOSSES))),
-    SetPace: st.builds(SetPace, paces),
+    Change: changes,
+    SaveCheckpoint: st.builds(SaveCheckpoint),
+    Rollback: st.builds(Rollback, st.none() | st.integers(0, 1 << 31)),
+    Undo: st.builds(Undo),
     Stop: st.builds(Stop, st.text()),
 }
 wishes = st.one_of(*ways_to_wish.values())
@@ -37,6 +53,7 @@ requests = st.builds(
 
 def test_every_wish_is_tried_here():
     assert set(ways_to_wish) == set(WISHES.values())
+    assert set(values) == set(SETTINGS)
 
 
 @given(requests)
@@ -60,6 +77,11 @@ def test_a_loss_waits_for_the_epoch_and_a_pause_does_not():
     assert Request.new(Pause()).at == "batch"
 
 
+def test_a_batch_size_waits_for_the_epoch_and_other_settings_do_not():
+    waits = [each for each in SETTINGS if Request.new(Change.read(each, "3")).at == "epoch"]
+    assert waits == ["batch-size"]
+
+
 def test_later_requests_have_later_ids():
     ids = [Request.new(Pause()).id for _ in range(100)]
     assert len(set(ids)) == 100
@@ -81,16 +103,38 @@ def test_a_step_is_a_whole_number_of_batches(count):
         Step(count)
 
 
-@pytest.mark.parametrize("pace", [0, -1, math.nan, math.inf])
-def test_a_pace_is_a_number_above_zero(pace):
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *((each, value) for each in SETTINGS for value in (-1, math.nan, math.inf, "1", True)),
+        *((each, 0) for each in SETTINGS if each != "weight-decay"),
+        *((each, None) for each in ("lr", "weight-decay", "batch-size", "epochs")),
+        ("batch-size", 1.5),
+        ("epochs", (1 << 31) + 1),
+        ("depth", 3),
+    ],
+)
+def test_a_setting_takes_only_what_it_can_be(setting, value):
     with pytest.raises(WrongUse):
-        SetPace(pace)
+        Change(setting, value)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0x10", "1e"])
+def test_what_is_not_a_number_is_said_to_be_none(text):
+    with pytest.raises(WrongUse, match="lr takes a number above 0"):
+        Change.read("lr", text)
+
+
+def test_off_is_a_value_only_where_a_setting_has_one():
+    assert Change.read("clip-norm", "off") == Change("clip-norm", None)
+    with pytest.raises(WrongUse, match="lr takes"):
+        Change.read("lr", "off")
 
 
 def test_what_a_wish_is_about_is_said_in_a_word():
-    details = [each.detail for each in (Pause(), Step(3), SwapLoss("mse"), SetPace(30.0))]
-    assert details == ["", "3", "mse", "30"]
-    assert SetPace(None).detail == "off"
+    details = [each.detail for each in (Pause(), Step(3), SwapLoss("mse"), Change("lr", 0.03))]
+    assert details == ["", "3", "mse", "0.03"]
+    assert Change("pace", None).detail == "off"
 
 
 def changed(**changes):
@@ -105,6 +149,7 @@ def changed(**changes):
         changed(at="never"),
         changed(kind="step", wish={"count": 0}),
         changed(kind="loss", wish={"loss": "focl"}),
+        changed(kind="lr", wish={"setting": "pace", "value": 1.0}),
     ],
 )
 def test_a_request_that_asks_for_what_is_not_is_wrong_use(text):

@@ -7,15 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuitrain.core.commands import Pause, Request, Resume, SetPace, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import Change, Pause, Request, Resume, Step, Stop, SwapLoss, Wish
 from tuitrain.core.events import (
     BatchDone,
     EpochEnded,
     Finished,
     LossSwapped,
-    PaceSet,
     Paused,
     Resumed,
+    SettingChanged,
     Stepped,
     Stopped,
     WishAccepted,
@@ -215,9 +215,9 @@ def test_a_pace_makes_the_loop_wait_between_batches():
 
 
 def test_a_new_pace_is_told():
-    events = trained(small(), (2, SetPace(5000.0)))
+    events = trained(small(), (2, Change("pace", 5000.0)))
 
-    assert [each.batches_per_s for each in of(events, PaceSet)] == [5000.0]
+    assert [each.value for each in of(events, SettingChanged)] == [5000.0]
 
 
 WISHES = st.one_of(
@@ -225,7 +225,7 @@ WISHES = st.one_of(
     st.builds(Resume),
     st.builds(Step, st.integers(1, 9)),
     st.builds(SwapLoss, st.sampled_from(["mse", "cross-entropy"])),
-    st.builds(SetPace, st.sampled_from([None, 1e6])),
+    st.builds(Change, st.just("pace"), st.sampled_from([None, 1e6])),
 )
 
 
@@ -251,7 +251,7 @@ def test_every_wish_is_answered_once_and_pausing_changes_no_weights(script):
     assert len(asked) == len(set(asked))
     ended = [
         each.wish
-        for each in of(events, Paused, Resumed, Stepped, LossSwapped, PaceSet, WishDropped)
+        for each in of(events, Paused, Resumed, Stepped, LossSwapped, SettingChanged, WishDropped)
         if each.wish
     ]
     assert len(ended) == len(set(ended)), "a wish has one end"

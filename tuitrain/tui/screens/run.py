@@ -17,10 +17,10 @@ from textual.widgets import Footer
 from tuitrain.client import Client
 from tuitrain.core.commands import (
     Boundary,
+    Change,
     Pause,
     Request,
     Resume,
-    SetPace,
     Step,
     Stop,
     SwapLoss,
@@ -218,14 +218,14 @@ class RunScreen(Screen[None]):
         self._send(Step())
 
     def action_slower(self) -> None:
-        self._send(SetPace(slower(self._pace(), self._latest.rate)))
+        self._send(Change("pace", slower(self._pace(), self._latest.rate)))
 
     def action_faster(self) -> None:
-        self._send(SetPace(faster(self._pace())))
+        self._send(Change("pace", faster(self._pace())))
 
     def _pace(self) -> float | None:
-        paces = [each.wish for each in self._asked if isinstance(each.wish, SetPace)]
-        return paces[-1].batches_per_s if paces else self._latest.pace
+        paces = [each.wish for each in self._asked if each.wish.kind == "pace"]
+        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
         self.app.push_screen(LossesScreen(self._latest), self._swap)
