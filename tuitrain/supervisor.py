@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core.errors import NameTaken, TuitrainError
+from tuitrain.core.commands import Change, Request
+from tuitrain.core.errors import NameTaken, Refused, RunLocked, TuitrainError
+from tuitrain.core.events import Finished
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
-from tuitrain.store import lock
+from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths, make_folder
+from tuitrain.store.reader import RunReader
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Started:
     process: subprocess.Popen[bytes]
     owner_pipe: int | None = None
     """While this end is open, an owned run goes on."""
+    resumed: bool = False
+    """The run has a past."""
 
 
 def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = False) -> Started:
@@ -45,6 +50,38 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
         shutil.rmtree(paths.directory, ignore_errors=True)
         raise
     return _launch(paths, descriptor, owned=owned)
+
+
+def resume(paths: RunPaths, *, epochs: int | None = None, owned: bool = False) -> Started:
+    """Let a new trainer go on with a run that has ended, up to that many epochs in all.
+
+    Raises RunLocked for a run that is trained, Refused for a finished one without more epochs.
+    """
+    wish = Change("epochs", epochs) if epochs is not None else None
+    try:
+        descriptor = lock.acquire(paths.lock)
+    except RunLocked:
+        raise RunLocked(f"{paths.name} is going; tuitrain attach {paths.name} shows it") from None
+    try:
+        _check_there_is_more(paths, epochs)
+        if wish:
+            inbox.put(paths.inbox, Request.new(wish))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    started = _launch(paths, descriptor, owned=owned)
+    started.resumed = True
+    return started
+
+
+def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
+    last = RunReader(paths.record).last_word()
+    if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
+        return
+    raise Refused(
+        f"{paths.name} is finished after {last.epoch} epochs; "
+        f"tuitrain resume {paths.name} --epochs {last.epoch * 2} trains on"
+    )
 
 
 def kill(paths: RunPaths) -> None:

@@ -12,11 +12,11 @@ from tuitrain.core.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import BatchDone, EpochEnded, Finished
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.checkpoint import weights_sha256
 from tuitrain.engine.loop import train
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
+from tuitrain.engine.weights import weights_sha256
 
 everything = [
     pytest.param(entry, id=f"{what}-{entry.name}")

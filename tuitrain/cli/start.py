@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,39 @@ from tuitrain.view import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
+
+
+def going_options(command: Any) -> Any:
+    """Give a command that starts a trainer the ways to watch it."""
+    for option in (
+        click.option(
+            "--log-interval", type=click.IntRange(min=1), default=100, show_default=True,
+            metavar="N", help="With --plain, batches between two lines.",
+        ),
+        click.option(
+            "--plain", is_flag=True, help="No app: lines on stdout; the run ends with it."
+        ),
+        click.option("--detach", is_flag=True, help="Start, print the name, return."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int) -> int:
+    """Start a trainer, owned by this command or not, and show it the way that was asked for."""
+    if detach and plain:
+        raise WrongUse("--plain owns the run and --detach lets it go: choose one")
+    if detach:
+        click.echo(start(False).paths.name)
+        return 0
+    if not (plain or has_terminal()):
+        plain = True
+    started = start(plain)
+    if plain:
+        from tuitrain.cli.plain import own
+
+        return own(started, every=log_interval)
+    return watch(started.paths, started)
 
 
 def open_app(home: str | None) -> int:

@@ -35,7 +35,8 @@ from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.curves import loss_chart
-from tuitrain.view.model import Snapshot, State, fold
+from tuitrain.view.fold import fold
+from tuitrain.view.model import Snapshot, State
 from tuitrain.view.pace import faster, slower
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
@@ -45,6 +46,8 @@ LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two repaints of all but step and loss, unless something happens: while somebody
 pressed a key not long ago, and when nobody did."""
 LIVELY_FOR_S = 30.0
+ENDED_EVERY = 3
+"""Pulls between two looks at a run that has ended: somebody may resume it."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 """After a wish: when to look for its answer, without waiting for the next pull."""
 
@@ -122,7 +125,8 @@ class RunScreen(Screen[None]):
     async def follow(self) -> None:
         """Take in what was appended since the last look, and let the panels follow."""
         async with self._one_at_a_time:
-            if not self._latest.has_ended:
+            self._pulls += 1
+            if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
                 await self._look()
 
     async def _look(self) -> None:
@@ -151,7 +155,6 @@ class RunScreen(Screen[None]):
         if starting:
             self.chart.settle_again()
         self.phase = latest.state
-        self._pulls += 1
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
         if run.step == 0:
