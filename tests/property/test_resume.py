@@ -89,9 +89,7 @@ class Life:
             self.events.append(event)
         if isinstance(event, BatchDone):
             self.recorded = self.recorded._replace(step=event.step)
-        elif isinstance(event, EpochEnded):
-            self.recorded = Position(event.take, event.step, event.epoch)
-        elif isinstance(event, TakeOpened):
+        elif isinstance(event, (EpochEnded, TakeOpened)):
             self.recorded = Position(event.take, event.step, event.epoch)
 
 

@@ -128,8 +128,9 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
 
 
 def _last_words(now: Snapshot) -> str:
+    why = f" ({safe(now.why)})" if now.why else ""
     lines = [
-        f"{now.state}: epoch {now.epoch} of {now.planned_epochs}, step {now.step}, "
+        f"{now.state}{why}: epoch {now.epoch} of {now.planned_epochs}, step {now.step}, "
         f"trained for {words.duration(now.elapsed_s)}"
     ]
     if now.checkpoints:

@@ -82,13 +82,15 @@ def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:
                 now, started=event, state="running", steps_per_epoch=steps, error=None,
                 settings={**now.settings, **settings},
             )  # fmt: skip
-        case CheckpointSaved():
-            return replace(now, checkpoints=(*now.checkpoints, event))
+        case CheckpointSaved(wish=wish, take=take, step=step, epoch=epoch):
+            answered = _changed(now, wish, state="applied", take=take, step=step, epoch=epoch)
+            saved = (*now.checkpoints, event)
+            return replace(now, checkpoints=saved, interventions=answered)
         case CheckpointGone(file=file):
             kept = tuple(each for each in now.checkpoints if each.file != file)
             return replace(now, checkpoints=kept)
-        case Finished(take=take, step=step, epoch=epoch):
-            return replace(now, state="finished", position=(take, step, epoch))
+        case Finished(take=take, step=step, epoch=epoch, why=why):
+            return replace(now, state="finished", position=(take, step, epoch), why=why)
         case Failed(error=error, exit_code=code):
             return replace(now, state="failed", error=error, exit_code=code)
         case other:
@@ -137,8 +139,8 @@ def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
             return replace(now, settings=settings, steps_per_epoch=steps, rate_points=())
         case TakeOpened():
             return _after_opening(now, event)
-        case Stopped():
-            return replace(now, state="stopped")
+        case Stopped(why=why):
+            return replace(now, state="stopped", why=why)
         case other:
             assert_never(other)
 

@@ -76,6 +76,8 @@ class Snapshot:
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
+    why: str = ""
+    """What ended it before its last epoch, if nobody's wish did."""
     error: str | None = None
     exit_code: int = 0
 

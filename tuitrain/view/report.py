@@ -62,7 +62,7 @@ def as_lines(run: Snapshot) -> list[str]:
     total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
     loss = Choice.read("loss", run.loss)
     rows = [
-        ("state", run.state + (f": {run.error}" if run.error else "")),
+        ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
         ("task", f"{run.spec.task} ({run.kind})"),
         ("model", run.spec.model),
         ("loss", f"{loss}"),

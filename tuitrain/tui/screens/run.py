@@ -231,7 +231,7 @@ class RunScreen(Screen[None]):
         return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
-        self.app.push_screen(LossesScreen(self._latest), self._swap)
+        self.app.push_screen(LossesScreen(lambda: self._latest, self._client.glance), self._swap)
 
     def _swap(self, loss: str | None) -> None:
         if loss is not None:
