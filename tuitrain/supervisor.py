@@ -84,6 +84,18 @@ def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
     )
 
 
+def delete(paths: RunPaths) -> None:
+    """Delete a run for good; RunLocked if somebody trains it."""
+    try:
+        descriptor = lock.acquire(paths.lock)  # so that nobody goes on with it meanwhile
+    except RunLocked:
+        raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it") from None
+    try:
+        shutil.rmtree(paths.directory)
+    finally:
+        os.close(descriptor)
+
+
 def kill(paths: RunPaths) -> None:
     """End the trainer at once, without a checkpoint, if it is the one on record."""
     import psutil

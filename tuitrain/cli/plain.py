@@ -43,7 +43,10 @@ def own(started: supervisor.Started, *, every: int) -> int:
     signal.signal(signal.SIGINT, interrupt)
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
-    if end.state in ("failed", "crashed"):
+    if end.never_came_to_life:
+        supervisor.delete(started.paths)
+        click.echo(f"tuitrain: {safe(end.error)}", err=True)
+    elif end.state in ("failed", "crashed"):
         click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
@@ -94,7 +97,9 @@ def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[
                 lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
-            case StartupReached(stage=stage):
+            case StartupReached(stage=stage, done=done, total=total):
+                if 0 < done < total:
+                    continue
                 lines.append(((0, 0), f"{safe(stage)} ..."))
             case _:
                 pass

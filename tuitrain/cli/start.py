@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuitrain import supervisor
 from tuitrain.cli.common import has_terminal
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
@@ -75,6 +76,10 @@ def _show(app: TuitrainApp) -> int:
     last = app.run()
     if last is None:
         return app.return_code or 0
+    if last.never_came_to_life:
+        supervisor.delete(RunPaths(last.directory))
+        click.echo(f"tuitrain: {safe(last.error)}", err=True)
+        return last.exit_code
     if last.has_ended:
         click.echo(f"{last.name} {last.state} at step {words.count(last.step)}"
                    + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip

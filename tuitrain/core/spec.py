@@ -124,6 +124,8 @@ class RunSpec:
         model = catalog.find("model", Choice.read("model", self.model).name)
         if model.needs_images and not catalog.task_named(self.task).has_images:
             raise Refused(f"{model.name} needs images, and {self.task} is a table; try mlp")
+        if self.data is not None and not catalog.task_named(self.task).is_downloaded:
+            raise WrongUse(f"{self.task} comes with scikit-learn and takes no data folder")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
         kind = catalog.task_named(self.task).kind
         if kind not in loss.takes:

@@ -19,6 +19,7 @@ from tuitrain.engine import rng
 from tuitrain.engine.data import Dataset, shuffled
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
+from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
 from tuitrain.engine.weights import load as load_weights
 
 
@@ -162,13 +163,14 @@ class Training:
         self.patience.begin_anew()
 
 
-def build(spec: RunSpec) -> Training:
+def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     """Load the data and make model, optimizer and criterion, all by the spec's seed.
 
-    Raises DeviceAbsent, or Refused where model or loss do not fit the data.
+    Raises DeviceAbsent, or Refused where model or loss do not fit the data, or what loading the
+    data raises. `tell` hears of a download.
     """
     device = devices.choose(spec.device)
-    data: Dataset = catalog.find("task", spec.task).load()()
+    data = _data(spec, tell)
     torch.manual_seed(spec.seed)
     model = _made("model", spec.model, data.input_shape, data.outputs).to(device)
     if spec.init_from is not None:
@@ -192,6 +194,19 @@ def build(spec: RunSpec) -> Training:
         on_nonfinite=spec.on_nonfinite,
         pace=spec.pace,
     )
+
+
+def _data(spec: RunSpec, tell: Tell) -> Dataset:
+    task = catalog.task_named(spec.task)
+    load = task.load()
+    if not task.is_downloaded:
+        data: Dataset = load()
+        return data
+    try:
+        data = load(Path(spec.data) if spec.data else None, tell)
+    except CannotDownload as error:
+        raise CannotDownload(f"{error}; --data DIR reads {task.name} from a folder") from None
+    return data
 
 
 def _made(what: str, text: str, *arguments: Any) -> Any:

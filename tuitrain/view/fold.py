@@ -52,9 +52,10 @@ def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
 
 
 def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
+    is_progress = isinstance(recorded.event, StartupReached) and recorded.event.done
     now = replace(
         now,
-        log=(*now.log, recorded)[-_LOG_KEPT:],
+        log=now.log if is_progress else (*now.log, recorded)[-_LOG_KEPT:],
         elapsed_s=max(now.elapsed_s, recorded.elapsed_s),
     )
     event: Event = recorded.event
@@ -73,8 +74,11 @@ def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
 
 def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:
     match event:
-        case StartupReached(stage=stage):
-            return replace(now, stage=stage, state="starting", error=None, exit_code=0)
+        case StartupReached(stage=stage, done=done, total=total):
+            return replace(
+                now, stage=stage, loaded=(done, total), state="starting", why="", error=None,
+                exit_code=0,
+            )  # fmt: skip
         case NotFinite() | Warned():
             return now
         case RunStarted(settings=settings, steps_per_epoch=steps):

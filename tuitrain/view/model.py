@@ -56,6 +56,8 @@ class Snapshot:
     created_at: float
     state: State = "starting"
     stage: str = "starting the trainer"
+    loaded: tuple[int, int] = (0, 0)
+    """Bytes of a download that are there, and in all; 0 where nothing is counted."""
     pid: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
@@ -194,6 +196,11 @@ class Snapshot:
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def never_came_to_life(self) -> bool:
+        """Whether it was refused before its first batch: there is nothing to go on with."""
+        return self.state == "failed" and self.started is None and self.exit_code in (2, 3)
 
     @property
     def waiting(self) -> tuple[Intervention, ...]:

@@ -310,6 +310,12 @@ def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
         lines = [Piece("paused before the first batch: space goes on, l chooses a loss", "warn")]
     else:
         lines = [Piece(f"{safe(now.stage)} … {waited_s:.0f} s", "accent")]
+        done, total = now.loaded
+        if total:
+            cells = min(40, width - 4)
+            full = round(cells * done / total)
+            lines.append(Piece("━" * full + " " * (cells - full), "bar"))
+            lines.append(Piece(f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {done / total:.0%}"))
     blank = fitted([], width)
     middle = [
         fitted([Piece(" " * max(0, (width - len(text)) // 2)), Piece(text, role)], width)

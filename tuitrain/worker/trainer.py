@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import BatchDone, Event, Paused, StartupReached
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import Checkpoints
@@ -18,6 +19,7 @@ from tuitrain.worker.controls import Controls
 from tuitrain.worker.recorder import Recorder
 
 _GLANCE_EVERY_S = 1.0
+_TELL_EVERY_S = 0.25
 
 
 def train_run(
@@ -29,7 +31,7 @@ def train_run(
 ) -> None:
     """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
     recorder.take(StartupReached(f"loading {spec.task}"))
-    run = build(spec)
+    run = build(spec, _Telling(recorder, ending))
     recorder.time_with(run.stopwatch.microseconds)
     controls = Controls(
         paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due
@@ -53,6 +55,22 @@ def train_run(
             recorder.glance(run.step, by_every_loss(run, *run.glance) if run.glance else {})
     recorder.flush()
     controls.close()
+
+
+class _Telling:
+    """Tells of a download now and then, and ends it when the run should end."""
+
+    def __init__(self, recorder: Recorder, ending: Callable[[], str | None]) -> None:
+        self._recorder = recorder
+        self._ending = ending
+        self._tell_at = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if why := self._ending():
+            raise TuitrainError(f"ended while {stage}: {why}")
+        if time.monotonic() >= self._tell_at or done == total:
+            self._recorder.take(StartupReached(stage, done, total))
+            self._tell_at = time.monotonic() + _TELL_EVERY_S
 
 
 def _told(
