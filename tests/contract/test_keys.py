@@ -50,7 +50,7 @@ def test_every_key_says_what_it_does(screen):
 @every_screen
 def test_every_key_has_an_action(screen):
     for binding in screen.BINDINGS:
-        owner, _, action = binding.action.rpartition(".")
+        owner, _, action = binding.action.partition("(")[0].rpartition(".")
         target = TuitrainApp if owner == "app" else screen
         assert hasattr(target, f"action_{action}"), binding.action
 

@@ -172,14 +172,14 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     device = devices.choose(spec.device)
     data = _data(spec, tell)
     torch.manual_seed(spec.seed)
-    model = _made("model", spec.model, data.input_shape, data.outputs).to(device)
+    model = made("model", spec.model, data.input_shape, data.outputs).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
     return Training(
         model=model,
         weights=weights,
-        optimizer=_made("optimizer", spec.optimizer, weights, spec.lr, device),
+        optimizer=made("optimizer", spec.optimizer, weights, spec.lr, device),
         criterion=criterion_for(spec.loss, data.kind),
         data=data.to(device),
         device=device,
@@ -209,7 +209,8 @@ def _data(spec: RunSpec, tell: Tell) -> Dataset:
     return data
 
 
-def _made(what: str, text: str, *arguments: Any) -> Any:
+def made(what: str, text: str, *arguments: Any) -> Any:
+    """Return the model, optimizer, ... that `NAME[:key=value,...]` stands for, from `arguments`."""
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)
     return entry.load()(*arguments, **catalog.read_options(entry, choice.options))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tuitrain.core import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, TakeOpened
-from tuitrain.core.history import Span, spans
+from tuitrain.core.history import Span, is_change, spans
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
@@ -196,6 +196,12 @@ class Snapshot:
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def since_change_s(self) -> float | None:
+        """Seconds of training since the last change; None where nothing was changed."""
+        changes = [each for each in self.log if is_change(each.event)]
+        return self.elapsed_s - changes[-1].elapsed_s if changes else None
 
     @property
     def never_came_to_life(self) -> bool:

@@ -29,7 +29,8 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.safe import safe
 from tuitrain.view import words
-from tuitrain.view.model import Snapshot, State
+from tuitrain.view.listing import STATE_ROLES
+from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Line, Picture, Piece, Role
 
 MOST_ACROSS = 5
@@ -40,11 +41,6 @@ _FAST_EPOCH_S = 1.0
 
 _Field = tuple[str, str, Role]
 """Label, value, and the value's role."""
-
-_STATE_ROLES: dict[State, Role] = {
-    "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
-    "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
-}  # fmt: skip
 
 
 def fitted(pieces: list[Piece], width: int) -> Line:
@@ -65,7 +61,7 @@ def fitted(pieces: list[Piece], width: int) -> Line:
 def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     """Return one line: what is trained on the left, its state and open wishes on the right."""
     wishes = [f"{each.kind} {each.detail}".strip() for each in now.waiting] + list(asked)
-    badge = [Piece(f"● {now.state}", _STATE_ROLES[now.state])]
+    badge = [Piece(f"● {now.state}", STATE_ROLES[now.state])]
     if wishes:
         badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
     badge_cells = sum(len(piece.text) for piece in badge) + 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from textual import getters
@@ -21,9 +22,12 @@ from tuitrain.core.commands import (
     Pause,
     Request,
     Resume,
+    SaveCheckpoint,
+    Setting,
     Step,
     Stop,
     SwapLoss,
+    Undo,
     Wish,
 )
 from tuitrain.core.safe import safe
@@ -32,6 +36,7 @@ from tuitrain.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.curves import loss_chart
@@ -40,12 +45,15 @@ from tuitrain.view.model import Snapshot, State
 from tuitrain.view.pace import faster, slower
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
+from tuitrain.view.words import duration
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two repaints of all but step and loss, unless something happens: while somebody
 pressed a key not long ago, and when nobody did."""
 LIVELY_FOR_S = 30.0
+ASK_FROM_S = 10.0
+"""Training that is left behind without a question."""
 ENDED_EVERY = 3
 """Pulls between two looks at a run that has ended: somebody may resume it."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
@@ -59,15 +67,22 @@ class RunScreen(Screen[None]):
     BINDINGS = [
         Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
         Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
-        Binding("p", "pause_at_epoch", "At epoch", id="run.pause_epoch",
+        Binding("p", "pause_at_epoch", "Epoch", id="run.pause_epoch",
                 tooltip="Pause at the end of this epoch; again: take it back"),
         Binding("full_stop", "step", "Step", key_display=".", id="run.step",
                 tooltip="Train one batch, then pause"),
         Binding("l", "losses", "Loss", id="run.loss", tooltip="Swap the loss function"),
-        Binding("less_than_sign", "slower", "Slower", key_display="<", id="run.slower",
+        Binding("less_than_sign", "slower", "Slower", key_display="<", show=False, id="run.slower",
                 tooltip="Fewer batches a second"),
         Binding("greater_than_sign", "faster", "Faster", key_display=">", id="run.faster",
                 tooltip="More batches a second"),
+        Binding("r", "rate", "Rate", id="run.rate", tooltip="Change the learning rate"),
+        Binding("e", "epochs", "Epochs", show=False, id="run.epochs",
+                tooltip="Change the number of epochs in all"),
+        Binding("c", "checkpoint", "Checkpoint", show=False, id="run.checkpoint",
+                tooltip="Save a checkpoint after this batch"),
+        Binding("u", "undo", "Undo", id="run.undo",
+                tooltip="Go back to just before the last change"),
         Binding("S", "stop", "Stop", key_display="S", id="run.stop",
                 tooltip="End the run with a checkpoint (asks)"),
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
@@ -84,8 +99,16 @@ class RunScreen(Screen[None]):
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
 
-    def __init__(self, directory: Path, started: Started | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        started: Started | None = None,
+        *,
+        leave: Callable[[Snapshot], object],
+    ) -> None:
+        """`leave` takes the run as it was found last, when the user has enough of it."""
         super().__init__()
+        self._go_away = leave
         self._client = Client(directory)
         self._started = started
         self._cursor = Cursor()
@@ -202,7 +225,10 @@ class RunScreen(Screen[None]):
             paused = self._latest.state == "paused"
             if paused != (action == "go_on"):
                 return False
-        steers = ("pause", "go_on", "pause_at_epoch", "step", "slower", "faster", "stop", "losses")
+        steers = (
+            "pause", "go_on", "pause_at_epoch", "step", "slower", "faster", "stop", "losses",
+            "rate", "epochs", "checkpoint", "undo",
+        )  # fmt: skip
         return None if action in steers and self._latest.has_ended else True
 
     def action_pause(self) -> None:
@@ -237,6 +263,33 @@ class RunScreen(Screen[None]):
         if loss is not None:
             self._send(SwapLoss(loss))
 
+    def action_rate(self) -> None:
+        self._ask_for("lr")
+
+    def action_epochs(self) -> None:
+        self._ask_for("epochs")
+
+    def _ask_for(self, setting: Setting) -> None:
+        value = self._latest.settings[setting]
+        self.app.push_screen(
+            NumberScreen(setting, value), lambda change: self._send(change) if change else None
+        )
+
+    def action_checkpoint(self) -> None:
+        self._send(SaveCheckpoint())
+
+    def action_undo(self) -> None:
+        behind_s = self._latest.since_change_s
+        if behind_s is None or behind_s <= ASK_FROM_S:
+            self._send(Undo())
+            return
+        question = f"Leave {duration(behind_s)} of training behind? An undo can be undone."
+        choices = [Choice("undo", "y", "Go back"), Choice("stay", "n", "Stay here")]
+        self.app.push_screen(
+            ChoiceScreen("Undo", question, choices),
+            lambda chosen: self._send(Undo()) if chosen == "undo" else None,
+        )
+
     def action_stop(self) -> None:
         question = "End this run? It saves a checkpoint first."
         choices = [Choice("stop", "y", "Stop the run"), Choice("stay", "n", "Let it train")]
@@ -247,7 +300,7 @@ class RunScreen(Screen[None]):
 
     def action_leave(self) -> None:
         if self._latest.has_ended:
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
             return
         question = f"{self._client.name} is {self._latest.state}. Leave the screen and …"
         choices = [
@@ -262,11 +315,11 @@ class RunScreen(Screen[None]):
             self._send(Stop())
             self.set_interval(PULL_S, self._exit_when_ended)
         elif chosen == "detach":
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
 
     def _exit_when_ended(self) -> None:
         if self._latest.has_ended:
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
 
     def action_help(self) -> None:
         self.app.push_screen(
