@@ -64,6 +64,7 @@ class RunScreen(Screen[None]):
     """Follow a run, show what its record says, and nothing else."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
     BINDINGS = [
         Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
         Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
