@@ -34,6 +34,8 @@ from tuitrain.engine.weights import weights_sha256
 _LAST = 3
 _SHARE = 0.01
 """Of the time: what checkpoints at the ends of epochs may take."""
+_APART_S = 60.0
+"""Between them at most, where they take less: a long run's record must not fill up with them."""
 
 
 class CannotSave(TuitrainError):
@@ -68,7 +70,7 @@ class Checkpoints:
         self._needed: set[str] = set()
         self._count = 0
         self._present: tuple[object, ...] | None = None
-        self._due = clock()
+        self._due = self._began = clock()
         for event in past:
             self._remember(event)
 
@@ -143,7 +145,8 @@ class Checkpoints:
         )  # fmt: skip
         self._remember(saved)
         now = self._clock()
-        self._due = now + (now - began) / _SHARE
+        spacing_s = min(_APART_S, (now - self._began) / 20)
+        self._due = now + max((now - began) / _SHARE, spacing_s)
         return saved
 
     def _remember(self, event: Event) -> None:

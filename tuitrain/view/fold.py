@@ -52,10 +52,9 @@ def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
 
 
 def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
-    is_progress = isinstance(recorded.event, StartupReached) and recorded.event.done
     now = replace(
         now,
-        log=now.log if is_progress else (*now.log, recorded)[-_LOG_KEPT:],
+        log=now.log if _is_routine(recorded.event) else (*now.log, recorded)[-_LOG_KEPT:],
         elapsed_s=max(now.elapsed_s, recorded.elapsed_s),
     )
     event: Event = recorded.event
@@ -70,6 +69,19 @@ def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
             return _after_epoch(now, event)
         case _:
             return _after_milestone(now, event)
+
+
+def _is_routine(event: Event) -> bool:
+    """Return whether it comes so often that it would push the rest out of the log."""
+    match event:
+        case StartupReached(done=done):
+            return done > 0
+        case CheckpointSaved(why=why):
+            return why in ("epoch", "best")
+        case CheckpointGone(why=why):
+            return why == "pruned"
+        case _:
+            return False
 
 
 def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:

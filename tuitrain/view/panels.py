@@ -234,6 +234,8 @@ def _told_of_milestone(
             return None if done else (f"{stage} …", "muted")
         case RunStarted(parameters=parameters, device=device):
             return f"{words.count(parameters)} parameters on {device}", "muted"
+        case CheckpointSaved(why="epoch" | "best"):
+            return None
         case CheckpointSaved(why=why, step=step):
             return f"checkpoint ({why}) at step {words.count(step)}", "muted"
         case Finished(step=step, why=why):
