@@ -11,32 +11,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive, var
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tuitrain.client import Client
-from tuitrain.core.commands import (
-    Boundary,
-    Change,
-    Pause,
-    Request,
-    Resume,
-    Step,
-    Stop,
-    SwapLoss,
-    Wish,
-)
+from tuitrain.core.commands import Stop
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor
 from tuitrain.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.help import HelpScreen
-from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.curves import loss_chart
 from tuitrain.view.model import Snapshot, State, fold
-from tuitrain.view.pace import faster, slower
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
 
@@ -45,28 +33,14 @@ LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two repaints of all but step and loss, unless something happens: while somebody
 pressed a key not long ago, and when nobody did."""
 LIVELY_FOR_S = 30.0
-ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
-"""After a wish: when to look for its answer, without waiting for the next pull."""
 
 
-class RunScreen(Screen[None]):
+class RunScreen(SteeringScreen, inherit_bindings=False):
     """Follow a run, show what its record says, and nothing else."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     BINDINGS = [
-        Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
-        Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
-        Binding("p", "pause_at_epoch", "At epoch", id="run.pause_epoch",
-                tooltip="Pause at the end of this epoch; again: take it back"),
-        Binding("full_stop", "step", "Step", key_display=".", id="run.step",
-                tooltip="Train one batch, then pause"),
-        Binding("l", "losses", "Loss", id="run.loss", tooltip="Swap the loss function"),
-        Binding("less_than_sign", "slower", "Slower", key_display="<", id="run.slower",
-                tooltip="Fewer batches a second"),
-        Binding("greater_than_sign", "faster", "Faster", key_display=">", id="run.faster",
-                tooltip="More batches a second"),
-        Binding("S", "stop", "Stop", key_display="S", id="run.stop",
-                tooltip="End the run with a checkpoint (asks)"),
+        *SteeringScreen.BINDINGS,
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -75,30 +49,20 @@ class RunScreen(Screen[None]):
 
     now: var[Snapshot | None] = var(None)
     settled: var[Snapshot | None] = var(None)
-    asked: var[tuple[str, ...]] = var(())
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
 
     def __init__(self, directory: Path, started: Started | None = None) -> None:
-        super().__init__()
-        self._client = Client(directory)
+        client = Client(directory)
+        latest = Snapshot.begin(client.name, directory, client.spec(), client.created_at())
+        super().__init__(client, latest)
         self._started = started
         self._cursor = Cursor()
-        self._asked: list[Request] = []
         self._opened = self._touched = time.monotonic()
         self._pulls = 0
         self._one_at_a_time = asyncio.Lock()
-        self._broken = ""
-        self._latest = Snapshot.begin(
-            self._client.name, directory, self._client.spec(), self._client.created_at()
-        )
-
-    @property
-    def latest(self) -> Snapshot:
-        """The run as it was found last."""
-        return self._latest
 
     def compose(self) -> ComposeResult:
         yield Header(id="header").data_bind(RunScreen.settled, RunScreen.asked)
@@ -129,7 +93,7 @@ class RunScreen(Screen[None]):
         try:
             look = await asyncio.to_thread(self._client.look, self._cursor)
         except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
-            self._say_broken(f"cannot read the run: {safe(error)}")
+            self.complain(f"cannot read the run: {safe(error)}")
             return
         self._reap()
         self._cursor = look.delta.cursor
@@ -137,7 +101,7 @@ class RunScreen(Screen[None]):
             self._latest,
             fold(self._latest, look.delta, alive=look.alive, pid=look.pid),
         )
-        self._answered()
+        self.heard()
         self._publish(at_once=bool(look.delta.events) or self._latest.state != before.state)
 
     def _publish(self, *, at_once: bool) -> None:
@@ -162,86 +126,6 @@ class RunScreen(Screen[None]):
         if self._started is not None:
             self._started.process.poll()
 
-    def _say_broken(self, message: str) -> None:
-        if message != self._broken:
-            self._broken = message
-            self.notify(message, severity="error", markup=False)
-
-    # Wishes: sent, and shown as asked for until the trainer has answered.
-
-    def _send(self, wish: Wish, at: Boundary | None = None) -> None:
-        if self._latest.has_ended:
-            self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
-            return
-        try:
-            self._asked.append(self._client.send(wish, at))
-        except OSError as error:
-            self._say_broken(f"cannot send it: {safe(error.strerror)}")
-        self._show_asked()
-        for wait_s in ANSWER_S:
-            self.set_timer(wait_s, self.follow)
-
-    def _answered(self) -> None:
-        heard = {each.id for each in self._latest.interventions}
-        self._asked = [each for each in self._asked if each.id not in heard]
-        if self._latest.has_ended:
-            for request in self._asked:
-                self._client.take_back(request)
-            self._asked = []
-        self._show_asked()
-
-    def _show_asked(self) -> None:
-        self.asked = tuple(f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked)
-
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Grey what an ended run cannot do; of two actions on one key, hide the idle one."""
-        if action in ("pause", "go_on"):
-            paused = self._latest.state == "paused"
-            if paused != (action == "go_on"):
-                return False
-        steers = ("pause", "go_on", "pause_at_epoch", "step", "slower", "faster", "stop", "losses")
-        return None if action in steers and self._latest.has_ended else True
-
-    def action_pause(self) -> None:
-        self._send(Pause())
-
-    def action_go_on(self) -> None:
-        self._send(Resume())
-
-    def action_pause_at_epoch(self) -> None:
-        if self._latest.state == "pausing":
-            self._send(Resume())
-        else:
-            self._send(Pause(), "epoch")
-
-    def action_step(self) -> None:
-        self._send(Step())
-
-    def action_slower(self) -> None:
-        self._send(Change("pace", slower(self._pace(), self._latest.rate)))
-
-    def action_faster(self) -> None:
-        self._send(Change("pace", faster(self._pace())))
-
-    def _pace(self) -> float | None:
-        paces = [each.wish for each in self._asked if each.wish.kind == "pace"]
-        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
-
-    def action_losses(self) -> None:
-        self.app.push_screen(LossesScreen(self._latest), self._swap)
-
-    def _swap(self, loss: str | None) -> None:
-        if loss is not None:
-            self._send(SwapLoss(loss))
-
-    def action_stop(self) -> None:
-        question = "End this run? It saves a checkpoint first."
-        choices = [Choice("stop", "y", "Stop the run"), Choice("stay", "n", "Let it train")]
-        self.app.push_screen(
-            ChoiceScreen("Stop", question, choices),
-            lambda chosen: self._send(Stop()) if chosen == "stop" else None,
-        )
-
     def action_leave(self) -> None:
         if self._latest.has_ended:
             self.app.exit(self._latest)
@@ -256,7 +140,7 @@ class RunScreen(Screen[None]):
 
     def _leave(self, chosen: str | None) -> None:
         if chosen == "stop":
-            self._send(Stop())
+            self.send(Stop())
             self.set_interval(PULL_S, self._exit_when_ended)
         elif chosen == "detach":
             self.app.exit(self._latest)
