@@ -65,6 +65,10 @@ class Client:
         """Return (step, validation loss) of at most so many epochs that ended in first..last."""
         return self._reader.validations(take, first, last, points)
 
+    def glance(self) -> tuple[int, dict[str, float]]:
+        """Return what every fitting loss makes of a recent batch, and that batch's step."""
+        return self._reader.glance()
+
     def send(self, wish: Wish, at: Boundary | None = None) -> Request:
         """Leave a wish in the inbox; its answer is an event with the same id."""
         request = Request.new(wish, at)

@@ -8,16 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core.errors import NameTaken, TuitrainError
+from tuitrain.core.commands import Change, Request
+from tuitrain.core.errors import NameTaken, Refused, RunLocked, TuitrainError
+from tuitrain.core.events import Finished
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
-from tuitrain.store import lock
+from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths, make_folder
+from tuitrain.store.reader import RunReader
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Started:
     process: subprocess.Popen[bytes]
     owner_pipe: int | None = None
     """While this end is open, an owned run goes on."""
+    resumed: bool = False
+    """The run has a past."""
 
 
 def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = False) -> Started:
@@ -47,6 +53,50 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
     return _launch(paths, descriptor, owned=owned)
 
 
+def resume(paths: RunPaths, *, epochs: int | None = None, owned: bool = False) -> Started:
+    """Let a new trainer go on with a run that has ended, up to that many epochs in all.
+
+    Raises RunLocked for a run that is trained, Refused for a finished one without more epochs.
+    """
+    wish = Change("epochs", epochs) if epochs is not None else None
+    try:
+        descriptor = lock.acquire(paths.lock)
+    except RunLocked:
+        raise RunLocked(f"{paths.name} is going; tuitrain attach {paths.name} shows it") from None
+    try:
+        _check_there_is_more(paths, epochs)
+        if wish:
+            inbox.put(paths.inbox, Request.new(wish))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    started = _launch(paths, descriptor, owned=owned)
+    started.resumed = True
+    return started
+
+
+def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
+    last = RunReader(paths.record).last_word()
+    if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
+        return
+    raise Refused(
+        f"{paths.name} is finished after {last.epoch} epochs; "
+        f"tuitrain resume {paths.name} --epochs {last.epoch * 2} trains on"
+    )
+
+
+def delete(paths: RunPaths) -> None:
+    """Delete a run for good; RunLocked if somebody trains it."""
+    try:
+        descriptor = lock.acquire(paths.lock)  # so that nobody goes on with it meanwhile
+    except RunLocked:
+        raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it") from None
+    try:
+        shutil.rmtree(paths.directory)
+    finally:
+        os.close(descriptor)
+
+
 def kill(paths: RunPaths) -> None:
     """End the trainer at once, without a checkpoint, if it is the one on record."""
     import psutil
@@ -60,16 +110,68 @@ def kill(paths: RunPaths) -> None:
         return
 
 
-def ask(question: str) -> Any:
-    """Return what only torch can answer, from a process that imports it; see `worker/ask.py`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tuitrain.worker.ask", question],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise TuitrainError(f"PyTorch could not be asked: {safe(last)}")
-    return json.loads(done.stdout)
+class Asker:
+    """Asks what only torch can answer, of a process that imports it once; see `worker/ask.py`.
+
+    Any thread may ask; answers are kept.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._one_at_a_time = threading.Lock()
+        self._known: dict[str, Any] = {}
+        self._is_closed = False
+
+    def ask(self, question: str, **about: Any) -> Any:
+        """Return the answer; TuitrainError if there is none."""
+        line = json.dumps({"ask": question, **about}, sort_keys=True)
+        with self._one_at_a_time:
+            if line not in self._known:
+                self._known[line] = self._asked(line)
+        found = self._known[line]
+        if "error" in found:
+            raise TuitrainError(safe(found["error"]))
+        return found["answer"]
+
+    def close(self) -> None:
+        """Let the process end, and answer no more."""
+        self._is_closed = True
+        if self._process is not None:
+            self._process.kill()
+        with self._one_at_a_time:  # a question that was on its way may have begun it anew
+            process, self._process = self._process, None
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+    def _asked(self, line: str) -> dict[str, Any]:
+        if self._is_closed:
+            return {"error": "nobody asks any more"}
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tuitrain.worker.ask"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, start_new_session=True,
+            )  # fmt: skip
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            found: dict[str, Any] = json.loads(process.stdout.readline())
+        except (OSError, ValueError):
+            return {"error": "PyTorch could not be asked; does `python -c 'import torch'` work?"}
+        return found
+
+
+def ask(question: str, **about: Any) -> Any:
+    """Return the answer to one question."""
+    asker = Asker()
+    try:
+        return asker.ask(question, **about)
+    finally:
+        asker.close()
 
 
 def write_spec(paths: RunPaths, spec: RunSpec) -> None:

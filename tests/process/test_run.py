@@ -32,8 +32,8 @@ def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
     assert shown["pid"] is None
     assert shown["metrics"]["accuracy"] > 0.8
     assert shown["best"]["metric"] == "accuracy"
-    (saved,) = shown["checkpoints"]
-    assert (saved["why"], saved["step"]) == ("finish", 46)
+    saved = [(each["why"], each["step"]) for each in shown["checkpoints"]]
+    assert (saved[0], saved[-1]) == (("start", 0), ("finish", 46))
     listed = json.loads(tuitrain("ls", "--json").stdout)
     assert listed == [
         {key: value for key, value in shown.items() if key not in ("interventions", "checkpoints")}

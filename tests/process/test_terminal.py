@@ -80,7 +80,7 @@ def opened(terminals: list[Terminal], tuitrain: Shell, *arguments: str, **how) -
 @pytest.mark.parametrize("size", [(140, 40), (80, 24)])
 def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, terminals, size):
     screen = opened(terminals, tuitrain, size=size)
-    screen.expect("Train it")
+    screen.expect("new run")
     screen.press("\r")
     screen.expect("● starting")
     screen.expect("● running")
@@ -100,6 +100,8 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     screen.press("q")
     screen.expect("Detach")
     screen.press("d")
+    screen.expect("1 run")
+    screen.press("q")
     until(screen.has_ended, "the app has ended")
     assert screen.status == 0
     assert tuitrain.show(name)["state"] == "running", "it trains on"
@@ -171,16 +173,11 @@ def test_sigterm_restores_the_terminal(tuitrain: Shell, terminals):
     assert screen.status == 0
 
 
-def test_a_failed_run_gives_its_exit_code_and_attach_gives_none(tuitrain: Shell, terminals):
+def test_a_refused_run_gives_its_exit_code_and_leaves_nothing(tuitrain: Shell, terminals):
     screen = opened(terminals, tuitrain, "run", "--device", "cuda:77", "--name", "a")
     screen.expect("● failed")
     screen.expect("no device cuda:77 here")
     screen.press("q")
     until(screen.has_ended, "the app has ended")
     assert screen.status == 3
-
-    again = opened(terminals, tuitrain, "attach", "a")
-    again.expect("● failed")
-    again.press("q")
-    until(again.has_ended, "the app has ended")
-    assert again.status == 0
+    assert list((tuitrain.home / "runs").iterdir()) == [], "nothing is left behind"

@@ -1,7 +1,6 @@
 """The run screen over a real record: what it shows is what the trainer said, no more."""
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -290,14 +289,3 @@ async def test_nothing_is_repainted_while_nothing_happens(
         for _ in range(20):
             await seen(app)
         assert app.screen.settled == before
-
-
-async def test_bare_tuitrain_offers_digits_at_a_pace_one_can_watch(tmp_path: Path):
-    app = TuitrainApp(tmp_path)
-    async with app.run_test(size=NARROW) as pilot:
-        await pilot.pause()
-        text = text_of(app)
-
-    assert "digits" in text
-    assert "60 batches a second" in text
-    assert "Train it" in text

@@ -55,7 +55,7 @@ async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, traine
         await pilot.press("r")
         await pilot.pause()
         assert "0.001" in text_of(app), "the value in use"
-        assert "as it is now" in text_of(app)
+        assert "this is what it is now" in text_of(app)
         await pilot.press("-", "3")
         await pilot.pause()
         assert "lr takes a number above 0, not -3.0" in text_of(app)

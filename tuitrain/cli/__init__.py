@@ -15,6 +15,7 @@ from tuitrain.core.safe import safe
 COMMANDS = {
     "run": "tuitrain.cli.train:run",
     "attach": "tuitrain.cli.attach:attach",
+    "resume": "tuitrain.cli.resume:resume",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",

@@ -50,7 +50,8 @@ def find(ctx: click.Context, run: str | None) -> Client:
 def snapshot(client: Client) -> Snapshot:
     """Return the run as its record has it now."""
     from tuitrain.store.reader import Cursor
-    from tuitrain.view.model import Snapshot, fold
+    from tuitrain.view.fold import fold
+    from tuitrain.view.model import Snapshot
 
     begin = Snapshot.begin(client.name, client.paths.directory, client.spec(), client.created_at())
     alive, delta, pid = client.look(Cursor())

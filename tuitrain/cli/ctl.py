@@ -9,7 +9,20 @@ from typing import Any
 import click
 
 from tuitrain.cli.common import find, home_option
-from tuitrain.core.commands import Boundary, Change, Pause, Resume, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import (
+    Boundary,
+    Change,
+    Pause,
+    Resume,
+    Rollback,
+    SaveCheckpoint,
+    Setting,
+    Step,
+    Stop,
+    SwapLoss,
+    Undo,
+    Wish,
+)
 
 _LOOK_S = 0.02
 
@@ -81,12 +94,45 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
     return _ask(ctx, SwapLoss(name), waits=False, **how)
 
 
-@ctl.command(epilog="\b\nExamples:\n  tuitrain ctl a pace 30\n  tuitrain ctl a pace off")
-@click.argument("pace", metavar="N|off")
+def _setting(name: Setting, metavar: str, example: str, says: str) -> None:
+    """Add the command that changes a setting."""
+
+    @_wish(waits=False)
+    def change(ctx: click.Context, value: str, **how: Any) -> int:
+        return _ask(ctx, Change.read(name, value), waits=False, **how)
+
+    change = click.argument("value", metavar=metavar)(change)
+    ctl.command(name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}")(change)
+
+
+_setting("lr", "X", "0.0003", "Use another learning rate from the next batch on.")
+_setting("weight-decay", "X", "0.01", "Pull the weights towards zero by another weight decay.")
+_setting("clip-norm", "X|off", "1.0", "Clip the norm of all gradients together; off: do not.")
+_setting("batch-size", "N", "128", "Take so many samples a step from the next epoch on.")
+_setting("epochs", "N", "80", "Train to so many epochs in all.")
+_setting("pace", "N|off", "30", "Train at most N batches a second; changes no weights.")
+
+
+@ctl.command(epilog="\b\nExample:\n  tuitrain ctl a checkpoint")
 @_wish(waits=False)
-def pace(ctx: click.Context, pace: str, **how: Any) -> int:
-    """Train at most N batches a second."""
-    return _ask(ctx, Change.read("pace", pace), waits=False, **how)
+def checkpoint(ctx: click.Context, **how: Any) -> int:
+    """Save a checkpoint after this batch."""
+    return _ask(ctx, SaveCheckpoint(), waits=False, **how)
+
+
+@ctl.command(epilog="\b\nExamples:\n  tuitrain ctl a rollback\n  tuitrain ctl a rollback 12")
+@click.argument("epoch", type=int, required=False)
+@_wish(waits=False)
+def rollback(ctx: click.Context, epoch: int | None, **how: Any) -> int:
+    """Go back to EPOCH's checkpoint, with the settings of now; default: the newest sound one."""
+    return _ask(ctx, Rollback(epoch), waits=False, **how)
+
+
+@ctl.command(epilog="\b\nExample:\n  tuitrain ctl a undo")
+@_wish(waits=False)
+def undo(ctx: click.Context, **how: Any) -> int:
+    """Go back to just before the last change: weights, position and settings."""
+    return _ask(ctx, Undo(), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a stop")

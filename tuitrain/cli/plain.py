@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 
 import click
@@ -17,7 +18,8 @@ from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor, Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view import words
-from tuitrain.view.model import Snapshot, fold
+from tuitrain.view.fold import fold
+from tuitrain.view.model import Snapshot
 
 _PULL_S = 0.1
 
@@ -39,17 +41,29 @@ def own(started: supervisor.Started, *, every: int) -> int:
             supervisor.kill(started.paths)
 
     signal.signal(signal.SIGINT, interrupt)
-    end = follow(client, every=every, idle=started.process.poll)
+    end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
-    if end.state in ("failed", "crashed"):
+    if end.never_came_to_life:
+        supervisor.delete(started.paths)
+        click.echo(f"tuitrain: {safe(end.error)}", err=True)
+    elif end.state in ("failed", "crashed"):
         click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
     return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
 
 
-def follow(client: Client, *, every: int, idle: Callable[[], object] = lambda: None) -> Snapshot:
-    """Print what the run says until it ends, and return its last state."""
+def follow(
+    client: Client,
+    *,
+    every: int,
+    idle: Callable[[], object] = lambda: None,
+    resumed: bool = False,
+) -> Snapshot:
+    """Print what the run says until it ends, and return its last state.
+
+    Of a run that is being resumed, what it said before is left out.
+    """
     spec = client.spec()
     now = Snapshot.begin(client.name, client.paths.directory, spec, client.created_at())
     cursor, newest = Cursor(), 0
@@ -57,6 +71,10 @@ def follow(client: Client, *, every: int, idle: Callable[[], object] = lambda: N
         f"{now.name}: {spec.task}, {spec.model}, {spec.loss}, "
         f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
     )
+    if resumed:
+        _, delta, pid = client.look(cursor)
+        now, cursor = fold(now, delta, alive=True, pid=pid), delta.cursor
+        now, newest = replace(now, state="starting"), delta.latest.key if delta.latest else 0
     while not now.has_ended:
         idle()
         alive, delta, pid = client.look(cursor)
@@ -79,7 +97,9 @@ def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[
                 lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
-            case StartupReached(stage=stage):
+            case StartupReached(stage=stage, done=done, total=total):
+                if 0 < done < total:
+                    continue
                 lines.append(((0, 0), f"{safe(stage)} ..."))
             case _:
                 pass
@@ -88,8 +108,8 @@ def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[
 
 def _batch(now: Snapshot, row: BatchRow) -> str:
     samples = now.started.train_samples if now.started else 0
-    batch = (row.step - 1) % (now.steps_per_epoch or 1) + 1
-    seen = min(batch * now.spec.batch_size, samples)
+    began = max((each.step for each in now.epochs if each.epoch < row.epoch), default=0)
+    seen = min((row.step - began) * now.settings["batch-size"], samples)
     return f"{_of_epochs(now, row.epoch)}  {seen}/{samples}  loss {words.value(row.loss)}"
 
 
@@ -102,7 +122,7 @@ def _epoch(now: Snapshot, event: EpochEnded) -> str:
 
 
 def _of_epochs(now: Snapshot, epoch: int) -> str:
-    total = str(now.spec.epochs)
+    total = str(now.planned_epochs)
     return f"epoch {epoch:>{len(total)}}/{total}"
 
 
@@ -113,8 +133,9 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
 
 
 def _last_words(now: Snapshot) -> str:
+    why = f" ({safe(now.why)})" if now.why else ""
     lines = [
-        f"{now.state}: epoch {now.epoch} of {now.spec.epochs}, step {now.step}, "
+        f"{now.state}{why}: epoch {now.epoch} of {now.planned_epochs}, step {now.step}, "
         f"trained for {words.duration(now.elapsed_s)}"
     ]
     if now.checkpoints:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import click
 
 from tuitrain.cli.common import find, home_option
 from tuitrain.core.errors import RunLocked
 from tuitrain.store import lock
-from tuitrain.store.paths import RunPaths
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain rm a b --yes")
@@ -20,22 +16,16 @@ from tuitrain.store.paths import RunPaths
 @click.pass_context
 def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FBT001 - click's way
     """Delete runs that are not going: record, checkpoints and all. Asks first."""
+    from tuitrain import supervisor
+
     found = [find(ctx, run).paths for run in runs]
     for paths in found:
-        os.close(_locked(paths))
+        if lock.is_held(paths.lock):
+            raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it")
     names = ", ".join(paths.name for paths in found)
     if not yes and not click.confirm(f"Delete {names} for good?"):
         return 0
     for paths in found:
-        descriptor = _locked(paths)  # so that nobody goes on with it meanwhile
-        shutil.rmtree(paths.directory)
-        os.close(descriptor)
+        supervisor.delete(paths)
     click.echo(f"deleted {names}")
     return 0
-
-
-def _locked(paths: RunPaths) -> int:
-    try:
-        return lock.acquire(paths.lock)
-    except RunLocked:
-        raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tuitrain import supervisor
 from tuitrain.cli.common import has_terminal
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
@@ -15,6 +17,39 @@ from tuitrain.view import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
+
+
+def going_options(command: Any) -> Any:
+    """Give a command that starts a trainer the ways to watch it."""
+    for option in (
+        click.option(
+            "--log-interval", type=click.IntRange(min=1), default=100, show_default=True,
+            metavar="N", help="With --plain, batches between two lines.",
+        ),
+        click.option(
+            "--plain", is_flag=True, help="No app: lines on stdout; the run ends with it."
+        ),
+        click.option("--detach", is_flag=True, help="Start, print the name, return."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int) -> int:
+    """Start a trainer, owned by this command or not, and show it the way that was asked for."""
+    if detach and plain:
+        raise WrongUse("--plain owns the run and --detach lets it go: choose one")
+    if detach:
+        click.echo(start(False).paths.name)
+        return 0
+    if not (plain or has_terminal()):
+        plain = True
+    started = start(plain)
+    if plain:
+        from tuitrain.cli.plain import own
+
+        return own(started, every=log_interval)
+    return watch(started.paths, started)
 
 
 def open_app(home: str | None) -> int:
@@ -41,6 +76,10 @@ def _show(app: TuitrainApp) -> int:
     last = app.run()
     if last is None:
         return app.return_code or 0
+    if last.never_came_to_life:
+        supervisor.delete(RunPaths(last.directory))
+        click.echo(f"tuitrain: {safe(last.error)}", err=True)
+        return last.exit_code
     if last.has_ended:
         click.echo(f"{last.name} {last.state} at step {words.count(last.step)}"
                    + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip

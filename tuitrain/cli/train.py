@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tuitrain.cli.common import has_terminal, home_of, home_option
+from tuitrain.cli.common import find, home_of, home_option, snapshot
+from tuitrain.cli.start import go, going_options
+from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
+from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.core.spec import RunSpec
 
 
 class _Pace(click.ParamType[Any]):
@@ -21,15 +28,36 @@ class _Pace(click.ParamType[Any]):
             self.fail(f"{value!r} is neither a number of batches a second nor off", param, ctx)
 
 
+class _Folder(click.ParamType[Any]):
+    name = "folder"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        path = Path(value).expanduser().absolute()
+        if not path.is_dir():
+            self.fail(f"there is no folder {safe(value)}", param, ctx)
+        return str(path)
+
+
+class _File(click.ParamType[Any]):
+    name = "file"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value).expanduser()
+        if not path.is_file():
+            self.fail(f"there is no file {safe(value)}", param, ctx)
+        return path
+
+
 @click.command(
     epilog="""\b
 Examples:
   tuitrain run                                train digits and watch
   tuitrain run digits --model cnn --pace 30   slowly enough to follow
   tuitrain run digits --epochs 20 --plain     lines on stdout, no app
-  tuitrain run digits --detach --name a       in the background: tuitrain attach a"""
+  tuitrain run digits --detach --name a       in the background: tuitrain attach a
+  tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate"""
 )
-@click.argument("task", default="digits")
+@click.argument("task", required=False)
 @click.option("--loss", metavar="NAME", help="The loss to begin with.  [by the task]")
 @click.option("--model", metavar="NAME[:...]", help="linear, mlp or cnn.  [by the task]")
 @click.option("--optimizer", metavar="NAME[:...]", help="adam, adamw or sgd.  [adam]")
@@ -39,34 +67,67 @@ Examples:
 @click.option("--seed", type=int, metavar="N", help="Decides weights and order.  [0]")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [auto]")
 @click.option("--name", metavar="NAME", help="The run's name.  [task and time]")
-@click.option("--paused", is_flag=True, help="Wait before the first batch.")
-@click.option("--pace", type=_Pace(), help="At most N batches a second; changes no weights.  [off]")
-@click.option("--detach", is_flag=True, help="Start, print the name, return.")
-@click.option("--plain", is_flag=True, help="No app: lines on stdout; the run ends with it.")
+@click.option("--paused", is_flag=True, default=None, help="Wait before the first batch.")
 @click.option(
-    "--log-interval", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
-    help="With --plain, batches between two lines.",
-)  # fmt: skip
+    "--patience",
+    type=int,
+    metavar="N",
+    help="End when the validation loss has not improved for N epochs.",
+)
+@click.option(
+    "--on-nonfinite",
+    metavar="pause|stop|skip",
+    help="When a loss or gradient is not finite.  [pause]",
+)
+@click.option("--data", type=_Folder(), metavar="PATH", help="Folder that has the task's data.")
+@click.option("--init-from", metavar="RUN|FILE", help="Begin with the weights of a run or file.")
+@click.option("--pace", type=_Pace(), help="At most N batches a second; changes no weights.  [off]")
+@click.option(
+    "--config",
+    type=_File(),
+    metavar="FILE.toml",
+    help="The same keys from a file; the command line wins.",
+)
+@going_options
 @home_option
 @click.pass_context
-def run(ctx: click.Context, /, task: str, **options: Any) -> int:
-    """Start a run of TASK and watch it: digits, breast-cancer or diabetes."""
+def run(ctx: click.Context, /, task: str | None, config: Path | None, **options: Any) -> int:
+    """Start a run of TASK (digits, unless told otherwise) and watch it.
+
+    tuitrain tasks lists the tasks.
+    """
     from tuitrain import supervisor
-    from tuitrain.core.spec import RunSpec
 
-    ways = {key: options.pop(key) for key in ("name", "detach", "plain", "log_interval")}
-    if ways["detach"] and ways["plain"]:
-        raise click.UsageError("--plain owns the run and --detach lets it go: choose one", ctx)
-    spec = RunSpec.of(task, **options)
-    plain = ways["plain"] or not (ways["detach"] or has_terminal())
-    started = supervisor.start(home_of(ctx), spec, ways["name"], owned=plain)
-    if ways["detach"]:
-        click.echo(started.paths.name)
-        return 0
-    if plain:
-        from tuitrain.cli.plain import own
+    ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
+    settings = {key: value for key, value in options.items() if value is not None}
+    name, spec = _spec(ctx, {"task": task} if task else {}, settings, config)
+    home = home_of(ctx)
+    return go(lambda owned: supervisor.start(home, spec, name, owned=owned), **ways)
 
-        return own(started, every=ways["log_interval"])
-    from tuitrain.cli.start import watch
 
-    return watch(started.paths, started)
+def _spec(
+    ctx: click.Context, task: dict[str, str], settings: dict[str, Any], config: Path | None
+) -> tuple[str | None, RunSpec]:
+    """Return the name and the spec that file and command line ask for."""
+    from tuitrain.core.spec import RunSpec, read_config
+
+    asked = {**(read_config(config) if config else {}), **task, **settings}
+    name = asked.pop("name", None)
+    if weights := asked.get("init_from"):
+        asked["init_from"] = str(_weights_file(ctx, weights))
+    return name, RunSpec.of(**asked)
+
+
+def _weights_file(ctx: click.Context, weights: str) -> Path:
+    """Return the file that --init-from means: a file itself, or a run's last checkpoint."""
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return path.absolute()
+    try:
+        client = find(ctx, weights)
+    except NoSuchRun:
+        raise WrongUse(f"--init-from {safe(weights)} is neither a file nor a run") from None
+    checkpoints = snapshot(client).checkpoints
+    if not checkpoints:
+        raise Refused(f"{client.name} has no checkpoint yet")
+    return client.paths.checkpoints.absolute() / checkpoints[-1].file

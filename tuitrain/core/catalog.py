@@ -67,6 +67,8 @@ class Task(Entry):
     model: str = "mlp"
     epochs: int = 40
     has_images: bool = False
+    is_downloaded: bool = False
+    """Its data are not embedded, but downloaded once or read from a folder."""
     pace: float | None = None
     """Batches per second at which a person can watch an embedded task; None: as fast as it goes."""
 
@@ -120,6 +122,42 @@ TASKS: Mapping[str, Task] = {
             model="mlp:hidden=128",
             epochs=20,
             pace=60,
+        ),
+        Task(
+            "mnist",
+            "tuitrain.engine.tasks.images:mnist",
+            "70,000 handwritten digits, 28x28 pixels, ten classes; 12 MB to download",
+            model="mlp:hidden=256-128",
+            epochs=10,
+            has_images=True,
+            is_downloaded=True,
+        ),
+        Task(
+            "fashion-mnist",
+            "tuitrain.engine.tasks.images:fashion_mnist",
+            "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
+            model="mlp:hidden=256-128",
+            epochs=10,
+            has_images=True,
+            is_downloaded=True,
+        ),
+        Task(
+            "kmnist",
+            "tuitrain.engine.tasks.images:kmnist",
+            "70,000 cursive Japanese characters, 28x28 pixels, ten classes; 21 MB to download",
+            model="mlp:hidden=256-128",
+            epochs=10,
+            has_images=True,
+            is_downloaded=True,
+        ),
+        Task(
+            "cifar10",
+            "tuitrain.engine.tasks.images:cifar10",
+            "60,000 small colour photographs, 32x32 pixels, ten classes; 170 MB to download",
+            model="mlp:hidden=256-128",
+            epochs=20,
+            has_images=True,
+            is_downloaded=True,
         ),
     )
 }

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from tuitrain.core.catalog import loss_named
 from tuitrain.core.errors import UnknownName, WrongUse
@@ -142,7 +142,7 @@ class Change:
 
     @property
     def detail(self) -> str:
-        return "off" if self.value is None else f"{self.value:.10g}"
+        return "off" if self.value is None else repr(self.value).removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,28 @@ WISHES: dict[str, type[Wish]] = {
 }
 
 
+_BARE: Mapping[str, type[Pause | Resume | SaveCheckpoint | Undo]] = {
+    each.kind: each for each in (Pause, Resume, SaveCheckpoint, Undo)
+}
+
+
+def wish_of(kind: str, detail: str) -> Wish:
+    """Return the wish of that kind and detail; the detail says all there is to it."""
+    match kind:
+        case "step":
+            return Step(int(detail))
+        case "loss":
+            return SwapLoss(detail)
+        case "rollback":
+            return Rollback(int(detail) if detail else None)
+        case "stop":
+            return Stop(detail)
+        case _ if kind in SETTINGS:
+            return Change.read(cast("Setting", kind), detail)
+        case _:
+            return _BARE[kind]()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A wish on its way: who is asked gives its answer under `id`."""
@@ -234,6 +256,11 @@ class Request:
             "wish": asdict(self.wish),
         }  # fmt: skip
         return json.dumps(body)
+
+    @classmethod
+    def again(cls, id: str, wish: Wish) -> Request:  # noqa: A002 - its field's name
+        """Return a wish that was granted before."""
+        return cls(id, time.time(), wish, wish.boundary)
 
     @classmethod
     def from_json(cls, text: str) -> Request:

@@ -57,7 +57,7 @@ class RunEnded(Refused):
     """A wish for a run that nobody trains."""
 
     def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"{name} is {state}, so nothing was changed; see tuitrain show {name}")
+        super().__init__(f"{name} is {state}: tuitrain resume {name} first")
 
 
 class RunLocked(Refused):

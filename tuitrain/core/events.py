@@ -27,6 +27,9 @@ class BatchDone(NamedTuple):
     samples: int
     marks: tuple[Any, ...]
     """Readings of the stopwatch around the five steps; see `tuitrain.engine.device`."""
+    bad: SupportsFloat = 0.0
+    """1 if the loss or a gradient was not finite and the weights were left as they were, else 0;
+    a device scalar, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,17 @@ class RunStarted:
     """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFinite:
+    """A loss or a gradient was not finite; the optimizer left the weights as they were."""
+
+    kind: ClassVar[str] = "not_finite"
+    take: int
+    step: int
+    epoch: int
+    what: Literal["loss", "gradient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +198,13 @@ class TakeOpened:
     epoch: int
     why: Literal["undo", "rollback", "resume"]
     origin: str
-    """File of the checkpoint that it goes on from."""
+    """File of the checkpoint that it goes on from; empty: from the very beginning."""
+    origin_take: int
     settings: Mapping[str, Any]
     """Those in use from now on, as in `RunStarted`."""
     steps_per_epoch: int
+    left_at: int
+    """The last step of the take before, which is left."""
     undone: str | None = None
     """Of an undo: the id of the wish that it took back."""
 
@@ -219,6 +236,14 @@ class CheckpointGone:
     kind: ClassVar[str] = "checkpoint_gone"
     file: str
     why: Literal["pruned", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a user should know went otherwise than planned; the run goes on."""
+
+    kind: ClassVar[str] = "warned"
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,17 +282,23 @@ class Failed:
 Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
 """Events that say that a wish took effect, and where."""
 
+Milestone = (
+    StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned | Finished
+    | Failed
+)  # fmt: skip
+"""Events that nobody's wish is answered by."""
+
 Event = (
-    StartupReached | RunStarted | EpochEnded | WishAccepted | WishRefused | WishDropped | Answer
-    | CheckpointSaved | CheckpointGone | Finished | Failed
+    StartupReached | RunStarted | NotFinite | EpochEnded | WishAccepted | WishRefused | WishDropped
+    | Answer | CheckpointSaved | CheckpointGone | Warned | Finished | Failed
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
     each.kind: each
     for each in (
-        StartupReached, RunStarted, EpochEnded, WishAccepted, WishRefused, WishDropped,
+        StartupReached, RunStarted, NotFinite, EpochEnded, WishAccepted, WishRefused, WishDropped,
         Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
-        CheckpointGone, Stopped, Finished, Failed,
+        CheckpointGone, Warned, Stopped, Finished, Failed,
     )
 }  # fmt: skip
 

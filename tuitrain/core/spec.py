@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from tuitrain.core import catalog
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
+from tuitrain.core.safe import safe
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
+ON_NONFINITE = ("pause", "stop", "skip")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -60,6 +64,8 @@ class RunSpec:
     """Folder that has the task's data; None: where downloads are kept."""
     init_from: str | None = None
     """File of the weights to begin with: a checkpoint, or a saved `state_dict`."""
+    on_nonfinite: str = "pause"
+    """What a loss or gradient that is not finite leads to: pause, stop or skip (the batch)."""
     pace: float | None = None
     """At most so many batches a second; None: as fast as it goes. Changes no weights."""
     paused: bool = False
@@ -111,18 +117,22 @@ class RunSpec:
             _whole("patience", self.patience, 1, 1 << 31)
         if self.pace is not None:
             _number("pace", self.pace)
+        if self.on_nonfinite not in ON_NONFINITE:
+            raise UnknownName("way to meet bad numbers", self.on_nonfinite, ON_NONFINITE)
         if not _DEVICE.fullmatch(self.device):
             raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
         model = catalog.find("model", Choice.read("model", self.model).name)
         if model.needs_images and not catalog.task_named(self.task).has_images:
             raise Refused(f"{model.name} needs images, and {self.task} is a table; try mlp")
+        if self.data is not None and not catalog.task_named(self.task).is_downloaded:
+            raise WrongUse(f"{self.task} comes with scikit-learn and takes no data folder")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
         kind = catalog.task_named(self.task).kind
         if kind not in loss.takes:
             raise Refused(f"{loss.why_not(kind)} (tuitrain losses --task {self.task})")
 
     def _check_types(self) -> None:
-        for name in ("model", "loss", "optimizer", "device"):
+        for name in ("model", "loss", "optimizer", "device", "on_nonfinite"):
             if not isinstance(getattr(self, name), str):
                 raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r:.40}")
         for name in ("data", "init_from"):
@@ -144,6 +154,29 @@ class RunSpec:
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             raise TuitrainError("its spec.json is damaged") from None
         return cls.of(task, **settings)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file, whose keys are the options of `tuitrain run`.
+
+    Raises WrongUse for what is no TOML, holds a table, or sets what is no option.
+    """
+    try:
+        found = tomllib.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
+    known = {"name": "name", **{each.name.replace("_", "-"): each.name for each in fields(RunSpec)}}
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        option = key.replace("_", "-")
+        if option not in known:
+            raise UnknownName(f"setting (in {safe(path.name)})", key, known)
+        settings[known[option]] = value
+    if settings.get("pace") == "off":
+        settings["pace"] = None
+    if isinstance(settings.get("lr"), int):
+        settings["lr"] = float(settings["lr"])
+    return settings
 
 
 def check_name(name: str) -> str:

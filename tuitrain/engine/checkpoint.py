@@ -7,63 +7,173 @@ file with a flipped byte without a murmur, so a checkpoint is trusted by its sha
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
-import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from tuitrain.core.events import CheckpointSaved
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import (
+    CheckpointGone,
+    CheckpointSaved,
+    Event,
+    LossSwapped,
+    SettingChanged,
+    TakeOpened,
+)
+from tuitrain.core.history import is_change
+from tuitrain.core.safe import safe
 from tuitrain.engine.training import Training
+from tuitrain.engine.weights import weights_sha256
+
+_LAST = 3
+_SHARE = 0.01
+"""Of the time: what checkpoints at the ends of epochs may take."""
 
 
-def save(run: Training, folder: Path, why: str) -> CheckpointSaved:
-    """Write the run as it is between two batches; raises OSError or RuntimeError if it cannot."""
-    target = folder / f"take{run.take}-step{run.step:08d}.pt"
-    digest = _write(_state(run), target)
-    return CheckpointSaved(
-        run.take, run.step, run.epoch, why, target.name, target.stat().st_size, digest,
-        weights_sha256(run.model),
-    )  # fmt: skip
+class CannotSave(TuitrainError):
+    """A checkpoint could not be written; those before it are untouched."""
+
+    def __init__(self, folder: Path, error: Exception) -> None:
+        reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        super().__init__(f"cannot save a checkpoint in {safe(folder)}: {safe(reason)}")
 
 
-def weights_sha256(model: nn.Module) -> str:
-    """Return the digest by which two trainings are compared.
+class Damaged(TuitrainError):
+    """A checkpoint is not what was written."""
 
-    Over the `state_dict` in name order: for each entry its name, dtype and shape, in UTF-8 and each
-    ended by a zero byte, then its contiguous little-endian bytes. The dtype is torch's name without
-    "torch.", the shape its decimal sizes joined by commas.
+
+class Checkpoints:
+    """The checkpoints of one run: saved, found again, and the old ones deleted.
+
+    Kept are the last three, the one of the best epoch, the first, and those before changes.
     """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        dtype, shape = str(tensor.dtype).removeprefix("torch."), ",".join(map(str, tensor.shape))
-        for text in (name, dtype, shape):
-            digest.update(text.encode() + b"\0")
-        digest.update(_little_endian(tensor.detach().cpu().contiguous()))
-    return digest.hexdigest()
+
+    def __init__(
+        self,
+        folder: Path | None,
+        past: Iterable[Event] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Know what the events of the `past` say of the folder; without one, keep nothing."""
+        self._folder = folder
+        self._clock = clock
+        self._kept: list[CheckpointSaved] = []
+        self._needed: set[str] = set()
+        self._count = 0
+        self._present: tuple[object, ...] | None = None
+        self._due = clock()
+        for event in past:
+            self._remember(event)
+
+    @property
+    def kept(self) -> tuple[CheckpointSaved, ...]:
+        """Those that were not deleted, oldest first."""
+        return tuple(self._kept)
+
+    def save(
+        self, run: Training, why: str, *, wish: str | None = None, is_needed: bool = False
+    ) -> Iterator[Event]:
+        """Save the run as it is between two batches, unless the last checkpoint has it just so.
+
+        A needed one is never deleted. Raises CannotSave, with the older ones left as they are.
+        """
+        if self._folder is None:
+            return
+        present = (run.take, run.step, run.epoch, run.batch, *run.settings.values())
+        if present != self._present or wish:
+            yield self._saved(run, why, wish)
+            self._present = present
+        if is_needed:
+            self._needed.add(self._kept[-1].file)
+        yield from self._prune()
+
+    def save_if_due(self, run: Training, why: str) -> Iterator[Event]:
+        """Save the run unless checkpoints would take more than 1 % of the time."""
+        if self._clock() >= self._due:
+            yield from self.save(run, why)
+
+    def load(self, file: str) -> dict[str, Any]:
+        """Return the state in a checkpoint; Damaged if it is not what was written."""
+        assert self._folder is not None
+        saved = next((each for each in self._kept if each.file == file), None)
+        if saved is None:
+            raise Damaged(f"checkpoint {file} is not kept any more")
+        try:
+            with (self._folder / file).open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                if digest != saved.sha256:
+                    raise Damaged(f"checkpoint {file} is damaged")
+                opened.seek(0)
+                state: dict[str, Any] = torch.load(opened, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise Damaged(f"checkpoint {file} cannot be read: {error.strerror}") from None
+        return state
+
+    def lose(self, file: str) -> CheckpointGone:
+        """Forget a damaged checkpoint; its file stays for who wants to look at it."""
+        gone = CheckpointGone(file, "damaged")
+        self._remember(gone)
+        return gone
+
+    def sweep(self) -> None:
+        """Delete what interrupted saves left over."""
+        if self._folder is not None:
+            for path in self._folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
+
+    def _saved(self, run: Training, why: str, wish: str | None) -> CheckpointSaved:
+        assert self._folder is not None
+        began = self._clock()
+        name = f"{self._count + 1:05d}-take{run.take}-step{run.step}.pt"
+        target = self._folder / name
+        try:
+            digest = _write(run.state(), target)
+        except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
+            raise CannotSave(self._folder, error) from error
+        saved = CheckpointSaved(
+            run.take, run.step, run.epoch, why, name, target.stat().st_size, digest,
+            weights_sha256(run.model), run.is_between_epochs, _is_finite(run), wish,
+        )  # fmt: skip
+        self._remember(saved)
+        now = self._clock()
+        self._due = now + (now - began) / _SHARE
+        return saved
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case CheckpointSaved():
+                self._kept.append(event)
+                self._count += 1
+            case CheckpointGone(file=file):
+                self._kept = [each for each in self._kept if each.file != file]
+                self._present = None
+            case LossSwapped() | SettingChanged() | TakeOpened() if is_change(event) and self._kept:
+                self._needed.add(self._kept[-1].file)
+            case _:
+                pass
+
+    def _prune(self) -> Iterator[Event]:
+        assert self._folder is not None
+        best = [each for each in self._kept if each.why == "best"][-1:]
+        staying = {each.file for each in (*self._kept[:1], *best, *self._kept[-_LAST:])}
+        for each in self._kept[:]:
+            if each.file not in staying | self._needed:
+                gone = CheckpointGone(each.file, "pruned")
+                yield gone  # told first: a file that is gone and said to be there would be worse
+                self._remember(gone)
+                (self._folder / each.file).unlink(missing_ok=True)
 
 
-def _little_endian(tensor: torch.Tensor) -> bytes:
-    data = tensor.reshape(-1).view(torch.uint8).numpy()
-    if sys.byteorder == "big":
-        data = data.reshape(-1, tensor.element_size())[:, ::-1]
-    return data.tobytes()
-
-
-def _state(run: Training) -> dict[str, Any]:
-    return {
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "position": {"take": run.take, "step": run.step, "epoch": run.epoch, "batch": run.batch},
-        "settings": {"loss": run.loss_name, "pace": run.pace, "epochs": run.epochs},
-        "rng": {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if run.device.type == "cuda" else [],
-        },
-    }
+def _is_finite(run: Training) -> bool:
+    found = torch.stack([each.isfinite().all() for each in run.model.state_dict().values()])
+    return bool(found.all()) and math.isfinite(run.last_val_loss)
 
 
 def _write(state: dict[str, Any], target: Path) -> str:

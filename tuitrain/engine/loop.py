@@ -11,8 +11,12 @@ from collections.abc import Iterator
 
 import torch
 
-from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished
+from tuitrain.core.catalog import fitting_losses
+from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished, Warned
 from tuitrain.engine import metrics
+from tuitrain.engine.checkpoint import CannotSave
+from tuitrain.engine.device import read
+from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
@@ -23,26 +27,33 @@ _VALIDATION_BATCH = 1024
 
 def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
     """Train `run` to its last epoch, or until it is told to stop."""
-    yield from steering.at("epoch")
-    while run.epoch < run.epochs and not steering.stopped:
+    yield from steering.between()
+    while not (steering.stopped or run.is_over):
         yield from train_epoch(run, steering)
-        if not steering.stopped:
-            yield validate(run)
-            yield from steering.at("epoch")
+        if run.has_seen_epoch and not steering.stopped:
+            ended = validate(run)
+            yield ended
+            yield from _kept(run, steering, ended)
+            yield from steering.between()
     if not steering.stopped:
-        yield Finished(run.take, run.step, run.epoch)
+        yield from steering.checkpoints.save(run, "finish")
+        why = f"no lower validation loss for {run.patience.limit} epochs"
+        yield Finished(run.take, run.step, run.epoch, why if run.epoch < run.epochs else "")
     yield from steering.farewell()
 
 
 def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
-    """Train what is left of the epoch in hand."""
+    """Train what is left of the epoch in hand, or until the run goes back to another take."""
     run.model.train()
-    mark = run.stopwatch.mark
+    mark, take = run.stopwatch.mark, run.take
     began = mark()
     for data, target in run.batches():
-        yield train_step(run, data, target, began)
-        yield from steering.at("batch")
-        if steering.stopped:
+        done = train_step(run, data, target, began)
+        yield done
+        if run.reads_at_once and done.bad:
+            steering.meet_bad(done)
+        yield from steering.after_batch()
+        if steering.stopped or run.take != take:
             return
         began = mark()
 
@@ -57,11 +68,29 @@ def validate(run: Training) -> EpochEnded:
         output = run.model(data)
         loss.add(run.criterion(output, target), target.shape[0])
         outputs.append(output)
-    found = metrics.judged(task.kind, torch.cat(outputs), task.val.targets, unit=task.unit)
+    output, target = torch.cat(outputs), task.val.targets
+    found = metrics.judged(task.kind, output, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
+    run.last_val_loss = loss.value()
+    run.patience.note(run.last_val_loss)
     return EpochEnded(
-        run.take, run.step, run.epoch, run.loss_name, train_loss, loss.value(), found,
-        improved=run.best.improved_by(found),
+        run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, found,
+        improved=run.best.improved_by(found), val_losses=by_every_loss(run, output, target),
     )  # fmt: skip
+
+
+@torch.no_grad()
+def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+    """Return what each loss that fits the problem makes of the same outputs."""
+    names = [loss.name for loss in fitting_losses(run.data.kind)]
+    values = [criterion_for(name, run.data.kind)(output, target) for name in names]
+    return dict(zip(names, read(values), strict=True))
+
+
+def _kept(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:
+    try:
+        yield from steering.checkpoints.save_if_due(run, "best" if ended.improved else "epoch")
+    except CannotSave as error:
+        yield Warned(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,25 @@ class RunningMean:
         self._pending.append((loss, samples))
         if len(self._pending) == _PENDING:
             self._fold()
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], device: torch.device) -> RunningMean:
+        """Return the mean that `state` was taken from."""
+        mean = cls()
+        mean._total = state["total"].to(device)
+        mean._samples = state["samples"]
+        mean._pending = list(zip(state["losses"].to(device).unbind(), state["counts"], strict=True))
+        return mean
+
+    def state(self) -> dict[str, Any]:
+        """Return what has been added, to the bit, without waiting for the device."""
+        losses = [loss for loss, _ in self._pending]
+        return {
+            "total": torch.as_tensor(self._total, dtype=torch.float64),
+            "samples": self._samples,
+            "losses": torch.stack(losses) if losses else torch.empty(0),
+            "counts": [count for _, count in self._pending],
+        }
 
     def value(self) -> float:
         """Return the mean so far; NaN before the first batch. Waits for the device."""
@@ -125,3 +145,34 @@ class Best:
             return False
         self.value = value
         return True
+
+
+class Patience:
+    """Counts the epochs in a row that did not lower the validation loss."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.begin_anew()
+
+    @property
+    def is_out(self) -> bool:
+        return self.limit is not None and self._waited >= self.limit
+
+    def begin_anew(self) -> None:
+        """Forget the epochs so far: the losses to come are not comparable with theirs."""
+        self._lowest, self._waited = math.inf, 0
+
+    def note(self, val_loss: float) -> None:
+        """Take an epoch's validation loss; NaN is no improvement."""
+        if val_loss < self._lowest:
+            self._lowest, self._waited = val_loss, 0
+        else:
+            self._waited += 1
+
+    def state(self) -> tuple[float, int]:
+        """Return what `restore` takes."""
+        return self._lowest, self._waited
+
+    def restore(self, state: tuple[float, int]) -> None:
+        """Go on from `state`."""
+        self._lowest, self._waited = state

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import assert_never
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, assert_never
 
 from tuitrain.core.commands import (
-    Boundary,
     Change,
     Pause,
     Request,
@@ -19,20 +19,22 @@ from tuitrain.core.commands import (
     SwapLoss,
     Undo,
 )
-from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
+    BatchDone,
     Event,
-    LossSwapped,
+    NotFinite,
     Paused,
     Resumed,
-    SettingChanged,
     Stepped,
     Stopped,
+    Warned,
     WishAccepted,
     WishDropped,
     WishRefused,
 )
-from tuitrain.engine.losses import criterion_for
+from tuitrain.engine.changes import Changes
+from tuitrain.engine.checkpoint import CannotSave, Checkpoints
+from tuitrain.engine.schedule import Schedule
 from tuitrain.engine.training import Training
 
 Wishes = Callable[[float | None], Sequence[Request]]
@@ -56,10 +58,15 @@ class Steering:
         run: Training,
         wishes: Wishes = no_wishes,
         *,
+        checkpoints: Checkpoints | None = None,
+        past: Sequence[Event] = (),
         paused: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stopped = False
+        self.checkpoints = checkpoints or Checkpoints(None)
+        self.changes = Changes(run, self.checkpoints, past)
+        self.schedule = Schedule()
         self._run = run
         self._wishes = wishes
         self._clock = clock
@@ -69,45 +76,82 @@ class Steering:
         self._stepping: Request | None = None
         self._steps_left = 0
         self._due = 0.0
+        self._bad: BatchDone | None = None
+        self._was_bad = False
 
-    def at(self, boundary: Boundary) -> Iterator[Event]:
-        """Obey at a boundary, and stay there for as long as the run is paused or ahead of its pace.
-
-        Called once after every batch with "batch", and with "epoch" wherever no epoch is in hand.
-        """
+    def after_batch(self) -> Iterator[Event]:
+        """Obey after a batch: count it, too, and keep the pace."""
         requests = self._wishes(0.0)
-        if not (requests or self._pending or self._stepping or self._run.pace or self._to_pause):
+        if not (requests or self._stepping or self._run.pace or self._has_to_do()):
             return
+        yield from self._meet_bad()
+        yield from self._grant()
+        yield from self._count_step()
+        self._keep_pace()
+        yield from self._obey(requests)
+
+    def between(self) -> Iterator[Event]:
+        """Obey where no batch was trained just now: at the beginning and between two epochs."""
+        requests = self._wishes(0.0)
         if self._to_pause:
             self._to_pause = False
             yield from self._hold(None)
-        yield from self._grant(boundary)
-        if boundary == "batch":
-            yield from self._count_step()
-            self._keep_pace()
-        yield from self._receive(requests, boundary)
-        while (wait_s := self._wait_s()) != 0:
-            yield from self._receive(self._wishes(wait_s), boundary)
+        yield from self._grant()
+        yield from self._obey(requests)
 
     def farewell(self) -> Iterator[Event]:
         """Answer what can no longer be granted. Changes of settings wait for a resumption."""
         for request in self._wishes(0.0):
             yield _refusal(request, "the run has ended")
         for request in self._pending:
-            if not isinstance(request.wish, SwapLoss | Change):
+            if not is_kept(request):
                 yield WishDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
-    def _receive(self, requests: Sequence[Request], boundary: Boundary) -> Iterator[Event]:
+    def meet_bad(self, done: BatchDone) -> None:
+        """Take note of a batch whose numbers were not finite; the next boundary deals with it."""
+        self._bad = self._bad or done
+
+    def _has_to_do(self) -> bool:
+        return bool(self._pending or self._to_pause or self._bad or self.schedule)
+
+    def _meet_bad(self) -> Iterator[Event]:
+        done, self._bad, run = self._bad, None, self._run
+        if done is None:
+            self._was_bad = False
+            return
+        what: Literal["loss", "gradient"] = (
+            "gradient" if math.isfinite(float(done.loss)) else "loss"
+        )
+        if not (self._was_bad and run.on_nonfinite == "skip"):  # told once a stretch
+            yield NotFinite(done.take, done.step, done.epoch - 1, what)
+        self._was_bad = True
+        if run.on_nonfinite == "pause":
+            yield from self._end_stepping("a pause came first")
+            yield from self._hold(None)
+        elif run.on_nonfinite == "stop":
+            wish = Stop(f"the {what} was not finite")
+            yield from self._apply(Request.new(wish))
+
+    def _obey(self, requests: Sequence[Request]) -> Iterator[Event]:
+        """Take wishes for as long as the run is paused or ahead of its pace."""
+        yield from self._receive(requests)
+        while (wait_s := self._wait_s()) != 0:
+            yield from self._receive(self._wishes(wait_s))
+
+    def _receive(self, requests: Iterable[Request]) -> Iterator[Event]:
         for request in requests:
             reason = self._why_not(request)
             if reason is not None:
                 yield _refusal(request, reason)
                 continue
-            wish = request.wish
-            yield WishAccepted(request.id, wish.kind, wish.detail, request.at, request.asked_at)
+            wish, run = request.wish, self._run
+            yield WishAccepted(
+                request.id, wish.kind, wish.detail, request.at, request.asked_at, run.step,
+                run.epoch,
+            )  # fmt: skip
             self._pending.append(request)
-            yield from self._grant(boundary)
+            yield from self._grant()
 
     def _why_not(self, request: Request) -> str | None:
         match request.wish:
@@ -117,46 +161,40 @@ class Steering:
                 return f"it is paused already, at step {self._run.step}"
             case Resume() if not (self._paused or self._stepping or self._waits(Pause)):
                 return "it is not paused"
-            case SwapLoss(loss=loss):
-                return self._why_not_loss(loss)
-            case SaveCheckpoint() | Rollback() | Undo():
-                return "not possible yet"
-            case Pause() | Resume() | Step() | Change() | Stop():
+            case SwapLoss() | Change() | Undo() | Rollback():
+                return self.changes.why_not(request, self._pending)
+            case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
                 return None
             case other:
                 assert_never(other)
 
-    def _why_not_loss(self, loss: str) -> str | None:
-        planned = [each.wish.loss for each in self._pending if isinstance(each.wish, SwapLoss)]
-        if loss == (planned or [self._run.loss_name])[-1]:
-            return f"{loss} is " + ("asked for already" if planned else "in use already")
-        try:
-            criterion_for(loss, self._run.data.kind)
-        except TuitrainError as error:
-            return str(error)
-        return None
-
     def _waits(self, kind: type) -> bool:
         return any(isinstance(each.wish, kind) for each in self._pending)
 
-    def _grant(self, boundary: Boundary) -> Iterator[Event]:
-        if not self._pending:
-            return
-        ripe = [each for each in self._pending if self._is_ripe(each, boundary)]
-        for request in ripe:
-            if request in self._pending:  # a wish granted just now may have dropped it
-                self._pending.remove(request)
-                yield from self._apply(request)
+    def _grant(self) -> Iterator[Event]:
+        """Do what was done here before, if these steps are trained again; then what is ripe."""
+        for entry in self.schedule.due(self._run):
+            if entry.is_granted:
+                yield from self.changes.apply(entry.request)
+            else:
+                self._pending.append(entry.request)
+        if self._to_pause:
+            self._to_pause = False
+            yield from self._hold(None)
+        # looked for anew each time: a wish granted just now may have dropped one, or gone back to
+        # between two epochs
+        while ripe := next(filter(self._is_ripe, self._pending), None):
+            self._pending.remove(ripe)
+            yield from self._apply(ripe)
 
-    def _is_ripe(self, request: Request, boundary: Boundary) -> bool:
-        if isinstance(request.wish, Pause) and self._run.step == 0:
+    def _is_ripe(self, request: Request) -> bool:
+        run = self._run
+        if isinstance(request.wish, Pause) and run.step == 0:
             return request.at == "batch"  # the end of an epoch is after it, not before the first
-        return request.at in ("batch", boundary)
+        return request.at == "batch" or run.is_between_epochs
 
     def _apply(self, request: Request) -> Iterator[Event]:
-        run, wish = self._run, request.wish
-        where = (request.id, run.take, run.step, run.epoch)
-        match wish:
+        match request.wish:
             case Pause():
                 yield from self._end_stepping("a pause came first")
                 yield from self._hold(request.id)
@@ -166,24 +204,30 @@ class Steering:
                 if self._paused or self._stepping:
                     yield from self._go_on(None)
                 self._stepping, self._steps_left = request, count
-            case SwapLoss(loss=loss):
-                previous = run.loss_name
-                run.swap_loss(loss)
-                yield LossSwapped(*where, loss, previous)
-            case Change(setting=setting, value=value):
-                previous_value, self._due = run.pace, 0.0
-                run.pace = value
-                yield SettingChanged(*where, setting, value, previous_value, run.steps_per_epoch)
-            case SaveCheckpoint() | Rollback() | Undo():
-                pass
+            case SwapLoss() | Change() | Undo() | Rollback():
+                self._due = 0.0
+                yield from self.changes.apply(request)
+            case SaveCheckpoint():
+                yield from self._save_for(request)
             case Stop(why=why):
                 self.stopped = True
-                yield Stopped(*where, why)
+                yield from self.checkpoints.save(self._run, "stop")
+                yield Stopped(request.id, self._run.take, self._run.step, self._run.epoch, why)
             case other:
                 assert_never(other)
 
+    def _save_for(self, request: Request) -> Iterator[Event]:
+        try:
+            yield from self.checkpoints.save(self._run, "asked for", wish=request.id)
+        except CannotSave as error:
+            yield WishDropped(request.id, str(error))
+
     def _hold(self, wish: str | None) -> Iterator[Event]:
         self._paused = True
+        try:
+            yield from self.checkpoints.save(self._run, "pause")
+        except CannotSave as error:
+            yield Warned(str(error))
         yield Paused(wish, self._run.take, self._run.step, self._run.epoch)
 
     def _go_on(self, wish: str | None) -> Iterator[Event]:
@@ -220,6 +264,11 @@ class Steering:
         if self._paused:
             return None
         return max(0.0, self._due - self._clock()) if self._run.pace else 0
+
+
+def is_kept(request: Request) -> bool:
+    """Return whether the wish waits for a resumption when its run ends: a change does."""
+    return isinstance(request.wish, SwapLoss | Change | Undo | Rollback)
 
 
 def _refusal(request: Request, reason: str) -> WishRefused:

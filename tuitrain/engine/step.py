@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.training import Training
@@ -19,6 +22,29 @@ def zero_grad(weights: Iterable[Parameter]) -> None:
     """
     for each in weights:
         each.grad = None
+
+
+def found_bad(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
+    """Return 1 if the loss or a gradient is NaN or infinite, else 0, without reading a value.
+
+    One kernel over all of them, the one behind `torch.amp.GradScaler`.
+    """
+    bad = torch.zeros((), device=loss.device)
+    numbers = [each.grad for each in weights if each.grad is not None]
+    torch._amp_foreach_non_finite_check_and_unscale_([*numbers, loss], bad, torch.ones_like(bad))
+    return bad
+
+
+def optimizer_step(optimizer: Optimizer, bad: Tensor) -> None:
+    """Let the optimizer change the weights, unless this batch was bad.
+
+    Fused optimizers take that as `found_inf`, and skip the step on the device itself.
+    """
+    if optimizer.defaults.get("fused"):
+        optimizer.found_inf, optimizer.grad_scale = bad, None  # type: ignore[attr-defined]
+        optimizer.step()
+    elif not bad:
+        optimizer.step()
 
 
 def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> BatchDone:
@@ -37,12 +63,16 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     judged = mark()
     loss.backward()  # type: ignore[no-untyped-call]
     traced = mark()
-    run.optimizer.step()
+    loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
+    bad = found_bad(loss, run.weights)
+    if run.clip_norm is not None:
+        clip_grad_norm_(run.weights, run.clip_norm)
+    optimizer_step(run.optimizer, bad)
     stepped = mark()
 
-    loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
+    run.glance = output.detach(), target
     run.epoch_loss.add(loss, samples)
     run.step += 1
     run.batch += 1
     marks = (began, fetched, zeroed, predicted, judged, traced, stepped)
-    return BatchDone(run.take, run.step, run.epoch + 1, loss, run.lr, samples, marks)
+    return BatchDone(run.take, run.step, run.epoch + 1, loss, run.lr, samples, marks, bad)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +15,12 @@ from tuitrain.core import catalog
 from tuitrain.core.events import RunStarted
 from tuitrain.core.spec import Choice, RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine import rng
 from tuitrain.engine.data import Dataset, shuffled
 from tuitrain.engine.losses import Criterion, criterion_for
-from tuitrain.engine.metrics import Best, RunningMean
+from tuitrain.engine.metrics import Best, Patience, RunningMean
+from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
+from tuitrain.engine.weights import load as load_weights
 
 
 @dataclass(slots=True)
@@ -31,11 +35,16 @@ class Training:
     data: Dataset
     device: torch.device
     stopwatch: devices.Stopwatch
+    reads_at_once: bool
+    """Whether reading a value makes nobody wait; an accelerator is asked now and then only."""
     loss_name: str
     batch_size: int
     epochs: int
     seed: int
     best: Best
+    patience: Patience
+    on_nonfinite: str = "pause"
+    clip_norm: float | None = None
     pace: float | None = None
     take: int = 1
     step: int = 0
@@ -44,6 +53,10 @@ class Training:
     batch: int = 0
     """Batches trained of the epoch in hand."""
     epoch_loss: RunningMean = field(default_factory=RunningMean)
+    last_val_loss: float = 0.0
+    """Of the last validation; 0 before it."""
+    glance: tuple[Tensor, Tensor] | None = None
+    """Output and target of the newest batch."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -53,16 +66,83 @@ class Training:
     def lr(self) -> float:
         return float(self.optimizer.param_groups[0]["lr"])
 
+    @property
+    def is_between_epochs(self) -> bool:
+        return self.batch == 0
+
+    @property
+    def has_seen_epoch(self) -> bool:
+        """Whether every batch of the epoch in hand is trained."""
+        return self.batch >= self.steps_per_epoch
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_between_epochs and (self.epoch >= self.epochs or self.patience.is_out)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What wishes can change, by the name of the wish."""
+        return {
+            "loss": self.loss_name,
+            "lr": self.lr,
+            "weight-decay": self.optimizer.param_groups[0]["weight_decay"],
+            "clip-norm": self.clip_norm,
+            "batch-size": self.batch_size,
+            "epochs": self.epochs,
+            "pace": self.pace,
+        }
+
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what is left of this epoch's batches, in the order that seed and epoch give."""
         order = shuffled(len(self.data.train), seed=self.seed, epoch=self.epoch).to(self.device)
         return self.data.train.batches(self.batch_size, order, skip=self.batch)
 
-    def swap_loss(self, loss: str) -> None:
-        """Use another loss from the next batch on; Refused if it does not fit the problem."""
-        self.criterion = criterion_for(loss, self.data.kind)
-        self.loss_name = loss
-        self.epoch_loss = RunningMean()  # two losses have no common mean
+    def change(self, setting: str, value: Any) -> None:
+        """Use another value from the next batch on; Refused for a loss that does not fit."""
+        match setting:
+            case "loss":
+                self._swap_loss(value)
+            case "lr" | "weight-decay":
+                for group in self.optimizer.param_groups:
+                    group[setting.replace("-", "_")] = value
+            case "clip-norm" | "batch-size" | "epochs" | "pace":
+                setattr(self, setting.replace("-", "_"), value)
+            case _:
+                raise KeyError(setting)
+
+    def use(self, settings: Mapping[str, Any]) -> None:
+        """Use all of these settings, as `settings` gave them."""
+        for setting, value in settings.items():
+            if value != self.settings[setting]:
+                self.change(setting, value)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next step depends on, in what torch loads as plain weights."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
+            "settings": self.settings,
+            "epoch_loss": self.epoch_loss.state(),
+            "best": self.best.value,
+            "patience": self.patience.state(),
+            "last_val_loss": self.last_val_loss,
+            "rng": rng.state(self.device),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become what `state` was taken from, settings and all, except for the take."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.use(state["settings"])
+        for name, value in state["position"].items():
+            setattr(self, name, value)
+        self.epoch_loss = RunningMean.of(state["epoch_loss"], self.device)
+        self.best.value = state["best"]
+        self.patience.restore(state["patience"])
+        self.last_val_loss = state["last_val_loss"]
+        self.glance = None
+        rng.restore(state["rng"], self.device)
 
     def started(self) -> RunStarted:
         """Return what is known once everything is built."""
@@ -73,37 +153,64 @@ class Training:
             train_samples=len(self.data.train),
             val_samples=len(self.data.val),
             environment=devices.environment(self.device),
+            settings=self.settings,
         )
 
+    def _swap_loss(self, loss: str) -> None:
+        self.criterion = criterion_for(loss, self.data.kind)
+        self.loss_name = loss
+        self.epoch_loss = RunningMean()  # two losses have no common mean
+        self.patience.begin_anew()
 
-def build(spec: RunSpec) -> Training:
+
+def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     """Load the data and make model, optimizer and criterion, all by the spec's seed.
 
-    Raises DeviceAbsent, or Refused where model or loss do not fit the data.
+    Raises DeviceAbsent, or Refused where model or loss do not fit the data, or what loading the
+    data raises. `tell` hears of a download.
     """
     device = devices.choose(spec.device)
-    data: Dataset = catalog.find("task", spec.task).load()()
+    data = _data(spec, tell)
     torch.manual_seed(spec.seed)
-    model = _made("model", spec.model, data.input_shape, data.outputs).to(device)
+    model = made("model", spec.model, data.input_shape, data.outputs).to(device)
+    if spec.init_from is not None:
+        load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
     return Training(
         model=model,
         weights=weights,
-        optimizer=_made("optimizer", spec.optimizer, weights, spec.lr, device),
+        optimizer=made("optimizer", spec.optimizer, weights, spec.lr, device),
         criterion=criterion_for(spec.loss, data.kind),
         data=data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
+        reads_at_once=device.type == "cpu",
         loss_name=spec.loss,
         batch_size=spec.batch_size,
         epochs=spec.epochs,
         seed=spec.seed,
         best=Best(data.kind),
+        patience=Patience(spec.patience),
+        on_nonfinite=spec.on_nonfinite,
         pace=spec.pace,
     )
 
 
-def _made(what: str, text: str, *arguments: Any) -> Any:
+def _data(spec: RunSpec, tell: Tell) -> Dataset:
+    task = catalog.task_named(spec.task)
+    load = task.load()
+    if not task.is_downloaded:
+        data: Dataset = load()
+        return data
+    try:
+        data = load(Path(spec.data) if spec.data else None, tell)
+    except CannotDownload as error:
+        raise CannotDownload(f"{error}; --data DIR reads {task.name} from a folder") from None
+    return data
+
+
+def made(what: str, text: str, *arguments: Any) -> Any:
+    """Return the model, optimizer, ... that `NAME[:key=value,...]` stands for, from `arguments`."""
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)
     return entry.load()(*arguments, **catalog.read_options(entry, choice.options))

@@ -5,6 +5,7 @@ A reader that stays in a transaction would make the trainer's write-ahead log gr
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Event, from_json
+from tuitrain.core.numbers import from_strict
 from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket, Span, cover, level_for, summed
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
@@ -88,6 +90,28 @@ class RunReader:
                 "select (select max(id) from event), (select max(key) from epoch)"
             ).fetchone()
         return Cursor(*(number or 0 for number in found))
+
+    def last_word(self) -> Event | None:
+        """Return how the run ended: its newest Stopped, Finished or Failed; None before one."""
+        with self._connection() as db:
+            if db is None:
+                return None
+            row = db.execute(
+                "select kind, body from event where kind in ('stopped', 'finished', 'failed')"
+                " and id > coalesce((select max(id) from event where kind = 'startup_reached'), 0)"
+                " order by id desc limit 1"
+            ).fetchone()
+        return from_json(*row) if row else None
+
+    def glance(self) -> tuple[int, dict[str, float]]:
+        """Return what every fitting loss makes of a recent batch, and that batch's step."""
+        with self._connection() as db:
+            row = db.execute("select body from glance").fetchone() if db is not None else None
+        if row is None:
+            return 0, {}
+        found = json.loads(row[0])
+        losses = {name: from_strict(each) for name, each in found["losses"].items()}
+        return int(found["step"]), losses
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
         """Return the batches whose key is above `after` and whose step is a multiple of `every`."""

@@ -95,6 +95,18 @@ class Rollup:
         self._next = 0
         self._halves: dict[int, Bucket] = {}
 
+    @classmethod
+    def resumed(cls, step: int, losses: list[float], halves: Iterable[Bucket]) -> Rollup:
+        """Return one that goes on at `step`.
+
+        `losses` are those since the last edge of a bucket, `halves` the buckets without their
+        second.
+        """
+        rollup = cls()
+        rollup._losses, rollup._next = losses, step - len(losses)
+        rollup._halves = {(half.steps).bit_length() - 1: half for half in halves}
+        return rollup
+
     def copy(self) -> Rollup:
         """Return one that goes on from here on its own."""
         other = Rollup()

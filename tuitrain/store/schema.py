@@ -40,6 +40,10 @@ create table if not exists epoch (
     body text not null
 ) strict;
 create index if not exists epoch_improved on epoch (key) where improved;
+create table if not exists glance (
+    key integer primary key,
+    body text not null
+) strict;
 create table if not exists event (
     id integer primary key,
     at real not null,

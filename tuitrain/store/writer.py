@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from tuitrain.core.events import EpochEnded, Event, to_json
-from tuitrain.store.rollup import Rollup
-from tuitrain.store.schema import TABLES, VERSION, BatchRow, key_of, split
+from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json, to_json
+from tuitrain.core.numbers import to_strict
+from tuitrain.store.rollup import BASE, Bucket, Rollup
+from tuitrain.store.schema import TABLES, VERSION, BatchRow, from_column, key_of, split
 
 
 class Stamped(NamedTuple):
@@ -34,6 +36,53 @@ class RunWriter:
         self._connection.executescript(TABLES)
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}
+
+    @property
+    def has_started(self) -> bool:
+        """Whether a trainer came as far as the first batch: there is a run to go on with."""
+        return bool(
+            self._connection.execute(
+                "select exists (select 1 from event where kind = 'run_started')"
+            ).fetchone()[0]
+        )
+
+    @property
+    def elapsed_ms(self) -> int:
+        """How long the run was trained so far."""
+        return int(
+            self._connection.execute(
+                "select max(coalesce((select max(elapsed_ms) from event), 0),"
+                " coalesce((select elapsed_ms from batch order by key desc limit 1), 0))"
+            ).fetchone()[0]
+        )
+
+    def events(self) -> list[Event]:
+        """Return all events but the ends of epochs, in order."""
+        rows = self._connection.execute("select kind, body from event order by id")
+        return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
+
+    def position(self) -> tuple[int, int, int]:
+        """Return take, step and completed epochs, as far as the record goes."""
+        openings = [each for each in self.events() if isinstance(each, TakeOpened)]
+        take, step, epoch = 1, 0, 0
+        if openings:
+            take, step, epoch = openings[-1].take, openings[-1].step, openings[-1].epoch
+        bounds = key_of(take, 0), key_of(take + 1, 0) - 1
+        newest, completed = self._connection.execute(
+            "select (select max(key) from batch where key between ?1 and ?2),"
+            " (select max(epoch) from epoch where key between ?1 and ?2)",
+            bounds,
+        ).fetchone()
+        return (
+            take,
+            step if newest is None else split(newest)[1],
+            epoch if completed is None else completed,
+        )
+
+    def glance(self, step: int, losses: Mapping[str, float]) -> None:
+        """Keep what every loss makes of the newest batch, in place of what was kept before."""
+        body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
+        self._connection.execute("insert or replace into glance values (1, ?)", (body,))
 
     def write(self, batches: Sequence[BatchRow], events: Sequence[Stamped]) -> None:
         """Append all of it, or nothing."""
@@ -69,7 +118,9 @@ class RunWriter:
         )
         for take, rows in groupby(batches, key=lambda row: split(row.key)[0]):
             losses = [(row.key, row.loss) for row in rows]
-            rollup = self._rollups.setdefault(take, Rollup())
+            if take not in self._rollups:
+                self._rollups[take] = self._rollup_so_far(take, split(losses[0][0])[1])
+            rollup = self._rollups[take]
             complete = rollup.add(split(losses[0][0])[1], [loss for _, loss in losses])
             self._connection.executemany(
                 "insert into rollup values (?, ?, ?, ?, ?, ?)",
@@ -79,6 +130,26 @@ class RunWriter:
                     for level, bucket in complete
                 ],
             )  # fmt: skip
+
+    def _rollup_so_far(self, take: int, step: int) -> Rollup:
+        """Return the buckets in the making before `step`, from what an earlier trainer wrote."""
+        begun = step - 1 >> BASE
+        halves = [
+            Bucket(split(key)[1], split(key)[1] + (1 << level) - 1,
+                   from_column(low), from_column(high), from_column(total), finite)
+            for level in range(BASE, BASE + begun.bit_length())
+            if (index := begun >> level - BASE) & 1
+            for key, low, high, total, finite in self._connection.execute(
+                "select key, low, high, total, finite from rollup where level = ? and key = ?",
+                (level, key_of(take, (index - 1 << level) + 1)),
+            )
+        ]  # fmt: skip
+        first = (begun << BASE) + 1
+        raw = self._connection.execute(
+            "select loss from batch where key >= ? and key < ? order by key",
+            (key_of(take, first), key_of(take, step)),
+        ).fetchall()
+        return Rollup.resumed(step, [from_column(loss) for (loss,) in raw], halves)
 
     def _write_event(self, stamped: Stamped) -> None:
         at, elapsed_ms, event = stamped

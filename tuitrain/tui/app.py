@@ -14,7 +14,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.supervisor import Started
 from tuitrain.tui import themes
 from tuitrain.tui.screens.run import RunScreen
-from tuitrain.tui.screens.start import StartScreen
+from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.view.model import Snapshot
 
 _EXIT_WITHIN_S = 3
@@ -24,7 +24,9 @@ class TuitrainApp(App[Snapshot]):
     """Show runs. Its result is the run that was watched last, as it was found last."""
 
     TITLE = "tuitrain"
-    CSS_PATH = ["screens/run.tcss", "screens/start.tcss", "screens/dialogs.tcss"]
+    CSS_PATH = [
+        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss"
+    ]  # fmt: skip
 
     def __init__(
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
@@ -34,6 +36,7 @@ class TuitrainApp(App[Snapshot]):
         self._home = home
         self._watch = watch
         self._started = started
+        self._last: Snapshot | None = None
         for theme in self._themes:
             self.register_theme(theme)
         self.theme = themes.DEFAULT
@@ -59,8 +62,11 @@ class TuitrainApp(App[Snapshot]):
 
     def get_default_screen(self) -> Screen[None]:
         if self._watch is None:
-            return StartScreen(self._home)
-        return RunScreen(self._watch.directory, self._started)
+            return RunsScreen(self._home, self._remember)
+        return RunScreen(self._watch.directory, self._started, leave=self.exit)
+
+    def _remember(self, last: Snapshot) -> None:
+        self._last = last
 
     def action_exit_now(self) -> None:
-        self.exit()
+        self.exit(self._last)

@@ -32,18 +32,15 @@ def loss_chart(run: Snapshot, source: Source, width: int, height: int) -> Pictur
 
 
 def segments(run: Snapshot, source: Source, columns: int) -> list[plot.Segment]:
-    """Return the run's stretches, the oldest first, in about so many buckets altogether."""
-    newest = run.step
-    level = level_for(scale.nice_end(newest, run.planned_steps or newest), columns)
-    ends = [each.first - 1 for each in run.stretches[1:]] + [newest]
+    """Return the current line's stretches, oldest first, in about so many buckets altogether."""
+    level = level_for(scale.nice_end(run.step, run.planned_steps or run.step), columns)
     return [
         plot.Segment(
-            stretch.loss,
-            stretch.first,
-            last,
-            tuple(source.losses(run.take, stretch.first, last, level)),
-            tuple(source.validations(run.take, stretch.first, last, columns // 2)),
+            each.loss,
+            each.first,
+            each.last,
+            tuple(source.losses(each.take, each.first, each.last, level)),
+            tuple(source.validations(each.take, each.first, each.last, columns // 2)),
         )
-        for stretch, last in zip(run.stretches, ends, strict=True)
-        if stretch.first <= last
+        for each in run.line_stretches
     ]

@@ -1,45 +1,23 @@
-"""One run at one moment, folded from what its record says. Nobody else decides what is true."""
+"""One run at one moment, as `tuitrain.view.fold` makes it of what the record says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Any, Literal
 
 from tuitrain.core import catalog
-from tuitrain.core.events import (
-    Answer,
-    CheckpointGone,
-    CheckpointSaved,
-    EpochEnded,
-    Event,
-    Failed,
-    Finished,
-    LossSwapped,
-    Paused,
-    Resumed,
-    RunStarted,
-    SettingChanged,
-    StartupReached,
-    Stepped,
-    Stopped,
-    TakeOpened,
-    WishAccepted,
-    WishDropped,
-    WishRefused,
-)
+from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, TakeOpened
+from tuitrain.core.history import Span, is_change, spans
 from tuitrain.core.spec import RunSpec
-from tuitrain.store.reader import Delta, Recorded
+from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
 
 State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
 ]
 ENDED = ("finished", "stopped", "failed", "crashed")
-
-_EPOCHS_KEPT = 500
-_LOG_KEPT = 200
-_RATE_OVER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +38,11 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Where one loss is in use without a break: from step `first` on."""
+    """Steps first..last of a take, where one loss is in use without a break."""
 
+    take: int
     first: int
+    last: int
     loss: str
 
 
@@ -76,9 +56,15 @@ class Snapshot:
     created_at: float
     state: State = "starting"
     stage: str = "starting the trainer"
+    loaded: tuple[int, int] = (0, 0)
+    """Bytes of a download that are there, and in all; 0 where nothing is counted."""
     pid: int | None = None
-    pace: float | None = None
-    stretches: tuple[Stretch, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    steps_per_epoch: int | None = None
+    swaps: tuple[tuple[int, int, str], ...] = ()
+    """(take, first step, loss) of everything that was ever trained with, in order of time."""
+    openings: tuple[TakeOpened, ...] = ()
     started: RunStarted | None = None
     latest: BatchRow | None = None
     position: tuple[int, int, int] = (1, 0, 0)
@@ -87,19 +73,25 @@ class Snapshot:
     rate: float | None = None
     """Steps a second over the last few seconds of training."""
     rate_points: tuple[tuple[float, int], ...] = ()
-    epochs: tuple[EpochEnded, ...] = ()
-    best: EpochEnded | None = None
+    every_epoch: tuple[EpochEnded, ...] = ()
+    """The last few hundred, of any take."""
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
+    why: str = ""
+    """What ended it before its last epoch, if nobody's wish did."""
     error: str | None = None
     exit_code: int = 0
 
     @classmethod
     def begin(cls, name: str, directory: Path, spec: RunSpec, created_at: float) -> Snapshot:
         """Return the run as it is before its record says anything."""
-        stretches = (Stretch(1, spec.loss),)
-        return cls(name, directory, spec, created_at, pace=spec.pace, stretches=stretches)
+        settings = {
+            "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
+            "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+        }  # fmt: skip
+        swaps = ((1, 1, spec.loss),)
+        return cls(name, directory, spec, created_at, settings=settings, swaps=swaps)
 
     @property
     def kind(self) -> catalog.Kind:
@@ -107,7 +99,16 @@ class Snapshot:
 
     @property
     def loss(self) -> str:
-        return self.stretches[-1].loss
+        return str(self.settings["loss"])
+
+    @property
+    def pace(self) -> float | None:
+        pace: float | None = self.settings["pace"]
+        return pace
+
+    @property
+    def planned_epochs(self) -> int:
+        return int(self.settings["epochs"])
 
     @property
     def take(self) -> int:
@@ -123,12 +124,70 @@ class Snapshot:
         return self.position[2]
 
     @property
-    def steps_per_epoch(self) -> int | None:
-        return self.started.steps_per_epoch if self.started else None
+    def line(self) -> list[Span]:
+        """The takes that led to the present weights, oldest first."""
+        return spans(self.openings, self.take)
+
+    @property
+    def line_stretches(self) -> tuple[Stretch, ...]:
+        """What the current line trained with which loss, oldest first."""
+        found = (self._stretches(each.take, each.first, each.last) for each in self.line)
+        return tuple(stretch for several in found for stretch in several)
+
+    @property
+    def left_stretches(self) -> tuple[Stretch, ...]:
+        """What was trained and left behind by an undo, a rollback or a crash."""
+        on_line = {span.take: span for span in self.line}
+        begun = {1: 0, **{each.take: each.step for each in self.openings}}
+        left: list[Stretch] = []
+        for opening in self.openings:
+            take = opening.take - 1  # whatever was going on when a take was opened was the newest
+            last = on_line[take].last if take in on_line else begun[take]
+            if last is not None:
+                left += self._stretches(take, last + 1, opening.left_at)
+        return tuple(left)
+
+    def _stretches(self, take: int, first: int, last: int | None) -> list[Stretch]:
+        end = self.step if last is None else last
+        swaps = [(start, loss) for number, start, loss in self.swaps if number == take]
+        ends = [start - 1 for start, _ in swaps[1:]] + [end]
+        return [
+            Stretch(take, max(first, start), min(end, stop), loss)
+            for (start, loss), stop in zip(swaps, ends, strict=True)
+            if max(first, start) <= min(end, stop)
+        ]
+
+    @property
+    def epochs(self) -> tuple[EpochEnded, ...]:
+        """The last few hundred epochs of the current line."""
+        return self._on_line(self.every_epoch)
+
+    def _on_line(self, epochs: tuple[EpochEnded, ...]) -> tuple[EpochEnded, ...]:
+        if not self.openings:
+            return epochs
+        line = {each.take: (each.first, each.last) for each in self.line}
+        return tuple(
+            each
+            for each in epochs
+            if each.take in line
+            and line[each.take][0] <= each.step <= (line[each.take][1] or self.step)
+        )
+
+    @property
+    def best(self) -> EpochEnded | None:
+        return next((each for each in reversed(self.epochs) if each.improved), None)
+
+    @property
+    def epoch_began(self) -> int:
+        """The last step before the epoch in hand."""
+        last = self.last_epoch
+        return last.step if last and last.epoch == self.epoch else 0
 
     @property
     def planned_steps(self) -> int | None:
-        return self.started.steps_per_epoch * self.spec.epochs if self.started else None
+        if self.steps_per_epoch is None:
+            return None
+        return self.epoch_began + (self.planned_epochs - self.epoch) * self.steps_per_epoch
 
     @property
     def last_epoch(self) -> EpochEnded | None:
@@ -139,167 +198,17 @@ class Snapshot:
         return self.state in ENDED
 
     @property
+    def since_change_s(self) -> float | None:
+        """Seconds of training since the last change; None where nothing was changed."""
+        changes = [each for each in self.log if is_change(each.event)]
+        return self.elapsed_s - changes[-1].elapsed_s if changes else None
+
+    @property
+    def never_came_to_life(self) -> bool:
+        """Whether it was refused before its first batch: there is nothing to go on with."""
+        return self.state == "failed" and self.started is None and self.exit_code in (2, 3)
+
+    @property
     def waiting(self) -> tuple[Intervention, ...]:
         """Wishes that are accepted and wait for their boundary."""
         return tuple(each for each in self.interventions if each.state == "pending")
-
-
-def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) -> Snapshot:
-    """Return the snapshot after `delta`; `alive` tells whether somebody trains the run."""
-    for recorded in delta.events:
-        now = _after(now, recorded)
-    for epoch in delta.epochs:
-        now = _after_epoch(now, epoch)
-    if delta.latest is not None and delta.latest != now.latest:
-        now = _after_batch(now, delta.latest)
-    if not alive and not now.has_ended:
-        now = replace(now, state="crashed", error="the trainer ended without a word")
-    return replace(now, pid=None if now.has_ended else pid)
-
-
-def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
-    now = replace(
-        now,
-        log=(*now.log, recorded)[-_LOG_KEPT:],
-        elapsed_s=max(now.elapsed_s, recorded.elapsed_s),
-    )
-    event: Event = recorded.event
-    match event:
-        case WishAccepted() | WishRefused() | WishDropped():
-            return _after_reply(now, event)
-        case (
-            Paused()
-            | Resumed()
-            | Stepped()
-            | LossSwapped()
-            | SettingChanged()
-            | TakeOpened()
-            | Stopped()
-        ):
-            return _after_answer(now, event)
-        case EpochEnded():
-            return _after_epoch(now, event)
-        case (
-            StartupReached()
-            | RunStarted()
-            | CheckpointSaved()
-            | CheckpointGone()
-            | Finished()
-            | Failed()
-        ):
-            return _after_milestone(now, event)
-        case other:
-            assert_never(other)
-
-
-def _after_milestone(
-    now: Snapshot,
-    event: StartupReached | RunStarted | CheckpointSaved | CheckpointGone | Finished | Failed,
-) -> Snapshot:
-    match event:
-        case StartupReached(stage=stage):
-            return replace(now, stage=stage)
-        case RunStarted():
-            return replace(now, started=event, state="running")
-        case CheckpointSaved():
-            return replace(now, checkpoints=(*now.checkpoints, event))
-        case CheckpointGone(file=file):
-            kept = tuple(each for each in now.checkpoints if each.file != file)
-            return replace(now, checkpoints=kept)
-        case Finished(take=take, step=step, epoch=epoch):
-            return replace(now, state="finished", position=(take, step, epoch))
-        case Failed(error=error, exit_code=code):
-            return replace(now, state="failed", error=error, exit_code=code)
-        case other:
-            assert_never(other)
-
-
-def _after_reply(now: Snapshot, event: WishAccepted | WishRefused | WishDropped) -> Snapshot:
-    match event:
-        case WishAccepted():
-            wish = Intervention(
-                event.wish, event.asks, event.detail, event.asked_at, "pending", event.at
-            )
-            return _going_on(replace(now, interventions=(*now.interventions, wish)))
-        case WishRefused():
-            wish = Intervention(
-                event.wish, event.asks, event.detail, event.asked_at, "refused",
-                reason=event.reason,
-            )  # fmt: skip
-            return replace(now, interventions=(*now.interventions, wish))
-        case WishDropped():
-            dropped = _changed(now, event.wish, state="dropped", reason=event.reason)
-            return _going_on(replace(now, interventions=dropped))
-        case other:
-            assert_never(other)
-
-
-def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
-    where = {"take": event.take, "step": event.step, "epoch": event.epoch}
-    now = replace(
-        now,
-        position=(event.take, event.step, event.epoch),
-        interventions=_changed(now, event.wish, state="applied", **where),
-    )
-    match event:
-        case Paused():
-            return replace(now, state="paused", rate=None, rate_points=())
-        case Resumed():
-            return _going_on(replace(now, state="running"))
-        case Stepped():
-            return now
-        case LossSwapped(step=step, loss=loss):
-            kept = tuple(each for each in now.stretches if each.first <= step)
-            return replace(now, stretches=(*kept, Stretch(step + 1, loss)))
-        case SettingChanged(value=pace):
-            return replace(now, pace=pace, rate_points=())
-        case TakeOpened():
-            return now
-        case Stopped():
-            return replace(now, state="stopped")
-        case other:
-            assert_never(other)
-
-
-def _going_on(now: Snapshot) -> Snapshot:
-    """Tell `pausing` from `running`: a pause is accepted and its boundary has not come."""
-    if now.state not in ("running", "pausing"):
-        return now
-    pausing = any(each.kind == "pause" for each in now.waiting)
-    return replace(now, state="pausing" if pausing else "running")
-
-
-def _changed(now: Snapshot, wish: str | None, **changes: object) -> tuple[Intervention, ...]:
-    if wish is None:
-        return now.interventions
-    return tuple(
-        replace(each, **changes) if each.id == wish else each  # type: ignore[arg-type]
-        for each in now.interventions
-    )
-
-
-def _after_epoch(now: Snapshot, event: EpochEnded) -> Snapshot:
-    return replace(
-        now,
-        epochs=(*now.epochs, event)[-_EPOCHS_KEPT:],
-        best=event if event.improved else now.best,
-        position=max(now.position, (event.take, event.step, event.epoch)),
-    )
-
-
-def _after_batch(now: Snapshot, latest: BatchRow) -> Snapshot:
-    elapsed_s = latest.elapsed_ms / 1000
-    points = [point for point in now.rate_points if point[1] < latest.step]
-    points.append((elapsed_s, latest.step))
-    while len(points) > 2 and points[1][0] < elapsed_s - _RATE_OVER_S:
-        points.pop(0)
-    since, gone_s = points[0][1], elapsed_s - points[0][0]
-    running = now.state in ("starting", "running", "pausing")
-    return replace(
-        now,
-        latest=latest,
-        position=max(now.position, (latest.take, latest.step, latest.epoch - 1)),
-        elapsed_s=max(now.elapsed_s, elapsed_s),
-        rate_points=tuple(points),
-        rate=(latest.step - since) / gone_s if running and gone_s > 0 else now.rate,
-    )

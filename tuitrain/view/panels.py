@@ -13,6 +13,7 @@ from tuitrain.core.events import (
     Failed,
     Finished,
     LossSwapped,
+    NotFinite,
     Paused,
     Resumed,
     RunStarted,
@@ -21,13 +22,15 @@ from tuitrain.core.events import (
     Stepped,
     Stopped,
     TakeOpened,
+    Warned,
     WishAccepted,
     WishDropped,
     WishRefused,
 )
 from tuitrain.core.safe import safe
 from tuitrain.view import words
-from tuitrain.view.model import Snapshot, State
+from tuitrain.view.listing import STATE_ROLES
+from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Line, Picture, Piece, Role
 
 MOST_ACROSS = 5
@@ -38,11 +41,6 @@ _FAST_EPOCH_S = 1.0
 
 _Field = tuple[str, str, Role]
 """Label, value, and the value's role."""
-
-_STATE_ROLES: dict[State, Role] = {
-    "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
-    "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
-}  # fmt: skip
 
 
 def fitted(pieces: list[Piece], width: int) -> Line:
@@ -63,12 +61,13 @@ def fitted(pieces: list[Piece], width: int) -> Line:
 def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     """Return one line: what is trained on the left, its state and open wishes on the right."""
     wishes = [f"{each.kind} {each.detail}".strip() for each in now.waiting] + list(asked)
-    badge = [Piece(f"● {now.state}", _STATE_ROLES[now.state])]
+    badge = [Piece(f"● {now.state}", STATE_ROLES[now.state])]
     if wishes:
         badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
     badge_cells = sum(len(piece.text) for piece in badge) + 2
     spec = now.spec
-    about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {spec.lr:g} · seed {spec.seed}"
+    lr = now.settings["lr"]
+    about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {lr:g} · seed {spec.seed}"
     left = fitted([Piece(f" {now.name} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
 
@@ -94,7 +93,7 @@ def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
         ("loss", words.value(now.latest.loss if now.latest else None), "smooth"),
         ("val loss", words.value(last.val_loss if last else None), "validation"),
         (metric, words.value(number), "strong"),
-        ("epoch", f"{settled.epoch}/{settled.spec.epochs}", "strong"),
+        ("epoch", f"{settled.epoch}/{settled.planned_epochs}", "strong"),
         ("train", words.value(last.train_loss if last else None), "text"),
         ("best", f"{words.value(peak)} @{best.epoch}" if best else "–", "good"),
         ("rate", words.rate(settled.rate) + pace, "text"),
@@ -114,7 +113,7 @@ def _field(field: _Field, cells: int) -> list[Piece]:
 def progress(now: Snapshot, width: int) -> Picture:
     """Return two bars: this epoch and the whole run, each with the time that is left."""
     per_epoch, planned = now.steps_per_epoch or 0, now.planned_steps or 0
-    in_epoch = min(per_epoch, max(0, now.step - now.epoch * per_epoch))
+    in_epoch = min(per_epoch, max(0, now.step - now.epoch_began))
     if now.state == "finished":
         in_epoch = per_epoch
     ended = now.has_ended or now.state == "paused"
@@ -127,7 +126,7 @@ def progress(now: Snapshot, width: int) -> Picture:
         left = words.remaining(in_epoch, per_epoch, per_second=rate)
         words_of_epoch = f"{in_epoch}/{per_epoch}  {_left(left)}"
     left = words.remaining(now.step, planned, per_second=rate)
-    words_of_run = f"{now.epoch}/{now.spec.epochs} epochs  {_left(left if planned else None)}"
+    words_of_run = f"{now.epoch}/{now.planned_epochs} epochs  {_left(left if planned else None)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", now.step / planned if planned else 0.0, words_of_run, width),
@@ -215,45 +214,44 @@ def told_of(event: Event) -> tuple[str, Role] | None:
     match event:
         case WishAccepted() | WishRefused() | WishDropped():
             return _told_of_reply(event)
-        case (
-            LossSwapped()
-            | SettingChanged()
-            | TakeOpened()
-            | Paused()
-            | Resumed()
-            | Stepped()
-            | Stopped()
-        ):
+        case Paused() | Resumed() | Stepped() | Stopped():
             return _told_of_answer(event)
-        case (
-            StartupReached()
-            | RunStarted()
-            | CheckpointSaved()
-            | CheckpointGone()
-            | Finished()
-            | Failed()
-        ):
-            return _told_of_milestone(event)
+        case LossSwapped() | SettingChanged() | TakeOpened():
+            return _told_of_answer(event)
         case EpochEnded():
             return None
-        case other:
-            assert_never(other)
+        case NotFinite() | Warned() | CheckpointGone() | Failed():
+            return _told_of_trouble(event)
+        case _:
+            return _told_of_milestone(event)
 
 
 def _told_of_milestone(
-    event: StartupReached | RunStarted | CheckpointSaved | CheckpointGone | Finished | Failed,
+    event: StartupReached | RunStarted | CheckpointSaved | Finished,
 ) -> tuple[str, Role] | None:
     match event:
         case StartupReached(stage=stage, done=done):
             return None if done else (f"{stage} …", "muted")
-        case CheckpointGone(file=file, why=why):
-            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
         case RunStarted(parameters=parameters, device=device):
             return f"{words.count(parameters)} parameters on {device}", "muted"
         case CheckpointSaved(why=why, step=step):
             return f"checkpoint ({why}) at step {words.count(step)}", "muted"
-        case Finished(step=step):
-            return f"finished at step {words.count(step)}", "accent"
+        case Finished(step=step, why=why):
+            return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
+        case other:
+            assert_never(other)
+
+
+def _told_of_trouble(
+    event: NotFinite | Warned | CheckpointGone | Failed,
+) -> tuple[str, Role] | None:
+    match event:
+        case NotFinite(step=step, what=what):
+            return f"{what} not finite at step {words.count(step)}: weights untouched", "bad"
+        case Warned(text=text):
+            return text, "warn"
+        case CheckpointGone(file=file, why=why):
+            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
         case Failed(error=error):
             return f"failed: {error}", "bad"
         case other:
@@ -308,6 +306,12 @@ def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
         lines = [Piece("paused before the first batch: space goes on, l chooses a loss", "warn")]
     else:
         lines = [Piece(f"{safe(now.stage)} … {waited_s:.0f} s", "accent")]
+        done, total = now.loaded
+        if total:
+            cells = min(40, width - 4)
+            full = round(cells * done / total)
+            lines.append(Piece("━" * full + " " * (cells - full), "bar"))
+            lines.append(Piece(f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {done / total:.0%}"))
     blank = fitted([], width)
     middle = [
         fitted([Piece(" " * max(0, (width - len(text)) // 2)), Piece(text, role)], width)

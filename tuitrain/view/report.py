@@ -23,16 +23,16 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "kind": run.kind,
         "model": spec.model,
         "optimizer": spec.optimizer,
-        "lr": run.latest.lr if run.latest else spec.lr,
+        "lr": run.settings["lr"],
         "loss": run.loss,
         "device": run.started.device if run.started else spec.device,
         "seed": spec.seed,
         "epoch": run.epoch,
-        "epochs": spec.epochs,
+        "epochs": run.planned_epochs,
         "step": run.step,
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
-        "batch_size": spec.batch_size,
+        "batch_size": run.settings["batch-size"],
         "pace": run.pace,
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
@@ -62,14 +62,14 @@ def as_lines(run: Snapshot) -> list[str]:
     total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
     loss = Choice.read("loss", run.loss)
     rows = [
-        ("state", run.state + (f": {run.error}" if run.error else "")),
+        ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
         ("task", f"{run.spec.task} ({run.kind})"),
         ("model", run.spec.model),
         ("loss", f"{loss}"),
-        ("optimizer", f"{run.spec.optimizer}, lr {run.spec.lr:g}, batch {run.spec.batch_size}"),
+        ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
         ("seed", str(run.spec.seed)),
-        ("epoch", f"{run.epoch} of {run.spec.epochs}"),
+        ("epoch", f"{run.epoch} of {run.planned_epochs}"),
         ("step", words.count(run.step) + total),
         ("trained for", words.duration(run.elapsed_s)),
         ("train loss", words.value(last.train_loss if last else None)),
@@ -90,12 +90,22 @@ def as_lines(run: Snapshot) -> list[str]:
     return lines
 
 
+def _optimizer(run: Snapshot) -> str:
+    settings = run.settings
+    words_of = [f"{run.spec.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    if settings["weight-decay"]:
+        words_of.append(f"weight decay {settings['weight-decay']:g}")
+    if settings["clip-norm"]:
+        words_of.append(f"gradients clipped to norm {settings['clip-norm']:g}")
+    return ", ".join(words_of)
+
+
 def table(runs: list[Snapshot]) -> list[str]:
     """Return the runs for a person, as `ls` prints them."""
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.name, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.spec.epochs}",
+            run.name, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )

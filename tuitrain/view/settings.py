@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened
+from tuitrain.core.history import is_change
 from tuitrain.core.safe import safe
 from tuitrain.view.model import Snapshot
 from tuitrain.view.panels import told_of
 
 _CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
-"""Wishes that an undo takes back; the pace changes no weights."""
+"""The kinds of wishes that `is_change` is true of, once they are granted."""
 MOST_LEFT_S = 10.0
 """Seconds of training that an undo may leave behind without a question."""
 
@@ -65,18 +65,6 @@ FIELDS: Mapping[Setting, Field] = {
 }  # fmt: skip
 
 
-def present(run: Snapshot, setting: Setting) -> str:
-    """Return the value in use as a user would type it; empty where nobody knows it."""
-    spec = run.spec
-    known: dict[str, Any] = {
-        "lr": run.latest.lr if run.latest else spec.lr,
-        "batch-size": spec.batch_size,
-        "epochs": spec.epochs,
-        "pace": run.pace or "off",
-    }
-    return _typed(known.get(setting, ""))
-
-
 def strode(setting: Setting, text: str, key: str) -> str:
     """Return what a key makes of the text in the field: the text itself where that cannot be."""
     field = FIELDS[setting]
@@ -88,23 +76,14 @@ def strode(setting: Setting, text: str, key: str) -> str:
     made = stride.made(number) if stride and math.isfinite(number) else number
     made = max(1, round(made)) if SETTINGS[setting].most and math.isfinite(made) else made
     try:
-        return Change.read(setting, _typed(made)).detail
+        return Change.read(setting, typed(made)).detail
     except WrongUse:
         return text
 
 
-def verdict(run: Snapshot, change: Change) -> str:
-    """Return what the change would do, as a person reads it while typing."""
-    now = present(run, change.setting)
-    if change.detail == now:
-        return "as it is now"
-    if change.setting == "epochs":
-        return f"{run.epoch} of {now} are completed"
-    return f"{now or '?'} → {change.detail}"
-
-
-def _typed(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.10g}"
+def typed(value: float | None) -> str:
+    """Return a value as a user would type it."""
+    return "off" if value is None else f"{value:.10g}"
 
 
 class LastChange(NamedTuple):
@@ -117,19 +96,9 @@ class LastChange(NamedTuple):
 def last_change(run: Snapshot) -> LastChange | None:
     """Return the last change; None without any."""
     for each in reversed(run.log):
-        if _is_change(each.event) and (told := told_of(each.event)):
+        if is_change(each.event) and (told := told_of(each.event)):
             return LastChange(told[0], max(0.0, run.elapsed_s - each.elapsed_s))
     for wish in reversed(run.interventions):  # the log keeps only the newest
         if wish.state == "applied" and wish.kind in _CHANGES:
             return LastChange(f"{wish.kind} {safe(wish.detail)}".strip(), math.inf)
     return None
-
-
-def _is_change(event: Event) -> bool:
-    match event:
-        case TakeOpened(why=why):
-            return why != "resume"
-        case SettingChanged(setting=setting):
-            return setting in _CHANGES
-        case _:
-            return isinstance(event, LossSwapped)

@@ -55,6 +55,11 @@ def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
+def day(at: float) -> str:
+    """Return the local day and time of a moment in seconds since the epoch."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%d %b %H:%M")
+
+
 def utc(at: float) -> str:
     """Return a moment in seconds since the epoch as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -1,21 +1,62 @@
-"""What only torch knows, as JSON on stdout: python -m tuitrain.worker.ask devices"""
+"""What only torch knows: python -m tuitrain.worker.ask
+
+A question is a line of JSON on stdin, its answer one on stdout, until stdin is closed.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
+from tuitrain.core import catalog
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
+from tuitrain.engine.tasks.download import tell_nobody
+from tuitrain.engine.training import made
 
 
 def devices() -> list[dict[str, Any]]:
     """Return the devices of this machine: name, what it is, memory and free memory in bytes."""
     return [_device(name) for name in present()]
+
+
+def sizes(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return how large data and model of a spec are; nothing is downloaded for it.
+
+    Without the data there is neither: {"known": false}.
+    """
+    wanted = RunSpec.from_json(json.dumps(spec))
+    task = catalog.task_named(wanted.task)
+    if task.is_downloaded and wanted.data is None:
+        return {"known": False}
+    data = _data(wanted.task, wanted.data)
+    model = made("model", wanted.model, data.input_shape, data.outputs)
+    return {
+        "known": True,
+        "train_samples": len(data.train),
+        "val_samples": len(data.val),
+        "classes": {"multiclass": data.outputs, "binary": 2, "regression": 0}[data.kind],
+        "sample_shape": list(data.input_shape),
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+    }
+
+
+@lru_cache(maxsize=1)
+def _data(task: str, folder: str | None) -> Dataset:
+    load = catalog.task_named(task).load()
+    data: Dataset = load(Path(folder), tell_nobody) if folder else load()
+    return data
 
 
 def _device(name: str) -> dict[str, Any]:
@@ -33,7 +74,27 @@ def _row(name: str, what: str, total: int | None, free: int | None) -> dict[str,
     return {"name": name, "what": what, "memory_bytes": total, "free_bytes": free}
 
 
-QUESTIONS = {"devices": devices}
+QUESTIONS: dict[str, Callable[..., Any]] = {"devices": devices, "sizes": sizes}
+
+
+def answer(line: str) -> dict[str, Any]:
+    """Return {"answer": ...} to a question {"ask": NAME, ...}, or {"error": one sentence}."""
+    asked = json.loads(line)
+    try:
+        return {"answer": QUESTIONS[asked.pop("ask")](**asked)}
+    except TuitrainError as error:
+        return {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - whoever asks goes on without an answer
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    """Answer questions until there are no more."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(line)) + "\n")
+
 
 if __name__ == "__main__":
-    json.dump(QUESTIONS[sys.argv[1]](), sys.stdout)
+    main()

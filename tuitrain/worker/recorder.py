@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tuitrain.core.events import BatchDone, EpochEnded, Event, Paused, Resumed, RunStarted
 from tuitrain.store.schema import BatchRow, key_of
@@ -22,7 +22,8 @@ class Recorder:
         self._rows: list[BatchRow] = []
         self._events: list[Stamped] = []
         self._flush_at = clock() + FLUSH_AFTER_S
-        self._trained_s = 0.0
+        self._trained_s = writer.elapsed_ms / 1000
+        self._bad: list[BatchDone] = []
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
 
@@ -52,6 +53,15 @@ class Recorder:
         self._rows, self._events = [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
 
+    def bad_batches(self) -> list[BatchDone]:
+        """Return, once, the batches whose numbers were read by now and were not finite."""
+        bad, self._bad = self._bad, []
+        return bad
+
+    def glance(self, step: int, losses: Mapping[str, float]) -> None:
+        """Keep what every loss makes of the newest batch."""
+        self._writer.glance(step, losses)
+
     def _take_event(self, event: Event, now: float) -> None:
         if not isinstance(event, EpochEnded):
             self._gather()  # by the time that was kept while they were trained
@@ -65,7 +75,10 @@ class Recorder:
             return
         from tuitrain.engine.device import read  # torch is there, since it made these batches
 
-        losses = read([done.loss for _, done in self._batches])
+        several = [done for _, done in self._batches]
+        numbers = read([each for done in several for each in (done.loss, done.bad)])
+        losses, bad = numbers[::2], numbers[1::2]
+        self._bad += [done for done, is_bad in zip(several, bad, strict=True) if is_bad]
         self._rows += [
             BatchRow(
                 key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples,

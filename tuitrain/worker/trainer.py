@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
-from tuitrain.core.events import Finished, StartupReached, Stopped
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import BatchDone, Event, Paused, StartupReached
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine import checkpoint
-from tuitrain.engine.loop import train
+from tuitrain.engine.checkpoint import Checkpoints
+from tuitrain.engine.loop import by_every_loss, train
+from tuitrain.engine.resume import Position, resume
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import build
+from tuitrain.engine.training import Training, build
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.controls import Controls
 from tuitrain.worker.recorder import Recorder
+
+_GLANCE_EVERY_S = 1.0
+_TELL_EVERY_S = 0.25
 
 
 def train_run(
@@ -25,20 +31,55 @@ def train_run(
 ) -> None:
     """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
     recorder.take(StartupReached(f"loading {spec.task}"))
-    run = build(spec)
+    run = build(spec, _Telling(recorder, ending))
     recorder.time_with(run.stopwatch.microseconds)
     controls = Controls(
         paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due
     )
-    recorder.take(run.started())
-    for event in train(run, Steering(run, controls, paused=spec.paused)):
-        match event:
-            case Stopped():
-                recorder.take(checkpoint.save(run, paths.checkpoints, "stop"))
-            case Finished():
-                recorder.take(checkpoint.save(run, paths.checkpoints, "finish"))
-            case _:
-                pass
+    past, is_new = writer.events(), not writer.has_started
+    checkpoints = Checkpoints(paths.checkpoints, past)
+    checkpoints.sweep()
+    steering = Steering(
+        run, controls, checkpoints=checkpoints, past=past, paused=spec.paused and is_new
+    )
+    glance_at = 0.0
+    for event in _told(run, steering, past, None if is_new else Position(*writer.position())):
         recorder.take(event)
+        if not run.reads_at_once:  # else the loop has met them already
+            for done in recorder.bad_batches():
+                steering.meet_bad(done)
+        if isinstance(event, Paused) or (
+            isinstance(event, BatchDone) and time.monotonic() >= glance_at
+        ):
+            glance_at = time.monotonic() + _GLANCE_EVERY_S
+            recorder.glance(run.step, by_every_loss(run, *run.glance) if run.glance else {})
     recorder.flush()
     controls.close()
+
+
+class _Telling:
+    """Tells of a download now and then, and ends it when the run should end."""
+
+    def __init__(self, recorder: Recorder, ending: Callable[[], str | None]) -> None:
+        self._recorder = recorder
+        self._ending = ending
+        self._tell_at = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if why := self._ending():
+            raise TuitrainError(f"ended while {stage}: {why}")
+        if time.monotonic() >= self._tell_at or done == total:
+            self._recorder.take(StartupReached(stage, done, total))
+            self._tell_at = time.monotonic() + _TELL_EVERY_S
+
+
+def _told(
+    run: Training, steering: Steering, past: list[Event], recorded: Position | None
+) -> Iterator[BatchDone | Event]:
+    """Yield all that the run says; `recorded` is how far it came before, None if nowhere."""
+    if recorded is not None:
+        yield from resume(run, steering, past, recorded)
+    yield run.started()
+    if run.step == 0:
+        yield from steering.checkpoints.save(run, "start", is_needed=True)
+    yield from train(run, steering)

@@ -6,11 +6,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tuitrain.core.events import BatchDone, EpochEnded, Finished
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.checkpoint import weights_sha256
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
+from tuitrain.engine.weights import weights_sha256
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.recorder import Recorder
@@ -108,6 +108,7 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
 
     writer.write = counted
     run = digits(epochs=1, batch_size=8)
+    run.reads_at_once = False  # as on an accelerator
     recorder.time_with(run.stopwatch.microseconds)
     events = train(run, Steering(run))
     with Counted() as counter:

@@ -23,10 +23,10 @@ from tuitrain.core.events import (
     WishRefused,
 )
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.checkpoint import weights_sha256
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
+from tuitrain.engine.weights import weights_sha256
 
 PER_EPOCH = 6
 
@@ -261,10 +261,10 @@ def test_every_wish_is_answered_once_and_pausing_changes_no_weights(script):
     again = small()
     swaps = {each.step: each.loss for each in of(events, LossSwapped)}
     if 0 in swaps:
-        again.swap_loss(swaps[0])
+        again.change("loss", swaps[0])
     for event in train(again, Steering(again)):
         if isinstance(event, BatchDone | EpochEnded) and event.step in swaps:
             at_end = event.step % PER_EPOCH == 0
             if not at_end or isinstance(event, EpochEnded):
-                again.swap_loss(swaps[event.step])
+                again.change("loss", swaps[event.step])
     assert weights_sha256(again.model) == weights_sha256(run.model)

@@ -8,7 +8,8 @@ from tuitrain.core.events import LossSwapped, SettingChanged, TakeOpened, WishAc
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Cursor, Delta, Recorded
 from tuitrain.view import settings
-from tuitrain.view.model import Snapshot, fold
+from tuitrain.view.fold import fold
+from tuitrain.view.model import Snapshot
 
 SWAP = LossSwapped("w", 1, 69, 3, "mse", "cross-entropy")
 
@@ -59,7 +60,7 @@ def test_an_undo_takes_back_the_newest_change_and_leaves_what_was_trained_since(
 
 def test_neither_a_pace_nor_a_resumption_is_a_change():
     pace = SettingChanged("p", 1, 9, 0, "pace", 60, None, 23)
-    resumed = TakeOpened(None, 2, 9, 0, "resume", "f", {}, 23)
+    resumed = TakeOpened(None, 2, 9, 0, "resume", "f", 1, {"loss": "mse"}, 23, 9)
     assert settings.last_change(run((5.0, pace), (9.0, resumed))) is None
     assert settings.last_change(run()) is None
 
@@ -69,9 +70,3 @@ def test_a_change_that_the_log_has_dropped_is_still_known_and_long_ago():
     later = [(100.0, WishAccepted(f"a{n}", "pause", "", "batch", 0)) for n in range(300)]
     told = settings.last_change(run(wish, (1.0, SWAP), *later))
     assert told == ("loss mse", math.inf)
-
-
-def test_the_verdict_says_what_would_change():
-    assert settings.verdict(run(), Change("lr", 0.001)) == "as it is now"
-    assert settings.verdict(run(), Change("lr", 0.01)) == "0.001 → 0.01"
-    assert settings.verdict(run(), Change("epochs", 80)) == "0 of 40 are completed"

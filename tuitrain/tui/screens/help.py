@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-_SIGNS = [
+SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
     ("$cell-validation", " ●", "the validation loss at an epoch's end"),
@@ -25,8 +25,12 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS = [Binding("escape,question_mark,q", "dismiss", "Close", id="dialog.close")]
 
-    def __init__(self, bindings: Iterable[Binding]) -> None:
+    def __init__(
+        self, bindings: Iterable[Binding], signs: Iterable[tuple[str, str, str]] = SIGNS
+    ) -> None:
+        """`signs` are those of a chart: colour, sign, meaning."""
         super().__init__()
+        self._signs = list(signs)
         self._explained = list(bindings)
 
     def compose(self) -> ComposeResult:
@@ -34,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
             dialog.border_title = "help"
             dialog.border_subtitle = "esc closes"
             yield Static(Content("\n").join([*map(_key_line, self._explained), Content("")]))
-            yield Static(Content("\n").join(_sign_line(*sign) for sign in _SIGNS))
+            yield Static(Content("\n").join(_sign_line(*sign) for sign in self._signs))
 
 
 def _key_line(binding: Binding) -> Content:

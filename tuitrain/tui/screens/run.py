@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from textual import getters
@@ -24,7 +25,8 @@ from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.curves import loss_chart
-from tuitrain.view.model import Snapshot, State, fold
+from tuitrain.view.fold import fold
+from tuitrain.view.model import Snapshot, State
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
 
@@ -33,6 +35,8 @@ LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two repaints of all but step and loss, unless something happens: while somebody
 pressed a key not long ago, and when nobody did."""
 LIVELY_FOR_S = 30.0
+ENDED_EVERY = 3
+"""Pulls between two looks at a run that has ended: somebody may resume it."""
 
 
 class RunScreen(SteeringScreen, inherit_bindings=False):
@@ -54,10 +58,18 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
 
-    def __init__(self, directory: Path, started: Started | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        started: Started | None = None,
+        *,
+        leave: Callable[[Snapshot], object],
+    ) -> None:
+        """`leave` takes the run as it was found last, when the user has enough of it."""
         client = Client(directory)
         latest = Snapshot.begin(client.name, directory, client.spec(), client.created_at())
         super().__init__(client, latest)
+        self._go_away = leave
         self._started = started
         self._cursor = Cursor()
         self._opened = self._touched = time.monotonic()
@@ -86,7 +98,8 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     async def follow(self) -> None:
         """Take in what was appended since the last look, and let the panels follow."""
         async with self._one_at_a_time:
-            if not self._latest.has_ended:
+            self._pulls += 1
+            if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
                 await self._look()
 
     async def _look(self) -> None:
@@ -115,7 +128,6 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if starting:
             self.chart.settle_again()
         self.phase = latest.state
-        self._pulls += 1
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
         if run.step == 0:
@@ -128,7 +140,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     def action_leave(self) -> None:
         if self._latest.has_ended:
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
             return
         question = f"{self._client.name} is {self._latest.state}. Leave the screen and …"
         choices = [
@@ -143,11 +155,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.send(Stop())
             self.set_interval(PULL_S, self._exit_when_ended)
         elif chosen == "detach":
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
 
     def _exit_when_ended(self) -> None:
         if self._latest.has_ended:
-            self.app.exit(self._latest)
+            self._go_away(self._latest)
 
     def action_help(self) -> None:
         self.app.push_screen(

@@ -22,9 +22,9 @@ from tuitrain.core.commands import (
     Wish,
 )
 from tuitrain.core.safe import safe
-from tuitrain.tui.screens.ask import AskScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.view import settings
 from tuitrain.view.model import Snapshot
 from tuitrain.view.pace import faster, slower
@@ -40,22 +40,22 @@ class SteeringScreen(Screen[None]):
     BINDINGS = [
         Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
         Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
-        Binding("p", "pause_at_epoch", "At epoch", id="run.pause_epoch",
+        Binding("p", "pause_at_epoch", "Epoch", id="run.pause_epoch",
                 tooltip="Pause at the end of this epoch; again: take it back"),
         Binding("full_stop", "step", "Step", key_display=".", id="run.step",
                 tooltip="Train one batch, then pause"),
         Binding("l", "losses", "Loss", id="run.loss", tooltip="Swap the loss function"),
-        Binding("r", "ask('lr')", "Rate", id="run.lr", tooltip="Change the learning rate"),
+        Binding("less_than_sign", "slower", "Slower", key_display="<", show=False, id="run.slower",
+                tooltip="Fewer batches a second"),
+        Binding("greater_than_sign", "faster", "Faster", key_display=">", id="run.faster",
+                tooltip="More batches a second"),
+        Binding("r", "ask('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
         Binding("e", "ask('epochs')", "Epochs", show=False, id="run.epochs",
-                tooltip="Change how many epochs the run has"),
+                tooltip="Change the number of epochs in all"),
         Binding("c", "checkpoint", "Checkpoint", show=False, id="run.checkpoint",
-                tooltip="Save a checkpoint now"),
+                tooltip="Save a checkpoint after this batch"),
         Binding("u", "undo", "Undo", id="run.undo",
                 tooltip="Go back to just before the last change"),
-        Binding("less_than_sign", "slower", "Slower", show=False, key_display="<", id="run.slower",
-                tooltip="Fewer batches a second"),
-        Binding("greater_than_sign", "faster", "Faster", show=False, key_display=">",
-                id="run.faster", tooltip="More batches a second"),
         Binding("S", "stop", "Stop", key_display="S", id="run.stop",
                 tooltip="End the run with a checkpoint (asks)"),
     ]  # fmt: skip
@@ -153,28 +153,16 @@ class SteeringScreen(Screen[None]):
         return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
-        self.app.push_screen(LossesScreen(self._latest), self._swap)
+        self.app.push_screen(LossesScreen(lambda: self._latest, self._client.glance), self._swap)
 
     def _swap(self, loss: str | None) -> None:
         if loss is not None:
             self.send(SwapLoss(loss))
 
     def action_ask(self, setting: Setting) -> None:
-        """Ask for another value of a setting, judged as it is typed."""
-        field = settings.FIELDS[setting]
-        dialog = AskScreen(
-            field.title, field.question, settings.present(self._latest, setting),
-            judge=lambda text: settings.verdict(self._latest, Change.read(setting, text)),
-            stride=lambda text, key: settings.strode(setting, text, key),
-            keys=" ".join(f"{each.sign} {each.says}" for each in field.strides),
-        )  # fmt: skip
-        self.app.push_screen(
-            dialog, lambda text: self._change(Change.read(setting, text)) if text else None
-        )
-
-    def _change(self, change: Change) -> None:
-        if change.detail != settings.present(self._latest, change.setting):
-            self.send(change)
+        """Ask for another value of a setting."""
+        dialog = NumberScreen(setting, self._latest.settings[setting])
+        self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_checkpoint(self) -> None:
         self.send(SaveCheckpoint())

@@ -28,6 +28,7 @@ class LossChart(Cells):
         super().__init__(id=id)
         self._draw = draw
         self._is_stale = False
+        self._one_at_a_time = asyncio.Lock()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -48,8 +49,8 @@ class LossChart(Cells):
 
     async def draw_if_stale(self) -> None:
         """Draw the newest snapshot, if it is not drawn yet and can be seen."""
-        if not (self._is_stale and self.settled and self.size.area and self.screen.is_current):
-            return
-        self._is_stale = False
-        picture = await asyncio.to_thread(self._draw, self.settled, *self.size)
-        self.show(picture)
+        async with self._one_at_a_time:
+            if not (self._is_stale and self.settled and self.size.area and self.screen.is_current):
+                return
+            self._is_stale = False
+            self.show(await asyncio.to_thread(self._draw, self.settled, *self.size))

@@ -1,0 +1,248 @@
+"""Runs that end in every way there is, and go on as if nothing had been."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tuitrain import supervisor
+from tuitrain.client import Client
+
+DIGITS = ("--seed", "1", "--epochs", "12")
+
+
+def undisturbed(tuitrain: Shell) -> str:
+    tuitrain("run", "digits", *DIGITS, "--plain", "--name", "undisturbed")
+    return tuitrain.show("undisturbed")["weights_sha256"]
+
+
+def ended(tuitrain: Shell, client: Client) -> dict:
+    until(lambda: not client.look(client.end()).alive, "its trainer has gone")
+    return tuitrain.show(client.name)
+
+
+def beyond(tuitrain: Shell, name: str, step: int) -> None:
+    until(lambda: tuitrain.show(name)["step"] >= step, f"{name} has trained {step} steps")
+
+
+def test_a_stopped_run_goes_on_in_the_same_take_to_the_same_weights(tuitrain: Shell):
+    run = tuitrain.start("a", *DIGITS, "--pace", "200")
+    beyond(tuitrain, "a", 30)
+    tuitrain("ctl", "a", "stop")
+    stopped = ended(tuitrain, run)
+    tuitrain("ctl", "a", "pace", "off", code=3)
+    said = tuitrain("resume", "a", "--plain").stdout
+
+    shown = tuitrain.show("a")
+    assert (stopped["state"], shown["state"], shown["take"]) == ("stopped", "finished", 1)
+    assert f"epoch {stopped['epoch']}/12" not in said, "what was said before is left out"
+    assert shown["weights_sha256"] == undisturbed(tuitrain)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_with_changes_goes_on_to_the_same_weights(tuitrain: Shell, number: int):
+    def steered(name: str, *, is_killed: bool) -> str:
+        run = tuitrain.start(name, *DIGITS, "--paused")
+        tuitrain("ctl", name, "step", "30")
+        tuitrain("ctl", name, "lr", "0.003", "--wait")
+        tuitrain("ctl", name, "loss", "mse")  # waits for the end of the epoch
+        tuitrain("ctl", name, "step", "50")
+        tuitrain("ctl", name, "clip-norm", "0.5", "--wait")
+        if is_killed:
+            tuitrain("ctl", name, "pace", "100", "--wait")
+            tuitrain("ctl", name, "resume")
+            beyond(tuitrain, name, 100)
+            os.kill(run.look(run.end()).pid, number)
+            state = ended(tuitrain, run)["state"]
+            assert state == ("crashed" if number == signal.SIGKILL else "stopped")
+            tuitrain("resume", name, "--detach")
+            tuitrain("ctl", name, "pace", "off")
+        else:
+            tuitrain("ctl", name, "resume")
+        return ended(tuitrain, run)["weights_sha256"]
+
+    assert steered("a", is_killed=True) == steered("b", is_killed=False)
+    shown = tuitrain.show("a")
+    assert shown["take"] == (2 if number == signal.SIGKILL else 1)
+    assert (shown["loss"], shown["lr"]) == ("mse", 0.003)
+    assert [each["state"] for each in shown["interventions"] if each["kind"] == "loss"] == [
+        "applied"
+    ]
+
+
+def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tuitrain: Shell):
+    run = tuitrain.start("a", *DIGITS, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "stop")
+    newest = ended(tuitrain, run)["checkpoints"][-1]
+    damaged = run.paths.checkpoints / newest["file"]
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    (run.paths.checkpoints / ".00009-take1-step9.pt.beef.tmp").write_bytes(b"half")
+
+    tuitrain("resume", "a", "--plain")
+
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["take"]) == ("finished", 2)
+    assert shown["weights_sha256"] == undisturbed(tuitrain)
+    assert newest["file"] not in [each["file"] for each in shown["checkpoints"]]
+    assert not list(run.paths.checkpoints.glob(".*.tmp"))
+
+
+def test_a_run_whose_every_checkpoint_is_lost_begins_anew(tuitrain: Shell):
+    run = tuitrain.start("a", *DIGITS, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "stop")
+    ended(tuitrain, run)
+    for file in run.paths.checkpoints.iterdir():
+        file.write_bytes(b"")
+
+    tuitrain("resume", "a", "--plain")
+
+    assert tuitrain.show("a")["weights_sha256"] == undisturbed(tuitrain)
+
+
+def test_undo_returns_the_very_weights_and_so_does_its_undo(tuitrain: Shell):
+    run = tuitrain.start("a", *DIGITS, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    before = tuitrain.show("a")
+    tuitrain("ctl", "a", "loss", "l1", "--at", "batch", "--wait")
+    tuitrain("ctl", "a", "step", "20")
+    ruined = tuitrain.show("a")
+    tuitrain("ctl", "a", "undo", "--wait")
+    tuitrain("ctl", "a", "checkpoint", "--wait")
+    undone = tuitrain.show("a")
+    tuitrain("ctl", "a", "undo", "--wait")
+    tuitrain("ctl", "a", "checkpoint", "--wait")
+    again = tuitrain.show("a")
+
+    assert undone["weights_sha256"] == before["weights_sha256"] != ruined["weights_sha256"]
+    assert (undone["step"], undone["loss"], undone["take"]) == (30, "cross-entropy", 2)
+    assert undone["interventions"][1]["state"] == "undone"
+    assert again["weights_sha256"] == ruined["weights_sha256"]
+    assert (again["step"], again["loss"], again["take"]) == (50, "l1", 3)
+    assert [each["state"] for each in again["interventions"] if each["kind"] != "step"] == [
+        "applied", "undone", "applied", "applied", "applied",
+    ]  # fmt: skip
+    tuitrain("ctl", "a", "stop")
+    ended(tuitrain, run)
+
+
+def test_a_rollback_keeps_the_settings_of_now(tuitrain: Shell):
+    run = tuitrain.start("a", *DIGITS, "--paused")
+    start = tuitrain.show("a")["weights_sha256"]
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "lr", "0.01", "--wait")
+    assert "kept are the epochs 0" in tuitrain("ctl", "a", "rollback", "9", code=3).stderr
+    tuitrain("ctl", "a", "rollback", "0", "--wait")
+    tuitrain("ctl", "a", "checkpoint", "--wait")
+
+    shown = tuitrain.show("a")
+    assert (shown["step"], shown["lr"], shown["take"]) == (0, 0.01, 2)
+    assert shown["weights_sha256"] == start
+    tuitrain("ctl", "a", "stop")
+    ended(tuitrain, run)
+
+
+def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain: Shell):
+    tuitrain(
+        "run", "diabetes", "--optimizer", "sgd", "--lr", "1e12", "--detach", "--name", "a",
+        "--epochs", "30",
+    )  # fmt: skip
+    run = tuitrain.client("a")
+    until(lambda: tuitrain.show("a")["state"] == "paused", "it pauses by itself")
+    paused = tuitrain.show("a")
+    assert paused["step"] < 10
+    tuitrain("ctl", "a", "lr", "0.01", "--wait")
+    tuitrain("ctl", "a", "rollback", "--wait")
+    tuitrain("ctl", "a", "resume")
+
+    shown = ended(tuitrain, run)
+    assert shown["state"] == "finished"
+    assert shown["metrics"]["r2"] > 0.3
+
+
+@pytest.mark.parametrize(("way", "state"), [("stop", "stopped"), ("skip", "finished")])
+def test_what_bad_numbers_lead_to_can_be_chosen(tuitrain: Shell, way: str, state: str):
+    tuitrain(
+        "run", "diabetes", "--optimizer", "sgd", "--lr", "1e12", "--plain", "--name", "a",
+        "--epochs", "2", "--on-nonfinite", way,
+    )  # fmt: skip
+
+    shown = tuitrain.show("a")
+    assert shown["state"] == state
+    assert "NaN" not in (tuitrain.home / "runs" / "a" / "spec.json").read_text()
+
+
+def test_a_live_run_and_a_finished_one_are_not_resumed(tuitrain: Shell):
+    tuitrain("run", "digits", "--epochs", "1", "--plain", "--name", "done")
+    assert "--epochs 2" in tuitrain("resume", "done", code=3).stderr
+    assert "--epochs 2" in tuitrain("resume", "done", "--epochs", "1", code=3).stderr
+    tuitrain.start("live", "--epochs", "5000", "--pace", "50")
+    assert "attach live" in tuitrain("resume", "live", code=3).stderr
+    tuitrain("resume", "live", "--epochs", "0", code=2)
+    assert tuitrain.show("live")["state"] == "running"
+    supervisor.kill(tuitrain.client("live").paths)
+
+
+def test_more_epochs_train_on_as_if_they_had_been_planned(tuitrain: Shell):
+    tuitrain("run", "digits", "--seed", "1", "--epochs", "5", "--plain", "--name", "a")
+    tuitrain("resume", "a", "--epochs", "12", "--plain")
+
+    assert tuitrain.show("a")["weights_sha256"] == undisturbed(tuitrain)
+    assert tuitrain.show("a")["epochs"] == 12
+
+
+def test_patience_ends_a_run_early(tuitrain: Shell):
+    said = tuitrain(
+        "run", "digits", "--lr", "0.05", "--epochs", "500", "--patience", "2", "--plain",
+        "--name", "a",
+    ).stdout  # fmt: skip
+
+    shown = tuitrain.show("a")
+    assert shown["state"] == "finished"
+    assert 2 < shown["epoch"] < 500
+    assert "no lower validation loss for 2 epochs" in said
+
+
+def test_a_run_begins_with_the_weights_of_another_run_or_file(tuitrain: Shell):
+    tuitrain("run", "digits", "--epochs", "3", "--plain", "--name", "first")
+    weights = tuitrain.show("first")["weights_sha256"]
+    file = (
+        tuitrain.home / "runs/first/checkpoints" / tuitrain.show("first")["checkpoints"][-1]["file"]
+    )
+    for name, source in (("by-run", "first"), ("by-file", str(file))):
+        run = tuitrain.start(name, "--init-from", source, "--paused")
+        assert tuitrain.show(name)["weights_sha256"] == weights
+        tuitrain("ctl", name, "stop")
+        ended(tuitrain, run)
+
+    other = tuitrain(
+        "run", "digits", "--model", "linear", "--init-from", "first", "--plain", code=3
+    )
+    assert "do not fit the model" in other.stderr
+    tuitrain("run", "digits", "--init-from", "nobody", "--plain", code=2)
+
+
+def test_a_config_file_has_the_options_and_the_command_line_wins(tuitrain: Shell, tmp_path: Path):
+    config = tmp_path / "a.toml"
+    config.write_text(
+        'task = "diabetes"\nlr = 0.01\nbatch-size = 32\nepochs = 3\nname = "from-file"\n'
+        'optimizer = "sgd:momentum=0.9"\npace = "off"\n'
+    )
+    tuitrain("run", "--config", str(config), "--epochs", "2", "--plain")
+
+    shown = tuitrain.show("from-file")
+    assert (shown["task"], shown["lr"], shown["batch_size"]) == ("diabetes", 0.01, 32)
+    assert (shown["epochs"], shown["optimizer"]) == (2, "sgd:momentum=0.9")
+    config.write_text("learning-rate = 1\n")
+    assert "learning-rate" in tuitrain("run", "--config", str(config), code=2).stderr
+    config.write_text("lr = = 1\n")
+    assert "cannot read" in tuitrain("run", "--config", str(config), code=2).stderr
+    tuitrain("run", "--config", "nowhere.toml", code=2)
+    assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["from-file"]

@@ -1,0 +1,289 @@
+"""The list of runs and the form for a new one, in real homes."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.widgets import DataTable, Input
+
+from tests.conftest import PATIENCE_S, until
+from tests.tui.conftest import STARTED, ScriptedTrainer, text_of
+from tuitrain import supervisor
+from tuitrain.client import Client
+from tuitrain.core.commands import Stop
+from tuitrain.core.events import EpochEnded, Finished, Paused
+from tuitrain.core.spec import RunSpec
+from tuitrain.store.paths import RunPaths, runs_in
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.new_run import NewRunScreen
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.runs import RunsScreen
+from tuitrain.tui.widgets.form_field import FormField
+
+EPOCH = EpochEnded(1, 23, 1, "cross-entropy", 0.5, 0.4, {"accuracy": 0.9}, improved=True)
+
+
+@pytest.fixture
+def made(home: Path) -> Callable[..., ScriptedTrainer]:
+    trainers = []
+
+    def make(name: str, *events, ended: bool = False) -> ScriptedTrainer:
+        paths = RunPaths(home / "runs" / name)
+        for folder in (paths.inbox, paths.checkpoints):
+            folder.mkdir(parents=True)
+        trainer = ScriptedTrainer(paths, RunSpec.of("digits"))
+        trainer.says(STARTED, *events)
+        if ended:
+            trainer.close()
+            trainer.dies()
+        else:
+            trainers.append(trainer)
+        return trainer
+
+    yield make
+    for trainer in trainers:
+        trainer.close()
+        trainer.dies()
+
+
+async def listed(app: TuitrainApp) -> list[str]:
+    screen = app.screen
+    assert isinstance(screen, RunsScreen)
+    await screen.follow()
+    return text_of(app).splitlines()
+
+
+def line_of(lines: list[str], name: str) -> str:
+    return next(line for line in lines if line.strip().startswith(name))
+
+
+def names_in(lines: list[str]) -> list[str]:
+    names = ("alpha", "beta", "gamma")
+    return [name for line in lines for name in names if line.strip().startswith(name)]
+
+
+async def eventually(pilot, app: TuitrainApp, text: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while text not in text_of(app):
+        assert time.monotonic() < deadline, f"{text} never came"
+        await pilot.pause(0.05)
+
+
+async def at(pilot, app: TuitrainApp, name: str) -> None:
+    """Move the cursor to that run."""
+    table = app.screen.query_one(DataTable)
+    keys = [Path(str(key.value)).name for key in table.rows]
+    table.move_cursor(row=keys.index(name))
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(140, 40), (80, 24), (40, 10)])
+async def test_every_run_is_there_in_its_true_state(home, made, size):
+    made("live", EPOCH)
+    made("held", Paused(None, 1, 0, 0))
+    made("done", EPOCH, Finished(1, 23, 1), ended=True)
+    made("gone", ended=True)
+    (home / "runs" / "bad").mkdir()
+    (home / "runs" / "bad" / "spec.json").write_text("{")
+    app = TuitrainApp(home)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        lines = await listed(app)
+        states = {"live": "running", "held": "paused", "done": "finished", "gone": "crashed"}
+        for name, state in (states | {"bad": "unreadable"}).items():
+            assert state in line_of(lines, name)
+        if size[0] > 80:
+            assert "0.4000" in line_of(lines, "live")
+            assert "its spec.json is damaged" in line_of(lines, "bad")
+
+
+async def test_a_live_run_is_followed_and_the_cursor_stays(home, made):
+    made("other", ended=True)
+    trainer = made("live")
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await at(pilot, app, "other")
+        assert "0/40" in line_of(await listed(app), "live")
+        trainer.says(EPOCH)
+        made("newest", ended=True)
+        lines = await listed(app)
+        assert "1/40" in line_of(lines, "live")
+        assert "newest" in "\n".join(lines)
+        assert "other" in app.screen.highlighted
+
+
+async def test_runs_are_sorted_and_filtered(home, made):
+    for name in ("beta", "alpha", "gamma"):
+        made(name, ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app)
+        await pilot.press("s")
+        assert names_in(await listed(app)) == ["alpha", "beta", "gamma"]
+        await pilot.press("slash", *"amm", "enter")
+        assert names_in(await listed(app)) == ["gamma"]
+        await pilot.press("escape")
+        assert len(names_in(await listed(app))) == 3
+
+
+async def test_a_run_is_opened_and_left_for_the_list(home, made):
+    made("done", EPOCH, Finished(1, 23, 1), ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, RunScreen)
+        await app.screen.follow()
+        await pilot.press("q")
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_a_live_run_can_be_stopped_and_not_deleted(home, made):
+    trainer = made("live")
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app)
+        await pilot.press("D", "R")
+        assert isinstance(app.screen, RunsScreen), "both are greyed"
+        await pilot.press("S", "n")
+        assert trainer.wishes() == []
+        await pilot.press("S", "y")
+        assert [each.wish for each in trainer.wishes()] == [Stop()]
+
+
+async def test_an_ended_run_is_deleted_once_that_is_confirmed(home, made):
+    made("gone", ended=True)
+    made("kept", ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app)
+        await at(pilot, app, "gone")
+        await pilot.press("D", "n")
+        assert len(runs_in(home)) == 2
+        await pilot.press("D", "y")
+        assert [each.name for each in runs_in(home)] == ["kept"]
+        await pilot.pause()
+        assert "gone" not in "\n".join(await listed(app))
+
+
+async def test_a_hostile_name_is_shown_and_not_obeyed(home):
+    folder = home / "runs" / "[@click=app.exit_now]x\x1b]0;owned\x07[b]"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("[" * 100_000)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        text = "\n".join(await listed(app))
+        assert "[@click=app.exit_now]x␛]0;owned␇" in text
+        await pilot.press("D")
+        assert "[@click=app.exit_now]x␛" in text_of(app)
+
+
+async def test_an_empty_home_begins_with_the_form_where_enter_trains(home):
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunScreen)
+        text = text_of(app)
+        for part in ("digits", "cross-entropy", "mlp:hidden=256-128", "0.001", "40", "60"):
+            assert part in text
+        await pilot.press("enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        (paths,) = runs_in(home)
+        assert Client(paths.directory).spec() == RunSpec.of("digits", pace=60.0)
+        assert isinstance(app.screen, RunScreen)
+        until(paths.owner.exists, "its trainer has signed")
+        supervisor.kill(paths)
+        client = Client(paths.directory)
+        until(lambda: not client.look(client.end()).alive, "its trainer has gone")
+        await app.screen.follow()
+
+
+def field(app: TuitrainApp, name: str) -> Input:
+    return app.screen.query_one(f"#{name}", FormField).query_one(Input)
+
+
+async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        field(app, "epochs").value = "7"
+        field(app, "task").value = "diabetes"
+        await pilot.pause()
+        assert field(app, "loss").value == "mse"
+        assert field(app, "model").value == "mlp:hidden=128"
+        assert field(app, "epochs").value == "7"
+        assert "mse (usual), l1; unfit for regression" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("task", "digit", "did you mean 'digits'"),
+        ("loss", "mes", "did you mean 'mse'"),
+        ("model", "mlp:hidden=0", "takes hidden"),
+        ("optimizer", "adm", "did you mean"),
+        ("lr", "fast", "takes a number"),
+        ("lr", "0", "above 0"),
+        ("epochs", "1.5", "whole number"),
+        ("device", "gpu", "none of auto"),
+        ("name", "../x", "letters"),
+        ("name", "taken", "already"),
+        ("data", "/nowhere", "no such folder"),
+        ("init_from", "/nowhere", "no such file"),
+        ("paused", "maybe", "yes or no"),
+    ],
+)
+async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
+    home, made, name, text, says
+):
+    made("taken", ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("n")
+        field(app, name).value = text
+        await pilot.pause()
+        label = name.replace("_", " ")
+        lines = [line.strip("│ ") for line in text_of(app).splitlines()]
+        line = next(line for line in lines if line.startswith(label))
+        assert "✗" in line
+        assert says in text_of(app)
+        await pilot.press("enter")
+        assert field(app, name).has_focus
+        assert [each.name for each in runs_in(home)] == ["taken"]
+
+
+async def test_torch_tells_the_form_how_large_a_run_is(home):
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        await eventually(pilot, app, "1,437 to train on, 360 to validate, each 1×8×8; 10 classes")
+        assert "50,826 parameters; 23 steps an epoch, 920 in all" in text_of(app)
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_a_crashed_run_is_resumed_from_the_list(home):
+    started = supervisor.start(home, RunSpec.of("digits", epochs=1), "a")
+    until(started.paths.owner.exists, "it has signed")
+    until(lambda: supervisor.kill(started.paths) or started.process.poll(), "it has gone")
+    app = TuitrainApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(app)
+        await pilot.press("R")
+        assert isinstance(app.screen, RunScreen)
+        screen = app.screen
+        client = Client(started.paths.directory)
+        until(lambda: not client.look(client.end()).alive, "it is trained")
+        await screen.follow()
+        assert screen.latest.state == "finished"
+
+
+def test_the_process_that_is_asked_ends_with_whoever_asks():
+    asker = supervisor.Asker()
+    assert "cpu" in [each["name"] for each in asker.ask("devices")]
+    process = asker._process
+    asker.close()
+    assert process.returncode is not None

@@ -1,0 +1,84 @@
+"""Files from the net: over https, with a digest to check, a time-out and progress."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+
+Tell = Callable[[str, int, int], None]
+"""Takes what is done, and how many bytes of how many; what it raises ends the download."""
+
+_TIMEOUT_S = 20.0
+_CHUNK = 1 << 16
+
+
+class CannotDownload(TuitrainError):
+    """A file did not come, or not as it should be; nothing is left of it."""
+
+
+def tell_nobody(_stage: str, _done: int, _total: int) -> None:
+    """Nobody wants to know."""
+
+
+def is_whole(path: Path, md5: str) -> bool:
+    """Return whether the file is there, with that digest."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _md5).hexdigest() == md5
+
+
+def fetch(
+    url: str, target: Path, *, md5: str, tell: Tell = tell_nobody, timeout_s: float = _TIMEOUT_S
+) -> None:
+    """Put the file at `url` at `target`, unless it is there already; whole, or not at all.
+
+    A cut or stalled connection, or another digest, raises CannotDownload.
+    """
+    if is_whole(target, md5):
+        return
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        found = _copy(url, beside, lambda *bytes_: tell(f"downloading {target.name}", *bytes_),
+                      timeout_s)  # fmt: skip
+        if found != md5:
+            raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
+        beside.replace(target)
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise CannotDownload(f"cannot download {safe(url)}: {safe(reason)}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _copy(url: str, target: Path, tell: Callable[[int, int], None], timeout_s: float) -> str:
+    digest, done = _md5(), 0
+    answer = urlopen(url, timeout=timeout_s)  # noqa: S310 - every URL is an https one of ours
+    with closing(answer), target.open("xb") as file:
+        total = int(answer.headers.get("Content-Length") or 0)
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            tell(done, total)
+        file.flush()
+        os.fsync(file.fileno())
+    if done < total:
+        raise CannotDownload(f"the connection to {safe(url)} was cut after {done} of {total} bytes")
+    return digest.hexdigest()
+
+
+def _md5() -> hashlib._Hash:
+    """Return the digest that torchvision pins its files with; it tells damage, not malice."""
+    return hashlib.md5(usedforsecurity=False)

@@ -1,0 +1,62 @@
+"""A model's weights: read from files that somebody saved, and told apart by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.safe import safe
+
+
+def load(model: nn.Module, path: Path) -> None:
+    """Give the model the weights in a file; Refused if they are another model's."""
+    try:
+        model.load_state_dict(weights_of(path))
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise Refused(
+            f"the weights in {safe(path.name)} do not fit the model: {safe(first[0].strip())}"
+        ) from None
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    """Return the model's weights from a checkpoint or a saved `state_dict`.
+
+    Raises WrongUse for a file that holds neither.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for what is no checkpoint
+        raise WrongUse(f"cannot read weights from {safe(path)}: {type(error).__name__}") from None
+    weights = found.get("model", found) if isinstance(found, dict) else None
+    if not weights or not all(isinstance(each, torch.Tensor) for each in weights.values()):
+        raise WrongUse(f"{safe(path)} holds no weights")
+    return dict(weights)
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return the digest by which two trainings are compared.
+
+    Over the `state_dict` in name order: for each entry its name, dtype and shape, in UTF-8 and each
+    ended by a zero byte, then its contiguous little-endian bytes. The dtype is torch's name without
+    "torch.", the shape its decimal sizes joined by commas.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        dtype, shape = str(tensor.dtype).removeprefix("torch."), ",".join(map(str, tensor.shape))
+        for text in (name, dtype, shape):
+            digest.update(text.encode() + b"\0")
+        digest.update(_little_endian(tensor.detach().cpu().contiguous()))
+    return digest.hexdigest()
+
+
+def _little_endian(tensor: torch.Tensor) -> bytes:
+    data = tensor.reshape(-1).view(torch.uint8).numpy()
+    if sys.byteorder == "big":
+        data = data.reshape(-1, tensor.element_size())[:, ::-1]
+    return data.tobytes()

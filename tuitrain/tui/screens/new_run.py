@@ -1,0 +1,183 @@
+"""The form for a new run: everything `tuitrain run` takes, checked while it is filled in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from tuitrain import supervisor
+from tuitrain.core.catalog import loss_named, task_named
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.tui.widgets.form_field import FormField
+from tuitrain.view import form
+
+_ASK_AFTER_S = 0.3
+_LABEL = 17
+
+
+class NewRunScreen(Screen[supervisor.Started | None]):
+    """Fill in a run and train it; the result is the run that was started."""
+
+    BINDINGS = [
+        Binding("enter", "train", "Train", id="form.train", tooltip="Train it", priority=True),
+        Binding("up", "app.focus_previous", "Fields", key_display="↑↓", id="form.up",
+                tooltip="The field above"),
+        Binding("down", "app.focus_next", "Down", show=False, id="form.down",
+                tooltip="The field below"),
+        Binding("pagedown,ctrl+n", "next(1)", "Choices", key_display="PgDn",
+                id="form.next", tooltip="The next choice of a field that has some"),
+        Binding("pageup,ctrl+p", "next(-1)", "Choice before", show=False, id="form.previous",
+                tooltip="The choice before"),
+        Binding("escape", "leave", "Back", id="form.back", tooltip="Back, without a run"),
+        Binding("ctrl+c", "leave", "Back", show=False, id="form.interrupt", tooltip="Like esc"),
+    ]  # fmt: skip
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self._home = home
+        self._asker = supervisor.Asker()
+        self._filled = form.filled("digits")
+        self._asked: RunSpec | None = None
+        self._facts: dict[str, Any] | str = "asking PyTorch …"
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="form", can_focus=False) as box:
+            box.border_title = "new run"
+            for name in form.FIELDS:
+                yield FormField(name, self._filled[name])
+            yield Static(id="facts")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._field("task").focus_input()
+        self._check()
+        self.set_interval(_ASK_AFTER_S, self.ask)
+
+    def on_unmount(self) -> None:
+        self._asker.close()
+
+    def _field(self, name: str) -> FormField:
+        return self.query_one(f"#{name}", FormField)
+
+    def _values(self) -> dict[str, str]:
+        return {name: self._field(name).text for name in form.FIELDS}
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        field = event.input.parent
+        assert isinstance(field, FormField)
+        if field.name == "task":
+            self._refill(event.value)
+        self._check()
+
+    def on_descendant_focus(self) -> None:
+        self._check()
+
+    def _refill(self, task: str) -> None:
+        """Fill the fields that have the last task's defaults with those of this one."""
+        before = self._filled
+        try:
+            self._filled = form.filled(task)
+        except TuitrainError:
+            return
+        for name, text in self._filled.items():
+            if name in form.FIELDS and name != "task" and self._field(name).text == before[name]:
+                self._field(name).text = text
+
+    def _check(self) -> RunSpec | None:
+        """Show what is wrong beside its field; return the spec if nothing is."""
+        values = self._values()
+        spec, errors = form.checked(values)
+        errors |= self._errors_of_places(values)
+        for name in form.FIELDS:
+            field = self._field(name)
+            hint = form.hint(name, values, has_focus=field.has_focus_within)
+            field.say(safe(errors.get(name, "")), safe(hint))
+        self._show_facts(spec, errors)
+        return None if errors else spec
+
+    def _errors_of_places(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with a name or a path, as the disk has it."""
+        errors = {}
+        if name := values["name"]:
+            try:
+                check_name(name)
+            except TuitrainError as error:
+                errors["name"] = str(error)
+            else:
+                if (self._home.absolute() / "runs" / name).exists():
+                    errors["name"] = "there is a run of that name already"
+        if values["data"] and not Path(values["data"]).expanduser().is_dir():
+            errors["data"] = "there is no such folder"
+        if values["init_from"] and not Path(values["init_from"]).expanduser().is_file():
+            errors["init_from"] = "there is no such file"
+        return errors
+
+    async def ask(self) -> None:
+        """Ask torch how large the data and the model are, once they differ from the last time."""
+        spec, _ = form.checked(self._values())
+        if spec is None or (self._asked and form.same_sizes(spec, self._asked)):
+            return
+        self._asked = spec
+        self._facts = "asking PyTorch …"
+        try:
+            self._facts = await asyncio.to_thread(self._asker.ask, "sizes", spec=asdict(spec))
+            found = await asyncio.to_thread(self._asker.ask, "devices")
+            self._field("device").choices = ("auto", *(each["name"] for each in found))
+        except TuitrainError as error:
+            self._facts = str(error)
+        if self.is_mounted:
+            self._check()
+
+    def _show_facts(self, spec: RunSpec | None, errors: Mapping[str, str]) -> None:
+        lines = [
+            Content.styled(f"{name.replace('_', ' ')}: {safe(error)}", "$error")
+            for name, error in errors.items()
+        ]
+        if spec is not None and not errors:
+            task, loss = task_named(spec.task), loss_named(spec.loss.partition(":")[0])
+            rows = [("data", form.data_words(self._facts)),
+                    ("model", form.model_words(self._facts, spec)),
+                    ("losses", form.losses_words(task.kind)),
+                    (loss.name, f"{loss.formula}   {loss.when}")]  # fmt: skip
+            lines = [
+                Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), safe(text))
+                for label, text in rows
+            ]
+        self.query_one("#facts", Static).update(Content("\n").join(lines))
+
+    def action_next(self, by: int) -> None:
+        for name in form.FIELDS:
+            field = self._field(name)
+            if field.has_focus_within:
+                choices = form.choices(name, self._values()) or field.choices
+                field.choose(choices, by)
+
+    async def action_train(self) -> None:
+        spec = self._check()
+        if spec is None:
+            wrong = next((name for name in form.FIELDS if self._field(name).is_wrong), None)
+            if wrong:
+                self._field(wrong).focus_input()
+            return
+        name = self._values()["name"] or None
+        try:
+            started = await asyncio.to_thread(supervisor.start, self._home, spec, name)
+        except (TuitrainError, OSError) as error:
+            self.notify(safe(error), severity="error", markup=False)
+            return
+        self.dismiss(started)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,77 @@
+"""A question for a setting's value, judged while it is typed."""
+
+from __future__ import annotations
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tuitrain.core.commands import SETTINGS, Change, Setting
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.view.settings import FIELDS, strode, typed
+
+Number = float | int | None
+
+
+class NumberScreen(ModalScreen[Change | None]):
+    """Ask for the new value of a setting; the result is the change, or None for none."""
+
+    BINDINGS = [
+        Binding("escape", "dismiss", "Cancel", id="dialog.cancel"),
+        Binding("up", "stride('up')", "More", id="number.more"),
+        Binding("down", "stride('down')", "Less", id="number.less"),
+        Binding("pageup", "stride('pageup')", "Much more", id="number.much_more"),
+        Binding("pagedown", "stride('pagedown')", "Much less", id="number.much_less"),
+    ]
+
+    field = getters.query_one("#value", Input)
+    verdict = getters.query_one("#verdict", Static)
+
+    def __init__(self, setting: Setting, value: Number, *, says: str = "") -> None:
+        super().__init__()
+        self._setting = setting
+        self._value = value
+        self._says = says
+
+    def compose(self) -> ComposeResult:
+        about = FIELDS[self._setting]
+        strides = " ".join(f"{each.sign} {each.says}" for each in about.strides)
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = about.title
+            dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
+            question = f"{self._says} {about.question}".strip()
+            yield Static(Content(question), classes="question")
+            yield Input(typed(self._value), id="value", compact=True)
+            yield Static(id="verdict")
+
+    def on_mount(self) -> None:
+        self.field.focus()
+
+    def action_stride(self, key: str) -> None:
+        self.field.value = strode(self._setting, self.field.value.strip(), key)
+        self.field.action_end()
+
+    def on_input_changed(self) -> None:
+        self._change()
+
+    def on_input_submitted(self) -> None:
+        if (change := self._change()) is not None:
+            self.dismiss(None if change.value == self._value else change)
+
+    def _change(self) -> Change | None:
+        """Return the change that stands in the field, if it is one, and say what it does."""
+        try:
+            change = Change.read(self._setting, self.field.value.strip())
+        except TuitrainError as wrong:
+            self.verdict.update(Content.styled(safe(wrong), "$error"))
+            return None
+        says = f"{typed(self._value)} → {change.detail}"
+        if change.value == self._value:
+            says = f"{SETTINGS[self._setting].says}; this is what it is now"
+        self.verdict.update(Content.styled(says, "$cell-muted"))
+        return change

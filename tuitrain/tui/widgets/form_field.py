@@ -1,0 +1,64 @@
+"""One line of a form: a label, an input, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+from tuitrain.view import form
+
+
+class FormField(Horizontal):
+    """A setting of a run. Its text is what the user has typed."""
+
+    DEFAULT_CSS = """
+    FormField {
+        height: 1;
+        & > .label { width: 13; color: $cell-muted; }
+        & > Input { width: 22; background: $panel; }
+        & > .said { width: 1fr; margin-left: 2; color: $cell-muted; text-wrap: nowrap;
+                    text-overflow: ellipsis; }
+        &:focus-within > .label { color: $accent; }
+    }
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name=name, id=name)
+        self._initial = text
+        self.choices: Sequence[str] = form.choices(name, {}) or ()
+        self.is_wrong = False
+
+    def compose(self) -> ComposeResult:
+        suggester = SuggestFromList(self.choices) if self.choices else None
+        label = (self.name or "").replace("_", " ")
+        yield Static(Content(label), classes="label")
+        yield Input(self._initial, compact=True, suggester=suggester, select_on_focus=False)
+        yield Static(classes="said")
+
+    @property
+    def text(self) -> str:
+        return self.query_one(Input).value.strip()
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.query_one(Input).value = text
+
+    def focus_input(self) -> None:
+        self.query_one(Input).focus()
+
+    def say(self, error: str, hint: str) -> None:
+        """Show what is wrong, else what may stand here."""
+        self.is_wrong = bool(error)
+        said = Content.styled(f"✗ {error}", "$error") if error else Content(hint)
+        self.query_one(".said", Static).update(said)
+
+    def choose(self, choices: Sequence[str], by: int) -> None:
+        """Take the choice that stands so far from the present one."""
+        if choices:
+            now = choices.index(self.text) if self.text in choices else -by
+            self.text = choices[(now + by) % len(choices)]

@@ -1,0 +1,210 @@
+"""What becomes of a snapshot when more of its run's record is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from tuitrain.core.events import (
+    Answer,
+    CheckpointGone,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    Failed,
+    Finished,
+    LossSwapped,
+    Milestone,
+    NotFinite,
+    Paused,
+    Resumed,
+    RunStarted,
+    SettingChanged,
+    StartupReached,
+    Stepped,
+    Stopped,
+    TakeOpened,
+    Warned,
+    WishAccepted,
+    WishDropped,
+    WishRefused,
+)
+from tuitrain.store.reader import Delta, Recorded
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.view.model import Intervention, Snapshot
+
+_EPOCHS_KEPT = 500
+_LOG_KEPT = 200
+_RATE_OVER_S = 5.0
+
+
+def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) -> Snapshot:
+    """Return the snapshot after `delta`; `alive` tells whether somebody trains the run."""
+    for recorded in delta.events:
+        now = _after(now, recorded)
+    for epoch in delta.epochs:
+        now = _after_epoch(now, epoch)
+    if delta.latest is not None and delta.latest != now.latest:
+        now = _after_batch(now, delta.latest)
+    if not alive and not now.has_ended:
+        now = replace(now, state="crashed", error="the trainer ended without a word")
+    return replace(now, pid=None if now.has_ended else pid)
+
+
+def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
+    is_progress = isinstance(recorded.event, StartupReached) and recorded.event.done
+    now = replace(
+        now,
+        log=now.log if is_progress else (*now.log, recorded)[-_LOG_KEPT:],
+        elapsed_s=max(now.elapsed_s, recorded.elapsed_s),
+    )
+    event: Event = recorded.event
+    match event:
+        case WishAccepted() | WishRefused() | WishDropped():
+            return _after_reply(now, event)
+        case Paused() | Resumed() | Stepped() | Stopped():
+            return _after_answer(now, event)
+        case LossSwapped() | SettingChanged() | TakeOpened():
+            return _after_answer(now, event)
+        case EpochEnded():
+            return _after_epoch(now, event)
+        case _:
+            return _after_milestone(now, event)
+
+
+def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:
+    match event:
+        case StartupReached(stage=stage, done=done, total=total):
+            return replace(
+                now, stage=stage, loaded=(done, total), state="starting", why="", error=None,
+                exit_code=0,
+            )  # fmt: skip
+        case NotFinite() | Warned():
+            return now
+        case RunStarted(settings=settings, steps_per_epoch=steps):
+            return replace(
+                now, started=event, state="running", steps_per_epoch=steps, error=None,
+                settings={**now.settings, **settings},
+            )  # fmt: skip
+        case CheckpointSaved(wish=wish, take=take, step=step, epoch=epoch):
+            answered = _changed(now, wish, state="applied", take=take, step=step, epoch=epoch)
+            saved = (*now.checkpoints, event)
+            return replace(now, checkpoints=saved, interventions=answered)
+        case CheckpointGone(file=file):
+            kept = tuple(each for each in now.checkpoints if each.file != file)
+            return replace(now, checkpoints=kept)
+        case Finished(take=take, step=step, epoch=epoch, why=why):
+            return replace(now, state="finished", position=(take, step, epoch), why=why)
+        case Failed(error=error, exit_code=code):
+            return replace(now, state="failed", error=error, exit_code=code)
+        case other:
+            assert_never(other)
+
+
+def _after_reply(now: Snapshot, event: WishAccepted | WishRefused | WishDropped) -> Snapshot:
+    match event:
+        case WishAccepted():
+            wish = Intervention(
+                event.wish, event.asks, event.detail, event.asked_at, "pending", event.at
+            )
+            return _going_on(replace(now, interventions=(*now.interventions, wish)))
+        case WishRefused():
+            wish = Intervention(
+                event.wish, event.asks, event.detail, event.asked_at, "refused",
+                reason=event.reason,
+            )  # fmt: skip
+            return replace(now, interventions=(*now.interventions, wish))
+        case WishDropped():
+            dropped = _changed(now, event.wish, state="dropped", reason=event.reason)
+            return _going_on(replace(now, interventions=dropped))
+        case other:
+            assert_never(other)
+
+
+def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
+    where = {"take": event.take, "step": event.step, "epoch": event.epoch}
+    now = replace(
+        now,
+        position=(event.take, event.step, event.epoch),
+        interventions=_changed(now, event.wish, state="applied", **where),
+    )
+    match event:
+        case Paused():
+            return replace(now, state="paused", rate=None, rate_points=())
+        case Resumed():
+            return _going_on(replace(now, state="running"))
+        case Stepped():
+            return now
+        case LossSwapped(take=take, step=step, loss=loss):
+            settings = {**now.settings, "loss": loss}
+            return replace(now, settings=settings, swaps=(*now.swaps, (take, step + 1, loss)))
+        case SettingChanged(setting=setting, value=value, steps_per_epoch=steps):
+            settings = {**now.settings, setting: value}
+            return replace(now, settings=settings, steps_per_epoch=steps, rate_points=())
+        case TakeOpened():
+            return _after_opening(now, event)
+        case Stopped(why=why):
+            return replace(now, state="stopped", why=why)
+        case other:
+            assert_never(other)
+
+
+def _after_opening(now: Snapshot, event: TakeOpened) -> Snapshot:
+    loss = str(event.settings["loss"])
+    now = replace(
+        now,
+        settings={**now.settings, **event.settings},
+        steps_per_epoch=event.steps_per_epoch,
+        openings=(*now.openings, event),
+        swaps=(*now.swaps, (event.take, event.step + 1, loss)),
+        rate_points=(),
+        latest=now.latest and now.latest._replace(key=key_of(event.take, event.step)),
+    )
+    if event.undone is None:
+        return now
+    again = next((each.undone for each in now.openings if each.wish == event.undone), None)
+    now = replace(now, interventions=_changed(now, event.undone, state="undone"))
+    return replace(now, interventions=_changed(now, again, state="applied"))  # an undo undone
+
+
+def _going_on(now: Snapshot) -> Snapshot:
+    """Tell `pausing` from `running`: a pause is accepted and its boundary has not come."""
+    if now.state not in ("running", "pausing"):
+        return now
+    pausing = any(each.kind == "pause" for each in now.waiting)
+    return replace(now, state="pausing" if pausing else "running")
+
+
+def _changed(now: Snapshot, wish: str | None, **changes: object) -> tuple[Intervention, ...]:
+    if wish is None:
+        return now.interventions
+    return tuple(
+        replace(each, **changes) if each.id == wish else each  # type: ignore[arg-type]
+        for each in now.interventions
+    )
+
+
+def _after_epoch(now: Snapshot, event: EpochEnded) -> Snapshot:
+    return replace(
+        now,
+        every_epoch=(*now.every_epoch, event)[-_EPOCHS_KEPT:],
+        position=max(now.position, (event.take, event.step, event.epoch)),
+    )
+
+
+def _after_batch(now: Snapshot, latest: BatchRow) -> Snapshot:
+    elapsed_s = latest.elapsed_ms / 1000
+    points = [point for point in now.rate_points if point[1] < latest.step]
+    points.append((elapsed_s, latest.step))
+    while len(points) > 2 and points[1][0] < elapsed_s - _RATE_OVER_S:
+        points.pop(0)
+    since, gone_s = points[0][1], elapsed_s - points[0][0]
+    running = now.state in ("starting", "running", "pausing")
+    return replace(
+        now,
+        latest=latest,
+        position=max(now.position, (latest.take, latest.step, latest.epoch - 1)),
+        elapsed_s=max(now.elapsed_s, elapsed_s),
+        rate_points=tuple(points),
+        rate=(latest.step - since) / gone_s if running and gone_s > 0 else now.rate,
+    )
