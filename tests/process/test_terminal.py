@@ -16,7 +16,9 @@ from tests.conftest import Shell, until
 class Terminal:
     """A program in a pseudo-terminal, and what a person would see there."""
 
-    def __init__(self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30)) -> None:
+    def __init__(
+        self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30), **env: str
+    ) -> None:
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -24,7 +26,8 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             termios.tcsetwinsize(0, (size[1], size[0]))
-            env = {**shell.env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            usual = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            env = {**usual, **shell.env, "TERM": env.get("TERM", usual["TERM"])}
             os.execve(sys.executable, [sys.executable, "-m", "tuitrain", *arguments], env)
         os.set_blocking(self._fd, False)
 
@@ -181,3 +184,40 @@ def test_a_refused_run_gives_its_exit_code_and_leaves_nothing(tuitrain: Shell, t
     until(screen.has_ended, "the app has ended")
     assert screen.status == 3
     assert list((tuitrain.home / "runs").iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PYTHONIOENCODING": "latin-1"},
+        {"NO_COLOR": "1"},
+        {"TEXTUAL_COLOR_SYSTEM": "standard", "TERM": "xterm"},
+    ],
+    ids=lambda env: next(iter(env)),
+)
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+def test_a_terminal_that_can_do_less_shows_the_run_all_the_same(
+    tuitrain: Shell, terminals, env: dict, size
+):
+    tuitrain("run", "--epochs", "3", "--plain", "--name", "a")
+    tuitrain.env |= env
+    screen = opened(terminals, tuitrain, "attach", "a", size=size)
+    screen.expect("finished")
+    until(lambda: any(sign in screen.text() for sign in "*⠤⠒⠉⠶⠛"), "the curve is drawn")
+    assert "\\u28" not in screen.text()
+    screen.press("q")
+    until(screen.has_ended, "the app has ended")
+    assert screen.status == 0
+
+
+def test_a_dumb_terminal_gets_lines(tuitrain: Shell, terminals):
+    screen = opened(
+        terminals, tuitrain, "run", "--epochs", "2", "--name", "a", size=(100, 30), TERM="dumb"
+    )
+    screen.expect("finished: epoch 2 of 2")
+    until(screen.has_ended, "the run has ended")
+    assert b"\x1b" not in screen.raw
+    again = opened(terminals, tuitrain, TERM="dumb")
+    until(again.has_ended, "it has ended")
+    assert again.status == 2
+    assert "the app needs a terminal" in again.text()

@@ -9,6 +9,7 @@ import traceback
 import click
 
 from tuitrain import __version__
+from tuitrain.cli.encoding import speak_plainly
 from tuitrain.core.errors import TuitrainError, UnknownName
 from tuitrain.core.safe import safe
 
@@ -80,6 +81,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; what went wrong is told on stderr."""
     code: int | None
+    speak_plainly()
     try:
         code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
     except click.ClickException as error:

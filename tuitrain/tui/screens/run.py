@@ -43,6 +43,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     """Follow a run, show what its record says, and nothing else."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
     BINDINGS = [
         *SteeringScreen.BINDINGS,
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),

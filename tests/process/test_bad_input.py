@@ -1,0 +1,154 @@
+"""Wrong input through the real command line: a line or two, the right exit code, nothing left."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell
+
+WRONG_USE = [
+    ("fly",),
+    ("run", "digit", "--plain"),
+    ("run", "--plain", "--loss", "focl"),
+    ("run", "--plain", "--model", "mlp:hidden=x"),
+    ("run", "--plain", "--optimizer", "sgd:speed=1"),
+    ("run", "--plain", "--lr", "0"),
+    ("run", "--plain", "--lr", "nan"),
+    ("run", "--plain", "--lr", "inf"),
+    ("run", "--plain", "--epochs", "0"),
+    ("run", "--plain", "--epochs", "9" * 30),
+    ("run", "--plain", "--batch-size", "-1"),
+    ("run", "--plain", "--seed", "-1"),
+    ("run", "--plain", "--pace", "fast"),
+    ("run", "--plain", "--patience", "0"),
+    ("run", "--plain", "--on-nonfinite", "panic"),
+    ("run", "--plain", "--device", "gpu"),
+    ("run", "--plain", "--name", "../up"),
+    ("run", "--plain", "--name", ".hidden"),
+    ("run", "--plain", "--name", "x" * 65),
+    ("run", "--plain", "--name", "a\x1b]0;owned\x07"),
+    ("run", "--plain", "--detach"),
+    ("run", "--plain", "--speed", "3"),
+    ("run", "--plain", "--config", "nowhere.toml"),
+    ("run", "--plain", "--init-from", "nowhere"),
+    ("run", "mnist", "--plain", "--data", "nowhere"),
+    ("losses", "focl"),
+    ("losses", "--task", "digit"),
+    ("show", "a", "--jason"),
+]
+REFUSED = [
+    ("run", "diabetes", "--plain", "--loss", "cross-entropy"),
+    ("run", "breast-cancer", "--plain", "--model", "cnn"),
+    ("run", "--plain", "--device", "cuda:99"),
+    ("show", "nobody"),
+    ("show", "/nowhere/at/all"),
+    ("show", "\x1b[2J"),
+    ("show", "x" * 5000),
+    ("attach", "nobody"),
+    ("resume", "nobody"),
+    ("plot", "nobody"),
+    ("logs", "nobody"),
+    ("rm", "nobody", "--yes"),
+    ("ctl", "nobody", "pause"),
+]
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what was said on stderr, having checked that it is fit for a user."""
+    lines = done.stderr.splitlines()
+    assert 1 <= len(lines) <= 2, done.stderr
+    assert lines[0].startswith("tuitrain: ")
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("arguments", WRONG_USE, ids=lambda words: " ".join(words)[:50])
+def test_wrong_use_exits_2(tuitrain: Shell, arguments: tuple[str, ...]):
+    complaint(tuitrain(*arguments, code=2))
+    assert not (tuitrain.home / "runs").exists() or not list((tuitrain.home / "runs").iterdir())
+
+
+@pytest.mark.parametrize("arguments", REFUSED, ids=lambda words: " ".join(words)[:50])
+def test_what_is_not_possible_exits_3(tuitrain: Shell, arguments: tuple[str, ...]):
+    complaint(tuitrain(*arguments, code=3))
+    assert not (tuitrain.home / "runs").exists() or not list((tuitrain.home / "runs").iterdir())
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest(tuitrain: Shell):
+    for arguments, nearest in (
+        (("shwo",), "show"), (("run", "digts", "--plain"), "digits"),
+        (("losses", "corss-entropy"), "cross-entropy"),
+    ):  # fmt: skip
+        assert f"did you mean '{nearest}'" in complaint(tuitrain(*arguments, code=2))
+
+
+def test_a_taken_name_is_refused_and_the_run_unharmed(tuitrain: Shell):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    before = tuitrain.show("a")
+    assert "choose another" in complaint(tuitrain("run", "--plain", "--name", "a", code=3))
+    assert tuitrain.show("a") == before
+
+
+def test_a_wish_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Shell):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    for wish in (("pause",), ("lr", "0.1"), ("undo",), ("checkpoint",)):
+        said = complaint(tuitrain("ctl", "a", *wish, code=3))
+        assert "tuitrain resume a first" in said
+    assert list((tuitrain.home / "runs/a/inbox").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [("lr", "0"), ("lr", "x"), ("epochs", "1.5"), ("batch-size", "0"), ("clip-norm", "-1"),
+     ("weight-decay", "off"), ("step", "0"), ("loss", "focl"), ("rollback", "-1"), ("fly",)],
+)  # fmt: skip
+def test_a_wish_that_makes_no_sense_exits_2(tuitrain: Shell, wish: tuple[str, ...]):
+    complaint(tuitrain("ctl", "a", *wish, code=2))
+
+
+def test_a_home_that_is_a_file_is_one_sentence_and_exit_1(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    said = complaint(tuitrain("--home", str(tmp_path / "file"), "run", "--plain", code=1))
+    assert "--home" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to be full")
+def test_a_full_disk_at_the_start_is_one_sentence_and_exit_1(tuitrain: Shell):
+    """A file size limit of zero is what this process can do to a disk without being root."""
+    program = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
+        "from tuitrain.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "--plain", "--name", "a"],
+        capture_output=True, text=True, env=tuitrain.env, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    complaint(done)
+    assert not list((tuitrain.home / "runs").iterdir())
+
+
+def test_a_home_from_a_newer_version_is_said_to_be_one(tuitrain: Shell):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    with sqlite3.connect(tuitrain.home / "runs/a/run.db") as record:
+        record.execute("pragma user_version = 99")
+    record.close()
+
+    for command in ("show", "plot"):
+        assert "newer tuitrain" in complaint(tuitrain(command, "a", code=1))
+    listed = tuitrain("ls", "--json")
+    assert json.loads(listed.stdout) == []
+    assert "newer tuitrain" in listed.stderr
+    assert "newer tuitrain" in complaint(tuitrain("resume", "a", "--detach", code=1))
+
+
+def test_a_damaged_spec_is_said_to_be_damaged(tuitrain: Shell):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    (tuitrain.home / "runs/a/spec.json").write_text("{")
+    assert "damaged" in complaint(tuitrain("show", "a", code=1))
