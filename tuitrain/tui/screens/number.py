@@ -1,7 +1,8 @@
-"""A question for a setting's value, checked while it is typed."""
+"""A question for a setting's value, judged while it is typed."""
 
 from __future__ import annotations
 
+from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -11,6 +12,8 @@ from textual.widgets import Input, Static
 
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.view.settings import FIELDS, strode, typed
 
 Number = float | int | None
 
@@ -20,9 +23,14 @@ class NumberScreen(ModalScreen[Change | None]):
 
     BINDINGS = [
         Binding("escape", "dismiss", "Cancel", id="dialog.cancel"),
-        Binding("up", "scale(2)", "Twice", id="number.twice", tooltip="Twice as much"),
-        Binding("down", "scale(0.5)", "Half", id="number.half", tooltip="Half as much"),
+        Binding("up", "stride('up')", "More", id="number.more"),
+        Binding("down", "stride('down')", "Less", id="number.less"),
+        Binding("pageup", "stride('pageup')", "Much more", id="number.much_more"),
+        Binding("pagedown", "stride('pagedown')", "Much less", id="number.much_less"),
     ]
+
+    field = getters.query_one("#value", Input)
+    verdict = getters.query_one("#verdict", Static)
 
     def __init__(self, setting: Setting, value: Number, *, says: str = "") -> None:
         super().__init__()
@@ -31,43 +39,39 @@ class NumberScreen(ModalScreen[Change | None]):
         self._says = says
 
     def compose(self) -> ComposeResult:
+        about = FIELDS[self._setting]
+        strides = " ".join(f"{each.sign} {each.says}" for each in about.strides)
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._setting
-            dialog.border_subtitle = "enter changes it · ↑ twice · ↓ half · esc keeps it"
-            now = f"{self._setting} takes {SETTINGS[self._setting].says}; now: {_text(self._value)}"
-            yield Static(Content(f"{self._says} {now}".strip()), classes="question")
-            yield Input(_text(self._value), id="value", compact=True)
-            yield Static(id="error")
+            dialog.border_title = about.title
+            dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
+            question = f"{self._says} {about.question}".strip()
+            yield Static(Content(question), classes="question")
+            yield Input(typed(self._value), id="value", compact=True)
+            yield Static(id="verdict")
 
     def on_mount(self) -> None:
-        self.query_one("#value", Input).focus()
+        self.field.focus()
 
-    def action_scale(self, factor: float) -> None:
-        field = self.query_one("#value", Input)
-        try:
-            number = float(field.value) * factor
-        except ValueError:
-            return
-        whole = bool(SETTINGS[self._setting].most)
-        field.value = str(max(1, round(number))) if whole else f"{number:.6g}"
+    def action_stride(self, key: str) -> None:
+        self.field.value = strode(self._setting, self.field.value.strip(), key)
+        self.field.action_end()
 
     def on_input_changed(self) -> None:
         self._change()
 
     def on_input_submitted(self) -> None:
         if (change := self._change()) is not None:
-            self.dismiss(change)
+            self.dismiss(None if change.value == self._value else change)
 
     def _change(self) -> Change | None:
-        error = self.query_one("#error", Static)
+        """Return the change that stands in the field, if it is one, and say what it does."""
         try:
-            change = Change.read(self._setting, self.query_one("#value", Input).value.strip())
+            change = Change.read(self._setting, self.field.value.strip())
         except TuitrainError as wrong:
-            error.update(Content.styled(str(wrong), "$error"))
+            self.verdict.update(Content.styled(safe(wrong), "$error"))
             return None
-        error.update("")
+        says = f"{typed(self._value)} → {change.detail}"
+        if change.value == self._value:
+            says = f"{SETTINGS[self._setting].says}; this is what it is now"
+        self.verdict.update(Content.styled(says, "$cell-muted"))
         return change
-
-
-def _text(value: Number) -> str:
-    return "off" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,196 @@
+"""The keys that ask something of a run: wishes are sent, and shown as asked for until answered."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.reactive import var
+from textual.screen import Screen
+
+from tuitrain.client import Client
+from tuitrain.core.commands import (
+    Boundary,
+    Change,
+    Pause,
+    Request,
+    Resume,
+    SaveCheckpoint,
+    Setting,
+    Step,
+    Stop,
+    SwapLoss,
+    Undo,
+    Wish,
+)
+from tuitrain.core.safe import safe
+from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.view import settings
+from tuitrain.view.model import Snapshot
+from tuitrain.view.pace import faster, slower
+from tuitrain.view.words import duration
+
+ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
+"""After a wish: when to look for its answer, without waiting for the next pull."""
+
+
+class SteeringScreen(Screen[None]):
+    """A screen from which a run is steered. It never sets its own truth: a wish is only sent."""
+
+    BINDINGS = [
+        Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
+        Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
+        Binding("p", "pause_at_epoch", "Epoch", id="run.pause_epoch",
+                tooltip="Pause at the end of this epoch; again: take it back"),
+        Binding("full_stop", "step", "Step", key_display=".", id="run.step",
+                tooltip="Train one batch, then pause"),
+        Binding("l", "losses", "Loss", id="run.loss", tooltip="Swap the loss function"),
+        Binding("less_than_sign", "slower", "Slower", key_display="<", show=False, id="run.slower",
+                tooltip="Fewer batches a second"),
+        Binding("greater_than_sign", "faster", "Faster", key_display=">", id="run.faster",
+                tooltip="More batches a second"),
+        Binding("r", "ask('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
+        Binding("e", "ask('epochs')", "Epochs", show=False, id="run.epochs",
+                tooltip="Change the number of epochs in all"),
+        Binding("c", "checkpoint", "Checkpoint", show=False, id="run.checkpoint",
+                tooltip="Save a checkpoint after this batch"),
+        Binding("u", "undo", "Undo", id="run.undo",
+                tooltip="Go back to just before the last change"),
+        Binding("S", "stop", "Stop", key_display="S", id="run.stop",
+                tooltip="End the run with a checkpoint (asks)"),
+    ]  # fmt: skip
+    WITHOUT_KEY = [
+        Binding(
+            "", "ask('weight-decay')", id="run.weight_decay", tooltip="Change the weight decay"
+        ),
+        Binding("", "ask('clip-norm')", id="run.clip_norm", tooltip="Change the clip norm"),
+        Binding("", "ask('batch-size')", id="run.batch_size", tooltip="Change the batch size"),
+        Binding("", "ask('pace')", id="run.pace", tooltip="Set the pace"),
+    ]
+    """What only the command palette has."""
+
+    asked: var[tuple[str, ...]] = var(())
+
+    def __init__(self, client: Client, latest: Snapshot) -> None:
+        super().__init__()
+        self._client = client
+        self._latest = latest
+        self._asked: list[Request] = []
+        self._broken = ""
+
+    @property
+    def latest(self) -> Snapshot:
+        """The run as it was found last."""
+        return self._latest
+
+    async def follow(self) -> None:
+        """Take in what the run said since the last look."""
+        raise NotImplementedError
+
+    def complain(self, message: str) -> None:
+        """Say what does not work, once for as long as it is the same."""
+        if message != self._broken:
+            self._broken = message
+            self.notify(message, severity="error", markup=False)
+
+    def send(self, wish: Wish, at: Boundary | None = None) -> None:
+        """Ask it of the run, unless nobody is left to grant it."""
+        if self._latest.has_ended:
+            self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
+            return
+        try:
+            self._asked.append(self._client.send(wish, at))
+        except OSError as error:
+            self.complain(f"cannot send it: {safe(error.strerror)}")
+        self._show_asked()
+        for wait_s in ANSWER_S:
+            self.set_timer(wait_s, self.follow)
+
+    def heard(self) -> None:
+        """Forget the wishes that the run has answered, and take back what nobody will."""
+        answered = {each.id for each in self._latest.interventions}
+        self._asked = [each for each in self._asked if each.id not in answered]
+        if self._latest.has_ended:
+            for request in self._asked:
+                self._client.take_back(request)
+            self._asked = []
+        self._show_asked()
+
+    def _show_asked(self) -> None:
+        self.asked = tuple(f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked)
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """Grey what an ended run cannot do; of two actions on one key, hide the idle one."""
+        if action in ("pause", "go_on"):
+            paused = self._latest.state == "paused"
+            if paused != (action == "go_on"):
+                return False
+        return None if action in _ACTIONS and self._latest.has_ended else True
+
+    def action_pause(self) -> None:
+        self.send(Pause())
+
+    def action_go_on(self) -> None:
+        self.send(Resume())
+
+    def action_pause_at_epoch(self) -> None:
+        if self._latest.state == "pausing":
+            self.send(Resume())
+        else:
+            self.send(Pause(), "epoch")
+
+    def action_step(self) -> None:
+        self.send(Step())
+
+    def action_slower(self) -> None:
+        self.send(Change("pace", slower(self._pace(), self._latest.rate)))
+
+    def action_faster(self) -> None:
+        self.send(Change("pace", faster(self._pace())))
+
+    def _pace(self) -> float | None:
+        paces = [each.wish for each in self._asked if each.wish.kind == "pace"]
+        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
+
+    def action_losses(self) -> None:
+        self.app.push_screen(LossesScreen(lambda: self._latest, self._client.glance), self._swap)
+
+    def _swap(self, loss: str | None) -> None:
+        if loss is not None:
+            self.send(SwapLoss(loss))
+
+    def action_ask(self, setting: Setting) -> None:
+        """Ask for another value of a setting."""
+        dialog = NumberScreen(setting, self._latest.settings[setting])
+        self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
+
+    def action_checkpoint(self) -> None:
+        self.send(SaveCheckpoint())
+
+    def action_undo(self) -> None:
+        last = settings.last_change(self._latest)
+        if last is None or last.left_s <= settings.MOST_LEFT_S:
+            self.send(Undo())
+            return
+        question = (
+            f"Go back to just before: {last.says}? {duration(last.left_s)} of training since then "
+            "is left behind. It stays in the record, and another undo brings it back."
+        )
+        choices = [Choice("undo", "y", "Undo it"), Choice("stay", "n", "Go on training")]
+        self.app.push_screen(
+            ChoiceScreen("Undo", question, choices),
+            lambda chosen: self.send(Undo()) if chosen == "undo" else None,
+        )
+
+    def action_stop(self) -> None:
+        question = "End this run? It saves a checkpoint first."
+        choices = [Choice("stop", "y", "Stop the run"), Choice("stay", "n", "Let it train")]
+        self.app.push_screen(
+            ChoiceScreen("Stop", question, choices),
+            lambda chosen: self.send(Stop()) if chosen == "stop" else None,
+        )
+
+
+_ACTIONS = {
+    each.action.partition("(")[0] for each in SteeringScreen.BINDINGS if isinstance(each, Binding)
+}

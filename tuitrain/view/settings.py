@@ -1,0 +1,104 @@
+"""The settings of a going run as a person is asked for them: their words, and the keys' strides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tuitrain.core.commands import SETTINGS, Change, Setting
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.history import is_change
+from tuitrain.core.safe import safe
+from tuitrain.view.model import Snapshot
+from tuitrain.view.panels import told_of
+
+_CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
+"""The kinds of wishes that `is_change` is true of, once they are granted."""
+MOST_LEFT_S = 10.0
+"""Seconds of training that an undo may leave behind without a question."""
+
+
+class Stride(NamedTuple):
+    """What a key makes of a number."""
+
+    key: str
+    sign: str
+    says: str
+    made: Callable[[float], float]
+
+
+class Field(NamedTuple):
+    """How a setting is asked for."""
+
+    title: str
+    question: str
+    strides: tuple[Stride, ...]
+    begin: float = 1.0
+    """Where a key begins whose setting is off or 0."""
+
+
+_TIMES = (
+    Stride("up", "↑", "×2", lambda number: number * 2),
+    Stride("down", "↓", "÷2", lambda number: number / 2),
+    Stride("pageup", "PgUp", "×10", lambda number: number * 10),
+    Stride("pagedown", "PgDn", "÷10", lambda number: number / 10),
+)
+_PLUS = (
+    Stride("up", "↑", "+1", lambda number: number + 1),
+    Stride("down", "↓", "−1", lambda number: number - 1),
+    Stride("pageup", "PgUp", "+10", lambda number: number + 10),
+    Stride("pagedown", "PgDn", "−10", lambda number: number - 10),
+)
+FIELDS: Mapping[Setting, Field] = {
+    "lr": Field("learning rate", "How far a step goes. From the next batch on:", _TIMES),
+    "weight-decay": Field(
+        "weight decay", "How hard weights are drawn to 0. From the next batch on:", _TIMES, 1e-4
+    ),
+    "clip-norm": Field(
+        "clip norm", "Gradients longer than this are cut to it; or off. From the next batch on:",
+        _TIMES,
+    ),
+    "batch-size": Field("batch size", "Samples a batch. From the next epoch on:", _TIMES[:2]),
+    "epochs": Field("epochs", "How many epochs the run has in all:", _PLUS),
+    "pace": Field("pace", "At most so many batches a second, or off:", _TIMES),
+}  # fmt: skip
+
+
+def strode(setting: Setting, text: str, key: str) -> str:
+    """Return what a key makes of the text in the field: the text itself where that cannot be."""
+    field = FIELDS[setting]
+    stride = next((each for each in field.strides if each.key == key), None)
+    try:
+        number = float(text) or field.begin
+    except ValueError:
+        number = field.begin
+    made = stride.made(number) if stride and math.isfinite(number) else number
+    made = max(1, round(made)) if SETTINGS[setting].most and math.isfinite(made) else made
+    try:
+        return Change.read(setting, typed(made)).detail
+    except WrongUse:
+        return text
+
+
+def typed(value: float | None) -> str:
+    """Return a value as a user would type it."""
+    return "off" if value is None else f"{value:.10g}"
+
+
+class LastChange(NamedTuple):
+    """What an undo takes back, and the seconds of training that it leaves behind."""
+
+    says: str
+    left_s: float
+
+
+def last_change(run: Snapshot) -> LastChange | None:
+    """Return the last change; None without any."""
+    for each in reversed(run.log):
+        if is_change(each.event) and (told := told_of(each.event)):
+            return LastChange(told[0], max(0.0, run.elapsed_s - each.elapsed_s))
+    for wish in reversed(run.interventions):  # the log keeps only the newest
+        if wish.state == "applied" and wish.kind in _CHANGES:
+            return LastChange(f"{wish.kind} {safe(wish.detail)}".strip(), math.inf)
+    return None
