@@ -30,7 +30,7 @@ from tuitrain.core.events import (
     WishRefused,
 )
 from tuitrain.store.reader import Delta, Recorded
-from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.schema import BatchRow
 from tuitrain.view.model import Intervention, Snapshot
 
 _EPOCHS_KEPT = 500
@@ -44,8 +44,9 @@ def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
         now = _after(now, recorded)
     for epoch in delta.epochs:
         now = _after_epoch(now, epoch)
-    if delta.latest is not None and delta.latest != now.latest:
-        now = _after_batch(now, delta.latest)
+    latest = delta.latest
+    if latest is not None and latest != now.latest and latest.take >= now.take:
+        now = _after_batch(now, latest)
     if not alive and not now.has_ended:
         now = replace(now, state="crashed", error="the trainer ended without a word")
     return replace(now, pid=None if now.has_ended else pid)
@@ -170,7 +171,7 @@ def _after_opening(now: Snapshot, event: TakeOpened) -> Snapshot:
         openings=(*now.openings, event),
         swaps=(*now.swaps, (event.take, event.step + 1, loss)),
         rate_points=(),
-        latest=now.latest and now.latest._replace(key=key_of(event.take, event.step)),
+        latest=None,  # its loss belongs to what is left
     )
     if event.undone is None:
         return now
