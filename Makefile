@@ -1,4 +1,4 @@
-.PHONY: check test bench run wheel
+.PHONY: check test faults bench run wheel
 
 check: ## format, lint, types, imports, fast tests
 	ruff format --check .
@@ -9,6 +9,9 @@ check: ## format, lint, types, imports, fast tests
 
 test: ## every test
 	pytest
+
+faults: ## kill a run at COUNT random moments
+	FAULTS=$(or $(COUNT),100) pytest -q tests/process/test_faults.py
 
 bench: ## the figures of benchmarks/RESULTS.md
 	python benchmarks/overhead.py

@@ -1,0 +1,71 @@
+"""Kills at random moments: nothing acknowledged is lost, and every resumption is exact.
+
+`make faults COUNT=100` kills a hundred times; without it a few have to do.
+"""
+
+import os
+import random
+import sqlite3
+
+from tests.conftest import Shell, until
+from tuitrain import supervisor
+from tuitrain.client import Client
+
+COUNT = int(os.environ.get("FAULTS", "4"))
+SEED = int(os.environ.get("FAULTS_SEED", "1"))
+
+
+def begun(tuitrain: Shell, name: str, epochs: int) -> Client:
+    run = tuitrain.start(name, "--seed", "5", "--epochs", str(epochs), "--paused")
+    tuitrain("ctl", name, "step", "40")
+    tuitrain("ctl", name, "lr", "0.003", "--wait")
+    tuitrain("ctl", name, "loss", "mse")
+    return run
+
+
+def written(run: Client) -> tuple[int, int]:
+    """Return how many batches and events are on record, having checked that it is whole."""
+    record = sqlite3.connect(f"file:{run.paths.record}?mode=ro", uri=True)
+    try:
+        assert record.execute("pragma integrity_check").fetchone() == ("ok",)
+        return (
+            record.execute("select count(*) from batch").fetchone()[0],
+            record.execute("select count(*) from event").fetchone()[0],
+        )
+    finally:
+        record.close()
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tuitrain: Shell):
+    draw = random.Random(SEED)
+    epochs = 8 + 3 * COUNT
+    run = begun(tuitrain, "killed", epochs)
+    tuitrain("ctl", "killed", "pace", "300")
+    tuitrain("ctl", "killed", "resume")
+    for _ in range(COUNT):
+        before = written(run)
+        step = tuitrain.show("killed")["step"] + draw.choice([0, 0, 5, 20, 60])
+        until(
+            lambda step=step: (
+                tuitrain.show("killed")["step"] >= step or not run.look(run.end()).alive
+            ),
+            f"step {step} is trained",
+        )
+        until(run.paths.owner.exists, "its trainer has signed")
+        supervisor.kill(run.paths)
+        until(lambda: not run.look(run.end()).alive, "it has gone")
+        assert written(run) >= before, "what was on record still is"
+        shown = tuitrain.show("killed")
+        assert shown["state"] in ("crashed", "finished")
+        assert shown["interventions"][1]["state"] == "applied"
+        if shown["state"] == "crashed":
+            tuitrain("resume", "killed", "--detach")
+    tuitrain("ctl", "killed", "pace", "off", code=None)
+    until(lambda: not run.look(run.end()).alive, "it is trained")
+
+    calm = begun(tuitrain, "calm", epochs)
+    tuitrain("ctl", "calm", "resume")
+    until(lambda: not calm.look(calm.end()).alive, "it is trained")
+    one, other = tuitrain.show("killed"), tuitrain.show("calm")
+    assert (one["state"], one["step"]) == ("finished", other["step"])
+    assert one["weights_sha256"] == other["weights_sha256"]
