@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         train_run(paths, RunSpec.from_json(paths.spec.read_text()), writer, recorder, ending)
     except BaseException as error:  # noqa: BLE001 - whatever ended the run belongs in its record
         traceback.print_exc()
-        failure = _failure(error)
+        failure = failure_of(error, paths)
         recorder.take(failure)
         return failure.exit_code
     finally:
@@ -43,11 +43,26 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _failure(error: BaseException) -> Failed:
+def failure_of(error: BaseException, paths: RunPaths) -> Failed:
+    """Return what a user is told of an error: one sentence, and what to do where that is known."""
     if isinstance(error, TuitrainError):
         return Failed(safe(error), error.exit_code)
+    if _is_out_of_memory(error):
+        spec = RunSpec.from_json(paths.spec.read_text())
+        return Failed(
+            f"out of memory with batches of {spec.batch_size}; its checkpoints are kept: tuitrain "
+            f"run {spec.task} --init-from {paths.name} --batch-size {max(1, spec.batch_size // 2)}"
+        )
     said = str(error).partition("\n")[0]
     return Failed(safe(f"{type(error).__name__}: {said}" if said else type(error).__name__))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether host or device ran out; torch has an error of its own for devices only."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(
+        error
+    )
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request
 
 import pytest
 
 from tuitrain.engine.tasks import images
-from tuitrain.engine.tasks.download import CannotDownload, fetch
+from tuitrain.engine.tasks.download import CannotDownload, _StayOnHttps, fetch
 
 CONTENT = bytes(range(256)) * 1000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -126,3 +128,9 @@ def test_every_set_is_fetched_over_https_by_a_pinned_digest():
         assert kin.url.startswith("https://")
         assert all(len(md5) == 32 for _, md5 in kin.resources)
     assert images.datasets.CIFAR10.url.startswith("https://")
+
+
+def test_an_https_address_is_not_left_for_one_without():
+    asked = Request("https://example.org/a")
+    with pytest.raises(URLError, match="without https"):
+        _StayOnHttps().redirect_request(asked, None, 302, "", None, "http://example.org/a")

@@ -7,10 +7,11 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import closing
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
+from typing import IO
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -62,9 +63,20 @@ def fetch(
         beside.unlink(missing_ok=True)
 
 
+class _StayOnHttps(HTTPRedirectHandler):
+    """Follows a redirection of an https address to another such one only."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            raise URLError("it was redirected to an address without https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _copy(url: str, target: Path, tell: Callable[[int, int], None], timeout_s: float) -> str:
     digest, done = _md5(), 0
-    answer = urlopen(url, timeout=timeout_s)  # noqa: S310 - every URL is an https one of ours
+    answer = build_opener(_StayOnHttps).open(url, timeout=timeout_s)
     with closing(answer), target.open("xb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
         while chunk := answer.read(_CHUNK):

@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,8 +131,9 @@ def _extract(archive: Path, root: Path) -> None:
         with tarfile.open(archive) as files:
             files.extractall(beside, filter="data")
         shutil.rmtree(root / _CIFAR_FOLDER, ignore_errors=True)
-        (Path(beside) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
-    archive.unlink()
+        with suppress(OSError):  # another trainer was faster: its files will do, or be found out
+            (Path(beside) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
+    archive.unlink(missing_ok=True)
 
 
 def _given(kin: Kin, data: Path) -> list[tuple[Bytes, Bytes]]:
