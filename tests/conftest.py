@@ -40,7 +40,8 @@ class Shell:
             "TERM": "dumb",
             "OMP_NUM_THREADS": "1",
         }
-        self.env.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # a parallel pytest sets the size
+            self.env.pop(name, None)
 
     def __call__(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

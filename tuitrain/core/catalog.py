@@ -260,7 +260,7 @@ MODELS: Mapping[str, Entry] = {
             "cnn",
             "tuitrain.engine.models:cnn",
             "Two 3x3 convolutions with pooling, then a hidden layer; for images",
-            options={"channels": Option("widths", (16, 32), says="channels of each convolution")},
+            options={"channels": Option("widths", (32, 64), says="channels of each convolution")},
             needs_images=True,
         ),
     )
