@@ -1,5 +1,6 @@
 """Runs that are steered, killed anywhere and resumed end with the weights of an undisturbed run."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +10,25 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tuitrain.core.commands import Change, Pause, Request, Resume, Rollback, Step, SwapLoss, Undo
-from tuitrain.core.events import BatchDone, EpochEnded, Finished, TakeOpened
+from tuitrain.core.events import (
+    BatchDone,
+    EpochEnded,
+    Finished,
+    TakeOpened,
+    WishAccepted,
+    WishRefused,
+)
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import train
-from tuitrain.engine.resume import Position, resume
+from tuitrain.engine.resume import Beginning, Position, begin, resume
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
 from tuitrain.engine.weights import weights_sha256
 
 PER_EPOCH, EPOCHS = 6, 3
 LAST = PER_EPOCH * EPOCHS
+SPEC = RunSpec.of("digits", model="mlp:hidden=16", batch_size=256, epochs=EPOCHS, seed=3)
 
 CHANGES = st.one_of(
     st.builds(SwapLoss, st.sampled_from(["mse", "l1", "cross-entropy"])),
@@ -42,42 +51,49 @@ class Script:
     def __init__(self, wishes: Sequence[tuple[int, Request]]) -> None:
         self.waiting = sorted(wishes, key=lambda each: each[0])
         self.run: Training | None = None
+        self.unanswered: set[str] = set()
 
     def __call__(self, wait_s: float | None) -> Sequence[Request]:
         step = self.run.step
         due = [request for at, request in self.waiting if at <= step]
         self.waiting = [each for each in self.waiting if each[1] not in due]
+        self.unanswered |= {each.id for each in due}
         return due or ([Request.new(Resume())] if wait_s is None else [])
 
 
 class Life:
     """One run directory in memory: what it recorded outlives its trainers."""
 
-    def __init__(self, folder: Path, script: Script) -> None:
-        self.folder, self.script = folder, script
+    def __init__(self, folder: Path, script: Script, spec: RunSpec = SPEC) -> None:
+        self.folder, self.script, self.spec = folder, script, spec
+        self.losses: dict[int, float] = {}
         self.events: list = []
         self.recorded: Position | None = None
         self.ended = False
 
     def live(self, moments: int | None = None) -> Training:
-        """Train until the end, or be killed after so many events."""
+        """Train until the end, or be killed after so many events.
+
+        Never while a wish is unanswered: it would come again, but maybe at another step.
+        """
         torch.set_num_threads(1)
-        run = build(
-            RunSpec.of("digits", model="mlp:hidden=16", batch_size=256, epochs=EPOCHS, seed=3)
-        )
+        run = build(self.spec)
         self.script.run = run
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: 0.0)
         steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
         for count, event in enumerate(self._told(run, steering), start=1):
             self._record(event)
-            if count == moments:
+            if moments is not None and count >= moments and not self.script.unanswered:
                 return run
         self.ended = True
         return run
 
     def _told(self, run: Training, steering: Steering):
-        if self.recorded is not None:
-            yield from resume(run, steering, list(self.events), self.recorded)
+        beginning = Beginning(self.spec, self.folder / "origin.pt")
+        if self.recorded is None:
+            yield from begin(run, steering, beginning)
+        else:
+            yield from resume(run, steering, beginning, list(self.events), self.recorded)
         self.recorded = self.recorded or Position()
         yield run.started()
         if run.step == 0:
@@ -87,8 +103,11 @@ class Life:
     def _record(self, event) -> None:
         if not isinstance(event, BatchDone | EpochEnded):
             self.events.append(event)
+        if isinstance(event, WishAccepted | WishRefused):
+            self.script.unanswered.discard(event.wish)
         if isinstance(event, BatchDone):
             self.recorded = self.recorded._replace(step=event.step)
+            self.losses[event.step] = float(event.loss)
         elif isinstance(event, (EpochEnded, TakeOpened)):
             self.recorded = Position(event.take, event.step, event.epoch)
 
@@ -106,7 +125,7 @@ def lived(wishes: Sequence[tuple[int, Request]], kills: Sequence[int]) -> tuple[
     st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), deadline=None)
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(wishes, kills):
     note([(at, each.wish, each.at) for at, each in wishes])
     undisturbed, one = lived(wishes, ())

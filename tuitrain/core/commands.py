@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, cast
 
 from tuitrain.core.catalog import loss_named
+from tuitrain.core.choice import Choice
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
-from tuitrain.core.spec import Choice
 
 Boundary = Literal["batch", "epoch"]
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
@@ -259,8 +259,8 @@ class Request:
 
     @classmethod
     def again(cls, id: str, wish: Wish) -> Request:  # noqa: A002 - its field's name
-        """Return a wish that was granted before."""
-        return cls(id, time.time(), wish, wish.boundary)
+        """Return a wish for the very place where it is asked: its boundary was kept before."""
+        return cls(id, time.time(), wish, "batch")
 
     @classmethod
     def from_json(cls, text: str) -> Request:

@@ -8,7 +8,8 @@ TuitrainError                 1  the run failed, the home cannot be written
     ├── NameTaken             3
     ├── RunEnded              3  a wish for a run that nobody trains
     ├── RunLocked             3  somebody trains it already
-    └── DeviceAbsent          3
+    ├── DeviceAbsent          3
+    └── NotOnLine             3  a change that the current line does not have
 """
 
 from __future__ import annotations
@@ -66,3 +67,7 @@ class RunLocked(Refused):
 
 class DeviceAbsent(Refused):
     """The device that was asked for is not in this machine."""
+
+
+class NotOnLine(Refused):
+    """A change, a step or an epoch that the current line of the run does not have."""

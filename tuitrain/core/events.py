@@ -247,6 +247,16 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsCompared:
+    """A replay came to its end and laid its weights beside those of the run it repeats."""
+
+    kind: ClassVar[str] = "weights_compared"
+    with_run: str
+    is_same: bool
+    """To the last bit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Ended before its last epoch, as somebody wished."""
 
@@ -283,14 +293,14 @@ Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened 
 """Events that say that a wish took effect, and where."""
 
 Milestone = (
-    StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned | Finished
-    | Failed
+    StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned
+    | WeightsCompared | Finished | Failed
 )  # fmt: skip
 """Events that nobody's wish is answered by."""
 
 Event = (
     StartupReached | RunStarted | NotFinite | EpochEnded | WishAccepted | WishRefused | WishDropped
-    | Answer | CheckpointSaved | CheckpointGone | Warned | Finished | Failed
+    | Answer | CheckpointSaved | CheckpointGone | Warned | WeightsCompared | Finished | Failed
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
@@ -298,7 +308,7 @@ EVENTS: dict[str, type[Event]] = {
     for each in (
         StartupReached, RunStarted, NotFinite, EpochEnded, WishAccepted, WishRefused, WishDropped,
         Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
-        CheckpointGone, Warned, Stopped, Finished, Failed,
+        CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
     )
 }  # fmt: skip
 

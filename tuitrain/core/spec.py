@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core import catalog
+from tuitrain.core.choice import Choice
+from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
+from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
@@ -21,28 +24,22 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A catalogue name with its options: `mlp:hidden=256-128`."""
+class Parent:
+    """The run that another one was made from, by a fork or a replay; drawn behind it."""
 
-    name: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, what: str, text: str) -> Choice:
-        """Read `NAME[:key=value,...]`; the name may be an alias, the options are checked."""
-        name, colon, rest = text.partition(":")
-        pairs = [part.partition("=") for part in rest.split(",")] if colon else []
-        if not all(key and value for key, _, value in pairs):
-            raise WrongUse(f"cannot read {text!r}; write NAME or NAME:key=value,key=value")
-        entry = catalog.find(what, name)
-        options = {key: value for key, _, value in pairs}
-        catalog.read_options(entry, options)
-        return cls(entry.name, options)
-
-    def __str__(self) -> str:
-        if not self.options:
-            return self.name
-        return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
+    directory: str
+    take: int = 1
+    step: int = 0
+    epoch: int = 0
+    """Where the child leaves its parent's line; 0: at the beginning."""
+    sha256: str | None = None
+    """Of the child's copy of the parent's checkpoint, with which it begins; None: by its seed."""
+    keeps_optimizer: bool = True
+    """Begin with the optimizer's state in that checkpoint, too."""
+    expects: str | None = None
+    """Of a replay: the digest of the weights that it should end with, where that is known."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of a replay: what bit-for-bit repetition depends on, as its parent had it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +67,11 @@ class RunSpec:
     """At most so many batches a second; None: as fast as it goes. Changes no weights."""
     paused: bool = False
     """Wait before the first batch."""
+    schedule: tuple[Planned, ...] = ()
+    """Changes that it makes by itself, each at its place."""
+    until: int | None = None
+    """End after this step, wherever in an epoch it is."""
+    parent: Parent | None = None
 
     @classmethod
     def of(cls, task: str = "digits", **settings: Any) -> RunSpec:
@@ -94,6 +96,10 @@ class RunSpec:
             "seed": 0,
         }
         given = {key: value for key, value in settings.items() if value is not None}
+        if "schedule" in given:
+            given["schedule"] = _schedule(given["schedule"])
+        if isinstance(given.get("parent"), Mapping):
+            given["parent"] = _parent(given["parent"])
         spec = cls(task=entry.name, **{**defaults, **given})
         spec._check()
         return spec.canonical()
@@ -109,18 +115,26 @@ class RunSpec:
 
     def _check(self) -> None:
         self._check_types()
+        self._check_numbers()
+        if self.on_nonfinite not in ON_NONFINITE:
+            raise UnknownName("way to meet bad numbers", self.on_nonfinite, ON_NONFINITE)
+        if not _DEVICE.fullmatch(self.device):
+            raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        self._check_that_it_fits()
+
+    def _check_numbers(self) -> None:
         _number("lr", self.lr)
         _whole("batch-size", self.batch_size, 1, 1 << 24)
         _whole("epochs", self.epochs, 1, 1 << 31)
         _whole("seed", self.seed, 0, (1 << 63) - 1)
         if self.patience is not None:
             _whole("patience", self.patience, 1, 1 << 31)
+        if self.until is not None:
+            _whole("until", self.until, 0, 1 << 40)
         if self.pace is not None:
             _number("pace", self.pace)
-        if self.on_nonfinite not in ON_NONFINITE:
-            raise UnknownName("way to meet bad numbers", self.on_nonfinite, ON_NONFINITE)
-        if not _DEVICE.fullmatch(self.device):
-            raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
+
+    def _check_that_it_fits(self) -> None:
         model = catalog.find("model", Choice.read("model", self.model).name)
         if model.needs_images and not catalog.task_named(self.task).has_images:
             raise Refused(f"{model.name} needs images, and {self.task} is a table; try mlp")
@@ -128,8 +142,9 @@ class RunSpec:
             raise WrongUse(f"{self.task} comes with scikit-learn and takes no data folder")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
         kind = catalog.task_named(self.task).kind
-        if kind not in loss.takes:
-            raise Refused(f"{loss.why_not(kind)} (tuitrain losses --task {self.task})")
+        for each in (loss, *(_loss_of(change) for change in self.schedule)):
+            if each is not None and kind not in each.takes:
+                raise Refused(f"{each.why_not(kind)} (tuitrain losses --task {self.task})")
 
     def _check_types(self) -> None:
         for name in ("model", "loss", "optimizer", "device", "on_nonfinite"):
@@ -143,7 +158,8 @@ class RunSpec:
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        body = asdict(self) | {"schedule": [each.as_row() for each in self.schedule]}
+        return json.dumps(body, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
@@ -159,13 +175,16 @@ class RunSpec:
 def read_config(path: Path) -> dict[str, Any]:
     """Return the settings in a TOML file, whose keys are the options of `tuitrain run`.
 
-    Raises WrongUse for what is no TOML, holds a table, or sets what is no option.
+    Besides, it may have `until` and a `[[schedule]]` of changes. Raises WrongUse for what is no
+    TOML, and for what sets no option.
     """
     try:
         found = tomllib.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
-    known = {"name": "name", **{each.name.replace("_", "-"): each.name for each in fields(RunSpec)}}
+    known = {each.name.replace("_", "-"): each.name for each in fields(RunSpec)}
+    known = {"name": "name", **known}
+    del known["parent"]
     settings: dict[str, Any] = {}
     for key, value in found.items():
         option = key.replace("_", "-")
@@ -196,3 +215,24 @@ def _number(name: str, value: object) -> None:
 def _whole(name: str, value: object, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
         raise WrongUse(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}")
+
+
+def _schedule(rows: object) -> tuple[Planned, ...]:
+    if not isinstance(rows, list | tuple):
+        raise WrongUse("schedule must be a list of changes")
+    return tuple(
+        row if isinstance(row, Planned) else Planned.of_row(row, number)
+        for number, row in enumerate(rows, start=1)
+    )
+
+
+def _parent(found: Mapping[str, Any]) -> Parent:
+    try:
+        return Parent(**found)
+    except TypeError:
+        raise WrongUse("its parent is damaged") from None
+
+
+def _loss_of(change: Planned) -> catalog.Loss | None:
+    wish = change.wish
+    return catalog.loss_named(wish.name) if isinstance(wish, SwapLoss) else None

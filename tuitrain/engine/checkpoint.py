@@ -107,16 +107,7 @@ class Checkpoints:
         saved = next((each for each in self._kept if each.file == file), None)
         if saved is None:
             raise Damaged(f"checkpoint {file} is not kept any more")
-        try:
-            with (self._folder / file).open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
-                if digest != saved.sha256:
-                    raise Damaged(f"checkpoint {file} is damaged")
-                opened.seek(0)
-                state: dict[str, Any] = torch.load(opened, map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise Damaged(f"checkpoint {file} cannot be read: {error.strerror}") from None
-        return state
+        return read_state(self._folder / file, saved.sha256)
 
     def lose(self, file: str) -> CheckpointGone:
         """Forget a damaged checkpoint; its file stays for who wants to look at it."""
@@ -172,6 +163,19 @@ class Checkpoints:
                 yield gone  # told first: a file that is gone and said to be there would be worse
                 self._remember(gone)
                 (self._folder / each.file).unlink(missing_ok=True)
+
+
+def read_state(path: Path, sha256: str) -> dict[str, Any]:
+    """Return the state in the file of a checkpoint; Damaged if that is not what was written."""
+    try:
+        with path.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
+                raise Damaged(f"checkpoint {path.name} is damaged")
+            opened.seek(0)
+            state: dict[str, Any] = torch.load(opened, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
+    return state
 
 
 def _is_finite(run: Training) -> bool:

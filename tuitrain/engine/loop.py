@@ -37,8 +37,7 @@ def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
             yield from steering.between()
     if not steering.stopped:
         yield from steering.checkpoints.save(run, "finish")
-        why = f"no lower validation loss for {run.patience.limit} epochs"
-        yield Finished(run.take, run.step, run.epoch, why if run.epoch < run.epochs else "")
+        yield Finished(run.take, run.step, run.epoch, run.why_over)
     yield from steering.farewell()
 
 
@@ -53,7 +52,7 @@ def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event
         if run.reads_at_once and done.bad:
             steering.meet_bad(done)
         yield from steering.after_batch()
-        if steering.stopped or run.take != take:
+        if steering.stopped or run.has_come_far_enough or run.take != take:
             return
         began = mark()
 

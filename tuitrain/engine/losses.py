@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuitrain.core.catalog import Kind, loss_named, read_options
+from tuitrain.core.choice import Choice
 from tuitrain.core.errors import Refused
-from tuitrain.core.spec import Choice
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 

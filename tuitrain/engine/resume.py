@@ -1,25 +1,30 @@
-"""Going on with a run: from its newest sound checkpoint, with what was asked of it after that."""
+"""Where a run begins: at its first step, at another run's checkpoint, or at its own newest one."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
     CheckpointSaved,
     Event,
     RunStarted,
     TakeOpened,
     Warned,
+    WeightsCompared,
     WishAccepted,
     WishDropped,
 )
 from tuitrain.core.history import current_line, newest_take
+from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
-from tuitrain.engine.checkpoint import Damaged
-from tuitrain.engine.schedule import Entry, Schedule, accepted, granted
+from tuitrain.engine.checkpoint import Damaged, read_state
+from tuitrain.engine.schedule import Entry, Schedule, accepted, granted, planned
 from tuitrain.engine.steering import Steering, is_kept
 from tuitrain.engine.training import Training
+from tuitrain.engine.weights import weights_sha256
 
 
 class Position(NamedTuple):
@@ -30,23 +35,72 @@ class Position(NamedTuple):
     epoch: int = 0
 
 
+class Beginning(NamedTuple):
+    """Where a run begins by its spec, and the file of the checkpoint that a fork goes on from."""
+
+    spec: RunSpec
+    origin: Path
+
+
+def begin(run: Training, steering: Steering, beginning: Beginning) -> Iterator[Event]:
+    """Bring `run`, freshly built, to where its spec begins.
+
+    Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
+    """
+    spec, origin = beginning
+    steering.schedule = Schedule(planned(spec.schedule))
+    parent = spec.parent
+    if parent is None:
+        return
+    yield from differences(parent.environment, run)
+    if parent.sha256 is None:
+        return
+    state = read_state(origin, parent.sha256)
+    try:
+        run.inherit(state, with_optimizer=parent.keeps_optimizer)
+    except RuntimeError:
+        raise Refused(
+            f"{spec.model} is not the model of that checkpoint; "
+            "tuitrain run --init-from begins anew with weights that fit"
+        ) from None
+    if not parent.keeps_optimizer:
+        yield Warned(f"{spec.optimizer} begins without the memory of its parent's optimizer")
+
+
+def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
+    """Lay the weights at the end of a replay beside those that its spec expects."""
+    if spec.parent and spec.parent.expects:
+        name, found = Path(spec.parent.directory).name, weights_sha256(run.model)
+        yield WeightsCompared(name, found == spec.parent.expects)
+
+
 def resume(
-    run: Training, steering: Steering, past: Sequence[Event], recorded: Position
+    run: Training,
+    steering: Steering,
+    beginning: Beginning,
+    past: Sequence[Event],
+    recorded: Position,
 ) -> Iterator[Event]:
     """Bring `run`, freshly built, to its newest sound checkpoint, and say what that means.
 
     Where the record goes further than the checkpoint, its steps are trained again in a new take:
-    changes come at the steps at which they came, so that the same weights come out.
+    changes come at the steps at which they came, so that the same weights come out. Changes that
+    the spec plans and that never came wait for their place.
     """
-    yield from _warnings(run, past)
+    before = [each.environment for each in past if isinstance(each, RunStarted)]
+    yield from differences(before[-1] if before else {}, run)
     line = current_line(past)
     origin = yield from _restored(run, steering, line)
-    after = line[line.index(origin) + 1 :] if origin else line
+    if origin is None:
+        yield from begin(run, steering, beginning)
+    after = _after(line, origin.file if origin else "")
     again = [entry for event in (*after, *_not_done_again(past)) for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
-    steering.schedule = Schedule([*again, *waiting])
+    steering.schedule = Schedule([*again, *waiting, *planned(beginning.spec.schedule, past)])
     if run.patience.is_out:
         run.patience.begin_anew()  # whoever goes on past that end wants more epochs
+    if run.has_come_far_enough:
+        run.until = None  # and past this one more steps
     if again or Position(run.take, run.step, run.epoch) != recorded:
         yield steering.changes.open_take(origin, "resume", left_at=recorded.step)
     for wish in dropped:
@@ -71,28 +125,32 @@ def _restored(
     return None
 
 
+def _after(line: Sequence[Event], origin: str) -> Sequence[Event]:
+    """Return what came on a line after that checkpoint; all of it where there is none."""
+    files = [each.file if isinstance(each, CheckpointSaved) else None for each in line]
+    return line[files.index(origin) + 1 :] if origin in files else line
+
+
 def _not_done_again(past: Sequence[Event]) -> list[Event]:
     """Return the changes that an interrupted resumption had not come to yet."""
-    take, left = newest_take(past), list[Event]()
-    while True:
-        opening = next(
-            (each for each in past if isinstance(each, TakeOpened) and each.take == take), None
-        )
-        if opening is None or opening.why != "resume":
-            return left
-        done = {each.wish for each in past if _is_change_in(each, take)}  # type: ignore[union-attr]
-        files = [each.file if isinstance(each, CheckpointSaved) else None for each in past]
-        begin = files.index(opening.origin) + 1 if opening.origin in files else 0
-        take = opening.origin_take
-        left = [
-            each
-            for each in past[begin : past.index(opening)]
-            if _is_change_in(each, take) and each.wish not in done  # type: ignore[union-attr]
-        ] + left
+    newest = newest_take(past)
+    opening = next(
+        (each for each in past if isinstance(each, TakeOpened) and each.take == newest), None
+    )
+    if opening is None or opening.why != "resume":
+        return []
+    done = {_wish(each) for each in past if granted(each) and _take(each) == newest}
+    before = past[: past.index(opening)]
+    left = [*_after(current_line(before), opening.origin), *_not_done_again(before)]
+    return [each for each in left if granted(each) and _wish(each) not in done]
 
 
-def _is_change_in(event: Event, take: int) -> bool:
-    return bool(granted(event)) and event.take == take  # type: ignore[union-attr]
+def _wish(event: Event) -> str | None:
+    return getattr(event, "wish", None)
+
+
+def _take(event: Event) -> int | None:
+    return getattr(event, "take", None)
 
 
 def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
@@ -114,14 +172,13 @@ def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
     return waiting, dropped
 
 
-def _warnings(run: Training, past: Sequence[Event]) -> Iterator[Event]:
-    before = [each.environment for each in past if isinstance(each, RunStarted)][-1:]
+def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
+    """Say what has changed since `before` of all that a repetition to the last bit depends on."""
     now = devices.environment(run.device)
-    for was in before:
-        differing = [
-            f"{name} was {was[name]} and is {now.get(name)}"
-            for name in was
-            if was[name] != now.get(name)
-        ]
-        if differing:
-            yield Warned(f"not the same to the last bit any more: {', '.join(differing)}")
+    differing = [
+        f"{name} was {was} and is {now.get(name)}"
+        for name, was in before.items()
+        if was != now.get(name)
+    ]
+    if differing:
+        yield Warned(f"not the same to the last bit any more: {', '.join(differing)}")

@@ -10,6 +10,13 @@ import numpy as np
 import torch
 
 
+def seed(number: int) -> None:
+    """Let all generators begin from `number`."""
+    random.seed(number)
+    np.random.seed(number % (1 << 32))
+    torch.manual_seed(number)
+
+
 def state(device: torch.device) -> dict[str, Any]:
     """Return the generators' states in tensors and plain tuples, as `weights_only` loading asks."""
     name, keys, *rest = np.random.get_state()

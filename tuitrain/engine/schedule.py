@@ -1,22 +1,25 @@
-"""What was asked of a run before, to be done again where its steps are trained again."""
+"""What a run is to do by itself: what was asked of it before, and what its spec plans."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tuitrain.core.commands import Change, Request, SwapLoss, Wish, wish_of
-from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened, WishAccepted
+from tuitrain.core.events import Event, WishAccepted
+from tuitrain.core.plan import Planned, changes_of
 from tuitrain.engine.training import Training
 
 
 class Entry(NamedTuple):
-    """A wish, and where it was granted; or where it was accepted, if it waits still."""
+    """A wish and its place: where it was granted, or where it was accepted if it waits still."""
 
     step: int
     epoch: int
     request: Request
-    is_granted: bool
+    how: Literal["again", "planned", "waiting"]
+    """Granted here before; to be granted here as the spec says; or still to wait for its
+    boundary."""
 
 
 class Schedule:
@@ -32,32 +35,30 @@ class Schedule:
         """Yield, once, the entries whose place the run has reached and that change something."""
         while self._entries and self._entries[0][:2] <= (run.step, run.epoch):
             entry = self._entries.pop(0)
-            if not (entry.is_granted and _is_so(run, entry.request.wish)):
+            if entry.how == "waiting" or not _is_so(run, entry.request.wish):
                 yield entry
 
 
 def granted(event: Event) -> list[Entry]:
     """Return what makes the change again that an event tells of."""
-    match event:
-        case LossSwapped(wish=wish, loss=loss):
-            changes: dict[str, object] = {"loss": loss}
-        case SettingChanged(wish=wish, setting=setting, value=value):
-            changes = {setting: value}
-        case TakeOpened(take=take, settings=settings):
-            wish, changes = event.wish or f"take {take}", dict(settings)
-        case _:
-            return []
-    return [
-        Entry(event.step, event.epoch, Request.again(wish, _wish(setting, value)), True)
-        for setting, value in changes.items()
-    ]
+    return [_entry(change, "again") for change in changes_of(event)]
+
+
+def planned(plan: Iterable[Planned], past: Iterable[Event] = ()) -> list[Entry]:
+    """Return what makes the changes of a plan, but for those that were made in the past."""
+    made = {getattr(each, "wish", None) for each in past}
+    return [_entry(change, "planned") for change in plan if change.id not in made]
 
 
 def accepted(event: WishAccepted) -> Entry:
     """Return what lets a wish wait again for its boundary."""
     wish = wish_of(event.asks, event.detail)
     request = Request(event.wish, event.asked_at, wish, event.at)
-    return Entry(event.step, event.epoch, request, False)
+    return Entry(event.step, event.epoch, request, "waiting")
+
+
+def _entry(change: Planned, how: Literal["again", "planned"]) -> Entry:
+    return Entry(*change.place, Request.again(change.id, change.wish), how)
 
 
 def _is_so(run: Training, wish: Wish) -> bool:
@@ -68,9 +69,3 @@ def _is_so(run: Training, wish: Wish) -> bool:
             return bool(run.settings[setting] == value)
         case _:
             return False
-
-
-def _wish(setting: str, value: object) -> SwapLoss | Change:
-    if setting == "loss":
-        return SwapLoss(str(value))
-    return Change(setting, value)  # type: ignore[arg-type]

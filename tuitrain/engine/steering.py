@@ -145,11 +145,7 @@ class Steering:
             if reason is not None:
                 yield _refusal(request, reason)
                 continue
-            wish, run = request.wish, self._run
-            yield WishAccepted(
-                request.id, wish.kind, wish.detail, request.at, request.asked_at, run.step,
-                run.epoch,
-            )  # fmt: skip
+            yield self._accepted(request)
             self._pending.append(request)
             yield from self._grant()
 
@@ -168,16 +164,26 @@ class Steering:
             case other:
                 assert_never(other)
 
+    def _accepted(self, request: Request) -> WishAccepted:
+        wish, run = request.wish, self._run
+        return WishAccepted(
+            request.id, wish.kind, wish.detail, request.at, request.asked_at, run.step, run.epoch
+        )
+
     def _waits(self, kind: type) -> bool:
         return any(isinstance(each.wish, kind) for each in self._pending)
 
     def _grant(self) -> Iterator[Event]:
         """Do what was done here before, if these steps are trained again; then what is ripe."""
         for entry in self.schedule.due(self._run):
-            if entry.is_granted:
-                yield from self.changes.apply(entry.request)
-            else:
-                self._pending.append(entry.request)
+            match entry.how:
+                case "again":
+                    yield from self.changes.apply(entry.request)
+                case "planned":
+                    yield self._accepted(entry.request)
+                    yield from self.changes.apply(entry.request)
+                case "waiting":
+                    self._pending.append(entry.request)
         if self._to_pause:
             self._to_pause = False
             yield from self._hold(None)

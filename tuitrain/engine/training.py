@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain.core import catalog
+from tuitrain.core.choice import Choice
 from tuitrain.core.events import RunStarted
-from tuitrain.core.spec import Choice, RunSpec
+from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import rng
 from tuitrain.engine.data import Dataset, shuffled
@@ -44,6 +46,8 @@ class Training:
     best: Best
     patience: Patience
     on_nonfinite: str = "pause"
+    until: int | None = None
+    """End after this step, wherever in an epoch it is."""
     clip_norm: float | None = None
     pace: float | None = None
     take: int = 1
@@ -77,7 +81,23 @@ class Training:
 
     @property
     def is_over(self) -> bool:
-        return self.is_between_epochs and (self.epoch >= self.epochs or self.patience.is_out)
+        """Whether nothing is left to be trained; an epoch whose batches are all seen is judged."""
+        return self.has_come_far_enough or (
+            self.is_between_epochs and (self.epoch >= self.epochs or self.patience.is_out)
+        )
+
+    @property
+    def has_come_far_enough(self) -> bool:
+        return self.until is not None and self.step >= self.until and not self.has_seen_epoch
+
+    @property
+    def why_over(self) -> str:
+        """Why it ends before its last epoch; empty if it does not."""
+        if self.epoch >= self.epochs:
+            return ""
+        if self.has_come_far_enough:
+            return f"step {self.until} is trained, as asked"
+        return f"no lower validation loss for {self.patience.limit} epochs"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,6 +148,7 @@ class Training:
             "patience": self.patience.state(),
             "last_val_loss": self.last_val_loss,
             "rng": rng.state(self.device),
+            "seed": self.seed,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -143,6 +164,20 @@ class Training:
         self.last_val_loss = state["last_val_loss"]
         self.glance = None
         rng.restore(state["rng"], self.device)
+
+    def inherit(self, state: Mapping[str, Any], *, with_optimizer: bool) -> None:
+        """Go on from another run's `state`, but as this run's spec says: loss, rate, seed, ..."""
+        names = ["loss", "lr", "batch-size", "epochs", "pace"]
+        if not with_optimizer:
+            state = {**state, "optimizer": self.optimizer.state_dict()}
+            names.append("weight-decay")
+        mine = {name: self.settings[name] for name in names}
+        self.restore(state)
+        self.use(mine)
+        self.patience.begin_anew()
+        self.best.value = math.nan
+        if state["seed"] != self.seed:
+            rng.seed(self.seed)
 
     def started(self) -> RunStarted:
         """Return what is known once everything is built."""
@@ -171,7 +206,7 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     """
     device = devices.choose(spec.device)
     data = _data(spec, tell)
-    torch.manual_seed(spec.seed)
+    rng.seed(spec.seed)
     model = made("model", spec.model, data.input_shape, data.outputs).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
@@ -192,6 +227,7 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
         best=Best(data.kind),
         patience=Patience(spec.patience),
         on_nonfinite=spec.on_nonfinite,
+        until=spec.until,
         pace=spec.pace,
     )
 

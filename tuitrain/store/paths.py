@@ -34,6 +34,11 @@ class RunPaths:
         return self.directory / "checkpoints"
 
     @property
+    def origin(self) -> Path:
+        """A fork's copy of the checkpoint that it goes on from."""
+        return self.directory / "origin.pt"
+
+    @property
     def lock(self) -> Path:
         return self.directory / "lock"
 

@@ -61,10 +61,13 @@ class RunWriter:
         rows = self._connection.execute("select kind, body from event order by id")
         return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
 
-    def position(self) -> tuple[int, int, int]:
-        """Return take, step and completed epochs, as far as the record goes."""
+    def position(self, step: int = 0, epoch: int = 0) -> tuple[int, int, int]:
+        """Return take, step and completed epochs, as far as the record goes.
+
+        A run that trained nothing yet is where it began: at `step` and `epoch`.
+        """
         openings = [each for each in self.events() if isinstance(each, TakeOpened)]
-        take, step, epoch = 1, 0, 0
+        take = 1
         if openings:
             take, step, epoch = openings[-1].take, openings[-1].step, openings[-1].epoch
         bounds = key_of(take, 0), key_of(take + 1, 0) - 1

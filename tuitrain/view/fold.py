@@ -25,6 +25,7 @@ from tuitrain.core.events import (
     Stopped,
     TakeOpened,
     Warned,
+    WeightsCompared,
     WishAccepted,
     WishDropped,
     WishRefused,
@@ -99,19 +100,25 @@ def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:
                 now, started=event, state="running", steps_per_epoch=steps, error=None,
                 settings={**now.settings, **settings},
             )  # fmt: skip
-        case CheckpointSaved(wish=wish, take=take, step=step, epoch=epoch):
-            answered = _changed(now, wish, state="applied", take=take, step=step, epoch=epoch)
-            saved = (*now.checkpoints, event)
-            return replace(now, checkpoints=saved, interventions=answered)
-        case CheckpointGone(file=file):
-            kept = tuple(each for each in now.checkpoints if each.file != file)
-            return replace(now, checkpoints=kept)
+        case CheckpointSaved() | CheckpointGone():
+            return _after_checkpoint(now, event)
+        case WeightsCompared(is_same=is_same):
+            return replace(now, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):
             return replace(now, state="finished", position=(take, step, epoch), why=why)
         case Failed(error=error, exit_code=code):
             return replace(now, state="failed", error=error, exit_code=code)
         case other:
             assert_never(other)
+
+
+def _after_checkpoint(now: Snapshot, event: CheckpointSaved | CheckpointGone) -> Snapshot:
+    if isinstance(event, CheckpointGone):
+        kept = tuple(each for each in now.checkpoints if each.file != event.file)
+        return replace(now, checkpoints=kept)
+    where = {"take": event.take, "step": event.step, "epoch": event.epoch}
+    answered = _changed(now, event.wish, state="applied", **where)
+    return replace(now, checkpoints=(*now.checkpoints, event), interventions=answered)
 
 
 def _after_reply(now: Snapshot, event: WishAccepted | WishRefused | WishDropped) -> Snapshot:

@@ -82,6 +82,8 @@ class Snapshot:
     """What ended it before its last epoch, if nobody's wish did."""
     error: str | None = None
     exit_code: int = 0
+    same_weights: bool | None = None
+    """Of a replay at its end: whether its weights are those of the run that it repeats."""
 
     @classmethod
     def begin(cls, name: str, directory: Path, spec: RunSpec, created_at: float) -> Snapshot:
@@ -90,8 +92,11 @@ class Snapshot:
             "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
             "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
         }  # fmt: skip
-        swaps = ((1, 1, spec.loss),)
-        return cls(name, directory, spec, created_at, settings=settings, swaps=swaps)
+        step, epoch = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
+        return cls(
+            name, directory, spec, created_at, settings=settings, position=(1, step, epoch),
+            swaps=((1, step + 1, spec.loss),),
+        )  # fmt: skip
 
     @property
     def kind(self) -> catalog.Kind:
@@ -180,8 +185,10 @@ class Snapshot:
     @property
     def epoch_began(self) -> int:
         """The last step before the epoch in hand."""
-        last = self.last_epoch
-        return last.step if last and last.epoch == self.epoch else 0
+        last, parent = self.last_epoch, self.spec.parent
+        if last and last.epoch == self.epoch:
+            return last.step
+        return parent.step if parent and parent.epoch == self.epoch else 0
 
     @property
     def planned_steps(self) -> int | None:

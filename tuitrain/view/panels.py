@@ -23,6 +23,7 @@ from tuitrain.core.events import (
     Stopped,
     TakeOpened,
     Warned,
+    WeightsCompared,
     WishAccepted,
     WishDropped,
     WishRefused,
@@ -227,7 +228,7 @@ def told_of(event: Event) -> tuple[str, Role] | None:
 
 
 def _told_of_milestone(
-    event: StartupReached | RunStarted | CheckpointSaved | Finished,
+    event: StartupReached | RunStarted | CheckpointSaved | WeightsCompared | Finished,
 ) -> tuple[str, Role] | None:
     match event:
         case StartupReached(stage=stage, done=done):
@@ -238,6 +239,10 @@ def _told_of_milestone(
             return None
         case CheckpointSaved(why=why, step=step):
             return f"checkpoint ({why}) at step {words.count(step)}", "muted"
+        case WeightsCompared(with_run=name, is_same=True):
+            return f"the same weights as {name}, to the last bit", "good"
+        case WeightsCompared(with_run=name):
+            return f"other weights than {name}'s", "bad"
         case Finished(step=step, why=why):
             return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
         case other:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from tuitrain.core.choice import Choice
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import Choice
 from tuitrain.view import words
 from tuitrain.view.model import Intervention, Snapshot
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import BatchDone, Event, Paused, StartupReached
+from tuitrain.core.events import BatchDone, Event, Finished, Paused, StartupReached
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import by_every_loss, train
-from tuitrain.engine.resume import Position, resume
+from tuitrain.engine.resume import Beginning, Position, begin, compared, resume
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
 from tuitrain.store.paths import RunPaths
@@ -43,7 +43,9 @@ def train_run(
         run, controls, checkpoints=checkpoints, past=past, paused=spec.paused and is_new
     )
     glance_at = 0.0
-    for event in _told(run, steering, past, None if is_new else Position(*writer.position())):
+    began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
+    recorded = None if is_new else Position(*writer.position(*began_at))
+    for event in _told(run, steering, Beginning(spec, paths.origin), past, recorded):
         recorder.take(event)
         if not run.reads_at_once:  # else the loop has met them already
             for done in recorder.bad_batches():
@@ -74,12 +76,18 @@ class _Telling:
 
 
 def _told(
-    run: Training, steering: Steering, past: list[Event], recorded: Position | None
-) -> Iterator[BatchDone | Event]:
+    run: Training, steering: Steering, beginning: Beginning, past: list[Event],
+    recorded: Position | None,
+) -> Iterator[BatchDone | Event]:  # fmt: skip
     """Yield all that the run says; `recorded` is how far it came before, None if nowhere."""
-    if recorded is not None:
-        yield from resume(run, steering, past, recorded)
+    if recorded is None:
+        yield from begin(run, steering, beginning)
+    else:
+        yield from resume(run, steering, beginning, past, recorded)
     yield run.started()
-    if run.step == 0:
+    if not steering.checkpoints.kept:
         yield from steering.checkpoints.save(run, "start", is_needed=True)
-    yield from train(run, steering)
+    for event in train(run, steering):
+        if isinstance(event, Finished):
+            yield from compared(run, beginning.spec)
+        yield event

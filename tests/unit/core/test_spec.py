@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuitrain.core import catalog
+from tuitrain.core.choice import Choice
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
-from tuitrain.core.spec import Choice, RunSpec, check_name
+from tuitrain.core.spec import RunSpec, check_name
 
 FITTING = [
     (task.name, loss.name, model)

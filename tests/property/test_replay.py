@@ -1,0 +1,80 @@
+"""A steered run, trained again by its plan alone, ends with the same weights."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import assume, given, note, settings
+from hypothesis import strategies as st
+
+from tests.property.test_resume import SPEC, WISHES, Life, Script, lived
+from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
+from tuitrain.core.events import LossSwapped, SettingChanged
+from tuitrain.core.history import current_line
+from tuitrain.core.plan import Planned, plan_of, without
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.training import Training
+from tuitrain.engine.weights import weights_sha256
+
+Made = LossSwapped | SettingChanged
+
+
+def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
+    """Train by the plan alone, from the spec as its file has it, up to that step."""
+    spec = replace(SPEC, schedule=tuple(plan), until=until, on_nonfinite="skip")
+    with tempfile.TemporaryDirectory() as folder:
+        life = Life(Path(folder), Script(()), RunSpec.from_json(spec.to_json()))
+        return life.live(), life
+
+
+@given(
+    st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(st.integers(1, 40), max_size=1),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
+    note([(at, each.wish, each.at) for at, each in wishes])
+    weights, life = lived(wishes, kills)
+    again, other = replayed(plan_of(life.events), life.recorded.step)
+
+    assert weights_sha256(again.model) == weights
+    assert plan_of(other.events) == plan_of(life.events), "a replay can be replayed"
+
+
+@given(st.lists(WISHES, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
+@settings(max_examples=15, deadline=None)
+def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
+    _, life = lived(wishes, ())
+    plan = plan_of(life.events)
+    assume(plan)
+    left_out = data.draw(st.sampled_from(plan))
+    with_it, other = (
+        replayed(several, life.recorded.step)[1] for several in (plan, without(plan, [left_out.id]))
+    )
+
+    place = min(each.place for each in plan if each.id == left_out.id)
+    together = range(1, place[0] + 1)
+    assert [other.losses[step] for step in together] == [with_it.losses[step] for step in together]
+    made = [each.wish for each in current_line(other.events) if isinstance(each, Made)]
+    before = [each.id for each in plan if each.place < place]
+    assert made[: len(before)] == before
+    assert left_out.id not in made
+
+
+def test_six_changes_of_different_kinds_and_an_undo_are_replayed():
+    asked = [
+        (2, SwapLoss("mse"), "batch"),
+        (4, Change("lr", 0.01), None),
+        (7, Change("weight-decay", 0.01), None),
+        (8, Undo(), None),
+        (9, Change("clip-norm", 0.5), None),
+        (10, Change("batch-size", 400), None),
+        (14, Rollback(0), None),
+        (3, Change("epochs", 4), None),
+    ]
+    weights, life = lived([(at, Request.new(wish, where)) for at, wish, where in asked], [33])
+    again, _ = replayed(plan_of(life.events), life.recorded.step)
+
+    assert weights_sha256(again.model) == weights
+    kinds = {each.wish.kind for each in plan_of(life.events)}
+    assert kinds == {"loss", "lr", "clip-norm", "epochs", "batch-size"}

@@ -1,0 +1,34 @@
+"""A thing of the catalogue as a user names it, with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tuitrain.core import catalog
+from tuitrain.core.errors import WrongUse
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A catalogue name with its options: `mlp:hidden=256-128`."""
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, what: str, text: str) -> Choice:
+        """Read `NAME[:key=value,...]`; the name may be an alias, the options are checked."""
+        name, colon, rest = text.partition(":")
+        pairs = [part.partition("=") for part in rest.split(",")] if colon else []
+        if not all(key and value for key, _, value in pairs):
+            raise WrongUse(f"cannot read {text!r}; write NAME or NAME:key=value,key=value")
+        entry = catalog.find(what, name)
+        options = {key: value for key, _, value in pairs}
+        catalog.read_options(entry, options)
+        return cls(entry.name, options)
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
