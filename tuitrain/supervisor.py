@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from tuitrain.core.commands import Change, Request
 from tuitrain.core.errors import NameTaken, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
+from tuitrain.core.lineage import fork_of, replay_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store import inbox, lock
@@ -36,14 +38,24 @@ class Started:
     """The run has a past."""
 
 
-def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = False) -> Started:
+def start(
+    home: Path,
+    spec: RunSpec,
+    name: str | None = None,
+    *,
+    origin: Path | None = None,
+    owned: bool = False,
+) -> Started:
     """Make a run directory and start its trainer; `owned`: the run ends with this process.
 
-    Raises NameTaken, WrongUse for a name that cannot be, TuitrainError if home cannot be written.
+    `origin` is the checkpoint that a fork goes on from, which is copied. Raises NameTaken, WrongUse
+    for a name that cannot be, TuitrainError if home cannot be written.
     """
     paths = _new_directory(home, spec, name)
     try:
         descriptor = lock.acquire(paths.lock)
+        if origin is not None:
+            _copy(origin, paths.origin)
         make_folder(paths.inbox)
         make_folder(paths.checkpoints)
         write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
@@ -51,6 +63,42 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
         shutil.rmtree(paths.directory, ignore_errors=True)
         raise
     return _launch(paths, descriptor, owned=owned)
+
+
+def fork(
+    home: Path,
+    parent: RunPaths,
+    epoch: int,
+    changes: Mapping[str, Any],
+    name: str | None = None,
+    *,
+    owned: bool = False,
+) -> Started:
+    """Start a run that goes on from a run's checkpoint of that epoch, with settings changed.
+
+    Raises as `tuitrain.core.lineage.fork_of` and `start` do.
+    """
+    past = RunReader(parent.record).events()
+    spec, saved = fork_of(_spec_of(parent), past, str(parent.directory), epoch, changes)
+    made = name or _numbered(home, f"{parent.name}-fork")
+    return start(home, spec, made, origin=parent.checkpoints / saved.file, owned=owned)
+
+
+def replay(
+    home: Path, paths: RunPaths, spec: RunSpec, name: str | None = None, *, owned: bool = False
+) -> Started:
+    """Start the replay of a run that `tuitrain.core.lineage.replay_of` made of it."""
+    origin = paths.origin if spec.parent and spec.parent.sha256 else None
+    made = name or _numbered(home, f"{paths.name}-replay")
+    return start(home, spec, made, origin=origin, owned=owned)
+
+
+def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
+    """Return what repeats the current line of a run; see `tuitrain.core.lineage.replay_of`."""
+    past = RunReader(paths.record).events()
+    return replay_of(
+        _spec_of(paths), past, str(paths.directory), until=until, leaving_out=leaving_out
+    )
 
 
 def resume(paths: RunPaths, *, epochs: int | None = None, owned: bool = False) -> Started:
@@ -180,6 +228,28 @@ def write_spec(paths: RunPaths, spec: RunSpec) -> None:
     beside.touch(0o600)
     beside.write_text(spec.to_json())
     beside.rename(paths.spec)
+
+
+def _spec_of(paths: RunPaths) -> RunSpec:
+    return RunSpec.from_json(paths.spec.read_text())
+
+
+def _copy(origin: Path, target: Path) -> None:
+    try:
+        target.touch(0o600)
+        shutil.copyfile(origin, target)
+    except FileNotFoundError:
+        raise Refused(f"checkpoint {safe(origin.name)} is not kept any more") from None
+
+
+def _numbered(home: Path, base: str) -> str:
+    """Return the first free name of base, base-2, base-3, ..., cut to what a name may have."""
+    for number in range(1, 10_000):
+        ending = "" if number == 1 else f"-{number}"
+        name = base[: 64 - len(ending)] + ending
+        if not (home / "runs" / name).exists():
+            return name
+    raise NameTaken(f"there are too many runs named {base}; choose a --name")
 
 
 def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:

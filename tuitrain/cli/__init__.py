@@ -17,6 +17,8 @@ COMMANDS = {
     "run": "tuitrain.cli.train:run",
     "attach": "tuitrain.cli.attach:attach",
     "resume": "tuitrain.cli.resume:resume",
+    "replay": "tuitrain.cli.replay:replay",
+    "fork": "tuitrain.cli.fork:fork",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",

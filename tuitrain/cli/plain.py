@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -50,6 +51,9 @@ def own(started: supervisor.Started, *, every: int) -> int:
         click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
+    if end.same_weights is False:
+        click.echo(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
+        return 1
     return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
 
 
@@ -141,4 +145,13 @@ def _last_words(now: Snapshot) -> str:
     if now.checkpoints:
         last = now.checkpoints[-1]
         lines += [f"checkpoint {last.file}", f"weights sha256 {last.weights_sha256}"]
+    if now.same_weights:
+        lines.append(_comparison(now))
     return "\n".join(lines)
+
+
+def _comparison(now: Snapshot) -> str:
+    name = safe(Path(now.spec.parent.directory).name) if now.spec.parent else ""
+    if now.same_weights:
+        return f"the same weights as {name}, to the last bit"
+    return f"{now.name} ended with other weights than {name}"

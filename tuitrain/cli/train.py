@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from tuitrain.cli.common import find, home_of, home_option, snapshot
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.safe import safe
-
-if TYPE_CHECKING:
-    from tuitrain.core.spec import RunSpec
 
 
 class _Pace(click.ParamType[Any]):
@@ -48,6 +45,62 @@ class _File(click.ParamType[Any]):
         return path
 
 
+def spec_options(command: Any) -> Any:
+    """Give a command that makes a run the options that say what to train."""
+    for option in reversed(
+        (
+            click.option("--loss", metavar="NAME", help="The loss to begin with.  [by the task]"),
+            click.option(
+                "--model", metavar="NAME[:...]", help="linear, mlp or cnn.  [by the task]"
+            ),
+            click.option("--optimizer", metavar="NAME[:...]", help="adam, adamw or sgd.  [adam]"),
+            click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.001]"),
+            click.option("--batch-size", type=int, metavar="N", help="Samples a step.  [64]"),
+            click.option(
+                "--epochs", type=int, metavar="N", help="Passes over the data.  [by the task]"
+            ),
+            click.option("--seed", type=int, metavar="N", help="Decides weights and order.  [0]"),
+            click.option(
+                "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [auto]"
+            ),
+            click.option("--name", metavar="NAME", help="The run's name.  [task and time]"),
+            click.option(
+                "--paused", is_flag=True, default=None, help="Wait before the first batch."
+            ),
+            click.option(
+                "--patience",
+                type=int,
+                metavar="N",
+                help="End when the validation loss has not improved for N epochs.",
+            ),
+            click.option(
+                "--on-nonfinite",
+                metavar="pause|stop|skip",
+                help="When a loss or gradient is not finite.  [pause]",
+            ),
+            click.option(
+                "--data", type=_Folder(), metavar="PATH", help="Folder that has the task's data."
+            ),
+            click.option(
+                "--init-from", metavar="RUN|FILE", help="Begin with the weights of a run or file."
+            ),
+            click.option(
+                "--pace",
+                type=_Pace(),
+                help="At most N batches a second; changes no weights.  [off]",
+            ),
+            click.option(
+                "--config",
+                type=_File(),
+                metavar="FILE.toml",
+                help="The same keys from a file; the command line wins.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -58,36 +111,7 @@ Examples:
   tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate"""
 )
 @click.argument("task", required=False)
-@click.option("--loss", metavar="NAME", help="The loss to begin with.  [by the task]")
-@click.option("--model", metavar="NAME[:...]", help="linear, mlp or cnn.  [by the task]")
-@click.option("--optimizer", metavar="NAME[:...]", help="adam, adamw or sgd.  [adam]")
-@click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.001]")
-@click.option("--batch-size", type=int, metavar="N", help="Samples a step.  [64]")
-@click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [by the task]")
-@click.option("--seed", type=int, metavar="N", help="Decides weights and order.  [0]")
-@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [auto]")
-@click.option("--name", metavar="NAME", help="The run's name.  [task and time]")
-@click.option("--paused", is_flag=True, default=None, help="Wait before the first batch.")
-@click.option(
-    "--patience",
-    type=int,
-    metavar="N",
-    help="End when the validation loss has not improved for N epochs.",
-)
-@click.option(
-    "--on-nonfinite",
-    metavar="pause|stop|skip",
-    help="When a loss or gradient is not finite.  [pause]",
-)
-@click.option("--data", type=_Folder(), metavar="PATH", help="Folder that has the task's data.")
-@click.option("--init-from", metavar="RUN|FILE", help="Begin with the weights of a run or file.")
-@click.option("--pace", type=_Pace(), help="At most N batches a second; changes no weights.  [off]")
-@click.option(
-    "--config",
-    type=_File(),
-    metavar="FILE.toml",
-    help="The same keys from a file; the command line wins.",
-)
+@spec_options
 @going_options
 @home_option
 @click.pass_context
@@ -97,25 +121,26 @@ def run(ctx: click.Context, /, task: str | None, config: Path | None, **options:
     tuitrain tasks lists the tasks.
     """
     from tuitrain import supervisor
+    from tuitrain.core.spec import RunSpec
 
     ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
-    settings = {key: value for key, value in options.items() if value is not None}
-    name, spec = _spec(ctx, {"task": task} if task else {}, settings, config)
-    home = home_of(ctx)
+    name, asked = asked_for(ctx, {"task": task, **options}, config)
+    spec, home = RunSpec.of(**asked), home_of(ctx)
     return go(lambda owned: supervisor.start(home, spec, name, owned=owned), **ways)
 
 
-def _spec(
-    ctx: click.Context, task: dict[str, str], settings: dict[str, Any], config: Path | None
-) -> tuple[str | None, RunSpec]:
-    """Return the name and the spec that file and command line ask for."""
-    from tuitrain.core.spec import RunSpec, read_config
+def asked_for(
+    ctx: click.Context, options: dict[str, Any], config: Path | None
+) -> tuple[str | None, dict[str, Any]]:
+    """Return the name and the settings that file and command line ask for."""
+    from tuitrain.core.config import read_config
 
-    asked = {**(read_config(config) if config else {}), **task, **settings}
+    settings = {key: value for key, value in options.items() if value is not None}
+    asked = {**(read_config(config) if config else {}), **settings}
     name = asked.pop("name", None)
     if weights := asked.get("init_from"):
         asked["init_from"] = str(_weights_file(ctx, weights))
-    return name, RunSpec.of(**asked)
+    return name, asked
 
 
 def _weights_file(ctx: click.Context, weights: str) -> Path:

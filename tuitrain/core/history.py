@@ -7,9 +7,17 @@ What came after that checkpoint in older takes stays on record, but is no part o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tuitrain.core.events import CheckpointSaved, Event, LossSwapped, SettingChanged, TakeOpened
+from tuitrain.core.events import (
+    CheckpointGone,
+    CheckpointSaved,
+    Event,
+    LossSwapped,
+    RunStarted,
+    SettingChanged,
+    TakeOpened,
+)
 
 Change = LossSwapped | SettingChanged | TakeOpened
 
@@ -71,14 +79,73 @@ def current_line(events: Sequence[Event]) -> list[Event]:
 
 
 def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | None:
-    """Return the change that an `undo` takes back, and the checkpoint from just before it."""
-    for at in range(len(events) - 1, -1, -1):
-        event = events[at]
-        if is_change(event):
-            assert isinstance(event, Change)
-            before = [each for each in events[:at] if isinstance(each, CheckpointSaved)][-1:]
-            return (event, before[0]) if before else None
-    return None
+    """Return the change that an `undo` takes back, and the checkpoint from just before it.
+
+    A change that a resumption made again is as old as it was the first time.
+    """
+    found: tuple[Change, CheckpointSaved] | None = None
+    seen: set[str | None] = set()
+    saved: CheckpointSaved | None = None
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            saved = event
+        elif isinstance(event, Change) and is_change(event) and event.wish not in seen:
+            seen.add(event.wish)
+            found = (event, saved) if saved else None
+    return found
+
+
+def kept(events: Iterable[Event]) -> list[CheckpointSaved]:
+    """Return the checkpoints that were neither deleted nor found damaged, oldest first."""
+    saved: dict[str, CheckpointSaved] = {}
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            saved[event.file] = event
+        elif isinstance(event, CheckpointGone):
+            saved.pop(event.file, None)
+    return list(saved.values())
+
+
+def at_epoch(
+    several: Iterable[CheckpointSaved], line: Sequence[Span], epoch: int
+) -> CheckpointSaved | None:
+    """Return the checkpoint at the end of that epoch, the line's own before any other's."""
+    found = [each for each in several if each.is_between_epochs and each.epoch == epoch]
+    on_line = [each for each in found if is_on(line, each)]
+    return next(reversed(on_line or found), None)
+
+
+def is_on(line: Sequence[Span], saved: CheckpointSaved) -> bool:
+    """Return whether a checkpoint was saved on that line."""
+    return any(
+        saved.take == span.take and (span.last is None or saved.step <= span.last) for span in line
+    )
+
+
+def epochs_kept(several: Iterable[CheckpointSaved], epoch: int | None) -> str:
+    """Return a sentence on the epochs that one can go back to, for who asked for another."""
+    there = {each.epoch for each in several if each.is_between_epochs}
+    if not there:
+        return "no checkpoint is kept"
+    return f"epoch {epoch} is not kept; kept are the epochs {', '.join(map(str, sorted(there)))}"
+
+
+def settings_at(events: Sequence[Event], saved: CheckpointSaved | None = None) -> dict[str, Any]:
+    """Return the settings in use when that checkpoint was saved; without one, those of now."""
+    past = events if saved is None else events[: events.index(saved) + 1]
+    started = (each.settings for each in past if isinstance(each, RunStarted))
+    settings = dict(next(started, {}))
+    for event in current_line(past):
+        match event:
+            case LossSwapped(loss=loss):
+                settings["loss"] = loss
+            case SettingChanged(setting=setting, value=value):
+                settings[setting] = value
+            case TakeOpened(settings=opened):
+                settings |= opened
+            case _:
+                pass
+    return settings
 
 
 def _opening(events: Sequence[Event], take: int) -> tuple[int, TakeOpened | None]:

@@ -72,17 +72,24 @@ def plan_of(past: Sequence[Event]) -> list[Planned]:
 
 
 def without(plan: Iterable[Planned], ids: Sequence[str]) -> list[Planned]:
-    """Return the plan without the changes of those ids; NotOnLine if one is not in it."""
+    """Return the plan without the changes of those ids, or beginnings of ids that only one has.
+
+    Raises NotOnLine if the plan has no such change.
+    """
     plan = list(plan)
-    for each in ids:
-        if each not in {change.id for change in plan}:
-            there = ", ".join(f"{change.id} ({change.wish.kind} {change.wish.detail})"
-                              for change in plan)  # fmt: skip
-            raise NotOnLine(
-                f"{safe(each)} is no change on the current line; there "
-                + (f"are: {safe(there)}" if plan else "is none")
-            )
-    return [change for change in plan if change.id not in ids]
+    left_out = {_id_in(plan, each) for each in ids}
+    return [change for change in plan if change.id not in left_out]
+
+
+def _id_in(plan: Iterable[Planned], beginning: str) -> str:
+    found = {change.id for change in plan if beginning and change.id.startswith(beginning)}
+    if beginning in found or len(found) == 1:
+        return beginning if beginning in found else found.pop()
+    there = ", ".join(f"{each.id} ({each.wish.kind} {each.wish.detail})" for each in plan)
+    raise NotOnLine(
+        f"{safe(beginning)} is {'no' if not found else 'not one'} change on the current line; "
+        + (f"there: {safe(there)}" if there else "there is none")
+    )
 
 
 def changes_of(event: Event) -> list[Planned]:

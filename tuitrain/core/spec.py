@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from tuitrain.core import catalog
@@ -16,7 +14,6 @@ from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
 from tuitrain.core.plan import Planned
-from tuitrain.core.safe import safe
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 ON_NONFINITE = ("pause", "stop", "skip")
@@ -170,32 +167,6 @@ class RunSpec:
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             raise TuitrainError("its spec.json is damaged") from None
         return cls.of(task, **settings)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings in a TOML file, whose keys are the options of `tuitrain run`.
-
-    Besides, it may have `until` and a `[[schedule]]` of changes. Raises WrongUse for what is no
-    TOML, and for what sets no option.
-    """
-    try:
-        found = tomllib.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
-    known = {each.name.replace("_", "-"): each.name for each in fields(RunSpec)}
-    known = {"name": "name", **known}
-    del known["parent"]
-    settings: dict[str, Any] = {}
-    for key, value in found.items():
-        option = key.replace("_", "-")
-        if option not in known:
-            raise UnknownName(f"setting (in {safe(path.name)})", key, known)
-        settings[known[option]] = value
-    if settings.get("pace") == "off":
-        settings["pace"] = None
-    if isinstance(settings.get("lr"), int):
-        settings["lr"] = float(settings["lr"])
-    return settings
 
 
 def check_name(name: str) -> str:

@@ -15,7 +15,14 @@ from tuitrain.core.events import (
     TakeOpened,
     WishDropped,
 )
-from tuitrain.core.history import last_change, newest_take, spans
+from tuitrain.core.history import (
+    at_epoch,
+    epochs_kept,
+    is_on,
+    last_change,
+    newest_take,
+    spans,
+)
 from tuitrain.engine.checkpoint import CannotSave, Checkpoints, Damaged
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.training import Training
@@ -44,13 +51,19 @@ class Changes:
             case Undo():
                 return None if self._undoable else "nothing was changed yet"
             case Rollback(epoch=epoch):
-                return None if self._of_epoch(epoch) else self._what_is_kept(epoch)
+                return None if self._of_epoch(epoch) else epochs_kept(self._checkpoints.kept, epoch)
             case _:
                 return None
 
-    def apply(self, request: Request) -> Iterator[Event]:
-        """Make the change between two batches. If the present cannot be saved, drop the wish."""
+    def apply(self, request: Request, *, again: bool = False) -> Iterator[Event]:
+        """Make the change between two batches. If the present cannot be saved, drop the wish.
+
+        One that is made `again` has its checkpoint from the first time.
+        """
         try:
+            is_setting = isinstance(request.wish, SwapLoss | Change)
+            if is_setting and request.wish.kind != "pace" and not again:
+                yield from self._save_before(request)
             yield from self._apply(request)
         except (CannotSave, Damaged) as error:
             yield WishDropped(request.id, str(error))
@@ -81,13 +94,10 @@ class Changes:
         where = (request.id, run.take, run.step, run.epoch)
         match wish:
             case SwapLoss(loss=loss):
-                yield from self._save_before(request)
                 previous = run.loss_name
                 run.change("loss", loss)
                 yield LossSwapped(*where, loss, previous)
             case Change(setting=setting, value=value):
-                if setting != "pace":
-                    yield from self._save_before(request)
                 before = run.settings[setting]
                 run.change(setting, value)
                 yield SettingChanged(*where, setting, value, before, run.steps_per_epoch)
@@ -117,7 +127,7 @@ class Changes:
     def _roll_back(self, request: Request, epoch: int | None) -> Iterator[Event]:
         origin = self._of_epoch(epoch)
         if origin is None:  # deleted since it was asked for
-            yield WishDropped(request.id, self._what_is_kept(epoch))
+            yield WishDropped(request.id, epochs_kept(self._checkpoints.kept, epoch))
             return
         state = yield from self.loaded(origin)
         yield from self._save_before(request)
@@ -136,28 +146,17 @@ class Changes:
 
     def _of_epoch(self, epoch: int | None) -> CheckpointSaved | None:
         """Return the checkpoint at the end of that epoch; None: the newest sound one before now."""
-        whole = [each for each in self._checkpoints.kept if each.is_between_epochs]
-        on_line = [each for each in whole if self._is_on_line(each)]
+        line, several = spans(self._openings, self._run.take), self._checkpoints.kept
         if epoch is not None:
-            found = [each for each in (*whole, *on_line) if each.epoch == epoch]
-        else:
-            first = [each for each in whole if each.step == 0]
-            found = first + [
-                each for each in on_line if each.is_finite and each.step < self._run.step
-            ]
-        return found[-1] if found else None
-
-    def _is_on_line(self, saved: CheckpointSaved) -> bool:
-        return any(
-            saved.take == span.take and (span.last is None or saved.step <= span.last)
-            for span in spans(self._openings, self._run.take)
-        )
-
-    def _what_is_kept(self, epoch: int | None) -> str:
-        kept = {each.epoch for each in self._checkpoints.kept if each.is_between_epochs}
-        if not kept:
-            return "no checkpoint is kept"
-        return f"epoch {epoch} is not kept; kept are the epochs {', '.join(map(str, sorted(kept)))}"
+            return at_epoch(several, line, epoch)
+        whole = [each for each in several if each.is_between_epochs]
+        first = [each for each in whole if each.step == 0]
+        sound = [
+            each
+            for each in whole
+            if each.is_finite and each.step < self._run.step and is_on(line, each)
+        ]
+        return next(reversed(first + sound), None)
 
     def _why_not_loss(self, loss: str, planned: Sequence[Request]) -> str | None:
         asked = [each.wish.loss for each in planned if isinstance(each.wish, SwapLoss)]

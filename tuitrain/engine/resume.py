@@ -94,6 +94,9 @@ def resume(
     if origin is None:
         yield from begin(run, steering, beginning)
     after = _after(line, origin.file if origin else "")
+    if after and isinstance(after[0], TakeOpened):  # it went on from just here
+        run.use(after[0].settings)
+        after = after[1:]
     again = [entry for event in (*after, *_not_done_again(past)) for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
     steering.schedule = Schedule([*again, *waiting, *planned(beginning.spec.schedule, past)])

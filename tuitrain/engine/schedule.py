@@ -31,6 +31,11 @@ class Schedule:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def catches_up(self) -> bool:
+        """Whether changes are to come that were made before."""
+        return any(entry.how == "again" for entry in self._entries)
+
     def due(self, run: Training) -> Iterator[Entry]:
         """Yield, once, the entries whose place the run has reached and that change something."""
         while self._entries and self._entries[0][:2] <= (run.step, run.epoch):

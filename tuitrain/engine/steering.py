@@ -178,7 +178,7 @@ class Steering:
         for entry in self.schedule.due(self._run):
             match entry.how:
                 case "again":
-                    yield from self.changes.apply(entry.request)
+                    yield from self.changes.apply(entry.request, again=True)
                 case "planned":
                     yield self._accepted(entry.request)
                     yield from self.changes.apply(entry.request)
@@ -195,6 +195,8 @@ class Steering:
 
     def _is_ripe(self, request: Request) -> bool:
         run = self._run
+        if is_kept(request) and self.schedule.catches_up:
+            return False  # it was asked after the changes that are still to be made again
         if isinstance(request.wish, Pause) and run.step == 0:
             return request.at == "batch"  # the end of an epoch is after it, not before the first
         return request.at == "batch" or run.is_between_epochs

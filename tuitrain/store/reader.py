@@ -91,6 +91,14 @@ class RunReader:
             ).fetchone()
         return Cursor(*(number or 0 for number in found))
 
+    def events(self) -> list[Event]:
+        """Return all events but the ends of epochs, in order."""
+        with self._connection() as db:
+            if db is None:
+                return []
+            rows = db.execute("select kind, body from event order by id").fetchall()
+        return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
+
     def last_word(self) -> Event | None:
         """Return how the run ended: its newest Stopped, Finished or Failed; None before one."""
         with self._connection() as db:

@@ -1,0 +1,51 @@
+"""tuitrain fork"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuitrain.cli.common import find, home_of, home_option
+from tuitrain.cli.start import go, going_options
+from tuitrain.cli.train import asked_for, spec_options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
+  tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights"""
+)
+@click.argument("run")
+@click.option(
+    "--epoch",
+    type=click.IntRange(min=0),
+    metavar="N",
+    required=True,
+    help="Go on from the checkpoint at the end of this epoch.",
+)
+@spec_options
+@going_options
+@home_option
+@click.pass_context
+def fork(ctx: click.Context, /, run: str, epoch: int, config: Path | None, **options: Any) -> int:
+    """Start a new run from a checkpoint of RUN, with any option changed.
+
+    It has the settings that RUN had at that moment, but for those that are given here; its chart
+    shows RUN behind it. Data and model stay.
+    """
+    from tuitrain import supervisor
+
+    ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
+    name, changes = asked_for(ctx, options, config)
+    parent, home = find(ctx, run).paths, home_of(ctx)
+    return go(
+        lambda owned: supervisor.fork(home, parent, epoch, changes, name, owned=owned), **ways
+    )
+
+
+for _option in fork.params:  # what is not given stays as the parent had it
+    if isinstance(_option, click.Option) and _option.help:
+        _option.help = _option.help.partition("  [")[0]

@@ -1,0 +1,93 @@
+"""Runs made from a run: its replay, which repeats what led to the present, and its forks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from tuitrain.core.errors import NotOnLine, Refused, WrongUse
+from tuitrain.core.events import CheckpointSaved, Event, RunStarted, TakeOpened
+from tuitrain.core.history import (
+    at_epoch,
+    current_line,
+    epochs_kept,
+    kept,
+    newest_take,
+    settings_at,
+    spans,
+)
+from tuitrain.core.plan import plan_of, without
+from tuitrain.core.spec import Parent, RunSpec
+
+_OF_THE_WEIGHTS = ("task", "model", "data", "init_from")
+
+
+def replay_of(
+    spec: RunSpec,
+    past: Sequence[Event],
+    directory: str,
+    *,
+    until: int | None = None,
+    leaving_out: Sequence[str] = (),
+) -> RunSpec:
+    """Return what trains the current line of a run again, unattended, up to its last checkpoint.
+
+    `until` ends it at an earlier step, `leaving_out` holds the ids of changes that are not made.
+    Raises NotOnLine if the line has no such step or change.
+    """
+    saved = {each.step: each for each in current_line(past) if isinstance(each, CheckpointSaved)}
+    if not saved:
+        raise Refused("it has no checkpoint yet, and so nothing to repeat")
+    end = max(saved)
+    until = end if until is None else until
+    if not 0 <= until <= end:
+        raise NotOnLine(f"step {until} is not on the current line up to its checkpoint at {end}")
+    plan = without(plan_of(past), leaving_out)
+    expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
+    started = [each for each in past if isinstance(each, RunStarted)]
+    parent = replace(
+        spec.parent or Parent(directory), directory=directory, expects=expects,
+        environment=started[-1].environment if started else {},
+    )  # fmt: skip
+    return replace(
+        spec, schedule=tuple(each for each in plan if each.step <= until), until=until,
+        parent=parent, paused=False, pace=None, patience=None, on_nonfinite="skip",
+    )  # fmt: skip
+
+
+def fork_of(
+    spec: RunSpec, past: Sequence[Event], directory: str, epoch: int, changes: Mapping[str, Any]
+) -> tuple[RunSpec, CheckpointSaved]:
+    """Return what goes on from the checkpoint of that epoch, and the checkpoint.
+
+    It has the settings of that moment but for the `changes`, which are settings of `RunSpec.of`.
+    Raises NotOnLine if the epoch is not kept, WrongUse for a change that the weights forbid.
+    """
+    for name in _OF_THE_WEIGHTS:
+        if changes.get(name) not in (None, getattr(spec, name)):
+            raise WrongUse(
+                f"a fork goes on with its parent's data and weights, so its {name} stays "
+                f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
+            )
+    several = kept(past)
+    openings = [each for each in past if isinstance(each, TakeOpened)]
+    saved = at_epoch(several, spans(openings, newest_take(past)), epoch)
+    if saved is None:
+        raise NotOnLine(epochs_kept(several, epoch))
+    settings = settings_at(past, saved)
+    own = {each.name: getattr(spec, each.name) for each in fields(RunSpec)}
+    own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
+            "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
+            "init_from": None}  # fmt: skip
+    asked = {name: value for name, value in changes.items() if value is not None}
+    optimizer = asked.get("optimizer", spec.optimizer)
+    own["parent"] = Parent(
+        directory, saved.take, saved.step, saved.epoch, saved.sha256, optimizer == spec.optimizer
+    )
+    made = RunSpec.of(**{**own, **asked})
+    if made.epochs <= saved.epoch:
+        raise Refused(
+            f"epoch {epoch} is the last of {made.epochs}; --epochs {max(1, epoch) * 2} trains on"
+        )
+    return made, saved
