@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core.commands import Change, Request
-from tuitrain.core.errors import NameTaken, Refused, RunLocked, TuitrainError
+from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
 from tuitrain.core.lineage import fork_of, replay_of
 from tuitrain.core.safe import safe
@@ -82,6 +82,21 @@ def fork(
     spec, saved = fork_of(_spec_of(parent), past, str(parent.directory), epoch, changes)
     made = name or _numbered(home, f"{parent.name}-fork")
     return start(home, spec, made, origin=parent.checkpoints / saved.file, owned=owned)
+
+
+def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
+    """Return what a fork from that epoch trains as long as nothing is changed.
+
+    From the last epoch of a run it is as many epochs again.
+    """
+    spec, past = _spec_of(parent), RunReader(parent.record).events()
+    try:
+        return fork_of(spec, past, str(parent.directory), epoch, {})[0]
+    except NotOnLine:
+        raise
+    except Refused:
+        more = {"epochs": epoch + spec.epochs}
+        return fork_of(spec, past, str(parent.directory), epoch, more)[0]
 
 
 def replay(

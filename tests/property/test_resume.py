@@ -2,9 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -20,15 +22,24 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import Checkpoints
+from tuitrain.engine.data import Samples
 from tuitrain.engine.loop import train
 from tuitrain.engine.resume import Beginning, Position, begin, resume
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training, build
 from tuitrain.engine.weights import weights_sha256
 
 PER_EPOCH, EPOCHS = 6, 3
 LAST = PER_EPOCH * EPOCHS
-SPEC = RunSpec.of("digits", model="mlp:hidden=16", batch_size=256, epochs=EPOCHS, seed=3)
+SPEC = RunSpec.of(
+    "digits",
+    model="mlp:hidden=16,norm=batch,dropout=0.2",
+    optimizer="adam:schedule=cosine",
+    batch_size=256,
+    epochs=EPOCHS,
+    seed=3,
+)
 
 CHANGES = st.one_of(
     st.builds(SwapLoss, st.sampled_from(["mse", "l1", "cross-entropy"])),
@@ -64,7 +75,14 @@ class Script:
 class Life:
     """One run directory in memory: what it recorded outlives its trainers."""
 
-    def __init__(self, folder: Path, script: Script, spec: RunSpec = SPEC) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        script: Script,
+        spec: RunSpec = SPEC,
+        made: Callable[[RunSpec], Training] = build,
+    ) -> None:
+        self.made = made
         self.folder, self.script, self.spec = folder, script, spec
         self.losses: dict[int, float] = {}
         self.events: list = []
@@ -77,7 +95,7 @@ class Life:
         Never while a wish is unanswered: it would come again, but maybe at another step.
         """
         torch.set_num_threads(1)
-        run = build(self.spec)
+        run = self.made(self.spec)
         self.script.run = run
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: 0.0)
         steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
@@ -112,9 +130,13 @@ class Life:
             self.recorded = Position(event.take, event.step, event.epoch)
 
 
-def lived(wishes: Sequence[tuple[int, Request]], kills: Sequence[int]) -> tuple[str, Life]:
+def lived(
+    wishes: Sequence[tuple[int, Request]],
+    kills: Sequence[int],
+    made: Callable[[RunSpec], Training] = build,
+) -> tuple[str, Life]:
     with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder), Script(wishes))
+        life = Life(Path(folder), Script(wishes), made=made)
         for moments in (*kills, None):
             if not life.ended:
                 run = life.live(moments)
@@ -134,3 +156,49 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(wishes, kills)
     assert resumed == undisturbed
     assert isinstance(one.events[-1], Finished) or one.ended
     assert other.ended
+
+
+class Read:
+    """The digits, one by one."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.samples.inputs[index], self.samples.targets[index]
+
+
+def shaken(sample: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return sample + 0.1 * torch.randn(sample.shape, generator=generator)
+
+
+def streamed(workers: int) -> Callable[[RunSpec], Training]:
+    def made(spec: RunSpec) -> Training:
+        run = build(spec)
+        assert isinstance(run.data.train, Samples)
+        source = Streamed(Read(run.data.train), workers, shaken)
+        run.data = replace(run.data, train=source)
+        return run
+
+    return made
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_it_is_so_with_augmented_samples_from_any_number_of_workers(workers):
+    asked = [
+        (3, SwapLoss("mse"), "batch"),
+        (8, Change("lr", 0.01), None),
+        (9, SwapLoss("l1"), None),
+        (14, Undo(), None),
+    ]
+    wishes = [(at, Request.new(wish, where)) for at, wish, where in asked]
+    undisturbed, life = lived(wishes, (), streamed(0))
+    resumed, other = lived(wishes, (9, 5, 12), streamed(workers))
+
+    assert resumed == undisturbed
+    assert life.ended
+    assert other.ended
+    assert sum(isinstance(each, TakeOpened) for each in other.events) > 2

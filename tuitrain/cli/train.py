@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from tuitrain.cli.common import find, home_of, home_option, snapshot
 from tuitrain.cli.start import go, going_options
@@ -136,6 +137,8 @@ def asked_for(
     from tuitrain.core.config import read_config
 
     settings = {key: value for key, value in options.items() if value is not None}
+    if ctx.get_parameter_source("pace") is ParameterSource.COMMANDLINE:
+        settings["pace"] = options["pace"]  # off is None
     asked = {**(read_config(config) if config else {}), **settings}
     name = asked.pop("name", None)
     if weights := asked.get("init_from"):

@@ -22,14 +22,18 @@ Kind = Literal["multiclass", "binary", "regression"]
 class Option:
     """One `key=value` of an entry: how its text is read, and what it may be."""
 
-    type: Literal["float", "widths"]
-    default: float | tuple[int, ...]
+    type: Literal["float", "widths", "name"]
+    default: float | tuple[int, ...] | str
     low: float = -math.inf
     high: float = math.inf
     says: str = ""
+    names: tuple[str, ...] = ()
+    """What a name may be."""
 
-    def read(self, text: str) -> float | tuple[int, ...]:
+    def read(self, text: str) -> float | tuple[int, ...] | str:
         """Return the value that `text` stands for, or raise ValueError."""
+        if self.type == "name":
+            return self.names[self.names.index(text)]
         if self.type == "widths":
             widths = tuple(int(part) for part in text.split("-"))
             if not all(1 <= width <= 65_536 for width in widths):
@@ -242,6 +246,16 @@ _USUAL: Mapping[Kind, str] = {
     "regression": "mse",
 }
 
+_DROPOUT = Option("float", 0.0, 0, 0.99, "share of activations that training forgets")
+_NORM = Option(
+    "name", "none", says="none, or batch: normalise activations over the batch",
+    names=("none", "batch"),
+)  # fmt: skip
+_SCHEDULE = Option(
+    "name", "constant", names=("constant", "cosine", "linear"),
+    says="constant, or down to 0 by the last epoch: cosine, linear",
+)  # fmt: skip
+
 MODELS: Mapping[str, Entry] = {
     model.name: model
     for model in (
@@ -254,13 +268,21 @@ MODELS: Mapping[str, Entry] = {
             "mlp",
             "tuitrain.engine.models:mlp",
             "Fully connected layers with ReLU between them",
-            options={"hidden": Option("widths", (256, 128), says="width of each hidden layer")},
+            options={
+                "hidden": Option("widths", (256, 128), says="width of each hidden layer"),
+                "norm": _NORM,
+                "dropout": _DROPOUT,
+            },
         ),
         Entry(
             "cnn",
             "tuitrain.engine.models:cnn",
             "Two 3x3 convolutions with pooling, then a hidden layer; for images",
-            options={"channels": Option("widths", (32, 64), says="channels of each convolution")},
+            options={
+                "channels": Option("widths", (32, 64), says="channels of each convolution"),
+                "norm": _NORM,
+                "dropout": _DROPOUT,
+            },
             needs_images=True,
         ),
     )
@@ -274,20 +296,27 @@ OPTIMIZERS: Mapping[str, Entry] = {
             "tuitrain.engine.optim:adam",
             "A step size of its own for every weight; a safe first choice",
             aliases=("Adam",),
+            options={"schedule": _SCHEDULE},
         ),
         Entry(
             "adamw",
             "tuitrain.engine.optim:adamw",
             "Adam with the weight decay taken out of the gradient",
             aliases=("AdamW",),
-            options={"weight_decay": Option("float", 0.01, 0, 1e6, says="pull towards zero")},
+            options={
+                "weight_decay": Option("float", 0.01, 0, 1e6, says="pull towards zero"),
+                "schedule": _SCHEDULE,
+            },
         ),
         Entry(
             "sgd",
             "tuitrain.engine.optim:sgd",
             "Plain gradient descent, with momentum if wanted",
             aliases=("SGD",),
-            options={"momentum": Option("float", 0.0, 0, 1, says="memory of earlier steps")},
+            options={
+                "momentum": Option("float", 0.0, 0, 1, says="memory of earlier steps"),
+                "schedule": _SCHEDULE,
+            },
         ),
     )
 }

@@ -61,7 +61,8 @@ def fork_of(
 ) -> tuple[RunSpec, CheckpointSaved]:
     """Return what goes on from the checkpoint of that epoch, and the checkpoint.
 
-    It has the settings of that moment but for the `changes`, which are settings of `RunSpec.of`.
+    It has the settings of that moment but for the `changes`, which are settings of `RunSpec.of`;
+    one that is None is off.
     Raises NotOnLine if the epoch is not kept, WrongUse for a change that the weights forbid.
     """
     for name in _OF_THE_WEIGHTS:
@@ -80,12 +81,11 @@ def fork_of(
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None}  # fmt: skip
-    asked = {name: value for name, value in changes.items() if value is not None}
-    optimizer = asked.get("optimizer", spec.optimizer)
+    optimizer = changes.get("optimizer", spec.optimizer)
     own["parent"] = Parent(
         directory, saved.take, saved.step, saved.epoch, saved.sha256, optimizer == spec.optimizer
     )
-    made = RunSpec.of(**{**own, **asked})
+    made = RunSpec.of(**{**own, **changes})
     if made.epochs <= saved.epoch:
         raise Refused(
             f"epoch {epoch} is the last of {made.epochs}; --epochs {max(1, epoch) * 2} trains on"

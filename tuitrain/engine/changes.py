@@ -46,6 +46,8 @@ class Changes:
                 return self._why_not_loss(loss, planned)
             case Change(setting="batch-size") if request.at == "batch":
                 return "a batch size can change between epochs only"
+            case Change(setting="batch-size", value=size):
+                return self._run.why_not_batches_of(int(size or 0))
             case Change(setting="epochs", value=epochs):
                 return self._why_not_epochs(int(epochs or 0))
             case Undo():

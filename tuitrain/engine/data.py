@@ -5,11 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from tuitrain.core.catalog import Kind
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs (n, ...) and targets (n,), on the device."""
+
+
+class Source(Protocol):
+    """Where training samples come from. Any position of any epoch can be found again."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+
+    def to(self, device: torch.device) -> Source:
+        """Return the samples for a training on that device."""
+
+    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches, shuffled by seed and number, the first `skip` left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +42,29 @@ class Samples:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.inputs.shape[1:])
+
     def to(self, device: torch.device) -> Samples:
         """Return the samples on that device."""
         return Samples(self.inputs.to(device), self.targets.to(device))
 
-    def batches(
-        self, size: int, order: Tensor | None = None, skip: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (inputs, targets) of at most `size` samples, the first `skip` batches left out.
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield (inputs, targets) of at most `size` samples, as they lie."""
+        for start in range(0, len(self), size):
+            yield self.inputs[start : start + size], self.targets[start : start + size]
+
+    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches, shuffled by seed and number, the first `skip` left out.
 
         Batches are where the samples are, so nothing has to be moved to the device any more.
-        `order` holds the indices of the samples, on their device; without it, as they lie.
         """
+        order = shuffled(len(self), seed=seed, epoch=number).to(self.targets.device)
         for start in range(skip * size, len(self), size):
-            if order is None:
-                yield self.inputs[start : start + size], self.targets[start : start + size]
-            else:
-                index = order[start : start + size]
-                yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
+            index = order[start : start + size]
+            yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +72,7 @@ class Dataset:
     """A task's data, split for good: the split does not depend on a run's seed."""
 
     kind: Kind
-    train: Samples
+    train: Source
     val: Samples
     outputs: int
     """What a model must return per sample: classes, or 1."""
@@ -57,7 +82,7 @@ class Dataset:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
-        return tuple(self.train.inputs.shape[1:])
+        return self.train.input_shape
 
     def to(self, device: torch.device) -> Dataset:
         """Return the data on that device."""
@@ -69,6 +94,10 @@ def shuffled(count: int, *, seed: int, epoch: int) -> Tensor:
 
     A function of seed and epoch alone, so that any position of a run can be found again.
     """
-    digest = hashlib.sha256(f"shuffle {seed} {epoch}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=generator_of(f"shuffle {seed} {epoch}"))
+
+
+def generator_of(key: str) -> torch.Generator:
+    """Return a generator of random numbers that the key alone decides."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

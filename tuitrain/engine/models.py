@@ -16,27 +16,44 @@ def linear(shape: Shape, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), outputs))
 
 
-def mlp(shape: Shape, outputs: int, *, hidden: tuple[int, ...]) -> nn.Module:
+def mlp(
+    shape: Shape, outputs: int, *, hidden: tuple[int, ...], norm: str = "none", dropout: float = 0.0
+) -> nn.Module:
     """Return (N, *shape) → (N, outputs) through hidden layers of those widths."""
     layers: list[nn.Module] = [nn.Flatten()]
     width = math.prod(shape)
     for next_width in hidden:
-        layers += [nn.Linear(width, next_width), nn.ReLU()]
+        normed = [nn.BatchNorm1d(next_width)] if norm == "batch" else []
+        layers += [nn.Linear(width, next_width), *normed, nn.ReLU(), *_forgetting(dropout)]
         width = next_width
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
-def cnn(shape: Shape, outputs: int, *, channels: tuple[int, ...]) -> nn.Module:
+def cnn(
+    shape: Shape, outputs: int, *, channels: tuple[int, ...], norm: str = "none",
+    dropout: float = 0.0,
+) -> nn.Module:  # fmt: skip
     """Return (N, C, H, W) → (N, outputs): a convolution and a halving for each of `channels`."""
     if len(shape) != 3:
         raise Refused(f"cnn needs images (channels, height, width), and a sample here is {shape}")
     depth, height, width = shape
     layers: list[nn.Module] = []
     for next_depth in channels:
-        layers += [nn.Conv2d(depth, next_depth, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        normed = [nn.BatchNorm2d(next_depth)] if norm == "batch" else []
+        convolution = nn.Conv2d(depth, next_depth, 3, padding=1)
+        layers += [convolution, *normed, nn.ReLU(), nn.MaxPool2d(2)]
         depth, height, width = next_depth, height // 2, width // 2
     if not height * width:
         raise Refused(f"cnn halves a sample of {shape} {len(channels)} times: use fewer channels")
     hidden = 128
     head = [nn.Flatten(), nn.Linear(depth * height * width, hidden), nn.ReLU()]
-    return nn.Sequential(*layers, *head, nn.Linear(hidden, outputs))
+    return nn.Sequential(*layers, *head, *_forgetting(dropout), nn.Linear(hidden, outputs))
+
+
+def _forgetting(share: float) -> list[nn.Module]:
+    return [nn.Dropout(share)] if share else []
+
+
+def least_batch(model: nn.Module) -> int:
+    """Return how many samples a training batch must have: batch norm has no spread over one."""
+    return 2 if any(isinstance(each, nn.BatchNorm1d) for each in model.modules()) else 1

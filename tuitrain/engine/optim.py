@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from tuitrain.core.catalog import find, read_options
+from tuitrain.core.choice import Choice
 
 
 def adam(weights: Iterable[Parameter], lr: float, device: torch.device) -> Optimizer:
@@ -26,6 +30,27 @@ def sgd(
 ) -> Optimizer:
     """Return stochastic gradient descent."""
     return SGD(weights, lr=lr, momentum=momentum, fused=_can_fuse(device))
+
+
+Schedule = Callable[[float], float]
+"""From the share of the run that is trained, 0 to 1, to the share of the learning rate."""
+
+_SCHEDULES: Mapping[str, Schedule | None] = {
+    "constant": None,
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,  # I. Loshchilov, F. Hutter, 2017
+}
+
+
+def built(
+    optimizer: str, weights: Iterable[Parameter], lr: float, device: torch.device
+) -> tuple[Optimizer, Schedule | None]:
+    """Return what `NAME[:...]` stands for, and how its learning rate goes down, if it does."""
+    choice = Choice.read("optimizer", optimizer)
+    entry = find("optimizer", choice.name)
+    options = read_options(entry, choice.options)
+    schedule = _SCHEDULES[options.pop("schedule")]
+    return entry.load()(weights, lr, device, **options), schedule
 
 
 def _can_fuse(device: torch.device) -> bool:

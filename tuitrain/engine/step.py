@@ -67,6 +67,7 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     bad = found_bad(loss, run.weights)
     if run.clip_norm is not None:
         clip_grad_norm_(run.weights, run.clip_norm)
+    run.follow_schedule()
     optimizer_step(run.optimizer, bad)
     stepped = mark()
 

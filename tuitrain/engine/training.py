@@ -14,13 +14,16 @@ from torch.optim import Optimizer
 
 from tuitrain.core import catalog
 from tuitrain.core.choice import Choice
+from tuitrain.core.errors import Refused
 from tuitrain.core.events import RunStarted
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import rng
-from tuitrain.engine.data import Dataset, shuffled
+from tuitrain.engine.data import Dataset
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
+from tuitrain.engine.models import least_batch
+from tuitrain.engine.optim import Schedule, built
 from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
 from tuitrain.engine.weights import load as load_weights
 
@@ -40,11 +43,14 @@ class Training:
     reads_at_once: bool
     """Whether reading a value makes nobody wait; an accelerator is asked now and then only."""
     loss_name: str
+    base_lr: float
+    """The learning rate that was asked for; a schedule takes a share of it."""
     batch_size: int
     epochs: int
     seed: int
     best: Best
     patience: Patience
+    schedule: Schedule | None = None
     on_nonfinite: str = "pause"
     until: int | None = None
     """End after this step, wherever in an epoch it is."""
@@ -68,6 +74,7 @@ class Training:
 
     @property
     def lr(self) -> float:
+        """The learning rate of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
@@ -104,7 +111,7 @@ class Training:
         """What wishes can change, by the name of the wish."""
         return {
             "loss": self.loss_name,
-            "lr": self.lr,
+            "lr": self.base_lr,
             "weight-decay": self.optimizer.param_groups[0]["weight_decay"],
             "clip-norm": self.clip_norm,
             "batch-size": self.batch_size,
@@ -114,21 +121,40 @@ class Training:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what is left of this epoch's batches, in the order that seed and epoch give."""
-        order = shuffled(len(self.data.train), seed=self.seed, epoch=self.epoch).to(self.device)
-        return self.data.train.batches(self.batch_size, order, skip=self.batch)
+        return self.data.train.epoch(
+            self.batch_size, seed=self.seed, number=self.epoch, skip=self.batch
+        )
+
+    def why_not_batches_of(self, size: int) -> str | None:
+        """Return why batches of that size cannot be trained; None if they can."""
+        tail, least = len(self.data.train) % size or size, least_batch(self.model)
+        if min(size, tail) >= least:
+            return None
+        return (
+            f"batch norm needs {least} samples, and of {len(self.data.train)} in batches of {size} "
+            f"the last one has {tail}; try {size + 1}"
+        )
 
     def change(self, setting: str, value: Any) -> None:
         """Use another value from the next batch on; Refused for a loss that does not fit."""
         match setting:
             case "loss":
                 self._swap_loss(value)
-            case "lr" | "weight-decay":
-                for group in self.optimizer.param_groups:
-                    group[setting.replace("-", "_")] = value
+            case "lr":
+                self.base_lr = value
+                self._set_in_optimizer("lr", value)
+            case "weight-decay":
+                self._set_in_optimizer("weight_decay", value)
             case "clip-norm" | "batch-size" | "epochs" | "pace":
                 setattr(self, setting.replace("-", "_"), value)
             case _:
                 raise KeyError(setting)
+
+    def follow_schedule(self) -> None:
+        """Set the learning rate of the step to come: a function of settings and position alone."""
+        if self.schedule is not None:
+            done = (self.epoch + self.batch / self.steps_per_epoch) / self.epochs
+            self._set_in_optimizer("lr", self.base_lr * self.schedule(min(1.0, done)))
 
     def use(self, settings: Mapping[str, Any]) -> None:
         """Use all of these settings, as `settings` gave them."""
@@ -191,6 +217,10 @@ class Training:
             settings=self.settings,
         )
 
+    def _set_in_optimizer(self, name: str, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group[name] = value
+
     def _swap_loss(self, loss: str) -> None:
         self.criterion = criterion_for(loss, self.data.kind)
         self.loss_name = loss
@@ -211,25 +241,31 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
-    return Training(
+    optimizer, schedule = built(spec.optimizer, weights, spec.lr, device)
+    run = Training(
         model=model,
         weights=weights,
-        optimizer=made("optimizer", spec.optimizer, weights, spec.lr, device),
+        optimizer=optimizer,
         criterion=criterion_for(spec.loss, data.kind),
         data=data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
         reads_at_once=device.type == "cpu",
         loss_name=spec.loss,
+        base_lr=spec.lr,
         batch_size=spec.batch_size,
         epochs=spec.epochs,
         seed=spec.seed,
         best=Best(data.kind),
         patience=Patience(spec.patience),
+        schedule=schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,
         pace=spec.pace,
     )
+    if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
+        raise Refused(reason)
+    return run
 
 
 def _data(spec: RunSpec, tell: Tell) -> Dataset:
@@ -246,7 +282,7 @@ def _data(spec: RunSpec, tell: Tell) -> Dataset:
 
 
 def made(what: str, text: str, *arguments: Any) -> Any:
-    """Return the model, optimizer, ... that `NAME[:key=value,...]` stands for, from `arguments`."""
+    """Return the model, ... that `NAME[:key=value,...]` stands for, from `arguments`."""
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)
     return entry.load()(*arguments, **catalog.read_options(entry, choice.options))

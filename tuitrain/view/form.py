@@ -26,10 +26,18 @@ _HINTS = {
 }  # fmt: skip
 
 
+OF_A_FORK = tuple(name for name in FIELDS if name not in ("task", "model", "data", "init_from"))
+"""The fields that a fork leaves open: it keeps its parent's data and weights."""
+
+
 def filled(task: str) -> dict[str, str]:
     """Return the texts of all fields as the task has them; UnknownName for no task."""
     entry = catalog.task_named(task)
-    spec = RunSpec.of(entry.name, pace=entry.pace)
+    return texts_of(RunSpec.of(entry.name, pace=entry.pace))
+
+
+def texts_of(spec: RunSpec) -> dict[str, str]:
+    """Return the texts of all fields as a spec has them."""
     values = {each.name: getattr(spec, each.name) for each in fields(spec)}
     texts = {name: "" if value is None else str(value) for name, value in values.items()}
     pace = "off" if spec.pace is None else f"{spec.pace:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from tuitrain.core.choice import Choice
 from tuitrain.core.events import (
     Answer,
     CheckpointGone,
@@ -67,10 +68,17 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
         badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
     badge_cells = sum(len(piece.text) for piece in badge) + 2
     spec = now.spec
-    lr = now.settings["lr"]
-    about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {lr:g} · seed {spec.seed}"
+    about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {_lr(now)} · seed {spec.seed}"
     left = fitted([Piece(f" {now.name} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
+
+
+def _lr(now: Snapshot) -> str:
+    """Return the learning rate, and how much of it a schedule has left."""
+    lr, used = now.settings["lr"], now.latest.lr if now.latest else None
+    if used is None or "schedule" not in Choice.read("optimizer", now.spec.optimizer).options:
+        return f"{lr:g}"
+    return f"{used:.2g} of {lr:g}"
 
 
 def vitals(now: Snapshot, settled: Snapshot, width: int) -> Picture:

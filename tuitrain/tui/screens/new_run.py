@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -20,11 +20,38 @@ from tuitrain.core.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.store.paths import RunPaths
 from tuitrain.tui.widgets.form_field import FormField
 from tuitrain.view import form
 
 _ASK_AFTER_S = 0.3
 _LABEL = 17
+
+
+class Fork(NamedTuple):
+    """Where a new run goes on, and what it trains if nothing is changed."""
+
+    parent: RunPaths
+    epoch: int
+    spec: RunSpec
+
+    @classmethod
+    def of(cls, parent: RunPaths, epoch: int) -> Fork:
+        """Return it from the parent's record; a TuitrainError if that epoch is not kept."""
+        return cls(parent, epoch, supervisor.fork_spec(parent, epoch))
+
+    def __str__(self) -> str:
+        return f"fork of {self.parent.name} at epoch {self.epoch}"
+
+    def changes(self, spec: RunSpec) -> dict[str, Any]:
+        """Return what a spec changes of it."""
+        both = ((each.name, getattr(spec, each.name)) for each in fields(RunSpec))
+        kept = ("parent", "schedule", "until")
+        return {
+            name: value
+            for name, value in both
+            if name not in kept and value != getattr(self.spec, name)
+        }
 
 
 class NewRunScreen(Screen[supervisor.Started | None]):
@@ -44,24 +71,30 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         Binding("ctrl+c", "leave", "Back", show=False, id="form.interrupt", tooltip="Like esc"),
     ]  # fmt: skip
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, fork: Fork | None = None) -> None:
+        """Without a `fork`, the run begins anew."""
         super().__init__()
         self._home = home
+        self._fork = fork
+        self._fields = form.OF_A_FORK if fork else form.FIELDS
         self._asker = supervisor.Asker()
-        self._filled = form.filled("digits")
+        self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
         self._asked: RunSpec | None = None
         self._facts: dict[str, Any] | str = "asking PyTorch …"
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="form", can_focus=False) as box:
-            box.border_title = "new run"
-            for name in form.FIELDS:
+            fork = self._fork
+            box.border_title = (
+                f"fork of {fork.parent.name} at epoch {fork.epoch}" if fork else "new run"
+            )
+            for name in self._fields:
                 yield FormField(name, self._filled[name])
             yield Static(id="facts")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._field("task").focus_input()
+        self._field(self._fields[0]).focus_input()
         self._check()
         self.set_interval(_ASK_AFTER_S, self.ask)
 
@@ -72,7 +105,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         return self.query_one(f"#{name}", FormField)
 
     def _values(self) -> dict[str, str]:
-        return {name: self._field(name).text for name in form.FIELDS}
+        return self._filled | {name: self._field(name).text for name in self._fields}
 
     def on_input_changed(self, event: Input.Changed) -> None:
         field = event.input.parent
@@ -100,7 +133,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         values = self._values()
         spec, errors = form.checked(values)
         errors |= self._errors_of_places(values)
-        for name in form.FIELDS:
+        for name in self._fields:
             field = self._field(name)
             hint = form.hint(name, values, has_focus=field.has_focus_within)
             field.say(safe(errors.get(name, "")), safe(hint))
@@ -158,7 +191,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self.query_one("#facts", Static).update(Content("\n").join(lines))
 
     def action_next(self, by: int) -> None:
-        for name in form.FIELDS:
+        for name in self._fields:
             field = self._field(name)
             if field.has_focus_within:
                 choices = form.choices(name, self._values()) or field.choices
@@ -167,17 +200,22 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     async def action_train(self) -> None:
         spec = self._check()
         if spec is None:
-            wrong = next((name for name in form.FIELDS if self._field(name).is_wrong), None)
+            wrong = next((name for name in self._fields if self._field(name).is_wrong), None)
             if wrong:
                 self._field(wrong).focus_input()
             return
         name = self._values()["name"] or None
         try:
-            started = await asyncio.to_thread(supervisor.start, self._home, spec, name)
+            started = await asyncio.to_thread(self._start, spec, name)
         except (TuitrainError, OSError) as error:
             self.notify(safe(error), severity="error", markup=False)
             return
         self.dismiss(started)
+
+    def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
+        if (fork := self._fork) is None:
+            return supervisor.start(self._home, spec, name)
+        return supervisor.fork(self._home, fork.parent, fork.epoch, fork.changes(spec), name)
 
     def action_leave(self) -> None:
         self.dismiss(None)

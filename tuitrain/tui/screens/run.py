@@ -16,16 +16,20 @@ from textual.widgets import Footer
 
 from tuitrain.client import Client
 from tuitrain.core.commands import Stop
+from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor
 from tuitrain.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.fork import ForkScreen
 from tuitrain.tui.screens.help import HelpScreen
+from tuitrain.tui.screens.new_run import Fork, NewRunScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.curves import loss_chart
 from tuitrain.view.fold import fold
+from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot, State
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
@@ -46,6 +50,8 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
     BINDINGS = [
         *SteeringScreen.BINDINGS,
+        Binding("f", "fork", "Fork", id="run.fork",
+                tooltip="Begin another run from one of its epochs"),
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -161,6 +167,33 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def _exit_when_ended(self) -> None:
         if self._latest.has_ended:
             self._go_away(self._latest)
+
+    def action_fork(self) -> None:
+        kept = kept_epochs(self._latest)
+        if not kept:
+            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            return
+        self.app.push_screen(ForkScreen(self._client.name, kept), self._fork)
+
+    def _fork(self, epoch: int | None) -> None:
+        if epoch is None:
+            return
+        try:
+            fork = Fork.of(self._client.paths, epoch)
+        except (TuitrainError, OSError) as error:
+            self.notify(safe(error), severity="error", markup=False)
+            return
+        home = self._client.paths.directory.parent.parent
+        self.app.push_screen(NewRunScreen(home, fork), self._show_fork)
+
+    def _show_fork(self, started: Started | None) -> None:
+        if started is not None:
+            child = RunScreen(started.paths.directory, started, leave=self._come_back)
+            self.app.push_screen(child)
+
+    def _come_back(self, _last: Snapshot) -> None:
+        while self.app.screen is not self:
+            self.app.pop_screen()
 
     def action_help(self) -> None:
         self.app.push_screen(

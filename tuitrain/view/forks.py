@@ -1,0 +1,43 @@
+"""The epochs from which a run can be forked, as a list of them says it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tuitrain.core.events import CheckpointSaved, EpochEnded
+from tuitrain.core.history import at_epoch
+from tuitrain.view import words
+from tuitrain.view.model import Snapshot
+
+
+class Kept(NamedTuple):
+    """An epoch whose checkpoint is kept, and what its validation found, if it is at hand."""
+
+    saved: CheckpointSaved
+    ended: EpochEnded | None
+
+    @property
+    def epoch(self) -> int:
+        return self.saved.epoch
+
+    def __str__(self) -> str:
+        if self.ended is None:
+            what = "before the first batch" if self.saved.step == 0 else ""
+            return f"{self.epoch:>6}  {what}".rstrip()
+        metric, value = next(iter(self.ended.metrics.items()))
+        return (
+            f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8} "
+            f"{metric} {words.value(value)}"
+        )
+
+
+def kept_epochs(run: Snapshot) -> list[Kept]:
+    """Return the epochs that are kept, the newest first; of the current line, where it has them."""
+    ended = {(each.take, each.step, each.epoch): each for each in run.every_epoch}
+    epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
+    found = (at_epoch(run.checkpoints, run.line, epoch) for epoch in sorted(epochs, reverse=True))
+    return [
+        Kept(each, ended.get((each.take, each.step, each.epoch)))
+        for each in found
+        if each is not None
+    ]
