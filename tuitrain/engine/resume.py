@@ -93,11 +93,11 @@ def resume(
     origin = yield from _restored(run, steering, line)
     if origin is None:
         yield from begin(run, steering, beginning)
-    after = _after(line, origin.file if origin else "")
-    if after and isinstance(after[0], TakeOpened):  # it went on from just here
-        run.use(after[0].settings)
-        after = after[1:]
-    again = [entry for event in (*after, *_not_done_again(past)) for entry in granted(event)]
+    opening, after = _after(line, origin.file if origin else "")
+    if opening is not None:
+        run.use(opening.settings)
+    changes = sorted((*after, *_not_done_again(past)), key=lambda each: _first(past, each))
+    again = [entry for event in changes for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
     steering.schedule = Schedule([*again, *waiting, *planned(beginning.spec.schedule, past)])
     if run.patience.is_out:
@@ -128,10 +128,16 @@ def _restored(
     return None
 
 
-def _after(line: Sequence[Event], origin: str) -> Sequence[Event]:
-    """Return what came on a line after that checkpoint; all of it where there is none."""
+def _after(line: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Sequence[Event]]:
+    """Return what came on a line after that checkpoint; all of it where there is none.
+
+    A take that went on from just there comes apart: its settings belong to the beginning.
+    """
     files = [each.file if isinstance(each, CheckpointSaved) else None for each in line]
-    return line[files.index(origin) + 1 :] if origin in files else line
+    after = line[files.index(origin) + 1 :] if origin in files else line
+    if after and isinstance(after[0], TakeOpened):
+        return after[0], after[1:]
+    return None, after
 
 
 def _not_done_again(past: Sequence[Event]) -> list[Event]:
@@ -144,8 +150,19 @@ def _not_done_again(past: Sequence[Event]) -> list[Event]:
         return []
     done = {_wish(each) for each in past if granted(each) and _take(each) == newest}
     before = past[: past.index(opening)]
-    left = [*_after(current_line(before), opening.origin), *_not_done_again(before)]
+    _, after = _after(current_line(before), opening.origin)
+    left = [*after, *_not_done_again(before)]
     return [each for each in left if granted(each) and _wish(each) not in done]
+
+
+def _first(past: Sequence[Event], event: Event) -> int:
+    """Return when a change was made the first time, in order of all events."""
+    wish = _wish(event)
+    return next(
+        at
+        for at, each in enumerate(past)
+        if each is event or (wish is not None and granted(each) and _wish(each) == wish)
+    )
 
 
 def _wish(event: Event) -> str | None:

@@ -1,0 +1,113 @@
+"""Replays and forks through the real command line and real trainers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tuitrain import supervisor
+
+
+def ended(tuitrain: Shell, name: str) -> dict:
+    client = tuitrain.client(name)
+    until(lambda: not client.look(client.end()).alive, f"{name} has ended")
+    return tuitrain.show(name)
+
+
+@pytest.fixture
+def steered(tuitrain: Shell) -> dict:
+    """A run whose rate and loss were changed by hand, and one change of which was undone."""
+    tuitrain.start("a", "--epochs", "4", "--paused")
+    for wish in (
+        ("step", "10"),
+        ("lr", "0.003"),
+        ("step", "20"),
+        ("loss", "mse", "--at", "batch"),
+        ("step", "5"),
+        ("undo",),
+        ("loss", "l1"),
+        ("clip-norm", "0.5"),
+        ("resume",),
+    ):
+        tuitrain("ctl", "a", *wish)
+    return ended(tuitrain, "a")
+
+
+def ids(run: dict) -> dict[str, str]:
+    return {f"{each['kind']} {each['detail']}".strip(): each["id"] for each in run["interventions"]}
+
+
+def test_a_replay_ends_with_the_same_weights_and_says_so(tuitrain: Shell, steered: dict):
+    said = tuitrain("replay", "a", "--plain").stdout
+    again = tuitrain.show("a-replay")
+
+    assert "the same weights as a, to the last bit" in said
+    assert again["weights_sha256"] == steered["weights_sha256"]
+    assert [each["kind"] for each in again["interventions"]] == ["lr", "clip-norm", "loss"]
+    assert {each["state"] for each in again["interventions"]} == {"applied"}
+
+    tuitrain("replay", "a", "--plain", "--name", "b", "--without", ids(steered)["clip-norm 0.5"])
+    assert tuitrain.show("b")["weights_sha256"] != steered["weights_sha256"]
+    tuitrain("replay", "a", "--plain", "--name", "c", "--until", "50")
+    assert (tuitrain.show("c")["step"], tuitrain.show("c")["state"]) == (50, "finished")
+
+
+def test_what_is_not_on_the_line_is_refused(tuitrain: Shell, steered: dict):
+    undone = ids(steered)["loss mse"]
+    assert (
+        "no change on the current line"
+        in tuitrain("replay", "a", "--without", undone, code=3).stderr
+    )
+    assert "step 93 is not on" in tuitrain("replay", "a", "--until", "93", code=3).stderr
+    assert "kept are the epochs 0, " in tuitrain("fork", "a", "--epoch", "3", code=3).stderr
+    assert "--epochs" in tuitrain("fork", "a", "--epoch", "4", code=3).stderr
+    told = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
+    assert "its model stays mlp" in told
+    assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
+
+
+def test_a_replay_as_a_file_trains_the_same(tuitrain: Shell, steered: dict, tmp_path: Path):
+    file = tmp_path / "a.toml"
+    tuitrain("replay", "a", "--as-config", str(file))
+    tuitrain("run", "--config", str(file), "--plain", "--name", "b")
+
+    assert tuitrain.show("b")["weights_sha256"] == steered["weights_sha256"]
+    assert "is there already" in tuitrain("replay", "a", "--as-config", str(file), code=2).stderr
+
+
+def test_a_fork_goes_on_from_its_parents_checkpoint(tuitrain: Shell, steered: dict):
+    tuitrain("fork", "a", "--epoch", "4", "--epochs", "6", "--loss", "mse", "--plain")
+    child = tuitrain.show("a-fork")
+
+    assert (child["epoch"], child["epochs"], child["loss"]) == (6, 6, "mse")
+    assert child["lr"] == 0.003, "as the parent had it"
+    assert child["checkpoints"][0]["step"] == steered["step"]
+    assert child["step"] == 6 * steered["steps_per_epoch"]
+
+    tuitrain("rm", "a", "--yes")  # a child needs its parent no more
+    tuitrain("replay", "a-fork", "--plain")
+    assert tuitrain.show("a-fork-replay")["weights_sha256"] == child["weights_sha256"]
+
+
+def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, steered: dict):
+    swapped = next(each for each in steered["checkpoints"] if each["why"] == "before loss")
+    epoch = swapped["epoch"]
+    assert swapped["step"] == epoch * steered["steps_per_epoch"], "it is between two epochs"
+    tuitrain("fork", "a", "--epoch", str(epoch), "--loss", "l1", "--plain")
+
+    assert tuitrain.show("a-fork")["weights_sha256"] == steered["weights_sha256"]
+
+
+def test_a_killed_fork_goes_on_to_the_same_weights(tuitrain: Shell, steered: dict):
+    options = ("--epoch", "4", "--epochs", "8", "--detach", "--pace", "40")
+    tuitrain("fork", "a", *options, "--name", "killed")
+    until(lambda: tuitrain.show("killed")["step"] > steered["step"] + 30, "it trains")
+    supervisor.kill(tuitrain.client("killed").paths)
+    assert ended(tuitrain, "killed")["state"] == "crashed"
+    tuitrain("resume", "killed", "--detach")
+    killed = ended(tuitrain, "killed")
+    tuitrain("fork", "a", *options, "--name", "calm", "--pace", "off")
+
+    assert killed["state"] == "finished"
+    assert killed["weights_sha256"] == ended(tuitrain, "calm")["weights_sha256"]
