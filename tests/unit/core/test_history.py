@@ -1,0 +1,85 @@
+"""Which takes and changes led to the present."""
+
+from tuitrain.core.commands import Change, SwapLoss
+from tuitrain.core.events import (
+    CheckpointSaved,
+    LossSwapped,
+    RunStarted,
+    SettingChanged,
+    TakeOpened,
+)
+from tuitrain.core.history import at_epoch, current_line, last_change, settings_at, spans
+from tuitrain.core.plan import plan_of
+
+BEGIN = {"loss": "cross-entropy", "lr": 0.001, "pace": None}
+
+
+def started() -> RunStarted:
+    return RunStarted("cpu", 10, 1, 1, 1, {}, BEGIN)
+
+
+def saved(file: str, take: int, step: int) -> CheckpointSaved:
+    epoch, in_epoch = divmod(step, 10)
+    return CheckpointSaved(
+        take, step, epoch, "epoch", file, 1, "00", "00", is_between_epochs=not in_epoch
+    )
+
+
+def opened(why: str, take: int, origin: CheckpointSaved, wish: str | None = None, **settings):
+    return TakeOpened(
+        wish, take, origin.step, origin.epoch, why, origin.file, origin.take,
+        BEGIN | settings, 10, 99,
+    )  # fmt: skip
+
+
+def swapped(wish: str, take: int, step: int, loss: str) -> LossSwapped:
+    return LossSwapped(wish, take, step, step // 10, loss, "?")
+
+
+START, TEN, TWENTY = saved("start", 1, 0), saved("ten", 1, 10), saved("twenty", 1, 20)
+
+
+def test_what_an_undo_took_back_is_not_on_the_line():
+    first, second = swapped("w1", 1, 10, "mse"), swapped("w2", 1, 20, "l1")
+    undo = opened("undo", 2, TWENTY, "w3", loss="mse")
+    later = SettingChanged("w4", 2, 25, 2, "lr", 0.01, 0.001, 10)
+    past = [started(), START, TEN, first, TWENTY, second, undo, later]
+
+    assert current_line(past) == [START, TEN, first, TWENTY, undo, later]
+    assert [each.id for each in plan_of(past)] == ["w1", "w4"]
+    assert last_change(past) == (later, TWENTY)
+    assert settings_at(past) == {"loss": "mse", "lr": 0.01, "pace": None}
+    assert settings_at(past, TEN)["loss"] == "cross-entropy"
+
+
+def test_a_rollback_brings_its_settings_along():
+    swap = swapped("w1", 1, 10, "mse")
+    past = [started(), START, TEN, swap, TWENTY, opened("rollback", 2, START, "w2", loss="mse")]
+
+    (change,) = plan_of(past)
+    assert (change.place, change.id, change.wish) == ((0, 0), "w2", SwapLoss("mse"))
+
+
+def test_a_pace_is_no_change_of_the_training():
+    past = [started(), START, SettingChanged("w", 1, 5, 0, "pace", 9.0, None, 10)]
+
+    assert plan_of(past) == []
+    assert Change("pace", 9.0).kind == "pace"
+
+
+def test_a_change_made_again_after_a_crash_is_as_old_as_the_first_time():
+    swap, undo = swapped("w1", 1, 10, "mse"), opened("undo", 2, START, "w2")
+    resumed = opened("resume", 3, START)
+    again = swapped("w1", 3, 10, "mse")
+    past = [started(), START, TEN, swap, TWENTY, undo, resumed, again]
+
+    assert last_change(past) == (undo, TWENTY)
+
+
+def test_the_lines_own_checkpoint_of_an_epoch_comes_before_a_later_one_of_another_take():
+    other = saved("other", 2, 20)
+    line = spans([opened("undo", 2, TEN, "w"), opened("undo", 3, TWENTY, "v")], 3)
+
+    assert at_epoch([START, TEN, TWENTY, other], line, 2) == TWENTY
+    assert at_epoch([START, other], line, 2) == other
+    assert at_epoch([START], line, 2) is None
