@@ -103,6 +103,13 @@ class Snapshot:
         return catalog.task_named(self.spec.task).kind
 
     @property
+    def leading_metric(self) -> str:
+        """The metric by which epochs are compared."""
+        if self.last_epoch is not None:
+            return next(iter(self.last_epoch.metrics))
+        return "rmse" if self.kind == "regression" else "accuracy"
+
+    @property
     def loss(self) -> str:
         return str(self.settings["loss"])
 

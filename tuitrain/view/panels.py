@@ -31,6 +31,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.safe import safe
 from tuitrain.view import words
+from tuitrain.view.advice import advice
 from tuitrain.view.listing import STATE_ROLES
 from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Line, Picture, Piece, Role
@@ -94,7 +95,7 @@ def vitals(now: Snapshot, settled: Snapshot, width: int) -> Picture:
 
 def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
     last, best = settled.last_epoch, settled.best
-    metric, number = next(iter(last.metrics.items())) if last else ("accuracy", None)
+    metric, number = next(iter(last.metrics.items())) if last else (now.leading_metric, None)
     peak = next(iter(best.metrics.values())) if best else None
     pace = f" ≤{settled.pace:g}" if settled.pace else ""
     return [
@@ -120,7 +121,16 @@ def _field(field: _Field, cells: int) -> list[Piece]:
 
 
 def progress(now: Snapshot, width: int) -> Picture:
-    """Return two bars: this epoch and the whole run, each with the time that is left."""
+    """Return two bars: this epoch and the whole run, each with the time that is left.
+
+    Where somebody has to decide how the run goes on, what can be done stands there instead.
+    """
+    if (told := advice(now)) is not None:
+        ways = " · ".join(told.ways)
+        return (
+            fitted([Piece(" ✗ ", "bad"), Piece(told.trouble, "bad")], width),
+            fitted([Piece("   "), Piece(ways, "warn")], width),
+        )
     per_epoch, planned = now.steps_per_epoch or 0, now.planned_steps or 0
     in_epoch = min(per_epoch, max(0, now.step - now.epoch_began))
     if now.state == "finished":
@@ -163,7 +173,7 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 def epochs(now: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
-    metric = next(iter(now.last_epoch.metrics)) if now.last_epoch else "accuracy"
+    metric = now.leading_metric
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
     stride = epoch_stride(now, height - 1)
     kept = [each for each in now.epochs if each.epoch % stride == 0]

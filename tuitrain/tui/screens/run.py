@@ -21,7 +21,7 @@ from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor
 from tuitrain.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
-from tuitrain.tui.screens.fork import ForkScreen
+from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
 from tuitrain.tui.screens.steering import SteeringScreen
@@ -173,7 +173,8 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if not kept:
             self.notify("No epoch of it is kept yet: c saves a checkpoint.")
             return
-        self.app.push_screen(ForkScreen(self._client.name, kept), self._fork)
+        dialog = EpochScreen(f"fork {self._client.name}", FORK, kept)
+        self.app.push_screen(dialog, self._fork)
 
     def _fork(self, epoch: int | None) -> None:
         if epoch is None:

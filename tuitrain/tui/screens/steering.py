@@ -13,6 +13,7 @@ from tuitrain.core.commands import (
     Pause,
     Request,
     Resume,
+    Rollback,
     SaveCheckpoint,
     Setting,
     Step,
@@ -23,9 +24,11 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.safe import safe
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.view import settings
+from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot
 from tuitrain.view.pace import faster, slower
 from tuitrain.view.words import duration
@@ -47,7 +50,7 @@ class SteeringScreen(Screen[None]):
         Binding("l", "losses", "Loss", id="run.loss", tooltip="Swap the loss function"),
         Binding("less_than_sign", "slower", "Slower", key_display="<", show=False, id="run.slower",
                 tooltip="Fewer batches a second"),
-        Binding("greater_than_sign", "faster", "Faster", key_display=">", id="run.faster",
+        Binding("greater_than_sign", "faster", "Faster", key_display=">", show=False, id="run.faster",
                 tooltip="More batches a second"),
         Binding("r", "ask('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
         Binding("e", "ask('epochs')", "Epochs", show=False, id="run.epochs",
@@ -56,6 +59,8 @@ class SteeringScreen(Screen[None]):
                 tooltip="Save a checkpoint after this batch"),
         Binding("u", "undo", "Undo", id="run.undo",
                 tooltip="Go back to just before the last change"),
+        Binding("b", "rollback", "Back", show=False, id="run.rollback",
+                tooltip="Go back to an epoch, with the settings of now (asks which)"),
         Binding("S", "stop", "Stop", key_display="S", id="run.stop",
                 tooltip="End the run with a checkpoint (asks)"),
     ]  # fmt: skip
@@ -180,6 +185,16 @@ class SteeringScreen(Screen[None]):
         self.app.push_screen(
             ChoiceScreen("Undo", question, choices),
             lambda chosen: self.send(Undo()) if chosen == "undo" else None,
+        )
+
+    def action_rollback(self) -> None:
+        kept = kept_epochs(self._latest)
+        if not kept:
+            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            return
+        self.app.push_screen(
+            EpochScreen("Roll back", ROLLBACK, kept),
+            lambda epoch: self.send(Rollback(epoch)) if epoch is not None else None,
         )
 
     def action_stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The question from which epoch a run is forked."""
+"""The question which of a run's kept epochs is meant: to fork it there, or to go back to it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,33 @@ from textual.widgets.option_list import Option
 
 from tuitrain.view.forks import Kept
 
+FORK = (
+    "A new run goes on from an epoch whose checkpoint is kept, with whatever you change; this one "
+    "is left as it is. From the end of epoch"
+)
+ROLLBACK = (
+    "The run goes back to an epoch whose checkpoint is kept, with the settings of now. What came "
+    "after it is left behind, but stays in the record, and an undo brings it back. To the end of "
+    "epoch"
+)
 
-class ForkScreen(ModalScreen[int | None]):
+
+class EpochScreen(ModalScreen[int | None]):
     """Choose an epoch; the result is its number, or None for none."""
 
-    BINDINGS = [Binding("escape,f", "dismiss", "Cancel", id="dialog.cancel")]
+    BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
-    def __init__(self, name: str, kept: Sequence[Kept]) -> None:
+    def __init__(self, title: str, question: str, kept: Sequence[Kept]) -> None:
         super().__init__()
-        self._name = name
+        self._title = title
+        self._question = question
         self._kept = kept
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = f"fork {self._name}"
+            dialog.border_title = self._title
             dialog.border_subtitle = "enter goes on · esc cancels"
-            yield Static(
-                Content(
-                    "A new run goes on from an epoch whose checkpoint is kept, with whatever you "
-                    "change; this one is left as it is. From the end of epoch"
-                ),
-                classes="question",
-            )
+            yield Static(Content(self._question), classes="question")
             yield OptionList(*(Option(Content(str(each)), str(each.epoch)) for each in self._kept))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
