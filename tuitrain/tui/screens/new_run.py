@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,16 +42,6 @@ class Fork(NamedTuple):
 
     def __str__(self) -> str:
         return f"fork of {self.parent.name} at epoch {self.epoch}"
-
-    def changes(self, spec: RunSpec) -> dict[str, Any]:
-        """Return what a spec changes of it."""
-        both = ((each.name, getattr(spec, each.name)) for each in fields(RunSpec))
-        kept = ("parent", "schedule", "until")
-        return {
-            name: value
-            for name, value in both
-            if name not in kept and value != getattr(self.spec, name)
-        }
 
 
 class NewRunScreen(Screen[supervisor.Started | None]):
@@ -215,7 +205,9 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
         if (fork := self._fork) is None:
             return supervisor.start(self._home, spec, name)
-        return supervisor.fork(self._home, fork.parent, fork.epoch, fork.changes(spec), name)
+        open_to_change = (each for each in form.OF_A_FORK if each != "name")
+        changes = {each: getattr(spec, each) for each in open_to_change}
+        return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
 
     def action_leave(self) -> None:
         self.dismiss(None)

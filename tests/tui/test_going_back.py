@@ -1,0 +1,99 @@
+"""Bad numbers, going back to an epoch, and forks, from the run screen."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.conftest import PATIENCE_S, Shell, until
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.core.commands import Rollback
+from tuitrain.core.events import CheckpointSaved, EpochEnded, NotFinite, Paused, SettingChanged
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.new_run import NewRunScreen
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.widgets.form_field import FormField
+
+NARROW = (80, 24)
+SAVED = CheckpointSaved(1, 23, 1, "epoch", "00002.pt", 9, "00", "00")
+SETTINGS = {
+    "loss": "cross-entropy", "lr": 0.5, "weight-decay": 0.0, "clip-norm": None, "batch-size": 64,
+    "epochs": 4, "pace": None,
+}  # fmt: skip
+BEGUN = replace(STARTED, settings=SETTINGS)
+
+
+async def test_bad_numbers_pause_it_and_what_can_be_done_is_said(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(BEGUN)
+    trainer.trains([1.0, float("nan")])
+    trainer.says(NotFinite(1, 2, 0, "loss"), Paused(None, 1, 2, 0))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        screen = await seen(app)
+        assert "loss not finite at step 2: the weights are untouched" in screen
+        assert "r lower the rate (0.5) · l swap the loss · b go back · u undo" in screen
+        trainer.says(SettingChanged("w", 1, 2, 0, "lr", 0.01, 0.5, 23))
+        assert "r lower the rate (0.01)" in await seen(app)
+
+
+async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(BEGUN, replace(SAVED, step=0, epoch=0, file="00001.pt", why="start"))
+    trainer.trains([1.0] * 23)
+    trainer.says(EpochEnded(1, 23, 1, "cross-entropy", 0.5, 0.4, {"accuracy": 0.9}, improved=True))
+    trainer.says(SAVED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("b")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "1  val loss 0.4000   accuracy 0.9000" in shown
+        assert "0  before the first batch" in shown
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert [each.wish for each in trainer.wishes()] == [Rollback(0)]
+
+
+async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(BEGUN)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("b", "f")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+        assert trainer.wishes() == []
+
+
+async def test_a_fork_is_chosen_filled_in_and_watched(tuitrain: Shell, home: Path):
+    tuitrain("run", "diabetes", "--epochs", "2", "--lr", "0.004", "--plain", "--name", "a")
+    paths = tuitrain.client("a").paths
+    app = TuitrainApp(home, watch=paths)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("f")
+        await pilot.pause()
+        await pilot.press("enter")  # the newest epoch, which is its last
+        await pilot.pause()
+        assert isinstance(app.screen, NewRunScreen)
+        shown = text_of(app)
+        assert "fork of a at epoch 2" in shown
+        texts = {each.name: each.text for each in app.screen.query(FormField)}
+        assert (texts["lr"], texts["epochs"], texts["loss"]) == ("0.004", "4", "mse")
+        assert "model" not in texts, "a fork keeps its parent's"
+        app.screen.query_one("#loss", FormField).text = "l1"
+        await pilot.press("enter")
+        deadline = time.monotonic() + PATIENCE_S
+        while not isinstance(app.screen, RunScreen) and time.monotonic() < deadline:
+            await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        assert "a-fork" in text_of(app)
+        app.exit()
+    child = tuitrain.client("a-fork")
+    until(lambda: not child.look(child.end()).alive, "it is trained")
+    found = tuitrain.show("a-fork")
+    assert (found["loss"], found["epoch"], found["lr"]) == ("l1", 4, 0.004)
