@@ -6,12 +6,17 @@
 import os
 import random
 import sqlite3
+from itertools import cycle
 
 from tests.conftest import Shell, until
 from tuitrain import supervisor
 from tuitrain.client import Client
+from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss
+from tuitrain.core.events import WishAccepted
+from tuitrain.store.reader import Cursor
 
-COUNT = int(os.environ.get("FAULTS", "4"))
+COUNT = max(1, int(os.environ.get("FAULTS", "4")) // 2)
+"""Kills in each of the two tests."""
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
 
@@ -69,3 +74,41 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tuitrai
     one, other = tuitrain.show("killed"), tuitrain.show("calm")
     assert (one["state"], one["step"]) == ("finished", other["step"])
     assert one["weights_sha256"] == other["weights_sha256"]
+
+
+def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tuitrain: Shell):
+    draw = random.Random(SEED + 1)
+    run = begun(tuitrain, "killed", 8 + 3 * COUNT)
+    tuitrain("ctl", "killed", "pace", "300")
+    tuitrain("ctl", "killed", "resume")
+    losses = cycle(["l1", "cross-entropy", "mse"])
+    acknowledged: list[str] = []
+    for _ in range(COUNT):
+        for _ in range(draw.randrange(1, 4)):
+            wish = draw.choice([SwapLoss(next(losses)), Change("lr", draw.choice([0.002, 0.004]))])
+            asked = run.send(draw.choice([wish, SaveCheckpoint()]), "batch")
+            until(
+                lambda asked=asked: asked.id in accepted(run) or not run.look(run.end()).alive,
+                "it is answered",
+            )
+            acknowledged += {asked.id} & accepted(run)
+        supervisor.kill(run.paths)
+        until(lambda: not run.look(run.end()).alive, "it has gone")
+        written(run)
+        if tuitrain.show("killed")["state"] == "crashed":
+            tuitrain("resume", "killed", "--detach")
+            until(run.paths.owner.exists, "its trainer has signed")
+    tuitrain("ctl", "killed", "pace", "off", code=None)
+    until(lambda: not run.look(run.end()).alive, "it is trained")
+
+    killed = tuitrain.show("killed")
+    assert killed["state"] == "finished"
+    found = {each["id"]: each["state"] for each in killed["interventions"]}
+    assert {found.get(each) for each in acknowledged} <= {"applied"}
+    told = tuitrain("replay", "killed", "--plain").stdout
+    assert "the same weights as killed, to the last bit" in told
+
+
+def accepted(run: Client) -> set[str]:
+    events = (each.event for each in run.look(Cursor()).delta.events)
+    return {each.wish for each in events if isinstance(each, WishAccepted)}

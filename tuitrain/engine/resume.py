@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tuitrain.core.commands import SaveCheckpoint
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -182,7 +183,7 @@ def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
         if not isinstance(event, WishAccepted) or event.wish in answered:
             continue
         entry = accepted(event)
-        if not is_kept(entry.request):
+        if not (is_kept(entry.request) or isinstance(entry.request.wish, SaveCheckpoint)):
             dropped.append(event.wish)
             continue
         for later in past[at:]:
