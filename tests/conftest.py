@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tuitrain import supervisor
 from tuitrain.client import Client
@@ -17,6 +18,9 @@ from tuitrain.store.paths import RunPaths, runs_in
 
 PATIENCE_S = 60.0
 PROJECT = Path(__file__).parents[1]
+
+settings.register_profile("tuitrain", deadline=None)  # how long an example takes proves nothing
+settings.load_profile("tuitrain")
 
 
 def until(holds: Callable[[], Any], what: str = "it") -> Any:

@@ -1,3 +1,32 @@
-"""A terminal cockpit for training neural networks."""
+"""A terminal cockpit for training neural networks.
+
+From Python, without PyTorch: `connect("name")` returns a `Run`, `runs()` the names of all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Answer", "NoSuchRun", "Refused", "Run", "RunEnded", "TuitrainError", "WrongUse", "connect",
+    "runs",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+    from tuitrain.connection.answer import Answer
+    from tuitrain.connection.run import Run, connect, runs
+    from tuitrain.core.errors import NoSuchRun, Refused, RunEnded, TuitrainError, WrongUse
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import a public thing when it is asked for: importing the package does nothing."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        at_home = {"Run": "connection.run", "connect": "connection.run", "runs": "connection.run",
+                   "Answer": "connection.answer"}  # fmt: skip
+        module = import_module(f"{__name__}.{at_home.get(name, 'core.errors')}")
+        return getattr(module, name)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
+from tuitrain.core.events import Event
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
+from tuitrain.store.chronicle import Chronicle
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, Delta, RunReader
 from tuitrain.store.rollup import Bucket
@@ -48,6 +50,11 @@ class Client:
         # in this order: a trainer writes its last word before it lets the lock go
         alive = lock.is_held(self.paths.lock)
         return Look(alive, self._reader.since(cursor), self._pid() if alive else None)
+
+    def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
+        """Return whether the run is alive, all that it said after `cursor`, and the next cursor."""
+        alive = lock.is_held(self.paths.lock)
+        return alive, *Chronicle(self.paths.record).after(cursor)
 
     def end(self) -> Cursor:
         """Return the cursor after which only news comes."""

@@ -52,6 +52,7 @@ rooms_without_torch = pytest.mark.parametrize(
         "tuitrain.client",
         "tuitrain.supervisor",
         "tuitrain.view",
+        "tuitrain.connection",
         "tuitrain.cli",
         "tuitrain.tui",
     ],
@@ -90,6 +91,17 @@ def test_help_and_lists_do_not_wait_for_libraries(arguments, tmp_path):
     code = f"from tuitrain.cli import run\nassert run({['--home', str(tmp_path), *arguments]}) == 0"
     loaded = loaded_by(code)
     assert not loaded & {*TRAINER_ONLY, "textual", "plotext", "numpy"}
+
+
+def test_the_package_itself_loads_nothing_of_it():
+    loaded = loaded_by("import tuitrain") - loaded_by("")
+    assert {name for name in loaded if name.startswith("tuitrain")} == {"tuitrain"}
+
+
+def test_a_run_in_python_waits_for_no_library():
+    every_name = "import tuitrain\nfor name in tuitrain.__all__:\n    getattr(tuitrain, name)"
+    names = {name.partition(".")[0] for name in loaded_by(every_name) - loaded_by("")}
+    assert names <= sys.stdlib_module_names | {"tuitrain"}
 
 
 def test_the_loop_opens_no_record_and_knows_no_screen():

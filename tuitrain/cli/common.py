@@ -49,13 +49,9 @@ def find(ctx: click.Context, run: str | None) -> Client:
 
 def snapshot(client: Client) -> Snapshot:
     """Return the run as its record has it now."""
-    from tuitrain.store.reader import Cursor
-    from tuitrain.view.fold import fold
-    from tuitrain.view.model import Snapshot
+    from tuitrain.connection import latest
 
-    begin = Snapshot.begin(client.name, client.paths.directory, client.spec(), client.created_at())
-    alive, delta, pid = client.look(Cursor())
-    return fold(begin, delta, alive=alive, pid=pid)
+    return latest.snapshot(client)
 
 
 def has_terminal() -> bool:

@@ -24,8 +24,6 @@ from tuitrain.core.commands import (
     Wish,
 )
 
-_LOOK_S = 0.02
-
 _RUN = "tuitrain.run"
 
 
@@ -152,10 +150,10 @@ def _ask(
     as_json: bool,
 ) -> int:
     """Send a wish, wait for its answer, print it, and return the exit code."""
-    from tuitrain.cli.answer import answer_to
+    from tuitrain.connection.answer import ask
 
-    answer = answer_to(
-        find(ctx, ctx.meta[_RUN]), wish, at, until_applied=waits if wait is None else wait
-    )
-    click.echo(json.dumps(answer.as_json()) if as_json else str(answer), err=answer.is_refusal)
+    client = find(ctx, ctx.meta[_RUN])
+    answer = ask(client, wish, at, until_applied=waits if wait is None else wait)
+    said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
+    click.echo(json.dumps(answer.as_json()) if as_json else said, err=answer.is_refusal)
     return 3 if answer.is_refusal else 0

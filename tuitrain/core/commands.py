@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.catalog import loss_named
 from tuitrain.core.choice import Choice
@@ -246,6 +246,8 @@ class Request:
     @classmethod
     def new(cls, wish: Wish, at: Boundary | None = None) -> Request:
         """Return the wish with an id of its own; ids of one machine order by time."""
+        if at is not None:
+            _check_boundary(at)
         now = time.time_ns()
         return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, wish, at or wish.boundary)
 
@@ -268,8 +270,7 @@ class Request:
         body = json.loads(text)
         if body["kind"] not in WISHES:
             raise UnknownName("wish", str(body["kind"]), WISHES)
-        if body["at"] not in ("batch", "epoch"):
-            raise UnknownName("boundary", str(body["at"]), ("batch", "epoch"))
+        _check_boundary(body["at"])
         wish = WISHES[body["kind"]](**body["wish"])
         if wish.kind != body["kind"]:
             raise WrongUse("a wish is of its kind")
@@ -277,3 +278,8 @@ class Request:
         if not math.isfinite(asked_at):
             raise WrongUse("a wish was asked at some time")
         return cls(str(body["id"]), asked_at, wish, body["at"])
+
+
+def _check_boundary(at: object) -> None:
+    if at not in get_args(Boundary):
+        raise UnknownName("boundary", str(at), get_args(Boundary))

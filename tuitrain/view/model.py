@@ -198,6 +198,11 @@ class Snapshot:
         return parent.step if parent and parent.epoch == self.epoch else 0
 
     @property
+    def waits_between_epochs(self) -> bool:
+        """Whether it is paused where an epoch ends: what waits for that takes effect at once."""
+        return self.state == "paused" and self.step == self.epoch_began
+
+    @property
     def planned_steps(self) -> int | None:
         if self.steps_per_epoch is None:
             return None

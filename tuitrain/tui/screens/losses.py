@@ -131,6 +131,5 @@ class LossesScreen(ModalScreen[str | None]):
     def _when(self, loss: Loss) -> str:
         if loss.name == self._in_use:
             return "in use now"
-        run = self._run
-        between = run.state == "paused" and run.step == run.epoch * (run.steps_per_epoch or 0)
+        between = self._run.waits_between_epochs
         return "at once: the run is between two epochs" if between else "at the end of this epoch"

@@ -1,4 +1,4 @@
-"""Send one wish and wait for what the trainer says to it."""
+"""Ask something of a run, and wait for what its trainer says to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tuitrain.cli.common import snapshot
 from tuitrain.client import Client
+from tuitrain.connection.latest import snapshot
 from tuitrain.core.commands import Boundary, Request, Wish
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import Event, WishAccepted, WishDropped, WishRefused
@@ -25,13 +25,16 @@ class Answer:
     kind: str
     detail: str
     state: Literal["accepted", "applied", "refused", "dropped"]
+    """Accepted: it waits for its boundary. Applied: it took effect, after `step`."""
     at: Boundary
     step: int | None = None
     epoch: int | None = None
+    """Completed epochs by then."""
     reason: str | None = None
 
     @property
     def is_refusal(self) -> bool:
+        """Whether it will not take effect."""
         return self.state in ("refused", "dropped")
 
     def as_json(self) -> dict[str, Any]:
@@ -46,10 +49,10 @@ class Answer:
             case "applied":
                 return f"{what}: applied at step {words.count(self.step or 0)}, epoch {self.epoch}"
             case _:
-                return f"tuitrain: {what}: {self.state}: {safe(self.reason)}"
+                return f"{what}: {self.state}: {safe(self.reason)}"
 
 
-def answer_to(client: Client, wish: Wish, at: Boundary | None, *, until_applied: bool) -> Answer:
+def ask(client: Client, wish: Wish, at: Boundary | None = None, *, until_applied: bool) -> Answer:
     """Send the wish and return the answer: the first one, or the one that tells its effect.
 
     Raises RunEnded if nobody trains the run; then nothing is left in its inbox.

@@ -1,0 +1,172 @@
+"""Two who steer one run at once: every wish is granted once or refused, in one order for both."""
+
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from random import Random
+
+import pytest
+
+from tests.conftest import Shell, until
+from tests.process.conftest import Terminal, opened
+from tuitrain import Refused, Run, connect
+from tuitrain.client import Client
+from tuitrain.core.commands import (
+    Boundary,
+    Change,
+    Pause,
+    Request,
+    Resume,
+    Rollback,
+    SaveCheckpoint,
+    Step,
+    SwapLoss,
+    Undo,
+    Wish,
+)
+from tuitrain.store.reader import Cursor
+
+Asked = tuple[Wish, Boundary | None]
+
+EVERY_KIND: list[Asked] = [
+    (Pause(), None), (Pause(), "epoch"), (Resume(), None), (Resume(), None), (Step(3), None),
+    (SwapLoss("mse"), None), (SwapLoss("l1"), "batch"), (SwapLoss("cross-entropy"), "batch"),
+    (Change("lr", 0.002), None), (Change("weight-decay", 0.01), None),
+    (Change("clip-norm", 1.0), None), (Change("batch-size", 128), None),
+    (Change("batch-size", 64), "batch"), (Change("epochs", 90_000), None),
+    (Change("pace", 300.0), None), (SaveCheckpoint(), None), (Rollback(), None),
+    (Rollback(10**6), None), (Undo(), None), (Undo(), None),
+]  # fmt: skip
+GRANTED = {
+    "paused", "resumed", "stepped", "loss_swapped", "setting_changed", "take_opened",
+    "checkpoint_saved",
+}  # fmt: skip
+
+
+class Turns:
+    """Sends for several at once; only the moment of sending is one's own.
+
+    Of two wishes on their way in the same instant the later one may arrive first.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[Request] = []
+        self._one_at_a_time = threading.Lock()
+
+    def send(self, client: Client, wishes: list[Asked]) -> None:
+        for wish, at in wishes:
+            cursor = client.end()
+            with self._one_at_a_time:
+                request = client.send(wish, at)
+                self.sent.append(request)
+            until(partial(_is_answered, client, cursor, request), "there is a first answer")
+
+
+def _is_answered(client: Client, cursor: Cursor, request: Request) -> bool:
+    told = client.look(cursor).delta.events
+    return any(getattr(each.event, "wish", None) == request.id for each in told)
+
+
+def test_two_clients_steer_at_once_and_every_wish_has_one_answer(tuitrain: Shell):
+    clients = [tuitrain.start("a", "--epochs", "100000"), tuitrain.client("a")]
+    turns = Turns()
+    lists = [Random(number).sample(EVERY_KIND * 2, 40) for number in (1, 2)]
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(turns.send, clients, lists))
+    all_are_answered(tuitrain)
+
+    answers = defaultdict(list)
+    for event in connect("a", home=tuitrain.home).events(follow=False):
+        if wish := getattr(event, "wish", None):
+            answers[wish].append(event)
+    shown = [each for each in tuitrain.show("a")["interventions"] if each["id"] in answers]
+    ids = [request.id for request in turns.sent]
+    assert ids == sorted(ids)
+    assert [each["id"] for each in shown][: len(ids)] == ids, "in the order of their ids"
+    for request in turns.sent:
+        first, *rest = (event.kind for event in answers[request.id])
+        if first == "wish_refused":
+            assert rest == []
+            assert answers[request.id][0].reason
+        else:
+            assert first == "wish_accepted"
+            (effect,) = rest
+            assert effect in GRANTED or answers[request.id][1].reason
+    states = {each["state"] for each in shown}
+    assert {"applied", "refused"} <= states <= {"applied", "undone", "refused", "dropped"}
+    kinds = {each["kind"] for each in shown if each["state"] in ("applied", "undone")}
+    others = {"step"}  # which the other's pause may always come before
+    assert kinds | others == {wish.kind for wish, _ in EVERY_KIND}, "of every kind some took effect"
+
+
+def all_are_answered(tuitrain: Shell) -> None:
+    """Let the run come to the ends of epochs, for which some of the wishes wait."""
+    run = connect("a", home=tuitrain.home)
+    run.set_pace(None)
+
+    def nothing_waits() -> bool:
+        for ask in (run.resume, partial(run.pause, at="epoch")):
+            with suppress(Refused):
+                ask()
+        return all(each["state"] != "pending" for each in run.show()["interventions"])
+
+    until(nothing_waits, "every wish is answered")
+
+
+@pytest.fixture
+def screens(tuitrain: Shell, terminals: list[Terminal]) -> list[Terminal]:
+    tuitrain.start("a", "--epochs", "100000", "--paused")
+    both = [opened(terminals, tuitrain, "attach", "a") for _ in range(2)]
+    show_the_same(both, "● paused")
+    return both
+
+
+def show_the_same(screens: list[Terminal], *texts: str) -> None:
+    def agree() -> bool:
+        one, other = (screen.text() for screen in screens)
+        return one == other and all(text in one for text in texts)
+
+    until(agree, f"both screens are the same, with {texts}")
+
+
+def test_two_screens_steer_at_once_and_show_the_same(tuitrain: Shell, screens: list[Terminal]):
+    one, other = screens
+    run = connect("a", home=tuitrain.home)
+    one.press(" ")
+    for screen in screens:
+        screen.expect("● running")
+    other.press(" ")
+    show_the_same(screens, "● paused")
+    one.press("l\x1b[B\r")
+    show_the_same(screens, "asked: loss bce-with-logits")
+    for _ in range(5):
+        one.press(".")
+        other.press(".")
+    one.press("c")
+    holds_after(run, 14, {"loss"})
+    show_the_same(screens, "● paused", f"step     {run.steps}  ")
+    other.press(" p")
+    holds_after(run, 16, set())
+    show_the_same(screens, "● paused", "loss: bce-with-logits")
+    one.press("u")
+    other.press("<")
+    holds_after(run, 18, set())
+    show_the_same(screens, "● paused", "loss: cross-entropy", "≤")
+
+    shown = run.show()["interventions"]
+    assert len({each["id"] for each in shown}) == len(shown)
+    assert all(each["reason"] for each in shown if each["state"] in ("refused", "dropped"))
+
+
+def holds_after(run: Run, keys: int, may_wait: set[str]) -> None:
+    """Wait until so many keys are answered, nothing but some kinds waits, and it is paused."""
+
+    def is_so() -> bool:
+        asked = run.show()["interventions"]
+        waiting = {each["kind"] for each in asked if each["state"] == "pending"}
+        return len(asked) == keys and waiting <= may_wait and run.state == "paused"
+
+    until(is_so, f"{keys} keys are answered")
