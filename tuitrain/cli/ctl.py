@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tuitrain.cli.common import find, home_option
+from tuitrain.cli.common import ForgivingGroup, find, home_option
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -30,11 +30,13 @@ _RUN = "tuitrain.run"
 
 
 @click.group(
+    cls=ForgivingGroup,
+    no_args_is_help=False,
     epilog="""\b
 Examples:
   tuitrain ctl a pause --at epoch
   tuitrain ctl a loss mse
-  tuitrain ctl a step 10"""
+  tuitrain ctl a step 10""",
 )
 @click.argument("run")
 @home_option

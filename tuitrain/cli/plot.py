@@ -28,6 +28,6 @@ def plot(ctx: click.Context, run: str | None, width: int | None, height: int) ->
     client = find(ctx, run)
     found = snapshot(client)
     cells = width or shutil.get_terminal_size().columns
-    click.echo(f"{found.name}: {found.spec.task}, {found.loss}, {found.state}")
+    click.echo(f"{found.title}: {found.spec.task}, {found.loss}, {found.state}")
     click.echo(plain(loss_chart(found, client, cells, height)))
     return 0

@@ -6,6 +6,7 @@ import click
 
 from tuitrain.cli.common import find, home_option
 from tuitrain.core.errors import RunLocked
+from tuitrain.core.safe import safe
 from tuitrain.store import lock
 
 
@@ -22,7 +23,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FB
     for paths in found:
         if lock.is_held(paths.lock):
             raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it")
-    names = ", ".join(paths.name for paths in found)
+    names = ", ".join(safe(paths.name) for paths in found)
     if not yes and not click.confirm(f"Delete {names} for good?"):
         return 0
     for paths in found:

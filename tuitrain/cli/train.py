@@ -100,7 +100,7 @@ def run(ctx: click.Context, /, task: str | None, config: Path | None, **options:
 
     ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
     settings = {key: value for key, value in options.items() if value is not None}
-    name, spec = _spec(ctx, {"task": task} if task else {}, settings, config)
+    name, spec = _spec(ctx, {} if task is None else {"task": task}, settings, config)
     home = home_of(ctx)
     return go(lambda owned: supervisor.start(home, spec, name, owned=owned), **ways)
 

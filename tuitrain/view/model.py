@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tuitrain.core import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, TakeOpened
 from tuitrain.core.history import Span, is_change, spans
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
@@ -92,6 +93,11 @@ class Snapshot:
         }  # fmt: skip
         swaps = ((1, 1, spec.loss),)
         return cls(name, directory, spec, created_at, settings=settings, swaps=swaps)
+
+    @property
+    def title(self) -> str:
+        """The name, fit for a terminal: a directory may be called anything."""
+        return safe(self.name, limit=64)
 
     @property
     def kind(self) -> catalog.Kind:

@@ -68,7 +68,7 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     spec = now.spec
     lr = now.settings["lr"]
     about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {lr:g} · seed {spec.seed}"
-    left = fitted([Piece(f" {now.name} ", "strong"), Piece(about, "muted")], width - badge_cells)
+    left = fitted([Piece(f" {now.title} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
 
 
