@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_option
 from tuitrain.core.errors import RunLocked
 from tuitrain.core.safe import safe
@@ -11,7 +12,9 @@ from tuitrain.store import lock
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain rm a b --yes")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN...", shell_complete=complete.ended_runs
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_option
 @click.pass_context

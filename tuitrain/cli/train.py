@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option, snapshot
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
@@ -31,6 +33,9 @@ class _Pace(click.ParamType[Any]):
 class _Folder(click.ParamType[Any]):
     name = "folder"
 
+    def shell_complete(self, _ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
+
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         path = Path(value).expanduser().absolute()
         if not path.is_dir():
@@ -40,6 +45,9 @@ class _Folder(click.ParamType[Any]):
 
 class _File(click.ParamType[Any]):
     name = "file"
+
+    def shell_complete(self, _ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         path = Path(value).expanduser()
@@ -57,15 +65,27 @@ Examples:
   tuitrain run digits --detach --name a       in the background: tuitrain attach a
   tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate"""
 )
-@click.argument("task", required=False)
-@click.option("--loss", metavar="NAME", help="The loss to begin with.  [by the task]")
-@click.option("--model", metavar="NAME[:...]", help="linear, mlp or cnn.  [by the task]")
-@click.option("--optimizer", metavar="NAME[:...]", help="adam, adamw or sgd.  [adam]")
+@click.argument("task", required=False, shell_complete=complete.named("task"))
+@click.option(
+    "--loss", metavar="NAME", shell_complete=complete.named("loss"),
+    help="The loss to begin with.  [by the task]",
+)  # fmt: skip
+@click.option(
+    "--model", metavar="NAME[:...]", shell_complete=complete.named("model"),
+    help="linear, mlp or cnn.  [by the task]",
+)  # fmt: skip
+@click.option(
+    "--optimizer", metavar="NAME[:...]", shell_complete=complete.named("optimizer"),
+    help="adam, adamw or sgd.  [adam]",
+)  # fmt: skip
 @click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.001]")
 @click.option("--batch-size", type=int, metavar="N", help="Samples a step.  [64]")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [by the task]")
 @click.option("--seed", type=int, metavar="N", help="Decides weights and order.  [0]")
-@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [auto]")
+@click.option(
+    "--device", metavar="NAME", shell_complete=complete.devices,
+    help="auto, cpu, cuda, cuda:N or mps.  [auto]",
+)  # fmt: skip
 @click.option("--name", metavar="NAME", help="The run's name.  [task and time]")
 @click.option("--paused", is_flag=True, default=None, help="Wait before the first batch.")
 @click.option(
@@ -77,10 +97,14 @@ Examples:
 @click.option(
     "--on-nonfinite",
     metavar="pause|stop|skip",
+    shell_complete=complete.ways_to_meet_bad_numbers,
     help="When a loss or gradient is not finite.  [pause]",
 )
 @click.option("--data", type=_Folder(), metavar="PATH", help="Folder that has the task's data.")
-@click.option("--init-from", metavar="RUN|FILE", help="Begin with the weights of a run or file.")
+@click.option(
+    "--init-from", metavar="RUN|FILE", shell_complete=complete.runs_or_files,
+    help="Begin with the weights of a run or file.",
+)  # fmt: skip
 @click.option("--pace", type=_Pace(), help="At most N batches a second; changes no weights.  [off]")
 @click.option(
     "--config",
