@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tuitrain.core.events import Finished
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store import inbox, lock
+from tuitrain.store.initial import keep_copy
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 
@@ -46,6 +47,8 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
         descriptor = lock.acquire(paths.lock)
         make_folder(paths.inbox)
         make_folder(paths.checkpoints)
+        if spec.init_from is not None:
+            spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
         write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
     except BaseException:
         shutil.rmtree(paths.directory, ignore_errors=True)

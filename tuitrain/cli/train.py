@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, snapshot
+from tuitrain.cli.common import home_of, home_option
 from tuitrain.cli.start import go, going_options
-from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.core.spec import WAYS
 
 if TYPE_CHECKING:
     from tuitrain.core.spec import RunSpec
@@ -121,37 +122,34 @@ def run(ctx: click.Context, /, task: str | None, config: Path | None, **options:
     tuitrain tasks lists the tasks.
     """
     from tuitrain import supervisor
+    from tuitrain.core.spec import read_config
 
-    ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
-    settings = {key: value for key, value in options.items() if value is not None}
-    name, spec = _spec(ctx, {} if task is None else {"task": task}, settings, config)
+    given = {key: value for key, value in options.items() if _is_given(ctx, key)}
+    if task is not None:
+        given["task"] = task
+    ways = {key: options[key] for key in WAYS}
+    asked = {**ways, **(read_config(config) if config else {}), **given}
+    ways = {key: asked.pop(key) for key in WAYS}
+    name, spec = _spec(ctx, asked)
     home = home_of(ctx)
     return go(lambda owned: supervisor.start(home, spec, name, owned=owned), **ways)
 
 
-def _spec(
-    ctx: click.Context, task: dict[str, str], settings: dict[str, Any], config: Path | None
-) -> tuple[str | None, RunSpec]:
+def _is_given(ctx: click.Context, option: str) -> bool:
+    """Return whether the command line has it: `--pace off` wins over a file's pace, too."""
+    return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
+def _spec(ctx: click.Context, asked: dict[str, Any]) -> tuple[str | None, RunSpec]:
     """Return the name and the spec that file and command line ask for."""
-    from tuitrain.core.spec import RunSpec, read_config
+    from tuitrain.core.spec import RunSpec, check_name
+    from tuitrain.store.initial import weights_file
 
-    asked = {**(read_config(config) if config else {}), **task, **settings}
     name = asked.pop("name", None)
-    if weights := asked.get("init_from"):
-        asked["init_from"] = str(_weights_file(ctx, weights))
+    if name is not None:
+        check_name(name)
+    if isinstance(folder := asked.get("data"), str):
+        asked["data"] = _Folder().convert(folder, None, ctx)
+    if isinstance(weights := asked.get("init_from"), str):
+        asked["init_from"] = str(weights_file(home_of(ctx), weights))
     return name, RunSpec.of(**asked)
-
-
-def _weights_file(ctx: click.Context, weights: str) -> Path:
-    """Return the file that --init-from means: a file itself, or a run's last checkpoint."""
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return path.absolute()
-    try:
-        client = find(ctx, weights)
-    except NoSuchRun:
-        raise WrongUse(f"--init-from {safe(weights)} is neither a file nor a run") from None
-    checkpoints = snapshot(client).checkpoints
-    if not checkpoints:
-        raise Refused(f"{client.name} has no checkpoint yet")
-    return client.paths.checkpoints.absolute() / checkpoints[-1].file

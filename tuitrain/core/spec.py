@@ -17,6 +17,8 @@ from tuitrain.core.safe import safe
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 ON_NONFINITE = ("pause", "stop", "skip")
+WAYS = ("detach", "plain", "log_interval")
+"""How a run is watched: what a config may say besides what is trained."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -165,7 +167,8 @@ def read_config(path: Path) -> dict[str, Any]:
         found = tomllib.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
-    known = {"name": "name", **{each.name.replace("_", "-"): each.name for each in fields(RunSpec)}}
+    options = ("name", *WAYS, *(each.name for each in fields(RunSpec)))
+    known = {each.replace("_", "-"): each for each in options}
     settings: dict[str, Any] = {}
     for key, value in found.items():
         option = key.replace("_", "-")
@@ -176,12 +179,20 @@ def read_config(path: Path) -> dict[str, Any]:
         settings["pace"] = None
     if isinstance(settings.get("lr"), int):
         settings["lr"] = float(settings["lr"])
+    _check_ways(settings)
     return settings
+
+
+def _check_ways(settings: Mapping[str, Any]) -> None:
+    for name in ("detach", "plain"):
+        if not isinstance(settings.get(name, False), bool):
+            raise WrongUse(f"{name} must be true or false, not {settings[name]!r:.40}")
+    _whole("log-interval", settings.get("log_interval", 1), 1, 1 << 31)
 
 
 def check_name(name: str) -> str:
     """Return `name` if a run may have it."""
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
             "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
         )
