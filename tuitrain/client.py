@@ -39,7 +39,7 @@ class Client:
 
     def spec(self) -> RunSpec:
         """Return what the run was asked to train."""
-        return RunSpec.from_json(self.paths.spec.read_text())
+        return self.paths.read_spec()
 
     def created_at(self) -> float:
         """Return when the run was asked for, in seconds since the epoch."""

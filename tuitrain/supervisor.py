@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tuitrain.core.lineage import fork_of, replay_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store import inbox, lock
+from tuitrain.store.initial import keep_copy
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 
@@ -58,6 +59,8 @@ def start(
             _copy(origin, paths.origin)
         make_folder(paths.inbox)
         make_folder(paths.checkpoints)
+        if spec.init_from is not None:
+            spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
         write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
     except BaseException:
         shutil.rmtree(paths.directory, ignore_errors=True)

@@ -1,9 +1,12 @@
 """Wrong input through the real command line: a line or two, the right exit code, nothing left."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,12 @@ WRONG_USE = [
     ("losses", "focl"),
     ("losses", "--task", "digit"),
     ("show", "a", "--jason"),
+    ("show", "a", "--zzz"),
+    ("run", "", "--plain"),
+    ("run", "digits", "more", "--plain"),
+    ("ctl",),
+    ("ctl", "a"),
+    ("rm",),
 ]
 REFUSED = [
     ("run", "diabetes", "--plain", "--loss", "cross-entropy"),
@@ -55,6 +64,30 @@ REFUSED = [
     ("rm", "nobody", "--yes"),
     ("ctl", "nobody", "pause"),
 ]
+
+
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], Path]]:
+    """Make a folder read-only: by its mode, or, since root minds none, by a mount."""
+    undo: list[Callable[[], object]] = []
+
+    def make(folder: Path) -> Path:
+        if os.geteuid():
+            for path in (folder, *folder.rglob("*")):
+                path.chmod(path.stat().st_mode & ~0o222)
+                undo.append(partial(path.chmod, 0o700))
+            return folder
+        place = folder.with_name("read-only")
+        place.mkdir()
+        undo.append(partial(subprocess.run, ["umount", place], check=False))
+        for options in (["--bind", folder, place], ["-o", "remount,ro,bind", place]):
+            if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+                pytest.skip("root may mount nothing here")
+        return place
+
+    yield make
+    for each in undo:
+        each()
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
@@ -82,7 +115,8 @@ def test_what_is_not_possible_exits_3(tuitrain: Shell, arguments: tuple[str, ...
 def test_a_misspelt_name_is_answered_with_the_nearest(tuitrain: Shell):
     for arguments, nearest in (
         (("shwo",), "show"), (("run", "digts", "--plain"), "digits"),
-        (("losses", "corss-entropy"), "cross-entropy"),
+        (("losses", "corss-entropy"), "cross-entropy"), (("run", "--los", "mse"), "--loss"),
+        (("ctl", "a", "puase"), "pause"), (("ctl", "a", "pause", "--no-wiat"), "--no-wait"),
     ):  # fmt: skip
         assert f"did you mean '{nearest}'" in complaint(tuitrain(*arguments, code=2))
 
@@ -115,6 +149,40 @@ def test_a_home_that_is_a_file_is_one_sentence_and_exit_1(tuitrain: Shell, tmp_p
     (tmp_path / "file").write_text("")
     said = complaint(tuitrain("--home", str(tmp_path / "file"), "run", "--plain", code=1))
     assert "--home" in said
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null", "/dev/null/below"])
+def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_1(tuitrain: Shell, home: str):
+    said = complaint(tuitrain("--home", home, "run", "--plain", code=1))
+    assert "another place with --home" in said
+
+
+def test_a_home_that_is_read_only_is_one_sentence_and_exit_1(tuitrain: Shell, read_only):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    home = str(read_only(tuitrain.home))
+    for command in (("run",), ("resume", "a", "--epochs", "2"), ("rm", "a", "--yes")):
+        said = complaint(tuitrain("--home", home, *command, code=1))
+        assert "ead-only file system" in said or "ermission denied" in said
+        assert "another place with --home" in said
+    assert tuitrain("--home", home, "plot", "a").stdout
+    assert json.loads(tuitrain("--home", home, "show", "a", "--json").stdout)["epoch"] == 1
+
+
+def test_a_hostile_name_of_a_directory_does_no_terminal_harm(tuitrain: Shell):
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    evil = tuitrain.home / "runs" / "x\x1b]0;owned\x07"
+    (tuitrain.home / "runs/a").rename(evil)
+    for command in (
+        ("ls",),
+        ("show",),
+        ("plot",),
+        ("attach",),
+        ("logs", "x"),
+        ("rm", "x", "--yes"),
+    ):
+        done = tuitrain(*command)
+        assert "\x1b" not in done.stdout + done.stderr
+    assert not evil.exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to be full")

@@ -222,6 +222,17 @@ def test_a_run_begins_with_the_weights_of_another_run_or_file(tuitrain: Shell):
         tuitrain("ctl", name, "stop")
         ended(tuitrain, run)
 
+    file.unlink()
+    for path in tuitrain.client("by-run").paths.checkpoints.iterdir():
+        path.write_bytes(b"")  # so that it begins anew, with the copy that it kept
+    (tuitrain.home / "runs/by-file").rename(tuitrain.home / "runs/moved")
+    (copy,) = tuitrain.client("moved").paths.directory.glob("init-*.pt")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    for name in ("by-run", "moved"):
+        tuitrain("resume", name, "--epochs", "2", "--plain")
+    assert tuitrain.show("by-run")["weights_sha256"] == tuitrain.show("moved")["weights_sha256"]
+
+    tuitrain("resume", "first", "--epochs", "4", "--plain")
     other = tuitrain(
         "run", "digits", "--model", "linear", "--init-from", "first", "--plain", code=3
     )

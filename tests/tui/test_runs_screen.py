@@ -12,7 +12,7 @@ from tests.tui.conftest import STARTED, ScriptedTrainer, text_of
 from tuitrain import supervisor
 from tuitrain.client import Client
 from tuitrain.core.commands import Stop
-from tuitrain.core.events import EpochEnded, Finished, Paused
+from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.tui.app import TuitrainApp
@@ -218,6 +218,23 @@ async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
         assert "mse (usual), l1; unfit for regression" in text_of(app)
 
 
+async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, made):
+    saved = CheckpointSaved(1, 23, 1, "finish", "w.pt", 7, "", "", True, True)
+    made("first", saved, Finished(1, 23, 1), ended=True)
+    (home / "runs/first/checkpoints/w.pt").write_bytes(b"weights")
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.press("n")
+        field(app, "init_from").value = "fir"
+        field(app, "name").value = "second"
+        await pilot.press("enter")
+        await eventually(pilot, app, "failed")
+        assert isinstance(app.screen, RunScreen)
+        until(lambda: app.screen._started.process.poll() is not None, "its trainer has gone")
+    begun = str(Client(home / "runs/second").spec().init_from)
+    assert begun.startswith(f"{home}/runs/second/init-"), "a copy of its own"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
@@ -232,7 +249,8 @@ async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
         ("name", "../x", "letters"),
         ("name", "taken", "already"),
         ("data", "/nowhere", "no such folder"),
-        ("init_from", "/nowhere", "no such file"),
+        ("init_from", "/nowhere", "neither a file"),
+        ("init_from", "taken", "has no checkpoint"),
         ("paused", "maybe", "yes or no"),
     ],
 )

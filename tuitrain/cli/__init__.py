@@ -9,8 +9,9 @@ import traceback
 import click
 
 from tuitrain import __version__
+from tuitrain.cli.common import ForgivingGroup
 from tuitrain.cli.encoding import speak_plainly
-from tuitrain.core.errors import TuitrainError, UnknownName
+from tuitrain.core.errors import TuitrainError, cannot_use, nearest
 from tuitrain.core.safe import safe
 
 COMMANDS = {
@@ -34,8 +35,8 @@ COMMANDS = {
 """Where each command is; in the order in which help lists them."""
 
 
-class _Commands(click.Group):
-    """Commands that are imported when they are asked for, and forgiven a slip of the finger."""
+class _Commands(ForgivingGroup):
+    """Commands that are imported when they are asked for."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -46,13 +47,6 @@ class _Commands(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UnknownName("command", args[0], COMMANDS)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(
@@ -87,7 +81,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
     except click.ClickException as error:
-        _tell(error.format_message(), hint=_usage_hint(error))
+        _tell(_usage_words(error), hint=_usage_hint(error))
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -97,6 +91,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # or the interpreter complains of the pipe once more
         code = 0
+    except OSError as error:
+        _tell(cannot_use(error))
+        code = 1
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         _tell(f"unexpected: {type(error).__name__}: {error}", hint="--debug shows the traceback")
         code = 1
@@ -109,6 +106,15 @@ def _tell(message: str, *, hint: str | None = None) -> None:
     click.echo(f"tuitrain: {safe(message)}", err=True)
     if hint:
         click.echo(f"  {hint}", err=True)
+
+
+def _usage_words(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        options = error.ctx.command.get_params(error.ctx)
+        known = [name for each in options for name in (*each.opts, *each.secondary_opts)]
+        near = nearest(error.option_name, known)
+        return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
+    return error.format_message()
 
 
 def _usage_hint(error: click.ClickException) -> str | None:

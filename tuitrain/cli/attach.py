@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, has_terminal, home_option
 
 
@@ -13,7 +14,7 @@ Examples:
   tuitrain attach        the newest run
   tuitrain attach dig    the run whose name alone begins so"""
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @home_option
 @click.pass_context
 def attach(ctx: click.Context, run: str | None) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.core import catalog
 from tuitrain.core.catalog import Entry, Loss, Option, Task
 
@@ -32,8 +33,11 @@ Examples:
   tuitrain losses cross-entropy     what one is, and when to use it
   tuitrain losses --task diabetes   which fit, and why the others do not"""
 )
-@click.argument("name", required=False)
-@click.option("--task", metavar="TASK", help="Which fit this task, and why the others do not.")
+@click.argument("name", required=False, shell_complete=complete.named("loss"))
+@click.option(
+    "--task", metavar="TASK", shell_complete=complete.named("task"),
+    help="Which fit this task, and why the others do not.",
+)  # fmt: skip
 @_json_option
 def losses(name: str | None, task: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List the loss functions; with NAME, teach one."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import TuitrainError, UnknownName
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from tuitrain.view.model import Snapshot
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class ForgivingGroup(click.Group):
+    """Commands that forgive a slip of the finger: a misspelt one is answered with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise UnknownName("command", args[0], known)
+        return super().resolve_command(ctx, args)
 
 
 def home_option(command: _Command) -> _Command:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tuitrain.cli.common import find, home_option
+from tuitrain.cli import complete
+from tuitrain.cli.common import ForgivingGroup, find, home_option
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -28,13 +29,15 @@ _RUN = "tuitrain.run"
 
 
 @click.group(
+    cls=ForgivingGroup,
+    no_args_is_help=False,
     epilog="""\b
 Examples:
   tuitrain ctl a pause --at epoch
   tuitrain ctl a loss mse
-  tuitrain ctl a step 10"""
+  tuitrain ctl a step 10""",
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete.going_runs)
 @home_option
 @click.pass_context
 def ctl(ctx: click.Context, run: str) -> None:
@@ -85,7 +88,7 @@ def step(ctx: click.Context, count: int, **how: Any) -> int:
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a loss mse")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.named("loss"))
 @_wish(waits=False)
 def loss(ctx: click.Context, name: str, **how: Any) -> int:
     """Use another loss from the next epoch on, or with --at batch from the next batch."""

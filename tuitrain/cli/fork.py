@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option
 from tuitrain.cli.start import go, going_options
 from tuitrain.cli.train import asked_for, spec_options
@@ -18,7 +19,7 @@ Examples:
   tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
   tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @click.option(
     "--epoch",
     type=click.IntRange(min=0),
@@ -38,11 +39,11 @@ def fork(ctx: click.Context, /, run: str, epoch: int, config: Path | None, **opt
     """
     from tuitrain import supervisor
 
-    ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
-    name, changes = asked_for(ctx, options, config)
+    asked = asked_for(ctx, options, config)
     parent, home = find(ctx, run).paths, home_of(ctx)
     return go(
-        lambda owned: supervisor.fork(home, parent, epoch, changes, name, owned=owned), **ways
+        lambda owned: supervisor.fork(home, parent, epoch, asked.settings, asked.name, owned=owned),
+        **asked.ways,
     )
 
 

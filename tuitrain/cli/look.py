@@ -8,6 +8,7 @@ import time
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option, snapshot, unreadable
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -44,7 +45,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
 
 
 @click.command(epilog="\b\nExamples:\n  tuitrain show a\n  tuitrain show a --json")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @_json_option
 @home_option
 @click.pass_context
@@ -61,7 +62,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
 
 
 @click.command(epilog="\b\nExamples:\n  tuitrain logs a\n  tuitrain logs a -f")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @home_option
 @click.pass_context

@@ -72,7 +72,7 @@ def follow(
     now = Snapshot.begin(client.name, client.paths.directory, spec, client.created_at())
     cursor, newest = Cursor(), 0
     click.echo(
-        f"{now.name}: {spec.task}, {spec.model}, {spec.loss}, "
+        f"{now.title}: {spec.task}, {spec.model}, {spec.loss}, "
         f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
     )
     if resumed:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.errors import TuitrainError, WrongUse
@@ -21,7 +22,7 @@ Examples:
   tuitrain replay a --without 18eb5b5fe9e1b9c9  what if I had not?  (tuitrain show a: the ids)
   tuitrain replay a --as-config a.toml          as a file for tuitrain run --config"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete.runs)
 @click.option("--until", type=int, metavar="STEP", help="End after this step.")
 @click.option(
     "--without",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_option
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.errors import WrongUse
@@ -15,7 +16,7 @@ Examples:
   tuitrain resume a                 after a stop or a crash
   tuitrain resume a --epochs 80     past its end"""
 )
-@click.argument("run")
+@click.argument("run", shell_complete=complete.ended_runs)
 @click.option("--epochs", type=int, metavar="N", help="Train to so many epochs in all.")
 @going_options
 @home_option

@@ -40,7 +40,7 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
     if detach:
-        click.echo(start(False).paths.name)
+        click.echo(safe(start(False).paths.name))
         return 0
     if not (plain or has_terminal()):
         plain = True
@@ -81,8 +81,8 @@ def _show(app: TuitrainApp) -> int:
         click.echo(f"tuitrain: {safe(last.error)}", err=True)
         return last.exit_code
     if last.has_ended:
-        click.echo(f"{last.name} {last.state} at step {words.count(last.step)}"
+        click.echo(f"{last.title} {last.state} at step {words.count(last.step)}"
                    + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip
     else:
-        click.echo(f"{last.name} goes on; tuitrain attach {last.name} shows it again")
+        click.echo(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
     return 1 if last.state == "crashed" else last.exit_code

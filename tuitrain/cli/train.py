@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from tuitrain.cli.common import find, home_of, home_option, snapshot
+from tuitrain.cli import complete
+from tuitrain.cli.common import home_of, home_option
 from tuitrain.cli.start import go, going_options
-from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.core.spec import WAYS
 
 
 class _Pace(click.ParamType[Any]):
@@ -29,6 +31,9 @@ class _Pace(click.ParamType[Any]):
 class _Folder(click.ParamType[Any]):
     name = "folder"
 
+    def shell_complete(self, _ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
+
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         path = Path(value).expanduser().absolute()
         if not path.is_dir():
@@ -38,6 +43,9 @@ class _Folder(click.ParamType[Any]):
 
 class _File(click.ParamType[Any]):
     name = "file"
+
+    def shell_complete(self, _ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         path = Path(value).expanduser()
@@ -50,11 +58,24 @@ def spec_options(command: Any) -> Any:
     """Give a command that makes a run the options that say what to train."""
     for option in reversed(
         (
-            click.option("--loss", metavar="NAME", help="The loss to begin with.  [by the task]"),
             click.option(
-                "--model", metavar="NAME[:...]", help="linear, mlp or cnn.  [by the task]"
+                "--loss",
+                metavar="NAME",
+                shell_complete=complete.named("loss"),
+                help="The loss to begin with.  [by the task]",
             ),
-            click.option("--optimizer", metavar="NAME[:...]", help="adam, adamw or sgd.  [adam]"),
+            click.option(
+                "--model",
+                metavar="NAME[:...]",
+                shell_complete=complete.named("model"),
+                help="linear, mlp or cnn.  [by the task]",
+            ),
+            click.option(
+                "--optimizer",
+                metavar="NAME[:...]",
+                shell_complete=complete.named("optimizer"),
+                help="adam, adamw or sgd.  [adam]",
+            ),
             click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.001]"),
             click.option("--batch-size", type=int, metavar="N", help="Samples a step.  [64]"),
             click.option(
@@ -62,7 +83,10 @@ def spec_options(command: Any) -> Any:
             ),
             click.option("--seed", type=int, metavar="N", help="Decides weights and order.  [0]"),
             click.option(
-                "--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.  [auto]"
+                "--device",
+                metavar="NAME",
+                shell_complete=complete.devices,
+                help="auto, cpu, cuda, cuda:N or mps.  [auto]",
             ),
             click.option("--name", metavar="NAME", help="The run's name.  [task and time]"),
             click.option(
@@ -77,13 +101,17 @@ def spec_options(command: Any) -> Any:
             click.option(
                 "--on-nonfinite",
                 metavar="pause|stop|skip",
+                shell_complete=complete.ways_to_meet_bad_numbers,
                 help="When a loss or gradient is not finite.  [pause]",
             ),
             click.option(
                 "--data", type=_Folder(), metavar="PATH", help="Folder that has the task's data."
             ),
             click.option(
-                "--init-from", metavar="RUN|FILE", help="Begin with the weights of a run or file."
+                "--init-from",
+                metavar="RUN|FILE",
+                shell_complete=complete.runs_or_files,
+                help="Begin with the weights of a run or file.",
             ),
             click.option(
                 "--pace",
@@ -111,7 +139,7 @@ Examples:
   tuitrain run digits --detach --name a       in the background: tuitrain attach a
   tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate"""
 )
-@click.argument("task", required=False)
+@click.argument("task", required=False, shell_complete=complete.named("task"))
 @spec_options
 @going_options
 @home_option
@@ -124,38 +152,40 @@ def run(ctx: click.Context, /, task: str | None, config: Path | None, **options:
     from tuitrain import supervisor
     from tuitrain.core.spec import RunSpec
 
-    ways = {key: options.pop(key) for key in ("detach", "plain", "log_interval")}
-    name, asked = asked_for(ctx, {"task": task, **options}, config)
-    spec, home = RunSpec.of(**asked), home_of(ctx)
-    return go(lambda owned: supervisor.start(home, spec, name, owned=owned), **ways)
+    asked = asked_for(ctx, {"task": task, **options}, config)
+    spec, home = RunSpec.of(**asked.settings), home_of(ctx)
+    return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.ways)
 
 
-def asked_for(
-    ctx: click.Context, options: dict[str, Any], config: Path | None
-) -> tuple[str | None, dict[str, Any]]:
-    """Return the name and the settings that file and command line ask for."""
+class Asked(NamedTuple):
+    """What file and command line ask for."""
+
+    name: str | None
+    settings: dict[str, Any]
+    """Of `RunSpec.of`; None is off."""
+    ways: dict[str, Any]
+    """How it is watched."""
+
+
+def asked_for(ctx: click.Context, options: dict[str, Any], config: Path | None) -> Asked:
+    """Return what a file asks for, and over it the command line."""
     from tuitrain.core.config import read_config
+    from tuitrain.core.spec import check_name
+    from tuitrain.store.initial import weights_file
 
-    settings = {key: value for key, value in options.items() if value is not None}
-    if ctx.get_parameter_source("pace") is ParameterSource.COMMANDLINE:
-        settings["pace"] = options["pace"]  # off is None
-    asked = {**(read_config(config) if config else {}), **settings}
+    given = {key: value for key, value in options.items() if _is_given(ctx, key)}
+    asked = {key: options[key] for key in WAYS} | (read_config(config) if config else {}) | given
+    ways = {key: asked.pop(key) for key in WAYS}
     name = asked.pop("name", None)
-    if weights := asked.get("init_from"):
-        asked["init_from"] = str(_weights_file(ctx, weights))
-    return name, asked
+    if name is not None:
+        check_name(name)
+    if isinstance(folder := asked.get("data"), str):
+        asked["data"] = _Folder().convert(folder, None, ctx)
+    if isinstance(weights := asked.get("init_from"), str):
+        asked["init_from"] = str(weights_file(home_of(ctx), weights))
+    return Asked(name, asked, ways)
 
 
-def _weights_file(ctx: click.Context, weights: str) -> Path:
-    """Return the file that --init-from means: a file itself, or a run's last checkpoint."""
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return path.absolute()
-    try:
-        client = find(ctx, weights)
-    except NoSuchRun:
-        raise WrongUse(f"--init-from {safe(weights)} is neither a file nor a run") from None
-    checkpoints = snapshot(client).checkpoints
-    if not checkpoints:
-        raise Refused(f"{client.name} has no checkpoint yet")
-    return client.paths.checkpoints.absolute() / checkpoints[-1].file
+def _is_given(ctx: click.Context, option: str) -> bool:
+    """Return whether the command line has it: `--pace off` wins over a file's pace, too."""
+    return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE

@@ -13,6 +13,7 @@ from tuitrain.client import Client
 from tuitrain.connection.answer import Answer, ask
 from tuitrain.connection.curve import Losses, curve
 from tuitrain.connection.latest import Latest
+from tuitrain.core.choice import Choice
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -29,7 +30,6 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.events import Event
-from tuitrain.core.spec import Choice
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import RunSpec
+from tuitrain.core.spec import WAYS, RunSpec
 
 _LEFT_OUT = ("schedule", "parent", "paused")
 
@@ -26,9 +26,8 @@ def read_config(path: Path) -> dict[str, Any]:
         found = tomllib.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
-    known = {each.name.replace("_", "-"): each.name for each in fields(RunSpec)}
-    known = {"name": "name", **known}
-    del known["parent"]
+    options = ("name", *WAYS, *(each.name for each in fields(RunSpec) if each.name != "parent"))
+    known = {each.replace("_", "-"): each for each in options}
     settings: dict[str, Any] = {}
     for key, value in found.items():
         option = key.replace("_", "-")
@@ -39,7 +38,17 @@ def read_config(path: Path) -> dict[str, Any]:
         settings["pace"] = None
     if isinstance(settings.get("lr"), int):
         settings["lr"] = float(settings["lr"])
+    _check_ways(settings)
     return settings
+
+
+def _check_ways(settings: Mapping[str, Any]) -> None:
+    for name in ("detach", "plain"):
+        if not isinstance(settings.get(name, False), bool):
+            raise WrongUse(f"{name} must be true or false, not {settings[name]!r:.40}")
+    interval = settings.get("log_interval", 1)
+    if type(interval) is not int or interval < 1:
+        raise WrongUse(f"log-interval must be a whole number from 1, not {interval!r:.40}")
 
 
 def as_config(spec: RunSpec) -> str:

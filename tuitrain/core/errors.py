@@ -14,8 +14,11 @@ TuitrainError                 1  the run failed, the home cannot be written
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TuitrainError(Exception):
@@ -35,8 +38,8 @@ class UnknownName(WrongUse):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+        near = nearest(name, names)
+        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(names)}"
         super().__init__(f"no {what} {name!r}; {hint}")
 
 
@@ -71,3 +74,20 @@ class DeviceAbsent(Refused):
 
 class NotOnLine(Refused):
     """A change, a step or an epoch that the current line of the run does not have."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` is most likely a slip of; None for none."""
+    return next(iter(get_close_matches(name, list(known), n=1)), None)
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether a disk or a quota had no room left, as the system says it."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def cannot_use(error: OSError) -> str:
+    """Return one sentence about a file that the system would not open, make or write."""
+    what = f"cannot use {error.filename}: " if error.filename else ""
+    next_step = "make room there, or choose" if is_full(error) else "choose"
+    return f"{what}{error.strerror or error}; {next_step} another place with --home"

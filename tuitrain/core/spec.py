@@ -17,6 +17,8 @@ from tuitrain.core.plan import Planned
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 ON_NONFINITE = ("pause", "stop", "skip")
+WAYS = ("detach", "plain", "log_interval")
+"""How a run is watched: what a config may say besides what is trained."""
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -171,7 +173,7 @@ class RunSpec:
 
 def check_name(name: str) -> str:
     """Return `name` if a run may have it."""
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
             "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
         )

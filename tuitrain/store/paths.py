@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import NAME
+from tuitrain.core.spec import NAME, RunSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ class RunPaths:
     @property
     def spec(self) -> Path:
         return self.directory / "spec.json"
+
+    def read_spec(self) -> RunSpec:
+        """Return what the run was asked to train; its own file of weights is named in full."""
+        spec = RunSpec.from_json(self.spec.read_text())
+        if spec.init_from is None:
+            return spec
+        return replace(spec, init_from=str(self.directory.absolute() / spec.init_from))
 
 
 def home_folder(given: str | None = None) -> Path:

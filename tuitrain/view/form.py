@@ -21,8 +21,8 @@ _HINTS = {
     "epochs": "passes over the data", "patience": "epochs without a lower val loss; empty: never",
     "seed": "decides weights and order", "pace": "batches a second at most; off: all there is",
     "paused": "yes: wait before the first batch", "on_nonfinite": "when a number is not finite",
-    "data": "folder with the task's data; empty: downloads", "init_from": "file of weights",
-    "name": "empty: task and time",
+    "data": "folder with the task's data; empty: downloads",
+    "init_from": "a run or a file with weights", "name": "empty: task and time",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tuitrain.core import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, TakeOpened
 from tuitrain.core.history import Span, is_change, spans
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
@@ -97,6 +98,11 @@ class Snapshot:
             name, directory, spec, created_at, settings=settings, position=(1, step, epoch),
             swaps=((1, step + 1, spec.loss),),
         )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The name, fit for a terminal: a directory may be called anything."""
+        return safe(self.name, limit=64)
 
     @property
     def kind(self) -> catalog.Kind:

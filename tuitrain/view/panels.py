@@ -70,7 +70,7 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     badge_cells = sum(len(piece.text) for piece in badge) + 2
     spec = now.spec
     about = f" {spec.task} · {spec.model} · {spec.optimizer} lr {_lr(now)} · seed {spec.seed}"
-    left = fitted([Piece(f" {now.name} ", "strong"), Piece(about, "muted")], width - badge_cells)
+    left = fitted([Piece(f" {now.title} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
 
 

@@ -65,7 +65,7 @@ def as_lines(run: Snapshot) -> list[str]:
         ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
         ("task", f"{run.spec.task} ({run.kind})"),
         ("model", run.spec.model),
-        ("loss", f"{loss}"),
+        ("loss", str(loss)),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
         ("seed", str(run.spec.seed)),
@@ -78,7 +78,7 @@ def as_lines(run: Snapshot) -> list[str]:
         ("best", _best_words(run)),
         ("directory", safe(run.directory)),
     ]
-    lines = [f"{run.name}", *(f"  {name:<12} {text}" for name, text in rows)]
+    lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
     if run.interventions:
         lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
     if run.checkpoints:
@@ -105,7 +105,7 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.name, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
+            run.title, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )
@@ -146,4 +146,5 @@ def _intervention_line(each: Intervention) -> str:
     where = f"step {words.count(each.step)}" if each.step is not None else ""
     reason = f": {safe(each.reason)}" if each.reason else ""
     what = f"{each.kind} {safe(each.detail)}".strip()
-    return f"    {words.clock(each.asked_at)}  {what:<24} {each.state:<8} {where}{reason}".rstrip()
+    when = f"{each.id}  {words.clock(each.asked_at)}"
+    return f"    {when}  {what:<24} {each.state:<8} {where}{reason}".rstrip()

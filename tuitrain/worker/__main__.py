@@ -13,7 +13,6 @@ from pathlib import Path
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import Failed, StartupReached
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker import guard
@@ -32,7 +31,7 @@ def main(argv: list[str]) -> int:
         recorder.take(StartupReached("loading PyTorch"))
         from tuitrain.worker.trainer import train_run
 
-        train_run(paths, RunSpec.from_json(paths.spec.read_text()), writer, recorder, ending)
+        train_run(paths, paths.read_spec(), writer, recorder, ending)
     except BaseException as error:  # noqa: BLE001 - whatever ended the run belongs in its record
         traceback.print_exc()
         failure = failure_of(error, paths)
@@ -48,7 +47,7 @@ def failure_of(error: BaseException, paths: RunPaths) -> Failed:
     if isinstance(error, TuitrainError):
         return Failed(safe(error), error.exit_code)
     if _is_out_of_memory(error):
-        spec = RunSpec.from_json(paths.spec.read_text())
+        spec = paths.read_spec()
         return Failed(
             f"out of memory with batches of {spec.batch_size}; its checkpoints are kept: tuitrain "
             f"run {spec.task} --init-from {paths.name} --batch-size {max(1, spec.batch_size // 2)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from tuitrain.core.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.store.initial import weights_file
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.widgets.form_field import FormField
 from tuitrain.view import form
@@ -143,8 +144,11 @@ class NewRunScreen(Screen[supervisor.Started | None]):
                     errors["name"] = "there is a run of that name already"
         if values["data"] and not Path(values["data"]).expanduser().is_dir():
             errors["data"] = "there is no such folder"
-        if values["init_from"] and not Path(values["init_from"]).expanduser().is_file():
-            errors["init_from"] = "there is no such file"
+        if values["init_from"]:
+            try:
+                weights_file(self._home, values["init_from"])
+            except TuitrainError as error:
+                errors["init_from"] = str(error)
         return errors
 
     async def ask(self) -> None:
@@ -155,7 +159,8 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._asked = spec
         self._facts = "asking PyTorch …"
         try:
-            self._facts = await asyncio.to_thread(self._asker.ask, "sizes", spec=asdict(spec))
+            placed = self._placed(replace(spec, init_from=None))
+            self._facts = await asyncio.to_thread(self._asker.ask, "sizes", spec=asdict(placed))
             found = await asyncio.to_thread(self._asker.ask, "devices")
             self._field("device").choices = ("auto", *(each["name"] for each in found))
         except TuitrainError as error:
@@ -204,10 +209,16 @@ class NewRunScreen(Screen[supervisor.Started | None]):
 
     def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
         if (fork := self._fork) is None:
-            return supervisor.start(self._home, spec, name)
+            return supervisor.start(self._home, self._placed(spec), name)
         open_to_change = (each for each in form.OF_A_FORK if each != "name")
         changes = {each: getattr(spec, each) for each in open_to_change}
         return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
+
+    def _placed(self, spec: RunSpec) -> RunSpec:
+        """Return the spec with its places named in full, wherever a trainer looks for them."""
+        data = spec.data and str(Path(spec.data).expanduser().absolute())
+        weights = spec.init_from and str(weights_file(self._home, spec.init_from))
+        return replace(spec, data=data, init_from=weights)
 
     def action_leave(self) -> None:
         self.dismiss(None)

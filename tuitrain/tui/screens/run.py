@@ -149,7 +149,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if self._latest.has_ended:
             self._go_away(self._latest)
             return
-        question = f"{self._client.name} is {self._latest.state}. Leave the screen and …"
+        question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
         choices = [
             Choice("detach", "d", "Detach: it goes on without the screen"),
             Choice("stop", "s", "Stop it, with a checkpoint"),

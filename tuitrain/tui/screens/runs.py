@@ -215,7 +215,7 @@ class RunsScreen(Screen[None]):
         try:
             screen = RunScreen(paths.directory, started, leave=self._come_back)
         except (TuitrainError, OSError, ValueError) as error:
-            self._say(f"cannot open {paths.name}: {safe(error)}")
+            self._say(f"cannot open {safe(paths.name)}: {safe(error)}")
             return
         self.app.push_screen(screen)
 

@@ -1,0 +1,63 @@
+"""What Tab offers in a real bash."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell
+
+pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+
+PROGRAM = """
+eval "$(_TUITRAIN_COMPLETE=bash_source "$PROGRAM")"
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_tuitrain_completion "$PROGRAM"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def offered(tuitrain: Shell, tmp_path: Path):
+    """Return what is offered for a line, whose last word is begun."""
+    program = tmp_path / "tuitrain"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tuitrain "$@"\n')
+    program.chmod(0o700)
+    tuitrain.env["PROGRAM"] = str(program)
+
+    def press_tab(*line: str) -> list[str]:
+        done = subprocess.run(
+            ["bash", "-c", PROGRAM, "bash", "tuitrain", *line],
+            capture_output=True, text=True, env=tuitrain.env, timeout=60, check=True,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return press_tab
+
+
+def test_names_of_commands_and_of_the_catalogue_are_offered(offered):
+    assert offered("r") == ["run", "resume", "rm"]
+    assert offered("run", "di") == ["digits", "diabetes"]
+    assert offered("run", "--loss", "bce") == ["bce-with-logits"]
+    assert offered("run", "--model", "c") == ["cnn"]
+    assert offered("run", "--optimizer", "s") == ["sgd"]
+    assert offered("run", "--device", "c") == ["cpu", "cuda"]
+    assert offered("run", "--on-nonfinite", "s") == ["stop", "skip"]
+    assert offered("losses", "m") == ["mse"]
+    assert offered("ctl", "a", "loss", "m") == ["mse"]
+
+
+def test_runs_are_offered_where_they_make_sense(offered, tuitrain: Shell, tmp_path: Path):
+    tuitrain.start("going", "--paused")
+    tuitrain("run", "--epochs", "1", "--plain", "--name", "done")
+
+    assert offered("show", "") == ["done", "going"]
+    assert offered("attach", "g") == ["going"]
+    assert offered("ctl", "") == ["going"]
+    assert offered("resume", "") == offered("rm", "") == ["done"]
+    assert offered("run", "--init-from", "d") == ["done"]
+    assert offered("--home", str(tmp_path / "other"), "show", "") == []
+    assert offered("show", "--home", str(tmp_path / "other"), "") == []

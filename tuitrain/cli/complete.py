@@ -1,0 +1,85 @@
+"""What a shell completes: names of runs, of what the catalogue has, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from tuitrain.core import catalog
+from tuitrain.core.spec import NAME, ON_NONFINITE
+
+Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the runs of the home that the command line so far, or the environment, names."""
+    return _beginning(begun, _runs(ctx, is_going=None))
+
+
+def going_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the runs that are trained."""
+    return _beginning(begun, _runs(ctx, is_going=True))
+
+
+def ended_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the runs that nobody trains."""
+    return _beginning(begun, _runs(ctx, is_going=False))
+
+
+def named(what: str) -> Completion:
+    """Return what completes names of the catalogue; a task may be a file or a folder, too."""
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        if what == "task" and ("/" in begun or "." in begun):
+            return [CompletionItem(begun, type="file")]
+        return [
+            CompletionItem(each.name, help=each.summary)
+            for each in catalog.CATALOG[what].values()
+            if each.name.startswith(begun)
+        ]
+
+    return complete
+
+
+def devices(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the kinds of devices; which of them are there only PyTorch could tell."""
+    return _beginning(begun, _DEVICES)
+
+
+def ways_to_meet_bad_numbers(
+    _: click.Context, __: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return what --on-nonfinite takes."""
+    return _beginning(begun, ON_NONFINITE)
+
+
+def runs_or_files(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return runs; or files, where that is what was begun or no run begins so."""
+    found = _beginning(begun, _runs(ctx, is_going=None))
+    return found if found and "/" not in begun else [CompletionItem(begun, type="file")]
+
+
+def _runs(ctx: click.Context, *, is_going: bool | None) -> list[str]:
+    from tuitrain.store import lock
+    from tuitrain.store.paths import home_folder, runs_in
+
+    found = runs_in(_home(ctx, home_folder))
+    return [
+        paths.name
+        for paths in found
+        if NAME.fullmatch(paths.name) and is_going in (None, lock.is_held(paths.lock))
+    ]
+
+
+def _home(ctx: click.Context, folder: Callable[[str | None], Path]) -> Path:
+    """Return the home; a command that is being completed has not run, so nobody kept --home."""
+    return folder(ctx.obj or ctx.find_root().params.get("home"))
+
+
+def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
