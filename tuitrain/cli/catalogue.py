@@ -124,7 +124,7 @@ def _wrapped(label: str, text: str) -> str:
 def _default(option: Option) -> str:
     if isinstance(option.default, tuple):
         return "-".join(map(str, option.default))
-    return f"{option.default:g}"
+    return option.default if isinstance(option.default, str) else f"{option.default:g}"
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

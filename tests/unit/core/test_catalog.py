@@ -50,14 +50,22 @@ def test_the_usual_loss_of_classes_comes_first():
 
 
 def test_defaults_stand_in_for_options_that_were_not_given():
-    assert catalog.read_options(MODELS["mlp"], {}) == {"hidden": (256, 128)}
-    assert catalog.read_options(OPTIMIZERS["adamw"], {}) == {"weight_decay": 0.01}
+    none_given = {"hidden": (256, 128), "norm": "none", "dropout": 0.0}
+    assert catalog.read_options(MODELS["mlp"], {}) == none_given
+    assert catalog.read_options(OPTIMIZERS["adamw"], {})["weight_decay"] == 0.01
     assert catalog.read_options(MODELS["linear"], {}) == {}
 
 
 def test_options_are_read():
-    assert catalog.read_options(MODELS["mlp"], {"hidden": "3-4-5"}) == {"hidden": (3, 4, 5)}
-    assert catalog.read_options(OPTIMIZERS["sgd"], {"momentum": ".9"}) == {"momentum": 0.9}
+    assert catalog.read_options(MODELS["mlp"], {"hidden": "3-4-5"})["hidden"] == (3, 4, 5)
+    assert catalog.read_options(OPTIMIZERS["sgd"], {"momentum": ".9"})["momentum"] == 0.9
+    assert catalog.read_options(OPTIMIZERS["adam"], {"schedule": "cosine"})["schedule"] == "cosine"
+
+
+@pytest.mark.parametrize("text", ["", "cos", "COSINE", "none"])
+def test_a_name_that_an_option_does_not_have_is_wrong_use(text):
+    with pytest.raises(WrongUse, match="constant, or down to 0 by the last epoch"):
+        catalog.read_options(OPTIMIZERS["adam"], {"schedule": text})
 
 
 @pytest.mark.parametrize("text", ["", "-", "0", "3-0", "65537", "-3", "x", "1.5", "9" * 5000])
