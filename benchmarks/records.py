@@ -20,8 +20,9 @@ from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.supervisor import write_spec
-from tuitrain.view.curves import loss_chart, segments
-from tuitrain.view.model import Snapshot, fold
+from tuitrain.view.curves import Curves, loss_chart
+from tuitrain.view.fold import fold
+from tuitrain.view.model import Snapshot
 from tuitrain.view.plot import canvas_columns
 
 FEW = 10_000
@@ -92,12 +93,12 @@ def _epochs(steps: range) -> Iterator[Stamped]:
 
 def _drawing(directory: Path) -> Callable[[], object]:
     run, client = _opened(directory)
-    return lambda: loss_chart(run, client, WIDTH, HEIGHT)
+    return lambda: loss_chart(run, Curves(client), WIDTH, HEIGHT)
 
 
 def _reading(directory: Path) -> Callable[[], object]:
     run, client = _opened(directory)
-    return lambda: segments(run, client, canvas_columns(WIDTH))
+    return lambda: Curves(client).losses(run, canvas_columns(WIDTH))
 
 
 def _looking(directory: Path) -> Callable[[], object]:

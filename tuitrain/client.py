@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
-from tuitrain.core.events import Event
+from tuitrain.core.events import EpochEnded, Event
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.chronicle import Chronicle
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Cursor, Delta, RunReader
+from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
 
@@ -68,9 +69,19 @@ class Client:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
         return self._reader.losses(take, first, last, level)
 
-    def validations(self, take: int, first: int, last: int, points: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of at most so many epochs that ended in first..last."""
-        return self._reader.validations(take, first, last, points)
+    def validations(self, take: int, first: int, last: int, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of one epoch at most in each 2^level of these steps."""
+        return self._reader.validations(take, first, last, level)
+
+    def epochs(self, take: int, first: int, last: int, level: int) -> list[EpochEnded]:
+        """Return one epoch at most in each 2^level of the steps first..last."""
+        return self._reader.epochs(take, first, last, level)
+
+    def best(
+        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
+    ) -> dict[str, Best]:
+        """Return the best value of each name among the epochs that ended in first..last."""
+        return self._reader.best(take, first, last, part, signs)
 
     def glance(self) -> tuple[int, dict[str, float]]:
         """Return what every fitting loss makes of a recent batch, and that batch's step."""

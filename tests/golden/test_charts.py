@@ -5,13 +5,18 @@ To have one drawn anew delete its file and run the test, which fails once; then 
 
 import math
 import random
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.recorded import RecordedRun
+from tests.recorded import decay as decaying
 from tuitrain.store.rollup import level_for, summed
-from tuitrain.view import plot
-from tuitrain.view.picture import plain
+from tuitrain.view import multiples, plot
+from tuitrain.view.curves import Curves
+from tuitrain.view.picture import Picture, plain
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 80, 16
@@ -20,12 +25,16 @@ SIZE = 1 << level_for(2000, plot.canvas_columns(WIDTH))
 
 def compared(name: str, *segments: plot.Segment) -> str:
     options = plot.ChartOptions(planned=2000)
-    text = plain(plot.draw_losses(segments, width=WIDTH, height=HEIGHT, options=options)) + "\n"
-    kept = HERE / f"{name}.txt"
-    if not kept.exists():
-        kept.write_text(text, encoding="utf-8")
-        pytest.fail(f"{kept.name} was drawn anew: look at it")
-    assert text == kept.read_text(encoding="utf-8")
+    return kept(name, plot.draw_losses(segments, width=WIDTH, height=HEIGHT, options=options))
+
+
+def kept(name: str, picture: Picture) -> str:
+    text = plain(picture) + "\n"
+    file = HERE / f"{name}.txt"
+    if not file.exists():
+        file.write_text(text, encoding="utf-8")
+        pytest.fail(f"{file.name} was drawn anew: look at it")
+    assert text == file.read_text(encoding="utf-8")
     return text
 
 
@@ -86,3 +95,34 @@ def test_a_run_that_has_not_begun():
     assert lines[-2].lstrip().startswith("└")
     assert lines[-1].split() == ["0", "5", "10", "15", "20"]
     assert not any(0x2800 <= ord(sign) <= 0x28FF for sign in text)
+
+
+def test_a_swap_that_was_undone_stays_behind_the_line_that_went_on():
+    left = replace(segment("mse", decay(801, 1650, scale=0.1), 801), is_left=True)
+    line = [
+        segment("cross-entropy", decay(1, 800)),
+        segment("cross-entropy", decay(801, 1200), 801),
+    ]
+    lines = compared("left", left, *line).splitlines()
+    undone = lines[-2].index("┴")
+    beyond = range(5 + 75 * 1250 // 2000, WIDTH)
+    assert "mse" not in lines[0], "it is no part of the line"
+    assert any(0x2800 < ord(sign) <= 0x28FF for line in lines for sign in line[beyond[0] :])
+    assert 0.39 < (undone - 5) / (WIDTH - 5) < 0.41
+
+
+def test_curves_that_compare_go_over_a_swap_and_what_was_undone_stays_behind_them(tmp_path):
+    with closing(RecordedRun(tmp_path / "run.db")) as run:
+        run.trains(10)
+        run.swaps("mse")
+        run.trains(12, lambda step: 2 * decaying(step))
+        run.goes_back(16, "mse")
+        run.trains(4, lambda step: 0.5 * decaying(step))
+        picture = multiples.of_run(run.now(), Curves(run.reader), WIDTH, 9)
+    lines = kept("measures", picture).splitlines()
+    assert [name for name in lines[0].split() if name[0] in "▸abcdefgh"] == [
+        "accuracy", "cross-entropy", "▸mse"
+    ]  # fmt: skip
+    assert lines[0].count("★") == 2, "the name of the second one is too long"
+    assert lines[-1].count("┴") == 6, "a swap and an undo in each"
+    assert lines[-1].count("500") == 3

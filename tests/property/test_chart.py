@@ -32,23 +32,45 @@ def segments(draw):
     return made
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    segments(),
-    st.integers(0, 90),
-    st.integers(0, 24),
-    st.builds(
-        plot.ChartOptions,
-        planned=st.integers(0, 10**8),
-        half_life=st.none() | st.floats(0, 1e6),
-        full_range=st.booleans(),
-        log_y=st.booleans(),
-    ),
+options_of_charts = st.builds(
+    plot.ChartOptions,
+    planned=st.integers(0, 10**8),
+    newest=st.integers(0, 10**8),
+    half_life=st.none() | st.floats(0, 1e6),
+    full_range=st.booleans(),
+    log_y=st.booleans(),
 )
+curves = st.builds(
+    plot.Curve,
+    points=st.lists(st.tuples(st.floats(0, 10**7), losses), max_size=40).map(sorted).map(tuple),
+    role=st.sampled_from(["validation", "past"]),
+    sign=st.sampled_from("●AB"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(segments(), st.integers(0, 90), st.integers(0, 24), options_of_charts)
 def test_a_chart_is_exactly_as_large_as_asked_and_made_of_roles_and_plain_signs(
     run, width, height, options
 ):
     picture = plot.draw_losses(run, width=width, height=height, options=options)
+    assert_drawn(picture, width, height)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(curves, max_size=4),
+    st.lists(st.floats(0, 10**7), max_size=3),
+    st.integers(0, 90),
+    st.integers(0, 24),
+    options_of_charts,
+)
+def test_a_chart_of_curves_is_so_too(several, rulers, width, height, options):
+    picture = plot.draw_curves(several, width=width, height=height, options=options, rulers=rulers)
+    assert_drawn(picture, width, height)
+
+
+def assert_drawn(picture, width, height):
     assert len(picture) == height
     for line in picture:
         text = "".join(piece.text for piece in line)

@@ -1,6 +1,7 @@
 """The run screen over a real record: what it shows is what the trainer said, no more."""
 
 import math
+import re
 
 import pytest
 
@@ -148,6 +149,80 @@ async def test_a_swap_is_marked_and_begins_a_new_segment(
     assert "loss: mse" in text
     assert "mse ▸" in text
     assert "loss cross-entropy → mse after step 46" in text
+
+
+JUDGED = {"cross-entropy": 0.75, "bce-with-logits": 0.5, "mse": 0.0625, "l1": 0.03125}
+
+
+async def test_what_compares_across_a_swap_goes_on_below_the_loss_chart(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([2.0] * 23)
+    trainer.says(epoch(1, val_losses=JUDGED))
+    trainer.says(LossSwapped("w", 1, 23, 1, "mse", "cross-entropy"))
+    trainer.trains([0.01] * 46)
+    trainer.says(epoch(2, loss_name="mse", val_losses=JUDGED))
+    last = {"loss_name": "mse", "val_losses": {**JUDGED, "mse": 0.125}, "improved": False}
+    trainer.says(epoch(3, metrics={"accuracy": 0.625}, **last))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        lines = [line for line in (await seen(app)).splitlines() if line]
+
+    (heading,) = [line for line in lines if "comparable across swaps" in line]
+    titles = lines[lines.index(heading) + 1]
+    assert re.search("accuracy +0.6250 ★0.8750", titles)
+    assert re.search("▸mse +0.1250 ★0.0625", titles)
+    assert " cross-entropy " in titles
+    assert "f1_macro" not in "".join(lines)
+    charts = lines[lines.index(heading) + 2 : lines.index(heading) + 10]
+    assert sum(line.count("●") for line in charts) >= 3, "epochs"
+    assert charts[-1].count("┴") == 3, "the swap, in each of them"
+
+
+async def test_on_a_narrow_screen_a_key_shows_what_compares_in_the_loss_charts_place(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([2.0] * 46)
+    trainer.says(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        assert "comparable" not in await seen(app)
+        await pilot.press("v")
+        await pilot.pause()
+        text = await seen(app)
+        assert "loss: cross-entropy" not in text
+        for name in ("accuracy", "▸cross-entropy", "bce-with-logits", "mse", "l1"):
+            assert name in text
+        await pilot.press("v")
+        await pilot.pause()
+        text = await seen(app)
+        assert "loss: cross-entropy" in text
+        assert "comparable" not in text
+
+
+async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
+    app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch
+):
+    trainer.says(STARTED)
+    trainer.trains([2.0] * 46)
+    trainer.says(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        pictures = []
+        monkeypatch.setattr(app.screen.measures, "show", pictures.append)
+        for _ in range(3):
+            trainer.trains([2.0] * 5)
+            for _ in range(6):
+                await seen(app)
+        assert pictures == []
+        trainer.trains([2.0] * 8)
+        trainer.says(epoch(3, val_losses=JUDGED))
+        for _ in range(6):
+            await seen(app)
+        assert len(pictures) == 1
 
 
 async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Event, from_json
 from tuitrain.core.numbers import from_strict
 from tuitrain.core.safe import safe
-from tuitrain.store.rollup import Bucket, Span, cover, level_for, summed
+from tuitrain.store.rollup import Bucket, Span, cover, summed
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 
 _EPOCHS_AT_FIRST = 500
@@ -47,6 +48,17 @@ class Delta(NamedTuple):
     """Oldest first. A first read has the last few hundred, and the best one before them."""
     latest: BatchRow | None
     cursor: Cursor
+
+
+Judged = Literal["metrics", "val_losses"]
+"""Where an epoch has its numbers by name."""
+
+
+class Best(NamedTuple):
+    """The best value of a number so far, and the epoch that had it."""
+
+    value: float
+    epoch: int
 
 
 class RunReader:
@@ -154,26 +166,58 @@ class RunReader:
                 for bucket in _buckets(db, take, span, level)
             ]
 
-    def validations(self, take: int, first: int, last: int, points: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of at most so many epochs that ended in first..last.
+    def validations(self, take: int, first: int, last: int, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of the epochs that ended in first..last, thinned.
 
-        Where there are more, of the first one after each multiple of a power of two of steps, so
-        that the choice stays the same while the run grows.
+        Of several in a stretch of 2^level steps it is the first: the choice stays the same while
+        the run grows.
         """
-        stride = 1 << level_for(last - first + 1, points)
+        rows = self._thinned("val_loss", take, first, last, level)
+        return [(split(key)[1], from_column(value)) for key, value in rows]
+
+    def epochs(self, take: int, first: int, last: int, level: int) -> list[EpochEnded]:
+        """Return the epochs that ended in first..last, thinned as `validations` are."""
+        return [_epoch(body) for _, body in self._thinned("body", take, first, last, level)]
+
+    def best(
+        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
+    ) -> dict[str, Best]:
+        """Return the best finite value of each name, and its epoch, among first..last.
+
+        `part` is where an epoch has those names; `signs` gives 1 to a name of which more is
+        better, -1 to one of which less is. Every epoch is looked at: ask once for a range.
+        """
+        names = ", ".join("(?, ?)" for _ in signs)
         with self._connection() as db:
-            if db is None:
-                return []
-            shift = key_of(take, 0)
-            rows = [
-                db.execute(
-                    "select key - ?, val_loss from epoch where key between ? and ?"
-                    " order by key limit 1",
-                    (shift, shift + start, shift + min(last, start + stride - 1)),
-                ).fetchone()
-                for start in range(first, last + 1, stride)
-            ]
-        return [(row[0], from_column(row[1])) for row in rows if row is not None]
+            if db is None or not signs:
+                return {}
+            rows = db.execute(
+                f"with wanted(name, sign) as (values {names})"  # noqa: S608 - question marks only
+                " select name, max(found.value * sign) * sign, epoch.epoch"
+                " from epoch, json_each(body, ?) as found join wanted on name = found.key"
+                " where epoch.key between ? and ? and found.type in ('real', 'integer')"
+                " group by name",
+                (*chain(*signs.items()), f"$.{part}", key_of(take, first), key_of(take, last)),
+            ).fetchall()
+        return {name: Best(value, epoch) for name, value, epoch in rows}
+
+    def _thinned(
+        self, column: str, take: int, first: int, last: int, level: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (key, column) of the first epoch in each stretch of 2^level steps."""
+        query = (
+            f"select key, {column} from epoch where key between ? and ?"  # noqa: S608 - our names
+            " order by key limit 1"
+        )
+        with self._connection() as db:
+            start = first
+            while db is not None and start <= last:
+                bounds = key_of(take, start), key_of(take, last)
+                row = db.execute(query, bounds).fetchone()
+                if row is None:
+                    return
+                yield row
+                start = ((split(row[0])[1] - 1 >> level) + 1 << level) + 1
 
     def _epochs_since(self, db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
         rows = db.execute(

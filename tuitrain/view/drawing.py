@@ -1,21 +1,20 @@
-"""The parts of a loss chart: what it is given, and what is to be painted in dots and cells."""
+"""The parts of a chart: what it is given, and what is to be painted in dots and cells."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tuitrain.store.rollup import Bucket
 from tuitrain.view import series
+from tuitrain.view.braille import ACROSS, UP, Cells, sign
 from tuitrain.view.picture import Role
-
-ACROSS, UP = 2, 4
-"""Dots of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One loss's unbroken stretch on the current line, steps first..last."""
+    """One loss's unbroken stretch, steps first..last."""
 
     loss_name: str
     first: int
@@ -23,14 +22,29 @@ class Segment:
     buckets: tuple[Bucket, ...]
     validations: tuple[tuple[int, float], ...] = ()
     """(step, value)"""
+    is_left: bool = False
+    """It is no part of the current line: an undo or the like went back to before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """How one number went, oldest first: (step or epoch, value)."""
+
+    points: tuple[tuple[float, float], ...]
+    role: Role = "validation"
+    """Those of the role `past` are drawn behind all others, and do not move the axis."""
+    sign: str = "●"
+    """One cell. It tells curves apart, and marks the points of a lone one if they are few."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartOptions:
-    """How the losses are to be seen."""
+    """How the numbers are to be seen."""
 
     planned: int
-    """The last step of the run as planned."""
+    """The last step (or epoch) of the run as planned."""
+    newest: int = 0
+    """The newest step that the x axis must show, if nothing that is drawn reaches it."""
     half_life: float | None = None
     """Of the smoothed line, in steps; None: 1 % of the visible steps."""
     full_range: bool = False
@@ -55,6 +69,12 @@ class Mark(NamedTuple):
     role: Role
 
 
+def signs(cells: Cells, role: Role) -> Iterator[Mark]:
+    """Yield cells of dots as marks."""
+    for (column, row), bits in cells.items():
+        yield Mark(column, row, sign(bits), role)
+
+
 class Tick(NamedTuple):
     """A number beside an axis, at a cell of the canvas."""
 
@@ -63,7 +83,7 @@ class Tick(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The canvas in cells; its topmost `header` rows are for words, not for losses."""
+    """The canvas in cells; its topmost `header` rows are for words, not for numbers."""
 
     columns: int
     rows: int
@@ -73,7 +93,7 @@ class Frame(NamedTuple):
 
     @property
     def top(self) -> int:
-        """The topmost row for losses."""
+        """The topmost row for numbers."""
         return self.rows - self.header - 1
 
     def dot(self, step: float) -> int:
@@ -92,17 +112,22 @@ class Frame(NamedTuple):
         return self.dot_up(place) // UP
 
 
+Axes = Literal["none", "thin", "whole"]
+"""Thin ones have the numbers of x in the line itself; whole ones in a row below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """A whole chart. What comes later covers what came before."""
 
     frame: Frame
-    has_axes: bool
+    axes: Axes
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     rulers: list[int]
     """Columns where the loss was swapped."""
-    bands: list[Mark]
-    """One sign a cell, as in `marks` where no text is longer."""
+    signs: list[Mark]
+    """One sign a cell; lines go over them."""
     curves: list[Stroke]
     marks: list[Mark]
+    """As `signs`, over the lines; and words."""

@@ -6,36 +6,30 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
 from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket
-from tuitrain.view import scale, series
+from tuitrain.view import braille, scale, series
+from tuitrain.view.axes import GUTTER, ROWS, ruled
+from tuitrain.view.braille import ACROSS
 from tuitrain.view.drawing import (
-    ACROSS,
-    UP,
+    Axes,
     ChartOptions,
     Drawing,
     Frame,
     Mark,
     Segment,
     Stroke,
-    Tick,
+    signs,
 )
 from tuitrain.view.picture import Role
 
-_GUTTER = 4
-"""Cells for the numbers of the y axis at least: a chart whose numbers grow must not shift."""
 _LEAST_WIDTH, _LEAST_HEIGHT = 20, 5
 """Below this size a chart has no axes."""
 _LEAST_FOR_WORDS = 6
 """Rows of a canvas that can spare its topmost for words."""
-_X_TICK, _Y_TICK = 10, 3
-"""Cells from one number to the next."""
 _HALF_LIFE = 0.01
-_BRAILLE = ((0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8))
-"""The signs' bits for the lowest 0 to 4 dots, left and right."""
 _LONGEST_NAME = 30
 
 
@@ -56,33 +50,35 @@ class _Seen:
 
 def canvas_columns(width: int) -> int:
     """Return how many buckets over the steps 1..nice_end are worth having for a chart so wide."""
-    return ACROSS * max(1, width - _GUTTER - 1 if width >= _LEAST_WIDTH else width)
+    return ACROSS * max(1, width - GUTTER - 1 if width >= _LEAST_WIDTH else width)
 
 
 def laid_out(
     segments: Sequence[Segment], *, width: int, height: int, options: ChartOptions
 ) -> Drawing:
     """Return the chart of `segments`, given oldest first, in at least 2 x 2 cells."""
-    has_axes = width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT
-    rows = height - 2 if has_axes else height
-    header = int(has_axes and rows >= _LEAST_FOR_WORDS)
-    owner = _owner(segments)
-    own = [one for one in segments if one.loss_name == owner]
-    axis, numbers = _axis_of(own, options).numbered(max(2, (rows - header) // _Y_TICK))
-    labels = [label.rjust(_GUTTER) for _, label in numbers]
-    gutter = 1 + max(map(len, labels)) if has_axes else 0
-    end = scale.nice_end(max((one.last for one in segments), default=0), options.planned)
-    frame = Frame(width - gutter, rows, header, end)
-    seen = _placed(segments, owner, axis, frame, options)
-    heights = [frame.cell_up(axis.place(value)) for value, _ in numbers]
+    axes: Axes = "whole" if width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT else "none"
+    header = int(axes != "none" and height - ROWS[axes] >= _LEAST_FOR_WORDS)
+    line = [one for one in segments if not one.is_left]
+    left = [one for one in segments if one.is_left]
+    owner = _owner(line) or _owner(left)
+    own = [one for one in line or left if one.loss_name == owner]
+    newest = max((one.last for one in segments), default=options.newest)
+    end = scale.nice_end(newest, options.planned)
+    frame, axis, x_ticks, y_ticks = ruled(
+        _axis_of(own, options), axes, (width, height), header=header, end=end
+    )
+    half_life = options.half_life or _HALF_LIFE * end
+    seen = _placed(line, owner, axis, frame, options)
+    behind = [_seen(one, owner, axis, frame, options) for one in left]
     return Drawing(
         frame,
-        has_axes,
-        _steps(frame),
-        [Tick(cell, label) for cell, label in zip(heights, labels, strict=True)],
+        axes,
+        x_ticks,
+        y_ticks,
         [one.first for one in seen[1:]],
-        list(_bands(seen, frame)),
-        list(_curves(seen, frame, options.half_life or _HALF_LIFE * end)),
+        [*_behind(behind, frame, half_life), *_bands(seen, frame)],
+        list(_curves(seen, frame, half_life)),
         [*_points(seen, frame), *(_words(seen, frame) if header else ())],
     )
 
@@ -104,49 +100,44 @@ def _pairs(segment: Segment) -> Iterator[tuple[float, float]]:
     yield from ((value, value) for _, value in segment.validations if math.isfinite(value))
 
 
-def _steps(frame: Frame) -> list[Tick]:
-    numbers = scale.ticks(0, frame.end, max(1, frame.columns // _X_TICK))
-    whole = [int(number) for number in numbers if number == int(number)]
-    return [Tick(frame.cell(step), scale.step_label(step)) for step in whole]
-
-
 def _placed(
     segments: Sequence[Segment], owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions
 ) -> list[_Seen]:
-    starts = [frame.cell(one.first) for one in segments]
-    ends = [*(start - 1 for start in starts[1:]), frame.columns - 1]
-    return [
-        _Seen(
-            one,
-            axis if one.loss_name == owner else _axis_of([one], options),
-            series.columns(one.buckets, 0, frame.end, ACROSS * frame.columns),
-            one.loss_name != owner,
-            first,
-            last,
-        )
-        for one, first, last in zip(segments, starts, ends, strict=False)
-    ]
+    """Return the segments side by side: each reaches as far as the next one's first cell."""
+    seen = [_seen(one, owner, axis, frame, options) for one in segments]
+    ends = [*(one.first - 1 for one in seen[1:]), frame.columns - 1]
+    return [replace(one, last=last) for one, last in zip(seen, ends, strict=False)]
+
+
+def _seen(one: Segment, owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions) -> _Seen:
+    return _Seen(
+        one,
+        axis if one.loss_name == owner else _axis_of([one], options),
+        series.columns(one.buckets, 0, frame.end, ACROSS * frame.columns),
+        one.loss_name != owner,
+        frame.cell(one.first),
+        frame.cell(one.last),
+    )
 
 
 def _bands(seen: Iterable[_Seen], frame: Frame) -> Iterator[Mark]:
     """Yield the losses' envelopes as cells, which cost plotext an eighth of what their dots do."""
-    cells: dict[tuple[Role, int, int], int] = defaultdict(int)
+    cells: dict[Role, braille.Cells] = defaultdict(lambda: defaultdict(int))
     for one in seen:
-        role = one.role("envelope")
+        own = cells[one.role("envelope")]
         for stretch in series.stretches(one.gathered):
             for column, bottom, top in _runs(stretch, one.axis, frame):
-                for row, dots in _dots(column, bottom, top):
-                    cells[role, column // ACROSS, row] |= dots
-    for (role, across, row), dots in cells.items():
-        yield Mark(across, row, chr(0x2800 + dots), role)
+                for row, bits in braille.upright(column, bottom, top):
+                    own[column // ACROSS, row] |= bits
+    for role, those in cells.items():
+        yield from signs(those, role)
 
 
-def _dots(column: int, bottom: int, top: int) -> Iterator[tuple[int, int]]:
-    """Yield the rows of cells that a run of dots crosses, with the bits of the dots in each."""
-    bits = _BRAILLE[column % ACROSS]
-    for row in range(bottom // UP, top // UP + 1):
-        low, high = max(0, bottom - UP * row), min(UP, top + 1 - UP * row)
-        yield row, bits[high] - bits[low]
+def _behind(left: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Mark]:
+    """Yield the smoothed losses that are no part of the line, as cells that the line goes over."""
+    for one in left:
+        for dots in _smooth(one, frame, half_life):
+            yield from signs(braille.line(dots), "past")
 
 
 def _runs(
@@ -165,16 +156,22 @@ def _runs(
 def _curves(seen: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Stroke]:
     """Yield the smoothed lines, each begun anew with its segment, of what the axis shows."""
     for one in seen:
-        row = [bucket and _kept(bucket, one.axis) for bucket in one.gathered]
-        buckets = [bucket for bucket in row if bucket]
-        means = dict(zip(buckets, series.smoothed(buckets, half_life), strict=True))
-        for stretch in series.stretches(row):
-            line = [(column, one.axis.place(means[bucket])) for column, bucket in stretch]
-            for piece in _inside(line):
-                xs, ys = [x for x, _ in piece], [frame.dot_up(place) for _, place in piece]
-                # there and back one dot lower: one dot is too thin to stand out from the band
-                ys += [max(0, y - 1) for y in reversed(ys)]
-                yield Stroke(xs + xs[::-1], ys, one.role("smooth"))
+        for dots in _smooth(one, frame, half_life):
+            xs, ys = [x for x, _ in dots], [y for _, y in dots]
+            # there and back one dot lower: one dot is too thin to stand out from the band
+            ys += [max(0, y - 1) for y in reversed(ys)]
+            yield Stroke(xs + xs[::-1], ys, one.role("smooth"))
+
+
+def _smooth(one: _Seen, frame: Frame, half_life: float) -> Iterator[list[tuple[int, int]]]:
+    """Yield the pieces of a segment's smoothed line, in dots."""
+    row = [bucket and _kept(bucket, one.axis) for bucket in one.gathered]
+    buckets = [bucket for bucket in row if bucket]
+    means = dict(zip(buckets, series.smoothed(buckets, half_life), strict=True))
+    for stretch in series.stretches(row):
+        line = [(column, one.axis.place(means[bucket])) for column, bucket in stretch]
+        for piece in series.inside(line):
+            yield [(x, frame.dot_up(place)) for x, place in piece]
 
 
 def _kept(bucket: Bucket, axis: scale.Axis) -> Bucket:
@@ -186,17 +183,6 @@ def _kept(bucket: Bucket, axis: scale.Axis) -> Bucket:
         if bucket.finite and axis.side(extreme):
             bucket = bucket._replace(total=bucket.total - extreme, finite=bucket.finite - 1)
     return bucket
-
-
-def _inside(line: list[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
-    """Yield the pieces of a line that are within its axis, each with the points just beyond."""
-
-    def is_near(at: int) -> bool:
-        return any(0 <= place <= 1 for _, place in line[max(0, at - 1) : at + 2])
-
-    for near, piece in groupby(range(len(line)), key=is_near):
-        if near:
-            yield [line[at] for at in piece]
 
 
 def _points(seen: Iterable[_Seen], frame: Frame) -> list[Mark]:

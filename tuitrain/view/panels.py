@@ -34,7 +34,7 @@ from tuitrain.view import words
 from tuitrain.view.advice import advice
 from tuitrain.view.listing import STATE_ROLES
 from tuitrain.view.model import Snapshot
-from tuitrain.view.picture import Line, Picture, Piece, Role
+from tuitrain.view.picture import Line, Picture, Piece, Role, fitted
 
 MOST_ACROSS = 5
 _FIELD_CELLS = 20
@@ -44,21 +44,6 @@ _FAST_EPOCH_S = 1.0
 
 _Field = tuple[str, str, Role]
 """Label, value, and the value's role."""
-
-
-def fitted(pieces: list[Piece], width: int) -> Line:
-    """Return the pieces as one line of exactly `width` cells."""
-    line: list[Piece] = []
-    left = width
-    for text, role in pieces:
-        if left <= 0:
-            break
-        cut = text if len(text) <= left else text[: left - 1] + "…"
-        line.append(Piece(cut, role))
-        left -= len(cut)
-    if left > 0:
-        line.append(Piece(" " * left, "text"))
-    return tuple(line)
 
 
 def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:

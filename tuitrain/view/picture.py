@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Role = Literal[
@@ -19,6 +20,21 @@ class Piece(NamedTuple):
 
 Line = tuple[Piece, ...]
 Picture = tuple[Line, ...]
+
+
+def fitted(pieces: Iterable[Piece], width: int) -> Line:
+    """Return the pieces as one line of exactly `width` cells."""
+    line: list[Piece] = []
+    left = width
+    for text, role in pieces:
+        if left <= 0:
+            break
+        cut = text if len(text) <= left else text[: left - 1] + "…"
+        line.append(Piece(cut, role))
+        left -= len(cut)
+    if left > 0:
+        line.append(Piece(" " * left, "text"))
+    return tuple(line)
 
 
 def plain(picture: Picture) -> str:

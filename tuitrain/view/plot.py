@@ -1,4 +1,4 @@
-"""The loss chart as cells. Nothing else of this program knows plotext, which paints it."""
+"""Charts as cells. Nothing else of this program knows plotext, which paints them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import get_args
 
-from tuitrain.view.drawing import ACROSS, UP, ChartOptions, Drawing, Frame, Mark, Segment
+from tuitrain.view.axes import framed
+from tuitrain.view.braille import ACROSS, UP
+from tuitrain.view.drawing import ChartOptions, Curve, Drawing, Frame, Mark, Segment
 from tuitrain.view.layout import canvas_columns, laid_out
+from tuitrain.view.lines import curves_laid_out
 from tuitrain.view.picture import Line, Picture, Piece, Role
 
-__all__ = ["ChartOptions", "Segment", "canvas_columns", "draw_losses"]
+__all__ = ["ChartOptions", "Curve", "Segment", "canvas_columns", "draw_curves", "draw_losses"]
 
 _FIGURE = threading.Lock()
 """plotext has one figure for the whole process."""
@@ -31,29 +34,61 @@ def draw_losses(
 
     Segments are given oldest first and never joined. The y axis belongs to the loss of the newest
     one; segments of other losses, whose values cannot be compared, fill the height by their own
-    range. Any thread may call it.
+    range. What was left behind is drawn behind. Any thread may call it.
     """
     if width < 2 or height < 2:
-        return ((Piece(" " * width),) if width > 0 else (),) * max(0, height)
-    drawing = laid_out(segments, width=width, height=height, options=options)
+        return _blank(width, height)
+    return _picture(laid_out(segments, width=width, height=height, options=options))
+
+
+def draw_curves(
+    curves: Sequence[Curve],
+    *,
+    width: int,
+    height: int,
+    options: ChartOptions,
+    rulers: Sequence[float] = (),
+) -> Picture:
+    """Return a chart of numbers that compare, on one axis, `height` lines of `width` cells.
+
+    `rulers` are steps at which the loss was swapped. Any thread may call it.
+    """
+    if width < 2 or height < 2:
+        return _blank(width, height)
+    return _picture(
+        curves_laid_out(curves, width=width, height=height, options=options, rulers=rulers)
+    )
+
+
+def _blank(width: int, height: int) -> Picture:
+    return ((Piece(" " * width),) if width > 0 else (),) * max(0, height)
+
+
+def _picture(drawing: Drawing) -> Picture:
     with _FIGURE:
-        coloured = _painted(drawing, width, height)
-    return tuple(_line(row) for row in coloured.splitlines())
+        coloured = _painted(drawing)
+    return framed([_line(row) for row in coloured.splitlines()], drawing)
 
 
-def _painted(drawing: Drawing, width: int, height: int) -> str:
-    """Return the drawing as plotext's rows of text with terminal colors."""
+def _painted(drawing: Drawing) -> str:
+    """Return the drawing's canvas as plotext's rows of text with terminal colors."""
     import plotext as plt  # 55 ms that only a chart needs
 
     frame = drawing.frame
     plt.clear_figure()
     plt.limit_size(False, False)
-    plt.plotsize(width, height)
+    plt.plotsize(frame.columns, frame.rows)
     plt.theme("clear")
     plt.xlim(0, ACROSS * frame.columns - 1)
     plt.ylim(0, UP * frame.rows - 1)
-    _paint_axes(plt, drawing)
-    _paint_signs(plt, drawing.bands, frame)
+    plt.xaxes(False, False)
+    plt.yaxes(False, False)
+    plt.xticks([], [])
+    plt.yticks([], [])
+    plt.scatter([], [])  # without a signal plotext draws nothing at all
+    for column in drawing.rulers:
+        plt.vline(_x(frame, column), color=_color("swap"))
+    _paint_signs(plt, drawing.signs, frame)
     for stroke in drawing.curves:
         plt.plot(stroke.xs, stroke.ys, marker="braille", color=_color(stroke.role))
     _paint_signs(plt, [mark for mark in drawing.marks if len(mark.text) == 1], frame)
@@ -62,19 +97,6 @@ def _painted(drawing: Drawing, width: int, height: int) -> str:
             at = _x(frame, mark.column), _y(frame, mark.row)
             plt.text(mark.text, *at, color=_color(mark.role), alignment="left")
     return str(plt.build())
-
-
-def _paint_axes(plt: ModuleType, drawing: Drawing) -> None:
-    frame = drawing.frame
-    plt.xaxes(drawing.has_axes, False)
-    plt.yaxes(drawing.has_axes, False)
-    plt.ticks_color(_color("axis"))
-    plt.scatter([], [])  # without a signal plotext has no axis to put ticks on
-    x_ticks, y_ticks = (drawing.x_ticks, drawing.y_ticks) if drawing.has_axes else ([], [])
-    plt.xticks([_x(frame, tick.cell) for tick in x_ticks], [tick.label for tick in x_ticks])
-    plt.yticks([_y(frame, tick.cell) for tick in y_ticks], [tick.label for tick in y_ticks])
-    for column in drawing.rulers:
-        plt.vline(_x(frame, column), color=_color("swap"))
 
 
 def _paint_signs(plt: ModuleType, marks: Iterable[Mark], frame: Frame) -> None:

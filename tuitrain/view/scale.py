@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _SHORTEST = 20
-_ENDS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_ENDS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0)
 _NICE = (1.0, 2.0, 5.0, 10.0)
 _LARGEST = sys.float_info.max
 _SMALLEST = 1e-290

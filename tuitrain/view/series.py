@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from tuitrain.store.rollup import Bucket, joined
 
@@ -92,3 +92,14 @@ def band(
             rest = 1 - share
             yield at, low * rest + next_low * share, high * rest + next_high * share
     yield from points[-1:]
+
+
+def inside(line: Sequence[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
+    """Yield the pieces of a line that are within 0 to 1, each with the points just beyond."""
+
+    def is_near(at: int) -> bool:
+        return any(0 <= place <= 1 for _, place in line[max(0, at - 1) : at + 2])
+
+    for near, piece in groupby(range(len(line)), key=is_near):
+        if near:
+            yield [line[at] for at in piece]

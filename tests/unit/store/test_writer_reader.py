@@ -49,7 +49,9 @@ def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
     assert reader.end() == Cursor()
     assert reader.batches(0, 1) == []
     assert reader.losses(1, 1, 100, 0) == []
-    assert reader.validations(1, 1, 100, 10) == []
+    assert reader.validations(1, 1, 100, 0) == []
+    assert reader.epochs(1, 1, 100, 0) == []
+    assert reader.best(1, 1, 100, "metrics", {"accuracy": 1}) == {}
     assert not path.exists()
 
 
@@ -98,9 +100,10 @@ def test_a_loss_comes_back_as_itself_whatever_it_is(writer, reader, loss):
         reader.batches(0, 1)[0].loss,
         reader.since(Cursor()).latest.loss,
         reader.since(Cursor()).epochs[0].val_loss,
-        reader.validations(1, 1, 10, 10)[0][1],
+        reader.validations(1, 1, 10, 0)[0][1],
+        reader.epochs(1, 1, 10, 0)[0].val_loss,
     ]
-    assert [repr(value) for value in found] == [repr(loss)] * 4
+    assert [repr(value) for value in found] == [repr(loss)] * 5
 
 
 @pytest.mark.parametrize("level", [0, 4])
@@ -151,7 +154,8 @@ def test_takes_do_not_mix(writer, reader):
     assert {bucket.mean for bucket in reader.losses(1, 1, 1000, 3)} == {1.0}
     assert {bucket.mean for bucket in reader.losses(2, 1, 1000, 4)} == {2.0}
     assert sum(bucket.finite for bucket in reader.losses(2, 1, 1000, 4)) == 40
-    assert reader.validations(2, 1, 1000, 10) == [(10, 2.0)]
+    assert reader.validations(2, 1, 1000, 0) == [(10, 2.0)]
+    assert reader.epochs(2, 1, 1000, 0) == [epoch(1, 2.0, take=2)]
     assert reader.since(Cursor()).latest == batch(40, 2.0, take=2)
     assert len(reader.batches(key_of(2, 0), 1)) == 40
 
@@ -181,11 +185,41 @@ def test_a_first_look_at_a_long_run_still_has_its_best_epoch(writer, reader):
     assert reader.since(delta.cursor).epochs == ()
 
 
-def test_validations_are_thinned_to_what_was_asked(writer, reader):
+def test_validations_and_epochs_are_thinned_alike(writer, reader):
     writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
-    assert len(reader.validations(1, 1, 1000, 1000)) == 100
-    assert 5 <= len(reader.validations(1, 1, 1000, 10)) <= 10
-    assert [step for step, _ in reader.validations(1, 20, 40, 10)] == [20, 30, 40]
+    assert len(reader.validations(1, 1, 1000, 3)) == 100
+    for level in (0, 5, 7):
+        steps = [step for step, _ in reader.validations(1, 1, 1000, level)]
+        assert [each.step for each in reader.epochs(1, 1, 1000, level)] == steps
+        assert len({step - 1 >> level for step in steps}) == len(steps) <= 1 + (1000 >> level)
+    assert [step for step, _ in reader.validations(1, 20, 40, 1)] == [20, 30, 40]
+
+
+def test_what_was_chosen_stays_chosen_while_the_run_grows(writer, reader):
+    writer.write([], stamped(*(epoch(number) for number in range(1, 51))))
+    chosen = reader.epochs(1, 1, 500, 6)
+    writer.write([], stamped(*(epoch(number) for number in range(51, 101))))
+    assert reader.epochs(1, 1, 1000, 6)[: len(chosen)] == chosen
+
+
+def judged(number, accuracy, mse, take=1):
+    return EpochEnded(
+        take, number * 10, number, "mse", 0.5, mse, {"accuracy": accuracy}, improved=False,
+        val_losses={"mse": mse, "l1": 0.5},
+    )  # fmt: skip
+
+
+def test_the_best_is_the_highest_or_the_lowest_as_asked_and_always_finite(writer, reader):
+    nan, inf = math.nan, math.inf
+    values = [(0.5, 3.0), (nan, nan), (0.9, -inf), (0.9, 2.0), (inf, inf), (0.1, 2.5)]
+    writer.write([], stamped(*(judged(number, *pair) for number, pair in enumerate(values, 1))))
+    assert reader.best(1, 1, 60, "metrics", {"accuracy": 1}) == {"accuracy": (0.9, 3)}
+    assert reader.best(1, 1, 60, "metrics", {"accuracy": -1, "auroc": 1}) == {"accuracy": (0.1, 6)}
+    assert reader.best(1, 1, 60, "val_losses", {"mse": -1, "l1": -1}) == {
+        "mse": (2.0, 4), "l1": (0.5, 1)
+    }  # fmt: skip
+    assert reader.best(1, 41, 60, "val_losses", {"mse": -1}) == {"mse": (2.5, 6)}
+    assert reader.best(2, 1, 60, "val_losses", {"mse": -1}) == {}
 
 
 def test_the_ids_of_answered_wishes_are_known(writer):

@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -51,7 +52,7 @@ def rows_of(picture, role):
 def test_a_chart_has_axes_with_numbers_and_no_box():
     lines = plain(chart(segment(decay(1, 6000)))).splitlines()
     assert lines[-2].lstrip().startswith("└")
-    assert lines[-1].split() == ["0", "1k", "2k", "3k", "4k", "5k", "6k"]
+    assert lines[-1].split() == ["0", "1k", "2k", "3k", "4k", "5k", "6k", "7k"]
     assert any(line.lstrip().startswith("0┤") for line in lines)
     assert not any(sign in line for line in lines for sign in "┐┘┌")
 
@@ -143,6 +144,34 @@ def test_at_a_swap_a_line_names_the_new_loss_and_the_old_one_keeps_its_own_range
     assert max(past) >= HEIGHT - 4
 
 
+def left(losses, name="mse", first=1):
+    return replace(segment(losses, name, first), is_left=True)
+
+
+def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line():
+    line = [segment(decay(1, 3000)), segment(decay(3001, 6000), first=3001)]
+    picture = chart(left([2.0] * 2000, first=3001), *line)
+    assert columns_of(picture, "past")
+    assert min(columns_of(picture, "past")) >= min(columns_of(chart(*line), "swap"))
+    for before, after in zip(cells(chart(*line)), cells(picture), strict=True):
+        for old, new in zip(before, after, strict=True):
+            assert new == old or (old[0] in " │" and new[1] == "past")
+
+
+def test_what_was_left_behind_does_not_stretch_the_axis_of_the_current_line():
+    line = segment(decay(1, 6000))
+    exploded = chart(left([1e6] * 2000, first=3001), line)
+    assert plain(exploded) == plain(chart(line))
+    beyond = chart(left([1.0] * 6000), segment(decay(1, 500)))
+    assert plain(beyond).splitlines()[-1].split()[-1] == "7k", "its steps stay in sight"
+
+
+def test_of_a_run_that_went_back_to_its_beginning_the_left_losses_have_the_axis():
+    picture = chart(left(decay(1, 6000)))
+    assert columns_of(picture, "past")
+    assert any(line.lstrip().startswith("2┤") for line in plain(picture).splitlines())
+
+
 def test_segments_of_the_newest_loss_share_its_axis_and_its_colors():
     first, other, last = (
         segment([2.0] * 2000, "mse"),
@@ -232,16 +261,16 @@ def test_new_steps_change_only_the_cells_at_the_end(swap):
             segment(decay(1, swap), "focal"), segment(decay(swap + 1, newest), "mse", swap + 1)
         )
 
-    pictures = {newest: cells(run(newest)) for newest in range(6100, 7900, 37)}
+    pictures = {newest: cells(run(newest)) for newest in range(7100, 9900, 37)}
     for (before, old), (_, new) in pairwise(pictures.items()):
-        assert nice_end(before, PLANNED) == 8000
+        assert nice_end(before, PLANNED) == 10_000
         changed = {
             x
             for one, other in zip(old, new, strict=True)
             for x, (a, b) in enumerate(zip(one, other, strict=True))
             if a != b
         }
-        assert changed <= set(range(5 + int(before / 8000 * (WIDTH - 5)) - 2, WIDTH))
+        assert changed <= set(range(5 + int(before / 10_000 * (WIDTH - 5)) - 2, WIDTH))
 
 
 def test_the_same_losses_give_the_same_picture_in_every_process():

@@ -26,8 +26,10 @@ from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
+from tuitrain.tui.widgets.measures import Measures
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
-from tuitrain.view.curves import loss_chart
+from tuitrain.view import multiples
+from tuitrain.view.curves import Curves, loss_chart
 from tuitrain.view.fold import fold
 from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot, State
@@ -38,6 +40,8 @@ PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two repaints of all but step and loss, unless something happens: while somebody
 pressed a key not long ago, and when nobody did."""
+CALM_NOW_EVERY = 2
+"""Pulls between two repaints of step and loss when nobody did."""
 LIVELY_FOR_S = 30.0
 ENDED_EVERY = 3
 """Pulls between two looks at a run that has ended: somebody may resume it."""
@@ -47,11 +51,13 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     """Follow a run, show what its record says, and nothing else."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high"), (34, "-tall")]
     BINDINGS = [
         *SteeringScreen.BINDINGS,
         Binding("f", "fork", "Fork", id="run.fork",
                 tooltip="Begin another run from one of its epochs"),
+        Binding("v", "curves", "Curves", show=False, id="run.curves",
+                tooltip="Comparable curves in the loss chart's place, and back"),
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -64,6 +70,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
+    measures = getters.query_one("#measures", Measures)
 
     def __init__(
         self,
@@ -76,6 +83,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         client = Client(directory)
         latest = Snapshot.begin(client.name, directory, client.spec(), client.created_at())
         super().__init__(client, latest)
+        self._curves = Curves(client)
         self._go_away = leave
         self._started = started
         self._cursor = Cursor()
@@ -89,6 +97,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
                 yield LossChart(self._draw, id="loss").data_bind(RunScreen.settled)
+                yield Measures(self._draw_measures, id="measures").data_bind(RunScreen.settled)
                 yield Progress(id="progress").data_bind(RunScreen.settled)
             with Horizontal(id="side"):
                 yield Epochs(id="epochs").data_bind(RunScreen.settled)
@@ -127,9 +136,10 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def _publish(self, *, at_once: bool) -> None:
         latest = self._latest
         starting = latest.state == "starting"
-        self.now = latest
         is_lively = time.monotonic() - self._touched < LIVELY_FOR_S
-        every = LIVELY_EVERY if is_lively else CALM_EVERY
+        now_every, every = (1, LIVELY_EVERY) if is_lively else (CALM_NOW_EVERY, CALM_EVERY)
+        if at_once or starting or self._pulls % now_every == 0:
+            self.now = latest
         if at_once or starting or self._pulls % every == 0:
             self.settled = latest
         if starting:
@@ -139,11 +149,18 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
         if run.step == 0:
             return waiting(run, time.monotonic() - self._opened, width, height)
-        return loss_chart(run, self._client, width, height)
+        return loss_chart(run, self._curves, width, height)
+
+    def _draw_measures(self, run: Snapshot, width: int, height: int) -> Picture:
+        return multiples.of_run(run, self._curves, width, height)
 
     def _reap(self) -> None:
         if self._started is not None:
             self._started.process.poll()
+
+    def action_curves(self) -> None:
+        """Let loss chart and comparable curves change places."""
+        self.toggle_class("-measures")
 
     def action_leave(self) -> None:
         if self._latest.has_ended:

@@ -1,0 +1,88 @@
+"""A run's record made up for what is drawn of it: real tables, losses of our own."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tuitrain.core.catalog import fitting_losses, task_named
+from tuitrain.core.events import EpochEnded, Event, LossSwapped, RunStarted, TakeOpened
+from tuitrain.core.spec import RunSpec
+from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.view.fold import fold
+from tuitrain.view.measures import METRICS
+from tuitrain.view.model import Snapshot
+
+STEPS = 23
+"""An epoch."""
+
+Way = Callable[[int], float]
+"""From a step to a loss."""
+
+
+def decay(step: int) -> float:
+    """A loss as it usually goes."""
+    return 0.1 + 2.2 * math.exp(-step / 150)
+
+
+class RecordedRun:
+    """Writes what the test tells it to, as a trainer would, and reads it as a screen does."""
+
+    def __init__(self, path: Path, spec: RunSpec | None = None) -> None:
+        self.spec = spec or RunSpec.of("digits")
+        self.reader = RunReader(path)
+        self._path = path
+        self._writer = RunWriter(path)
+        self._take, self._step = 1, 0
+        self.loss = self.spec.loss
+        self.says(RunStarted("cpu", STEPS, 50_826, 1437, 360, {}, self._settings()))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def says(self, *events: Event) -> None:
+        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+
+    def trains(self, epochs: int, way: Way = decay) -> None:
+        """Train and validate so many epochs."""
+        for _ in range(epochs):
+            steps = range(self._step + 1, self._step + STEPS + 1)
+            self._step += STEPS
+            epoch = self._step // STEPS
+            rows = [BatchRow(key_of(self._take, each), epoch, way(each), 0.001, 64, 10 * each,
+                             *[1] * 6) for each in steps]  # fmt: skip
+            self._writer.write(rows, [])
+            self.says(self._ended(epoch, way(self._step)))
+
+    def swaps(self, loss: str, wish: str = "w") -> None:
+        epoch = self._step // STEPS
+        self.says(LossSwapped(wish, self._take, self._step, epoch, loss, self.loss))
+        self.loss = loss
+
+    def goes_back(self, epoch: int, loss: str, *, origin_take: int = 1, **more: str) -> None:
+        """Undo to the end of that epoch."""
+        left_at, self._step = self._step, STEPS * epoch
+        self._take, self.loss = self._take + 1, loss
+        self.says(
+            TakeOpened(None, self._take, self._step, epoch, "undo", "f", origin_take,
+                       self._settings(), STEPS, left_at, **more)
+        )  # fmt: skip
+
+    def now(self) -> Snapshot:
+        begun = Snapshot.begin(self._path.stem, self._path.parent, self.spec, 0.0)
+        return fold(begun, self.reader.since(Cursor()), alive=True)
+
+    def _settings(self) -> Mapping[str, object]:
+        spec = self.spec
+        return {"loss": self.loss, "lr": spec.lr, "weight-decay": 0.0, "clip-norm": None,
+                "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": None}  # fmt: skip
+
+    def _ended(self, epoch: int, loss: float) -> EpochEnded:
+        kind = task_named(self.spec.task).kind
+        metrics = {
+            each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in METRICS[kind]
+        }
+        judged = {each.name: loss / at for at, each in enumerate(fitting_losses(kind), 1)}
+        return EpochEnded(self._take, self._step, epoch, self.loss, loss, loss, metrics,
+                          improved=True, val_losses=judged)  # fmt: skip

@@ -1,0 +1,68 @@
+"""A panel that is read and drawn off the event loop; painting hands back the last picture."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+from textual.reactive import var
+
+from tuitrain.tui.widgets.cells import Cells
+from tuitrain.view.model import Snapshot
+from tuitrain.view.picture import Picture
+
+Draw = Callable[[Snapshot, int, int], Picture]
+"""From a snapshot, a width and a height to cells; called in a thread."""
+
+
+class Drawn(Cells):
+    """Draw the newest snapshot, never two at a time; what came meanwhile is drawn next."""
+
+    PERIOD_S = 1 / 4
+    REST_S = 0.0
+    """Between two drawings at least, unless somebody hurries it."""
+
+    settled: var[Snapshot | None] = var(None)
+
+    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._draw = draw
+        self._is_stale = False
+        self._drawn_at = -math.inf
+        self._one_at_a_time = asyncio.Lock()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(self.PERIOD_S, self.draw_if_due)
+
+    def settle_again(self) -> None:
+        """Draw once more what is shown, the next time."""
+        self._is_stale = True
+
+    def hurry(self) -> None:
+        """Draw once more without a rest before."""
+        self._is_stale = True
+        self._drawn_at = -math.inf
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.hurry()
+
+    async def draw_if_due(self) -> None:
+        """Draw what is new, unless the last drawing is still fresh."""
+        if time.monotonic() - self._drawn_at >= self.REST_S:
+            await self.draw_if_stale()
+
+    async def draw_if_stale(self) -> None:
+        """Draw the newest snapshot, if it is not drawn yet and can be seen."""
+        async with self._one_at_a_time:
+            if not (self._is_stale and self.settled and self._can_be_seen):
+                return
+            self._is_stale, self._drawn_at = False, time.monotonic()
+            self.show(await asyncio.to_thread(self._draw, self.settled, *self.size))
+
+    @property
+    def _can_be_seen(self) -> bool:
+        return self.display and self.size.area > 0 and self.screen.is_current

@@ -1,0 +1,154 @@
+"""Small charts side by side, each of one number, all with the same x axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tuitrain.core.safe import safe
+from tuitrain.store.reader import Best
+from tuitrain.view import plot, words
+from tuitrain.view.curves import Curves, curves_of, options_for, rulers
+from tuitrain.view.measures import Measure, measures
+from tuitrain.view.model import Snapshot
+from tuitrain.view.picture import Line, Picture, Piece, fitted
+
+LEAST_WIDTH, LEAST_HEIGHT = 26, 5
+"""Of a small chart, its title included."""
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A small chart: its title, which begins with a name and ends with numbers, and its curves."""
+
+    name: Piece
+    numbers: tuple[Piece, ...]
+    """The last ones are left out where there is no room."""
+    curves: tuple[plot.Curve, ...]
+    rulers: tuple[float, ...] = ()
+
+
+class Places(NamedTuple):
+    """How many charts stand beside and below each other."""
+
+    across: int
+    down: int
+
+    @property
+    def room(self) -> int:
+        return self.across * self.down
+
+
+def places(count: int, width: int, height: int) -> Places:
+    """Return how up to `count` charts share so many cells; as few rows as hold all that can be."""
+    across = max(1, min(count, width // LEAST_WIDTH))
+    down = max(1, min(-(-count // across), height // LEAST_HEIGHT))
+    return Places(min(across, -(-count // down)), down)
+
+
+def grid(charts: Sequence[Chart], width: int, height: int, options: plot.ChartOptions) -> Picture:
+    """Return as many of the charts as there is room for, in exactly width x height cells."""
+    if not charts or width < 1 or height < 1:
+        return (fitted([], width),) * max(0, height)
+    across, down = places(len(charts), width, height)
+    rows: list[Line] = []
+    for number in range(down):
+        lines = height * (number + 1) // down - height * number // down
+        row = charts[number * across : (number + 1) * across]
+        rows += _beside(row, across, (width, lines), options)
+    return tuple(rows)
+
+
+def _beside(
+    charts: Sequence[Chart], across: int, size: tuple[int, int], options: plot.ChartOptions
+) -> list[Line]:
+    width, height = size
+    cells = width // across
+    pictures = [_drawn(chart, cells - _GAP, height, options) for chart in charts]
+    return [
+        fitted([piece for line in lines for piece in (*line, Piece(" " * _GAP))], width)
+        for lines in zip(*pictures, strict=True)
+    ]
+
+
+def _drawn(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
+    picture = plot.draw_curves(
+        chart.curves, width=width, height=height - 1, options=options, rulers=chart.rulers
+    )
+    return (_title(chart, width), *picture)
+
+
+def _title(chart: Chart, width: int) -> Line:
+    numbers = list(chart.numbers)
+    while numbers and len(chart.name.text) + _cells(numbers) > width:
+        numbers.pop()
+    numbers = numbers or list(chart.numbers[:1])
+    name = fitted([chart.name], max(0, width - _cells(numbers)))
+    return fitted([*name, *numbers], width)
+
+
+def _cells(pieces: Iterable[Piece]) -> int:
+    return sum(len(piece.text) for piece in pieces)
+
+
+def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
+    """Return the curves of a run that stay comparable when its loss is swapped."""
+    shown = chosen(run, width, height)
+    across = places(len(shown), width, height).across
+    judged = curves.judgements(run, plot.canvas_columns(width // across))
+    best = curves.best(run)
+    swaps = tuple(rulers(run))
+    charts = [
+        Chart(
+            _name(run, each),
+            _numbers(run, each, best.get(each.name)),
+            tuple(curves_of(each, judged)),
+            swaps,
+        )
+        for each in shown
+    ]
+    return grid(charts, width, height, options_for(run))
+
+
+def title(run: Snapshot, width: int, height: int) -> str:
+    """Return what the small charts of the run are, and how many of them there is no room for."""
+    hidden = len(measures(run.kind)) - len(chosen(run, width, height))
+    return "validations, comparable across swaps" + (f" ({hidden} more: v)" if hidden else "")
+
+
+def chosen(run: Snapshot, width: int, height: int) -> list[Measure]:
+    """Return the measures of the run that there is room for, in an order that no swap changes.
+
+    The leading metric goes first, then the loss in use, those used before, and the others.
+    """
+    leading, *others = measures(run.kind)
+    others.sort(key=lambda each: each.part == "metrics")
+    used = {_plain(each.loss) for each in run.line_stretches}
+
+    def rank(each: Measure) -> tuple[bool, bool, bool]:
+        return each.part == "metrics", each.name != _plain(run.loss), each.name not in used
+
+    room = places(1 + len(others), width, height).room
+    kept = {leading, *sorted(others, key=rank)[: room - 1]}
+    return [each for each in (leading, *others) if each in kept]
+
+
+def _plain(loss: str) -> str:
+    """Return the name of a loss without its options: validations are judged by their defaults."""
+    return loss.partition(":")[0]
+
+
+def _name(run: Snapshot, measure: Measure) -> Piece:
+    if measure.part == "val_losses" and measure.name == _plain(run.loss):
+        return Piece(f"▸{safe(measure.name)}", "swap")
+    return Piece(f" {safe(measure.name)}", "muted")
+
+
+def _numbers(run: Snapshot, measure: Measure, best: Best | None) -> tuple[Piece, ...]:
+    newest = measure.of(run.last_epoch) if run.last_epoch else None
+    return (
+        Piece(f" {words.value(newest)}", "validation"),
+        Piece(f" ★{words.value(best.value)}" if best else "", "good"),
+    )
