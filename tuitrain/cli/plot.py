@@ -23,12 +23,13 @@ _HEIGHT = 20
 @click.pass_context
 def plot(ctx: click.Context, run: str | None, width: int | None, height: int) -> int:
     """Print the loss chart of RUN to stdout, without the app. Default: the newest."""
-    from tuitrain.view.curves import Curves, loss_chart
+    from tuitrain.connection.parent import curves_of
+    from tuitrain.view.curves import loss_chart
     from tuitrain.view.picture import plain
 
     client = find(ctx, run)
     found = snapshot(client)
     cells = width or shutil.get_terminal_size().columns
     click.echo(f"{found.title}: {found.spec.task}, {found.loss}, {found.state}")
-    click.echo(plain(loss_chart(found, Curves(client), cells, height)))
+    click.echo(plain(loss_chart(found, curves_of(client), cells, height)))
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, Protocol, get_args
 
@@ -52,11 +53,27 @@ class Judgements(NamedTuple):
     """Those of each stretch that was left behind."""
 
 
+class Behind(NamedTuple):
+    """Another run that is drawn behind: the parent of a fork, the run that a replay repeats."""
+
+    run: Snapshot
+    curves: Curves
+
+
+def nothing_behind() -> Behind | None:
+    """Return what is drawn behind a run that was made from no other."""
+    return None
+
+
 class Curves:
     """Reads a run for its charts. What cannot change any more, it reads once."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self, source: Source, behind: Callable[[], Behind | None] = nothing_behind
+    ) -> None:
+        """`behind` returns the other run as it is now."""
         self._source = source
+        self._behind = behind
         self._ended_segment = lru_cache(_REMEMBERED)(self._segment)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
         self._best: dict[tuple[int, int, Judged], tuple[int, dict[str, Best]]] = {}
@@ -65,7 +82,9 @@ class Curves:
         """Return the stretches of both, oldest first, in about so many buckets on the line."""
         level = _level(run, columns)
         *ended, newest = run.line_stretches or [None]
+        behind, stretches = self._stretches_behind(run)
         return [
+            *(behind._ended_segment(each, level, is_left=True) for each in stretches),
             *(self._ended_segment(each, level, is_left=True) for each in _left(run)),
             *(self._ended_segment(each, level, is_left=False) for each in ended if each),
             *([self._segment(newest, level, is_left=False)] if newest else []),
@@ -77,8 +96,23 @@ class Curves:
         *ended, newest = run.line_stretches or [None]
         line = [self._ended_epochs(each, level) for each in ended if each]
         line += [self._epochs(newest, level)] if newest else []
-        left = [self._ended_epochs(each, level) for each in _left(run)]
+        behind, stretches = self._stretches_behind(run)
+        left = [behind._ended_epochs(each, level) for each in stretches]
+        left += [self._ended_epochs(each, level) for each in _left(run)]
         return Judgements(tuple(each for several in line for each in several), tuple(left))
+
+    def _stretches_behind(self, run: Snapshot) -> tuple[Curves, list[Stretch]]:
+        """Return what is drawn of the run behind, as far as the axis goes, and where to read it."""
+        behind = self._behind()
+        if behind is None:
+            return self, []
+        reach = max(_planned(run), run.step)
+        stretches = [
+            replace(each, last=min(each.last, reach))
+            for each in behind.run.line_stretches
+            if each.first <= reach
+        ]
+        return behind.curves, stretches
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value of each measure on the current line, and its epoch."""

@@ -142,6 +142,11 @@ class Snapshot:
         return self.position[2]
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a batch to show: of its own, or of the line that it goes on with."""
+        return self.step > 0 and (self.started is not None or self.latest is not None)
+
+    @property
     def line(self) -> list[Span]:
         """The takes that led to the present weights, oldest first."""
         return spans(self.openings, self.take)

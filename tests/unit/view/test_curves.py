@@ -7,8 +7,9 @@ import pytest
 
 from tests.recorded import STEPS, RecordedRun, decay
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.view import multiples
-from tuitrain.view.curves import Curves, loss_chart, measure_chart
+from tuitrain.view.curves import Behind, Curves, loss_chart, measure_chart
 from tuitrain.view.measures import measures, named
 from tuitrain.view.picture import plain
 
@@ -50,6 +51,26 @@ def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
         *((1, number) for number in range(1, 11)), *((2, number) for number in range(11, 15))
     ]  # fmt: skip
     assert [[each.epoch for each in several] for several in judged.left] == [list(range(11, 16))]
+
+
+def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
+    run.trains(4)
+    run.swaps("mse")
+    run.trains(4)
+    spec = RunSpec.of("digits", loss="l1", epochs=6, parent=Parent("a", 1, 4 * STEPS, 4, "00"))
+    with closing(RecordedRun(tmp_path / "child.db", spec)) as child:
+        behind = Behind(run.now(), Curves(run.reader))
+        curves = Curves(child.reader, lambda: behind)
+        begun = child.now()
+        assert (begun.step, begun.epoch) == (4 * STEPS, 4)
+        segments = curves.losses(begun, 150)
+        assert [(each.loss_name, each.first, each.last, each.is_left) for each in segments] == [
+            ("cross-entropy", 1, 4 * STEPS, True),
+            ("mse", 4 * STEPS + 1, 6 * STEPS, True),
+        ]
+        judged = curves.judgements(begun, 1000)
+        assert [each.epoch for several in judged.left for each in several] == [1, 2, 3, 4, 5, 6]
+        assert Curves(child.reader).losses(begun, 150) == []
 
 
 def test_judgements_are_thinned_to_what_a_chart_can_show(run):

@@ -17,7 +17,11 @@ SIGNS = [
     ("$cell-validation", " ●", "the validation loss at an epoch's end"),
     ("$cell-swap", " │", "the loss was swapped; values before and after do not compare"),
     ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
-    ("$cell-past", "⠤⠒", "what an undo, a rollback or a crash left behind"),
+    (
+        "$cell-past",
+        "⠤⠒",
+        "left behind by an undo, a rollback or a crash; the run it was forked from",
+    ),
     ("$cell-swap", " ▸", "the loss in use, among the curves that compare across swaps"),
     ("$success", " ★", "the best value so far"),
 ]

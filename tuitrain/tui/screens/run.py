@@ -15,6 +15,7 @@ from textual.reactive import reactive, var
 from textual.widgets import Footer
 
 from tuitrain.client import Client
+from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -29,7 +30,7 @@ from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.measures import Measures
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view import multiples
-from tuitrain.view.curves import Curves, loss_chart
+from tuitrain.view.curves import loss_chart
 from tuitrain.view.fold import fold
 from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot, State
@@ -83,7 +84,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         client = Client(directory)
         latest = Snapshot.begin(client.name, directory, client.spec(), client.created_at())
         super().__init__(client, latest)
-        self._curves = Curves(client)
+        self._curves = curves_of(client)
         self._go_away = leave
         self._started = started
         self._cursor = Cursor()
@@ -147,7 +148,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.phase = latest.state
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
-        if run.step == 0:
+        if not run.has_begun:
             return waiting(run, time.monotonic() - self._opened, width, height)
         return loss_chart(run, self._curves, width, height)
 

@@ -1,0 +1,42 @@
+"""The run that another one was made from, for its charts to draw behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from tuitrain.client import Client
+from tuitrain.connection.latest import Latest
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.spec import Parent
+from tuitrain.view.curves import Behind, Curves
+
+_LOOK_AGAIN_S = 2.0
+
+
+class ParentRun:
+    """Looks at a parent now and then. One that was deleted since is not drawn."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._client = Client(Path(parent.directory))
+        self._latest = Latest(self._client)
+        self._curves = Curves(self._client)
+        self._behind: Behind | None = None
+        self._look_at = 0.0
+
+    def __call__(self) -> Behind | None:
+        """Return the parent as it is now, or was a moment ago."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_AGAIN_S
+            try:
+                self._behind = Behind(self._latest.look(), self._curves)
+            except (OSError, ValueError, TuitrainError, sqlite3.Error):
+                self._behind = None
+        return self._behind
+
+
+def curves_of(client: Client) -> Curves:
+    """Return what reads a run for its charts, with its parent behind it."""
+    parent = client.spec().parent
+    return Curves(client, ParentRun(parent)) if parent else Curves(client)
