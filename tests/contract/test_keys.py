@@ -3,18 +3,23 @@
 import importlib
 import inspect
 import pkgutil
+import tomllib
+from pathlib import Path
 
 import pytest
 from textual.binding import Binding
+from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widgets import Static
 
 from tuitrain import supervisor
 from tuitrain.core.spec import RunSpec
 from tuitrain.tui import screens
-from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.app import SCREENS, TuitrainApp, places
+from tuitrain.tui.keys import chosen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.steering import SteeringScreen
 
 modules = [
     importlib.import_module(f"{screens.__name__}.{found.name}")
@@ -26,7 +31,52 @@ all_screens = [
     for _, thing in inspect.getmembers(module, inspect.isclass)
     if issubclass(thing, Screen) and thing.__module__ == module.__name__
 ]
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
 every_screen = pytest.mark.parametrize("screen", all_screens, ids=lambda screen: screen.__name__)
+
+
+def test_every_screen_is_known_to_the_keymap():
+    assert {*SCREENS, SteeringScreen} == set(all_screens)
+
+
+def test_the_keys_of_the_app_have_ids_too():
+    assert all(binding.id.startswith("app.") for binding in TuitrainApp.BINDINGS)
+
+
+def test_as_they_come_no_two_keys_of_a_place_are_the_same_but_those_that_take_turns():
+    for place in places():
+        keys = [(key, binding.id) for binding in place for key in binding.key.split(",")]
+        shared = {name for key, name in keys if sum(key == other for other, _ in keys) > 1}
+        assert shared <= {"run.pause", "run.go_on", "form.previous", "app.palette"}
+
+
+@pytest.mark.parametrize("name", sorted({each.id for place in places() for each in place}))
+def test_a_key_can_be_chosen_and_stands_on_the_page_about_keys(name, tmp_path):
+    file = tmp_path / "keys.toml"
+    file.write_text(f'[keys]\n"{name}" = "f9"')
+    keymap, complaints = chosen(file, places())
+    assert keymap[name] == "f9"
+    assert complaints == []
+    rows = {row_on_the_page(each) for place in places() for each in place if each.id == name}
+    assert all(row in PAGE for row in rows)
+
+
+def row_on_the_page(binding):
+    keys = " ".join(f"`{sign(key)}`" for key in binding.key.split(","))
+    return f"| `{binding.id}` | {keys} | {binding.tooltip or binding.description} |\n"
+
+
+def sign(key):
+    character = key_to_character(key) or ""
+    return character if character.strip() and character.isprintable() else key
+
+
+def test_the_example_on_the_page_about_keys_will_do(tmp_path):
+    example = PAGE.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "keys.toml").write_text(example)
+    keymap, complaints = chosen(tmp_path / "keys.toml", places())
+    assert keymap.items() >= tomllib.loads(example)["keys"].items()
+    assert complaints == []
 
 
 def test_the_screens_are_found():
@@ -70,6 +120,6 @@ async def test_every_key_of_the_run_screen_stands_in_its_help(run_paths):
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         said = "\n".join(str(part.content) for part in app.screen.query(Static))
-    for binding in RunScreen.BINDINGS:
+    for binding in (*RunScreen.BINDINGS, *TuitrainApp.BINDINGS):
         line = f"{binding.key_display or binding.key}  {binding.tooltip}"
         assert line in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, has_terminal, home_option
+from tuitrain.cli.common import find, has_terminal, home_of, home_option
 
 
 @click.command(
@@ -23,7 +23,7 @@ def attach(ctx: click.Context, run: str | None) -> int:
     if has_terminal():
         from tuitrain.cli.start import watch
 
-        return watch(client.paths)
+        return watch(client.paths, home=home_of(ctx))
     from tuitrain.cli.plain import follow
 
     follow(client, every=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,11 +64,12 @@ def open_app(home: str | None) -> int:
     return _show(TuitrainApp(home_folder(home)))
 
 
-def watch(paths: RunPaths, started: Started | None = None) -> int:
-    """Open the app on one run."""
+def watch(paths: RunPaths, started: Started | None = None, *, home: Path | None = None) -> int:
+    """Open the app on one run; `home` has the user's keys, by default the one that has the run."""
     from tuitrain.tui.app import TuitrainApp
 
-    code = _show(TuitrainApp(paths.directory.parent.parent, watch=paths, started=started))
+    home = home or paths.directory.parent.parent
+    code = _show(TuitrainApp(home, watch=paths, started=started))
     return code if started else 0  # a watcher did its work, however the run went
 
 

@@ -6,18 +6,37 @@ import asyncio
 import signal
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from textual.app import App
+from textual.binding import Binding
 from textual.screen import Screen
 
 from tuitrain.store.paths import RunPaths
 from tuitrain.supervisor import Started
-from tuitrain.tui import themes
+from tuitrain.tui import keys, themes
+from tuitrain.tui.screens.choice import ChoiceScreen
+from tuitrain.tui.screens.epoch import EpochScreen
+from tuitrain.tui.screens.help import HelpScreen
+from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.new_run import NewRunScreen
+from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.view.model import Snapshot
 
+DIALOGS: tuple[type[Screen[Any]], ...] = (
+    EpochScreen,
+    ChoiceScreen,
+    HelpScreen,
+    LossesScreen,
+    NumberScreen,
+)
+"""Screens over which the keys of the app do not hold."""
+SCREENS: tuple[type[Screen[Any]], ...] = (RunScreen, RunsScreen, NewRunScreen, *DIALOGS)
 _EXIT_WITHIN_S = 3
+_COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
+"""How many of those about keys.toml are shown at a time, and how long."""
 
 
 class TuitrainApp(App[Snapshot]):
@@ -25,7 +44,18 @@ class TuitrainApp(App[Snapshot]):
 
     TITLE = "tuitrain"
     CSS_PATH = [
-        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss"
+        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss",
+        "palette.tcss",
+    ]  # fmt: skip
+    COMMANDS = set()
+    """None of Textual's own: what a screen can do, its palette has."""
+    ENABLE_COMMAND_PALETTE = False
+    """Not with Textual's binding, which has no id and goes before a screen's keys."""
+    BINDINGS = [
+        Binding("t", "next_theme", "Theme", show=False, id="app.theme",
+                tooltip="Change the colours: the next theme"),
+        Binding("ctrl+p", "command_palette", "All", id="app.palette",
+                tooltip="Search all that can be done here, also without a key"),
     ]  # fmt: skip
 
     def __init__(
@@ -40,12 +70,17 @@ class TuitrainApp(App[Snapshot]):
         for theme in self._themes:
             self.register_theme(theme)
         self.theme = themes.DEFAULT
+        self.use_command_palette = True
+        self.keymap, self._complaints = keys.chosen(home / keys.FILE, places())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Let Textual's own themes do too: what they lack is the default theme's."""
         return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
 
     def on_mount(self) -> None:
+        self.set_keymap(self.keymap)
+        for complaint in self._complaints[:_COMPLAINTS]:
+            self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
         self._main_loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._leave_for_signal)
@@ -68,5 +103,21 @@ class TuitrainApp(App[Snapshot]):
     def _remember(self, last: Snapshot) -> None:
         self._last = last
 
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in self._themes]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
     def action_exit_now(self) -> None:
         self.exit(self._last)
+
+
+def places() -> list[keys.Place]:
+    """Return the bindings of every screen, with those of the app where these hold as well."""
+    return [
+        [
+            binding
+            for binding in (*screen.BINDINGS, *(() if screen in DIALOGS else TuitrainApp.BINDINGS))
+            if isinstance(binding, Binding)
+        ]
+        for screen in SCREENS
+    ]

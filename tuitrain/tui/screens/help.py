@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tuitrain.tui.keys import keymap_of, shown
+
 SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
@@ -35,7 +37,7 @@ class HelpScreen(ModalScreen[None]):
     def __init__(
         self, bindings: Iterable[Binding], signs: Iterable[tuple[str, str, str]] = SIGNS
     ) -> None:
-        """`signs` are those of a chart: colour, sign, meaning."""
+        """Explain these keys and the app's; `signs` are those of a chart: colour, sign, meaning."""
         super().__init__()
         self._signs = list(signs)
         self._explained = list(bindings)
@@ -44,13 +46,15 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_title = "help"
             dialog.border_subtitle = "esc closes"
-            yield Static(Content("\n").join([*map(_key_line, self._explained), Content("")]))
+            app = [each for each in self.app.BINDINGS if isinstance(each, Binding)]
+            keymap = keymap_of(self.app)
+            lines = [_line(shown(each, keymap), each.tooltip) for each in (*self._explained, *app)]
+            yield Static(Content("\n").join([*lines, Content("")]))
             yield Static(Content("\n").join(_sign_line(*sign) for sign in self._signs))
 
 
-def _key_line(binding: Binding) -> Content:
-    keys = binding.key_display or binding.key
-    return Content.assemble((f"{keys:>7}  ", "bold $accent"), binding.tooltip)
+def _line(keys: str, says: str) -> Content:
+    return Content.assemble((f"{keys:>7}  ", "bold $accent"), says)
 
 
 def _sign_line(colour: str, sign: str, meaning: str) -> Content:

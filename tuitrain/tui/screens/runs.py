@@ -14,6 +14,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widgets import DataTable, Footer, Input, Static
 
 from tuitrain import supervisor
@@ -23,6 +24,7 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.home import Home
+from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
@@ -40,6 +42,7 @@ _WIDE = 110
 class RunsScreen(Screen[None]):
     """Show the runs of a home; open, stop, delete, resume one, or begin another."""
 
+    COMMANDS = {ScreenCommands}
     BINDINGS = [
         Binding("enter", "open", "Open", id="runs.open", tooltip="Watch and steer this run"),
         Binding("n", "new", "New", id="runs.new", tooltip="Fill in the form for a new run"),
@@ -49,7 +52,7 @@ class RunsScreen(Screen[None]):
                 tooltip="End the run with a checkpoint (asks)"),
         Binding("D", "delete", "Delete", key_display="D", id="runs.delete",
                 tooltip="Delete a run that ended, for good (asks)"),
-        Binding("s", "sort", "Sort", id="runs.sort", tooltip="By newest, name, state, task"),
+        Binding("s", "sort", "Sort", id="runs.sort", tooltip="Sort by newest, name, state, task"),
         Binding("slash", "filter", "Filter", key_display="/", id="runs.filter",
                 tooltip="Show the runs with that in their name"),
         Binding("q,ctrl+c", "app.exit_now", "Leave", key_display="q", id="runs.leave",
@@ -86,6 +89,7 @@ class RunsScreen(Screen[None]):
         self.filter.display = False
         self.table.focus()
         self.set_interval(_LOOK_S, self.follow)
+        self.app.theme_changed_signal.subscribe(self, self._recolour)
         await self.follow()
         if not self._rows:
             self.action_new()
@@ -141,6 +145,11 @@ class RunsScreen(Screen[None]):
             table.add_row(*(self._text(row, column) for column in self._columns), key=key)
         if kept in keys:
             table.move_cursor(row=keys.index(kept), animate=False)
+
+    def _recolour(self, _theme: Theme) -> None:
+        """Write every cell anew: a cell keeps the colours that it was written in."""
+        self._shown = {}
+        self._show()
 
     def _update(self, rows: list[Row]) -> None:
         for row in rows:

@@ -23,6 +23,7 @@ from tuitrain.core.commands import (
     Wish,
 )
 from tuitrain.core.safe import safe
+from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
 from tuitrain.tui.screens.losses import LossesScreen
@@ -40,6 +41,7 @@ ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 class SteeringScreen(Screen[None]):
     """A screen from which a run is steered. It never sets its own truth: a wish is only sent."""
 
+    COMMANDS = {ScreenCommands}
     BINDINGS = [
         Binding("space", "pause", "Pause", id="run.pause", tooltip="Pause after this batch"),
         Binding("space", "go_on", "Go on", id="run.go_on", tooltip="Go on, when paused"),
@@ -61,7 +63,7 @@ class SteeringScreen(Screen[None]):
                 tooltip="Go back to just before the last change"),
         Binding("b", "rollback", "Back", show=False, id="run.rollback",
                 tooltip="Go back to an epoch, with the settings of now (asks which)"),
-        Binding("S", "stop", "Stop", key_display="S", id="run.stop",
+        Binding("S", "stop", "Stop", key_display="S", show=False, id="run.stop",
                 tooltip="End the run with a checkpoint (asks)"),
     ]  # fmt: skip
     WITHOUT_KEY = [

@@ -1,0 +1,235 @@
+"""The keys of keys.toml, the command palette and the themes."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.widgets import Footer, OptionList
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.core.commands import Change, Pause, Resume
+from tuitrain.core.events import Finished, Paused
+from tuitrain.store.paths import RunPaths
+from tuitrain.tui.app import TuitrainApp, places
+from tuitrain.tui.keys import chosen
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.runs import RunsScreen
+
+NARROW, WIDE = (80, 24), (140, 50)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return tmp_path / "keys.toml"
+
+
+def read(file: Path, *lines: str):
+    file.write_text("\n".join(("[keys]", *lines)))
+    return chosen(file, places())
+
+
+def test_without_a_file_every_key_is_as_it_comes(file):
+    assert chosen(file, places()) == ({}, [])
+
+
+def test_a_key_is_chosen_by_its_id_quoted_or_not(file):
+    keymap, complaints = read(file, '"run.step" = "f8, n"', 'run.undo = "ctrl+z"')
+    assert keymap == {"run.step": "f8,n", "run.undo": "ctrl+z"}
+    assert complaints == []
+
+
+def test_what_shares_a_key_goes_along_unless_it_has_one_of_its_own(file):
+    assert read(file, '"run.pause" = "x"').keymap == {"run.pause": "x", "run.go_on": "x"}
+    apart = read(file, '"run.pause" = "x"', '"run.go_on" = "g"')
+    assert apart == ({"run.pause": "x", "run.go_on": "g"}, [])
+
+
+def test_two_keys_may_be_exchanged(file):
+    keymap, complaints = read(file, '"run.loss" = "r"', '"run.rate" = "l"')
+    assert (keymap, complaints) == ({"run.loss": "r", "run.rate": "l"}, [])
+
+
+def test_keys_of_different_screens_do_not_mind_each_other(file):
+    assert read(file, '"runs.new" = "l"', '"number.more" = "+"').complaints == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('"run.puase" = "x"', "no binding has the id 'run.puase'; did you mean 'run.pause'?"),
+        ('"zzz" = "x"', "no binding has the id 'zzz'; docs/keys.md lists them"),
+        ('"run.pause" = "spce"', "run.pause = 'spce' is no key"),
+        ('"run.pause" = ""', "is no key"),
+        ('"run.pause" = "crtl+x"', "is no key"),
+        ('"run.pause" = 5', "run.pause = 5 is no key"),
+        ('"run.undo" = "l"', "run.undo = 'l' would take that key from run.loss"),
+        ('"run.undo" = "."', "run.undo = '.' would take that key from run.step"),
+        ('"run.undo" = "full_stop"', "would take that key from run.step"),
+        ('"run.stop" = "s"', "run.stop = 's' would take that key from runs.sort"),
+        ('"run.undo" = "t"', "run.undo = 't' would take that key from app.theme"),
+        ('"app.theme" = "q"', "app.theme = 'q' would take that key from run.leave"),
+        ('"run.undo" = "ctrl+q"', "would take that key from leaving at once"),
+        ('"run.\\u001b[31m" = "x"', "no binding has the id 'run."),
+    ],
+)
+def test_what_will_not_do_is_told_and_changes_nothing(file, line, says):
+    keymap, (complaint,) = read(file, line)
+    assert keymap == {}
+    assert says in complaint
+    assert complaint.startswith("keys.toml: ")
+    assert complaint.isprintable()
+
+
+def test_of_two_that_want_the_same_key_one_keeps_its_own(file):
+    keymap, complaints = read(file, '"run.undo" = "z"', '"run.loss" = "z"', '"run.rate" = "k"')
+    assert keymap == {"run.loss": "z", "run.rate": "k"}
+    assert complaints == [
+        "keys.toml: run.undo = 'z' would take that key from run.loss; choose another"
+    ]
+
+
+@pytest.mark.parametrize("text", ["[keys", "keys = 5", "[colours]\na = 1", 'run.pause = "x"'])
+def test_a_file_that_is_something_else_is_told(file, text):
+    file.write_text(text)
+    keymap, (complaint,) = chosen(file, places())
+    assert keymap == {}
+    assert "keys.toml" in complaint
+    assert "mend it or delete it" in complaint or "[keys], with lines like" in complaint
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"[keys]\n{text}".encode()))
+def test_no_file_ends_the_app(tmp_path_factory, content):
+    file = tmp_path_factory.getbasetemp() / "keys.toml"
+    file.write_bytes(content)
+    keymap, complaints = chosen(file, places())
+    assert isinstance(keymap, dict)
+    assert all(complaint.isprintable() for complaint in complaints)
+
+
+@pytest.fixture
+def remapped(trainer: ScriptedTrainer, file: Path) -> TuitrainApp:
+    """A run screen whose user chose x for space, and once slipped."""
+    read(file, '"run.pause" = "x"', '"run.puase" = "y"')
+    return TuitrainApp(file.parent, watch=trainer.paths)
+
+
+async def test_a_chosen_key_does_it_and_stands_in_footer_and_help(
+    remapped: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    async with remapped.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.pause()
+        assert "no binding has the id 'run.puase'" in await seen(remapped)
+        footer = remapped.screen.query_one(Footer)
+        keys = {child.key_display: child.description for child in footer.query("FooterKey")}
+        assert keys["x"] == "Pause"
+        assert "space" not in keys
+        await pilot.press("space", "x")
+        await pilot.pause()
+        assert [each.wish for each in trainer.wishes()] == [Pause()]
+        trainer.says(Paused(trainer.wishes()[0].id, 1, 0, 0))
+        await seen(remapped)
+        await pilot.press("x")
+        await pilot.pause()
+        assert [each.wish for each in trainer.wishes()] == [Pause(), Resume()]
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "x  Pause after this batch" in text_of(remapped)
+        assert "ctrl+p  Search all" in text_of(remapped)
+
+
+def offered(app: TuitrainApp) -> list[str]:
+    return [str(option.prompt) for option in app.screen.query_one(OptionList).options]
+
+
+async def opened(pilot, app: TuitrainApp) -> list[str]:
+    """Open the palette and return its lines."""
+    await pilot.press("ctrl+p")
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    return offered(app)
+
+
+async def test_the_palette_has_every_key_of_the_run_screen_and_what_has_none(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        lines = await opened(pilot, app)
+    known = {binding.id: binding for binding in (*RunScreen.BINDINGS, *RunScreen.WITHOUT_KEY)}
+    absent = {"run.go_on", "run.interrupt"}  # it is not paused; and ctrl+c is q once more
+    for name in known.keys() - absent:
+        key = known[name].key_display or known[name].key
+        assert f"{known[name].tooltip}  {key}" in lines
+    assert "Change the colours: the next theme  t" in lines
+    assert len(lines) == len(known) - len(absent) + 1
+
+
+async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await opened(pilot, app)
+        await pilot.press(*"clip norm")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert offered(app)[0] == "Change the clip norm  "
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert "Gradients longer than this" in text_of(app)
+        await pilot.press("backspace", "backspace", "backspace", "2", "enter")
+        await pilot.pause()
+        assert [each.wish for each in trainer.wishes()] == [Change("clip-norm", 2.0)]
+
+
+async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED, Finished(1, 92, 4))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        lines = await opened(pilot, app)
+    assert lines == [
+        "Begin another run from one of its epochs  f",
+        "Comparable curves in the loss chart's place, and back  v",
+        "Leave: detach, stop or cancel  q", "Keys and signs  ?",
+        "Change the colours: the next theme  t",
+    ]  # fmt: skip
+
+
+async def test_the_list_of_runs_has_a_palette_too(trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    app = TuitrainApp(trainer.paths.directory.parents[1])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen)
+        lines = await opened(pilot, app)
+    assert "Watch and steer this run  enter" in lines
+    assert "End the run with a checkpoint (asks)  S" in lines
+    assert not any("Delete" in line for line in lines), "it goes on"
+
+
+async def test_a_key_changes_the_theme_on_both_screens(run_paths: RunPaths, trainer):
+    trainer.says(STARTED)
+    trainer.trains([1.0, 0.5])
+    app = TuitrainApp(run_paths.directory.parents[1])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        dark = app.theme
+        listed = app.screen.table.get_cell_at((0, 0)).style
+        await pilot.press("t")
+        await pilot.pause()
+        assert app.theme != dark
+        assert app.screen.table.get_cell_at((0, 0)).style != listed
+        await pilot.press("enter")
+        await pilot.pause()
+        await seen(app)
+        assert isinstance(app.screen, RunScreen)
+        await pilot.press("t")
+        await pilot.pause()
+        assert app.theme == dark, "there are two"

@@ -1,0 +1,58 @@
+"""The command palette: all that a screen can do just now, with and without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from textual.actions import parse
+from textual.binding import Binding
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.types import IgnoreReturnCallbackType
+
+from tuitrain.tui.keys import keymap_of, shown
+
+
+class _Command(NamedTuple):
+    says: str
+    key: str
+    run: IgnoreReturnCallbackType
+
+
+class ScreenCommands(Provider):
+    """The bindings of the screen below and of the app, those aside that would do nothing."""
+
+    async def discover(self) -> Hits:
+        """Yield all of them."""
+        for command in self._commands():
+            yield DiscoveryHit(_line(Content(command.says), command.key), command.run, command.says)
+
+    async def search(self, query: str) -> Hits:
+        """Yield those whose words match."""
+        matcher = self.matcher(query)
+        for command in self._commands():
+            if (score := matcher.match(command.says)) > 0:
+                line = _line(matcher.highlight(command.says), command.key)
+                yield Hit(score, line, command.run, command.says)
+
+    def _commands(self) -> Iterator[_Command]:
+        screen, seen = self.screen, {"app.command_palette", "command_palette"}
+        keymap = keymap_of(self.app)
+        without_key = getattr(screen, "WITHOUT_KEY", ())
+        for binding in (*screen.BINDINGS, *without_key, *self.app.BINDINGS):
+            if isinstance(binding, Binding) and binding.action not in seen:
+                seen.add(binding.action)
+                if self._is_possible(binding.action):
+                    run = partial(self.app.run_action, binding.action, screen)
+                    yield _Command(binding.tooltip, shown(binding, keymap), run)
+
+    def _is_possible(self, action: str) -> bool:
+        destination, name, parameters = parse(action)
+        owner = self.app if destination == "app" else self.screen
+        return bool(owner.check_action(name, parameters))
+
+
+def _line(says: Content, key: str) -> Content:
+    return Content.assemble(says, (f"  {key}", "$accent"))
