@@ -39,11 +39,12 @@ def lines(figures: Iterable[Figure]) -> list[str]:
 
 
 def write(figures: Iterable[Figure]) -> None:
-    """Put the table into RESULTS.md, with what it was measured on."""
+    """Put the table into RESULTS.md, with what it was measured on; what is said below it stays."""
     about = (
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, Python {platform.python_version()}, "
         f"torch {version('torch')}, textual {version('textual')}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}, no GPU used."
     )
-    text = "\n".join(["# Measured by `make bench`", "", about, "", *lines(figures), ""])
-    RESULTS.write_text(text)
+    below = RESULTS.read_text().partition("\n\nHow to read it")[2] if RESULTS.exists() else ""
+    text = "\n".join(["# Measured by `make bench`", "", about, "", *lines(figures)])
+    RESULTS.write_text(text + (f"\n\nHow to read it{below}" if below else "\n"))

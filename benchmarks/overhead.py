@@ -23,7 +23,7 @@ import workload
 from figures import Figure
 from terminal import capture
 
-PARTS = ("speed", "screen", "starts", "records", "reads")
+PARTS = ("speed", "screen", "starts", "records", "reads", "finiteness")
 
 
 def main() -> None:
@@ -59,6 +59,8 @@ def _measured(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
         yield from _long_records(home, asked)
     if "reads" in asked.only:
         yield from _host_reads(home)
+    if "finiteness" in asked.only:
+        yield _finiteness(home)
 
 
 def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
@@ -71,9 +73,23 @@ def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     yield screen.attaching(home, many, f"{asked.rows:,}", "<= 1 s", times=asked.rounds)
 
 
+def _finiteness(home: Path) -> Figure:
+    found = _said_by("finiteness.py", home)
+    remark = f"{found['check_us']:.0f} µs beside a step of {found['step_us']:.0f} µs without it"
+    share = found["check_us"] / 1000
+    return Figure("finiteness check / a step of 1 ms", f"{share:.1%}", "<= 3 %", remark)
+
+
+def _said_by(script: str, home: Path) -> dict[str, float]:
+    path = Path(__file__).with_name(script)
+    found: dict[str, float] = json.loads(
+        capture([sys.executable, str(path)], workload.environment(home))
+    )
+    return found
+
+
 def _host_reads(home: Path) -> Iterator[Figure]:
-    script = Path(__file__).with_name("host_reads.py")
-    found = json.loads(capture([sys.executable, str(script)], workload.environment(home)))
+    found = _said_by("host_reads.py", home)
     training = found["steps"] + found["recorder"]
     remark = f"{found['flushes']} flushes; validations: {found['validations']}"
     yield Figure("_local_scalar_dense calls in 1,000 steps", str(training), "0", remark)

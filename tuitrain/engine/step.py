@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,10 +30,16 @@ def found_bad(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
 
     One kernel over all of them, the one behind `torch.amp.GradScaler`.
     """
-    bad = torch.zeros((), device=loss.device)
+    bad = loss.new_zeros(())
     numbers = [each.grad for each in weights if each.grad is not None]
-    torch._amp_foreach_non_finite_check_and_unscale_([*numbers, loss], bad, torch.ones_like(bad))
+    torch._amp_foreach_non_finite_check_and_unscale_([*numbers, loss], bad, _one(loss.device))
     return bad
+
+
+@cache
+def _one(device: torch.device) -> Tensor:
+    """Return the scale that leaves gradients as they are; made once, since it is never changed."""
+    return torch.ones((), device=device)
 
 
 def optimizer_step(optimizer: Optimizer, bad: Tensor) -> None:
