@@ -39,6 +39,9 @@ WRONG_USE = [
     ("losses", "focl"),
     ("losses", "--task", "digit"),
     ("show", "a", "--jason"),
+    ("compare",),
+    ("compare", "a"),
+    ("compare", "a", "b", "--height", "0"),
 ]
 REFUSED = [
     ("run", "diabetes", "--plain", "--loss", "cross-entropy"),
@@ -51,6 +54,7 @@ REFUSED = [
     ("attach", "nobody"),
     ("resume", "nobody"),
     ("plot", "nobody"),
+    ("compare", "nobody", "else"),
     ("logs", "nobody"),
     ("rm", "nobody", "--yes"),
     ("ctl", "nobody", "pause"),

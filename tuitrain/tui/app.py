@@ -25,7 +25,8 @@ class TuitrainApp(App[Snapshot]):
 
     TITLE = "tuitrain"
     CSS_PATH = [
-        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss"
+        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss",
+        "screens/compare.tcss",
     ]  # fmt: skip
 
     def __init__(
