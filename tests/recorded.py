@@ -5,11 +5,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tuitrain.core.catalog import fitting_losses, task_named
-from tuitrain.core.events import EpochEnded, Event, LossSwapped, RunStarted, TakeOpened
+from tuitrain.core.commands import Setting
+from tuitrain.core.events import (
+    EpochEnded,
+    Event,
+    Finished,
+    LossSwapped,
+    RunStarted,
+    SettingChanged,
+    TakeOpened,
+    WishAccepted,
+)
 from tuitrain.core.spec import RunSpec
+from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.supervisor import write_spec
 from tuitrain.view.fold import fold
 from tuitrain.view.measures import METRICS
 from tuitrain.view.model import Snapshot
@@ -24,6 +36,16 @@ Way = Callable[[int], float]
 def decay(step: int) -> float:
     """A loss as it usually goes."""
     return 0.1 + 2.2 * math.exp(-step / 150)
+
+
+def in_home(home: Path, name: str, **settings: object) -> "RecordedRun":
+    """Return a run of a home, which nobody trains."""
+    paths = RunPaths(home / "runs" / name)
+    for folder in (paths.inbox, paths.checkpoints):
+        folder.mkdir(parents=True)
+    spec = RunSpec.of(settings.pop("task", "digits"), **settings)
+    write_spec(paths, spec)
+    return RecordedRun(paths.record, spec)
 
 
 class RecordedRun:
@@ -57,6 +79,7 @@ class RecordedRun:
 
     def swaps(self, loss: str, wish: str = "w") -> None:
         epoch = self._step // STEPS
+        self.says(WishAccepted(wish, "loss", loss, "epoch", 0.0))
         self.says(LossSwapped(wish, self._take, self._step, epoch, loss, self.loss))
         self.loss = loss
 
@@ -69,8 +92,20 @@ class RecordedRun:
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 
+    def changes(self, setting: Setting, value: float | None, wish: str) -> None:
+        epoch = self._step // STEPS
+        self.says(
+            WishAccepted(wish, setting, f"{value:g}" if value else "off", "batch", 0.0),
+            SettingChanged(wish, self._take, self._step, epoch, setting, value, None, STEPS),
+        )
+
+    def finishes(self) -> None:
+        self.says(Finished(self._take, self._step, self._step // STEPS))
+        self.close()
+
     def now(self) -> Snapshot:
-        begun = Snapshot.begin(self._path.stem, self._path.parent, self.spec, 0.0)
+        directory = self._path.parent
+        begun = Snapshot.begin(directory.name, directory, self.spec, 0.0)
         return fold(begun, self.reader.since(Cursor()), alive=True)
 
     def _settings(self) -> Mapping[str, object]:

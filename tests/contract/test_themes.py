@@ -10,7 +10,7 @@ from textual.color import Color
 
 from tuitrain.tui import themes
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.picture import Role
+from tuitrain.view.picture import SERIES, Role
 
 PROJECT = Path(__file__).parents[2]
 files = sorted((PROJECT / "themes").glob("*.toml"))
@@ -21,7 +21,7 @@ every_theme = pytest.mark.parametrize("path", files, ids=lambda path: path.stem)
 
 
 def variables_in(text):
-    return set(re.findall(r"\$(cell-[a-z-]+)", text))
+    return set(re.findall(r"\$(cell-[a-z0-9-]+)", text))
 
 
 def test_the_panels_ask_for_colours():
@@ -74,10 +74,12 @@ def contrast(one, other):
 def test_text_can_be_read_and_a_dark_theme_is_dark(path):
     theme = tomllib.loads(path.read_text())
     background = theme["background"]
+    series = [f"cell-{role}" for role in SERIES]
+    assert len({theme["variables"][each] for each in series}) == len(series)
     for name in ("foreground", "accent", "success", "warning", "error"):
         assert contrast(theme[name], background) >= 4.5, name
     assert contrast(theme["variables"]["cell-muted"], background) >= 4.5
-    for line in ("cell-smooth", "cell-validation", "cell-swap"):
+    for line in ("cell-smooth", "cell-validation", "cell-swap", *series):
         assert contrast(theme["variables"][line], background) >= 3, line
     assert (Color.parse(background).brightness < 0.5) == theme["dark"]
 
@@ -89,5 +91,5 @@ def test_all_of_them_are_loaded_and_one_is_the_default():
 
 
 def test_every_role_of_a_cell_has_a_style():
-    styled = set(re.findall(r"\.cells--([a-z]+)", Cells.DEFAULT_CSS))
+    styled = set(re.findall(r"\.cells--([a-z0-9]+)", Cells.DEFAULT_CSS))
     assert styled == set(get_args(Role))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.recorded import RecordedRun
+from tests.recorded import RecordedRun, in_home
 from tests.recorded import decay as decaying
 from tuitrain.store.rollup import level_for, summed
-from tuitrain.view import multiples, plot
+from tuitrain.view import compare, multiples, plot
 from tuitrain.view.curves import Curves
 from tuitrain.view.picture import Picture, plain
 
@@ -126,3 +126,18 @@ def test_curves_that_compare_go_over_a_swap_and_what_was_undone_stays_behind_the
     assert lines[0].count("★") == 2, "the name of the second one is too long"
     assert lines[-1].count("┴") == 6, "a swap and an undo in each"
     assert lines[-1].count("500") == 3
+
+
+def test_two_runs_over_each_other(tmp_path):
+    with closing(in_home(tmp_path, "one")) as one, closing(in_home(tmp_path, "two")) as other:
+        one.trains(25)
+        other.trains(10, lambda step: 1.5 * decaying(step))
+        other.swaps("mse")
+        other.trains(20, lambda step: 0.7 * decaying(step))
+        found = compare.read_all([one.now(), other.now()], [one.reader, other.reader], 200)
+    lines = kept("compare", compare.page(found, 0, 100, 18)).splitlines()
+    assert lines[0].split()[:5] == ["accuracy", "A", "0.9508", "B", "0.9715"]
+    assert lines[5].endswith("──30")
+    text = "\n".join(lines)
+    assert min(text.count("A"), text.count("B")) >= 14
+    assert text.count("◆") == 7

@@ -48,6 +48,9 @@ WRONG_USE = [
     ("ctl",),
     ("ctl", "a"),
     ("rm",),
+    ("compare",),
+    ("compare", "a"),
+    ("compare", "a", "b", "--height", "0"),
 ]
 REFUSED = [
     ("run", "diabetes", "--plain", "--loss", "cross-entropy"),
@@ -60,6 +63,7 @@ REFUSED = [
     ("attach", "nobody"),
     ("resume", "nobody"),
     ("plot", "nobody"),
+    ("compare", "nobody", "else"),
     ("logs", "nobody"),
     ("rm", "nobody", "--yes"),
     ("ctl", "nobody", "pause"),

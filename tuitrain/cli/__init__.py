@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": "tuitrain.cli.look:logs",
     "rm": "tuitrain.cli.rm:rm",
     "plot": "tuitrain.cli.plot:plot",
+    "compare": "tuitrain.cli.compare:compare",
     "tasks": "tuitrain.cli.catalogue:tasks",
     "losses": "tuitrain.cli.catalogue:losses",
     "models": "tuitrain.cli.catalogue:models",

@@ -68,8 +68,12 @@ def snapshot(client: Client) -> Snapshot:
 
 def has_terminal() -> bool:
     """Return whether there is a terminal that the app can draw on."""
-    capable = os.environ.get("TERM", "") not in ("", "dumb")
-    return capable and sys.stdin.isatty() and sys.stdout.isatty()
+    return is_capable() and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def is_capable() -> bool:
+    """Return whether the terminal, if there is one, does more than print lines."""
+    return os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def unreadable(error: Exception, directory: Path) -> str:

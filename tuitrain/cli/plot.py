@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -11,25 +13,59 @@ from tuitrain.cli.common import find, home_option, snapshot
 
 _HEIGHT = 20
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
-@click.command(epilog="\b\nExample:\n  tuitrain plot a --width 100 --height 24")
+
+def size_options(height: int) -> Callable[[_Command], _Command]:
+    """Let a command be told how large its charts are."""
+
+    def add(command: _Command) -> _Command:
+        command = click.option(
+            "--height", type=click.IntRange(1, 500), default=height, show_default=True,
+            metavar="N", help="Lines of a chart.",
+        )(command)  # fmt: skip
+        return click.option(
+            "--width", type=click.IntRange(1, 1000), metavar="N",
+            help="Cells.  [the terminal's]",
+        )(command)  # fmt: skip
+
+    return add
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain plot a --width 100 --height 24
+  tuitrain plot a --metric accuracy
+  tuitrain plot a --metric mse              what mse makes of each validation"""
+)
 @click.argument("run", required=False, shell_complete=complete.runs)
-@click.option("--width", type=click.IntRange(1, 1000), metavar="N", help="Cells.  [the terminal's]")
-@click.option(
-    "--height", type=click.IntRange(1, 500), default=_HEIGHT, show_default=True, metavar="N",
-    help="Lines.",
-)  # fmt: skip
+@click.option("--metric", metavar="NAME", help="A metric, or a loss as validations have it.")
+@size_options(_HEIGHT)
 @home_option
 @click.pass_context
-def plot(ctx: click.Context, run: str | None, width: int | None, height: int) -> int:
-    """Print the loss chart of RUN to stdout, without the app. Default: the newest."""
+def plot(
+    ctx: click.Context, run: str | None, metric: str | None, width: int | None, height: int
+) -> int:
+    """Print the loss chart of RUN to stdout, without the app. Default: the newest.
+
+    With --metric, the chart of one number that stays comparable when the loss is swapped.
+    """
+    from tuitrain.cli.colour import say
     from tuitrain.connection.parent import curves_of
-    from tuitrain.view.curves import loss_chart
-    from tuitrain.view.picture import plain
+    from tuitrain.view.curves import loss_chart, measure_chart
+    from tuitrain.view.measures import measures, named
+    from tuitrain.view.report import in_words
 
     client = find(ctx, run)
-    found = snapshot(client)
+    found, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
-    click.echo(f"{found.title}: {found.spec.task}, {found.loss}, {found.state}")
-    click.echo(plain(loss_chart(found, curves_of(client), cells, height)))
+    if metric is None:
+        about, picture = found.loss, loss_chart(found, curves, cells, height)
+    else:
+        measure = named(metric, measures(found.kind))
+        about = in_words(found, measure, curves.best(found))
+        picture = measure_chart(found, curves, measure, cells, height)
+    click.echo(f"{found.title}: {found.spec.task}, {about}, {found.state}")
+    say(picture)
     return 0

@@ -16,6 +16,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.supervisor import Started
 from tuitrain.tui import keys, themes
 from tuitrain.tui.screens.choice import ChoiceScreen
+from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.epoch import EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.losses import LossesScreen
@@ -33,7 +34,9 @@ DIALOGS: tuple[type[Screen[Any]], ...] = (
     NumberScreen,
 )
 """Screens over which the keys of the app do not hold."""
-SCREENS: tuple[type[Screen[Any]], ...] = (RunScreen, RunsScreen, NewRunScreen, *DIALOGS)
+SCREENS: tuple[type[Screen[Any]], ...] = (
+    RunScreen, RunsScreen, NewRunScreen, CompareScreen, *DIALOGS
+)  # fmt: skip
 _EXIT_WITHIN_S = 3
 _COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
 """How many of those about keys.toml are shown at a time, and how long."""
@@ -45,7 +48,7 @@ class TuitrainApp(App[Snapshot]):
     TITLE = "tuitrain"
     CSS_PATH = [
         "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss",
-        "palette.tcss",
+        "screens/compare.tcss", "palette.tcss",
     ]  # fmt: skip
     COMMANDS = set()
     """None of Textual's own: what a screen can do, its palette has."""

@@ -35,6 +35,8 @@ class Curve:
     """Those of the role `past` are drawn behind all others, and do not move the axis."""
     sign: str = "●"
     """One cell. It tells curves apart, and marks the points of a lone one if they are few."""
+    swaps: tuple[float, ...] = ()
+    """Where its loss was swapped, if that is to be marked on the curve itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ _LETTERS_APART = 18
 _CELLS_APART = 3
 """Cells that each point of a lone curve has on average where all of them are marked."""
 
+SWAPPED = "◆"
+"""Marks on a curve where its loss was swapped."""
+
 _Line = list[tuple[int, float]]
 """(column of dots, height from 0 to 1)"""
 
@@ -75,7 +78,8 @@ def _ruled(axis: scale.Axis, size: tuple[int, int], *, end: int) -> tuple[Axes, 
 
 def _axis_of(curves: Sequence[Curve], options: ChartOptions) -> scale.Axis:
     own = [curve for curve in curves if curve.role != "past" and curve.points] or curves
-    pairs = [(value, value) for curve in own for _, value in curve.points if math.isfinite(value)]
+    points = sorted(point for curve in own for point in curve.points if math.isfinite(point[1]))
+    pairs = [(value, value) for _, value in points]
     return scale.axis(pairs, is_full=options.full_range, is_log=options.log_y)
 
 
@@ -116,16 +120,31 @@ def _signs(curves: Sequence[Curve], frame: Frame, axis: scale.Axis) -> Iterator[
     taken: set[tuple[int, int]] = set()
     for number, curve in enumerate(curves):
         shown = [(x, value) for x, value in curve.points if not _is_off(value, axis)]
-        cells = [(frame.cell(x), frame.cell_up(axis.place(value))) for x, value in shown]
+        cells = [_cell(point, frame, axis) for point in shown]
+        swaps = [_cell(point, frame, axis) for point in _following(curve.swaps, shown)]
         if len(curves) > 1:
             shift = _LETTERS_APART * number // len(curves)
             cells = [*cells[-1:], *_along(curve, frame, axis, shift)]
         elif len(cells) * _CELLS_APART > frame.columns:
             cells = []
-        for column, row in cells:
+        for (column, row), sign in [
+            *((cell, SWAPPED) for cell in swaps), *((cell, curve.sign) for cell in cells)
+        ]:  # fmt: skip
             if (column, row) not in taken:
                 taken.add((column, row))
-                yield Mark(column, row, curve.sign, curve.role)
+                yield Mark(column, row, sign, curve.role)
+
+
+def _cell(point: tuple[float, float], frame: Frame, axis: scale.Axis) -> tuple[int, int]:
+    return frame.cell(point[0]), frame.cell_up(axis.place(point[1]))
+
+
+def _following(
+    swaps: Sequence[float], points: Sequence[tuple[float, float]]
+) -> Iterator[tuple[float, float]]:
+    """Yield the first point at or after each swap."""
+    for swap in swaps:
+        yield from [point for point in points if point[0] >= swap][:1]
 
 
 def _is_off(value: float, axis: scale.Axis) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ STATE_ROLES: dict[State, Role] = {
     "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
     "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
 }  # fmt: skip
-COLUMNS = ("name", "state", "task", "loss", "epoch", "val loss", "best", "started")
-NARROW = ("name", "state", "epoch", "val loss", "best")
+COLUMNS = ("mark", "name", "state", "task", "loss", "epoch", "val loss", "best", "started")
+NARROW = ("mark", "name", "state", "epoch", "val loss", "best")
 ORDERS = ("newest", "name", "state", "task")
 _STATES: tuple[State, ...] = (
     "running", "pausing", "paused", "starting", "crashed", "failed", "stopped", "finished"
@@ -30,6 +30,7 @@ class Row(NamedTuple):
     directory: Path
     run: Snapshot | None
     reason: str = ""
+    is_marked: bool = False
 
     @property
     def name(self) -> str:
@@ -37,6 +38,8 @@ class Row(NamedTuple):
 
     def cell(self, column: str) -> Piece:
         """Return what stands under that column."""
+        if column == "mark":
+            return Piece("✓" if self.is_marked else "", "accent")
         if column == "name":
             return Piece(self.name, "strong")
         if self.run is None:
@@ -56,6 +59,30 @@ def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
     elif order == "task":
         shown.sort(key=lambda row: row.run.spec.task if row.run else "~")
     return shown
+
+
+def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Path]) -> list[Row]:
+    """Return the rows of the marked runs; if they are fewer than two, the one and its neighbour.
+
+    The neighbour of the marked one, or of the highlighted one, is the newest other run of its task.
+    """
+    readable = {row.directory: row for row in rows if row.run is not None}
+    chosen = [readable[each] for each in marked if each in readable]
+    if len(chosen) > 1:
+        return chosen
+    one = chosen[0] if chosen else highlighted
+    if one is None or one.run is None:
+        return []
+    others = [
+        row
+        for row in readable.values()
+        if row.directory != one.directory and _task(row) == _task(one)
+    ]
+    return [one, *ordered(others, ORDERS[0])[:1]]
+
+
+def _task(row: Row) -> str:
+    return row.run.spec.task if row.run else ""
 
 
 def _cell(run: Snapshot, column: str) -> Piece:

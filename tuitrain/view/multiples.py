@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from tuitrain.core.safe import safe
@@ -24,8 +25,8 @@ class Chart:
     """A small chart: its title, which begins with a name and ends with numbers, and its curves."""
 
     name: Piece
-    numbers: tuple[Piece, ...]
-    """The last ones are left out where there is no room."""
+    numbers: tuple[tuple[Piece, ...], ...]
+    """In groups. The last ones are left out where there is no room, the first where it is long."""
     curves: tuple[plot.Curve, ...]
     rulers: tuple[float, ...] = ()
 
@@ -41,18 +42,25 @@ class Places(NamedTuple):
         return self.across * self.down
 
 
-def places(count: int, width: int, height: int) -> Places:
+def places(count: int, width: int, height: int, least_width: int = LEAST_WIDTH) -> Places:
     """Return how up to `count` charts share so many cells; as few rows as hold all that can be."""
-    across = max(1, min(count, width // LEAST_WIDTH))
+    across = max(1, min(count, width // least_width))
     down = max(1, min(-(-count // across), height // LEAST_HEIGHT))
     return Places(min(across, -(-count // down)), down)
 
 
-def grid(charts: Sequence[Chart], width: int, height: int, options: plot.ChartOptions) -> Picture:
+def grid(
+    charts: Sequence[Chart],
+    width: int,
+    height: int,
+    *,
+    options: plot.ChartOptions,
+    least_width: int = LEAST_WIDTH,
+) -> Picture:
     """Return as many of the charts as there is room for, in exactly width x height cells."""
     if not charts or width < 1 or height < 1:
         return (fitted([], width),) * max(0, height)
-    across, down = places(len(charts), width, height)
+    across, down = places(len(charts), width, height, least_width)
     rows: list[Line] = []
     for number in range(down):
         lines = height * (number + 1) // down - height * number // down
@@ -81,12 +89,13 @@ def _drawn(chart: Chart, width: int, height: int, options: plot.ChartOptions) ->
 
 
 def _title(chart: Chart, width: int) -> Line:
-    numbers = list(chart.numbers)
-    while numbers and len(chart.name.text) + _cells(numbers) > width:
-        numbers.pop()
-    numbers = numbers or list(chart.numbers[:1])
-    name = fitted([chart.name], max(0, width - _cells(numbers)))
-    return fitted([*name, *numbers], width)
+    groups = list(chart.numbers)
+    while groups and len(chart.name.text) + _cells(chain(*groups)) > width:
+        if len(groups) == 1 and _cells(groups[0]) <= width // 2:
+            break  # the name is cut short
+        groups.pop()
+    numbers = list(chain(*groups))
+    return fitted([*fitted([chart.name], width - _cells(numbers)), *numbers], width)
 
 
 def _cells(pieces: Iterable[Piece]) -> int:
@@ -109,7 +118,7 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
         )
         for each in shown
     ]
-    return grid(charts, width, height, options_for(run))
+    return grid(charts, width, height, options=options_for(run))
 
 
 def title(run: Snapshot, width: int, height: int) -> str:
@@ -146,9 +155,9 @@ def _name(run: Snapshot, measure: Measure) -> Piece:
     return Piece(f" {safe(measure.name)}", "muted")
 
 
-def _numbers(run: Snapshot, measure: Measure, best: Best | None) -> tuple[Piece, ...]:
+def _numbers(run: Snapshot, measure: Measure, best: Best | None) -> tuple[tuple[Piece, ...], ...]:
     newest = measure.of(run.last_epoch) if run.last_epoch else None
     return (
-        Piece(f" {words.value(newest)}", "validation"),
-        Piece(f" ★{words.value(best.value)}" if best else "", "good"),
+        (Piece(f" {words.value(newest)}", "validation"),),
+        (Piece(f" ★{words.value(best.value)}" if best else "", "good"),),
     )

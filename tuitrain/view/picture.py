@@ -8,7 +8,10 @@ from typing import Literal, NamedTuple
 Role = Literal[
     "text", "muted", "strong", "accent", "good", "warn", "bad",
     "axis", "envelope", "smooth", "validation", "swap", "past", "bar", "trough",
+    "series1", "series2", "series3", "series4", "series5", "series6",
 ]  # fmt: skip
+SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
+"""For things of one kind beside each other, which never differ by colour alone."""
 
 
 class Piece(NamedTuple):

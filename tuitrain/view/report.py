@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from tuitrain.core.choice import Choice
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
+from tuitrain.store.reader import Best
 from tuitrain.view import words
+from tuitrain.view.measures import Measure
 from tuitrain.view.model import Intervention, Snapshot
 
 
@@ -129,6 +132,14 @@ def _best_words(run: Snapshot) -> str:
         return "–"
     best = _best(run)
     return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
+
+
+def in_words(run: Snapshot, measure: Measure, best: Mapping[str, Best]) -> str:
+    """Return the newest and the best value of a measure."""
+    newest = measure.of(run.last_epoch) if run.last_epoch else None
+    peak = best.get(measure.name)
+    told = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
+    return f"{measure.name} {words.value(newest)}{told}"
 
 
 def _intervention(each: Intervention) -> dict[str, Any]:

@@ -26,11 +26,12 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.tui.home import Home
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.run import RunScreen
-from tuitrain.view.listing import COLUMNS, NARROW, ORDERS, Row, ordered
+from tuitrain.view.listing import COLUMNS, NARROW, ORDERS, Row, ordered, to_compare
 from tuitrain.view.model import Snapshot
 
 _LOOK_S = 1.0
@@ -52,6 +53,10 @@ class RunsScreen(Screen[None]):
                 tooltip="End the run with a checkpoint (asks)"),
         Binding("D", "delete", "Delete", key_display="D", id="runs.delete",
                 tooltip="Delete a run that ended, for good (asks)"),
+        Binding("m", "mark", "Mark", show=False, id="runs.mark",
+                tooltip="Mark this run for a comparison, or no longer"),
+        Binding("C", "compare", "Compare", key_display="C", show=False, id="runs.compare",
+                tooltip="The marked runs over each other; or this one and its newest neighbour"),
         Binding("s", "sort", "Sort", id="runs.sort", tooltip="Sort by newest, name, state, task"),
         Binding("slash", "filter", "Filter", key_display="/", id="runs.filter",
                 tooltip="Show the runs with that in their name"),
@@ -77,6 +82,7 @@ class RunsScreen(Screen[None]):
         self._rows: list[Row] = []
         self._shown: dict[str, Row] = {}
         self._columns: tuple[str, ...] = ()
+        self._marked: list[Path] = []
         self._looking = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
@@ -121,12 +127,12 @@ class RunsScreen(Screen[None]):
     def _show(self) -> None:
         table = self.table
         columns = COLUMNS if self.size.width >= _WIDE else NARROW
-        rows = ordered(self._rows, self.order, self.filter.value)
+        rows = ordered(self._all(), self.order, self.filter.value)
         if columns != self._columns:
             self._columns = columns
             table.clear(columns=True)
             for column in columns:
-                table.add_column(column, key=column)
+                table.add_column("" if column == "mark" else column, key=column)
             self._shown = {}
         keys = [str(row.directory) for row in rows]
         if keys != list(self._shown):
@@ -136,6 +142,9 @@ class RunsScreen(Screen[None]):
         self._shown = dict(zip(keys, rows, strict=True))
         self._mark_highlighted()
         self._entitle(len(rows))
+
+    def _all(self) -> list[Row]:
+        return [row._replace(is_marked=row.directory in self._marked) for row in self._rows]
 
     def _refill(self, rows: list[Row], keys: list[str]) -> None:
         """Fill the table anew, with the cursor on the run where it was."""
@@ -169,11 +178,13 @@ class RunsScreen(Screen[None]):
 
     def _entitle(self, count: int) -> None:
         live = sum(1 for row in self._rows if row.run and not row.run.has_ended)
+        marked = sum(1 for row in self._rows if row.directory in self._marked)
         parts = [
             f" {count} run{'' if count == 1 else 's'}",
             f"{live} live",
             f"by {self.order}",
             "enter opens one",
+            f"{marked} marked, C compares" if marked else "m marks, C compares",
         ]
         if self.filter.value:
             parts.append(f"with {safe(self.filter.value, limit=30)!r} in the name")
@@ -294,6 +305,26 @@ class RunsScreen(Screen[None]):
             self._say(safe(error))
             return
         self.open(paths, started)
+
+    def action_mark(self) -> None:
+        if (row := self._row()) is not None:
+            if row.directory in self._marked:
+                self._marked.remove(row.directory)
+            else:
+                self._marked.append(row.directory)
+            self._show()
+
+    def action_compare(self) -> None:
+        rows = to_compare(self._all(), self._row(), self._marked)
+        if len(rows) < 2:
+            self.notify("Mark two runs with m: C compares them.")
+            return
+        try:
+            screen = CompareScreen([row.directory for row in rows])
+        except (TuitrainError, OSError, ValueError) as error:
+            self._say(f"cannot compare: {safe(error)}")
+            return
+        self.app.push_screen(screen)
 
     def action_sort(self) -> None:
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]

@@ -62,6 +62,12 @@ class Cells(Widget):
         & > .cells--past { color: $cell-past; }
         & > .cells--bar { color: $cell-bar; }
         & > .cells--trough { color: $cell-trough; }
+        & > .cells--series1 { color: $cell-series1; }
+        & > .cells--series2 { color: $cell-series2; }
+        & > .cells--series3 { color: $cell-series3; }
+        & > .cells--series4 { color: $cell-series4; }
+        & > .cells--series5 { color: $cell-series5; }
+        & > .cells--series6 { color: $cell-series6; }
     }
     """
 

@@ -6,25 +6,25 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Picture
 
-Draw = Callable[[Snapshot, int, int], Picture]
-"""From a snapshot, a width and a height to cells; called in a thread."""
+Draw = Callable[[Any, int, int], Picture]
+"""From what is settled, a width and a height to cells; called in a thread."""
 
 
 class Drawn(Cells):
-    """Draw the newest snapshot, never two at a time; what came meanwhile is drawn next."""
+    """Draw what is settled, never twice at a time; what came meanwhile is drawn next."""
 
     PERIOD_S = 1 / 4
     REST_S = 0.0
     """Between two drawings at least, unless somebody hurries it."""
 
-    settled: var[Snapshot | None] = var(None)
+    settled: var[Any] = var(None)
 
     def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -56,7 +56,7 @@ class Drawn(Cells):
             await self.draw_if_stale()
 
     async def draw_if_stale(self) -> None:
-        """Draw the newest snapshot, if it is not drawn yet and can be seen."""
+        """Draw what is settled, if it is not drawn yet and can be seen."""
         async with self._one_at_a_time:
             if not (self._is_stale and self.settled and self._can_be_seen):
                 return

@@ -1,0 +1,35 @@
+"""Pictures on stdout: in the terminal's own colours where there are any, else plain."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from tuitrain.cli.common import is_capable
+from tuitrain.view.picture import Picture, Role, plain
+
+_SGR: dict[Role, int] = {
+    "muted": 90, "strong": 1, "accent": 33, "good": 32, "warn": 33, "bad": 31,
+    "axis": 90, "envelope": 34, "smooth": 36, "validation": 33, "swap": 35, "past": 90,
+    "bar": 36, "trough": 90,
+    "series1": 36, "series2": 33, "series3": 32, "series4": 35, "series5": 34, "series6": 31,
+}  # fmt: skip
+"""Of the sixteen that every terminal has, and that its owner chose to be readable."""
+
+
+def say(picture: Picture) -> None:
+    """Print the picture; in a pipe, a plain terminal or under NO_COLOR without any escapes."""
+    has_colour = sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+    click.echo(_coloured(picture) if has_colour else plain(picture))
+
+
+def _coloured(picture: Picture) -> str:
+    return "\n".join(
+        "".join(
+            f"\x1b[{_SGR[role]}m{text}\x1b[0m" if role in _SGR and text.strip() else text
+            for text, role in line
+        )
+        for line in picture
+    )

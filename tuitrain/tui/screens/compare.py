@@ -1,0 +1,102 @@
+"""Several runs over each other, live: their curves, in what they differ, and how they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container, VerticalScroll
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tuitrain.core.safe import safe
+from tuitrain.tui.follower import Follower
+from tuitrain.tui.palette import ScreenCommands
+from tuitrain.tui.screens.help import HelpScreen
+from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
+from tuitrain.view.compare import SIGNS, Compared
+
+_LOOK_S = 1.0
+_SIGNS_OF_CHARTS = [
+    ("$cell-series1", " A", "a run: on its curve, in the tables"),
+    ("$cell-series1", " ◆", "its loss was swapped"),
+    ("$error", " ×", "a value that is not finite"),
+    ("$success", " ★", "the better one"),
+]
+
+
+class CompareScreen(Screen[None]):
+    """Follow the runs in these directories; nothing is asked of them."""
+
+    AUTO_FOCUS = "#did"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    COMMANDS = {ScreenCommands}
+    BINDINGS = [
+        Binding("v", "next", "Next curves", id="compare.next",
+                tooltip="The next curves, where there is no room for all"),
+        Binding("q,escape,ctrl+c", "leave", "Back", key_display="q", id="compare.leave",
+                tooltip="Back; runs go on"),
+        Binding("question_mark", "help", "Help", key_display="?", id="run.help",
+                tooltip="Keys and signs"),
+    ]  # fmt: skip
+
+    compared: var[tuple[Compared, ...]] = var(())
+
+    charts = getters.query_one("#charts", ComparedCharts)
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        """Directories of up to 26 runs; raises TuitrainError or OSError if one cannot be read."""
+        super().__init__()
+        self._followed = [Follower(each) for each in directories[: len(SIGNS)]]
+        self._one_at_a_time = asyncio.Lock()
+        self._broken = ""
+
+    def compose(self) -> ComposeResult:
+        yield Legend(id="legend").data_bind(settled=CompareScreen.compared)
+        yield ComparedCharts(id="charts").data_bind(settled=CompareScreen.compared)
+        with Container(id="tables"):
+            with VerticalScroll(id="differs"):
+                yield Settings().data_bind(settled=CompareScreen.compared)
+            with VerticalScroll(id="did"):
+                yield Results().data_bind(settled=CompareScreen.compared)
+        yield Footer(compact=True, show_command_palette=False)
+
+    async def on_mount(self) -> None:
+        self.query_one("#differs").border_title = "what differs"
+        self.query_one("#did").border_title = "how they do: last, best"
+        self.set_interval(_LOOK_S, self.follow)
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Take in what is new, and let the panels follow."""
+        async with self._one_at_a_time:
+            try:
+                self.compared = await asyncio.to_thread(self._look, 2 * self.size.width)
+            except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+                self._complain(f"cannot read a run: {safe(error)}")
+
+    def _look(self, points: int) -> tuple[Compared, ...]:
+        return tuple(
+            Compared.read(number, each.look(), each.curves, points)
+            for number, each in enumerate(self._followed)
+        )
+
+    def _complain(self, message: str) -> None:
+        if message != self._broken:
+            self._broken = message
+            self.notify(message, severity="error", markup=False)
+
+    def action_next(self) -> None:
+        self.charts.turn()
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+    def action_help(self) -> None:
+        explained = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        self.app.push_screen(HelpScreen(explained, signs=_SIGNS_OF_CHARTS))

@@ -1,0 +1,92 @@
+"""The panels of a comparison: each draws its function of `view.compare` when its runs change."""
+
+from __future__ import annotations
+
+from textual.reactive import var
+
+from tuitrain.tui.widgets.cells import Cells
+from tuitrain.tui.widgets.drawn import Drawn
+from tuitrain.view import compare
+from tuitrain.view.compare import Compared
+from tuitrain.view.picture import Picture
+
+
+class _Lines(Cells):
+    """A panel that is as high as what it shows."""
+
+    DEFAULT_CSS = """
+    _Lines { height: 1; }
+    """
+
+    settled: var[tuple[Compared, ...]] = var(())
+
+    def watch_settled(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the runs, if there is room."""
+        if self.settled and self.size.width:
+            picture = self.picture(self.settled)
+            self.styles.height = len(picture)
+            self.show(picture)
+
+    def picture(self, compared: tuple[Compared, ...]) -> Picture:
+        """Return what the panel shows of them, for the panel's width."""
+        raise NotImplementedError
+
+
+class Legend(_Lines):
+    """Which sign and colour is which run."""
+
+    def picture(self, compared: tuple[Compared, ...]) -> Picture:
+        return compare.legend(compared, self.size.width)
+
+
+class Settings(_Lines):
+    """The settings in which the runs differ."""
+
+    def picture(self, compared: tuple[Compared, ...]) -> Picture:
+        return compare.settings_table(compared, self.size.width)
+
+
+class Results(_Lines):
+    """Each measure's last and best value."""
+
+    def picture(self, compared: tuple[Compared, ...]) -> Picture:
+        return compare.results_table(compared, compare.shared_by(compared), self.size.width)
+
+
+class ComparedCharts(Drawn):
+    """A chart for each measure that the runs share, as many as there is room for."""
+
+    SLICES = 8
+    REST_S = 2.0
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(self._charts, id=id)
+        self._page = 0
+
+    def watch_settled(self) -> None:
+        self.settle_again()
+        self._entitle_page()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._entitle_page()
+
+    def turn(self) -> None:
+        """Show the next measures, after the last ones the first again."""
+        self._page += 1
+        self.hurry()
+        self._entitle_page()
+
+    def _charts(self, compared: tuple[Compared, ...], width: int, height: int) -> Picture:
+        return compare.page(compared, self._page, width, height)
+
+    def _entitle_page(self) -> None:
+        if self.settled:
+            self.entitle(compare.page_title(self.settled, self._page, *self.size))

@@ -1,0 +1,253 @@
+"""Several runs over each other: what they share, how it went, and in what they differ."""
+
+from __future__ import annotations
+
+import string
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuitrain.core.events import EpochEnded
+from tuitrain.core.numbers import to_strict
+from tuitrain.core.safe import safe
+from tuitrain.store.reader import Best
+from tuitrain.view import differences, report, words
+from tuitrain.view.curves import Curves, Source
+from tuitrain.view.lines import SWAPPED
+from tuitrain.view.listing import STATE_ROLES
+from tuitrain.view.measures import Measure, measures
+from tuitrain.view.model import Snapshot
+from tuitrain.view.multiples import Chart, grid, places
+from tuitrain.view.picture import SERIES, Line, Picture, Piece, Role, fitted
+from tuitrain.view.plot import ChartOptions, Curve
+from tuitrain.view.table import NO_BREAK, Row, table
+
+SIGNS = string.ascii_uppercase
+"""One for each run; there are fewer colours."""
+_AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A run among others: how it is told apart, and its epochs as far as a chart shows them."""
+
+    sign: str
+    role: Role
+    run: Snapshot
+    epochs: tuple[EpochEnded, ...]
+    best: Mapping[str, Best]
+
+    @classmethod
+    def read(cls, number: int, run: Snapshot, curves: Curves, points: int) -> Compared:
+        """Read a run, the `number`th of those compared, counted from 0."""
+        epochs = curves.judgements(run, points).line
+        return cls(SIGNS[number], SERIES[number % len(SERIES)], run, epochs, curves.best(run))
+
+    def newest(self, measure: Measure) -> float | None:
+        """Return the measure's value at the end of the last epoch."""
+        return measure.of(self.run.last_epoch) if self.run.last_epoch else None
+
+    def peak(self, measure: Measure) -> float | None:
+        """Return the measure's best value."""
+        return self.best[measure.name].value if measure.name in self.best else None
+
+
+def read_all(runs: Sequence[Snapshot], sources: Iterable[Source], points: int) -> list[Compared]:
+    """Read each run from its source, with about so many epochs."""
+    pairs = zip(runs, sources, strict=True)
+    return [
+        Compared.read(number, run, Curves(source), points)
+        for number, (run, source) in enumerate(pairs)
+    ]
+
+
+def shared(runs: Sequence[Snapshot]) -> list[Measure]:
+    """Return what all the runs have, the leading metric first.
+
+    Losses are among it only where all problems are of one kind: a loss of ten classes and one of
+    two are different numbers.
+    """
+    kinds = dict.fromkeys(run.kind for run in runs)
+    first, *others = [measures(kind) for kind in kinds]
+    common = [each for each in first if all(each in other for other in others)]
+    return common if len(kinds) == 1 else [each for each in common if each.part == "metrics"]
+
+
+def shared_by(compared: Sequence[Compared]) -> list[Measure]:
+    """Return what all of the compared runs have."""
+    return shared([each.run for each in compared])
+
+
+def nothing_shared(runs: Sequence[Snapshot]) -> str:
+    """Return why there is nothing to compare."""
+    told = ", ".join(f"{safe(run.name)} is {run.kind} ({run.spec.task})" for run in runs)
+    return f"these runs have no metric in common: {told}; compare runs of one kind of problem"
+
+
+def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
+    """Return how runs are seen over each other: by epoch, since their steps differ in size."""
+    return ChartOptions(
+        planned=max(run.planned_epochs for run in runs), newest=max(run.epoch for run in runs)
+    )
+
+
+def legend(compared: Sequence[Compared], width: int) -> Picture:
+    """Return a line for each run: its sign, name, and how far it is; and what else is marked."""
+    names = max(len(safe(each.run.name)) for each in compared)
+    lines = [_legend_line(each, min(names, width // 3), width) for each in compared]
+    if any(differences.changes(each.run, "loss") for each in compared):
+        lines.append(fitted([Piece(f" {SWAPPED}  its loss was swapped", "muted")], width))
+    return tuple(lines)
+
+
+def _legend_line(each: Compared, name_cells: int, width: int) -> Line:
+    run = each.run
+    about = f"{run.spec.task} · {run.loss} · {run.spec.optimizer} lr {run.settings['lr']:g}"
+    return fitted(
+        [
+            Piece(f" {each.sign}━ ", each.role),
+            *fitted([Piece(safe(run.name), "strong")], name_cells),
+            Piece("  "),
+            Piece(f"● {run.state}".ljust(12), STATE_ROLES[run.state]),
+            Piece(f"epoch {run.epoch}/{run.planned_epochs}  "),
+            Piece(safe(about), "muted"),
+        ],
+        width,
+    )
+
+
+def charts(compared: Sequence[Compared], of: Sequence[Measure]) -> list[Chart]:
+    """Return a chart for each measure, with the curves of all runs in it."""
+    return [
+        Chart(
+            Piece(f" {safe(each.name)}", "muted"),
+            (tuple(_number(one, each) for one in compared),),
+            tuple(_curve(one, each) for one in compared),
+        )
+        for each in of
+    ]
+
+
+def page(compared: Sequence[Compared], number: int, width: int, height: int) -> Picture:
+    """Return the `number`th lot of charts, counted from 0 and round, in width x height cells."""
+    runs = [each.run for each in compared]
+    of = _on_page(compared, number, width, height)
+    if not of:
+        lines = textwrap.wrap(nothing_shared(runs), max(1, width))[:height]
+        told = tuple(fitted([Piece(line, "warn")], width) for line in lines)
+        return told + (fitted([], width),) * (height - len(told))
+    return grid(charts(compared, of), width, height, options=options_for(runs))
+
+
+def page_title(compared: Sequence[Compared], number: int, width: int, height: int) -> str:
+    """Return what the `number`th lot of charts shows, and how many others there are."""
+    others = len(shared_by(compared)) - len(_on_page(compared, number, width, height))
+    return "validations by epoch" + (f" ({others} more: v)" if others else "")
+
+
+def _on_page(compared: Sequence[Compared], number: int, width: int, height: int) -> list[Measure]:
+    every = shared_by(compared)
+    room = places(len(every), width, height).room if every else 1
+    first = number % max(1, -(-len(every) // room)) * room
+    return every[first : first + room]
+
+
+def _number(one: Compared, measure: Measure) -> Piece:
+    return Piece(f"  {one.sign} {words.value(one.newest(measure))}", one.role)
+
+
+def _curve(one: Compared, measure: Measure) -> Curve:
+    swaps = tuple(float(epoch) for epoch, _ in differences.changes(one.run, "loss"))
+    return Curve(tuple(measure.points(one.epochs, "epoch")), one.role, one.sign, swaps)
+
+
+def heads(compared: Sequence[Compared]) -> list[Piece]:
+    """Return the head of each run's column."""
+    return [Piece(f"{each.sign} {safe(each.run.name)}", each.role) for each in compared]
+
+
+def settings_table(compared: Sequence[Compared], width: int) -> Picture:
+    """Return the settings in which the runs differ."""
+    differing = differences.differing([each.run for each in compared])
+    if not differing:
+        return (fitted([Piece("the runs differ in no setting", "muted")], width),)
+    rows = [
+        Row(name, tuple(Piece(text.replace(" @ epoch ", _AT_EPOCH)) for text in texts))
+        for name, texts in differing.items()
+    ]
+    return table(heads(compared), rows, width)
+
+
+def results_table(compared: Sequence[Compared], of: Sequence[Measure], width: int) -> Picture:
+    """Return the final and the best value of each measure, the better ones marked."""
+    rows = [row for each in of for row in _results(compared, each)]
+    return table(heads(compared), rows, width)
+
+
+def _results(compared: Sequence[Compared], measure: Measure) -> tuple[Row, Row]:
+    newest = [one.newest(measure) for one in compared]
+    peaks = [one.peak(measure) for one in compared]
+    at = [one.best[measure.name].epoch if measure.name in one.best else None for one in compared]
+    told = [f"{_AT_EPOCH}{epoch}" if epoch is not None else "" for epoch in at]
+    return (
+        Row(measure.name, _marked(newest, measure, [""] * len(newest))),
+        Row("  best", _marked(peaks, measure, told)),
+    )
+
+
+def _marked(
+    values: Sequence[float | None], measure: Measure, after: Sequence[str]
+) -> tuple[Piece, ...]:
+    leaders = better(values, measure)
+    return tuple(
+        Piece(
+            f"{words.value(value)}{more}{NO_BREAK + '★' if leads else ''}",
+            "good" if leads else "text",
+        )
+        for value, more, leads in zip(values, after, leaders, strict=True)
+    )
+
+
+def better(values: Sequence[float | None], measure: Measure) -> list[bool]:
+    """Return which of the values are the best; none of them where all are alike."""
+    comparable = [measure.sign * value for value in values if value is not None and value == value]
+    if not comparable or len(values) == 1 or values.count(values[0]) == len(values):
+        return [False] * len(values)
+    top = max(comparable)
+    return [value is not None and measure.sign * value == top for value in values]
+
+
+def as_json(compared: Sequence[Compared], of: Sequence[Measure]) -> dict[str, Any]:
+    """Return the comparison for programs; lists have an item for each run, in their order."""
+    runs = [each.run for each in compared]
+    found = {
+        "runs": [
+            {**report.as_json(run, full=False), "settings": differences.settings(run)}
+            for run in runs
+        ],
+        "differs": {name: list(row) for name, row in differences.differing(runs).items()},
+        "measures": [_measure_json(compared, each) for each in of],
+    }
+    strict: dict[str, Any] = to_strict(found)
+    return strict
+
+
+def _measure_json(compared: Sequence[Compared], measure: Measure) -> dict[str, object]:
+    newest = [one.newest(measure) for one in compared]
+    peaks = [one.peak(measure) for one in compared]
+    bests = [one.best.get(measure.name) for one in compared]
+    return {
+        "name": measure.name,
+        "is_loss": measure.part == "val_losses",
+        "more_is_better": measure.sign > 0,
+        "final": newest,
+        "best": peaks,
+        "best_epoch": [best and best.epoch for best in bests],
+        "better_final": _names(compared, better(newest, measure)),
+        "better_best": _names(compared, better(peaks, measure)),
+    }
+
+
+def _names(compared: Sequence[Compared], leads: Sequence[bool]) -> list[str]:
+    return [one.run.name for one, leading in zip(compared, leads, strict=True) if leading]

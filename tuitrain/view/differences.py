@@ -1,0 +1,64 @@
+"""What a run was trained with, in words, and in which of these words several runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tuitrain.core import catalog
+from tuitrain.core.choice import Choice
+from tuitrain.core.safe import safe
+from tuitrain.view.model import Snapshot
+
+
+def settings(run: Snapshot) -> dict[str, str]:
+    """Return what decides how the run learns; what was changed on its way with the epochs."""
+    spec = run.spec
+    found = {
+        "task": spec.task,
+        "model": spec.model,
+        "loss": _history(run, "loss", spec.loss),
+        "optimizer": spec.optimizer,
+        "lr": _history(run, "lr", _number(spec.lr)),
+        "batch size": _history(run, "batch-size", str(spec.batch_size)),
+        "seed": str(spec.seed),
+        "weight decay": _history(run, "weight-decay", _number(_weight_decay(spec.optimizer))),
+        "clip norm": _history(run, "clip-norm", "off"),
+        "device": run.started.device if run.started else spec.device,
+        "epochs": str(run.planned_epochs),
+    }
+    return {name: safe(text) for name, text in found.items()}
+
+
+def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
+    """Return the settings in which the runs differ, each with one text a run."""
+    told = [settings(run) for run in runs]
+    rows = {name: tuple(each[name] for each in told) for name in told[0]}
+    return {name: row for name, row in rows.items() if len(set(row)) > 1}
+
+
+def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
+    """Return (epochs completed by then, value) of the changes of that kind that still hold."""
+    found = []
+    for each in run.interventions:
+        if each.kind == kind and each.state == "applied" and each.take is not None:
+            # a rollback keeps a change: it then holds from where the run went back to
+            epochs = [opened.epoch for opened in run.openings if opened.take > each.take]
+            found.append((min([each.epoch or 0, *epochs]), each.detail))
+    return found
+
+
+def _history(run: Snapshot, kind: str, first: str) -> str:
+    """Return `cross-entropy → mse @ epoch 10`: what came first, and what became of it."""
+    later = [f"{value} @ epoch {epoch}" for epoch, value in changes(run, kind)]
+    return " → ".join([first, *later])
+
+
+def _weight_decay(optimizer: str) -> float:
+    """Return the weight decay that an optimizer begins with."""
+    choice = Choice.read("optimizer", optimizer)
+    options = catalog.read_options(catalog.find("optimizer", choice.name), choice.options)
+    return float(options.get("weight_decay", 0.0))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
