@@ -29,7 +29,7 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.events import Event
-from tuitrain.core.spec import Choice
+from tuitrain.core.spec import loss_text
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
@@ -148,7 +148,7 @@ class Run:
         and their highest loss, so that a spike survives. A value is NaN where no loss was finite,
         and between two loss functions, which do not compare; `loss` chooses one of them.
         """
-        named = str(Choice.read("loss", loss)) if loss is not None else None
+        named = None if loss is None else loss_text(loss)
         return curve(self._latest.look(), self._client, points, named)
 
     def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:

@@ -45,6 +45,19 @@ class Choice:
         return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
 
 
+def loss_text(text: str) -> str:
+    """Return the one text for a loss: its name, and the parameters that differ from the usual ones.
+
+    So two losses are the same if their texts are.
+    """
+    choice = Choice.read("loss", text)
+    options = catalog.loss_named(choice.name).options
+    given = catalog.read_options(catalog.loss_named(choice.name), choice.options)
+    own = {key: options[key].write(value) for key, value in given.items()
+           if value != options[key].default}  # fmt: skip
+    return str(Choice(choice.name, own))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """A run before it starts. Construct it with `RunSpec.of`, which fills defaults and checks."""
@@ -103,7 +116,7 @@ class RunSpec:
         return replace(
             self,
             model=str(Choice.read("model", self.model)),
-            loss=str(Choice.read("loss", self.loss)),
+            loss=loss_text(self.loss),
             optimizer=str(Choice.read("optimizer", self.optimizer)),
         )
 
