@@ -42,7 +42,10 @@ SPEC = RunSpec.of(
 )
 
 CHANGES = st.one_of(
-    st.builds(SwapLoss, st.sampled_from(["mse", "l1", "cross-entropy"])),
+    st.builds(
+        SwapLoss,
+        st.sampled_from(["mse", "cross-entropy", "cross-entropy:label_smoothing=0.1"]),
+    ),
     st.builds(Change, st.just("lr"), st.sampled_from([0.001, 0.003, 0.01])),
     st.builds(Change, st.just("weight-decay"), st.sampled_from([0.0, 0.01])),
     st.builds(Change, st.just("clip-norm"), st.sampled_from([None, 0.5])),

@@ -12,7 +12,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.core import catalog
-from tuitrain.core.catalog import Entry, Loss, Option, Task
+from tuitrain.core.catalog import Entry, Loss, Task
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10
@@ -100,13 +100,15 @@ def _lines(entries: Iterable[Entry]) -> str:
     for entry in entries:
         lines.append(f"{entry.name:<16} {entry.summary}")
         for key, option in entry.options.items():
-            lines.append(f"{'':<16}   :{key}={_default(option)}  {option.says}")
+            lines.append(f"{'':<16}   :{key}={option.write(option.default)}  {option.says}")
     return "\n".join(lines)
 
 
 def _lesson(loss: Loss, kind: str | None) -> str:
     rows = [("", loss.summary), ("formula", loss.formula), ("inside", loss.inside)]
     rows += [("when", loss.when), ("when not", loss.when_not)]
+    rows += [("option", f"{loss.name}:{key}={each.write(each.default)}  {each.says}")
+             for key, each in loss.options.items()]  # fmt: skip
     rows += [(each, takes) for each, takes in loss.takes.items() if kind in (None, each)]
     rows += [(each, f"does not fit: {why}") for each, why in loss.misfits.items()
              if kind in (None, each)]  # fmt: skip
@@ -121,15 +123,10 @@ def _wrapped(label: str, text: str) -> str:
     )
 
 
-def _default(option: Option) -> str:
-    if isinstance(option.default, tuple):
-        return "-".join(map(str, option.default))
-    return option.default if isinstance(option.default, str) else f"{option.default:g}"
-
-
 def _entry(entry: Entry) -> dict[str, Any]:
     options = {
-        key: {"default": _default(each), "says": each.says} for key, each in entry.options.items()
+        key: {"default": each.write(each.default), "says": each.says}
+        for key, each in entry.options.items()
     }
     return {"name": entry.name, "summary": entry.summary, "aliases": list(entry.aliases),
             "options": options}  # fmt: skip

@@ -13,7 +13,7 @@ from tuitrain.client import Client
 from tuitrain.connection.answer import Answer, ask
 from tuitrain.connection.curve import Losses, curve
 from tuitrain.connection.latest import Latest
-from tuitrain.core.choice import Choice
+from tuitrain.core.choice import loss_text
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -148,7 +148,7 @@ class Run:
         and their highest loss, so that a spike survives. A value is NaN where no loss was finite,
         and between two loss functions, which do not compare; `loss` chooses one of them.
         """
-        named = str(Choice.read("loss", loss)) if loss is not None else None
+        named = None if loss is None else loss_text(loss)
         return curve(self._latest.look(), self._client, points, named)
 
     def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:

@@ -44,6 +44,14 @@ class Option:
             raise ValueError
         return number
 
+    def write(self, value: float | tuple[int, ...] | str) -> str:
+        """Return the shortest text that `read` makes this value of."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, tuple):
+            return "-".join(map(str, value))
+        return repr(float(value)).removesuffix(".0")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -186,6 +194,11 @@ LOSSES: Mapping[str, Loss] = {
             when="For one class out of several. Its gradient, softmax(z) − onehot(y), stays large "
             "while the model is wrong.",
             when_not="Not where several classes may be right at once, nor for numbers.",
+            options={
+                "label_smoothing": Option(
+                    "float", 0.0, 0, 1, says="share of the target for all classes alike, 0 to 1"
+                )
+            },
             takes={
                 "multiclass": "logits (N, C) float; class indices (N,) int64",
                 "binary": "one logit per sample as the two logits (0, z) (N, 2) float; "
@@ -204,6 +217,11 @@ LOSSES: Mapping[str, Loss] = {
             when="For yes or no, and where several labels may be right at once.",
             when_not="With C classes it asks C questions that know nothing of each other: "
             "cross-entropy uses that just one of them is right.",
+            options={
+                "pos_weight": Option(
+                    "float", 1.0, 1e-6, 1e6, says="how many noes one yes counts for, above 0"
+                )
+            },
             takes={
                 "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
                 "one yes or no for each class (one-versus-rest)",

@@ -32,3 +32,16 @@ class Choice:
         if not self.options:
             return self.name
         return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
+
+
+def loss_text(text: str) -> str:
+    """Return the one text for a loss: its name, and the parameters that differ from the usual ones.
+
+    So two losses are the same if their texts are.
+    """
+    choice = Choice.read("loss", text)
+    options = catalog.loss_named(choice.name).options
+    given = catalog.read_options(catalog.loss_named(choice.name), choice.options)
+    own = {key: options[key].write(value) for key, value in given.items()
+           if value != options[key].default}  # fmt: skip
+    return str(Choice(choice.name, own))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.catalog import loss_named
-from tuitrain.core.choice import Choice
+from tuitrain.core.choice import loss_text
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
 
@@ -96,7 +96,7 @@ class SwapLoss:
     def __post_init__(self) -> None:
         if not isinstance(self.loss, str):
             raise WrongUse("loss takes a name")
-        object.__setattr__(self, "loss", str(Choice.read("loss", self.loss)))
+        object.__setattr__(self, "loss", loss_text(self.loss))
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from tuitrain.core import catalog
-from tuitrain.core.choice import Choice
+from tuitrain.core.choice import Choice, loss_text
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
@@ -108,7 +108,7 @@ class RunSpec:
         return replace(
             self,
             model=str(Choice.read("model", self.model)),
-            loss=str(Choice.read("loss", self.loss)),
+            loss=loss_text(self.loss),
             optimizer=str(Choice.read("optimizer", self.optimizer)),
         )
 

@@ -82,8 +82,12 @@ def validate(run: Training) -> EpochEnded:
 
 @torch.no_grad()
 def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
-    """Return what each loss that fits the problem makes of the same outputs."""
+    """Return what each loss that fits the problem makes of the same outputs, by its text.
+
+    Each with its usual parameters, and the one in use with its own as well.
+    """
     names = [loss.name for loss in fitting_losses(run.data.kind)]
+    names += [run.loss_name] if run.loss_name not in names else []
     values = [criterion_for(name, run.data.kind)(output, target) for name in names]
     return dict(zip(names, read(values), strict=True))
 

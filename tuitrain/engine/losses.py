@@ -12,6 +12,7 @@ A model always returns logits or numbers; what else a loss wants, an adapter mak
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -34,27 +35,30 @@ def criterion_for(loss: str, kind: Kind) -> Criterion:
     return made
 
 
-def cross_entropy(kind: Kind) -> Criterion:
+def cross_entropy(kind: Kind, label_smoothing: float) -> Criterion:
     """Return -log softmax(z)[y], the mean over the batch; one logit z stands for (0, z)."""
+    distance = partial(functional.cross_entropy, label_smoothing=label_smoothing)
     if kind == "multiclass":
-        return functional.cross_entropy
+        return distance
 
     def of_two_classes(logits: Tensor, target: Tensor) -> Tensor:
         both = torch.cat((torch.zeros_like(logits), logits), dim=1)
-        return functional.cross_entropy(both, target.long())
+        return distance(both, target.long())
 
     return of_two_classes
 
 
-def bce_with_logits(kind: Kind) -> Criterion:
+def bce_with_logits(kind: Kind, pos_weight: float) -> Criterion:
     """Return the binary cross-entropy of sigmoid(z); of C classes, the mean of C yes-or-no ones."""
+
+    def distance(logits: Tensor, target: Tensor) -> Tensor:
+        # made where the logits are: nothing is copied there, and nobody waits
+        weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
+        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+
     if kind == "multiclass":
-        return lambda logits, target: functional.binary_cross_entropy_with_logits(
-            logits, _one_hot(logits, target)
-        )
-    return lambda logits, target: functional.binary_cross_entropy_with_logits(
-        logits.squeeze(1), target
-    )
+        return lambda logits, target: distance(logits, _one_hot(logits, target))
+    return lambda logits, target: distance(logits.squeeze(1), target)
 
 
 def mse(kind: Kind) -> Criterion:

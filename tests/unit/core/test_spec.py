@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuitrain.core import catalog
-from tuitrain.core.choice import Choice
+from tuitrain.core.choice import Choice, loss_text
+from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.spec import RunSpec, check_name
 
@@ -204,3 +205,42 @@ def test_an_error_repeats_no_control_character(settings):
     with pytest.raises(WrongUse) as caught:
         RunSpec.of(**settings)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shortest"),
+    [
+        ("CrossEntropyLoss", "cross-entropy"),
+        ("cross-entropy:label_smoothing=0", "cross-entropy"),
+        ("cross-entropy:label_smoothing=-0.0", "cross-entropy"),
+        ("cross-entropy:label_smoothing=.10", "cross-entropy:label_smoothing=0.1"),
+        ("cross-entropy:label_smoothing=1e0", "cross-entropy:label_smoothing=1"),
+        ("BCEWithLogitsLoss:pos_weight=1.0", "bce-with-logits"),
+        ("bce-with-logits:pos_weight=3.000", "bce-with-logits:pos_weight=3"),
+    ],
+)
+def test_a_loss_has_one_text(text, shortest):
+    assert loss_text(text) == shortest
+    assert loss_text(shortest) == shortest
+    assert SwapLoss(text) == SwapLoss(shortest)
+    task = "digits" if shortest.startswith("cross") else "breast-cancer"
+    assert RunSpec.of(task, loss=text).loss == shortest
+
+
+@given(st.floats(0, 1))
+def test_a_parameter_comes_back_from_the_text_of_its_loss(value):
+    text = loss_text(f"cross-entropy:label_smoothing={value!r}")
+    read = Choice.read("loss", text).options.get("label_smoothing", "0")
+    assert float(read) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cross-entropy:label_smoothing=1.1", "cross-entropy:label_smoothing=-0.1",
+     "cross-entropy:label_smoothing=nan", "bce-with-logits:pos_weight=0",
+     "bce-with-logits:pos_weight=-1", "bce-with-logits:pos_weight=inf", "mse:pos_weight=1",
+     "cross-entropy:", "cross-entropy:label_smoothing"],
+)  # fmt: skip
+def test_a_parameter_that_cannot_be_is_wrong_use(text):
+    with pytest.raises(WrongUse):
+        loss_text(text)

@@ -51,6 +51,16 @@ def test_validation_uses_the_model_as_it_is_judged_and_leaves_it_to_train_on():
     assert modes == [True] * 23 + [False]
 
 
+def test_an_epoch_is_judged_by_every_loss_that_fits_and_by_the_one_in_use_as_it_is_used():
+    smooth = "cross-entropy:label_smoothing=0.1"
+    run = digits(epochs=1, loss=smooth)
+    ended = next(each for each in train(run, Steering(run)) if isinstance(each, EpochEnded))
+
+    assert list(ended.val_losses) == ["cross-entropy", "bce-with-logits", "mse", "l1", smooth]
+    assert ended.val_losses[smooth] == pytest.approx(ended.val_loss, rel=1e-6)
+    assert ended.val_losses["cross-entropy"] < ended.val_losses[smooth]
+
+
 def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch():
     assert shuffled(100, seed=1, epoch=0).tolist() == shuffled(100, seed=1, epoch=0).tolist()
     assert shuffled(100, seed=1, epoch=0).tolist() != shuffled(100, seed=1, epoch=1).tolist()

@@ -1,5 +1,7 @@
 """Every loss on every kind of problem that it fits: torch's own number, and scikit-learn's."""
 
+import re
+
 import pytest
 import torch
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
@@ -43,13 +45,43 @@ BY_TORCH = {
     ("l1", "binary"): lambda z, y: nn.L1Loss()(z[:, 0].sigmoid(), y),
     ("l1", "regression"): lambda z, y: nn.L1Loss()(z[:, 0], y),
 }
+WITH_PARAMETERS = {
+    ("cross-entropy:label_smoothing=0.1", "multiclass"): lambda z, y: nn.CrossEntropyLoss(
+        label_smoothing=0.1
+    )(z, y),
+    ("cross-entropy:label_smoothing=0.1", "binary"): lambda z, y: nn.CrossEntropyLoss(
+        label_smoothing=0.1
+    )(torch.cat((torch.zeros(N, 1), z), 1), y.long()),
+    ("bce-with-logits:pos_weight=3", "multiclass"): lambda z, y: nn.BCEWithLogitsLoss(
+        pos_weight=torch.tensor(3.0)
+    )(z, one_hot(y)),
+    ("bce-with-logits:pos_weight=3", "binary"): lambda z, y: nn.BCEWithLogitsLoss(
+        pos_weight=torch.tensor(3.0)
+    )(z[:, 0], y),
+}
 
 
 def test_every_fitting_pair_of_loss_and_problem_is_compared():
     assert set(BY_TORCH) == {(loss.name, kind) for loss in LOSSES.values() for kind in loss.takes}
 
 
-@pytest.mark.parametrize(("loss", "kind"), BY_TORCH)
+def test_every_parameter_of_a_loss_is_compared_on_every_problem_that_the_loss_fits():
+    compared = {(re.sub("=.*", "", loss), kind) for loss, kind in WITH_PARAMETERS}
+    assert compared == {
+        (f"{loss.name}:{option}", kind)
+        for loss in LOSSES.values()
+        for option in loss.options
+        for kind in loss.takes
+    }
+
+
+@pytest.mark.parametrize(("loss", "kind"), WITH_PARAMETERS)
+def test_a_parameter_changes_the_value(loss, kind):
+    usual, own = (criterion_for(each, kind)(*some(kind)) for each in (loss.partition(":")[0], loss))
+    assert not torch.equal(usual, own)
+
+
+@pytest.mark.parametrize(("loss", "kind"), BY_TORCH | WITH_PARAMETERS)
 def test_a_loss_and_its_gradient_are_torchs_own_to_the_last_bit(loss, kind):
     def value_and_slope(criterion):
         prediction, target = some(kind)
@@ -58,7 +90,7 @@ def test_a_loss_and_its_gradient_are_torchs_own_to_the_last_bit(loss, kind):
         return value.detach(), prediction.grad
 
     (mine, my_slope), (torchs, its_slope) = map(
-        value_and_slope, (criterion_for(loss, kind), BY_TORCH[loss, kind])
+        value_and_slope, (criterion_for(loss, kind), (BY_TORCH | WITH_PARAMETERS)[loss, kind])
     )
     assert mine.shape == ()
     assert torch.equal(mine, torchs)

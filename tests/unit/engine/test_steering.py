@@ -75,6 +75,21 @@ def test_a_swap_takes_effect_at_the_end_of_the_epoch_and_not_before():
     assert [each.loss_name for each in of(events, EpochEnded)] == ["cross-entropy", "mse", "mse"]
 
 
+def test_the_same_loss_with_another_parameter_is_another_loss():
+    smooth = "cross-entropy:label_smoothing=0.1"
+    events = trained(
+        small(),
+        (1, (SwapLoss(smooth), "batch")),
+        (2, SwapLoss("cross-entropy:label_smoothing=0.10")),
+        (3, (SwapLoss("cross-entropy:label_smoothing=0"), "batch")),
+    )
+
+    swaps = [(each.previous, each.loss) for each in of(events, LossSwapped)]
+    assert swaps == [("cross-entropy", smooth), (smooth, "cross-entropy")]
+    (refused,) = of(events, WishRefused)
+    assert refused.reason == f"{smooth} is in use already"
+
+
 def test_a_swap_at_the_batch_boundary_counts_from_the_next_batch():
     events = trained(small(), (2, (SwapLoss("mse"), "batch")))
 
