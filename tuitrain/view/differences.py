@@ -25,6 +25,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "clip norm": _history(run, "clip-norm", "off"),
         "device": run.started.device if run.started else spec.device,
         "epochs": str(run.planned_epochs),
+        "begins as": run.made_from or "new",
     }
     return {name: safe(text) for name, text in found.items()}
 

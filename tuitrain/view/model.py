@@ -142,6 +142,15 @@ class Snapshot:
         return self.position[2]
 
     @property
+    def made_from(self) -> str:
+        """Which run it is a fork or a replay of; empty for none."""
+        parent = self.spec.parent
+        if parent is None:
+            return ""
+        name = safe(Path(parent.directory).name)
+        return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
+
+    @property
     def has_begun(self) -> bool:
         """Whether there is a batch to show: of its own, or of the line that it goes on with."""
         return self.step > 0 and (self.started is not None or self.latest is not None)

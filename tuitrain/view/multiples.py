@@ -121,10 +121,11 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     return grid(charts, width, height, options=options_for(run))
 
 
-def title(run: Snapshot, width: int, height: int) -> str:
+def title(run: Snapshot, width: int, height: int, *, is_large: bool = False) -> str:
     """Return what the small charts of the run are, and how many of them there is no room for."""
     hidden = len(measures(run.kind)) - len(chosen(run, width, height))
-    return "validations, comparable across swaps" + (f" ({hidden} more: v)" if hidden else "")
+    more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
+    return f"validations, comparable across swaps{more}"
 
 
 def chosen(run: Snapshot, width: int, height: int) -> list[Measure]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import assert_never
 
 from tuitrain.core.choice import Choice
@@ -56,18 +55,9 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     badge_cells = sum(len(piece.text) for piece in badge) + 2
     spec = now.spec
     parts = [spec.task, spec.model, f"{spec.optimizer} lr {_lr(now)}", f"seed {spec.seed}"]
-    about = " " + " · ".join([*_from(now), *parts])
+    about = " " + " · ".join([*([now.made_from] if now.made_from else []), *parts])
     left = fitted([Piece(f" {now.title} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
-
-
-def _from(now: Snapshot) -> list[str]:
-    """Return which run it was made from."""
-    parent = now.spec.parent
-    if parent is None:
-        return []
-    name, is_replay = safe(Path(parent.directory).name), bool(parent.environment)
-    return [f"replay of {name}" if is_replay else f"fork of {name} @{parent.epoch}"]
 
 
 def _lr(now: Snapshot) -> str:

@@ -79,6 +79,7 @@ def as_lines(run: Snapshot) -> list[str]:
         ("val loss", words.value(last.val_loss if last else None)),
         *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
         ("best", _best_words(run)),
+        *([("begins as", run.made_from)] if run.made_from else []),
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]

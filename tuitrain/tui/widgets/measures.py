@@ -28,7 +28,8 @@ class Measures(Drawn):
 
     def _entitle_for_room(self) -> None:
         if self.settled is not None:
-            self.entitle(multiples.title(self.settled, *self.size))
+            is_large = self.screen.has_class("-measures")
+            self.entitle(multiples.title(self.settled, *self.size, is_large=is_large))
 
 
 def _seen(run: Snapshot) -> tuple[object, ...]:
