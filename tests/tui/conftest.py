@@ -46,6 +46,9 @@ class ScriptedTrainer:
             )  # fmt: skip
         self._writer.write(rows, [])
 
+    def glances(self, step: int, losses: dict[str, float]) -> None:
+        self._writer.glance(step, losses)
+
     def wishes(self) -> list[Request]:
         found = [inbox.read(path) for path in inbox.waiting(self.paths.inbox)]
         return [request for request in found if request is not None]

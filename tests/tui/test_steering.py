@@ -3,9 +3,10 @@
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
-from tuitrain.core.commands import Change, SaveCheckpoint, Undo
-from tuitrain.core.events import LossSwapped
+from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss, Undo
+from tuitrain.core.events import EpochEnded, LossSwapped
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.losses import LossesScreen
 
 NARROW = (80, 24)
 
@@ -89,3 +90,82 @@ async def test_arrow_keys_change_the_number_and_escape_keeps_it(
         await pilot.press("r", "enter")
         await pilot.pause()
         assert [each.wish for each in trainer.wishes()] == [Change("epochs", 15)]
+
+
+SMOOTH = "cross-entropy:label_smoothing=0.1"
+
+
+async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l", "o")
+        await pilot.pause()
+        assert "label_smoothing: share of the target" in text_of(app)
+        assert app.screen.field.value == "label_smoothing=0", "the value in use"
+        await pilot.press("backspace", "2", "enter")
+        await pilot.pause()
+        assert "label_smoothing=2 will not do" in text_of(app)
+        await pilot.press("backspace", *"0.10", "enter")
+        await pilot.pause()
+        picker = text_of(app)
+        assert SMOOTH in picker
+        assert "● cross-entropy " in picker, "it is not in use yet"
+        assert "at the end of this epoch" in picker
+        assert trainer.wishes() == []
+        await pilot.press("enter")
+        await pilot.pause()
+        (request,) = trainer.wishes()
+
+    assert (request.wish, request.at) == (SwapLoss(SMOOTH), "epoch")
+
+
+async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_values_of_its_own(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 23)
+    trainer.says(LossSwapped("w", 1, 23, 1, SMOOTH, "cross-entropy"))
+    for number, value in ((2, 0.7), (3, 0.6)):
+        losses = {"cross-entropy": value / 2, SMOOTH: value}
+        trainer.says(
+            EpochEnded(1, 23 * number, number, SMOOTH, 0.9, value, {"accuracy": 0.9}, False, losses)
+        )
+    trainer.glances(46, {"cross-entropy": 0.25, SMOOTH: 0.5})
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l")
+        await pilot.pause()
+        lines = text_of(app).splitlines()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert trainer.wishes() == [], "it is what is in use"
+        await pilot.press("l", "up", "enter")
+        await pilot.pause()
+        (request,) = trainer.wishes()
+
+    assert request.wish == SwapLoss("cross-entropy")
+    (own,) = (line for line in lines if SMOOTH in line and "0.5000" in line)
+    assert "●" in own
+    assert "0.7000 ↘ 0.6000" in own
+    (usual,) = (line for line in lines if "0.2500" in line)
+    assert "0.3500 ↘ 0.3000" in usual
+    assert "●" not in usual
+
+
+async def test_a_loss_without_parameters_asks_for_none(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l", "down", "down")
+        await pilot.pause()
+        assert "o its parameters" not in text_of(app)
+        await pilot.press("o")
+        await pilot.pause()
+        assert isinstance(app.screen, LossesScreen)

@@ -87,7 +87,12 @@ def step(ctx: click.Context, count: int, **how: Any) -> int:
     return _ask(ctx, Step(count), waits=True, **how)
 
 
-@ctl.command(epilog="\b\nExample:\n  tuitrain ctl a loss mse")
+@ctl.command(
+    epilog="""\b
+Examples:
+  tuitrain ctl a loss mse
+  tuitrain ctl a loss cross-entropy:label_smoothing=0.1"""
+)
 @click.argument("name", shell_complete=complete.named("loss"))
 @_wish(waits=False)
 def loss(ctx: click.Context, name: str, **how: Any) -> int:

@@ -85,7 +85,8 @@ class EpochEnded:
     improved: bool
     """The leading metric is better than in any epoch before."""
     val_losses: Mapping[str, float] = field(default_factory=dict)
-    """The same outputs judged by every loss that fits, so that epochs compare across swaps."""
+    """The same outputs judged by every loss that fits, so that epochs compare across swaps: each
+    with its usual parameters, and the one in use with its own as well."""
 
 
 @dataclass(frozen=True, slots=True)

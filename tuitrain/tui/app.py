@@ -22,17 +22,14 @@ from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.view.model import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
-    EpochScreen,
-    ChoiceScreen,
-    HelpScreen,
-    LossesScreen,
-    NumberScreen,
-)
+    ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NumberScreen, ParametersScreen
+)  # fmt: skip
 """Screens over which the keys of the app do not hold."""
 SCREENS: tuple[type[Screen[Any]], ...] = (
     RunScreen, RunsScreen, NewRunScreen, CompareScreen, *DIALOGS

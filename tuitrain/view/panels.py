@@ -198,7 +198,7 @@ def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
             Piece(f"{words.value(each.val_loss):>8} ", "validation"),
             Piece(f"{words.value(number):>8}", "good" if is_best else "text"),
             Piece(" ★" if is_best else "  ", "good"),
-            *([Piece(f" {each.loss_name}", "muted")] if width > _NARROW_TABLE else []),
+            *([Piece(f" {words.loss(each.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
         ],
         width,
     )
@@ -287,8 +287,9 @@ def _told_of_answer(
 ) -> tuple[str, Role]:
     at = f"at step {words.count(event.step)}"
     match event:
-        case LossSwapped(loss=loss, previous=previous):
-            return f"loss {previous} → {loss} after step {words.count(event.step)}", "swap"
+        case LossSwapped(loss=loss, previous=before):
+            swap = f"{words.loss(before)} → {words.loss(loss)}"
+            return f"loss {swap} after step {words.count(event.step)}", "swap"
         case SettingChanged(setting=setting, value=value, previous=previous):
             return f"{setting} {_setting(previous)} → {_setting(value)} {at}", "text"
         case TakeOpened(why=why, take=take):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from tuitrain.core.catalog import loss_named, read_options
+from tuitrain.core.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.history import is_change
@@ -84,6 +86,14 @@ def strode(setting: Setting, text: str, key: str) -> str:
 def typed(value: float | None) -> str:
     """Return a value as a user would type it."""
     return "off" if value is None else f"{value:.10g}"
+
+
+def parameters(loss: str) -> list[str]:
+    """Return every `key=value` of a loss, those by default as well."""
+    choice = Choice.read("loss", loss)
+    options = loss_named(choice.name).options
+    values = read_options(loss_named(choice.name), choice.options)
+    return [f"{key}={options[key].write(value)}" for key, value in values.items()]
 
 
 class LastChange(NamedTuple):

@@ -26,6 +26,13 @@ def value(number: float | None, digits: int = 4) -> str:
     return f"{number:.{max(0, digits - max(1, whole) + (size < 1))}f}"
 
 
+def loss(text: str) -> str:
+    """Return a loss in few cells: cross-entropy(0.1) for cross-entropy:label_smoothing=0.1."""
+    name, _, given = text.partition(":")
+    values = [part.partition("=")[2] for part in given.split(",") if part]
+    return f"{name}({', '.join(values)})" if values else name
+
+
 def rate(per_second: float | None) -> str:
     """Return 60/s, 1.2k/s, or 3.5 s each for what takes long; a dash for None."""
     if per_second is None or per_second <= 0:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import textwrap
 from collections.abc import Callable, Mapping
 
+from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -17,8 +17,10 @@ from textual.widgets.option_list import Option
 
 from tuitrain.core.catalog import LOSSES, Loss, fitting_losses
 from tuitrain.core.errors import TuitrainError
+from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
+from tuitrain.view.settings import parameters
 
 Glance = tuple[int, Mapping[str, float]]
 """The step of a recent batch, and what each fitting loss makes of it."""
@@ -26,12 +28,20 @@ Glance = tuple[int, Mapping[str, float]]
 _LOOK_S = 1.0
 _WIDTH, _FRAME = 76, 6
 """Cells of a dialog at most, as in dialogs.tcss, and of them those around its text."""
+_NAME, _LONG_NAME = 16, 33
+"""Cells for the texts of the losses, and at most where one has parameters."""
 
 
 class LossesScreen(ModalScreen[str | None]):
-    """Choose a loss; the result is its name, or None to keep the one in use."""
+    """Choose a loss; the result is its text, or None to keep the one in use."""
 
-    BINDINGS = [Binding("escape,l", "dismiss", "Cancel", id="dialog.cancel")]
+    BINDINGS = [
+        Binding("escape,l", "dismiss", "Cancel", id="dialog.cancel"),
+        Binding("o", "parameters", "Parameters", id="losses.parameters",
+                tooltip="Type the parameters of a loss that has some"),
+    ]  # fmt: skip
+
+    options = getters.query_one(OptionList)
 
     def __init__(self, latest: Callable[[], Snapshot], glance: Callable[[], Glance]) -> None:
         """`latest` returns the run as it is now, `glance` reads its values; off the event loop."""
@@ -39,31 +49,20 @@ class LossesScreen(ModalScreen[str | None]):
         self._latest = latest
         self._glance = glance
         self._run = latest()
-        self._in_use = self._run.loss.partition(":")[0]
+        self._typed: list[str] = []
+        self._texts: list[str] = []
         self._step = 0
         self._values: Mapping[str, float] = {}
 
     def compose(self) -> ComposeResult:
-        losses = fitting_losses(self._run.kind)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"loss for {self._run.spec.task} ({self._run.kind})"
-            dialog.border_subtitle = "enter swaps · esc keeps it"
             yield Static(id="heading")
-            yield OptionList(
-                *(Option(self._row(loss), loss.name) for loss in losses),
-                *(
-                    Option(f"   {loss.name:<16} unfit: {loss.misfits[self._run.kind]}", loss.name,
-                           disabled=True)
-                    for loss in LOSSES.values()
-                    if loss not in losses
-                ),
-            )  # fmt: skip
+            yield OptionList()
             yield Static(classes="teaching", id="teaching")
 
     async def on_mount(self) -> None:
-        options = self.query_one(OptionList)
-        names = [option.id for option in options.options]
-        options.highlighted = names.index(self._in_use)
+        self._fill(self._run.loss)
         await self.follow()
         self.set_interval(_LOOK_S, self.follow)
 
@@ -74,52 +73,102 @@ class LossesScreen(ModalScreen[str | None]):
         except (TuitrainError, OSError, ValueError):  # the run screen tells of it
             return
         self._run = self._latest()
-        options = self.query_one(OptionList)
-        for at, loss in enumerate(fitting_losses(self._run.kind)):
-            options.replace_option_prompt_at_index(at, self._row(loss))
+        highlighted = self.options.highlighted_option
+        if self._found() != self._texts:
+            self._fill(str(highlighted.id) if highlighted else self._run.loss)
+        for at, text in enumerate(self._texts):
+            self.options.replace_option_prompt_at_index(at, self._row(text))
         self.query_one("#heading", Static).update(self._heading())
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_id is not None:
-            self.query_one("#teaching", Static).update(self._lesson(LOSSES[event.option_id]))
+        text = str(event.option_id)
+        self.query_one("#teaching", Static).update(self._lesson(text))
+        more = " · o its parameters" if _loss(text).options else ""
+        self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(None if event.option_id == self._in_use else event.option_id)
+        self.dismiss(None if event.option_id == self._run.loss else event.option_id)
+
+    def action_parameters(self) -> None:
+        highlighted = self.options.highlighted_option
+        if highlighted is not None and _loss(str(highlighted.id)).options:
+            self.app.push_screen(ParametersScreen(str(highlighted.id)), self._offer)
+
+    def _offer(self, text: str | None) -> None:
+        """Let a loss with the parameters that were typed stand among the others."""
+        if text is not None:
+            self._typed.append(text)
+            self._fill(text)
+
+    def _found(self) -> list[str]:
+        """Return the losses that can be chosen: as usual, as they are used, and as typed."""
+        own = (self._run.loss, *self._typed)
+        return [
+            text
+            for loss in fitting_losses(self._run.kind)
+            for text in dict.fromkeys((loss.name, *(each for each in own if _loss(each) is loss)))
+        ]
+
+    def _fill(self, highlighted: str) -> None:
+        self._texts = self._found()
+        fitting = fitting_losses(self._run.kind)
+        self.options.clear_options()
+        self.options.add_options(
+            [
+                *(Option(self._row(text), text) for text in self._texts),
+                *(
+                    Option(f"   {loss.name:<{_NAME}} unfit: {loss.misfits[self._run.kind]}",
+                           loss.name, disabled=True)
+                    for loss in LOSSES.values()
+                    if loss not in fitting
+                ),
+            ]
+        )  # fmt: skip
+        self.options.highlighted = self._texts.index(highlighted)
+
+    def _name_cells(self) -> int:
+        return min(_LONG_NAME, max(_NAME, *map(len, self._texts)))
 
     def _heading(self) -> Content:
         batch = f"on batch {words.count(self._step)}" if self._values else ""
-        epochs = "validation, first → last" if self._trend(self._in_use) else ""
-        return Content.styled(f"   {'':<16} {batch:>14}  {epochs}", "$cell-muted")
+        short = "" if self._name_cells() > _NAME else ", first → last"
+        epochs = f"validation{short}" if self._trend(self._texts[0]) else ""
+        return Content.styled(f"   {'':<{self._name_cells()}} {batch:>14}  {epochs}", "$cell-muted")
 
-    def _row(self, loss: Loss) -> Content:
-        mark = "●" if loss.name == self._in_use else " "
-        value = words.value(self._values.get(loss.name)) if self._values else ""
+    def _row(self, text: str) -> Content:
+        mark = "●" if text == self._run.loss else " "
+        value = words.value(self._values.get(text)) if self._values else ""
+        cells = self._name_cells()
+        name = text if len(text) <= cells else text[: cells - 1] + "…"
         return Content.assemble(
-            f" {mark} ", (f"{loss.name:<16}", "bold"), (f" {value:>14}", "$cell-smooth"),
-            (f"  {self._trend(loss.name) or ''}", "$cell-validation"),
+            f" {mark} ", (f"{name:<{cells}}", "bold"), (f" {value:>14}", "$cell-smooth"),
+            (f"  {self._trend(text) or ''}", "$cell-validation"),
         )  # fmt: skip
 
-    def _trend(self, loss: str) -> str | None:
+    def _trend(self, text: str) -> str | None:
         """Return how the loss of the validations went, first to last; None before the second."""
-        ends = [each for each in self._run.epochs if each.val_losses]
+        ends = [each.val_losses[text] for each in self._run.epochs if text in each.val_losses]
         if len(ends) < 2:
             return None
-        first, last = (each.val_losses.get(loss, math.nan) for each in (ends[0], ends[-1]))
+        first, last = ends[0], ends[-1]
         way = "↘" if last < first else "↗" if last > first else "→"
         return f"{words.value(first)} {way} {words.value(last)}"
 
-    def _lesson(self, loss: Loss) -> Content:
+    def _lesson(self, text: str) -> Content:
+        loss = _loss(text)
         rows = [
             ("what", loss.summary),
             ("takes", loss.takes[self._run.kind]),
+            *(("param", f"{each} ({loss.options[each.partition('=')[0]].says})")
+              for each in parameters(text)),
+            ("swap", self._when(text)),
             ("inside", loss.inside),
             ("when", loss.when),
             ("not", loss.when_not),
-            ("swap", self._when(loss)),
-        ]
+        ]  # fmt: skip
         lines = [Content.styled(loss.formula, "bold $accent")]
-        for label, text in rows:
-            first, *rest = textwrap.wrap(text, self._cells())
+        for label, said in rows:
+            first, *rest = textwrap.wrap(said, self._cells())
             lines.append(Content.assemble((f"{label:<8}", "$cell-muted"), first))
             lines += [Content(f"{'':<8}{line}") for line in rest]
         return Content("\n").join(lines)
@@ -128,8 +177,12 @@ class LossesScreen(ModalScreen[str | None]):
         """Return how long a line of the lesson may be."""
         return max(16, min(_WIDTH, int(self.app.size.width * 0.96)) - 8 - _FRAME)
 
-    def _when(self, loss: Loss) -> str:
-        if loss.name == self._in_use:
+    def _when(self, text: str) -> str:
+        if text == self._run.loss:
             return "in use now"
         between = self._run.waits_between_epochs
         return "at once: the run is between two epochs" if between else "at the end of this epoch"
+
+
+def _loss(text: str) -> Loss:
+    return LOSSES[text.partition(":")[0]]
