@@ -95,5 +95,5 @@ def _print(compared: list[Compared], measures: list[Measure], width: int, height
     say(grid(charts, width, lines, options=options, least_width=width // across))
     click.echo("\nwhat differs")
     say(view.settings_table(compared, width))
-    click.echo("\nhow they did; ★ is the better one")
+    click.echo("\nhow they did: last, and best @ epoch; ★ is the better one")
     say(view.results_table(compared, measures, width))

@@ -189,7 +189,7 @@ def _results(compared: Sequence[Compared], measure: Measure) -> tuple[Row, Row]:
     newest = [one.newest(measure) for one in compared]
     peaks = [one.peak(measure) for one in compared]
     at = [one.best[measure.name].epoch if measure.name in one.best else None for one in compared]
-    told = [f"{_AT_EPOCH}{epoch}" if epoch is not None else "" for epoch in at]
+    told = [f"{NO_BREAK}@{epoch}" if epoch is not None else "" for epoch in at]
     return (
         Row(measure.name, _marked(newest, measure, [""] * len(newest))),
         Row("  best", _marked(peaks, measure, told)),

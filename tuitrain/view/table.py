@@ -25,7 +25,7 @@ class Row(NamedTuple):
 def table(heads: Sequence[Piece], rows: Sequence[Row], width: int) -> Picture:
     """Return the table in lines of `width` cells; columns that do not fit come in a next block.
 
-    Words that a column has no room for go on in its next line; those that a NO_BREAK joins stay
+    A head is cut short where it must be. Words that a column has no room for go on in its next line; those that a NO_BREAK joins stay
     together.
     """
     label_cells = max((len(row.label) for row in rows), default=0) + _GAP
@@ -45,7 +45,9 @@ def table(heads: Sequence[Piece], rows: Sequence[Row], width: int) -> Picture:
 
 def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
-    told = [[_wrapped(piece, most) for piece in row.cells] for row in rows]
+    heads, *body = rows
+    told = [[[_cut(piece.text, most)] for piece in heads.cells]]
+    told += [[_wrapped(piece, most) for piece in row.cells] for row in body]
     cells = [
         max(len(text) for texts in column for text in texts) for column in zip(*told, strict=True)
     ]
@@ -56,8 +58,13 @@ def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     ]
 
 
+def _cut(text: str, cells: int) -> str:
+    return text if len(text) <= cells else text[: cells - 1] + "…"
+
+
 def _wrapped(piece: Piece, cells: int) -> list[str]:
-    return [line.replace(NO_BREAK, " ") for line in textwrap.wrap(piece.text, cells)] or [""]
+    lines = textwrap.wrap(piece.text, cells, break_on_hyphens=False)
+    return [line.replace(NO_BREAK, " ") for line in lines] or [""]
 
 
 def _lines(

@@ -69,11 +69,11 @@ def test_a_swap_and_a_change_are_told_with_their_epochs(begin):
     run.swaps("mse", "v")
     run.trains(2)
     run.changes("lr", 0.5, "w")
-    run.changes("clip-norm", None, "x")
+    run.changes("clip-norm", 2.0, "x")
     told = differences.settings(run.now())
     assert told["loss"] == "cross-entropy → mse @ epoch 10"
     assert told["lr"] == "0.001 → 0.5 @ epoch 12"
-    assert told["clip norm"] == "off → off @ epoch 12"
+    assert told["clip norm"] == "off → 2 @ epoch 12"
 
 
 def test_what_was_undone_is_no_difference(begin):
@@ -122,7 +122,7 @@ def test_results_have_the_last_and_the_best_value_of_each_run(begin):
     assert lines[0].split() == ["A", "a", "B", "b"]
     assert lines[1].split() == ["accuracy", "0.3333", "0.5000", "★"]
     peak = f"{1 - decay(3 * 23) / 3:.4f}"
-    assert lines[2].split() == ["best", *f"{peak} @ epoch 3 ★ 0.5000 @ epoch 1".split()]
+    assert lines[2].split() == ["best", *f"{peak} @3 ★ 0.5000 @1".split()]
 
 
 def test_a_run_without_an_epoch_has_dashes(begin):

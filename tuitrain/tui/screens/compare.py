@@ -9,7 +9,7 @@ from pathlib import Path
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Container, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -33,7 +33,7 @@ _SIGNS_OF_CHARTS = [
 class CompareScreen(Screen[None]):
     """Follow the runs in these directories; nothing is asked of them."""
 
-    AUTO_FOCUS = "#did"
+    AUTO_FOCUS = "#tables"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     COMMANDS = {ScreenCommands}
     BINDINGS = [
@@ -59,16 +59,12 @@ class CompareScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Legend(id="legend").data_bind(settled=CompareScreen.compared)
         yield ComparedCharts(id="charts").data_bind(settled=CompareScreen.compared)
-        with Container(id="tables"):
-            with VerticalScroll(id="differs"):
-                yield Settings().data_bind(settled=CompareScreen.compared)
-            with VerticalScroll(id="did"):
-                yield Results().data_bind(settled=CompareScreen.compared)
+        with VerticalScroll(id="tables"):
+            yield Settings(id="differs").data_bind(settled=CompareScreen.compared)
+            yield Results(id="did").data_bind(settled=CompareScreen.compared)
         yield Footer(compact=True, show_command_palette=False)
 
     async def on_mount(self) -> None:
-        self.query_one("#differs").border_title = "what differs"
-        self.query_one("#did").border_title = "how they do: last, best"
         self.set_interval(_LOOK_S, self.follow)
         await self.follow()
 

@@ -20,6 +20,8 @@ class _Lines(Cells):
 
     settled: var[tuple[Compared, ...]] = var(())
 
+    _high = 0
+
     def watch_settled(self) -> None:
         self.draw()
 
@@ -31,7 +33,9 @@ class _Lines(Cells):
         """Draw the runs, if there is room."""
         if self.settled and self.size.width:
             picture = self.picture(self.settled)
-            self.styles.height = len(picture)
+            if len(picture) != self._high:  # setting a height lays the whole screen out
+                self._high = len(picture)
+                self.styles.height = self._high + self.gutter.height
             self.show(picture)
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
@@ -49,12 +53,16 @@ class Legend(_Lines):
 class Settings(_Lines):
     """The settings in which the runs differ."""
 
+    BORDER_TITLE = "what differs"
+
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
         return compare.settings_table(compared, self.size.width)
 
 
 class Results(_Lines):
     """Each measure's last and best value."""
+
+    BORDER_TITLE = "how they do: last, and best @ epoch"
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
         return compare.results_table(compared, compare.shared_by(compared), self.size.width)
