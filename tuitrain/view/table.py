@@ -25,8 +25,8 @@ class Row(NamedTuple):
 def table(heads: Sequence[Piece], rows: Sequence[Row], width: int) -> Picture:
     """Return the table in lines of `width` cells; columns that do not fit come in a next block.
 
-    A head is cut short where it must be. Words that a column has no room for go on in its next line; those that a NO_BREAK joins stay
-    together.
+    A head is cut short where it must be. Words that a column has no room for go on in its next
+    line; those that a NO_BREAK joins stay together.
     """
     label_cells = max((len(row.label) for row in rows), default=0) + _GAP
     room = max(1, (width - label_cells) // (_LEAST + _GAP))
