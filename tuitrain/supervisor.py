@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core.commands import Change, Request
+from tuitrain.core.commands import Change, Request, Setting
 from tuitrain.core.errors import NameTaken, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
 from tuitrain.core.safe import safe
@@ -23,6 +23,7 @@ from tuitrain.store import inbox, lock
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
+from tuitrain.store.reserve import set_aside
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
         descriptor = lock.acquire(paths.lock)
         make_folder(paths.inbox)
         make_folder(paths.checkpoints)
+        set_aside(paths.reserve)
         if spec.init_from is not None:
             spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
         write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
@@ -56,19 +58,28 @@ def start(home: Path, spec: RunSpec, name: str | None = None, *, owned: bool = F
     return _launch(paths, descriptor, owned=owned)
 
 
-def resume(paths: RunPaths, *, epochs: int | None = None, owned: bool = False) -> Started:
+def resume(
+    paths: RunPaths,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    owned: bool = False,
+) -> Started:
     """Let a new trainer go on with a run that has ended, up to that many epochs in all.
 
+    With another batch size it goes on from the end of an epoch.
     Raises RunLocked for a run that is trained, Refused for a finished one without more epochs.
     """
-    wish = Change("epochs", epochs) if epochs is not None else None
+    asked: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    wishes = [Change(setting, value) for setting, value in asked.items() if value is not None]
     try:
         descriptor = lock.acquire(paths.lock)
     except RunLocked:
         raise RunLocked(f"{paths.name} is going; tuitrain attach {paths.name} shows it") from None
     try:
         _check_there_is_more(paths, epochs)
-        if wish:
+        set_aside(paths.reserve)
+        for wish in wishes:
             inbox.put(paths.inbox, Request.new(wish))
     except BaseException:
         os.close(descriptor)

@@ -31,16 +31,23 @@ class Position(NamedTuple):
 
 
 def resume(
-    run: Training, steering: Steering, past: Sequence[Event], recorded: Position
+    run: Training,
+    steering: Steering,
+    past: Sequence[Event],
+    recorded: Position,
+    *,
+    begins_epoch: bool = False,
 ) -> Iterator[Event]:
     """Bring `run`, freshly built, to its newest sound checkpoint, and say what that means.
+
+    With `begins_epoch`, to the newest that was saved between two epochs.
 
     Where the record goes further than the checkpoint, its steps are trained again in a new take:
     changes come at the steps at which they came, so that the same weights come out.
     """
     yield from _warnings(run, past)
     line = current_line(past)
-    origin = yield from _restored(run, steering, line)
+    origin = yield from _restored(run, steering, line, begins_epoch=begins_epoch)
     after = line[line.index(origin) + 1 :] if origin else line
     again = [entry for event in (*after, *_not_done_again(past)) for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
@@ -54,12 +61,14 @@ def resume(
 
 
 def _restored(
-    run: Training, steering: Steering, line: Sequence[Event]
+    run: Training, steering: Steering, line: Sequence[Event], *, begins_epoch: bool
 ) -> Generator[Event, None, CheckpointSaved | None]:
     """Load the newest checkpoint of the line that is sound; None: there is none at all."""
     kept = {each.file for each in steering.checkpoints.kept}
     for saved in reversed(line):
         if isinstance(saved, CheckpointSaved) and saved.file in kept:
+            if begins_epoch and not saved.is_between_epochs:
+                continue
             try:
                 state = yield from steering.changes.loaded(saved)
             except Damaged as error:
