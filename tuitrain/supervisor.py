@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core.commands import Change, Request
+from tuitrain.core.commands import Change, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
 from tuitrain.core.lineage import fork_of, replay_of
@@ -25,6 +25,7 @@ from tuitrain.store import inbox, lock
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
+from tuitrain.store.reserve import set_aside
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ def start(
             _copy(origin, paths.origin)
         make_folder(paths.inbox)
         make_folder(paths.checkpoints)
+        set_aside(paths.reserve)
         if spec.init_from is not None:
             spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
         write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
@@ -82,7 +84,7 @@ def fork(
     Raises as `tuitrain.core.lineage.fork_of` and `start` do.
     """
     past = RunReader(parent.record).events()
-    spec, saved = fork_of(_spec_of(parent), past, str(parent.directory), epoch, changes)
+    spec, saved = fork_of(parent.read_spec(), past, str(parent.directory), epoch, changes)
     made = name or _numbered(home, f"{parent.name}-fork")
     return start(home, spec, made, origin=parent.checkpoints / saved.file, owned=owned)
 
@@ -92,7 +94,7 @@ def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
 
     From the last epoch of a run it is as many epochs again.
     """
-    spec, past = _spec_of(parent), RunReader(parent.record).events()
+    spec, past = parent.read_spec(), RunReader(parent.record).events()
     try:
         return fork_of(spec, past, str(parent.directory), epoch, {})[0]
     except NotOnLine:
@@ -115,23 +117,32 @@ def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) 
     """Return what repeats the current line of a run; see `tuitrain.core.lineage.replay_of`."""
     past = RunReader(paths.record).events()
     return replay_of(
-        _spec_of(paths), past, str(paths.directory), until=until, leaving_out=leaving_out
+        paths.read_spec(), past, str(paths.directory), until=until, leaving_out=leaving_out
     )
 
 
-def resume(paths: RunPaths, *, epochs: int | None = None, owned: bool = False) -> Started:
+def resume(
+    paths: RunPaths,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    owned: bool = False,
+) -> Started:
     """Let a new trainer go on with a run that has ended, up to that many epochs in all.
 
+    With another batch size it goes on from the end of an epoch.
     Raises RunLocked for a run that is trained, Refused for a finished one without more epochs.
     """
-    wish = Change("epochs", epochs) if epochs is not None else None
+    asked: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    wishes = [Change(setting, value) for setting, value in asked.items() if value is not None]
     try:
         descriptor = lock.acquire(paths.lock)
     except RunLocked:
         raise RunLocked(f"{paths.name} is going; tuitrain attach {paths.name} shows it") from None
     try:
         _check_there_is_more(paths, epochs)
-        if wish:
+        set_aside(paths.reserve)
+        for wish in wishes:
             inbox.put(paths.inbox, Request.new(wish))
     except BaseException:
         os.close(descriptor)
@@ -246,10 +257,6 @@ def write_spec(paths: RunPaths, spec: RunSpec) -> None:
     beside.touch(0o600)
     beside.write_text(spec.to_json())
     beside.rename(paths.spec)
-
-
-def _spec_of(paths: RunPaths) -> RunSpec:
-    return RunSpec.from_json(paths.spec.read_text())
 
 
 def _copy(origin: Path, target: Path) -> None:

@@ -82,7 +82,10 @@ def follow(
     while not now.has_ended:
         idle()
         alive, delta, pid = client.look(cursor)
+        before = now
         now, cursor = fold(now, delta, alive=alive, pid=pid), delta.cursor
+        for line in _loading(before, delta):
+            click.echo(line)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
         for line in _in_order(now, delta, batches):
@@ -101,13 +104,27 @@ def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[
                 lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
-            case StartupReached(stage=stage, done=done, total=total):
-                if 0 < done < total:
-                    continue
-                lines.append(((0, 0), f"{safe(stage)} ..."))
             case _:
                 pass
     return (line for _, line in sorted(lines, key=lambda pair: pair[0]))
+
+
+def _loading(before: Snapshot, delta: Delta) -> Iterator[str]:
+    """Yield a line for each new stage of a start, and for each tenth of a download."""
+    stage, tenth = before.stage, _tenth(*before.loaded)
+    for recorded in delta.events:
+        event = recorded.event
+        if not isinstance(event, StartupReached):
+            continue
+        reached = _tenth(event.done, event.total)
+        if (event.stage, reached) != (stage, tenth):
+            share = f" {10 * reached} %" if event.total else ""
+            yield f"{safe(event.stage)} ...{share}"
+        stage, tenth = event.stage, reached
+
+
+def _tenth(done: int, total: int) -> int:
+    return 10 * done // total if total else 0
 
 
 def _batch(now: Snapshot, row: BatchRow) -> str:

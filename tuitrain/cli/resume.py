@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_option
 from tuitrain.cli.start import go, going_options
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.commands import Change, Setting
 
 
 @click.command(
     epilog="""\b
 Examples:
   tuitrain resume a                 after a stop or a crash
-  tuitrain resume a --epochs 80     past its end"""
+  tuitrain resume a --epochs 80     past its end
+  tuitrain resume a --batch-size 32 with less memory"""
 )
 @click.argument("run", shell_complete=complete.ended_runs)
 @click.option("--epochs", type=int, metavar="N", help="Train to so many epochs in all.")
+@click.option("--batch-size", type=int, metavar="N", help="Samples a step, from an epoch on.")
 @going_options
 @home_option
 @click.pass_context
 def resume(
     ctx: click.Context,
+    /,
     run: str,
-    epochs: int | None,
     *,
-    detach: bool,
-    plain: bool,
-    log_interval: int,
+    epochs: int | None,
+    batch_size: int | None,
+    **ways: Any,
 ) -> int:
     """Go on with RUN after a stop or a crash, or past its end with more --epochs.
 
@@ -37,10 +41,12 @@ def resume(
     """
     from tuitrain import supervisor
 
-    if epochs is not None and epochs < 1:
-        raise WrongUse(f"epochs takes a whole number of epochs from 1, not {epochs}")
+    settings: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    for setting, value in settings.items():
+        if value is not None:
+            Change(setting, value)  # what cannot be is wrong use, whatever the run
     paths = find(ctx, run).paths
     return go(
-        lambda owned: supervisor.resume(paths, epochs=epochs, owned=owned),
-        detach=detach, plain=plain, log_interval=log_interval,
-    )  # fmt: skip
+        lambda owned: supervisor.resume(paths, epochs=epochs, batch_size=batch_size, owned=owned),
+        **ways,
+    )

@@ -22,7 +22,9 @@ from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
 from tuitrain.engine.training import Training
 
-_VALIDATION_BATCH = 1024
+_VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
+"""Samples a validation takes at once, and at most so many times a batch: a smaller batch must
+need less memory there, too."""
 
 
 def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
@@ -63,7 +65,8 @@ def validate(run: Training) -> EpochEnded:
     run.model.eval()
     loss, outputs = RunningMean(), []
     task = run.data
-    for data, target in task.val.batches(_VALIDATION_BATCH):
+    at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
+    for data, target in task.val.batches(at_once):
         output = run.model(data)
         loss.add(run.criterion(output, target), target.shape[0])
         outputs.append(output)

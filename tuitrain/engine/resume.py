@@ -41,6 +41,8 @@ class Beginning(NamedTuple):
 
     spec: RunSpec
     origin: Path
+    between_epochs: bool = False
+    """Go on from where a batch size can change."""
 
 
 def begin(run: Training, steering: Steering, beginning: Beginning) -> Iterator[Event]:
@@ -48,7 +50,7 @@ def begin(run: Training, steering: Steering, beginning: Beginning) -> Iterator[E
 
     Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
     """
-    spec, origin = beginning
+    spec, origin = beginning.spec, beginning.origin
     steering.schedule = Schedule(planned(spec.schedule))
     parent = spec.parent
     if parent is None:
@@ -91,7 +93,7 @@ def resume(
     before = [each.environment for each in past if isinstance(each, RunStarted)]
     yield from differences(before[-1] if before else {}, run)
     line = current_line(past)
-    origin = yield from _restored(run, steering, line)
+    origin = yield from _restored(run, steering, line, between_epochs=beginning.between_epochs)
     if origin is None:
         yield from begin(run, steering, beginning)
     opening, after = _after(line, origin.file if origin else "")
@@ -112,12 +114,14 @@ def resume(
 
 
 def _restored(
-    run: Training, steering: Steering, line: Sequence[Event]
+    run: Training, steering: Steering, line: Sequence[Event], *, between_epochs: bool
 ) -> Generator[Event, None, CheckpointSaved | None]:
     """Load the newest checkpoint of the line that is sound; None: there is none at all."""
     kept = {each.file for each in steering.checkpoints.kept}
     for saved in reversed(line):
         if isinstance(saved, CheckpointSaved) and saved.file in kept:
+            if between_epochs and not saved.is_between_epochs:
+                continue
             try:
                 state = yield from steering.changes.loaded(saved)
             except Damaged as error:

@@ -54,6 +54,10 @@ class RunPaths:
     def spec(self) -> Path:
         return self.directory / "spec.json"
 
+    @property
+    def reserve(self) -> Path:
+        return self.directory / "reserve"
+
     def read_spec(self) -> RunSpec:
         """Return what the run was asked to train; its own file of weights is named in full."""
         spec = RunSpec.from_json(self.spec.read_text())

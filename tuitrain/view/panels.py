@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import assert_never
 
 from tuitrain.core.choice import Choice
@@ -128,8 +129,8 @@ def progress(now: Snapshot, width: int) -> Picture:
         done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
     else:
         done = in_epoch / per_epoch if per_epoch else 0.0
-        left = words.remaining(in_epoch, per_epoch, per_second=rate)
-        words_of_epoch = f"{in_epoch}/{per_epoch}  {_left(left)}"
+        left = words.remaining(in_epoch, per_epoch, per_second=rate) if per_epoch else None
+        words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_left(left)}"
     left = words.remaining(now.step, planned, per_second=rate)
     words_of_run = f"{now.epoch}/{now.planned_epochs} epochs  {_left(left if planned else None)}"
     return (
@@ -313,7 +314,11 @@ def _setting(value: float | None) -> str:
 def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
     """Return what stands in the chart's place before the first batch."""
     if now.error:
-        lines = [Piece(f"{now.state}: {safe(now.error)}", "bad")]
+        said = textwrap.wrap(f"{now.state}: {safe(now.error)}", max(10, width - 4))
+        lines = [Piece(line, "bad") for line in said]
+    elif now.has_ended:
+        how = f"{now.state} before the first batch: tuitrain resume {now.title} goes on"
+        lines = [Piece(line, "warn") for line in textwrap.wrap(how, max(10, width - 4))]
     elif now.state == "paused":
         lines = [Piece("paused before the first batch: space goes on, l chooses a loss", "warn")]
     else:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
-from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import Failed, StartupReached
-from tuitrain.core.safe import safe
+from tuitrain.core.events import StartupReached
 from tuitrain.store.paths import RunPaths
+from tuitrain.store.reserve import give_back
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker import guard
+from tuitrain.worker.failure import failure_of
 from tuitrain.worker.recorder import Recorder
 
 
@@ -33,35 +34,16 @@ def main(argv: list[str]) -> int:
 
         train_run(paths, paths.read_spec(), writer, recorder, ending)
     except BaseException as error:  # noqa: BLE001 - whatever ended the run belongs in its record
-        traceback.print_exc()
-        failure = failure_of(error, paths)
-        recorder.take(failure)
+        give_back(paths.reserve)  # or a full disk would leave no room for its last word
+        with suppress(OSError):
+            traceback.print_exc()
+        failure = failure_of(error, paths.name)
+        recorder.last_word(failure)
         return failure.exit_code
     finally:
         writer.close()
+        give_back(paths.reserve)
     return 0
-
-
-def failure_of(error: BaseException, paths: RunPaths) -> Failed:
-    """Return what a user is told of an error: one sentence, and what to do where that is known."""
-    if isinstance(error, TuitrainError):
-        return Failed(safe(error), error.exit_code)
-    if _is_out_of_memory(error):
-        spec = paths.read_spec()
-        return Failed(
-            f"out of memory with batches of {spec.batch_size}; its checkpoints are kept: tuitrain "
-            f"run {spec.task} --init-from {paths.name} --batch-size {max(1, spec.batch_size // 2)}"
-        )
-    said = str(error).partition("\n")[0]
-    return Failed(safe(f"{type(error).__name__}: {said}" if said else type(error).__name__))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Return whether host or device ran out; torch has an error of its own for devices only."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(
-        error
-    )
 
 
 if __name__ == "__main__":

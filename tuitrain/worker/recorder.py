@@ -53,6 +53,14 @@ class Recorder:
         self._rows, self._events = [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
 
+    def last_word(self, event: Event) -> None:
+        """Record how the run failed, even if the device with its last batches failed, too."""
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 - these steps are lost; a resumption trains them again
+            self._batches = []
+        self.take(event)
+
     def bad_batches(self) -> list[BatchDone]:
         """Return, once, the batches whose numbers were read by now and were not finite."""
         bad, self._bad = self._bad, []

@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import BatchDone, Event, Finished, Paused, StartupReached
+from tuitrain.core.events import (
+    BatchDone,
+    Event,
+    Finished,
+    Paused,
+    StartupReached,
+)
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import by_every_loss, train
@@ -16,10 +21,11 @@ from tuitrain.engine.training import Training, build
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.controls import Controls
+from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
 from tuitrain.worker.recorder import Recorder
+from tuitrain.worker.startup import Telling, ToldToStop, asked, stop_before_training
 
 _GLANCE_EVERY_S = 1.0
-_TELL_EVERY_S = 0.25
 
 
 def train_run(
@@ -31,21 +37,41 @@ def train_run(
 ) -> None:
     """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
     recorder.take(StartupReached(f"loading {spec.task}"))
-    run = build(spec, _Telling(recorder, ending))
+    try:
+        run = build(spec, Telling(paths, recorder, ending))
+    except ToldToStop as told:
+        stop_before_training(told.request, paths, writer, recorder)
+        return
     recorder.time_with(run.stopwatch.microseconds)
+    try:
+        _train(run, spec, paths, writer, recorder, ending)
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(paths.name, run.batch_size) from error
+        raise
+
+
+def _train(
+    run: Training,
+    spec: RunSpec,
+    paths: RunPaths,
+    writer: RunWriter,
+    recorder: Recorder,
+    ending: Callable[[], str | None],
+) -> None:
     controls = Controls(
         paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due
     )
     past, is_new = writer.events(), not writer.has_started
     checkpoints = Checkpoints(paths.checkpoints, past)
     checkpoints.sweep()
-    steering = Steering(
-        run, controls, checkpoints=checkpoints, past=past, paused=spec.paused and is_new
-    )
+    waits = spec.paused and is_new
+    steering = Steering(run, controls, checkpoints=checkpoints, past=past, paused=waits)
     glance_at = 0.0
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
-    for event in _told(run, steering, Beginning(spec, paths.origin), past, recorded):
+    beginning = Beginning(spec, paths.origin, between_epochs=_asks_batch_size(paths))
+    for event in _told(run, steering, beginning, past, recorded):
         recorder.take(event)
         if not run.reads_at_once:  # else the loop has met them already
             for done in recorder.bad_batches():
@@ -59,20 +85,8 @@ def train_run(
     controls.close()
 
 
-class _Telling:
-    """Tells of a download now and then, and ends it when the run should end."""
-
-    def __init__(self, recorder: Recorder, ending: Callable[[], str | None]) -> None:
-        self._recorder = recorder
-        self._ending = ending
-        self._tell_at = 0.0
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if why := self._ending():
-            raise TuitrainError(f"ended while {stage}: {why}")
-        if time.monotonic() >= self._tell_at or done == total:
-            self._recorder.take(StartupReached(stage, done, total))
-            self._tell_at = time.monotonic() + _TELL_EVERY_S
+def _asks_batch_size(paths: RunPaths) -> bool:
+    return any(request.wish.kind == "batch-size" for request in asked(paths))
 
 
 def _told(

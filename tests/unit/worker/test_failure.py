@@ -1,13 +1,13 @@
 """What a user is told when a trainer ends by an error."""
 
+import errno
+import sqlite3
+
 import pytest
 import torch
 
 from tuitrain.core.errors import DeviceAbsent
-from tuitrain.core.spec import RunSpec
-from tuitrain.store.paths import RunPaths
-from tuitrain.supervisor import write_spec
-from tuitrain.worker.__main__ import failure_of
+from tuitrain.worker.failure import OutOfMemory, failure_of, is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -19,20 +19,30 @@ from tuitrain.worker.__main__ import failure_of
                      "memory: you tried to allocate 9 bytes"),
     ],
 )  # fmt: skip
-def test_out_of_memory_is_one_sentence_that_offers_a_smaller_batch(run_paths: RunPaths, error):
-    write_spec(run_paths, RunSpec.of("digits", batch_size=512))
-    failure = failure_of(error, run_paths)
+def test_running_out_of_memory_is_recognised_on_host_and_device(error):
+    assert is_out_of_memory(error)
+    assert "out of memory before the first batch" in failure_of(error, "a").error
 
+
+def test_out_of_memory_with_a_batch_offers_half_of_it():
+    failure = failure_of(OutOfMemory("a", 512), "a")
     assert failure.exit_code == 1
     assert "out of memory with batches of 512; its checkpoints are kept" in failure.error
-    assert "--init-from a --batch-size 256" in failure.error
+    assert failure.error.endswith("tuitrain resume a --batch-size 256")
+    assert "smaller model" in str(OutOfMemory("a", 1)), "there is no smaller batch"
 
 
-def test_an_error_of_ours_keeps_its_sentence_and_code(run_paths: RunPaths):
-    failure = failure_of(DeviceAbsent("no device"), run_paths)
+def test_a_disk_without_room_says_what_to_do_next():
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    for error in (full, OSError(errno.ENOSPC, "No space left on device")):
+        assert "make room, then: tuitrain resume a" in failure_of(error, "a").error
+
+
+def test_an_error_of_ours_keeps_its_sentence_and_code():
+    failure = failure_of(DeviceAbsent("no device"), "a")
     assert (failure.error, failure.exit_code) == ("no device", 3)
 
 
-def test_another_error_is_named_in_its_first_line(run_paths: RunPaths):
-    failure = failure_of(ValueError("bad\nworse"), run_paths)
-    assert failure.error == "ValueError: bad"
+def test_another_error_is_named_in_its_first_line():
+    assert failure_of(ValueError("bad\nworse"), "a").error == "ValueError: bad"

@@ -1,0 +1,142 @@
+"""Runs that run short of memory or disk in the middle, and go on when there is enough again."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tuitrain import supervisor
+from tuitrain.client import Client
+from tuitrain.store.paths import runs_in
+
+SHORT_OF_MEMORY = """
+import sys
+
+if "tuitrain.worker" in sys.orig_argv:
+    import torch
+    from tuitrain.engine import loop
+
+    real = loop.train_step
+
+    def train_step(run, data, *rest):
+        if len(data) > 300:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(run, data, *rest)
+
+    loop.train_step = train_step
+"""
+
+
+@pytest.fixture
+def short_of_memory(tuitrain: Shell, tmp_path: Path) -> None:
+    """Let trainers have room for batches of 300 samples only."""
+    (tmp_path / "sitecustomize.py").write_text(SHORT_OF_MEMORY)
+    several = (str(tmp_path), os.environ.get("PYTHONPATH", ""))
+    tuitrain.env["PYTHONPATH"] = os.pathsep.join(filter(None, several))
+
+
+def gone(client: Client) -> bool:
+    return not client.look(client.end()).alive
+
+
+def advised(said: str) -> list[str]:
+    """Return the command that a message ends with, as a user would type it."""
+    found = re.search(r"tuitrain (resume [^;]*)", said)
+    assert found, said
+    return found[1].split()
+
+
+def test_a_batch_too_large_for_memory_fails_in_one_sentence_whose_advice_works(
+    tuitrain: Shell, short_of_memory
+):
+    run = tuitrain.start("a", "--epochs", "6", "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "batch-size", "512")
+    tuitrain("ctl", "a", "resume", "--no-wait")
+    until(lambda: gone(run), "it has failed")
+
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["epoch"], shown["batch_size"]) == ("failed", 2, 512)
+    assert "out of memory with batches of 512" in shown["error"]
+    assert shown["checkpoints"]
+    tuitrain(*advised(shown["error"]), "--plain")
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["epoch"], shown["batch_size"]) == ("finished", 6, 256)
+
+
+def test_a_first_batch_too_large_is_trained_in_smaller_ones(tuitrain: Shell, short_of_memory):
+    said = tuitrain(
+        "run", "--batch-size", "1024", "--epochs", "2", "--plain", "--name", "a", code=1
+    ).stderr
+    assert "out of memory with batches of 1024" in said
+    assert len(said.splitlines()) == 1
+    again = tuitrain(*advised(said), "--plain", code=1).stderr
+    assert "out of memory with batches of 512" in again
+    tuitrain(*advised(again), "--plain")
+    assert tuitrain.show("a")["batch_size"] == 256
+
+
+def test_another_batch_size_goes_on_from_the_end_of_an_epoch(tuitrain: Shell):
+    run = tuitrain.start("a", "--epochs", "3", "--paused")
+    tuitrain("ctl", "a", "step", "30")  # saves in the middle of an epoch
+    tuitrain("ctl", "a", "stop")
+    until(lambda: gone(run), "it has stopped")
+    tuitrain("resume", "a", "--batch-size", "0", code=2)
+    tuitrain("resume", "a", "--batch-size", "128", "--plain")
+
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["batch_size"], shown["take"]) == ("finished", 128, 2)
+    changed = next(each for each in shown["interventions"] if each["kind"] == "batch-size")
+    assert changed["step"] == changed["epoch"] * 23
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of eight megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk")
+    yield place
+    for paths in runs_in(place / "home"):
+        supervisor.kill(paths)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write the file until there is no room any more."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with suppress(OSError):
+        while True:
+            os.write(descriptor, bytes(4096))
+    os.close(descriptor)
+
+
+def test_a_run_that_fills_its_disk_says_so_and_goes_on_when_there_is_room(
+    tuitrain: Shell, small_disk: Path
+):
+    tuitrain("run", "--epochs", "12", "--plain", "--name", "undisturbed")
+    weights = tuitrain.show("undisturbed")["weights_sha256"]
+    tuitrain.home = small_disk / "home"
+    tuitrain.env["TUITRAIN_HOME"] = str(tuitrain.home)
+    run = tuitrain.start("a", "--epochs", "12", "--pace", "40")
+    until(lambda: tuitrain.show("a")["epoch"], "an epoch is trained")
+    fill(small_disk / "other")
+    until(lambda: gone(run), "it has ended")
+
+    shown = tuitrain.show("a")
+    assert shown["state"] == "failed"
+    assert "make room, then: tuitrain resume a" in shown["error"]
+    fill(small_disk / "more")
+    assert "No space left" in tuitrain("resume", "a", "--plain", code=1).stderr
+    assert tuitrain("plot", "a").stdout
+    for name in ("other", "more"):
+        (small_disk / name).unlink()
+    tuitrain("resume", "a", "--plain")
+    assert tuitrain.show("a")["weights_sha256"] == weights

@@ -1,0 +1,38 @@
+"""What stands in the chart's place before there is a batch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tuitrain.core.spec import RunSpec
+from tuitrain.view.model import Snapshot
+from tuitrain.view.panels import waiting
+from tuitrain.view.picture import plain
+
+run = Snapshot.begin("a", Path("a"), RunSpec.of("mnist"), 0.0)
+
+
+def said(now: Snapshot, width: int = 60) -> str:
+    lines = plain(waiting(now, 3.0, width, 8)).splitlines()
+    assert all(len(line) <= width for line in lines)
+    return " ".join(" ".join(lines).split())
+
+
+def test_a_download_tells_how_far_it_is():
+    going = replace(run, stage="downloading a.gz", loaded=(1_000_000, 4_000_000))
+    assert "downloading a.gz … 3 s" in said(going)
+    assert "1.0 of 4.0 MB, 25%" in said(going)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_a_run_that_ended_before_its_first_batch_says_so_and_not_what_it_did_then(width):
+    ended = replace(run, stage="downloading a.gz", loaded=(1, 4), state="stopped")
+    assert "stopped before the first batch: tuitrain resume a goes on" in said(ended, width)
+    assert "downloading" not in said(ended, width)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_why_it_failed_is_told_in_full(width):
+    reason = "cannot download it: nobody is there; --data DIR reads mnist from a folder"
+    assert f"failed: {reason}" in said(replace(run, state="failed", error=reason), width)
