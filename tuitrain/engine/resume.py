@@ -99,7 +99,8 @@ def resume(
     opening, after = _after(line, origin.file if origin else "")
     if opening is not None:
         run.use(opening.settings)
-    changes = sorted((*after, *_not_done_again(past)), key=lambda each: _first(past, each))
+    changes = [each for each in (*after, *_not_done_again(past)) if granted(each)]
+    changes.sort(key=lambda each: _first(past, each))
     again = [entry for event in changes for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
     steering.schedule = Schedule([*again, *waiting, *planned(beginning.spec.schedule, past)])
@@ -153,29 +154,26 @@ def _not_done_again(past: Sequence[Event]) -> list[Event]:
     )
     if opening is None or opening.why != "resume":
         return []
-    done = {_wish(each) for each in past if granted(each) and _take(each) == newest}
-    before = past[: past.index(opening)]
+    before, since = past[: past.index(opening)], past[past.index(opening) + 1 :]
     _, after = _after(current_line(before), opening.origin)
-    left = [*after, *_not_done_again(before)]
-    return [each for each in left if granted(each) and _wish(each) not in done]
+    left = [each for each in (*after, *_not_done_again(before)) if granted(each)]
+    left.sort(key=lambda each: _first(past, each))
+    # they are made again in this order, but for those that would change nothing by then; and a
+    # new one comes only after all of them
+    done = {_id(each) for each in since if granted(each)}
+    if not done <= {_id(each) for each in left}:
+        return []
+    last = max((at for at, each in enumerate(left) if _id(each) in done), default=-1)
+    return left[last + 1 :]
 
 
 def _first(past: Sequence[Event], event: Event) -> int:
     """Return when a change was made the first time, in order of all events."""
-    wish = _wish(event)
-    return next(
-        at
-        for at, each in enumerate(past)
-        if each is event or (wish is not None and granted(each) and _wish(each) == wish)
-    )
+    return next(at for at, each in enumerate(past) if granted(each) and _id(each) == _id(event))
 
 
-def _wish(event: Event) -> str | None:
-    return getattr(event, "wish", None)
-
-
-def _take(event: Event) -> int | None:
-    return getattr(event, "take", None)
+def _id(change: Event) -> str:
+    return granted(change)[0].request.id
 
 
 def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
