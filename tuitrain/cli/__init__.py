@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "tuitrain.cli.train:run",
     "attach": "tuitrain.cli.attach:attach",
     "resume": "tuitrain.cli.resume:resume",
+    "export": "tuitrain.cli.export:export",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",
