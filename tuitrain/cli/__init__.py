@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": "tuitrain.cli.resume:resume",
     "replay": "tuitrain.cli.replay:replay",
     "fork": "tuitrain.cli.fork:fork",
+    "export": "tuitrain.cli.export:export",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",

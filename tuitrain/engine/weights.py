@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 
 
@@ -39,15 +41,36 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
     return dict(weights)
 
 
-def weights_sha256(model: nn.Module) -> str:
-    """Return the digest by which two trainings are compared.
+def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
+    """Write a plain `state_dict`, whole and read back, or nothing; TuitrainError says why."""
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("xb") as file:
+            torch.save(dict(weights), file)
+        if state_sha256(weights_of(beside)) != state_sha256(weights):
+            raise TuitrainError(f"{safe(target)} did not come out as it was written")
+        beside.rename(target)
+    except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
+        reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        raise TuitrainError(f"cannot write {safe(target)}: {safe(reason)}") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
-    Over the `state_dict` in name order: for each entry its name, dtype and shape, in UTF-8 and each
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return the digest by which two trainings are compared."""
+    return state_sha256(model.state_dict())
+
+
+def state_sha256(weights: Mapping[str, torch.Tensor]) -> str:
+    """Return the digest of a `state_dict`.
+
+    Over its entries in name order: for each its name, dtype and shape, in UTF-8 and each
     ended by a zero byte, then its contiguous little-endian bytes. The dtype is torch's name without
     "torch.", the shape its decimal sizes joined by commas.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         dtype, shape = str(tensor.dtype).removeprefix("torch."), ",".join(map(str, tensor.shape))
         for text in (name, dtype, shape):
             digest.update(text.encode() + b"\0")

@@ -40,6 +40,13 @@ class Recorded(NamedTuple):
     event: Event
 
 
+class RecordedEpoch(NamedTuple):
+    """An epoch as the record has it."""
+
+    elapsed_s: float
+    ended: EpochEnded
+
+
 class Delta(NamedTuple):
     """What was appended since a cursor, and the cursor to ask with next."""
 
@@ -144,6 +151,16 @@ class RunReader:
             ).fetchall()
         return list(map(_batch, rows))
 
+    def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
+        """Return the batches of the steps first..last of a take, the first `most` of them."""
+        rows = self._rows_in("batch", take, first, last, most)
+        return list(map(_batch, rows))
+
+    def epochs_in(self, take: int, first: int, last: int, most: int) -> list[RecordedEpoch]:
+        """Return the epochs that ended in the steps first..last of a take, the first `most`."""
+        rows = self._rows_in("epoch", take, first, last, most)
+        return [RecordedEpoch(row[1] / 1000, _epoch(row[-1])) for row in rows]
+
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level, oldest first.
 
@@ -218,6 +235,17 @@ class RunReader:
                     return
                 yield row
                 start = ((split(row[0])[1] - 1 >> level) + 1 << level) + 1
+
+    def _rows_in(
+        self, table: Literal["batch", "epoch"], take: int, first: int, last: int, most: int
+    ) -> list[tuple[Any, ...]]:
+        with self._connection() as db:
+            if db is None:
+                return []
+            return db.execute(
+                f"select * from {table} where key between ? and ? order by key limit ?",  # noqa: S608 - a literal
+                (key_of(take, first), key_of(take, last), most),
+            ).fetchall()
 
     def _epochs_since(self, db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
         rows = db.execute(

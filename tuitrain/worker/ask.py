@@ -20,10 +20,12 @@ import torch
 from tuitrain.core import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.checkpoint import read_state
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
 from tuitrain.engine.tasks.download import tell_nobody
 from tuitrain.engine.training import made
+from tuitrain.engine.weights import save
 
 
 def devices() -> list[dict[str, Any]]:
@@ -52,6 +54,15 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def export_weights(checkpoint: str, sha256: str, out: str) -> None:
+    """Write the model's plain `state_dict` in a checkpoint, read back before it has its name.
+
+    Raises Damaged for a checkpoint that is not what was written, TuitrainError for an unwritable
+    `out`.
+    """
+    save(read_state(Path(checkpoint), sha256)["model"], Path(out))
+
+
 @lru_cache(maxsize=1)
 def _data(task: str, folder: str | None) -> Dataset:
     load = catalog.task_named(task).load()
@@ -74,7 +85,11 @@ def _row(name: str, what: str, total: int | None, free: int | None) -> dict[str,
     return {"name": name, "what": what, "memory_bytes": total, "free_bytes": free}
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"devices": devices, "sizes": sizes}
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    "devices": devices,
+    "sizes": sizes,
+    "export_weights": export_weights,
+}
 
 
 def answer(line: str) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""tuitrain export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tuitrain.cli import complete
+from tuitrain.cli.common import find, home_option, snapshot
+from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.client import Client
+    from tuitrain.core.events import CheckpointSaved
+    from tuitrain.export.line import Line
+
+ENDINGS = {
+    "weights": ".pt", "csv": "-csv", "jsonl": ".jsonl", "tensorboard": "-tensorboard",
+    "script": ".py",
+}  # fmt: skip
+"""What an export is called after its run, unless told otherwise, by its format."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain export a --format script            a.py trains as the run a did, without tuitrain
+  tuitrain export a --format weights --which best --out best.pt
+  tuitrain export a --format csv               a folder of batches, epochs, interventions
+  tuitrain export a --format csv --out a.csv   the batches alone"""
+)
+@click.argument("run", shell_complete=complete.runs)
+@click.option(
+    "--format", "form", type=click.Choice(list(ENDINGS)), required=True, metavar="FORMAT",
+    help="weights: the model's state_dict; csv, jsonl, tensorboard: what was recorded; "
+    "script: a plain PyTorch program that trains the same way.",
+)  # fmt: skip
+@click.option(
+    "--which", type=click.Choice(["best", "last"]), metavar="best|last",
+    help="Of weights: those of the best epoch, or of the last checkpoint.  [last]",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE|DIR",
+    help="Where to write it; nothing is overwritten.  [named after the run, here]",
+)  # fmt: skip
+@home_option
+@click.pass_context
+def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path | None) -> int:
+    """Write RUN in a form that other tools read: weights, tables, or a program.
+
+    It is the current line of the run: what was undone or rolled back is left out.
+    """
+    from tuitrain.export.line import Line
+    from tuitrain.export.whole import check_free
+
+    if which and form != "weights":
+        raise WrongUse(f"--which chooses between weights; {form} has the whole run")
+    client = find(ctx, run)
+    target = (out or Path(f"{client.name}{ENDINGS[form]}")).expanduser()
+    check_free(target, for_folder=form in ("csv", "tensorboard") and target.suffix != ".csv")
+    line = Line.read(client.paths)
+    match form:
+        case "weights":
+            said = _weights(line, target, which or "last")
+        case "script":
+            said = _script(line, target)
+        case "tensorboard":
+            said = _tensorboard(line, target)
+        case "jsonl":
+            said = _jsonl(line, client, target)
+        case _:
+            said = _csv(line, client, target)
+    click.echo(f"wrote {safe(target)}{said}")
+    return 0
+
+
+def _weights(line: Line, target: Path, which: str) -> str:
+    from tuitrain.supervisor import ask
+
+    saved = _best(line) if which == "best" else _last(line)
+    file = line.paths.checkpoints / saved.file
+    ask("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
+        out=str(target.absolute()))  # fmt: skip
+    return f": the weights at step {saved.step}, epoch {saved.epoch}; torch.load reads them"
+
+
+def _script(line: Line, target: Path) -> str:
+    from tuitrain import __version__
+    from tuitrain.export.program import program
+    from tuitrain.export.recipe import Recipe
+    from tuitrain.export.whole import beside
+
+    recipe = Recipe.of(line, _last(line, after=line.spec.parent.step if line.spec.parent else 0))
+    text = program(recipe, written_by=f"tuitrain {__version__}")
+    with beside(target) as path:
+        path.write_text(text, encoding="utf-8")
+    return (
+        f": it trains to step {recipe.until}, where the digest of the weights is "
+        f"{safe(recipe.weights_sha256)}"
+    )
+
+
+def _tensorboard(line: Line, target: Path) -> str:
+    from tuitrain.export import tensorboard
+    from tuitrain.export.whole import beside
+
+    tensorboard.writer_and_event()
+    with beside(target) as path:
+        tensorboard.write(line, path)
+    return f"; tensorboard --logdir {safe(target)} shows it"
+
+
+def _jsonl(line: Line, client: Client, target: Path) -> str:
+    from tuitrain.export import tables
+    from tuitrain.export.whole import beside
+
+    run = _told(client)
+    interventions = run.pop("interventions")
+    with beside(target) as path:
+        tables.write_jsonl(line, run, interventions, path)
+    return ": an object a line, each of a kind: run, intervention, batch, epoch"
+
+
+def _csv(line: Line, client: Client, target: Path) -> str:
+    from tuitrain.export import tables
+    from tuitrain.export.whole import beside
+
+    with beside(target) as path:
+        if target.suffix == ".csv":
+            tables.write_table(tables.batch_rows(line), path)
+            return ": its batches; a folder gets epochs and interventions, too"
+        tables.write_csv(line, _told(client)["interventions"], path)
+    return ": batches.csv, epochs.csv, interventions.csv"
+
+
+def _told(client: Client) -> dict[str, Any]:
+    from tuitrain.view import report
+
+    return report.as_json(snapshot(client), full=True)
+
+
+def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
+    """Return the last checkpoint, which must come after that step."""
+    saved = [each for each in line.checkpoints if each.step > after]
+    if not saved:
+        name = line.paths.name
+        raise Refused(
+            f"{name} has no checkpoint {'after its first step ' if after >= 0 else ''}yet; "
+            f"tuitrain ctl {name} checkpoint saves one while it goes on"
+        )
+    return saved[-1]
+
+
+def _best(line: Line) -> CheckpointSaved:
+    """Return a checkpoint of the best epoch: not every epoch has one, since they are spaced."""
+    best = line.best
+    if best is None:
+        raise Refused(f"{line.paths.name} has no epoch yet that was better than another")
+    saved = [each for each in line.checkpoints if each.step == best.step]
+    if not saved:
+        there = ", ".join(f"{each.epoch} ({each.why})" for each in line.checkpoints)
+        raise Refused(
+            f"the best epoch, {best.epoch}, has no checkpoint; there are those of the epochs "
+            f"{safe(there)}: --which last takes the last of them"
+        )
+    return saved[-1]
