@@ -10,6 +10,7 @@ from textual.widgets import DataTable, Input
 from tests.conftest import PATIENCE_S, until
 from tests.tui.conftest import STARTED, ScriptedTrainer, text_of
 from tuitrain import supervisor
+from tuitrain.asker import Asker
 from tuitrain.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
@@ -300,7 +301,7 @@ async def test_a_crashed_run_is_resumed_from_the_list(home):
 
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():
-    asker = supervisor.Asker()
+    asker = Asker()
     assert "cpu" in [each["name"] for each in asker.ask("devices")]
     process = asker._process
     asker.close()

@@ -78,7 +78,7 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
 
 
 def _weights(line: Line, target: Path, which: str) -> str:
-    from tuitrain.supervisor import ask
+    from tuitrain.asker import ask
 
     saved = _best(line) if which == "best" else _last(line)
     file = line.paths.checkpoints / saved.file

@@ -207,9 +207,17 @@ def _changed(now: Snapshot, wish: str | None, **changes: object) -> tuple[Interv
 def _after_epoch(now: Snapshot, event: EpochEnded) -> Snapshot:
     return replace(
         now,
-        every_epoch=(*now.every_epoch, event)[-_EPOCHS_KEPT:],
+        every_epoch=_newest((*now.every_epoch, event)),
         position=max(now.position, (event.take, event.step, event.epoch)),
     )
+
+
+def _newest(epochs: tuple[EpochEnded, ...]) -> tuple[EpochEnded, ...]:
+    """Return the last few hundred, and the best one before them if there was none since."""
+    kept = epochs[-_EPOCHS_KEPT:]
+    if len(kept) == len(epochs) or any(each.improved for each in kept):
+        return kept
+    return *[each for each in epochs[:-_EPOCHS_KEPT] if each.improved][-1:], *kept
 
 
 def _after_batch(now: Snapshot, latest: BatchRow) -> Snapshot:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket
-from tuitrain.view import braille, scale, series
+from tuitrain.view import braille, scale, series, words
 from tuitrain.view.axes import GUTTER, ROWS, ruled
 from tuitrain.view.braille import ACROSS
 from tuitrain.view.drawing import (
@@ -247,7 +247,7 @@ def _warning(seen: Iterable[_Seen]) -> str:
 
 def _label(one: _Seen, *, is_first: bool, cells: int) -> str:
     """Return the longest name for a stretch that fits into so many cells, or nothing."""
-    name = _narrow(one.segment.loss_name)
+    name = _narrow(words.loss(one.segment.loss_name))
     if one.is_past:
         low, high = (scale.short(one.axis.value(end)) for end in one.axis.shown[:2])
         labels = [f"{name} {low}–{high}", name]

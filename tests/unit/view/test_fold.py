@@ -106,3 +106,14 @@ def test_what_comes_often_does_not_push_the_rest_out_of_the_log():
 
     assert [each.event for each in now.log] == [STARTED]
     assert len(now.checkpoints) == 500
+
+
+def test_the_best_epoch_stays_however_long_ago_it_was():
+    now = after(begun(), STARTED, epoch(1, 1, improved=True))
+    now = after(now, *(epoch(1, number) for number in range(2, 700)))
+    assert now.best is not None
+    assert now.best.epoch == 1
+    later = after(now, epoch(1, 700, improved=True), epoch(1, 701))
+    assert later.best is not None
+    assert later.best.epoch == 700
+    assert len(later.every_epoch) <= 501

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from tuitrain import supervisor
+from tuitrain.asker import Asker
 from tuitrain.core.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -68,7 +69,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._home = home
         self._fork = fork
         self._fields = form.OF_A_FORK if fork else form.FIELDS
-        self._asker = supervisor.Asker()
+        self._asker = Asker()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
         self._asked: RunSpec | None = None
         self._facts: dict[str, Any] | str = "asking PyTorch …"
