@@ -111,3 +111,14 @@ def test_a_killed_fork_goes_on_to_the_same_weights(tuitrain: Shell, steered: dic
 
     assert killed["state"] == "finished"
     assert killed["weights_sha256"] == ended(tuitrain, "calm")["weights_sha256"]
+
+
+def test_what_breaks_exactness_is_said_at_a_resumption_and_at_a_replay(tuitrain: Shell):
+    tuitrain.start("a", "--epochs", "4", "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "stop")
+    ended(tuitrain, "a")
+    tuitrain.env["OMP_NUM_THREADS"] = "2"
+    said = "not the same to the last bit any more: threads was 1 and is 2"
+    assert said in tuitrain("replay", "a", "--plain", code=None).stdout
+    assert said in tuitrain("resume", "a", "--plain").stdout

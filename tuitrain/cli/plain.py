@@ -14,13 +14,25 @@ import click
 from tuitrain import supervisor
 from tuitrain.client import Client
 from tuitrain.core.commands import Stop
-from tuitrain.core.events import EpochEnded, LossSwapped, Paused, Resumed, StartupReached
+from tuitrain.core.events import (
+    CheckpointGone,
+    EpochEnded,
+    LossSwapped,
+    NotFinite,
+    Paused,
+    Resumed,
+    SettingChanged,
+    StartupReached,
+    TakeOpened,
+    Warned,
+)
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor, Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view import words
 from tuitrain.view.fold import fold
 from tuitrain.view.model import Snapshot
+from tuitrain.view.panels import told_of
 
 _PULL_S = 0.1
 
@@ -104,6 +116,10 @@ def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[
                 lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
+            case SettingChanged() | TakeOpened() | NotFinite() | Warned() | CheckpointGone():
+                if told := told_of(event):
+                    place = key_of(getattr(event, "take", 1), getattr(event, "step", 0))
+                    lines.append(((place, 2), safe(told[0])))
             case _:
                 pass
     return (line for _, line in sorted(lines, key=lambda pair: pair[0]))
