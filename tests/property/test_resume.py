@@ -21,10 +21,11 @@ from tuitrain.core.events import (
     WishRefused,
 )
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.beginning import Beginning, begin
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.data import Samples
 from tuitrain.engine.loop import train
-from tuitrain.engine.resume import Beginning, Position, begin, resume
+from tuitrain.engine.resume import Position, resume
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training, build

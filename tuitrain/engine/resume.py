@@ -1,31 +1,26 @@
-"""Where a run begins: at its first step, at another run's checkpoint, or at its own newest one."""
+"""Going on with a run: from its newest sound checkpoint, with what was asked of it after that."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from tuitrain.core.commands import SaveCheckpoint
-from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
     CheckpointSaved,
     Event,
     RunStarted,
     TakeOpened,
     Warned,
-    WeightsCompared,
     WishAccepted,
     WishDropped,
 )
 from tuitrain.core.history import current_line, newest_take
-from tuitrain.core.spec import RunSpec
-from tuitrain.engine import device as devices
-from tuitrain.engine.checkpoint import Damaged, read_state
+from tuitrain.engine.beginning import Beginning, begin, differences
+from tuitrain.engine.checkpoint import Damaged
 from tuitrain.engine.schedule import Entry, Schedule, accepted, granted, planned
 from tuitrain.engine.steering import Steering, is_kept
 from tuitrain.engine.training import Training
-from tuitrain.engine.weights import weights_sha256
 
 
 class Position(NamedTuple):
@@ -34,47 +29,6 @@ class Position(NamedTuple):
     take: int = 1
     step: int = 0
     epoch: int = 0
-
-
-class Beginning(NamedTuple):
-    """Where a run begins by its spec, and the file of the checkpoint that a fork goes on from."""
-
-    spec: RunSpec
-    origin: Path
-    between_epochs: bool = False
-    """Go on from where a batch size can change."""
-
-
-def begin(run: Training, steering: Steering, beginning: Beginning) -> Iterator[Event]:
-    """Bring `run`, freshly built, to where its spec begins.
-
-    Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
-    """
-    spec, origin = beginning.spec, beginning.origin
-    steering.schedule = Schedule(planned(spec.schedule))
-    parent = spec.parent
-    if parent is None:
-        return
-    yield from differences(parent.environment, run)
-    if parent.sha256 is None:
-        return
-    state = read_state(origin, parent.sha256)
-    try:
-        run.inherit(state, with_optimizer=parent.keeps_optimizer)
-    except RuntimeError:
-        raise Refused(
-            f"{spec.model} is not the model of that checkpoint; "
-            "tuitrain run --init-from begins anew with weights that fit"
-        ) from None
-    if not parent.keeps_optimizer:
-        yield Warned(f"{spec.optimizer} begins without the memory of its parent's optimizer")
-
-
-def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
-    """Lay the weights at the end of a replay beside those that its spec expects."""
-    if spec.parent and spec.parent.expects:
-        name, found = Path(spec.parent.directory).name, weights_sha256(run.model)
-        yield WeightsCompared(name, found == spec.parent.expects)
 
 
 def resume(
@@ -193,15 +147,3 @@ def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
                 entry = entry._replace(step=later.step, epoch=later.epoch)
         waiting.append(entry)
     return waiting, dropped
-
-
-def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
-    """Say what has changed since `before` of all that a repetition to the last bit depends on."""
-    now = devices.environment(run.device)
-    differing = [
-        f"{name} was {was} and is {now.get(name)}"
-        for name, was in before.items()
-        if was != now.get(name)
-    ]
-    if differing:
-        yield Warned(f"not the same to the last bit any more: {', '.join(differing)}")

@@ -13,9 +13,10 @@ from tuitrain.core.events import (
     StartupReached,
 )
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.beginning import Beginning, begin, compared
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import by_every_loss, train
-from tuitrain.engine.resume import Beginning, Position, begin, compared, resume
+from tuitrain.engine.resume import Position, resume
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
 from tuitrain.store.paths import RunPaths
