@@ -1,0 +1,114 @@
+"""What a run is exported as, and whether others can use it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import Shell, until
+from tuitrain.engine.weights import state_sha256
+
+
+def ended(tuitrain: Shell, name: str) -> dict:
+    client = tuitrain.client(name)
+    until(lambda: not client.look(client.end()).alive, f"{name} has ended")
+    return tuitrain.show(name)
+
+
+def steered(tuitrain: Shell, name: str, *wishes: tuple[str, ...], options: tuple[str, ...]) -> dict:
+    """Start a run that waits, ask this of it, and return it when it has ended."""
+    tuitrain("run", *options, "--detach", "--name", name, "--paused")
+    until(lambda: tuitrain.show(name)["state"] == "paused", f"{name} waits")
+    for wish in wishes:
+        tuitrain("ctl", name, *wish)
+    return ended(tuitrain, name)
+
+
+def digest_of_program(tuitrain: Shell, name: str, folder: Path) -> str:
+    """Export the program of a run, run it alone, and return the last line that it prints."""
+    folder.mkdir()
+    tuitrain("export", name, "--format", "script", "--out", str(folder / "train.py"))
+    text = (folder / "train.py").read_text()
+    assert "tuitrain" not in text.partition("\n\n")[2], "it is not needed"
+    alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "error", "train.py"],
+        cwd=folder, env=alone, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_program_trains_as_the_run_did_with_all_that_was_changed(tuitrain: Shell, tmp_path):
+    run = steered(
+        tuitrain, "a",
+        ("step", "10"), ("lr", "0.003"), ("step", "20"), ("loss", "mse", "--at", "batch"),
+        ("step", "5"), ("undo",), ("loss", "l1"), ("batch-size", "128"), ("clip-norm", "0.5"),
+        ("weight-decay", "0.01"), ("epochs", "5"), ("resume",),
+        options=("digits", "--epochs", "4"),
+    )  # fmt: skip
+    assert digest_of_program(tuitrain, "a", tmp_path / "whole") == run["weights_sha256"]
+
+    tuitrain("fork", "a", "--epoch", "0", "--loss", "l1", "--epochs", "2", "--plain")
+    fork = digest_of_program(tuitrain, "a-fork", tmp_path / "fork")
+    assert fork == tuitrain.show("a-fork")["weights_sha256"]
+    program = (tmp_path / "whole" / "train.py").read_text()
+    assert len(program.splitlines()) < 120
+    assert "mse" not in program, "what was undone is no part of it"
+
+
+@pytest.mark.parametrize(
+    ("options", "wishes"),
+    [
+        (
+            ("digits", "--epochs", "3", "--optimizer", "adamw:schedule=cosine",
+             "--model", "mlp:hidden=32,norm=batch,dropout=0.2"),
+            [("step", "30"), ("lr", "0.01"), ("epochs", "4"), ("resume",)],
+        ),
+        (
+            ("breast-cancer", "--epochs", "3", "--loss", "bce-with-logits:pos_weight=3"),
+            [("step", "9"), ("loss", "cross-entropy:label_smoothing=0.1"), ("resume",)],
+        ),
+        (
+            ("diabetes", "--optimizer", "sgd:momentum=0.9,schedule=linear", "--lr", "0.01"),
+            [("step", "20"), ("loss", "l1", "--at", "batch"), ("step", "3"), ("stop",)],
+        ),
+    ],
+    ids=["digits", "breast-cancer", "diabetes"],
+)  # fmt: skip
+def test_a_program_has_the_parameters_of_model_optimizer_and_loss(
+    tuitrain: Shell, tmp_path: Path, options: tuple[str, ...], wishes: list[tuple[str, ...]]
+):
+    run = steered(tuitrain, "a", *wishes, options=options)
+    assert digest_of_program(tuitrain, "a", tmp_path / "a") == run["weights_sha256"]
+
+
+def test_weights_load_with_plain_torch_and_tables_with_plain_python(
+    tuitrain: Shell, tmp_path: Path
+):
+    tuitrain("run", "digits", "--model", "linear", "--epochs", "2", "--plain", "--name", "a")
+    run = tuitrain.show("a")
+    out = tmp_path / "last.pt"
+    tuitrain("export", "a", "--format", "weights", "--out", str(out))
+    weights = torch.load(out, weights_only=True)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    model.load_state_dict(weights)
+    assert state_sha256(weights) == run["weights_sha256"]
+
+    again = tuitrain("export", "a", "--format", "weights", "--out", str(out), code=3)
+    assert "is there already; choose another --out" in again.stderr
+    tuitrain("export", "a", "--format", "wights", code=2)
+    assert "--which" in tuitrain("export", "a", "--format", "csv", "--which", "best", code=2).stderr
+
+    lines = tmp_path / "a.jsonl"
+    tuitrain("export", "a", "--format", "jsonl", "--out", str(lines))
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [row["step"] for row in rows if row["kind"] == "batch"] == list(range(1, 47))
+    assert [row["accuracy"] for row in rows if row["kind"] == "epoch"][-1] == (
+        run["metrics"]["accuracy"]
+    )
