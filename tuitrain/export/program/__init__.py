@@ -19,7 +19,7 @@ _DATA = ("train_inputs", "train_targets", "val_inputs", "val_targets")
 
 _WEIGHTS_SHA256 = '''\
 def weights_sha256(model):
-    """Return the SHA-256 of name, type, shape and bytes of all weights, by their names."""
+    """Return the SHA-256 of names, types, shapes and bytes of all weights."""
     digest = hashlib.sha256()
     for name, weights in sorted(model.state_dict().items()):
         kind = str(weights.dtype).removeprefix("torch.")

@@ -110,8 +110,8 @@ val_targets = torch.from_numpy(val_benign).float()
 """
 
 _DIABETES = f"""\
-# The data: 10 measurements of 442 patients each, a fifth for validation, and how far the
-# disease went in a year, in standard deviations.
+# The data: 10 measurements of 442 patients each, a fifth for validation, and how far
+# the disease went in a year, in standard deviations.
 table, progress = load_diabetes(return_X_y=True)
 train_table, val_table, train_progress, val_progress = train_test_split(
     table, progress, test_size=0.2, random_state=0

@@ -15,7 +15,7 @@ from tuitrain.export.recipe import Recipe
 
 SHUFFLED = '''\
 def shuffled(count, epoch):
-    """Return the order of the samples in an epoch, which seed and epoch alone decide."""
+    """Return the order of the samples: seed and epoch alone decide it."""
     digest = hashlib.sha256(f"shuffle {SEED} {epoch}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
     return torch.randperm(count, generator=generator)
@@ -51,7 +51,7 @@ $after_batch\
         val_loss = criterion(prediction, val_targets)
         $metric
 $count\
-    print(f"epoch {$number}, step {step}: val loss {val_loss:.4f}, $printed")
+    print(f"epoch {$number}: val loss {val_loss:.4f}, $printed")
 $between""")
 
 _CLIP = """\

@@ -53,13 +53,13 @@ def bce_with_logits(logits, classes):
 ''',
     ("mse", "multiclass"): f'''\
 def mse(logits, classes):
-    """Return the mean squared error of the probabilities; the right class should have 1."""
+    """Return the mean squared error of the probabilities; the right one is 1."""
     right = {_ONE_HOT}
     return functional.mse_loss(logits.softmax(dim=1), right)
 ''',
     ("l1", "multiclass"): f'''\
 def l1(logits, classes):
-    """Return the mean absolute error of the probabilities; the right class should have 1."""
+    """Return the mean absolute error of the probabilities; the right one is 1."""
     right = {_ONE_HOT}
     return functional.l1_loss(logits.softmax(dim=1), right)
 ''',

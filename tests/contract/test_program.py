@@ -1,0 +1,79 @@
+"""A program can be written for whatever the catalogue offers, and trains as the engine does."""
+
+import contextlib
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuitrain.core import catalog
+from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.loop import train
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import build
+from tuitrain.engine.weights import weights_sha256
+from tuitrain.export.program import program
+from tuitrain.export.recipe import Recipe
+
+EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
+FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
+
+
+def recipe_of(spec: RunSpec) -> tuple[Recipe, str]:
+    """Train a run in this process; return what a program of it must know, and its digest."""
+    torch.set_num_threads(1)
+    run = build(spec)
+    started = run.started()
+    for _ in train(run, Steering(run)):
+        pass
+    digest = weights_sha256(run.model)
+    return Recipe("a", spec, started, (), run.step, digest), digest
+
+
+def printed_by(text: str) -> str:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(text, "program", "exec"), {"__name__": "__main__"})
+    return said.getvalue().splitlines()[-1]
+
+
+@pytest.mark.parametrize(("task", "loss"), FITTING, ids=lambda each: each.name)
+def test_its_program_ends_with_the_engines_weights(task, loss):
+    number = FITTING.index((task, loss))
+    models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
+    spec = RunSpec.of(
+        task.name, loss=loss.name, epochs=1, seed=number,
+        model=models[number % len(models)], optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
+    )  # fmt: skip
+    recipe, digest = recipe_of(spec)
+    text = program(recipe, written_by="this test")
+
+    assert printed_by(text) == digest
+    assert max(len(line) for line in text.splitlines()) <= 88
+
+
+def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
+    spec = RunSpec.of("digits", epochs=1)
+    recipe, _ = recipe_of(spec)
+    for what in ("model", "optimizer", "loss"):
+        for entry in catalog.CATALOG[what].values():
+            for key, option in entry.options.items():
+                value = {"float": "0.5", "widths": "9-7"}.get(option.type) or option.names[-1]
+                chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
+                settings = dict(recipe.started.settings) | {"loss": chosen.loss}
+                other = replace(
+                    recipe, spec=chosen, started=replace(recipe.started, settings=settings)
+                )
+                text = program(other, written_by="this test")
+                compile(text, "program", "exec")
+                assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
+
+
+def test_a_file_of_weights_that_it_begins_with_must_be_there(tmp_path: Path):
+    spec = RunSpec.of("digits", init_from=str(tmp_path / "w.pt"), epochs=1)
+    recipe, _ = recipe_of(RunSpec.of("digits", epochs=1))
+    text = program(replace(recipe, spec=spec), written_by="this test")
+    assert "weights_only=True" in text

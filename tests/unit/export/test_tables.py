@@ -1,0 +1,118 @@
+"""A record as tables and for TensorBoard, read back by others."""
+
+import csv
+import json
+import math
+import sys
+
+import pytest
+
+from tests.recorded import STEPS, decay, in_home
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.export import tables, tensorboard
+from tuitrain.export.line import Line
+from tuitrain.export.whole import beside, check_free
+from tuitrain.store.paths import RunPaths
+
+
+def with_a_gap(step: int) -> float:
+    return math.nan if step == 30 else math.inf if step == 31 else decay(step)
+
+
+@pytest.fixture
+def line(home):
+    """Four epochs with a swap, of which the last two were undone and trained anew."""
+    run = in_home(home, "a")
+    run.trains(2, with_a_gap)
+    run.swaps("mse")
+    run.trains(2, lambda _: 77.0)
+    run.goes_back(2, "cross-entropy")
+    run.trains(1)
+    run.finishes()
+    return Line.read(RunPaths(home / "runs" / "a"))
+
+
+def test_tables_have_the_current_line_and_nothing_of_what_was_undone(line, tmp_path):
+    tables.write_csv(line, [{"id": "w", "kind": "loss"}], tmp_path / "a")
+    with (tmp_path / "a" / "batches.csv").open() as file:
+        batches = list(csv.DictReader(file))
+    with (tmp_path / "a" / "epochs.csv").open() as file:
+        epochs = list(csv.DictReader(file))
+
+    assert [int(row["step"]) for row in batches] == list(range(1, 3 * STEPS + 1))
+    assert {row["loss_name"] for row in batches} == {"cross-entropy"}
+    assert float(batches[0]["loss"]) == decay(1)
+    assert (batches[29]["loss"], batches[30]["loss"]) == ("nan", "inf")
+    assert [int(row["epoch"]) for row in epochs] == [1, 2, 3]
+    assert {"val_mse", "val_l1", "accuracy", "train_loss"} <= set(epochs[0])
+    assert (tmp_path / "a" / "interventions.csv").read_text() == "id,kind\nw,loss\n"
+
+
+def test_lines_of_json_are_strict(line, tmp_path):
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    file = tmp_path / "a.jsonl"
+    tables.write_jsonl(line, {"name": "a"}, [{"id": "w"}], file)
+    rows = [json.loads(each, parse_constant=refuse) for each in file.read_text().splitlines()]
+
+    assert [row["kind"] for row in rows[:3]] == ["run", "intervention", "batch"]
+    losses = [row["loss"] for row in rows if row["kind"] == "batch"]
+    assert losses[29:31] == ["nan", "inf"]
+    steps = [row["step"] for row in rows if "step" in row]
+    assert steps == sorted(steps)
+
+
+def test_tensorboards_own_reader_opens_it(line, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tensorboard.write(line, tmp_path / "a")
+    read = EventAccumulator(str(tmp_path / "a"), size_guidance={"scalars": 0})
+    read.Reload()
+
+    losses = read.Scalars("train/loss")
+    assert [each.step for each in losses] == list(range(1, 3 * STEPS + 1))
+    assert losses[0].value == pytest.approx(decay(1))
+    assert math.isnan(losses[29].value)
+    assert [each.step for each in read.Scalars("metrics/accuracy")] == [23, 46, 69]
+    assert "val_loss_by/mse" in read.Tags()["scalars"]
+
+
+def test_without_tensorboard_it_says_how_to_get_it(line, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    with pytest.raises(TuitrainError, match=r"pip install 'tuitrain\[tensorboard\]'"):
+        tensorboard.write(line, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_is_there_is_not_overwritten(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "empty").mkdir()
+
+    check_free(tmp_path / "new", for_folder=False)
+    check_free(tmp_path / "empty", for_folder=True)
+    for taken in ("full", "full/file"):
+        with pytest.raises(Refused, match="is there already"):
+            check_free(tmp_path / taken, for_folder=True)
+    with pytest.raises(WrongUse, match="there is no folder"):
+        check_free(tmp_path / "nowhere" / "file", for_folder=False)
+
+
+def test_an_export_that_breaks_off_leaves_nothing(tmp_path):
+    def break_off() -> None:
+        with beside(tmp_path / "a") as path:
+            path.write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_trained_nothing_has_nothing_to_export(home):
+    run = in_home(home, "a")
+    run._writer._connection.execute("delete from event")
+    run.close()
+    with pytest.raises(Refused, match="nothing to export"):
+        Line.read(RunPaths(home / "runs" / "a"))
