@@ -116,6 +116,8 @@ def _usage_words(error: click.ClickException) -> str:
         known = [name for each in options for name in (*each.opts, *each.secondary_opts)]
         near = nearest(error.option_name, known)
         return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
+    if isinstance(error, click.MissingParameter):  # click lists choices in lines of their own
+        return " ".join(error.format_message().split())
     return error.format_message()
 
 
