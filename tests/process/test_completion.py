@@ -39,7 +39,7 @@ def offered(tuitrain: Shell, tmp_path: Path):
 
 
 def test_names_of_commands_and_of_the_catalogue_are_offered(offered):
-    assert offered("r") == ["run", "resume", "rm"]
+    assert offered("r") == ["run", "resume", "replay", "rm"]
     assert offered("run", "di") == ["digits", "diabetes"]
     assert offered("run", "--loss", "bce") == ["bce-with-logits"]
     assert offered("run", "--model", "c") == ["cnn"]
