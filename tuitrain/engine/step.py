@@ -42,12 +42,13 @@ def _one(device: torch.device) -> Tensor:
     return torch.ones((), device=device)
 
 
-def optimizer_step(optimizer: Optimizer, bad: Tensor) -> None:
+def optimizer_step(optimizer: Optimizer, bad: Tensor, *, reads_at_once: bool) -> None:
     """Let the optimizer change the weights, unless this batch was bad.
 
-    Fused optimizers take that as `found_inf`, and skip the step on the device itself.
+    Where reading that would make the host wait, fused optimizers take it as `found_inf`, and skip
+    the step on the device itself.
     """
-    if optimizer.defaults.get("fused"):
+    if not reads_at_once and optimizer.defaults.get("fused"):
         optimizer.found_inf, optimizer.grad_scale = bad, None  # type: ignore[attr-defined]
         optimizer.step()
     elif not bad:
@@ -75,7 +76,7 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     if run.clip_norm is not None:
         clip_grad_norm_(run.weights, run.clip_norm)
     run.follow_schedule()
-    optimizer_step(run.optimizer, bad)
+    optimizer_step(run.optimizer, bad, reads_at_once=run.reads_at_once)
     stepped = mark()
 
     run.glance = output.detach(), target
