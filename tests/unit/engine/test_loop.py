@@ -1,5 +1,7 @@
 """The loop, taken as what it is: a list of events."""
 
+import math
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -9,6 +11,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step import judged_bad
 from tuitrain.engine.training import Training, build
 from tuitrain.engine.weights import weights_sha256
 from tuitrain.store.paths import RunPaths
@@ -129,3 +132,21 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
 
     assert flushes >= 1
     assert counter.reads <= flushes
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("reads_at_once", [True, False])
+def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(number, reads_at_once):
+    run = digits()
+    run.reads_at_once = reads_at_once
+    loss = torch.tensor(1.0)
+    for each in run.weights:
+        each.grad = torch.full_like(each, 3e38)  # their sum is not finite
+    assert not judged_bad(run, loss)
+    assert judged_bad(run, torch.tensor(number))
+    last = run.weights[-1].grad
+    assert last is not None
+    last[-1] = number
+    assert judged_bad(run, loss)
+    last[-1] = -3e38
+    assert not judged_bad(run, loss)
