@@ -119,7 +119,7 @@ RUNS = {
     "tuitrain run --plain": plain,
     "tuitrain run --detach": detached,
 }
-GOALS = {"tuitrain run": 0.97, "tuitrain run --plain": 0.98, "tuitrain run --detach": 0.98}
+GOALS = {"tuitrain run": 0.94, "tuitrain run --plain": 0.95, "tuitrain run --detach": 0.95}
 NEEDS = {"tqdm": "tqdm", "TensorBoard": "tensorboard"}
 
 
