@@ -3,6 +3,7 @@
 import contextlib
 import io
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,29 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
                 assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
-def test_a_file_of_weights_that_it_begins_with_must_be_there(tmp_path: Path):
+def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did():
+    spec = RunSpec.of("diabetes", optimizer="sgd", lr=1e12, epochs=2, on_nonfinite="skip")
+    recipe, digest = recipe_of(spec)
+    text = program(replace(recipe, skips_bad_batches=True), written_by="this test")
+    assert printed_by(text) == digest
+    assert printed_by(program(recipe, written_by="this test")) != digest
+
+
+def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):
     spec = RunSpec.of("digits", init_from=str(tmp_path / "w.pt"), epochs=1)
     recipe, _ = recipe_of(RunSpec.of("digits", epochs=1))
     text = program(replace(recipe, spec=spec), written_by="this test")
     assert "weights_only=True" in text
+
+
+@pytest.mark.parametrize("task", EMBEDDED, ids=lambda each: each.name)
+def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
+    usual, _ = recipe_of(RunSpec.of(task.name, epochs=1))
+    models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
+    losses = [each.name for fitting, each in FITTING if fitting is task]
+    for loss, model, optimizer in product(losses, models, OPTIMIZERS):
+        spec = replace(usual.spec, loss=loss, model=model, optimizer=optimizer)
+        started = replace(usual.started, settings={**usual.started.settings, "loss": loss})
+        text = program(replace(usual, spec=spec, started=started), written_by="this test")
+        compile(text, f"{loss}, {model}, {optimizer}", "exec")
+        assert max(map(len, text.splitlines())) <= 88, (loss, model, optimizer)

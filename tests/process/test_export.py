@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 from torch import nn
 
 from tests.conftest import Shell, until
+from tests.recorded import STEPS, in_home
+from tuitrain.core.events import CheckpointSaved
 from tuitrain.engine.weights import state_sha256
 
 
@@ -58,7 +62,7 @@ def test_a_program_trains_as_the_run_did_with_all_that_was_changed(tuitrain: She
     fork = digest_of_program(tuitrain, "a-fork", tmp_path / "fork")
     assert fork == tuitrain.show("a-fork")["weights_sha256"]
     program = (tmp_path / "whole" / "train.py").read_text()
-    assert len(program.splitlines()) < 120
+    assert len(program.splitlines()) <= 110
     assert "mse" not in program, "what was undone is no part of it"
 
 
@@ -112,3 +116,67 @@ def test_weights_load_with_plain_torch_and_tables_with_plain_python(
     assert [row["accuracy"] for row in rows if row["kind"] == "epoch"][-1] == (
         run["metrics"]["accuracy"]
     )
+
+
+def test_the_best_weights_are_as_good_as_the_record_says(tuitrain: Shell, tmp_path: Path):
+    run = steered(
+        tuitrain, "a", ("step", "23"), ("loss", "mse"), ("lr", "100"), ("resume",),
+        options=("digits", "--model", "linear", "--lr", "0.01", "--epochs", "2"),
+    )  # fmt: skip
+    assert run["best"]["epoch"] == 1
+    said = tuitrain("export", "a", "--format", "weights", "--which", "best",
+                    "--out", str(tmp_path / "best.pt"))  # fmt: skip
+    tuitrain("export", "a", "--format", "weights", "--out", str(tmp_path / "last.pt"))
+
+    assert "step 23, epoch 1" in said.stdout
+    assert accuracy_of(tmp_path / "best.pt") == pytest.approx(run["best"]["value"])
+    assert accuracy_of(tmp_path / "last.pt") == pytest.approx(run["metrics"]["accuracy"])
+    assert run["metrics"]["accuracy"] < run["best"]["value"]
+
+
+def accuracy_of(file: Path) -> float:
+    """Return how many validation images of digits a linear model with these weights knows."""
+    images, labels = load_digits(return_X_y=True)
+    train, val, _, known = train_test_split(
+        images, labels, test_size=0.2, random_state=0, stratify=labels
+    )
+    mean, deviation = torch.from_numpy(train).mean(), torch.from_numpy(train).std()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    model.load_state_dict(torch.load(file, weights_only=True))
+    found = model(((torch.from_numpy(val) - mean) / deviation).float()).argmax(dim=1)
+    return (found == torch.from_numpy(known)).float().mean().item()
+
+
+def test_a_best_epoch_without_a_checkpoint_is_refused_with_what_there_is(
+    tuitrain: Shell, home: Path
+):
+    run = in_home(home, "a")
+    run.trains(1)
+    without = tuitrain("export", "a", "--format", "weights", "--which", "best", code=3).stderr
+    assert "no checkpoint yet; tuitrain ctl a checkpoint saves one" in without
+
+    run.says(CheckpointSaved(1, STEPS, 1, "epoch", "00001.pt", 9, "f" * 64, "w" * 64))
+    run.trains(1)
+    run.finishes()
+    refused = tuitrain("export", "a", "--format", "weights", "--which", "best", code=3).stderr
+    assert "the best epoch, 2, has no checkpoint" in refused
+    assert "1 (epoch): --which last takes" in refused
+
+
+def test_what_was_recorded_is_written_where_it_was_asked_for(
+    tuitrain: Shell, home: Path, tmp_path: Path
+):
+    run = in_home(home, "a")
+    run.trains(2)
+    run.finishes()
+    for form, out in (("csv", "tables"), ("csv", "a.csv"), ("tensorboard", "board")):
+        said = tuitrain("export", "a", "--format", form, "--out", str(tmp_path / out)).stdout
+        assert said.startswith(f"wrote {tmp_path / out}")
+
+    assert {each.name for each in (tmp_path / "tables").iterdir()} == {
+        "batches.csv", "epochs.csv", "interventions.csv"
+    }  # fmt: skip
+    alone = (tmp_path / "a.csv").read_text()
+    assert alone == (tmp_path / "tables" / "batches.csv").read_text()
+    assert len(alone.splitlines()) == 1 + 2 * STEPS
+    assert [each.name[:19] for each in (tmp_path / "board").iterdir()] == ["events.out.tfevents"]

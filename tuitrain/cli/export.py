@@ -159,6 +159,7 @@ def _best(line: Line) -> CheckpointSaved:
     best = line.best
     if best is None:
         raise Refused(f"{line.paths.name} has no epoch yet that was better than another")
+    _last(line)  # where there is none at all, that is what to say
     saved = [each for each in line.checkpoints if each.step == best.step]
     if not saved:
         there = ", ".join(f"{each.epoch} ({each.why})" for each in line.checkpoints)

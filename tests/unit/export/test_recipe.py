@@ -1,0 +1,49 @@
+"""What a program begins with must still be there, and be what it was."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.recorded import STEPS, in_home
+from tuitrain.core.errors import Refused, TuitrainError
+from tuitrain.core.events import CheckpointSaved
+from tuitrain.core.spec import Parent
+from tuitrain.export.line import Line
+from tuitrain.export.recipe import Recipe
+from tuitrain.store.paths import RunPaths
+
+SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002.pt", 9, "f" * 64, "w" * 64)
+
+
+@pytest.fixture
+def line(home: Path) -> Line:
+    """An epoch, with a checkpoint at its end."""
+    run = in_home(home, "a")
+    run.trains(1)
+    run.says(SAVED)
+    run.finishes()
+    return Line.read(RunPaths(home / "runs" / "a"))
+
+
+def test_weights_that_a_run_began_with_must_be_there(line, tmp_path):
+    file = tmp_path / "w.pt"
+    given = replace(line, spec=replace(line.spec, init_from=str(file)))
+    with pytest.raises(Refused, match=r"began with are gone: .*w\.pt"):
+        Recipe.of(given, SAVED)
+    file.touch()
+    assert Recipe.of(given, SAVED).spec.init_from == str(file)
+
+
+def test_a_fork_begins_with_the_very_checkpoint_that_it_was_made_from(line):
+    origin = line.paths.origin
+    parent = Parent("parent", step=0, sha256=sha256(b"a checkpoint").hexdigest())
+    fork = replace(line, spec=replace(line.spec, parent=parent))
+    with pytest.raises(TuitrainError, match=r"cannot read .*origin\.pt: No such file"):
+        Recipe.of(fork, SAVED)
+    origin.write_bytes(b"another one")
+    with pytest.raises(TuitrainError, match="is damaged"):
+        Recipe.of(fork, SAVED)
+    origin.write_bytes(b"a checkpoint")
+    assert Recipe.of(fork, SAVED).origin == origin.absolute()
