@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
 from tuitrain.core.events import EpochEnded, Event
+from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.chronicle import Chronicle
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader
+from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
 
@@ -46,11 +47,13 @@ class Client:
         """Return when the run was asked for, in seconds since the epoch."""
         return self.paths.spec.stat().st_mtime
 
-    def look(self, cursor: Cursor) -> Look:
-        """Return whether the run is alive and what it said after `cursor`."""
+    def look(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Look:
+        """Return whether the run is alive and what it said after `cursor`, as `RunReader.since`."""
         # in this order: a trainer writes its last word before it lets the lock go
         alive = lock.is_held(self.paths.lock)
-        return Look(alive, self._reader.since(cursor), self._pid() if alive else None)
+        return Look(
+            alive, self._reader.since(cursor, segments_after), self._pid() if alive else None
+        )
 
     def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
         """Return whether the run is alive, all that it said after `cursor`, and the next cursor."""
@@ -69,19 +72,17 @@ class Client:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
         return self._reader.losses(take, first, last, level)
 
-    def validations(self, take: int, first: int, last: int, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of one epoch at most in each 2^level of these steps."""
-        return self._reader.validations(take, first, last, level)
+    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""
+        return self._reader.validations(segment, level)
 
-    def epochs(self, take: int, first: int, last: int, level: int) -> list[EpochEnded]:
-        """Return one epoch at most in each 2^level of the steps first..last."""
-        return self._reader.epochs(take, first, last, level)
+    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
+        """Return one epoch at most in each 2^level of a segment's steps."""
+        return self._reader.epochs(segment, level)
 
-    def best(
-        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
-    ) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in first..last."""
-        return self._reader.best(take, first, last, part, signs)
+    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+        """Return the best value of each name among the epochs that ended in a segment."""
+        return self._reader.best(segment, part, signs)
 
     def glance(self) -> tuple[int, dict[str, float]]:
         """Return what every fitting loss makes of a recent batch, and that batch's step."""

@@ -61,9 +61,9 @@ def find(ctx: click.Context, run: str | None) -> Client:
 
 def snapshot(client: Client) -> Snapshot:
     """Return the run as its record has it now."""
-    from tuitrain.connection import latest
+    from tuitrain.connection import follower
 
-    return latest.snapshot(client)
+    return follower.snapshot(client)
 
 
 def has_terminal() -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -13,10 +12,12 @@ import click
 
 from tuitrain import supervisor
 from tuitrain.client import Client
+from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import (
     CheckpointGone,
     EpochEnded,
+    Event,
     LossSwapped,
     NotFinite,
     Paused,
@@ -27,10 +28,9 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Cursor, Delta
+from tuitrain.store.reader import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view import words
-from tuitrain.view.fold import fold
 from tuitrain.view.model import Snapshot
 from tuitrain.view.panels import told_of
 
@@ -80,27 +80,25 @@ def follow(
 
     Of a run that is being resumed, what it said before is left out.
     """
-    spec = client.spec()
-    now = Snapshot.begin(client.name, client.paths.directory, spec, client.created_at())
-    cursor, newest = Cursor(), 0
+    follower = Follower(client)
+    now, spec, newest = follower.run, follower.run.spec, 0
     click.echo(
         f"{now.title}: {spec.task}, {spec.model}, {spec.loss}, "
         f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
     )
     if resumed:
-        _, delta, pid = client.look(cursor)
-        now, cursor = fold(now, delta, alive=True, pid=pid), delta.cursor
-        now, newest = replace(now, state="starting"), delta.latest.key if delta.latest else 0
+        now = follower.look_at_a_restart()
+        newest = follower.delta.latest.key if follower.delta.latest else 0
     while not now.has_ended:
         idle()
-        alive, delta, pid = client.look(cursor)
-        before = now
-        now, cursor = fold(now, delta, alive=alive, pid=pid), delta.cursor
+        before, cursor = now, follower.delta.cursor
+        now, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
             click.echo(line)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
-        for line in _in_order(now, delta, batches):
+        epochs = [each for each in delta.epochs if key_of(each.take, each.step) > cursor.epoch]
+        for line in _in_order(now, [*epochs, *(each.event for each in delta.events)], batches):
             click.echo(line)
         if not now.has_ended:
             time.sleep(_PULL_S)
@@ -108,9 +106,9 @@ def follow(
     return now
 
 
-def _in_order(now: Snapshot, delta: Delta, batches: list[BatchRow]) -> Iterator[str]:
+def _in_order(now: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow]) -> Iterator[str]:
     lines = [((row.key, 0), _batch(now, row)) for row in batches]
-    for event in (*delta.epochs, *(recorded.event for recorded in delta.events)):
+    for event in events:
         match event:
             case EpochEnded():
                 lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tuitrain.client import Client
-from tuitrain.connection.latest import snapshot
+from tuitrain.connection.follower import snapshot
 from tuitrain.core.commands import Boundary, Request, Wish
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import Event, WishAccepted, WishDropped, WishRefused

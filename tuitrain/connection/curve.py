@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from tuitrain.core.segment import Segment
 from tuitrain.store.rollup import Bucket, level_for
-from tuitrain.view.model import Snapshot, Stretch
+from tuitrain.view.model import Snapshot
 
 
 class Losses(NamedTuple):
@@ -26,28 +27,28 @@ class Source(Protocol):
 
 
 def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losses:
-    """Return about so many points of the current line at most, those of one loss or of all.
+    """Return about so many points of the lineage at most, those of one loss or of all.
 
     Where there are more steps, neighbours become two points, their lowest and their highest loss:
     a spike one batch wide survives. Between two losses, which do not compare, stands a NaN.
     """
-    stretches = [each for each in run.line_stretches if loss in (None, each.loss)]
-    steps = sum(each.last - each.first + 1 for each in stretches)
+    segments = [each for each in run.segments if each.steps and loss in (None, each.loss)]
+    steps = sum(segment.steps for segment in segments)
     level = level_for(steps, points // 2) if steps > points else 0
     found = Losses([], [])
-    for before, stretch in zip((None, *stretches), stretches, strict=False):
-        for step, value in _points(source, before, stretch, level):
+    for before, segment in zip((None, *segments), segments, strict=False):
+        for step, value in _points(source, before, segment, level):
             found.steps.append(step)
             found.values.append(value)
     return found
 
 
 def _points(
-    source: Source, before: Stretch | None, stretch: Stretch, level: int
+    source: Source, before: Segment | None, segment: Segment, level: int
 ) -> Iterator[tuple[int, float]]:
-    if before is not None and before.loss != stretch.loss:
-        yield stretch.first, math.nan
-    for bucket in source.losses(stretch.take, stretch.first, stretch.last, level):
+    if before is not None and before.loss != segment.loss:
+        yield segment.first, math.nan
+    for bucket in source.losses(segment.take, segment.first, segment.last, level):
         yield bucket.first, bucket.low
         if bucket.last > bucket.first:
             yield bucket.last, bucket.high

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tuitrain.client import Client
-from tuitrain.connection.latest import Latest
+from tuitrain.connection.follower import Follower
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import Parent
 from tuitrain.view.curves import Behind, Curves
@@ -20,7 +20,7 @@ class ParentRun:
 
     def __init__(self, parent: Parent) -> None:
         self._client = Client(Path(parent.directory))
-        self._latest = Latest(self._client)
+        self._follower = Follower(self._client)
         self._curves = Curves(self._client)
         self._behind: Behind | None = None
         self._look_at = 0.0
@@ -30,7 +30,7 @@ class ParentRun:
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_AGAIN_S
             try:
-                self._behind = Behind(self._latest.look(), self._curves)
+                self._behind = Behind(self._follower.look(), self._curves)
             except (OSError, ValueError, TuitrainError, sqlite3.Error):
                 self._behind = None
         return self._behind

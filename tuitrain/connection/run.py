@@ -12,7 +12,7 @@ from typing import Any
 from tuitrain.client import Client
 from tuitrain.connection.answer import Answer, ask
 from tuitrain.connection.curve import Losses, curve
-from tuitrain.connection.latest import Latest
+from tuitrain.connection.follower import Follower
 from tuitrain.core.choice import loss_text
 from tuitrain.core.commands import (
     Boundary,
@@ -72,7 +72,7 @@ class Run:
     def __init__(self, client: Client) -> None:
         """Use `tuitrain.connect`."""
         self._client = client
-        self._latest = Latest(client)
+        self._follower = Follower(client)
 
     def __repr__(self) -> str:
         return f"<Run {self.name}>"
@@ -88,32 +88,32 @@ class Run:
     @property
     def state(self) -> str:
         """starting, running, pausing, paused, finished, stopped, failed or crashed."""
-        return self._latest.look().state
+        return self._follower.look().state
 
     @property
     def steps(self) -> int:
         """Optimizer steps so far, of those that led to the present weights."""
-        return self._latest.look().step
+        return self._follower.look().step
 
     @property
     def epoch(self) -> int:
         """Completed epochs."""
-        return self._latest.look().epoch
+        return self._follower.look().epoch
 
     @property
     def loss(self) -> str:
         """The loss function in use, with its options."""
-        return self._latest.look().loss
+        return self._follower.look().loss
 
     @property
     def metrics(self) -> dict[str, float]:
         """Those of the last validation, in the target's own units; {} before the first."""
-        last = self._latest.look().last_epoch
+        last = self._follower.look().last_epoch
         return dict(last.metrics) if last else {}
 
     def show(self) -> dict[str, Any]:
         """Return what `tuitrain show --json` prints: settings, numbers, interventions, ..."""
-        return report.as_json(self._latest.look(), full=True)
+        return report.as_json(self._follower.look(), full=True)
 
     def events(self, *, follow: bool = True) -> Iterator[Event]:
         """Yield all that the run said, oldest first, and what it says until it ends.
@@ -149,7 +149,7 @@ class Run:
         and between two loss functions, which do not compare; `loss` chooses one of them.
         """
         named = None if loss is None else loss_text(loss)
-        return curve(self._latest.look(), self._client, points, named)
+        return curve(self._follower.look(), self._client, points, named)
 
     def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:
         """Hold after this batch, or `at="epoch"` after this epoch's validation."""
@@ -224,7 +224,7 @@ class Run:
 
     def _ask(self, wish: Wish, at: Boundary | None, *, wait: bool | None) -> Answer:
         if wait is None:
-            wait = (at or wish.boundary) == "batch" or self._latest.look().waits_between_epochs
+            wait = (at or wish.boundary) == "batch" or self._follower.look().waits_between_epochs
         answer = ask(self._client, wish, at, until_applied=wait)
         if answer.is_refusal:
             raise Refused(str(answer))

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from itertools import groupby
+from typing import NamedTuple
 
-from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused
-from tuitrain.core.events import (
-    CheckpointGone,
-    CheckpointSaved,
-    EpochEnded,
-    Event,
-    RunStarted,
-    TakeOpened,
-)
-from tuitrain.core.history import Span, newest_take, spans
+from tuitrain.core.events import CheckpointSaved, EpochEnded, Event, RunStarted
 from tuitrain.core.plan import Planned, plan_of
+from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.lineage import Lineage
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, Recorded, RecordedEpoch, RunReader
 from tuitrain.store.schema import BatchRow
 
 _PAGE = 10_000
-_Row = TypeVar("_Row")
 
 
 class Batch(NamedTuple):
@@ -54,7 +46,9 @@ class Line:
     paths: RunPaths
     spec: RunSpec
     recorded: tuple[Recorded, ...]
-    spans: tuple[Span, ...]
+    lineage: Lineage
+    last: int
+    """The newest step on record."""
 
     @classmethod
     def read(cls, paths: RunPaths) -> Line:
@@ -62,13 +56,11 @@ class Line:
         delta = RunReader(paths.record).since(Cursor())
         if not any(isinstance(each.event, RunStarted) for each in delta.events):
             raise Refused(f"{paths.name} has trained nothing yet: there is nothing to export")
-        openings = [each.event for each in delta.events if isinstance(each.event, TakeOpened)]
-        take = newest_take(openings)
-        *before, newest = spans(openings, take)
-        latest = delta.latest
-        end = latest.step if latest and latest.take == take else newest.first - 1
         spec = RunSpec.from_json(paths.spec.read_text())
-        return cls(paths, spec, delta.events, (*before, newest._replace(last=end)))
+        lineage = Lineage.of(spec, (each.event for each in delta.events))
+        newest, latest = lineage.segments()[-1], delta.latest
+        end = latest.step if latest and latest.take == newest.take else newest.first - 1
+        return cls(paths, spec, delta.events, lineage, end)
 
     @cached_property
     def events(self) -> Sequence[Event]:
@@ -86,17 +78,14 @@ class Line:
         return plan_of(self.events)
 
     @property
-    def checkpoints(self) -> list[CheckpointSaved]:
+    def segments(self) -> tuple[Segment, ...]:
+        """What was trained with which loss, oldest first."""
+        return self.lineage.segments(step=self.last)
+
+    @property
+    def checkpoints(self) -> Sequence[CheckpointSaved]:
         """Those of the line that are kept, oldest first."""
-        gone = {each.file for each in self.events if isinstance(each, CheckpointGone)}
-        last = {span.take: span.last or 0 for span in self.spans}
-        return [
-            each
-            for each in self.events
-            if isinstance(each, CheckpointSaved)
-            and each.file not in gone
-            and each.step <= last.get(each.take, -1)
-        ]
+        return self.lineage.checkpoints
 
     @property
     def best(self) -> EpochEnded | None:
@@ -108,43 +97,21 @@ class Line:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the line in the order of their steps."""
-        reader, names = RunReader(self.paths.record), _LossNames(self)
-        for span in self.spans:
-            clock = _Clock(self, span.take)
-            for row in _paged(reader.batches_in, span, attrgetter("step")):
-                at = clock.at(row.step, row.elapsed_ms / 1000)
-                yield Batch(row, names.at(row.step), at)
+        reader = RunReader(self.paths.record)
+        for take, segments in groupby(self.segments, key=lambda segment: segment.take):
+            clock = _Clock(self, take)
+            for segment in segments:
+                for row in _batches(reader, segment):
+                    yield Batch(row, segment.loss, clock.at(row.step, row.elapsed_ms / 1000))
 
     def epochs(self) -> Iterator[Epoch]:
-        """Yield the epochs of the line in their order.
-
-        One that a take begins with ended at the step at which the take was opened: its batches are
-        the older take's, its validation is its own.
-        """
+        """Yield the epochs of the line in their order."""
         reader = RunReader(self.paths.record)
-        opened = {each.take: each.epoch for each in self.events if isinstance(each, TakeOpened)}
-        left_at = [opened[span.take] for span in self.spans[1:]]
-        for span, left in zip(self.spans, [*left_at, None], strict=True):
-            clock, done = _Clock(self, span.take), opened.get(span.take, -1)
-            whole = span._replace(first=max(0, span.first - 1))
-            for each in _paged(reader.epochs_in, whole, _step_of):
-                ended, elapsed_s = each.ended, each.elapsed_s
-                if done < ended.epoch and (left is None or ended.epoch <= left):
+        for take, segments in groupby(self.segments, key=lambda segment: segment.take):
+            clock = _Clock(self, take)
+            for segment in segments:
+                for elapsed_s, ended in _epochs(reader, segment):
                     yield Epoch(ended, elapsed_s, clock.at(ended.step, elapsed_s))
-
-
-class _LossNames:
-    """Which loss a step of the line was trained with."""
-
-    def __init__(self, line: Line) -> None:
-        swaps = [each for each in line.plan if isinstance(each.wish, SwapLoss)]
-        self._steps = [each.step for each in swaps]
-        self._names = [
-            str(line.started.settings["loss"]), *(each.wish.detail for each in swaps)
-        ]  # fmt: skip
-
-    def at(self, step: int) -> str:
-        return self._names[bisect_left(self._steps, step)]
 
 
 class _Clock:
@@ -167,14 +134,14 @@ class _Clock:
         return self._known[max(0, before)][1] + elapsed_s
 
 
-def _step_of(epoch: RecordedEpoch) -> int:
-    return epoch.ended.step
-
-
-def _paged(
-    read: Callable[[int, int, int, int], list[_Row]], span: Span, step_of: Callable[[_Row], Any]
-) -> Iterator[_Row]:
-    first, last = span.first, span.last or 0
-    while page := read(span.take, first, last, _PAGE):
+def _batches(reader: RunReader, segment: Segment) -> Iterator[BatchRow]:
+    first = segment.first
+    while page := reader.batches_in(segment.take, first, segment.last, _PAGE):
         yield from page
-        first = step_of(page[-1]) + 1
+        first = page[-1].step + 1
+
+
+def _epochs(reader: RunReader, segment: Segment) -> Iterator[RecordedEpoch]:
+    while page := reader.epochs_in(segment, _PAGE):
+        yield from page
+        segment = segment._replace(after_epoch=page[-1].ended.epoch)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import EpochEnded, Event, from_json
+from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json
 from tuitrain.core.numbers import from_strict
 from tuitrain.core.safe import safe
+from tuitrain.core.segment import Segment
 from tuitrain.store.rollup import Bucket, Span, cover, summed
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 
-_EPOCHS_AT_FIRST = 500
+EPOCHS_KEPT = 500
+"""Of the newest epochs, so many are read for a screen."""
 _BUSY_MS = 2_000
 
 
@@ -52,9 +54,17 @@ class Delta(NamedTuple):
 
     events: tuple[Recorded, ...]
     epochs: tuple[EpochEnded, ...]
-    """Oldest first. A first read has the last few hundred, and the best one before them."""
+    """Oldest first; the last few hundred at most."""
     latest: BatchRow | None
     cursor: Cursor
+    best: EpochEnded | None = None
+    """The last epoch before these that was better than all before it, where it was looked for."""
+    is_anew: bool = False
+    """The epochs are all that a screen needs, in place of what was read before."""
+
+
+SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
+"""From the events that are new to the segments whose epochs are wanted."""
 
 
 Judged = Literal["metrics", "val_losses"]
@@ -74,31 +84,40 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def since(self, cursor: Cursor) -> Delta:
-        """Return what is new after `cursor`."""
-        with self._connection() as db:
+    def since(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Delta:
+        """Return what is new after `cursor`, all of it as it was at one moment.
+
+        With `segments_after`, the epochs are those of these segments. They are read anew where the
+        new ones do not do: at first, after a long sleep, and where another take was opened.
+        """
+        with self._moment() as db:
             if db is None:
                 return Delta((), (), None, cursor)
             events = db.execute(
                 "select id, at, elapsed_ms, kind, body from event where id > ? order by id",
                 (cursor.event,),
             ).fetchall()
-            epochs = self._epochs_since(db, cursor.epoch)
+            recorded = tuple(
+                Recorded(number, at, elapsed_ms / 1000, event)
+                for number, at, elapsed_ms, kind, body in events
+                if (event := from_json(kind, body)) is not None
+            )
+            rows = _newest_epochs(db, cursor.epoch)
             latest = db.execute("select * from batch order by key desc limit 1").fetchone()
-        recorded = tuple(
-            Recorded(number, at, elapsed_ms / 1000, event)
-            for number, at, elapsed_ms, kind, body in events
-            if (event := from_json(kind, body)) is not None
-        )
-        return Delta(
-            recorded,
-            tuple(_epoch(body) for _, body in epochs),
-            _batch(latest) if latest else None,
-            Cursor(
-                events[-1][0] if events else cursor.event,
-                epochs[-1][0] if epochs else cursor.epoch,
-            ),
-        )
+            delta = Delta(
+                recorded,
+                tuple(_epoch(body) for _, body in rows),
+                _batch(latest) if latest else None,
+                Cursor(
+                    events[-1][0] if events else cursor.event,
+                    rows[-1][0] if rows else cursor.epoch,
+                ),
+            )
+            if segments_after is not None and _wants_anew(delta, cursor):
+                return _with_epochs_of(db, delta, segments_after(recorded))
+            if cursor.epoch == 0 and rows:
+                return delta._replace(best=_best_before(db, rows[0][0]))
+        return delta
 
     def end(self) -> Cursor:
         """Return the cursor after which only what is not written yet comes."""
@@ -153,13 +172,25 @@ class RunReader:
 
     def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
         """Return the batches of the steps first..last of a take, the first `most` of them."""
-        rows = self._rows_in("batch", take, first, last, most)
+        with self._connection() as db:
+            if db is None:
+                return []
+            rows = db.execute(
+                "select * from batch where key between ? and ? order by key limit ?",
+                (key_of(take, first), key_of(take, last), most),
+            ).fetchall()
         return list(map(_batch, rows))
 
-    def epochs_in(self, take: int, first: int, last: int, most: int) -> list[RecordedEpoch]:
-        """Return the epochs that ended in the steps first..last of a take, the first `most`."""
-        rows = self._rows_in("epoch", take, first, last, most)
-        return [RecordedEpoch(row[1] / 1000, _epoch(row[-1])) for row in rows]
+    def epochs_in(self, segment: Segment, most: int) -> list[RecordedEpoch]:
+        """Return the epochs that ended in a segment, the first `most` of them."""
+        with self._connection() as db:
+            if db is None:
+                return []
+            rows = db.execute(
+                f"select elapsed_ms, body from epoch where {_OF_SEGMENT} order by key limit ?",  # noqa: S608
+                (*_bounds(segment), most),
+            ).fetchall()
+        return [RecordedEpoch(elapsed_ms / 1000, _epoch(body)) for elapsed_ms, body in rows]
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level, oldest first.
@@ -183,26 +214,23 @@ class RunReader:
                 for bucket in _buckets(db, take, span, level)
             ]
 
-    def validations(self, take: int, first: int, last: int, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of the epochs that ended in first..last, thinned.
+    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of the epochs that ended in a segment, thinned.
 
-        Of several in a stretch of 2^level steps it is the first: the choice stays the same while
-        the run grows.
+        Of several in 2^level steps it is the first: the choice stays the same while the run grows.
         """
-        rows = self._thinned("val_loss", take, first, last, level)
+        rows = self._thinned("val_loss", segment, level)
         return [(split(key)[1], from_column(value)) for key, value in rows]
 
-    def epochs(self, take: int, first: int, last: int, level: int) -> list[EpochEnded]:
-        """Return the epochs that ended in first..last, thinned as `validations` are."""
-        return [_epoch(body) for _, body in self._thinned("body", take, first, last, level)]
+    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
+        """Return the epochs that ended in a segment, thinned as `validations` are."""
+        return [_epoch(body) for _, body in self._thinned("body", segment, level)]
 
-    def best(
-        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
-    ) -> dict[str, Best]:
-        """Return the best finite value of each name, and its epoch, among first..last.
+    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+        """Return the best finite value of each name, and its epoch, among a segment's epochs.
 
         `part` is where an epoch has those names; `signs` gives 1 to a name of which more is
-        better, -1 to one of which less is. Every epoch is looked at: ask once for a range.
+        better, -1 to one of which less is. Every epoch is looked at: ask once for a segment.
         """
         names = ", ".join("(?, ?)" for _ in signs)
         with self._connection() as db:
@@ -212,53 +240,31 @@ class RunReader:
                 f"with wanted(name, sign) as (values {names})"  # noqa: S608 - question marks only
                 " select name, max(found.value * sign) * sign, epoch.epoch"
                 " from epoch, json_each(body, ?) as found join wanted on name = found.key"
-                " where epoch.key between ? and ? and found.type in ('real', 'integer')"
+                f" where {_OF_SEGMENT} and found.type in ('real', 'integer')"
                 " group by name",
-                (*chain(*signs.items()), f"$.{part}", key_of(take, first), key_of(take, last)),
+                (*chain(*signs.items()), f"$.{part}", *_bounds(segment)),
             ).fetchall()
         return {name: Best(value, epoch) for name, value, epoch in rows}
 
-    def _thinned(
-        self, column: str, take: int, first: int, last: int, level: int
-    ) -> Iterator[tuple[int, Any]]:
-        """Yield (key, column) of the first epoch in each stretch of 2^level steps."""
-        query = (
-            f"select key, {column} from epoch where key between ? and ?"  # noqa: S608 - our names
-            " order by key limit 1"
-        )
+    def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, Any]]:
+        """Yield (key, column) of the first epoch in each 2^level steps."""
+        query = f"select key, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608
         with self._connection() as db:
-            start = first
-            while db is not None and start <= last:
-                bounds = key_of(take, start), key_of(take, last)
-                row = db.execute(query, bounds).fetchone()
+            while db is not None:
+                row = db.execute(query, _bounds(segment)).fetchone()
                 if row is None:
                     return
                 yield row
-                start = ((split(row[0])[1] - 1 >> level) + 1 << level) + 1
+                end = (split(row[0])[1] - 1 >> level) + 1 << level
+                segment = segment._replace(first=end + 2)  # after the step at which that one ends
 
-    def _rows_in(
-        self, table: Literal["batch", "epoch"], take: int, first: int, last: int, most: int
-    ) -> list[tuple[Any, ...]]:
+    @contextmanager
+    def _moment(self) -> Iterator[sqlite3.Connection | None]:
+        """Yield a connection on which several statements see the record as it is at one moment."""
         with self._connection() as db:
-            if db is None:
-                return []
-            return db.execute(
-                f"select * from {table} where key between ? and ? order by key limit ?",  # noqa: S608 - a literal
-                (key_of(take, first), key_of(take, last), most),
-            ).fetchall()
-
-    def _epochs_since(self, db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
-        rows = db.execute(
-            "select key, body from epoch where key > ? order by key desc limit ?",
-            (key, _EPOCHS_AT_FIRST),
-        ).fetchall()[::-1]
-        if rows and key == 0:
-            best = db.execute(
-                "select key, body from epoch where improved and key < ? order by key desc limit 1",
-                (rows[0][0],),
-            ).fetchall()
-            rows = best + rows
-        return rows
+            if db is not None:
+                db.execute("begin")  # ended when the connection is closed
+            yield db
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection | None]:
@@ -273,6 +279,65 @@ class RunReader:
                     f"reads {VERSION}): upgrade tuitrain"
                 )
             yield db if version else None  # 0: its tables are being made just now
+
+
+_OF_SEGMENT = "epoch.key between ? and ? and epoch.epoch > ? and epoch.epoch <= ?"
+"""The epochs of a segment, by its `_bounds`."""
+
+
+def _bounds(segment: Segment) -> tuple[int, int, int, int]:
+    """Return the bounds of a segment's epochs: keys, and completed epochs.
+
+    One that a take begins with is validated at the step before its first: its batches are another
+    take's.
+    """
+    take, last = segment.take, min(segment.last, STEP_BITS)
+    return (
+        key_of(take, segment.first - 1), key_of(take, last), segment.after_epoch,
+        segment.last_epoch,
+    )  # fmt: skip
+
+
+def _newest_epochs(db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
+    """Return (key, body) of the newest epochs after `key`, the last few hundred at most."""
+    return db.execute(
+        "select key, body from epoch where key > ? order by key desc limit ?", (key, EPOCHS_KEPT)
+    ).fetchall()[::-1]
+
+
+def _best_before(db: sqlite3.Connection, key: int) -> EpochEnded | None:
+    """Return the last epoch before `key` that was better than all before it."""
+    row = db.execute(
+        "select body from epoch where improved and key < ? order by key desc limit 1", (key,)
+    ).fetchone()
+    return _epoch(row[0]) if row else None
+
+
+def _wants_anew(delta: Delta, before: Cursor) -> bool:
+    """Return whether the epochs after a cursor are not all that a screen needs to know."""
+    return (
+        before.epoch == 0
+        or len(delta.epochs) == EPOCHS_KEPT
+        or any(isinstance(recorded.event, TakeOpened) for recorded in delta.events)
+    )
+
+
+def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Segment]) -> Delta:
+    """Return `delta` with the newest epochs of these segments, and the best one before them."""
+    bodies: list[str] = []
+    best: EpochEnded | None = None
+    for segment in reversed(segments):
+        of_segment = f"select body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608
+        left = EPOCHS_KEPT - len(bodies)
+        if left:
+            rows = db.execute(of_segment, (*_bounds(segment), left)).fetchall()
+            bodies += (body for (body,) in rows)
+        if best is None:
+            row = db.execute(
+                of_segment.replace(" order", " and improved order"), (*_bounds(segment), 1)
+            ).fetchone()
+            best = _epoch(row[0]) if row else None
+    return delta._replace(epochs=tuple(map(_epoch, reversed(bodies))), best=best, is_anew=True)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tuitrain.client import Client
+from tuitrain.connection.follower import Follower
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
-from tuitrain.store.reader import Cursor
-from tuitrain.view.fold import fold
 from tuitrain.view.listing import Row
-from tuitrain.view.model import Snapshot
 
 
 class Home:
@@ -22,7 +20,8 @@ class Home:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[Path, tuple[tuple[object, ...], Row, Cursor]] = {}
+        self._known: dict[Path, tuple[tuple[object, ...], Row]] = {}
+        self._followers: dict[Path, Follower] = {}
 
     def rows(self) -> Iterator[Row]:
         """Yield every run, newest first; those that ended are not read again."""
@@ -30,7 +29,9 @@ class Home:
         for paths in found:
             yield self._row(paths)
         there = {paths.directory for paths in found}
-        self._known = {path: known for path, known in self._known.items() if path in there}
+        for gone in self._known.keys() - there:
+            del self._known[gone]
+            self._followers.pop(gone, None)
 
     def _row(self, paths: RunPaths) -> Row:
         marks = _marks(paths)
@@ -38,25 +39,19 @@ class Home:
         if known is not None and known[0] == marks and not marks[0]:
             return known[1]
         try:
-            row, cursor = _read(paths, known)
+            row = Row(paths.directory, self._follower(paths).look())
         except (TuitrainError, OSError, ValueError, sqlite3.Error) as error:
-            row, cursor = Row(paths.directory, None, safe(error)), Cursor()
-        self._known[paths.directory] = marks, row, cursor
+            row = Row(paths.directory, None, safe(error))
+            self._followers.pop(paths.directory, None)
+        self._known[paths.directory] = marks, row
         return row
 
-
-def _read(
-    paths: RunPaths, known: tuple[tuple[object, ...], Row, Cursor] | None
-) -> tuple[Row, Cursor]:
-    client = Client(paths.directory)
-    now, cursor = (known[1].run, known[2]) if known else (None, Cursor())
-    if now is None or now.has_ended:
-        now, cursor = (
-            Snapshot.begin(client.name, paths.directory, client.spec(), client.created_at()),
-            Cursor(),
-        )
-    alive, delta, pid = client.look(cursor)
-    return Row(paths.directory, fold(now, delta, alive=alive, pid=pid)), delta.cursor
+    def _follower(self, paths: RunPaths) -> Follower:
+        """Return what follows a run; one that had ended is read anew, since it may be another."""
+        known = self._followers.get(paths.directory)
+        if known is None or known.run.has_ended:
+            known = self._followers[paths.directory] = Follower(Client(paths.directory))
+        return known
 
 
 def _marks(paths: RunPaths) -> tuple[object, ...]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby, pairwise
 from typing import NamedTuple, Protocol, get_args
 
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.segment import Segment
 from tuitrain.store.reader import Best, Judged
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view import plot, scale
 from tuitrain.view.measures import Measure, measures
-from tuitrain.view.model import Snapshot, Stretch
+from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Picture
 
-_MOST_LEFT = 12
-"""Stretches that are drawn of what was left behind; the newest."""
+_MOST_ABANDONED = 12
+"""Segments that are drawn of what was abandoned; the newest."""
 _MARKS = 2
 """A validation is marked every 2 to 4 cells at most: levels above that of the losses."""
 _REMEMBERED = 64
@@ -30,18 +31,16 @@ class Source(Protocol):
         """Return the losses of the steps first..last in buckets of 2^level steps."""
         ...
 
-    def validations(self, take: int, first: int, last: int, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of one epoch at most in each 2^level of these steps."""
+    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""
         ...
 
-    def epochs(self, take: int, first: int, last: int, level: int) -> list[EpochEnded]:
-        """Return one epoch at most in each 2^level of the steps first..last."""
+    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
+        """Return one epoch at most in each 2^level of a segment's steps."""
         ...
 
-    def best(
-        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
-    ) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in first..last."""
+    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+        """Return the best value of each name among the epochs that ended in a segment."""
         ...
 
 
@@ -50,7 +49,7 @@ class Judgements(NamedTuple):
 
     line: tuple[EpochEnded, ...]
     left: tuple[tuple[EpochEnded, ...], ...]
-    """Those of each stretch that was left behind."""
+    """Those of each segment that was abandoned."""
 
 
 class Behind(NamedTuple):
@@ -74,82 +73,98 @@ class Curves:
         """`behind` returns the other run as it is now."""
         self._source = source
         self._behind = behind
-        self._ended_segment = lru_cache(_REMEMBERED)(self._segment)
+        self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
-        self._best: dict[tuple[int, int, Judged], tuple[int, dict[str, Best]]] = {}
+        self._best: dict[tuple[int, int, int, Judged], tuple[int, dict[str, Best]]] = {}
 
     def losses(self, run: Snapshot, columns: int) -> list[plot.Segment]:
-        """Return the stretches of both, oldest first, in about so many buckets on the line."""
+        """Return what was abandoned, then the lineage, in about so many buckets on the latter.
+
+        Takes that follow each other with the same loss are one: nothing was swapped between them.
+        """
         level = _level(run, columns)
-        *ended, newest = run.line_stretches or [None]
-        behind, stretches = self._stretches_behind(run)
-        return [
-            *(behind._ended_segment(each, level, is_left=True) for each in stretches),
-            *(self._ended_segment(each, level, is_left=True) for each in _left(run)),
-            *(self._ended_segment(each, level, is_left=False) for each in ended if each),
-            *([self._segment(newest, level, is_left=False)] if newest else []),
+        *ended, newest = run.segments or [None]
+        behind, parents = self._segments_behind(run)
+        line = [self._ended_series(each, level) for each in ended if each]
+        line += [self._series(newest, level)] if newest else []
+        abandoned = [
+            *(behind._ended_series(each, level) for each in parents),
+            *(self._ended_series(each, level) for each in _abandoned(run)),
         ]
+        return [*(each._replace(validations=(), is_left=True) for each in abandoned),
+                *_joined(line)]  # fmt: skip
 
     def judgements(self, run: Snapshot, points: int) -> Judgements:
-        """Return the epochs of both, thinned to about so many on the line."""
+        """Return the epochs of both, thinned to about so many on the lineage."""
         level = _level(run, points)
-        *ended, newest = run.line_stretches or [None]
+        *ended, newest = run.segments or [None]
         line = [self._ended_epochs(each, level) for each in ended if each]
         line += [self._epochs(newest, level)] if newest else []
-        behind, stretches = self._stretches_behind(run)
-        left = [behind._ended_epochs(each, level) for each in stretches]
-        left += [self._ended_epochs(each, level) for each in _left(run)]
+        behind, parents = self._segments_behind(run)
+        left = [behind._ended_epochs(each, level) for each in parents]
+        left += [self._ended_epochs(each, level) for each in _abandoned(run)]
         return Judgements(tuple(each for several in line for each in several), tuple(left))
 
-    def _stretches_behind(self, run: Snapshot) -> tuple[Curves, list[Stretch]]:
+    def best(self, run: Snapshot) -> dict[str, Best]:
+        """Return the best value of each measure on the lineage, and its epoch."""
+        wanted = measures(run.kind)
+        found: dict[str, Best] = {}
+        for segment in run.segments:
+            for part in _PARTS:
+                signs = {each.name: each.sign for each in wanted if each.part == part}
+                found = _better(found, self._best_of(segment, part, signs), signs)
+        return found
+
+    def _segments_behind(self, run: Snapshot) -> tuple[Curves, list[Segment]]:
         """Return what is drawn of the run behind, as far as the axis goes, and where to read it."""
         behind = self._behind()
         if behind is None:
             return self, []
         reach = max(_planned(run), run.step)
-        stretches = [
-            replace(each, last=min(each.last, reach))
-            for each in behind.run.line_stretches
+        segments = [
+            each._replace(last=min(each.last, reach))
+            for each in behind.run.segments
             if each.first <= reach
         ]
-        return behind.curves, stretches
+        return behind.curves, segments
 
-    def best(self, run: Snapshot) -> dict[str, Best]:
-        """Return the best value of each measure on the current line, and its epoch."""
-        wanted = measures(run.kind)
-        found: dict[str, Best] = {}
-        newest = run.last_epoch.step if run.last_epoch else 0
-        for span in run.line:
-            last = newest if span.last is None else span.last
-            for part in _PARTS:
-                signs = {each.name: each.sign for each in wanted if each.part == part}
-                theirs = self._best_of(span.take, span.first, last, part, signs)
-                found = _better(found, theirs, signs)
+    def _best_of(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+        """Read what came since the last time, or all where the segment has grown shorter."""
+        where = segment.take, segment.first, segment.after_epoch, part
+        read, found = self._best.get(where, (segment.after_epoch, {}))
+        if segment.last_epoch < read:
+            read, found = segment.after_epoch, {}
+        if segment.last_epoch > read:
+            newer = self._source.best(segment._replace(after_epoch=read), part, signs)
+            read, found = segment.last_epoch, _better(found, newer, signs)
+        self._best[where] = read, found
         return found
 
-    def _best_of(
-        self, take: int, first: int, last: int, part: Judged, signs: Mapping[str, int]
-    ) -> dict[str, Best]:
-        """Read what came since the last time, or all where the line has grown shorter."""
-        read, found = self._best.get((take, first, part), (first - 1, {}))
-        if last < read:
-            read, found = first - 1, {}
-        if last > read:
-            newer = self._source.best(take, read + 1, last, part, signs)
-            read, found = last, _better(found, newer, signs)
-        self._best[take, first, part] = read, found
-        return found
+    def _series(self, segment: Segment, level: int) -> plot.Segment:
+        where = segment.first, segment.last
+        buckets = self._source.losses(segment.take, *where, level) if segment.steps else []
+        validations = self._source.validations(segment, level + _MARKS)
+        takes = ((segment.first, segment.take),)
+        return plot.Segment(segment.loss, *where, tuple(buckets), tuple(validations), takes=takes)
 
-    def _segment(self, stretch: Stretch, level: int, *, is_left: bool) -> plot.Segment:
-        where = stretch.take, stretch.first, stretch.last
-        buckets = tuple(self._source.losses(*where, level))
-        if is_left:
-            return plot.Segment(stretch.loss, *where[1:], buckets, is_left=True)
-        validations = tuple(self._source.validations(*where, level + _MARKS))
-        return plot.Segment(stretch.loss, *where[1:], buckets, validations)
+    def _epochs(self, segment: Segment, level: int) -> tuple[EpochEnded, ...]:
+        return tuple(self._source.epochs(segment, level))
 
-    def _epochs(self, stretch: Stretch, level: int) -> tuple[EpochEnded, ...]:
-        return tuple(self._source.epochs(stretch.take, stretch.first, stretch.last, level))
+
+def _joined(line: Iterable[plot.Segment]) -> list[plot.Segment]:
+    """Return a lineage's segments with neighbours of one loss joined."""
+    return [
+        _one(list(several)) for _, several in groupby(line, key=lambda segment: segment.loss_name)
+    ]
+
+
+def _one(several: Sequence[plot.Segment]) -> plot.Segment:
+    return several[0]._replace(
+        last=several[-1].last,
+        buckets=tuple(bucket for segment in several for bucket in segment.buckets),
+        validations=tuple(point for segment in several for point in segment.validations),
+        takes=tuple(mark for segment in several for mark in segment.takes),
+    )
 
 
 def _better(
@@ -182,14 +197,14 @@ def measure_chart(
 
 
 def curves_of(measure: Measure, judged: Judgements) -> list[plot.Curve]:
-    """Return a measure's curves: what was left behind, then the current line."""
+    """Return a measure's curves: what was abandoned, then the lineage."""
     left = [plot.Curve(tuple(measure.points(each)), "past") for each in judged.left]
     return [*left, plot.Curve(tuple(measure.points(judged.line)))]
 
 
 def rulers(run: Snapshot) -> list[int]:
-    """Return the steps at which another stretch begins, as the loss chart marks them."""
-    return [each.first for each in run.line_stretches[1:]]
+    """Return the steps from which another loss was used, as the loss chart marks them."""
+    return [after.first for before, after in pairwise(run.segments) if after.loss != before.loss]
 
 
 def last_of_axis(run: Snapshot) -> int:
@@ -208,12 +223,12 @@ def _planned(run: Snapshot) -> int:
 
 def _reach(run: Snapshot) -> int:
     """Return the last step that was ever trained."""
-    return max([run.step, *(each.last for each in run.left_stretches)])
+    return max([run.step, *(each.last for each in run.lineage.abandoned)])
 
 
 def _level(run: Snapshot, points: int) -> int:
     return level_for(last_of_axis(run), points)
 
 
-def _left(run: Snapshot) -> tuple[Stretch, ...]:
-    return run.left_stretches[-_MOST_LEFT:]
+def _abandoned(run: Snapshot) -> tuple[Segment, ...]:
+    return run.lineage.abandoned[-_MOST_ABANDONED:]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tuitrain.core import catalog
 from tuitrain.core.choice import Choice
+from tuitrain.core.plan import plan_of
 from tuitrain.core.safe import safe
 from tuitrain.view.model import Snapshot
 
@@ -38,14 +39,9 @@ def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
 
 
 def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
-    """Return (epochs completed by then, value) of the changes of that kind that still hold."""
-    found = []
-    for each in run.interventions:
-        if each.kind == kind and each.state == "applied" and each.take is not None:
-            # a rollback keeps a change: it then holds from where the run went back to
-            epochs = [opened.epoch for opened in run.openings if opened.take > each.take]
-            found.append((min([each.epoch or 0, *epochs]), each.detail))
-    return found
+    """Return (epochs completed by then, value) of the lineage's changes of that kind."""
+    plan = plan_of(run.lineage.events)
+    return [(each.epoch, each.wish.detail) for each in plan if each.wish.kind == kind]
 
 
 def _history(run: Snapshot, kind: str, first: str) -> str:

@@ -12,9 +12,8 @@ from tuitrain.view.braille import ACROSS, UP, Cells, sign
 from tuitrain.view.picture import Role
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One loss's unbroken stretch, steps first..last."""
+class Segment(NamedTuple):
+    """Steps first..last, trained with one loss."""
 
     loss_name: str
     first: int
@@ -23,7 +22,9 @@ class Segment:
     validations: tuple[tuple[int, float], ...] = ()
     """(step, value)"""
     is_left: bool = False
-    """It is no part of the current line: an undo or the like went back to before it."""
+    """It is no part of the lineage: an undo or the like went back to before it."""
+    takes: tuple[tuple[int, int], ...] = ()
+    """(first step, number) of the takes in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -30,27 +31,33 @@ from tuitrain.core.events import (
     WishDropped,
     WishRefused,
 )
-from tuitrain.store.reader import Delta, Recorded
+from tuitrain.history.lineage import Lineage
+from tuitrain.store.reader import EPOCHS_KEPT, Delta, Recorded
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.model import Intervention, Snapshot
 
-_EPOCHS_KEPT = 500
 _LOG_KEPT = 200
 _RATE_OVER_S = 5.0
 
 
 def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) -> Snapshot:
     """Return the snapshot after `delta`; `alive` tells whether somebody trains the run."""
+    take = now.lineage.take
+    now = replace(now, lineage=lineage_after(now, delta.events))
     for recorded in delta.events:
         now = _after(now, recorded)
-    for epoch in delta.epochs:
-        now = _after_epoch(now, epoch)
+    now = _after_epochs(now, delta, is_other=now.lineage.take != take)
     latest = delta.latest
     if latest is not None and latest != now.latest and latest.take >= now.take:
         now = _after_batch(now, latest)
     if not alive and not now.has_ended:
         now = replace(now, state="crashed", error="the trainer ended without a word")
     return replace(now, pid=None if now.has_ended else pid)
+
+
+def lineage_after(now: Snapshot, events: Iterable[Recorded]) -> Lineage:
+    """Return the lineage of the run once these events are taken in."""
+    return now.lineage.after(recorded.event for recorded in events)
 
 
 def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
@@ -68,7 +75,7 @@ def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
         case LossSwapped() | SettingChanged() | TakeOpened():
             return _after_answer(now, event)
         case EpochEnded():
-            return _after_epoch(now, event)
+            return now  # they come apart from the events
         case _:
             return _after_milestone(now, event)
 
@@ -155,9 +162,8 @@ def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
             return _going_on(replace(now, state="running"))
         case Stepped():
             return now
-        case LossSwapped(take=take, step=step, loss=loss):
-            settings = {**now.settings, "loss": loss}
-            return replace(now, settings=settings, swaps=(*now.swaps, (take, step + 1, loss)))
+        case LossSwapped(loss=loss):
+            return replace(now, settings={**now.settings, "loss": loss})
         case SettingChanged(setting=setting, value=value, steps_per_epoch=steps):
             settings = {**now.settings, setting: value}
             return replace(now, settings=settings, steps_per_epoch=steps, rate_points=())
@@ -170,19 +176,19 @@ def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
 
 
 def _after_opening(now: Snapshot, event: TakeOpened) -> Snapshot:
-    loss = str(event.settings["loss"])
+    again = next(
+        (opened.undone for opened in now.lineage.openings.values() if opened.wish == event.undone),
+        None,
+    )
     now = replace(
         now,
         settings={**now.settings, **event.settings},
         steps_per_epoch=event.steps_per_epoch,
-        openings=(*now.openings, event),
-        swaps=(*now.swaps, (event.take, event.step + 1, loss)),
         rate_points=(),
         latest=None,  # its loss belongs to what is left
     )
     if event.undone is None:
         return now
-    again = next((each.undone for each in now.openings if each.wish == event.undone), None)
     now = replace(now, interventions=_changed(now, event.undone, state="undone"))
     return replace(now, interventions=_changed(now, again, state="applied"))  # an undo undone
 
@@ -204,20 +210,25 @@ def _changed(now: Snapshot, wish: str | None, **changes: object) -> tuple[Interv
     )
 
 
-def _after_epoch(now: Snapshot, event: EpochEnded) -> Snapshot:
+def _after_epochs(now: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
+    """Take in new epochs as far as they belong to the lineage, which is another since a take."""
+    if not (delta.epochs or is_other or delta.is_anew):
+        return now
+    before = () if delta.is_anew else now.epochs
+    if is_other:
+        before = tuple(filter(now.lineage.has_epoch, before))
+    new = tuple(filter(now.lineage.has_epoch, delta.epochs))
+    bests = [each for each in (now.best, delta.best, *before, *new) if each and each.improved]
+    epochs = (*before, *new)[-EPOCHS_KEPT:]
+    position = now.position
+    if new:
+        position = max(position, (new[-1].take, new[-1].step, new[-1].epoch))
     return replace(
         now,
-        every_epoch=_newest((*now.every_epoch, event)),
-        position=max(now.position, (event.take, event.step, event.epoch)),
+        epochs=epochs,
+        best=next(filter(now.lineage.has_epoch, reversed(bests)), None),
+        position=position,
     )
-
-
-def _newest(epochs: tuple[EpochEnded, ...]) -> tuple[EpochEnded, ...]:
-    """Return the last few hundred, and the best one before them if there was none since."""
-    kept = epochs[-_EPOCHS_KEPT:]
-    if len(kept) == len(epochs) or any(each.improved for each in kept):
-        return kept
-    return *[each for each in epochs[:-_EPOCHS_KEPT] if each.improved][-1:], *kept
 
 
 def _after_batch(now: Snapshot, latest: BatchRow) -> Snapshot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tuitrain.core.events import CheckpointSaved, EpochEnded
-from tuitrain.core.history import at_epoch
+from tuitrain.core.history import at_epoch, spans
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
 
@@ -33,9 +33,10 @@ class Kept(NamedTuple):
 
 def kept_epochs(run: Snapshot) -> list[Kept]:
     """Return the epochs that are kept, the newest first; of the current line, where it has them."""
-    ended = {(each.take, each.step, each.epoch): each for each in run.every_epoch}
+    ended = {(each.take, each.step, each.epoch): each for each in run.epochs}
     epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
-    found = (at_epoch(run.checkpoints, run.line, epoch) for epoch in sorted(epochs, reverse=True))
+    line = spans(run.lineage.openings.values(), run.take)
+    found = (at_epoch(run.checkpoints, line, epoch) for epoch in sorted(epochs, reverse=True))
     return [
         Kept(each, ended.get((each.take, each.step, each.epoch)))
         for each in found

@@ -30,6 +30,8 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 20, 5
 _LEAST_FOR_WORDS = 6
 """Rows of a canvas that can spare its topmost for words."""
 _HALF_LIFE = 0.01
+BACK = "↶"
+"""Marks where a take goes on from an older checkpoint."""
 _LONGEST_NAME = 30
 
 
@@ -225,13 +227,30 @@ def _words(seen: Sequence[_Seen], frame: Frame) -> Iterator[Mark]:
     """Yield the topmost row: whose stretch it is, and at its end how much is cut off."""
     warning = _warning(one for one in seen if not one.is_past)
     free = frame.columns - (len(warning) + 1 if warning else 0)
+    take = None
     for number, one in enumerate(seen):
-        start = one.first + (number > 0)
-        label = _label(one, is_first=number == 0, cells=min(one.last + 1, free) - start)
+        (_, first), *others = one.segment.takes or ((0, 0),)
+        backs = [(frame.cell(step), other) for step, other in others]
+        start, end = one.first + (number > 0), min(one.last + 1, free)
+        label = _label(
+            one, is_first=number == 0, is_back=take not in (None, first),
+            cells=min([end, *(cell - 1 for cell, _ in backs)]) - start,
+        )  # fmt: skip
         if label:
             yield Mark(start, frame.rows - 1, label, "muted" if one.is_past else "swap")
+        yield from _backs(backs, end, frame)
+        take = backs[-1][1] if backs else first
     if warning and free >= 0:
         yield Mark(frame.columns - len(warning), frame.rows - 1, warning, "warn")
+
+
+def _backs(backs: Sequence[tuple[int, int]], end: int, frame: Frame) -> Iterator[Mark]:
+    """Yield where a take goes on from an older checkpoint with the same loss: no swap."""
+    ends = [*(cell - 1 for cell, _ in backs[1:]), end]
+    for (cell, take), room in zip(backs, ends, strict=False):
+        texts = (text for text in (f"{BACK} take {take}", BACK) if cell + len(text) <= room)
+        if text := next(texts, ""):
+            yield Mark(cell, frame.rows - 1, text, "muted")
 
 
 def _warning(seen: Iterable[_Seen]) -> str:
@@ -245,9 +264,14 @@ def _warning(seen: Iterable[_Seen]) -> str:
     return "  ".join(f"{sign} {count} {where}" for sign, count, where in counts if count)
 
 
-def _label(one: _Seen, *, is_first: bool, cells: int) -> str:
-    """Return the longest name for a stretch that fits into so many cells, or nothing."""
+def _label(one: _Seen, *, is_first: bool, is_back: bool, cells: int) -> str:
+    """Return the longest name for a segment that fits into so many cells, or nothing.
+
+    `is_back`: its take went back to an older checkpoint, and changed the loss there.
+    """
     name = _narrow(words.loss(one.segment.loss_name))
+    if is_back:
+        name = f"{BACK} {name}"
     if one.is_past:
         low, high = (scale.short(one.axis.value(end)) for end in one.axis.shown[:2])
         labels = [f"{name} {low}–{high}", name]

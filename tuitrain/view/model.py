@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain.core import catalog
-from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, TakeOpened
-from tuitrain.core.history import Span, is_change, spans
+from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.history import is_change
 from tuitrain.core.safe import safe
+from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
 
@@ -38,16 +40,6 @@ class Intervention:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Steps first..last of a take, where one loss is in use without a break."""
-
-    take: int
-    first: int
-    last: int
-    loss: str
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that the panels show."""
 
@@ -63,9 +55,8 @@ class Snapshot:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     steps_per_epoch: int | None = None
-    swaps: tuple[tuple[int, int, str], ...] = ()
-    """(take, first step, loss) of everything that was ever trained with, in order of time."""
-    openings: tuple[TakeOpened, ...] = ()
+    lineage: Lineage = field(default_factory=Lineage)
+    """What led to the present weights, and what was abandoned."""
     started: RunStarted | None = None
     latest: BatchRow | None = None
     position: tuple[int, int, int] = (1, 0, 0)
@@ -74,8 +65,10 @@ class Snapshot:
     rate: float | None = None
     """Steps a second over the last few seconds of training."""
     rate_points: tuple[tuple[float, int], ...] = ()
-    every_epoch: tuple[EpochEnded, ...] = ()
-    """The last few hundred, of any take."""
+    epochs: tuple[EpochEnded, ...] = ()
+    """The last few hundred of the lineage."""
+    best: EpochEnded | None = None
+    """The best of all epochs of the lineage."""
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
@@ -93,10 +86,10 @@ class Snapshot:
             "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
             "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
         }  # fmt: skip
-        step, epoch = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
+        lineage = Lineage.of(spec)
         return cls(
-            name, directory, spec, created_at, settings=settings, position=(1, step, epoch),
-            swaps=((1, step + 1, spec.loss),),
+            name, directory, spec, created_at, settings=settings, lineage=lineage,
+            position=(1, lineage.step, lineage.epoch),
         )  # fmt: skip
 
     @property
@@ -156,58 +149,9 @@ class Snapshot:
         return self.step > 0 and (self.started is not None or self.latest is not None)
 
     @property
-    def line(self) -> list[Span]:
-        """The takes that led to the present weights, oldest first."""
-        return spans(self.openings, self.take)
-
-    @property
-    def line_stretches(self) -> tuple[Stretch, ...]:
-        """What the current line trained with which loss, oldest first."""
-        found = (self._stretches(each.take, each.first, each.last) for each in self.line)
-        return tuple(stretch for several in found for stretch in several)
-
-    @property
-    def left_stretches(self) -> tuple[Stretch, ...]:
-        """What was trained and left behind by an undo, a rollback or a crash."""
-        on_line = {span.take: span for span in self.line}
-        begun = {1: 0, **{each.take: each.step for each in self.openings}}
-        left: list[Stretch] = []
-        for opening in self.openings:
-            take = opening.take - 1  # whatever was going on when a take was opened was the newest
-            last = on_line[take].last if take in on_line else begun[take]
-            if last is not None:
-                left += self._stretches(take, last + 1, opening.left_at)
-        return tuple(left)
-
-    def _stretches(self, take: int, first: int, last: int | None) -> list[Stretch]:
-        end = self.step if last is None else last
-        swaps = [(start, loss) for number, start, loss in self.swaps if number == take]
-        ends = [start - 1 for start, _ in swaps[1:]] + [end]
-        return [
-            Stretch(take, max(first, start), min(end, stop), loss)
-            for (start, loss), stop in zip(swaps, ends, strict=True)
-            if max(first, start) <= min(end, stop)
-        ]
-
-    @property
-    def epochs(self) -> tuple[EpochEnded, ...]:
-        """The last few hundred epochs of the current line."""
-        return self._on_line(self.every_epoch)
-
-    def _on_line(self, epochs: tuple[EpochEnded, ...]) -> tuple[EpochEnded, ...]:
-        if not self.openings:
-            return epochs
-        line = {each.take: (each.first, each.last) for each in self.line}
-        return tuple(
-            each
-            for each in epochs
-            if each.take in line
-            and line[each.take][0] <= each.step <= (line[each.take][1] or self.step)
-        )
-
-    @property
-    def best(self) -> EpochEnded | None:
-        return next((each for each in reversed(self.epochs) if each.improved), None)
+    def segments(self) -> tuple[Segment, ...]:
+        """What led to the present weights, trained with which loss, oldest first."""
+        return self.lineage.segments(self.step, self.epoch)
 
     @property
     def epoch_began(self) -> int:

@@ -135,7 +135,7 @@ def chosen(run: Snapshot, width: int, height: int) -> list[Measure]:
     """
     leading, *others = measures(run.kind)
     others.sort(key=lambda each: each.part == "metrics")
-    used = {_plain(each.loss) for each in run.line_stretches}
+    used = {_plain(each.loss) for each in run.segments}
 
     def rank(each: Measure) -> tuple[bool, bool, bool]:
         return each.part == "metrics", each.name != _plain(run.loss), each.name not in used

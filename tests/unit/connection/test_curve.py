@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tuitrain.connection.curve import curve
+from tuitrain.core.events import LossSwapped
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter
@@ -52,8 +54,9 @@ def test_of_many_steps_a_spike_one_batch_wide_survives(tmp_path, reader):
 
 
 def test_between_two_losses_stands_a_gap(tmp_path, reader):
-    swaps = ((1, 1, "cross-entropy"), (1, 3, "mse"))
-    run = trained(tmp_path, [3.0, 2.0, 0.2, 0.1], swaps=swaps)
+    swap = LossSwapped("w", 1, 2, 0, "mse", "cross-entropy")
+    lineage = Lineage.of(RunSpec.of(), [swap])
+    run = trained(tmp_path, [3.0, 2.0, 0.2, 0.1], lineage=lineage)
 
     steps, values = curve(run, reader, 100, None)
 

@@ -6,7 +6,8 @@ import pytest
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Finished, StartupReached, WishAccepted, WishRefused
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.core.segment import FAR, Segment
+from tuitrain.store.reader import Cursor, Delta, RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import VERSION, BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
@@ -22,6 +23,10 @@ def batches(losses, first=1, take=1):
 
 def epoch(number, val_loss=0.5, *, improved=False, take=1):
     return EpochEnded(take, number * 10, number, "mse", 0.5, val_loss, {}, improved=improved)
+
+
+def of_steps(take, first, last):
+    return Segment(take, first, last, 0, FAR)
 
 
 def stamped(*events):
@@ -45,23 +50,23 @@ def reader(path):
 
 
 def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
-    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.since(Cursor()) == Delta((), (), None, Cursor())
     assert reader.end() == Cursor()
     assert reader.batches(0, 1) == []
     assert reader.losses(1, 1, 100, 0) == []
-    assert reader.validations(1, 1, 100, 0) == []
-    assert reader.epochs(1, 1, 100, 0) == []
-    assert reader.best(1, 1, 100, "metrics", {"accuracy": 1}) == {}
+    assert reader.validations(of_steps(1, 1, 100), 0) == []
+    assert reader.epochs(of_steps(1, 1, 100), 0) == []
+    assert reader.best(of_steps(1, 1, 100), "metrics", {"accuracy": 1}) == {}
     assert not path.exists()
 
 
 def test_a_record_whose_tables_are_being_made_just_now_reads_as_empty(path, reader):
     path.touch()
-    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.since(Cursor()) == Delta((), (), None, Cursor())
 
 
 def test_a_new_record_reads_as_empty(writer, reader):
-    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.since(Cursor()) == Delta((), (), None, Cursor())
     assert reader.losses(1, 1, 100, 4) == []
 
 
@@ -78,7 +83,7 @@ def test_what_is_written_is_read_at_once(writer, reader):
 def test_what_was_read_is_not_read_again(writer, reader):
     writer.write(batches([0.5]), stamped(StartupReached("a"), epoch(1)))
     cursor = reader.since(Cursor()).cursor
-    assert reader.since(cursor) == ((), (), batch(1), cursor)
+    assert reader.since(cursor) == Delta((), (), batch(1), cursor)
     writer.write([], stamped(StartupReached("b"), epoch(2)))
     delta = reader.since(cursor)
     assert [recorded.event for recorded in delta.events] == [StartupReached("b")]
@@ -100,8 +105,8 @@ def test_a_loss_comes_back_as_itself_whatever_it_is(writer, reader, loss):
         reader.batches(0, 1)[0].loss,
         reader.since(Cursor()).latest.loss,
         reader.since(Cursor()).epochs[0].val_loss,
-        reader.validations(1, 1, 10, 0)[0][1],
-        reader.epochs(1, 1, 10, 0)[0].val_loss,
+        reader.validations(of_steps(1, 1, 10), 0)[0][1],
+        reader.epochs(of_steps(1, 1, 10), 0)[0].val_loss,
     ]
     assert [repr(value) for value in found] == [repr(loss)] * 5
 
@@ -125,7 +130,7 @@ def test_losses_whose_sum_is_beyond_a_float_still_have_their_extremes(writer, re
 def test_a_write_that_fails_leaves_nothing_behind(writer, reader):
     with pytest.raises(sqlite3.IntegrityError):
         writer.write(batches([0.5] * 20), [*stamped(StartupReached("a")), *stamped(epoch(1)) * 2])
-    assert reader.since(Cursor()) == ((), (), None, Cursor())
+    assert reader.since(Cursor()) == Delta((), (), None, Cursor())
     assert reader.losses(1, 1, 20, 4) == []
 
 
@@ -154,8 +159,8 @@ def test_takes_do_not_mix(writer, reader):
     assert {bucket.mean for bucket in reader.losses(1, 1, 1000, 3)} == {1.0}
     assert {bucket.mean for bucket in reader.losses(2, 1, 1000, 4)} == {2.0}
     assert sum(bucket.finite for bucket in reader.losses(2, 1, 1000, 4)) == 40
-    assert reader.validations(2, 1, 1000, 0) == [(10, 2.0)]
-    assert reader.epochs(2, 1, 1000, 0) == [epoch(1, 2.0, take=2)]
+    assert reader.validations(of_steps(2, 1, 1000), 0) == [(10, 2.0)]
+    assert reader.epochs(of_steps(2, 1, 1000), 0) == [epoch(1, 2.0, take=2)]
     assert reader.since(Cursor()).latest == batch(40, 2.0, take=2)
     assert len(reader.batches(key_of(2, 0), 1)) == 40
 
@@ -180,26 +185,60 @@ def test_a_first_look_at_a_long_run_still_has_its_best_epoch(writer, reader):
     events = [epoch(number, improved=number == 3) for number in range(1, 601)]
     writer.write([], stamped(*events))
     delta = reader.since(Cursor())
-    assert delta.epochs[0] == epoch(3, improved=True)
-    assert delta.epochs[1:] == tuple(events[-500:])
+    assert delta.best == epoch(3, improved=True)
+    assert delta.epochs == tuple(events[-500:])
     assert reader.since(delta.cursor).epochs == ()
+
+
+def test_a_reader_that_slept_for_many_epochs_misses_none_that_matter(writer, reader):
+    writer.write([], stamped(epoch(1, improved=True)))
+    cursor = reader.since(Cursor()).cursor
+    writer.write([], stamped(*(epoch(n, improved=n == 100) for n in range(2, 902))))
+    slept = reader.since(cursor, lambda events: [of_steps(1, 1, FAR)])
+    fresh = reader.since(Cursor(), lambda events: [of_steps(1, 1, FAR)])
+    assert slept.is_anew
+    assert slept.epochs == fresh.epochs == tuple(epoch(n) for n in range(402, 902))
+    assert slept.best == fresh.best == epoch(100, improved=True)
+
+
+def test_epochs_are_those_of_the_segments_asked_for(writer, reader):
+    writer.write([], stamped(*(epoch(n, improved=True) for n in (1, 2, 3))))
+    writer.write([], stamped(epoch(2, 9.0, take=2)))
+    segments = [Segment(1, 1, 10, 0, 1), Segment(2, 21, FAR, 1, FAR)]
+    delta = reader.since(Cursor(), lambda events: segments)
+    assert delta.epochs == (epoch(1, improved=True), epoch(2, 9.0, take=2))
+    assert delta.best == epoch(1, improved=True)
+
+
+def test_what_is_read_is_of_one_moment(writer, path):
+    """A flush between two statements of a read must not be half seen."""
+    writer.write([batch(1)], stamped(StartupReached("a")))
+    flushes = iter([([batch(2)], stamped(Finished(1, 2, 0), epoch(1)))])
+
+    def flush(_events):
+        for rows, events in flushes:
+            writer.write(rows, events)
+        return [of_steps(1, 1, FAR)]
+
+    delta = RunReader(path).since(Cursor(), flush)
+    assert (len(delta.events), delta.epochs, delta.latest) == (1, (), batch(1))
 
 
 def test_validations_and_epochs_are_thinned_alike(writer, reader):
     writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
-    assert len(reader.validations(1, 1, 1000, 3)) == 100
+    assert len(reader.validations(of_steps(1, 1, 1000), 3)) == 100
     for level in (0, 5, 7):
-        steps = [step for step, _ in reader.validations(1, 1, 1000, level)]
-        assert [each.step for each in reader.epochs(1, 1, 1000, level)] == steps
+        steps = [step for step, _ in reader.validations(of_steps(1, 1, 1000), level)]
+        assert [each.step for each in reader.epochs(of_steps(1, 1, 1000), level)] == steps
         assert len({step - 1 >> level for step in steps}) == len(steps) <= 1 + (1000 >> level)
-    assert [step for step, _ in reader.validations(1, 20, 40, 1)] == [20, 30, 40]
+    assert [step for step, _ in reader.validations(of_steps(1, 20, 40), 1)] == [20, 30, 40]
 
 
 def test_what_was_chosen_stays_chosen_while_the_run_grows(writer, reader):
     writer.write([], stamped(*(epoch(number) for number in range(1, 51))))
-    chosen = reader.epochs(1, 1, 500, 6)
+    chosen = reader.epochs(of_steps(1, 1, 500), 6)
     writer.write([], stamped(*(epoch(number) for number in range(51, 101))))
-    assert reader.epochs(1, 1, 1000, 6)[: len(chosen)] == chosen
+    assert reader.epochs(of_steps(1, 1, 1000), 6)[: len(chosen)] == chosen
 
 
 def judged(number, accuracy, mse, take=1):
@@ -213,13 +252,16 @@ def test_the_best_is_the_highest_or_the_lowest_as_asked_and_always_finite(writer
     nan, inf = math.nan, math.inf
     values = [(0.5, 3.0), (nan, nan), (0.9, -inf), (0.9, 2.0), (inf, inf), (0.1, 2.5)]
     writer.write([], stamped(*(judged(number, *pair) for number, pair in enumerate(values, 1))))
-    assert reader.best(1, 1, 60, "metrics", {"accuracy": 1}) == {"accuracy": (0.9, 3)}
-    assert reader.best(1, 1, 60, "metrics", {"accuracy": -1, "auroc": 1}) == {"accuracy": (0.1, 6)}
-    assert reader.best(1, 1, 60, "val_losses", {"mse": -1, "l1": -1}) == {
+    assert reader.best(of_steps(1, 1, 60), "metrics", {"accuracy": 1}) == {"accuracy": (0.9, 3)}
+    assert reader.best(of_steps(1, 1, 60), "metrics", {"accuracy": -1, "auroc": 1}) == {
+        "accuracy": (0.1, 6)
+    }
+    assert reader.best(of_steps(1, 1, 60), "val_losses", {"mse": -1, "l1": -1}) == {
         "mse": (2.0, 4), "l1": (0.5, 1)
     }  # fmt: skip
-    assert reader.best(1, 41, 60, "val_losses", {"mse": -1}) == {"mse": (2.5, 6)}
-    assert reader.best(2, 1, 60, "val_losses", {"mse": -1}) == {}
+    later = Segment(1, 41, 60, 4, FAR)
+    assert reader.best(later, "val_losses", {"mse": -1}) == {"mse": (2.5, 6)}
+    assert reader.best(of_steps(2, 1, 60), "val_losses", {"mse": -1}) == {}
 
 
 def test_the_ids_of_answered_wishes_are_known(writer):

@@ -38,9 +38,9 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
     where = [(each.loss_name, each.first, each.last, each.is_left) for each in segments]
     assert where == [
         ("mse", 10 * STEPS + 1, 15 * STEPS, True),
-        ("cross-entropy", 1, 10 * STEPS, False),
-        ("cross-entropy", 10 * STEPS + 1, 14 * STEPS, False),
+        ("cross-entropy", 1, 14 * STEPS, False),
     ]
+    assert segments[-1].takes == ((1, 1), (10 * STEPS + 1, 2))
     assert max(bucket.high for bucket in segments[0].buckets) < 0.1
     assert segments[-1].buckets[-1].last == 14 * STEPS
 

@@ -14,11 +14,12 @@ from tuitrain.core.events import (
     TakeOpened,
     WishAccepted,
 )
+from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Cursor, Delta, Recorded
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.fold import fold
-from tuitrain.view.model import Snapshot, Stretch
+from tuitrain.view.model import Snapshot
 
 SETTINGS = {"loss": "cross-entropy", "lr": 0.001, "batch-size": 64, "epochs": 40, "pace": None}
 STARTED = RunStarted("cpu", 23, 100, 1437, 360, {}, SETTINGS)
@@ -28,15 +29,19 @@ def begun() -> Snapshot:
     return Snapshot.begin("a", Path("a"), RunSpec.of("digits"), 0.0)
 
 
-def after(now: Snapshot, *events: Event, latest: BatchRow | None = None, alive=True) -> Snapshot:
+def after(
+    now: Snapshot, *events: Event, latest: BatchRow | None = None, alive=True, is_anew=False
+) -> Snapshot:
     epochs = tuple(each for each in events if isinstance(each, EpochEnded))
     told = [each for each in events if not isinstance(each, EpochEnded)]
     recorded = tuple(Recorded(at, float(at), float(at), each) for at, each in enumerate(told))
-    return fold(now, Delta(recorded, epochs, latest, Cursor()), alive=alive)
+    return fold(now, Delta(recorded, epochs, latest, Cursor(), is_anew=is_anew), alive=alive)
 
 
 def batch(take: int, step: int, loss: float) -> BatchRow:
-    return BatchRow(key_of(take, step), 1, loss, 0.001, 64, 10 * step, 1, 1, 1, 1, 1, 1)
+    return BatchRow(
+        key_of(take, step), (step - 1) // 23 + 1, loss, 0.001, 64, 10 * step, 1, 1, 1, 1, 1, 1
+    )
 
 
 def epoch(take: int, number: int, *, improved: bool = False) -> EpochEnded:
@@ -58,11 +63,11 @@ def test_what_is_left_behind_is_no_part_of_the_line():
     assert back.latest is None, "the left batch's loss is not shown"
     assert [each.epoch for each in back.epochs] == [1]
     assert back.best is None
-    assert back.line_stretches == (Stretch(1, 1, 23, "cross-entropy"),)
-    assert back.left_stretches == (Stretch(1, 24, 50, "cross-entropy"),)
+    assert back.segments == (Segment(1, 1, 23, 0, 1, "cross-entropy"),)
+    assert [each[:3] for each in back.lineage.abandoned] == [(1, 24, 50)]
     on = after(back, epoch(2, 2), latest=batch(2, 60, 1.0))
     assert [each.take for each in on.epochs] == [1, 2]
-    assert on.line_stretches[-1] == Stretch(2, 24, 60, "cross-entropy")
+    assert on.segments[-1] == Segment(2, 24, 60, 1, 2, "cross-entropy")
     assert on.planned_steps == 40 * 23
 
 
@@ -77,7 +82,8 @@ def test_an_undo_of_an_undo_brings_back_what_was_left():
     now = after(now, SettingChanged("x", 1, 50, 2, "lr", 0.1, 0.001, 23))
     now = after(now, opened(2, 23, 1, 50, wish="u", undone="x"))
     assert {each.id: each.state for each in now.interventions} == {"x": "undone", "u": "applied"}
-    again = after(now, opened(3, 50, 1, 30, wish="v", undone="u"))
+    opening = opened(3, 50, 1, 30, wish="v", undone="u")
+    again = after(now, opening, epoch(1, 1), epoch(1, 2), is_anew=True)
 
     assert {each.id: each.state for each in again.interventions} == {"x": "applied", "u": "undone"}
     assert [each.epoch for each in again.epochs] == [1, 2]
@@ -116,4 +122,4 @@ def test_the_best_epoch_stays_however_long_ago_it_was():
     later = after(now, epoch(1, 700, improved=True), epoch(1, 701))
     assert later.best is not None
     assert later.best.epoch == 700
-    assert len(later.every_epoch) <= 501
+    assert len(later.epochs) <= 500

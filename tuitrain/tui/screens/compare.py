@@ -14,14 +14,18 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from tuitrain.client import Client
+from tuitrain.connection.follower import Follower
 from tuitrain.core.safe import safe
-from tuitrain.tui.follower import Follower
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
 from tuitrain.view.compare import SIGNS, Compared
+from tuitrain.view.curves import Curves
 
 _LOOK_S = 1.0
+_ENDED_EVERY = 5
+"""Looks between two at a run that has ended: somebody may resume it."""
 _SIGNS_OF_CHARTS = [
     ("$cell-series1", " A", "a run: on its curve, in the tables"),
     ("$cell-series1", " ◆", "its loss was swapped"),
@@ -52,7 +56,11 @@ class CompareScreen(Screen[None]):
     def __init__(self, directories: Sequence[Path]) -> None:
         """Directories of up to 26 runs; raises TuitrainError or OSError if one cannot be read."""
         super().__init__()
-        self._followed = [Follower(each) for each in directories[: len(SIGNS)]]
+        self._followed = [Follower(Client(each)) for each in directories[: len(SIGNS)]]
+        self._curves = [Curves(each.client) for each in self._followed]
+        self._looks = 0
+        for followed in self._followed:
+            followed.run  # noqa: B018 - one that cannot be read is an error before the screen opens
         self._one_at_a_time = asyncio.Lock()
         self._broken = ""
 
@@ -77,9 +85,15 @@ class CompareScreen(Screen[None]):
                 self._complain(f"cannot read a run: {safe(error)}")
 
     def _look(self, points: int) -> tuple[Compared, ...]:
+        self._looks += 1
+        is_turn_of_ended = self._looks % _ENDED_EVERY == 1
+        runs = [
+            each.look() if is_turn_of_ended or not each.run.has_ended else each.run
+            for each in self._followed
+        ]
         return tuple(
-            Compared.read(number, each.look(), each.curves, points)
-            for number, each in enumerate(self._followed)
+            Compared.read(number, run, curves, points)
+            for number, (run, curves) in enumerate(zip(runs, self._curves, strict=True))
         )
 
     def _complain(self, message: str) -> None:

@@ -15,11 +15,11 @@ from textual.reactive import reactive, var
 from textual.widgets import Footer
 
 from tuitrain.client import Client
+from tuitrain.connection.follower import Follower
 from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Cursor
 from tuitrain.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
@@ -31,7 +31,6 @@ from tuitrain.tui.widgets.measures import Measures
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view import multiples
 from tuitrain.view.curves import loss_chart
-from tuitrain.view.fold import fold
 from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot, State
 from tuitrain.view.panels import waiting
@@ -82,12 +81,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     ) -> None:
         """`leave` takes the run as it was found last, when the user has enough of it."""
         client = Client(directory)
-        latest = Snapshot.begin(client.name, directory, client.spec(), client.created_at())
-        super().__init__(client, latest)
+        self._follower = Follower(client)
+        super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
         self._go_away = leave
         self._started = started
-        self._cursor = Cursor()
         self._opened = self._touched = time.monotonic()
         self._pulls = 0
         self._one_at_a_time = asyncio.Lock()
@@ -121,18 +119,15 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     async def _look(self) -> None:
         try:
-            look = await asyncio.to_thread(self._client.look, self._cursor)
+            before, self._latest = self._latest, await asyncio.to_thread(self._follower.look)
         except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
             self.complain(f"cannot read the run: {safe(error)}")
             return
         self._reap()
-        self._cursor = look.delta.cursor
-        before, self._latest = (
-            self._latest,
-            fold(self._latest, look.delta, alive=look.alive, pid=look.pid),
-        )
         self.heard()
-        self._publish(at_once=bool(look.delta.events) or self._latest.state != before.state)
+        self._publish(
+            at_once=bool(self._follower.delta.events) or self._latest.state != before.state
+        )
 
     def _publish(self, *, at_once: bool) -> None:
         latest = self._latest

@@ -34,4 +34,4 @@ class Measures(Drawn):
 
 def _seen(run: Snapshot) -> tuple[object, ...]:
     """Return what the charts depend on."""
-    return run.last_epoch, run.line, run.loss, run.state, curves.last_of_axis(run)
+    return run.last_epoch, run.take, run.loss, run.state, curves.last_of_axis(run)

@@ -1,0 +1,59 @@
+"""A run as its record has it, of which each look reads only what is new."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tuitrain.client import Client
+from tuitrain.core.segment import Segment
+from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.view.fold import fold, lineage_after
+from tuitrain.view.model import Snapshot
+
+
+class Follower:
+    """Keeps what it read. Any thread may look."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.delta = Delta((), (), None, Cursor())
+        """What came with the last look."""
+        self._run: Snapshot | None = None
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def run(self) -> Snapshot:
+        """The run as it was found last; before the first look, as it was asked for.
+
+        Raises what `Client.spec` does.
+        """
+        if self._run is None:
+            client = self.client
+            self._run = Snapshot.begin(
+                client.name, client.paths.directory, client.spec(), client.created_at()
+            )
+        return self._run
+
+    def look(self) -> Snapshot:
+        """Return the run as it is now."""
+        with self._one_at_a_time:
+            before = self.run
+
+            def segments_after(events: Sequence[Recorded]) -> Sequence[Segment]:
+                return lineage_after(before, events).segments()
+
+            alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
+            self._run, self.delta = fold(before, delta, alive=alive, pid=pid), delta
+            return self._run
+
+    def look_at_a_restart(self) -> Snapshot:
+        """Look at a run whose new trainer may not have said anything yet: it is starting."""
+        self._run = replace(self.look(), state="starting", error=None, why="")
+        return self._run
+
+
+def snapshot(client: Client) -> Snapshot:
+    """Return the run as its record has it now."""
+    return Follower(client).look()

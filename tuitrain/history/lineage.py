@@ -1,0 +1,191 @@
+"""The lineage of a run: the takes that led to its present weights.
+
+An undo, a rollback or a resume after a crash goes back to a checkpoint and opens a new take there.
+What older takes trained after that checkpoint stays on record, but is abandoned. Whoever shows,
+exports or repeats a run asks here what belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from tuitrain.core.events import (
+    CheckpointGone,
+    CheckpointSaved,
+    EpochEnded,
+    Event,
+    LossSwapped,
+    RunStarted,
+    SettingChanged,
+    TakeOpened,
+)
+from tuitrain.core.segment import FAR, Segment
+from tuitrain.core.spec import RunSpec
+
+_Told = (
+    RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened
+)  # fmt: skip
+"""The events that it depends on."""
+
+
+class _Mark(NamedTuple):
+    """Where a segment begins: after that step and so many completed epochs."""
+
+    step: int
+    epoch: int
+    take: int
+    loss: str
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.step, self.epoch
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A value made from the events of a run, in their order; the ends of epochs are not needed."""
+
+    step: int = 0
+    epoch: int = 0
+    """Where its first take begins: a fork goes on from its parent's."""
+    loss: str = ""
+    """With which it begins."""
+    events: tuple[Event, ...] = ()
+
+    @classmethod
+    def of(cls, spec: RunSpec, events: Iterable[Event] = ()) -> Lineage:
+        """Return the lineage of a run that begins as its spec says."""
+        step, epoch = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
+        return cls(step, epoch, spec.loss).after(events)
+
+    def after(self, events: Iterable[Event]) -> Lineage:
+        """Return the lineage once more of the run's events are known."""
+        new = tuple(event for event in events if isinstance(event, _Told))
+        return replace(self, events=(*self.events, *new)) if new else self
+
+    @cached_property
+    def openings(self) -> dict[int, TakeOpened]:
+        """How each take but the first was opened, in the order in which they were."""
+        return {event.take: event for event in self.events if isinstance(event, TakeOpened)}
+
+    @property
+    def take(self) -> int:
+        """The present take: the one that was opened last."""
+        return next(reversed(self.openings), 1)
+
+    @cached_property
+    def takes(self) -> tuple[int, ...]:
+        """The takes that led to the present weights, oldest first."""
+        takes = [self.take]
+        while takes[-1] in self.openings:
+            origin = self.openings[takes[-1]].origin_take
+            if origin >= takes[-1]:
+                break  # no trainer writes that
+            takes.append(origin)
+        return tuple(reversed(takes))
+
+    @cached_property
+    def line(self) -> tuple[Event, ...]:
+        """The events of these takes, each up to the checkpoint from which the next one went on."""
+        found: list[Event] = []
+        for take, following in pairwise((*self.takes, None)):
+            assert take is not None
+            begin, end = self._index_of_opening(take), len(self.events)
+            if following is not None:
+                end = self._index_of_checkpoint(self.openings[following].origin) + 1
+            found += (each for each in self.events[begin:end] if _take_of(each) == take)
+        return tuple(found)
+
+    def segments(self, step: int = FAR, epoch: int = FAR) -> tuple[Segment, ...]:
+        """Return what the lineage trained with which loss, oldest first.
+
+        The newest segment goes on to `step` and so many completed `epoch`s.
+        """
+        return tuple(_between(self._marks, _Mark(step, epoch, 0, "")))
+
+    @cached_property
+    def abandoned(self) -> tuple[Segment, ...]:
+        """What was trained and is no part of the lineage, in the order in which it was left."""
+        kept = {
+            before: (self.openings[take].step, self.openings[take].epoch)
+            for before, take in pairwise(self.takes)
+        }
+        found: list[Segment] = []
+        newest = 1
+        for opening in self.openings.values():
+            marks = list(self._marks_of(newest, self.events))
+            begin = kept.get(newest, marks[0].place)
+            later = [mark._replace(step=max(mark.step, begin[0]), epoch=max(mark.epoch, begin[1]))
+                     for mark in marks]  # fmt: skip
+            found += _between(later, _Mark(opening.left_at, FAR, 0, ""))
+            newest = opening.take
+        return tuple(segment for segment in found if segment.steps)
+
+    def has_epoch(self, ended: EpochEnded) -> bool:
+        """Return whether that validation belongs to the lineage."""
+        bounds = self._epochs.get(ended.take)
+        return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
+
+    @cached_property
+    def checkpoints(self) -> tuple[CheckpointSaved, ...]:
+        """Those of the lineage that are kept, oldest first."""
+        gone = {event.file for event in self.events if isinstance(event, CheckpointGone)}
+        saved = (event for event in self.line if isinstance(event, CheckpointSaved))
+        return tuple(event for event in saved if event.file not in gone)
+
+    @cached_property
+    def _epochs(self) -> dict[int, tuple[int, int]]:
+        """For each take of the lineage: epochs completed when it began, and when it was left."""
+        begins = [
+            self.openings[take].epoch if take in self.openings else self.epoch
+            for take in self.takes
+        ]
+        return dict(zip(self.takes, zip(begins, [*begins[1:], FAR], strict=True), strict=True))
+
+    @cached_property
+    def _marks(self) -> Sequence[_Mark]:
+        return [mark for take in self.takes for mark in self._marks_of(take, self.line)]
+
+    def _marks_of(self, take: int, events: Iterable[Event]) -> Iterator[_Mark]:
+        """Yield where a take begins, and where its loss is swapped in these events."""
+        opening = self.openings.get(take)
+        if opening is None:
+            started = (event.settings for event in self.events if isinstance(event, RunStarted))
+            yield _Mark(self.step, self.epoch, take, _loss_of(next(started, {}), self.loss))
+        else:
+            yield _Mark(opening.step, opening.epoch, take, _loss_of(opening.settings, self.loss))
+        for event in events:
+            if isinstance(event, LossSwapped) and event.take == take:
+                yield _Mark(event.step, event.epoch, take, event.loss)
+
+    def _index_of_opening(self, take: int) -> int:
+        opening = self.openings.get(take)
+        return self.events.index(opening) if opening else 0
+
+    def _index_of_checkpoint(self, file: str) -> int:
+        for index, event in enumerate(self.events):
+            if isinstance(event, CheckpointSaved) and event.file == file:
+                return index
+        return -1  # none: the take went on from the very beginning
+
+
+def _between(marks: Sequence[_Mark], end: _Mark) -> Iterator[Segment]:
+    """Yield the segments that begin at the marks, but for those in which nothing happened."""
+    for mark, following in zip(marks, [*marks[1:], end], strict=True):
+        if mark.place < following.place:
+            yield Segment(
+                mark.take, mark.step + 1, following.step, mark.epoch, following.epoch, mark.loss
+            )
+
+
+def _take_of(event: Event) -> int | None:
+    take: int | None = getattr(event, "take", None)
+    return take
+
+
+def _loss_of(settings: Any, otherwise: str) -> str:
+    return str(settings.get("loss", otherwise))
