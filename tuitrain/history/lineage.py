@@ -94,10 +94,10 @@ class Lineage:
         found: list[Event] = []
         for take, following in pairwise((*self.takes, None)):
             assert take is not None
-            begin, end = self._index_of_opening(take), len(self.events)
+            events = self.events[self._index_of_opening(take) :]
             if following is not None:
-                end = self._index_of_checkpoint(self.openings[following].origin) + 1
-            found += (each for each in self.events[begin:end] if _take_of(each) == take)
+                events = _up_to(events, self.openings[following])
+            found += (event for event in events if _take_of(event) == take)
         return tuple(found)
 
     def segments(self, step: int = FAR, epoch: int = FAR) -> tuple[Segment, ...]:
@@ -166,11 +166,16 @@ class Lineage:
         opening = self.openings.get(take)
         return self.events.index(opening) if opening else 0
 
-    def _index_of_checkpoint(self, file: str) -> int:
-        for index, event in enumerate(self.events):
-            if isinstance(event, CheckpointSaved) and event.file == file:
-                return index
-        return -1  # none: the take went on from the very beginning
+
+def _up_to(events: Sequence[Event], opening: TakeOpened) -> Sequence[Event]:
+    """Return the events of a take up to the checkpoint from which another take went on."""
+    if not opening.origin:
+        return ()  # it went on from the very beginning
+    files = [event.file if isinstance(event, CheckpointSaved) else None for event in events]
+    if opening.origin in files:
+        return events[: files.index(opening.origin) + 1]
+    place = opening.step, opening.epoch  # an older record may not tell of its checkpoints
+    return [event for event in events if _place_of(event) <= place]
 
 
 def _between(marks: Sequence[_Mark], end: _Mark) -> Iterator[Segment]:
@@ -185,6 +190,10 @@ def _between(marks: Sequence[_Mark], end: _Mark) -> Iterator[Segment]:
 def _take_of(event: Event) -> int | None:
     take: int | None = getattr(event, "take", None)
     return take
+
+
+def _place_of(event: Event) -> tuple[int, int]:
+    return getattr(event, "step", 0), getattr(event, "epoch", 0)
 
 
 def _loss_of(settings: Any, otherwise: str) -> str:
