@@ -94,7 +94,7 @@ class Lineage:
         found: list[Event] = []
         for take, following in pairwise((*self.takes, None)):
             assert take is not None
-            events = self.events[self._index_of_opening(take) :]
+            events: Sequence[Event] = self.events[self._index_of_opening(take) :]
             if following is not None:
                 events = _up_to(events, self.openings[following])
             found += (event for event in events if _take_of(event) == take)
