@@ -36,7 +36,6 @@ class Drawn(Cells):
         self._one_at_a_time = asyncio.Lock()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(self.PERIOD_S, self.draw_if_due)
 
     def settle_again(self) -> None:
