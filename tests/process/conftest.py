@@ -1,10 +1,12 @@
 """A terminal as a person has it: a pty of its own, that can be closed, stopped and left unread."""
 
+import math
 import os
 import pty
 import signal
 import sys
 import termios
+import time
 from collections.abc import Iterator
 
 import pyte
@@ -12,16 +14,21 @@ import pytest
 
 from tests.conftest import Shell, until
 
+_TURN_S = 0.1
+"""A slow link brings no more at a time than in this time, however long nobody looked."""
+
 
 class Terminal:
     """A program in a pseudo-terminal, and what a person would see there."""
 
     def __init__(
-        self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30), **env: str
-    ) -> None:
+        self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30),
+        bytes_per_s: float = math.inf, **env: str,
+    ) -> None:  # fmt: skip
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        self._bytes_per_s, self._read_at = bytes_per_s, time.monotonic()
         self.status: int | None = None
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -34,7 +41,7 @@ class Terminal:
     def text(self) -> str:
         """Return the screen as it is now."""
         try:
-            while data := os.read(self._fd, 65536):
+            while data := os.read(self._fd, self._room()):
                 self.raw += data
                 for unknown in (b"\x1b[?2026h", b"\x1b[?2026l", b"\x1b[>1u", b"\x1b[<u"):
                     data = data.replace(unknown, b"")
@@ -42,6 +49,14 @@ class Terminal:
         except (BlockingIOError, OSError):
             pass
         return "\n".join(self.screen.display)
+
+    def _room(self) -> int:
+        """Return how many bytes the link has brought since the last look."""
+        since_s = time.monotonic() - self._read_at
+        room = int(min(65536, self._bytes_per_s * min(since_s, _TURN_S)))
+        if room:
+            self._read_at += since_s
+        return room
 
     def expect(self, text: str) -> None:
         until(lambda: text in self.text(), f"{text!r} is on the screen")

@@ -10,11 +10,14 @@ from typing import Any
 
 from textual.app import App
 from textual.binding import Binding
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from tuitrain.store.paths import RunPaths
 from tuitrain.supervisor import Started
 from tuitrain.tui import keys, themes
+from tuitrain.tui.driver import LeanDriver
 from tuitrain.tui.screens.choice import ChoiceScreen
 from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.epoch import EpochScreen
@@ -72,6 +75,11 @@ class TuitrainApp(App[Snapshot]):
         self.theme = themes.DEFAULT
         self.use_command_palette = True
         self.keymap, self._complaints = keys.chosen(home / keys.FILE, places())
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver for a terminal, or the one that TEXTUAL_DRIVER names."""
+        usual = super().get_driver_class()
+        return LeanDriver if usual is LinuxDriver else usual
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Let Textual's own themes do too: what they lack is the default theme's."""

@@ -72,13 +72,17 @@ class CompareScreen(Screen[None]):
             yield Results(id="did").data_bind(settled=CompareScreen.compared)
         yield Footer(compact=True, show_command_palette=False)
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         self.set_interval(_LOOK_S, self.follow)
+
+    async def on_screen_resume(self) -> None:
         await self.follow()
 
     async def follow(self) -> None:
-        """Take in what is new, and let the panels follow."""
+        """Take in what is new, and let the panels follow; not behind a dialog."""
         async with self._one_at_a_time:
+            if not self.is_active:
+                return
             try:
                 self.compared = await asyncio.to_thread(self._look, 2 * self.size.width)
             except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read

@@ -107,6 +107,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.now = self.settled = self._latest
         self.set_interval(PULL_S, self.follow)
 
+    def on_screen_resume(self) -> None:
+        self._publish(at_once=True)
+
     def on_key(self) -> None:
         self._touched = time.monotonic()
 
@@ -130,6 +133,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         )
 
     def _publish(self, *, at_once: bool) -> None:
+        """Let the panels show the run; behind a dialog they wait until it closes."""
+        if not self.is_active:
+            return
         latest = self._latest
         starting = latest.state == "starting"
         is_lively = time.monotonic() - self._touched < LIVELY_FOR_S

@@ -108,7 +108,7 @@ class RunsScreen(Screen[None]):
 
     async def follow(self) -> None:
         """Read what is new, and show it; the newest runs first, where there are many."""
-        if self._looking.locked() or not self.is_current:
+        if self._looking.locked() or not self.is_active:
             return
         async with self._looking:
             rows: list[Row] = []

@@ -123,7 +123,12 @@ class SteeringScreen(Screen[None]):
             self._asked = []
         self._show_asked()
 
+    def on_screen_resume(self) -> None:
+        self._show_asked()
+
     def _show_asked(self) -> None:
+        if not self.is_active:  # behind a dialog nothing is drawn
+            return
         self.asked = tuple(f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked)
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:

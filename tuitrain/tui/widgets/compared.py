@@ -71,7 +71,6 @@ class Results(_Lines):
 class ComparedCharts(Drawn):
     """A chart for each measure that the runs share, as many as there is room for."""
 
-    SLICES = 8
     REST_S = 2.0
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from textual.geometry import Size
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
@@ -31,10 +32,10 @@ class Drawn(Cells):
         self._draw = draw
         self._is_stale = False
         self._drawn_at = -math.inf
+        self._drawn_size = Size()
         self._one_at_a_time = asyncio.Lock()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(self.PERIOD_S, self.draw_if_due)
 
     def settle_again(self) -> None:
@@ -58,11 +59,20 @@ class Drawn(Cells):
     async def draw_if_stale(self) -> None:
         """Draw what is settled, if it is not drawn yet and can be seen."""
         async with self._one_at_a_time:
-            if not (self._is_stale and self.settled and self._can_be_seen):
+            if not (self._is_stale and self.settled and self._may_change):
                 return
             self._is_stale, self._drawn_at = False, time.monotonic()
-            self.show(await asyncio.to_thread(self._draw, self.settled, *self.size))
+            size = self.size
+            picture = await asyncio.to_thread(self._draw, self.settled, *size)
+            if self._may_change:
+                self._drawn_size = size
+                self.show(picture)
+            else:
+                self._is_stale = True
 
     @property
-    def _can_be_seen(self) -> bool:
-        return self.display and self.size.area > 0 and self.screen.is_current
+    def _may_change(self) -> bool:
+        """Whether it can be seen; behind a dialog it only follows the size of the terminal."""
+        if not (self.display and self.size.area and self.screen.is_current):
+            return False
+        return self.screen.is_active or self.size != self._drawn_size

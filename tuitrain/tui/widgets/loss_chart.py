@@ -9,8 +9,6 @@ from tuitrain.view.model import Snapshot
 class LossChart(Drawn):
     """Every batch's loss, as it comes."""
 
-    SLICES = 8
-
     def watch_settled(self, settled: Snapshot | None) -> None:
         self.settle_again()
         if settled is not None:

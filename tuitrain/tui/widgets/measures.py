@@ -10,7 +10,6 @@ from tuitrain.view.model import Snapshot
 class Measures(Drawn):
     """Metrics, and what each fitting loss makes of the validations; new when an epoch ends."""
 
-    SLICES = 12
     PERIOD_S = 1.0
     REST_S = 4.0
 

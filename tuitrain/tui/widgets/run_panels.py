@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
 from textual.reactive import var
 
-from tuitrain.tui.widgets.cells import Cells, Slice
+from tuitrain.tui.widgets.cells import Cells
 from tuitrain.view import panels
 from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Picture
@@ -53,19 +52,12 @@ class Vitals(_Panel):
     def watch_now(self) -> None:
         self.draw()
 
-    def compose(self) -> ComposeResult:
-        for field in range(panels.MOST_ACROSS):
-            yield Slice(classes=f"label field{field}")
-            yield Slice(classes=f"field{field}")
-
     def picture(self, settled: Snapshot) -> Picture:
         return panels.vitals(self.now or settled, settled, self.size.width)
 
 
 class Progress(_Panel):
     """Bars of the epoch and of the run."""
-
-    SLICES = 6
 
     def picture(self, settled: Snapshot) -> Picture:
         return panels.progress(settled, self.size.width)

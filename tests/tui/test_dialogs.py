@@ -1,0 +1,94 @@
+"""Dialogs over a run that goes on: behind them nothing is drawn until they close."""
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tests.tui.test_run_screen import epoch
+from tuitrain.core.commands import Stop
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.widgets.cells import Cells
+
+WIDE = (140, 40)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return the panels that were given a picture, in order, as it goes on."""
+    panels: list[str | None] = []
+    show = Cells.show
+
+    def noted(panel: Cells, picture) -> None:
+        panels.append(panel.id)
+        show(panel, picture)
+
+    monkeypatch.setattr(Cells, "show", noted)
+    return panels
+
+
+async def trained_on(app: TuitrainApp, trainer: ScriptedTrainer, pilot: Pilot, epochs: range):
+    for number in epochs:
+        trainer.trains([1 / number] * 23)
+        trainer.says(epoch(number))
+        await seen(app)
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("key", ["q", "S", "l", "r", "e", "question_mark", "ctrl+p"])
+async def test_behind_a_dialog_nothing_is_drawn_and_all_is_when_it_closes(
+    app: TuitrainApp, trainer: ScriptedTrainer, drawn, key: str
+):
+    trainer.says(STARTED)
+    async with app.run_test(size=WIDE) as pilot:
+        await trained_on(app, trainer, pilot, range(1, 3))
+        await pilot.press(key)
+        await pilot.pause()
+        assert not isinstance(app.screen, RunScreen)
+        drawn.clear()
+        await trained_on(app, trainer, pilot, range(3, 8))
+        assert drawn == []
+
+        await pilot.press("escape")
+        while not isinstance(app.screen, RunScreen):
+            await pilot.pause()
+        await pilot.pause()
+        text = await seen(app)
+        assert "161" in text, "the newest step"
+        assert "7/4" in text, "the newest epoch"
+        panels = ("header", "vitals", "epochs", "events", "progress", "loss", "measures")
+        assert {panel: drawn.count(panel) for panel in panels if drawn.count(panel) > 2} == {}, (
+            "one catch-up: at most a picture of the numbers, and one of what is settled"
+        )
+        assert {"vitals", "epochs", "loss", "measures"} <= set(drawn)
+
+
+async def test_behind_a_dialog_a_change_of_size_is_drawn(
+    app: TuitrainApp, trainer: ScriptedTrainer, drawn
+):
+    trainer.says(STARTED)
+    async with app.run_test(size=WIDE) as pilot:
+        await trained_on(app, trainer, pilot, range(1, 3))
+        await pilot.press("q")
+        await pilot.pause()
+        drawn.clear()
+        await pilot.resize_terminal(120, 36)
+        await pilot.pause()
+        await seen(app)
+        assert drawn.count("loss") == 1
+        await trained_on(app, trainer, pilot, range(3, 5))
+        assert drawn.count("loss") == 1
+
+
+async def test_what_a_dialog_asked_for_shows_when_it_closes(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    trainer.trains([0.5])
+    async with app.run_test(size=WIDE) as pilot:
+        await seen(app)
+        await pilot.press("S", "y")
+        await pilot.pause()
+        assert "asked: stop" in text_of(app)
+        (request,) = trainer.wishes()
+        assert request.wish == Stop()

@@ -1,0 +1,223 @@
+"""What the terminal shows and what it should show: only the cells that differ are written."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from rich.cells import split_graphemes
+
+PIECE_BYTES = 2048
+"""Bytes after which a piece ends: a slow link of 20 kB/s takes it in a tenth of a second."""
+
+_TOKEN = re.compile(
+    r"\x1b\[(?P<move>\d*;?\d*)H"
+    r"|\x1b\[(?P<style>[\d;]*)m"
+    r"|\x1b\[\?2026(?P<sync>[hl])"
+    r"|(?P<link>\x1b\]8;.*?(?:\x07|\x1b\\))"
+    r"|(?P<text>[^\x00-\x1f\x7f\x1b]+)"
+    r"|(?P<newline>\n)"
+    r"|(?P<control>\x1b\[[^@-~]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|.)",
+    re.DOTALL,
+)
+_NARROW = re.compile(
+    r"[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
+)
+"""Text of which every character surely takes one cell: most of what is painted."""
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+_RESET = "\x1b[m"
+_SHOW_ON_BLANKS = {"4", "7", "9", "21", "53"}
+"""Underlined, reversed, struck out: they show where there is no character, too."""
+
+
+class Look(NamedTuple):
+    """How a cell looks, in the parameters of SGR; None where it makes no difference."""
+
+    attributes: str | None = ""
+    foreground: str | None = ""
+    background: str = ""
+
+
+Cell = tuple[str, Look]
+"""A character with its look; the second cell of a wide character is empty."""
+Row = list[Cell | None]
+"""None is a cell of which nothing is known."""
+
+_PLAIN = Look()
+
+
+class Display:
+    """Take what is painted, however much and often; give the least that a terminal must be sent.
+
+    The newest wins: what was painted over before it was given away is never sent. Only what
+    Textual writes is understood (absolute moves, SGR, text); links are dropped, everything else is
+    passed on as it is, before what is painted. For one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._controls: list[str] = []
+        self._is_synchronized = False
+        self.forget(0, 0)
+
+    def forget(self, columns: int, rows: int) -> None:
+        """Begin anew on a terminal of that size, of which nothing is known."""
+        self._columns = columns
+        self._wanted: list[Row] = [[None] * columns for _ in range(rows)]
+        self._shown: list[Row] = [[None] * columns for _ in range(rows)]
+        self._changed: set[int] = set()
+        self._x = self._y = 0
+        self._look = _PLAIN
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._controls or self._changed)
+
+    def take(self, painted: str) -> None:
+        """Understand what is painted; what lies outside of the terminal is left out."""
+        for token in _TOKEN.finditer(painted):
+            value = token[token.lastgroup or 0]
+            match token.lastgroup:
+                case "text":
+                    self._put(value)
+                case "style":
+                    self._look = looks(value, self._look)
+                case "move":
+                    row, _, column = value.partition(";")
+                    self._x, self._y = int(column or 1) - 1, int(row or 1) - 1
+                case "newline":
+                    self._x, self._y = 0, self._y + 1
+                case "sync":
+                    self._is_synchronized = True
+                case "control":
+                    self._controls.append(value)
+
+    def piece(self) -> str:
+        """Return what to send next, "" when the terminal shows what it should.
+
+        Rows go from the top down, so that a slow link brings names and numbers before charts.
+        """
+        controls = "".join(self._controls)
+        self._controls.clear()
+        rows: list[str] = []
+        for y in sorted(self._changed):
+            self._changed.remove(y)
+            if row := self._difference(y):
+                rows.append(row)
+            if sum(map(len, rows)) > PIECE_BYTES:
+                break
+        if not rows:
+            return controls
+        painted = "".join([*rows, f"\x1b[{self._y + 1};{self._x + 1}H"])
+        return controls + (f"{_BEGIN}{painted}{_END}" if self._is_synchronized else painted)
+
+    def _put(self, text: str) -> None:
+        cells = _cells(text, self._look)
+        first, self._x = self._x, self._x + len(cells)
+        if not (0 <= self._y < len(self._wanted) and first < self._columns):
+            return
+        row = self._wanted[self._y]
+        last = min(self._x, self._columns)
+        _blank_half(row, first)
+        _blank_half(row, last)
+        row[first:last] = cells[: last - first]
+        self._changed.add(self._y)
+
+    def _difference(self, y: int) -> str:
+        parts: list[str] = []
+        pen, at = _PLAIN, -1
+        wanted, shown = self._wanted[y], self._shown[y]
+        for x, (cell, before) in enumerate(zip(wanted, shown, strict=True)):
+            if cell is None or cell == before or not cell[0]:
+                continue
+            text, look = cell
+            if at != x:
+                parts.append(f"\x1b[{x + 1}G" if parts else f"\x1b[{y + 1};{x + 1}H")
+            change, pen = transition(pen, look)
+            parts += (change, text)
+            # terminals disagree about the width of some characters: move after each of these
+            at = x + 1 if _NARROW.fullmatch(text) else -1
+        self._shown[y] = [
+            before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
+        ]
+        if parts and pen != _PLAIN:
+            parts.append(_RESET)
+        return "".join(parts)
+
+
+def _cells(text: str, look: Look) -> list[Cell]:
+    blank = (" ", _on_blank(look))
+    if _NARROW.fullmatch(text):
+        return [blank if character == " " else (character, look) for character in text]
+    cells: list[Cell] = []
+    for first, last, width in split_graphemes(text)[0]:
+        if width:
+            cell = text[first:last]
+            cells.append(blank if cell == " " else (cell, look))
+            cells += [("", look)] * (width - 1)
+        elif cells:
+            cells[-1] = (cells[-1][0] + text[first:last], look)
+    return cells
+
+
+def _blank_half(row: Row, x: int) -> None:
+    """Blank a wide character whose second cell is at x, since it is to be painted over."""
+    cell = row[x] if x < len(row) else None
+    if cell is not None and not cell[0]:
+        row[x] = row[x - 1] = (" ", _on_blank(cell[1]))
+
+
+@lru_cache(maxsize=1024)
+def looks(parameters: str, before: Look) -> Look:
+    """Return the look after an SGR sequence with these parameters, separated by semicolons."""
+    attributes, foreground, background = (part or "" for part in before)
+    codes = iter(parameters.split(";"))
+    for code in codes:
+        if code in ("", "0"):
+            attributes = foreground = background = ""
+        elif code in ("38", "48"):
+            kind = next(codes, "")
+            rest = [next(codes, "") for _ in range(3 if kind == "2" else 1)]
+            color = ";".join((code, kind, *rest))
+            foreground, background = (color, background) if code == "38" else (foreground, color)
+        elif code in ("39", "49") or code[:-1] in ("3", "4", "9", "10"):
+            color = "" if code in ("39", "49") else code
+            if code[:-1] in ("3", "9"):
+                foreground = color
+            else:
+                background = color
+        else:
+            attributes = f"{attributes};{code}" if attributes else code
+    return Look(attributes, foreground, background)
+
+
+@lru_cache(maxsize=4096)
+def transition(pen: Look, look: Look) -> tuple[str, Look]:
+    """Return the sequence that makes a pen look so, and how it looks then."""
+    attributes = pen.attributes if look.attributes is None else look.attributes
+    if look.attributes is None and _shows_on_blanks(pen.attributes):
+        attributes = ""
+    foreground = pen.foreground if look.foreground is None else look.foreground
+    after = Look(attributes, foreground, look.background)
+    if after == pen:
+        return "", pen
+    if attributes != pen.attributes:
+        codes = ["0", *filter(None, after)] if pen != _PLAIN else [*filter(None, after)]
+        return f"\x1b[{';'.join(codes)}m", after
+    codes = []
+    if after.foreground != pen.foreground:
+        codes.append(after.foreground or "39")
+    if after.background != pen.background:
+        codes.append(after.background or "49")
+    return f"\x1b[{';'.join(codes)}m", after
+
+
+@lru_cache(maxsize=1024)
+def _on_blank(look: Look) -> Look:
+    """Return the look of a blank: without attributes that show there, only its background."""
+    return look if _shows_on_blanks(look.attributes) else Look(None, None, look.background)
+
+
+def _shows_on_blanks(attributes: str | None) -> bool:
+    return not _SHOW_ON_BLANKS.isdisjoint((attributes or "").split(";"))

@@ -1,0 +1,96 @@
+"""The way to the terminal: the newest picture, never a queue of old ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from types import FrameType
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from tuitrain.tui.display import Display
+
+_LAST_WORDS_S = 3.0
+"""How long the end waits for a terminal that reads nothing."""
+
+
+class LeanDriver(LinuxDriver):
+    """Send a terminal only what changes on it, and nothing that is out of date when it is sent.
+
+    Textual's own driver queues whole frames, and blocks the app when there are thirty: over a slow
+    link the app could not be left.
+    """
+
+    def start_application_mode(self) -> None:
+        self._output = _Output()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        tell_textual = signal.getsignal(signal.SIGWINCH)
+
+        def resized(number: int, frame: FrameType | None) -> None:
+            self._output.is_resized = True
+            if callable(tell_textual):
+                tell_textual(number, frame)
+
+        signal.signal(signal.SIGWINCH, resized)
+
+    def write(self, data: str) -> None:
+        """Paint it; returns at once, whatever the terminal does."""
+        self._output.paint(data)
+
+    def stop_application_mode(self) -> None:
+        self._output.is_resized = True  # what is not sent yet nobody needs to see
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        self._output.close()
+        super().close()
+
+
+class _Output(threading.Thread):
+    """Writes the newest picture, piece by piece, as fast as the terminal reads."""
+
+    def __init__(self) -> None:
+        super().__init__(name="output", daemon=True)
+        self.is_resized = True
+        self._display = Display()
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self.start()
+
+    def paint(self, painted: str) -> None:
+        with self._changed:
+            if self.is_resized:
+                self.is_resized = False
+                self._display.forget(*shutil.get_terminal_size())
+            self._display.take(painted)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Let what is pending be written, unless the terminal takes nothing."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self.join(_LAST_WORDS_S)
+
+    def run(self) -> None:
+        stderr = sys.__stderr__
+        assert stderr is not None
+        while piece := self._next_piece():
+            data = piece.encode(stderr.encoding, stderr.errors or "strict")
+            try:
+                while data:
+                    data = data[os.write(stderr.fileno(), data) :]
+            except OSError:  # the terminal is gone, and the app is told so by a signal
+                return
+
+    def _next_piece(self) -> str:
+        """Wait for something to write; "" is the end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._display.is_pending or self._is_closed)
+                piece = self._display.piece()
+            if piece or self._is_closed:
+                return piece
