@@ -62,6 +62,8 @@ def test_no_planted_link_is_followed_by_any_command(
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "thesis.tex").write_text("mine")
+    shutil.copyfile(recorded.record, outside / "run.db")
+    before = contents(outside)
     for number in range(COUNT):
         run = recorded.directory.with_name(f"planted-{number}")
         shutil.copytree(recorded.directory, run)
@@ -69,10 +71,10 @@ def test_no_planted_link_is_followed_by_any_command(
         if (run / name).is_dir():
             (run / name).rmdir()
         (run / name).unlink(missing_ok=True)
-        (run / name).symlink_to(draw.choice([outside / "thesis.tex", outside / "new", outside]))
+        (run / name).symlink_to(outside / draw.choice(["thesis.tex", "run.db", "new", "."]))
         for command in (["show"], ["logs"], ["resume", "--detach"], ["rm", "--yes"]):
             cli.run(["--home", str(tuitrain.home), command[0], run.name, *command[1:]])
-        assert contents(outside) == {"thesis.tex": b"mine"}, f"{name} was followed"
+        assert contents(outside) == before, f"{name} was followed"
         assert name == "spec.json" or not run.exists()
 
 

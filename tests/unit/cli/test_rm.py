@@ -1,6 +1,7 @@
 """Deleting, and what a run directory with links in it may not do to other files."""
 
 import os
+import sqlite3
 
 import pytest
 
@@ -87,6 +88,17 @@ def test_deleting_such_a_run_leaves_alone_what_its_links_point_to(paths, outside
     assert say("rm", "a", "--yes") == (0, "deleted a\n", "")
     assert list(paths.directory.parent.iterdir()) == []
     assert is_untouched(outside)
+
+
+def test_a_linked_record_is_not_read_since_reading_makes_files_beside_it(paths, outside, say):
+    other = paths.record.rename(outside / "other.db")
+    database = sqlite3.connect(other)
+    database.execute("pragma journal_mode = wal")
+    database.close()
+    paths.record.symlink_to(other)
+
+    assert "run.db is a link" in say("show", "a")[2]
+    assert sorted(each.name for each in outside.iterdir()) == ["other.db", "thesis.tex"]
 
 
 def test_a_fork_copies_no_checkpoint_through_a_link(paths, outside):
