@@ -45,8 +45,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FB
 
 def _each_once(runs: Iterable[RunPaths]) -> list[RunPaths]:
     """Return the runs without those that name a directory again; a link is one of its own."""
-    places = [(paths.directory.lstat(), paths) for paths in runs]
-    return list({(place.st_dev, place.st_ino): paths for place, paths in places}.values())
+    return list({paths.directory.parent.resolve() / paths.name: paths for paths in runs}.values())
 
 
 def _shown(paths: RunPaths) -> str:
