@@ -10,8 +10,8 @@ check: ## format, lint, types, imports, fast tests
 test: ## every test
 	pytest
 
-faults: ## kill a run at COUNT random moments
-	FAULTS=$(or $(COUNT),100) pytest -q tests/process/test_faults.py
+faults: ## kill runs, plant links and race commands COUNT times, at random
+	FAULTS=$(or $(COUNT),100) pytest -q tests/process/test_faults*.py
 
 bench: ## the figures of benchmarks/RESULTS.md
 	python benchmarks/overhead.py

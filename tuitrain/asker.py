@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from typing import Any
 
+from tuitrain.core import python
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 
@@ -51,7 +51,7 @@ class Asker:
             return {"error": "nobody asks any more"}
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tuitrain.worker.ask"],
+                python.command("tuitrain.worker.ask"), env=python.environment(),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 text=True, start_new_session=True,
             )  # fmt: skip

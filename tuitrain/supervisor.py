@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tuitrain.core import python
 from tuitrain.core.commands import Change, Request, Setting
-from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked
+from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
+from tuitrain.core.files import is_plain, open_new, open_plain, write_whole
 from tuitrain.core.lineage import fork_of, replay_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
@@ -25,6 +29,12 @@ from tuitrain.store.initial import keep_copy
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 from tuitrain.store.reserve import set_aside
+
+_WATCH = "{0} is going; tuitrain attach {0} shows it"
+_STOP = "{0} is going; tuitrain ctl {0} stop ends it"
+_DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
+_REFUSED_ENDS_S = 30.0
+"""A refused trainer ends by itself; on a loaded machine that takes seconds."""
 
 
 @dataclass(slots=True)
@@ -54,19 +64,20 @@ def start(
     """
     paths = _new_directory(home, spec, name)
     try:
-        descriptor = lock.acquire(paths.lock)
-        if origin is not None:
-            _copy(origin, paths.origin)
-        make_folder(paths.inbox)
-        make_folder(paths.checkpoints)
-        set_aside(paths.reserve)
-        if spec.init_from is not None:
-            spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
-        write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
+        with _held(paths, _WATCH) as descriptor:
+            if origin is not None:
+                _copy(origin, paths.origin)
+            make_folder(paths.inbox)
+            make_folder(paths.checkpoints)
+            set_aside(paths.reserve)
+            if spec.init_from is not None:
+                spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
+            write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
+            return _launch(paths, descriptor, owned=owned)
     except BaseException:
-        shutil.rmtree(paths.directory, ignore_errors=True)
+        if not lock.is_held(paths.lock):  # an interrupt can come when the trainer lives already
+            shutil.rmtree(paths.directory, ignore_errors=True)
         raise
-    return _launch(paths, descriptor, owned=owned)
 
 
 def fork(
@@ -130,23 +141,18 @@ def resume(
     """Let a new trainer go on with a run that has ended, up to that many epochs in all.
 
     With another batch size it goes on from the end of an epoch.
-    Raises RunLocked for a run that is trained, Refused for a finished one without more epochs.
+    Raises RunLocked for a run that is trained, NoSuchRun for one that is deleted just now, NotPlain
+    for one with links in it, Refused for a finished one without more epochs.
     """
     asked: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
     wishes = [Change(setting, value) for setting, value in asked.items() if value is not None]
-    try:
-        descriptor = lock.acquire(paths.lock)
-    except RunLocked:
-        raise RunLocked(f"{paths.name} is going; tuitrain attach {paths.name} shows it") from None
-    try:
+    with _held(paths, _WATCH) as descriptor:
+        paths.check_plain()
         _check_there_is_more(paths, epochs)
         set_aside(paths.reserve)
         for wish in wishes:
             inbox.put(paths.inbox, Request.new(wish))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    started = _launch(paths, descriptor, owned=owned)
+        started = _launch(paths, descriptor, owned=owned)
     started.resumed = True
     return started
 
@@ -162,15 +168,37 @@ def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
 
 
 def delete(paths: RunPaths) -> None:
-    """Delete a run for good; RunLocked if somebody trains it."""
-    try:
-        descriptor = lock.acquire(paths.lock)  # so that nobody goes on with it meanwhile
-    except RunLocked:
-        raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it") from None
-    try:
-        shutil.rmtree(paths.directory)
-    finally:
-        os.close(descriptor)
+    """Delete a run for good; of a linked run only the link.
+
+    Raises RunLocked if somebody trains it, NoSuchRun if it is deleted already.
+    """
+    if paths.directory.is_symlink():
+        check_idle(paths)
+        paths.directory.unlink(missing_ok=True)
+        return
+    gone = paths.directory.with_name(f".{paths.name}.{secrets.token_hex(4)}.deleted")
+    # A lock that is a link is nobody's. Any other is held, so that no trainer starts meanwhile.
+    with _held(paths, _STOP) if is_plain(paths.lock) else nullcontext():
+        paths.directory.rename(gone)
+    for folder in gone.parent.glob(".*.deleted"):  # and what an interrupted deletion left
+        if _DELETED.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    if gone.exists():
+        raise TuitrainError(f"{paths.name} is deleted, but {safe(gone)} cannot be removed")
+
+
+def delete_refused(paths: RunPaths) -> None:
+    """Delete a run that was refused before its first batch, once its trainer has ended."""
+    give_up_at = time.monotonic() + _REFUSED_ENDS_S
+    while lock.is_held(paths.lock) and time.monotonic() < give_up_at:
+        time.sleep(0.02)
+    delete(paths)
+
+
+def check_idle(paths: RunPaths) -> None:
+    """Raise RunLocked if somebody trains the run."""
+    if lock.is_held(paths.lock):
+        raise RunLocked(_STOP.format(paths.name))
 
 
 def kill(paths: RunPaths) -> None:
@@ -188,18 +216,29 @@ def kill(paths: RunPaths) -> None:
 
 def write_spec(paths: RunPaths, spec: RunSpec) -> None:
     """Put `spec.json` in its place, whole or not at all."""
-    beside = paths.spec.with_suffix(".tmp")
-    beside.touch(0o600)
-    beside.write_text(spec.to_json())
-    beside.rename(paths.spec)
+    write_whole(paths.spec, spec.to_json())
 
 
 def _copy(origin: Path, target: Path) -> None:
     try:
-        target.touch(0o600)
-        shutil.copyfile(origin, target)
+        source = open_plain(origin, os.O_RDONLY)
     except FileNotFoundError:
         raise Refused(f"checkpoint {safe(origin.name)} is not kept any more") from None
+    with os.fdopen(source, "rb") as found, os.fdopen(open_new(target), "wb") as copy:
+        shutil.copyfileobj(found, copy)
+
+
+@contextmanager
+def _held(paths: RunPaths, otherwise: str) -> Iterator[int]:
+    """Hold the run's lock; a trainer that got its descriptor goes on holding it afterwards."""
+    try:
+        descriptor = lock.acquire(paths.lock)
+    except RunLocked:
+        raise RunLocked(otherwise.format(paths.name)) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _numbered(home: Path, base: str) -> str:
@@ -230,12 +269,14 @@ def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
 
 def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
     # All three descriptors are redirected: a trainer that printed to a lost terminal would die.
-    log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     read_end, write_end = os.pipe() if owned else (None, None)
-    handed = [lock_descriptor, *([read_end] if read_end is not None else [])]
+    owner = [read_end] if read_end is not None else []
+    handed = [lock_descriptor, *owner]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tuitrain.worker", str(paths.directory), *map(str, handed)],
+            python.command("tuitrain.worker", str(paths.directory), *map(str, handed)),
+            env=python.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -243,6 +284,6 @@ def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
             pass_fds=handed,
         )
     finally:
-        for descriptor in (log, *handed):
+        for descriptor in (log, *owner):
             os.close(descriptor)
     return Started(paths, process, write_end)

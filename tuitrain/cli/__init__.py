@@ -10,7 +10,7 @@ import click
 
 from tuitrain import __version__
 from tuitrain.cli.common import ForgivingGroup
-from tuitrain.cli.encoding import speak_plainly
+from tuitrain.cli.encoding import replace_closed_streams, speak_plainly
 from tuitrain.core.errors import TuitrainError, cannot_use, nearest
 from tuitrain.core.safe import safe
 
@@ -73,6 +73,7 @@ def cli(ctx: click.Context, home: str | None) -> int:
 
 def main() -> None:
     """Run the command line that this process was started with, and exit as it says."""
+    replace_closed_streams()
     sys.exit(run(sys.argv[1:]))
 
 

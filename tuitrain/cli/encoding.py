@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
+
+from tuitrain.core.files import fill_standard_descriptors
 
 _PLAIN = str.maketrans(
     "●★◆✓▲▼×✗▸→←↑↓↘↗…–−·⏎│┃┆─━╸╺═█▌▐▀▄▁▂▃▔▏▕▒░√²σ∞┌┐└┘├┤┬┴┼╭╮╯╰",
     "o*#+^vxx>><^v\\/.--.<|||-====#####__#-||##V2s8+++++++++++++",
 )
 _NAME = "tuitrain-plain"
+
+
+def replace_closed_streams() -> None:
+    """Let /dev/null stand for each standard stream that was closed: Python has None for it."""
+    fill_standard_descriptors()
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def speak_plainly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 
@@ -68,10 +69,11 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
 @click.pass_context
 def logs(ctx: click.Context, run: str | None, follow: bool) -> int:  # noqa: FBT001
     """Print what the trainer and user code printed. Default: the newest run."""
+    from tuitrain.core.files import open_plain
     from tuitrain.store import lock
 
     paths = find(ctx, run).paths
-    with paths.log.open(encoding="utf-8", errors="replace") as log:
+    with os.fdopen(open_plain(paths.log, os.O_RDONLY), encoding="utf-8", errors="replace") as log:
         while True:
             alive = lock.is_held(paths.lock)  # before reading: the last words come before the end
             for line in log:

@@ -57,8 +57,8 @@ def own(started: supervisor.Started, *, every: int) -> int:
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
     if end.never_came_to_life:
-        supervisor.delete(started.paths)
         click.echo(f"tuitrain: {safe(end.error)}", err=True)
+        supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
         click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_option
-from tuitrain.core.errors import RunLocked
 from tuitrain.core.safe import safe
-from tuitrain.store import lock
+
+if TYPE_CHECKING:
+    from tuitrain.store.paths import RunPaths
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain rm a b --yes")
@@ -22,14 +26,29 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FB
     """Delete runs that are not going: record, checkpoints and all. Asks first."""
     from tuitrain import supervisor
 
-    found = [find(ctx, run).paths for run in runs]
+    found = _each_once(find(ctx, run).paths for run in runs)
     for paths in found:
-        if lock.is_held(paths.lock):
-            raise RunLocked(f"{paths.name} is going; tuitrain ctl {paths.name} stop ends it")
-    names = ", ".join(safe(paths.name) for paths in found)
-    if not yes and not click.confirm(f"Delete {names} for good?"):
+        supervisor.check_idle(paths)
+    if not yes and not click.confirm(f"Delete {', '.join(map(_shown, found))} for good?"):
         return 0
-    for paths in found:
-        supervisor.delete(paths)
-    click.echo(f"deleted {names}")
+    deleted = []
+    try:
+        for paths in found:
+            shown = _shown(paths)
+            supervisor.delete(paths)
+            deleted.append(shown)
+    finally:
+        if deleted:
+            click.echo(f"deleted {', '.join(deleted)}")
     return 0
+
+
+def _each_once(runs: Iterable[RunPaths]) -> list[RunPaths]:
+    """Return the runs without those that name a directory again; a link is one of its own."""
+    return list({paths.directory.parent.resolve() / paths.name: paths for paths in runs}.values())
+
+
+def _shown(paths: RunPaths) -> str:
+    if not paths.directory.is_symlink():
+        return safe(paths.name)
+    return f"{safe(paths.name)} (the link; the run stays in {safe(paths.directory.resolve())})"

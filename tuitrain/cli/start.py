@@ -79,8 +79,8 @@ def _show(app: TuitrainApp) -> int:
     if last is None:
         return app.return_code or 0
     if last.never_came_to_life:
-        supervisor.delete(RunPaths(last.directory))
         click.echo(f"tuitrain: {safe(last.error)}", err=True)
+        supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code
     if last.has_ended:
         click.echo(f"{last.title} {last.state} at step {words.count(last.step)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tuitrain.core.commands import Request
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.files import check_folder, open_new
 
 _LARGEST = 65_536
 _UNREADABLE = (
@@ -16,9 +17,9 @@ _UNREADABLE = (
 
 def put(inbox: Path, request: Request) -> Path:
     """Leave a wish, visible all at once, and return its file."""
+    check_folder(inbox)
     waiting = inbox / f".{request.id}.tmp"
-    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(open_new(waiting), "w") as file:
         file.write(request.to_json())
     return waiting.rename(inbox / f"{request.id}.json")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.events import CheckpointGone, CheckpointSaved
+from tuitrain.core.files import open_new
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths, find_run
 from tuitrain.store.reader import Cursor, RunReader
@@ -38,8 +39,7 @@ def keep_copy(source: Path, paths: RunPaths) -> str:
         digest = hashlib.file_digest(found, "sha256").hexdigest()
         found.seek(0)
         name = f"init-{digest[:12]}.pt"
-        descriptor = os.open(paths.directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as copy:
+        with os.fdopen(open_new(paths.directory / name), "wb") as copy:
             shutil.copyfileobj(found, copy)
     return name
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, TuitrainError
+from tuitrain.core.files import NotPlain, check_folder, is_plain
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
+
+_SIDE_FILES = ("wal", "shm", "journal")
+"""Endings of what SQLite makes beside a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,16 @@ class RunPaths:
     def reserve(self) -> Path:
         return self.directory / "reserve"
 
+    def check_plain(self) -> None:
+        """Raise NotPlain for a link or the like where a trainer writes or deletes."""
+        side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
+        for path in (self.record, *side_files, self.owner, self.log, self.spec, self.reserve,
+                     self.lock, self.origin):  # fmt: skip
+            if not is_plain(path):
+                raise NotPlain(path)
+        for folder in (self.inbox, self.checkpoints):
+            check_folder(folder)
+
     def read_spec(self) -> RunSpec:
         """Return what the run was asked to train; its own file of weights is named in full."""
         spec = RunSpec.from_json(self.spec.read_text())
@@ -88,9 +103,11 @@ def make_folder(path: Path) -> Path:
 
 def runs_in(home: Path) -> list[RunPaths]:
     """Return the runs of a home, newest first."""
-    folder = home / "runs"
-    found = [RunPaths(spec.parent) for spec in folder.glob("*/spec.json")]
-    return sorted(found, key=lambda run: (run.spec.stat().st_mtime_ns, run.name), reverse=True)
+    found = []
+    for spec in (home / "runs").glob("[!.]*/spec.json"):  # a hidden one is being deleted
+        with suppress(FileNotFoundError):  # deleted since the folder was read
+            found.append((spec.stat().st_mtime_ns, spec.parent.name, RunPaths(spec.parent)))
+    return [paths for _, _, paths in sorted(found, key=lambda run: run[:2], reverse=True)]
 
 
 def find_run(home: Path, run: str | None) -> RunPaths:

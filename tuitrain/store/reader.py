@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json
+from tuitrain.core.files import NotPlain, is_plain
 from tuitrain.core.numbers import from_strict
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
@@ -341,7 +342,12 @@ def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Seg
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open read-only; where not even SQLite's own side files can be made, as a file at rest."""
+    """Open read-only; where not even SQLite's own side files can be made, as a file at rest.
+
+    NotPlain for a link: even to be read, side files would be made where it leads.
+    """
+    if not is_plain(path):
+        raise NotPlain(path)
     plain = f"{path.absolute().as_uri()}?mode=ro"
     at_rest = [] if path.with_name(path.name + "-wal").exists() else [f"{plain}&immutable=1"]
     for uri in (plain, *at_rest):

@@ -6,13 +6,16 @@ import os
 import secrets
 from pathlib import Path
 
+from tuitrain.core.files import open_new
+
 ROOM = 1 << 18
 """Bytes: the side files of a record and one flush of it take less."""
 
 
 def set_aside(path: Path) -> None:
     """Take the room, by random bytes, since some disks store no zeros; OSError if there is none."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    path.unlink(missing_ok=True)  # what an earlier trainer left
+    descriptor = open_new(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(ROOM))

@@ -9,6 +9,8 @@ import signal
 from pathlib import Path
 from types import FrameType
 
+from tuitrain.core.files import write_whole
+
 
 def keep_lock(descriptor: int) -> None:
     """Hold the run's lock for the life of this process, and of no forked child of it."""
@@ -22,9 +24,7 @@ def sign(path: Path) -> None:
 
     me = psutil.Process()
     owner = {"pid": me.pid, "started": me.create_time(), "booted": psutil.boot_time()}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(owner, file)
+    write_whole(path, json.dumps(owner))
 
 
 class Ending:

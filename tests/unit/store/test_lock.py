@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.core.errors import RunLocked
+from tuitrain.core.errors import NoSuchRun, RunLocked
+from tuitrain.core.files import NotPlain
 from tuitrain.store import lock
 
 HOLD = """
@@ -135,3 +136,43 @@ def test_only_the_owner_may_touch_the_lock(path):
     path.parent.mkdir()
     os.close(lock.acquire(path))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_is_a_link_is_nobodys_and_makes_no_file_elsewhere(path, tmp_path):
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    assert not lock.is_held(path)
+    with pytest.raises(NotPlain, match="lock is a link"):
+        lock.acquire(path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_nobody_waits_for_the_other_end_of_a_pipe_named_lock(path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert not lock.is_held(path)
+    with pytest.raises(NotPlain):
+        lock.acquire(path)
+
+
+def test_a_lock_got_just_when_its_run_was_deleted_is_none(path, monkeypatch):
+    path.parent.mkdir()
+    held = lock.acquire(path)
+
+    def rename_away(_seconds):
+        path.parent.rename(path.parent.with_name(".gone"))
+        os.close(held)
+
+    monkeypatch.setattr(lock.time, "sleep", rename_away)
+    with pytest.raises(NoSuchRun, match="run has been deleted"):
+        lock.acquire(path)
+    assert not path.parent.exists()
+
+
+def test_a_lock_is_never_a_standard_descriptor(path):
+    path.parent.mkdir()
+    script = "import sys; from pathlib import Path; from tuitrain.store import lock; "
+    script += "sys.exit(lock.acquire(Path(sys.argv[1])))"
+    shell = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable, script, str(path)], check=False)
+    assert done.returncode > 2

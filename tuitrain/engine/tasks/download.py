@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPException, HTTPMessage
@@ -14,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.files import whole
 from tuitrain.core.safe import safe
 
 Tell = Callable[[str, int, int], None]
@@ -49,18 +48,15 @@ def fetch(
     if is_whole(target, md5):
         return
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        found = _copy(url, beside, lambda *bytes_: tell(f"downloading {target.name}", *bytes_),
-                      timeout_s)  # fmt: skip
-        if found != md5:
-            raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
-        beside.replace(target)
+        with whole(target) as file:
+            found = _copy(url, file, lambda *bytes_: tell(f"downloading {target.name}", *bytes_),
+                          timeout_s)  # fmt: skip
+            if found != md5:
+                raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise CannotDownload(f"cannot download {safe(url)}: {safe(reason)}") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 class _StayOnHttps(HTTPRedirectHandler):
@@ -74,18 +70,16 @@ class _StayOnHttps(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _copy(url: str, target: Path, tell: Callable[[int, int], None], timeout_s: float) -> str:
+def _copy(url: str, file: IO[bytes], tell: Callable[[int, int], None], timeout_s: float) -> str:
     digest, done = _md5(), 0
     answer = build_opener(_StayOnHttps).open(url, timeout=timeout_s)
-    with closing(answer), target.open("xb") as file:
+    with closing(answer):
         total = int(answer.headers.get("Content-Length") or 0)
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
             tell(done, total)
-        file.flush()
-        os.fsync(file.fileno())
     if done < total:
         raise CannotDownload(f"the connection to {safe(url)} was cut after {done} of {total} bytes")
     return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""Open and write files in a folder that somebody else may have filled.
+
+A run directory can come by mail. So a name in it is never trusted to be a plain file: links are
+not followed, and nothing waits for the other end of a FIFO.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tuitrain.core.errors import Refused
+from tuitrain.core.safe import safe
+
+_NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
+"""The system's answers to opening a link, a FIFO that nobody reads, and a folder."""
+
+
+class NotPlain(Refused):
+    """A link, a FIFO, a device or a folder is there instead of a plain file, or no real folder."""
+
+    def __init__(self, path: Path, expected: str = "file") -> None:
+        what = "a link" if path.is_symlink() else f"not a plain {expected}"
+        super().__init__(f"{safe(path)} is {what}: remove it, or use a copy without it")
+
+
+def open_plain(path: Path, flags: int, *, mode: int = 0o600) -> int:
+    """Open a plain file and return its descriptor; NotPlain for anything else."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno in _NOT_PLAIN:
+            raise NotPlain(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotPlain(path)
+    return descriptor
+
+
+def open_new(path: Path, *, mode: int = 0o600) -> int:
+    """Make a file and return its descriptor; FileExistsError if there is anything."""
+    return open_plain(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=mode)
+
+
+@contextmanager
+def whole(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Give a new file that takes the place of `path` when the body ends well.
+
+    Else nothing is left of it. Whatever interrupts this, `path` is either the old file or the new.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with os.fdopen(open_new(beside, mode=mode), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put the text in the place of whatever `path` was."""
+    with whole(path) as file:
+        file.write(text.encode())
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether there is a plain file or nothing at all."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def check_folder(path: Path) -> None:
+    """Raise NotPlain if there is something that is no folder, such as a link to one."""
+    if os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
+        raise NotPlain(path, "folder")
+
+
+def fill_standard_descriptors() -> None:
+    """Open /dev/null wherever stdin, stdout or stderr is closed.
+
+    Else the next file gets that number, and a child process puts its own stdin over it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # as the standard ones are
+    os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
