@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core import python
-from tuitrain.core.commands import Change, Request, Setting
+from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
 from tuitrain.core.files import is_plain, open_new, open_plain, write_whole
@@ -83,7 +83,7 @@ def start(
 def fork(
     home: Path,
     parent: RunPaths,
-    epoch: int,
+    epoch: Epoch,
     changes: Mapping[str, Any],
     name: str | None = None,
     *,

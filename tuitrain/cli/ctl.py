@@ -13,6 +13,7 @@ from tuitrain.cli.common import ForgivingGroup, find, home_option
 from tuitrain.core.commands import (
     Boundary,
     Change,
+    Epoch,
     Pause,
     Resume,
     Rollback,
@@ -23,6 +24,7 @@ from tuitrain.core.commands import (
     SwapLoss,
     Undo,
     Wish,
+    read_epoch,
 )
 
 _RUN = "tuitrain.run"
@@ -126,11 +128,17 @@ def checkpoint(ctx: click.Context, **how: Any) -> int:
     return _ask(ctx, SaveCheckpoint(), waits=False, **how)
 
 
-@ctl.command(epilog="\b\nExamples:\n  tuitrain ctl a rollback\n  tuitrain ctl a rollback 12")
-@click.argument("epoch", type=int, required=False)
+@ctl.command(
+    epilog="""\b
+Examples:
+  tuitrain ctl a rollback
+  tuitrain ctl a rollback 12
+  tuitrain ctl a rollback best"""
+)
+@click.argument("epoch", type=read_epoch, required=False, metavar="[EPOCH|best]")
 @_wish(waits=False)
-def rollback(ctx: click.Context, epoch: int | None, **how: Any) -> int:
-    """Go back to EPOCH's checkpoint, with the settings of now; default: the newest sound one."""
+def rollback(ctx: click.Context, epoch: Epoch | None, **how: Any) -> int:
+    """Go back to an epoch's checkpoint, with the settings of now; default: the newest sound one."""
     return _ask(ctx, Rollback(epoch), waits=False, **how)
 
 

@@ -80,11 +80,11 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
 def _weights(line: Line, target: Path, which: str) -> str:
     from tuitrain.asker import ask
 
-    saved = _best(line) if which == "best" else _last(line)
+    saved, what = _best(line) if which == "best" else (_last(line), "")
     file = line.paths.checkpoints / saved.file
     ask("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
-    return f": the weights at step {saved.step}, epoch {saved.epoch}; torch.load reads them"
+    return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
 
 
 def _script(line: Line, target: Path) -> str:
@@ -154,17 +154,21 @@ def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
     return saved[-1]
 
 
-def _best(line: Line) -> CheckpointSaved:
-    """Return a checkpoint of the best epoch: not every epoch has one, since they are spaced."""
-    best = line.best
+def _best(line: Line) -> tuple[CheckpointSaved, str]:
+    """Return the checkpoint of the best epoch, and what to say of it.
+
+    While a run trains, and after a crash, it may be that of the best epoch but one.
+    """
+    from tuitrain.core.history import best_kept
+
+    name, best, saved = line.paths.name, line.best, best_kept(line.events)
     if best is None:
-        raise Refused(f"{line.paths.name} has no epoch yet that was better than another")
-    _last(line)  # where there is none at all, that is what to say
-    saved = [each for each in line.checkpoints if each.step == best.step]
-    if not saved:
-        there = ", ".join(f"{each.epoch} ({each.why})" for each in line.checkpoints)
+        raise Refused(f"{name} has no best epoch yet; --which last takes its last checkpoint")
+    if saved is None:
         raise Refused(
-            f"the best epoch, {best.epoch}, has no checkpoint; there are those of the epochs "
-            f"{safe(there)}: --which last takes the last of them"
+            f"the best epoch, {best.epoch}, has no checkpoint yet; while {name} trains, a pause "
+            "saves one; --which last takes its last checkpoint"
         )
-    return saved[-1]
+    if (saved.step, saved.epoch) != (best.step, best.epoch):
+        return saved, f" (the best that has a checkpoint: epoch {best.epoch} was better)"
+    return saved, ", the best"

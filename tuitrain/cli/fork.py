@@ -11,19 +11,21 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option
 from tuitrain.cli.start import go, going_options
 from tuitrain.cli.train import asked_for, spec_options
+from tuitrain.core.commands import Epoch, read_epoch
 
 
 @click.command(
     epilog="""\b
 Examples:
   tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
+  tuitrain fork a --epoch best --lr 0.0001      from the best epoch, to tune it further
   tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights"""
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.option(
     "--epoch",
-    type=click.IntRange(min=0),
-    metavar="N",
+    type=read_epoch,
+    metavar="N|best",
     required=True,
     help="Go on from the checkpoint at the end of this epoch.",
 )
@@ -31,7 +33,7 @@ Examples:
 @going_options
 @home_option
 @click.pass_context
-def fork(ctx: click.Context, /, run: str, epoch: int, config: Path | None, **options: Any) -> int:
+def fork(ctx: click.Context, /, run: str, epoch: Epoch, config: Path | None, **options: Any) -> int:
     """Start a new run from a checkpoint of RUN, with any option changed.
 
     It has the settings that RUN had at that moment, but for those that are given here; its chart

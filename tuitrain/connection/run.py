@@ -17,6 +17,7 @@ from tuitrain.core.choice import loss_text
 from tuitrain.core.commands import (
     Boundary,
     Change,
+    Epoch,
     Pause,
     Resume,
     Rollback,
@@ -204,14 +205,14 @@ class Run:
         """Go back to just before the last change: weights, position and settings."""
         return self._ask(Undo(), None, wait=wait)
 
-    def rollback(self, epoch: int | None = None, *, wait: bool | None = None) -> Answer:
-        """Go back to an epoch's checkpoint, with the settings of now; None: the newest sound one.
+    def rollback(self, epoch: Epoch | None = None, *, wait: bool | None = None) -> Answer:
+        """Go back to an epoch's checkpoint, with the settings of now.
 
-        Refused for an epoch that is not kept; the reason lists those that are.
+        "best" is the best epoch so far, None the newest sound one. Refused for an epoch that is
+        not kept; the reason lists those that are.
         """
-        return self._ask(
-            Rollback(None if epoch is None else operator.index(epoch)), None, wait=wait
-        )
+        named = epoch if epoch is None or isinstance(epoch, str) else operator.index(epoch)
+        return self._ask(Rollback(named), None, wait=wait)
 
     def stop(self, *, wait: bool | None = None) -> Answer:
         """End the run after this batch, with a checkpoint; `tuitrain resume` goes on with it."""

@@ -16,6 +16,8 @@ from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
 
 Boundary = Literal["batch", "epoch"]
+Epoch = int | Literal["best"]
+"""The number of a completed epoch, or the best of the lineage, whichever that is."""
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
 
 
@@ -160,13 +162,11 @@ class Rollback:
 
     kind: ClassVar[str] = "rollback"
     boundary: ClassVar[Boundary] = "batch"
-    epoch: int | None = None
+    epoch: Epoch | None = None
 
     def __post_init__(self) -> None:
-        if self.epoch is not None and not (type(self.epoch) is int and 0 <= self.epoch <= 1 << 31):
-            raise WrongUse(
-                f"rollback takes the number of a completed epoch, not {self.epoch!r:.40}"
-            )
+        if self.epoch is not None:
+            _check_epoch(self.epoch)
 
     @property
     def detail(self) -> str:
@@ -224,7 +224,7 @@ def wish_of(kind: str, detail: str) -> Wish:
         case "loss":
             return SwapLoss(detail)
         case "rollback":
-            return Rollback(int(detail) if detail else None)
+            return Rollback(read_epoch(detail) if detail else None)
         case "stop":
             return Stop(detail)
         case _ if kind in SETTINGS:
@@ -278,6 +278,18 @@ class Request:
         if not math.isfinite(asked_at):
             raise WrongUse("a wish was asked at some time")
         return cls(str(body["id"]), asked_at, wish, body["at"])
+
+
+def read_epoch(text: str) -> Epoch:
+    """Return the epoch that a user types: the number of a completed one, or `best`."""
+    epoch: Any = int(text) if text.isdecimal() else text
+    _check_epoch(epoch)
+    return cast("Epoch", epoch)
+
+
+def _check_epoch(epoch: object) -> None:
+    if epoch != "best" and not (type(epoch) is int and 0 <= epoch <= 1 << 31):
+        raise WrongUse(f"an epoch is the number of a completed one, or best, not {epoch!r:.40}")
 
 
 def _check_boundary(at: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from tuitrain.core.commands import Epoch
 from tuitrain.core.events import (
     CheckpointGone,
     CheckpointSaved,
@@ -115,6 +116,18 @@ def at_epoch(
     return next(reversed(on_line or found), None)
 
 
+def best_kept(events: Sequence[Event]) -> CheckpointSaved | None:
+    """Return the checkpoint of the best epoch of the lineage that has one; None: none has.
+
+    While a run trains, and after a crash, a later epoch may have been better: one that is the best
+    is saved a little later.
+    """
+    there = {each.file for each in kept(events)}
+    lineage = (each for each in current_line(events) if isinstance(each, CheckpointSaved))
+    found = [each for each in lineage if each.why == "best" and each.file in there]
+    return next(reversed(found), None)
+
+
 def is_on(line: Sequence[Span], saved: CheckpointSaved) -> bool:
     """Return whether a checkpoint was saved on that line."""
     return any(
@@ -122,12 +135,13 @@ def is_on(line: Sequence[Span], saved: CheckpointSaved) -> bool:
     )
 
 
-def epochs_kept(several: Iterable[CheckpointSaved], epoch: int | None) -> str:
+def epochs_kept(several: Iterable[CheckpointSaved], epoch: Epoch | None) -> str:
     """Return a sentence on the epochs that one can go back to, for who asked for another."""
     there = {each.epoch for each in several if each.is_between_epochs}
     if not there:
         return "no checkpoint is kept"
-    return f"epoch {epoch} is not kept; kept are the epochs {', '.join(map(str, sorted(there)))}"
+    missing = "the best epoch" if epoch == "best" else f"epoch {epoch}"
+    return f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(there)))}"
 
 
 def settings_at(events: Sequence[Event], saved: CheckpointSaved | None = None) -> dict[str, Any]:

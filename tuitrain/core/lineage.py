@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLine, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted, TakeOpened
 from tuitrain.core.history import (
     at_epoch,
+    best_kept,
     current_line,
     epochs_kept,
     kept,
@@ -57,7 +59,7 @@ def replay_of(
 
 
 def fork_of(
-    spec: RunSpec, past: Sequence[Event], directory: str, epoch: int, changes: Mapping[str, Any]
+    spec: RunSpec, past: Sequence[Event], directory: str, epoch: Epoch, changes: Mapping[str, Any]
 ) -> tuple[RunSpec, CheckpointSaved]:
     """Return what goes on from the checkpoint of that epoch, and the checkpoint.
 
@@ -72,8 +74,11 @@ def fork_of(
                 f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
             )
     several = kept(past)
-    openings = [each for each in past if isinstance(each, TakeOpened)]
-    saved = at_epoch(several, spans(openings, newest_take(past)), epoch)
+    if epoch == "best":
+        saved = best_kept(past)
+    else:
+        openings = [each for each in past if isinstance(each, TakeOpened)]
+        saved = at_epoch(several, spans(openings, newest_take(past)), epoch)
     if saved is None:
         raise NotOnLine(epochs_kept(several, epoch))
     settings = settings_at(past, saved)
@@ -88,6 +93,7 @@ def fork_of(
     made = RunSpec.of(**{**own, **changes})
     if made.epochs <= saved.epoch:
         raise Refused(
-            f"epoch {epoch} is the last of {made.epochs}; --epochs {max(1, epoch) * 2} trains on"
+            f"epoch {saved.epoch} is the last of {made.epochs}; "
+            f"--epochs {max(1, saved.epoch) * 2} trains on"
         )
     return made, saved

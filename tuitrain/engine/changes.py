@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Literal
 
-from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
+from tuitrain.core.commands import Change, Epoch, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -51,9 +51,9 @@ class Changes:
             case Change(setting="epochs", value=epochs):
                 return self._why_not_epochs(int(epochs or 0))
             case Undo():
-                return None if self._undoable else "nothing was changed yet"
+                return self._why_not_undo()
             case Rollback(epoch=epoch):
-                return None if self._of_epoch(epoch) else epochs_kept(self._checkpoints.kept, epoch)
+                return self._why_not_epoch(epoch)
             case _:
                 return None
 
@@ -63,9 +63,11 @@ class Changes:
         One that is made `again` has its checkpoint from the first time.
         """
         try:
-            is_setting = isinstance(request.wish, SwapLoss | Change)
-            if is_setting and request.wish.kind != "pace" and not again:
-                yield from self._save_before(request)
+            if isinstance(request.wish, SwapLoss | Change):
+                needs_none = again or request.wish.kind == "pace"
+                yield from (
+                    self._checkpoints.leave_best() if needs_none else self._save_before(request)
+                )
             yield from self._apply(request)
         except (CannotSave, Damaged) as error:
             yield WishDropped(request.id, str(error))
@@ -89,6 +91,7 @@ class Changes:
             run.settings, run.steps_per_epoch, left_at, undone,
         )  # fmt: skip
         self._openings.append(opened)
+        self._checkpoints.go_back(opened)
         return opened
 
     def _apply(self, request: Request) -> Iterator[Event]:
@@ -126,7 +129,8 @@ class Changes:
         self._run.pace = pace
         yield self.open_take(origin, "undo", left_at=left_at, wish=request.id, undone=undone)
 
-    def _roll_back(self, request: Request, epoch: int | None) -> Iterator[Event]:
+    def _roll_back(self, request: Request, epoch: Epoch | None) -> Iterator[Event]:
+        yield from self._checkpoints.save_best()
         origin = self._of_epoch(epoch)
         if origin is None:  # deleted since it was asked for
             yield WishDropped(request.id, epochs_kept(self._checkpoints.kept, epoch))
@@ -146,9 +150,11 @@ class Changes:
             yield self._checkpoints.lose(saved.file)
             raise
 
-    def _of_epoch(self, epoch: int | None) -> CheckpointSaved | None:
+    def _of_epoch(self, epoch: Epoch | None) -> CheckpointSaved | None:
         """Return the checkpoint at the end of that epoch; None: the newest sound one before now."""
         line, several = spans(self._openings, self._run.take), self._checkpoints.kept
+        if epoch == "best":
+            return self._checkpoints.best
         if epoch is not None:
             return at_epoch(several, line, epoch)
         whole = [each for each in several if each.is_between_epochs]
@@ -159,6 +165,19 @@ class Changes:
             if each.is_finite and each.step < self._run.step and is_on(line, each)
         ]
         return next(reversed(first + sound), None)
+
+    def _why_not_undo(self) -> str | None:
+        if self._undoable is None:
+            return "nothing was changed yet"
+        if self._undoable[1] not in self._checkpoints.kept:
+            return "the checkpoint before the last change is gone; rollback goes back to an epoch"
+        return None
+
+    def _why_not_epoch(self, epoch: Epoch | None) -> str | None:
+        waiting = self._checkpoints.waiting
+        if self._of_epoch(epoch) or (waiting and epoch in ("best", waiting)):
+            return None
+        return epochs_kept(self._checkpoints.kept, epoch)
 
     def _why_not_loss(self, loss: str, planned: Sequence[Request]) -> str | None:
         asked = [each.wish.loss for each in planned if isinstance(each.wish, SwapLoss)]

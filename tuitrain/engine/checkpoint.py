@@ -7,33 +7,27 @@ file with a flipped byte without a murmur, so a checkpoint is trusted by its sha
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import (
-    CheckpointGone,
-    CheckpointSaved,
-    Event,
-    LossSwapped,
-    SettingChanged,
-    TakeOpened,
-)
-from tuitrain.core.history import is_change
+from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
 from tuitrain.core.safe import safe
+from tuitrain.engine.moment import Moment
+from tuitrain.engine.retention import Retention
 from tuitrain.engine.training import Training
-from tuitrain.engine.weights import weights_sha256
+from tuitrain.engine.weights import state_sha256
 
-_LAST = 3
 _SHARE = 0.01
 """Of the time: what checkpoints at the ends of epochs may take."""
+_BEST_WITHIN_S = 1.0
+"""How long the best epoch waits for its checkpoint, where saving one takes less than 1 % of it."""
 _APART_S = 60.0
 """Between them at most, where they take less: a long run's record must not fill up with them."""
 
@@ -51,9 +45,11 @@ class Damaged(TuitrainError):
 
 
 class Checkpoints:
-    """The checkpoints of one run: saved, found again, and the old ones deleted.
+    """The checkpoints of one run: saved, found again, and the old ones deleted (see `Retention`).
 
-    Kept are the last three, the one of the best epoch, the first, and those before changes.
+    The best epoch so far is saved at once or, where epochs are too short for that, copied and
+    saved soon, and always before anything else is saved or changed. So the order of the record is
+    the order of training, and once a run has paused or ended its best epoch has a checkpoint.
     """
 
     def __init__(
@@ -66,34 +62,47 @@ class Checkpoints:
         """Know what the events of the `past` say of the folder; without one, keep nothing."""
         self._folder = folder
         self._clock = clock
-        self._kept: list[CheckpointSaved] = []
-        self._needed: set[str] = set()
-        self._count = 0
-        self._present: tuple[object, ...] | None = None
-        self._due = self._began = clock()
+        self._retention = Retention()
+        self._best: Moment | None = None
+        """The best epoch, which is not saved yet."""
+        self._warned = False
+        self._present: tuple[object, ...] = ()
+        """The place of the newest checkpoint."""
+        self._due = self._best_due = self._began = clock()
         for event in past:
-            self._remember(event)
+            self._retention.remember(event)
 
     @property
     def kept(self) -> tuple[CheckpointSaved, ...]:
         """Those that were not deleted, oldest first."""
-        return tuple(self._kept)
+        return self._retention.kept
+
+    @property
+    def best(self) -> CheckpointSaved | None:
+        """The one of the best epoch of the lineage, as far as it was saved."""
+        return self._retention.best
+
+    @property
+    def waiting(self) -> int | None:
+        """The best epoch, while it is a copy that is still to be saved; else None."""
+        return self._best and int(self._best.state["position"]["epoch"])
 
     def save(
         self, run: Training, why: str, *, wish: str | None = None, is_needed: bool = False
     ) -> Iterator[Event]:
         """Save the run as it is between two batches, unless the last checkpoint has it just so.
 
-        A needed one is never deleted. Raises CannotSave, with the older ones left as they are.
+        One that is needed comes before a change. Raises CannotSave, with the older ones left as
+        they are.
         """
         if self._folder is None:
             return
-        present = (run.take, run.step, run.epoch, run.batch, *run.settings.values())
-        if present != self._present or wish:
-            yield self._saved(run, why, wish)
-            self._present = present
+        yield from self.save_best()
+        present = Moment.of(run)
+        if present.place != self._present or wish:
+            yield self._saved(present, why, wish)
         if is_needed:
-            self._needed.add(self._kept[-1].file)
+            self._retention.need_last()
         yield from self._prune()
 
     def save_if_due(self, run: Training, why: str) -> Iterator[Event]:
@@ -101,19 +110,66 @@ class Checkpoints:
         if self._clock() >= self._due:
             yield from self.save(run, why)
 
+    def keep_best(self, run: Training) -> Iterator[Event]:
+        """Keep the epoch that ended just now, the best so far: at once if that is due, or a copy.
+
+        Where there is no room for a copy it is saved at once all the same. Raises CannotSave.
+        """
+        if self._folder is None:
+            return
+        self._best = Moment.of(run)
+        yield from self.save_best_if_due()
+        if self._best is None:
+            return
+        try:
+            self._best = self._best.copied()
+        except (MemoryError, RuntimeError):  # the latter is torch's
+            yield from self._warn_once()
+            yield from self.leave_best()
+
+    def save_best(self) -> Iterator[Event]:
+        """Save the copy of the best epoch, if there is one. Raises CannotSave, and keeps it."""
+        if self._best is not None:
+            saved, self._best = self._saved(self._best, "best"), None
+            yield saved
+            yield from self._prune()
+
+    def save_best_if_due(self, *, idle_s: float = 0.0) -> Iterator[Event]:
+        """Save the copy unless that would take more than 1 % of the time; a failure is said.
+
+        What becomes due while the run has nothing to do is saved before that.
+        """
+        if self._best is not None and self._clock() + idle_s >= self._best_due:
+            yield from said(self.save_best())
+
+    def leave_best(self) -> Iterator[Event]:
+        """Save the copy; where that fails, say so and let go of it: the run changes now."""
+        yield from said(self.save_best())
+        self._best = None
+
     def load(self, file: str) -> dict[str, Any]:
-        """Return the state in a checkpoint; Damaged if it is not what was written."""
+        """Return the state in a checkpoint; Damaged if it is not what was written.
+
+        It is kept from now on, since training may go on from it.
+        """
         assert self._folder is not None
-        saved = next((each for each in self._kept if each.file == file), None)
+        saved = self._retention.find(file)
         if saved is None:
             raise Damaged(f"checkpoint {file} is not kept any more")
+        self._retention.origin = file
         return read_state(self._folder / file, saved.sha256)
 
     def lose(self, file: str) -> CheckpointGone:
         """Forget a damaged checkpoint; its file stays for who wants to look at it."""
         gone = CheckpointGone(file, "damaged")
-        self._remember(gone)
+        if [each.file for each in self.kept[-1:]] == [file]:
+            self._present = ()  # to be saved again
+        self._retention.remember(gone)
         return gone
+
+    def go_back(self, opened: TakeOpened) -> None:
+        """Let the best epoch be the one that was the best at the origin of the new take."""
+        self._retention.remember(opened)
 
     def sweep(self) -> None:
         """Delete what interrupted saves left over."""
@@ -121,48 +177,53 @@ class Checkpoints:
             for path in self._folder.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
 
-    def _saved(self, run: Training, why: str, wish: str | None) -> CheckpointSaved:
+    def _saved(self, moment: Moment, why: str, wish: str | None = None) -> CheckpointSaved:
         assert self._folder is not None
         began = self._clock()
-        name = f"{self._count + 1:05d}-take{run.take}-step{run.step}.pt"
+        position, model = moment.state["position"], moment.state["model"]
+        step = position["step"]
+        name = f"{self._retention.count + 1:05d}-take{moment.take}-step{step}.pt"
         target = self._folder / name
         try:
-            digest = _write(run.state(), target)
+            digest = _write(moment.state, target)
         except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
+            self._due = self._best_due = self._clock() + _APART_S
             raise CannotSave(self._folder, error) from error
         saved = CheckpointSaved(
-            run.take, run.step, run.epoch, why, name, target.stat().st_size, digest,
-            weights_sha256(run.model), run.is_between_epochs, _is_finite(run), wish,
+            moment.take, step, position["epoch"], why, name, target.stat().st_size, digest,
+            state_sha256(model), moment.is_between_epochs, moment.is_finite, wish,
         )  # fmt: skip
-        self._remember(saved)
+        self._retention.remember(saved)
+        self._present = moment.place
         now = self._clock()
-        spacing_s = min(_APART_S, (now - self._began) / 20)
-        self._due = now + max((now - began) / _SHARE, spacing_s)
+        rest_s = (now - began) / _SHARE
+        self._due = now + max(rest_s, min(_APART_S, (now - self._began) / 20))
+        self._best_due = now + max(rest_s, _BEST_WITHIN_S)
         return saved
 
-    def _remember(self, event: Event) -> None:
-        match event:
-            case CheckpointSaved():
-                self._kept.append(event)
-                self._count += 1
-            case CheckpointGone(file=file):
-                self._kept = [each for each in self._kept if each.file != file]
-                self._present = None
-            case LossSwapped() | SettingChanged() | TakeOpened() if is_change(event) and self._kept:
-                self._needed.add(self._kept[-1].file)
-            case _:
-                pass
+    def _warn_once(self) -> Iterator[Warned]:
+        if not self._warned:
+            self._warned = True
+            yield Warned(
+                "there is no memory for a copy of the best epoch: each is saved at once, "
+                "even where that takes more than 1 % of the time"
+            )
 
     def _prune(self) -> Iterator[Event]:
         assert self._folder is not None
-        best = [each for each in self._kept if each.why == "best"][-1:]
-        staying = {each.file for each in (*self._kept[:1], *best, *self._kept[-_LAST:])}
-        for each in self._kept[:]:
-            if each.file not in staying | self._needed:
-                gone = CheckpointGone(each.file, "pruned")
-                yield gone  # told first: a file that is gone and said to be there would be worse
-                self._remember(gone)
-                (self._folder / each.file).unlink(missing_ok=True)
+        for event in self._retention.superfluous():
+            yield event  # told first: a file that is gone and said to be there would be worse
+            self._retention.remember(event)
+            if isinstance(event, CheckpointGone):
+                (self._folder / event.file).unlink(missing_ok=True)
+
+
+def said(saving: Iterator[Event]) -> Iterator[Event]:
+    """Save, and say it where that fails: the run goes on."""
+    try:
+        yield from saving
+    except CannotSave as error:
+        yield Warned(str(error))
 
 
 def read_state(path: Path, sha256: str) -> dict[str, Any]:
@@ -178,12 +239,7 @@ def read_state(path: Path, sha256: str) -> dict[str, Any]:
     return state
 
 
-def _is_finite(run: Training) -> bool:
-    found = torch.stack([each.isfinite().all() for each in run.model.state_dict().values()])
-    return bool(found.all()) and math.isfinite(run.last_val_loss)
-
-
-def _write(state: dict[str, Any], target: Path) -> str:
+def _write(state: Mapping[str, Any], target: Path) -> str:
     """Write `state` to `target` and return the sha256 of the file."""
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:

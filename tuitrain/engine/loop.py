@@ -8,13 +8,14 @@ that a run is lies in its `Training`, so that it can be saved at any of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 
 from tuitrain.core.catalog import fitting_losses
-from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished, Warned
+from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished
 from tuitrain.engine import metrics
-from tuitrain.engine.checkpoint import CannotSave
+from tuitrain.engine.checkpoint import CannotSave, said
 from tuitrain.engine.device import read
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import RunningMean
@@ -28,14 +29,26 @@ need less memory there, too."""
 
 
 def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
-    """Train `run` to its last epoch, or until it is told to stop."""
+    """Train `run` to its last epoch, or until it is told to stop.
+
+    Whatever ends it, the best epoch is saved.
+    """
+    try:
+        yield from _train(run, steering)
+    except Exception:
+        with suppress(CannotSave):
+            yield from steering.checkpoints.save_best()
+        raise
+
+
+def _train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
     yield from steering.between()
     while not (steering.stopped or run.is_over):
         yield from train_epoch(run, steering)
         if run.has_seen_epoch and not steering.stopped:
             ended = validate(run)
             yield ended
-            yield from _kept(run, steering, ended)
+            yield from said(_kept(run, steering, ended))
             yield from steering.between()
     if not steering.stopped:
         yield from steering.checkpoints.save(run, "finish")
@@ -96,7 +109,7 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 
 
 def _kept(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:
-    try:
-        yield from steering.checkpoints.save_if_due(run, "best" if ended.improved else "epoch")
-    except CannotSave as error:
-        yield Warned(str(error))
+    if ended.improved:
+        yield from steering.checkpoints.keep_best(run)
+    else:
+        yield from steering.checkpoints.save_if_due(run, "epoch")

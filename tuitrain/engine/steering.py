@@ -27,13 +27,12 @@ from tuitrain.core.events import (
     Resumed,
     Stepped,
     Stopped,
-    Warned,
     WishAccepted,
     WishDropped,
     WishRefused,
 )
 from tuitrain.engine.changes import Changes
-from tuitrain.engine.checkpoint import CannotSave, Checkpoints
+from tuitrain.engine.checkpoint import CannotSave, Checkpoints, said
 from tuitrain.engine.schedule import Schedule
 from tuitrain.engine.training import Training
 
@@ -88,6 +87,8 @@ class Steering:
         yield from self._grant()
         yield from self._count_step()
         self._keep_pace()
+        idle_s = max(0.0, self._due - self._clock()) if self._run.pace else 0.0
+        yield from self.checkpoints.save_best_if_due(idle_s=idle_s)
         yield from self._obey(requests)
 
     def between(self) -> Iterator[Event]:
@@ -113,7 +114,8 @@ class Steering:
         self._bad = self._bad or done
 
     def _has_to_do(self) -> bool:
-        return bool(self._pending or self._to_pause or self._bad or self.schedule)
+        waits = self._pending or self._to_pause or self._bad or self.schedule
+        return bool(waits or self.checkpoints.waiting)
 
     def _meet_bad(self) -> Iterator[Event]:
         done, self._bad, run = self._bad, None, self._run
@@ -232,10 +234,7 @@ class Steering:
 
     def _hold(self, wish: str | None) -> Iterator[Event]:
         self._paused = True
-        try:
-            yield from self.checkpoints.save(self._run, "pause")
-        except CannotSave as error:
-            yield Warned(str(error))
+        yield from said(self.checkpoints.save(self._run, "pause"))
         yield Paused(wish, self._run.take, self._run.step, self._run.epoch)
 
     def _go_on(self, wish: str | None) -> Iterator[Event]:

@@ -15,6 +15,7 @@ class Kept(NamedTuple):
 
     saved: CheckpointSaved
     ended: EpochEnded | None
+    is_best: bool = False
 
     @property
     def epoch(self) -> int:
@@ -27,7 +28,7 @@ class Kept(NamedTuple):
         metric, value = next(iter(self.ended.metrics.items()))
         return (
             f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8} "
-            f"{metric} {words.value(value)}"
+            f"{metric} {words.value(value)}{'  best' if self.is_best else ''}"
         )
 
 
@@ -37,8 +38,7 @@ def kept_epochs(run: Snapshot) -> list[Kept]:
     epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
     line = spans(run.lineage.openings.values(), run.take)
     found = (at_epoch(run.checkpoints, line, epoch) for epoch in sorted(epochs, reverse=True))
-    return [
-        Kept(each, ended.get((each.take, each.step, each.epoch)))
-        for each in found
-        if each is not None
-    ]
+    kept = (
+        (each, ended.get((each.take, each.step, each.epoch))) for each in found if each is not None
+    )
+    return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]
