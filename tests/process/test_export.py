@@ -160,7 +160,7 @@ def test_a_best_epoch_without_a_checkpoint_is_refused_with_what_there_is(
     run.finishes()
     refused = tuitrain("export", "a", "--format", "weights", "--which", "best", code=3).stderr
     assert "the best epoch, 2, has no checkpoint" in refused
-    assert "1 (epoch): --which last takes" in refused
+    assert "--which last takes the last checkpoint" in refused
 
 
 def test_what_was_recorded_is_written_where_it_was_asked_for(

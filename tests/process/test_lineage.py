@@ -62,6 +62,8 @@ def test_what_is_not_on_the_line_is_refused(tuitrain: Shell, steered: dict):
     assert "step 93 is not on" in tuitrain("replay", "a", "--until", "93", code=3).stderr
     assert "kept are the epochs 0, " in tuitrain("fork", "a", "--epoch", "3", code=3).stderr
     assert "--epochs" in tuitrain("fork", "a", "--epoch", "4", code=3).stderr
+    misspelt = tuitrain("fork", "a", "--epoch", "beast", code=2).stderr
+    assert "the number of a completed one, or best, not 'beast'" in misspelt
     told = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
     assert "its model stays mlp" in told
     assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
@@ -88,6 +90,23 @@ def test_a_fork_goes_on_from_its_parents_checkpoint(tuitrain: Shell, steered: di
     tuitrain("rm", "a", "--yes")  # a child needs its parent no more
     tuitrain("replay", "a-fork", "--plain")
     assert tuitrain.show("a-fork-replay")["weights_sha256"] == child["weights_sha256"]
+
+
+def test_a_fork_from_the_best_epoch_of_a_run_too_fast_for_checkpoints(
+    tuitrain: Shell, tmp_path: Path
+):
+    tuitrain("run", "digits", "--patience", "3", "--plain", "--name", "a")
+    run = tuitrain.show("a")
+    assert run["epoch"] < 40, "it ended early"
+    best = [each for each in run["checkpoints"] if each["why"] == "best"][-1]
+    assert best["epoch"] == run["best"]["epoch"] < run["epoch"]
+
+    told = tuitrain("fork", "a", "--epoch", "best", "--plain", "--epochs", "20").stderr
+    assert f"from epoch {best['epoch']} of a, the best" in told
+    assert tuitrain.show("a-fork")["checkpoints"][0]["weights_sha256"] == best["weights_sha256"]
+    out = tmp_path / "best.pt"
+    said = tuitrain("export", "a", "--format", "weights", "--which", "best", "--out", str(out))
+    assert f"epoch {best['epoch']}, the best" in said.stdout
 
 
 def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, steered: dict):

@@ -52,7 +52,7 @@ CHANGES = st.one_of(
     st.builds(Change, st.just("clip-norm"), st.sampled_from([None, 0.5])),
     st.builds(Change, st.just("batch-size"), st.sampled_from([256, 400])),
     st.builds(Undo),
-    st.builds(Rollback, st.just(0)),
+    st.builds(Rollback, st.sampled_from([0, "best"])),
 )
 HOLDS = st.one_of(st.builds(Pause), st.builds(Step, st.integers(1, 4)), st.builds(Resume))
 WISHES = st.tuples(
@@ -101,7 +101,8 @@ class Life:
         torch.set_num_threads(1)
         run = self.made(self.spec)
         self.script.run = run
-        checkpoints = Checkpoints(self.folder, self.events, clock=lambda: 0.0)
+        # a best epoch waits ten steps for its checkpoint, unless another comes first
+        checkpoints = Checkpoints(self.folder, self.events, clock=lambda: run.step / 10)
         steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
         for count, event in enumerate(self._told(run, steering), start=1):
             self._record(event)

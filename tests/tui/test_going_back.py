@@ -48,7 +48,7 @@ async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: Scripte
         await pilot.press("b")
         await pilot.pause()
         shown = text_of(app)
-        assert "1  val loss 0.4000   accuracy 0.9000" in shown
+        assert "1  val loss 0.4000   accuracy 0.9000  best" in shown
         assert "0  before the first batch" in shown
         await pilot.press("down", "enter")
         await pilot.pause()

@@ -155,20 +155,14 @@ def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
 
 
 def _best(line: Line) -> tuple[CheckpointSaved, str]:
-    """Return the checkpoint of the best epoch, and what to say of it.
-
-    While a run trains, and after a crash, it may be that of the best epoch but one.
-    """
-    from tuitrain.core.history import best_kept
-
-    name, best, saved = line.paths.name, line.best, best_kept(line.events)
+    """Return the checkpoint of the best epoch, and what to say of it."""
+    best, (saved, says) = line.best, line.best_checkpoint
     if best is None:
-        raise Refused(f"{name} has no best epoch yet; --which last takes its last checkpoint")
+        raise Refused(f"{line.paths.name} has no best epoch yet: none was validated")
     if saved is None:
+        _last(line)  # where there is none at all, that is what to say
         raise Refused(
-            f"the best epoch, {best.epoch}, has no checkpoint yet; while {name} trains, a pause "
-            "saves one; --which last takes its last checkpoint"
+            f"the best epoch, {best.epoch}, has no checkpoint; while the run trains, a pause saves "
+            "one; --which last takes the last checkpoint"
         )
-    if (saved.step, saved.epoch) != (best.step, best.epoch):
-        return saved, f" (the best that has a checkpoint: epoch {best.epoch} was better)"
-    return saved, ", the best"
+    return saved, f", {says}"

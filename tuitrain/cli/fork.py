@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from tuitrain.cli.common import find, home_of, home_option
 from tuitrain.cli.start import go, going_options
 from tuitrain.cli.train import asked_for, spec_options
 from tuitrain.core.commands import Epoch, read_epoch
+from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.store.paths import RunPaths
 
 
 @click.command(
@@ -43,10 +47,21 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, config: Path | None, **o
 
     asked = asked_for(ctx, options, config)
     parent, home = find(ctx, run).paths, home_of(ctx)
+    if epoch == "best":
+        _say_which(parent)
     return go(
         lambda owned: supervisor.fork(home, parent, epoch, asked.settings, asked.name, owned=owned),
         **asked.ways,
     )
+
+
+def _say_which(parent: RunPaths) -> None:
+    """Say which epoch is the best; where there is none, the fork is refused."""
+    from tuitrain.export.line import Line
+
+    saved, says = Line.read(parent).best_checkpoint
+    if saved is not None:
+        click.echo(f"goes on from epoch {saved.epoch} of {safe(parent.name)}, {says}", err=True)
 
 
 for _option in fork.params:  # what is not given stays as the parent had it

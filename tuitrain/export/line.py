@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Event, RunStarted
+from tuitrain.core.history import best_kept
 from tuitrain.core.plan import Planned, plan_of
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
@@ -94,6 +95,17 @@ class Line:
         for epoch in self.epochs():
             found = epoch.ended if epoch.ended.improved else found
         return found
+
+    @property
+    def best_checkpoint(self) -> tuple[CheckpointSaved | None, str]:
+        """The checkpoint of the best epoch that has one, and in words which that is.
+
+        While a run trains, and after a crash, a better epoch may not be saved yet.
+        """
+        best, saved = self.best, best_kept(self.events)
+        if saved is None or best is None or saved.epoch == best.epoch:
+            return saved, "the best"
+        return saved, f"the best of those with a checkpoint: epoch {best.epoch} was better"
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the line in the order of their steps."""

@@ -19,6 +19,8 @@ from tuitrain.core.commands import (
     Stop,
     SwapLoss,
     Undo,
+    read_epoch,
+    wish_of,
 )
 from tuitrain.core.errors import UnknownName, WrongUse
 
@@ -40,7 +42,7 @@ ways_to_wish = {
     SwapLoss: st.builds(SwapLoss, st.sampled_from(sorted(LOSSES))),
     Change: changes,
     SaveCheckpoint: st.builds(SaveCheckpoint),
-    Rollback: st.builds(Rollback, st.none() | st.integers(0, 1 << 31)),
+    Rollback: st.builds(Rollback, st.none() | st.just("best") | st.integers(0, 1 << 31)),
     Undo: st.builds(Undo),
     Stop: st.builds(Stop, st.text()),
 }
@@ -117,6 +119,19 @@ def test_a_step_is_a_whole_number_of_batches(count):
 def test_a_setting_takes_only_what_it_can_be(setting, value):
     with pytest.raises(WrongUse):
         Change(setting, value)
+
+
+@pytest.mark.parametrize("text", ["", "beast", "-1", "1.5", "9" * 20])
+def test_an_epoch_is_a_number_or_the_best(text):
+    with pytest.raises(WrongUse, match="the number of a completed one, or best"):
+        read_epoch(text)
+    assert [read_epoch("0"), read_epoch("12"), read_epoch("best")] == [0, 12, "best"]
+
+
+@given(wishes)
+def test_a_wish_is_read_from_its_kind_and_detail(wish):
+    again = wish_of(wish.kind, wish.detail)
+    assert again == wish
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0x10", "1e"])

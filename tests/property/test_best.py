@@ -1,0 +1,111 @@
+"""However a run is steered and killed: where it pauses or ends, its best epoch has a checkpoint."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.property.test_resume import Life, Script
+from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
+from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
+from tuitrain.core.history import best_kept
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.checkpoint import read_state
+from tuitrain.engine.loop import validate
+from tuitrain.engine.training import Training, build
+
+EPOCHS, PER_EPOCH = 8, 3
+SPEC = RunSpec.of("digits", model="linear", batch_size=512, epochs=EPOCHS, lr=0.01)
+
+STEERED = st.one_of(
+    st.builds(Rollback, st.sampled_from(["best", None, 0, 1, 2, 3, 5])),
+    st.builds(Undo),
+    st.builds(Change, st.just("lr"), st.sampled_from([0.001, 0.1, 3.0])),  # the last one does harm
+    st.builds(Change, st.just("pace"), st.sampled_from([1e6, 1e7])),
+    st.builds(Pause),
+)
+WISHES = st.tuples(
+    st.integers(0, EPOCHS * PER_EPOCH), STEERED, st.sampled_from(["batch", "epoch"])
+).map(lambda drawn: (drawn[0], Request.new(drawn[1], drawn[2])))
+
+
+@cache
+def judge() -> Training:
+    return build(SPEC)
+
+
+def leading_metric(weights) -> float:
+    run = judge()
+    run.model.load_state_dict(weights)
+    return validate(run).metrics[run.best.metric]
+
+
+class Watched(Life):
+    """A life in which the best epoch is looked for wherever it rests."""
+
+    looked = 0
+
+    def _record(self, event) -> None:
+        super()._record(event)
+        if isinstance(event, Paused | Stopped | Finished):
+            self.look()
+
+    def look(self) -> None:
+        run, saved = self.script.run, best_kept(self.events)
+        assert run is not None
+        if run.epoch == 0:
+            return
+        self.looked += 1
+        assert saved is not None
+        state = read_state(self.folder / saved.file, saved.sha256)
+        assert leading_metric(state["model"]) == state["best"] == run.best.value
+        assert state["position"]["batch"] == 0
+
+
+@given(
+    st.lists(WISHES, max_size=8, unique_by=lambda each: each[1].id),
+    st.lists(st.integers(1, 40), max_size=3),
+)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), deadline=None)
+def test_where_a_run_pauses_or_ends_its_best_epoch_has_a_checkpoint(wishes, kills):
+    note([(at, each.wish, each.at) for at, each in wishes])
+    note(kills)
+    with tempfile.TemporaryDirectory() as folder:
+        life = Watched(Path(folder), Script(wishes), SPEC)
+        for moments in (*kills, None):
+            if not life.ended:
+                life.live(moments)
+        assert life.looked
+
+
+def test_a_run_that_went_back_to_its_best_epoch_and_was_killed_has_it_still(tmp_path: Path):
+    asked = [
+        (4, Pause(), "batch"),
+        (7, Change("lr", 3.0), "batch"),
+        (14, Rollback("best"), "batch"),
+        (20, Stop(), "batch"),
+    ]
+    life = Watched(tmp_path, Script([(at, Request.new(*how)) for at, *how in asked]), SPEC)
+    life.live(40)
+    life.live()
+    assert life.looked == 2
+    whys = [each.why for each in life.events if isinstance(each, TakeOpened)]
+    assert whys == ["rollback", "resume"]
+
+
+def test_an_undo_finds_the_best_epoch_of_its_time_though_others_were_better_since(tmp_path: Path):
+    asked = [
+        (7, Change("lr", 0.02), "batch"),
+        *((step, Pause(), "batch") for step in (10, 13, 16, 19, 22)),
+        (22, Undo(), "batch"),
+        (22, Stop(), "batch"),
+    ]
+    life = Watched(tmp_path, Script([(at, Request.new(*how)) for at, *how in asked]), SPEC)
+    life.live()
+    bests = [each.epoch for each in life.events if getattr(each, "why", "") == "best"]
+    assert bests[-1] > 2, "there were better ones"
+    assert [each.epoch for each in life.events if isinstance(each, Stopped)] == [2]
+    assert life.looked == 6
