@@ -106,14 +106,17 @@ class Checkpoints:
         yield from self._prune()
 
     def save_if_due(self, run: Training, why: str) -> Iterator[Event]:
-        """Save the run unless checkpoints would take more than 1 % of the time."""
+        """Save the run unless checkpoints would take more than 1 % of the time.
+
+        If the best epoch waits to be saved, it is saved in the place of this one.
+        """
         if self._clock() >= self._due:
-            yield from self.save(run, why)
+            yield from self.save_best() if self.waiting else self.save(run, why)
 
     def keep_best(self, run: Training) -> Iterator[Event]:
         """Keep the epoch that ended just now, the best so far: at once if that is due, or a copy.
 
-        Where there is no room for a copy it is saved at once all the same. Raises CannotSave.
+        Where there is no room for a copy it is saved at once all the same. A failure is said.
         """
         if self._folder is None:
             return
