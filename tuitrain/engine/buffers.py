@@ -32,19 +32,16 @@ class Buffers:
         places.sort(key=_kind_of)
         self._groups = tuple(_Group(list(group)) for _, group in groupby(places, key=_kind_of))
 
-    @torch.no_grad()
     def keep(self) -> None:
         """Copy them, before a forward pass."""
         for group in self._groups:
-            torch._foreach_copy_(group.before, group.now())
+            group.keep()
 
-    @torch.no_grad()
     def put_back(self) -> None:
         """Let them be what they were when they were copied."""
         for group in self._groups:
-            torch._foreach_copy_(group.now(), group.before)
+            group.put_back()
 
-    @torch.no_grad()
     def put_back_if(self, bad: Tensor) -> None:
         """Do so where `bad`, a scalar on the device, is not 0, without reading it."""
         for group in self._groups:
@@ -63,13 +60,22 @@ class _Group:
     def __init__(self, places: list[_Place]) -> None:
         self._places = places
         buffers = self.now()
-        self._before, self.before = _flat_like(buffers)
+        self._before, self._before_each = _flat_like(buffers)
         self._after, self._after_each = _flat_like(buffers)
 
     def now(self) -> list[Tensor]:
         """Return the buffers themselves."""
         return [buffers[name] for buffers, name in self._places]  # type: ignore[misc]
 
+    @torch.no_grad()
+    def keep(self) -> None:
+        torch._foreach_copy_(self._before_each, self.now())
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        torch._foreach_copy_(self.now(), self._before_each)
+
+    @torch.no_grad()
     def select(self, bad: Tensor) -> None:
         """Choose between the two copies by a condition that stays on the device."""
         now = self.now()

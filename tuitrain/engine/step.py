@@ -88,8 +88,9 @@ def _has_finite_sums(loss: Tensor, weights: Iterable[Parameter]) -> bool:
     Not the other way round: large numbers may have no finite sum. Reads each sum.
     """
     total = loss.item()
-    for numbers in _gradients(weights):
-        total += numbers.sum().item()
+    for each in weights:
+        if each.grad is not None:
+            total += each.grad.sum().item()
     return cmath.isfinite(total)  # of complex weights, the sum is complex
 
 
