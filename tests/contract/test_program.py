@@ -73,8 +73,11 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
                 assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
-def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did():
-    spec = RunSpec.of("diabetes", optimizer="sgd", lr=1e12, epochs=2, on_nonfinite="skip")
+@pytest.mark.parametrize("model", ["mlp:hidden=128", "mlp:hidden=16,norm=batch"])
+def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(model):
+    spec = RunSpec.of(
+        "diabetes", model=model, optimizer="sgd", lr=1e25, epochs=2, on_nonfinite="skip"
+    )
     recipe, digest = recipe_of(spec)
     text = program(replace(recipe, skips_bad_batches=True), written_by="this test")
     assert printed_by(text) == digest

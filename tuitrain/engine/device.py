@@ -29,6 +29,12 @@ def choose(name: str) -> torch.device:
     return torch.device(wanted)
 
 
+def use(device: torch.device) -> None:
+    """Let what names no device of its own, such as an event that times a step, be on this one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
     """Return the values of device scalars, waiting for the device once for all of them."""
     if not scalars:

@@ -46,8 +46,11 @@ def _train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
     while not (steering.stopped or run.is_over):
         yield from train_epoch(run, steering)
         if run.has_seen_epoch and not steering.stopped:
+            skipped = run.epoch_loss.result()[1]
             ended = validate(run)
             yield ended
+            if skipped:
+                yield _told_skipped(run, ended, skipped)
             yield from said(_kept(run, steering, ended))
             yield from steering.between()
     if not steering.stopped:
@@ -63,9 +66,8 @@ def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event
     began = mark()
     for data, target in run.batches():
         done = train_step(run, data, target, began)
+        steering.note(done)
         yield done
-        if run.reads_at_once and done.bad:
-            steering.meet_bad(done)
         yield from steering.after_batch()
         if steering.stopped or run.has_come_far_enough or run.take != take:
             return
@@ -106,6 +108,13 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
     names += [run.loss_name] if run.loss_name not in names else []
     values = [criterion_for(name, run.data.kind)(output, target) for name in names]
     return dict(zip(names, read(values), strict=True))
+
+
+def _told_skipped(run: Training, ended: EpochEnded, skipped: int) -> Warned:
+    batches = "batch was" if skipped == 1 else "batches were"
+    return Warned(
+        f"epoch {ended.epoch}: {skipped} of {run.steps_per_epoch} {batches} skipped, not finite"
+    )
 
 
 def _kept(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:

@@ -17,55 +17,80 @@ _PENDING = 256
 
 
 class RunningMean:
-    """Mean of batch losses, weighted by their samples, without waiting for the device."""
+    """Mean of batch losses, weighted by their samples, without waiting for the device.
+
+    Bad batches, which left the weights as they were, are left out of it and counted.
+    """
 
     def __init__(self) -> None:
-        self._pending: list[tuple[Tensor, int]] = []
-        self._total: Tensor | float = 0.0
-        self._samples = 0
+        self._pending: list[tuple[Tensor, int, Tensor | None]] = []
+        self._sums: Tensor | None = None
+        """(3,): the weighted sum of losses, the samples that it is over, the bad batches."""
 
-    def add(self, loss: Tensor, samples: int) -> None:
-        """Take one batch's mean loss, a detached scalar, and how many samples it is over."""
-        self._pending.append((loss, samples))
+    def add(self, loss: Tensor, samples: int, bad: Tensor | None = None) -> None:
+        """Take one batch's mean loss, a detached scalar, and how many samples it is over.
+
+        `bad` is a scalar on the same device, 1 for a bad batch and else 0.
+        """
+        self._pending.append((loss, samples, bad))
         if len(self._pending) == _PENDING:
-            self._fold()
+            self._sums, self._pending = self._summed(), []
 
     @classmethod
     def of(cls, state: Mapping[str, Any], device: torch.device) -> RunningMean:
-        """Return the mean that `state` was taken from."""
+        """Return the mean that `state` was taken from; states without bad batches are older."""
         mean = cls()
-        mean._total = state["total"].to(device)
-        mean._samples = state["samples"]
-        mean._pending = list(zip(state["losses"].to(device).unbind(), state["counts"], strict=True))
+        if "sums" in state:
+            sums, bad = state["sums"], state["bad"]
+        else:
+            total, samples = float(state["total"]), state["samples"]
+            sums = torch.tensor([total, samples, 0.0], dtype=torch.float64)
+            bad = torch.zeros(len(state["counts"]))
+        mean._sums = sums.to(device, _precision(device))
+        losses = state["losses"].to(device).unbind()
+        mean._pending = list(zip(losses, state["counts"], bad.to(device).unbind(), strict=True))
         return mean
 
     def state(self) -> dict[str, Any]:
         """Return what has been added, to the bit, without waiting for the device."""
-        losses = [loss for loss, _ in self._pending]
+        losses = [loss for loss, _, _ in self._pending]
         return {
-            "total": torch.as_tensor(self._total, dtype=torch.float64),
-            "samples": self._samples,
+            "sums": torch.zeros(3, dtype=torch.float64) if self._sums is None else self._sums,
             "losses": torch.stack(losses) if losses else torch.empty(0),
-            "counts": [count for _, count in self._pending],
+            "counts": [samples for _, samples, _ in self._pending],
+            "bad": self._bad() if losses else torch.empty(0),
         }
 
     def value(self) -> float:
-        """Return the mean so far; NaN before the first batch. Waits for the device."""
-        weights = [samples for _, samples in self._pending]
-        samples = self._samples + sum(weights)
-        if not samples:
-            return math.nan
-        losses = read([loss for loss, _ in self._pending])
-        total = sum(loss * weight for loss, weight in zip(losses, weights, strict=True))
-        return (float(self._total) + total) / samples
+        """Return the mean so far; NaN before the first good batch. Waits for the device."""
+        return self.result()[0]
 
-    def _fold(self) -> None:
-        losses = torch.stack([loss for loss, _ in self._pending]).double()
-        counts = [samples for _, samples in self._pending]
-        weights = torch.tensor(counts, dtype=torch.float64, device=losses.device)
-        self._total = self._total + losses @ weights
-        self._samples += sum(counts)
-        self._pending = []
+    def result(self) -> tuple[float, int]:
+        """Return the mean so far and how many bad batches it leaves out. Waits for the device."""
+        if not self._pending and self._sums is None:
+            return math.nan, 0
+        total, samples, bad = self._summed().tolist()
+        return total / samples if samples else math.nan, int(bad)
+
+    def _summed(self) -> Tensor:
+        if not self._pending:
+            assert self._sums is not None
+            return self._sums
+        losses = torch.stack([loss for loss, _, _ in self._pending])
+        losses = losses.to(_precision(losses.device))
+        counts = torch.tensor([samples for _, samples, _ in self._pending], dtype=losses.dtype)
+        bad = self._bad() != 0
+        weights = counts.to(losses.device, non_blocking=True).masked_fill(bad, 0)
+        sums = torch.stack((losses.masked_fill(bad, 0) @ weights, weights.sum(), bad.sum()))
+        return sums if self._sums is None else self._sums + sums
+
+    def _bad(self) -> Tensor:
+        good = torch.zeros((), device=self._pending[0][0].device)
+        return torch.stack([good if bad is None else bad for _, _, bad in self._pending])
+
+
+def _precision(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def judged(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> dict[str, float]:

@@ -54,6 +54,12 @@ def _forgetting(share: float) -> list[nn.Module]:
     return [nn.Dropout(share)] if share else []
 
 
+def has_sparse_gradients(model: nn.Module) -> bool:
+    """Return whether an embedding of it gives the gradients of the rows that it used alone."""
+    embeddings = nn.Embedding | nn.EmbeddingBag
+    return any(isinstance(each, embeddings) and each.sparse for each in model.modules())
+
+
 def least_batch(model: nn.Module) -> int:
     """Return how many samples a training batch must have: batch norm has no spread over one."""
     return 2 if any(isinstance(each, nn.BatchNorm1d) for each in model.modules()) else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import torch
 from torch.nn import Parameter
@@ -11,25 +12,26 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from tuitrain.core.catalog import find, read_options
 from tuitrain.core.choice import Choice
+from tuitrain.core.errors import Refused
 
 
 def adam(weights: Iterable[Parameter], lr: float, device: torch.device) -> Optimizer:
     """Return Adam (D. Kingma, J. Ba, 2015)."""
-    return Adam(weights, lr=lr, fused=_can_fuse(device))
+    return _fused(partial(Adam, lr=lr), weights, device)
 
 
 def adamw(
     weights: Iterable[Parameter], lr: float, device: torch.device, *, weight_decay: float
 ) -> Optimizer:
     """Return Adam with decoupled weight decay (I. Loshchilov, F. Hutter, 2019)."""
-    return AdamW(weights, lr=lr, weight_decay=weight_decay, fused=_can_fuse(device))
+    return _fused(partial(AdamW, lr=lr, weight_decay=weight_decay), weights, device)
 
 
 def sgd(
     weights: Iterable[Parameter], lr: float, device: torch.device, *, momentum: float
 ) -> Optimizer:
     """Return stochastic gradient descent."""
-    return SGD(weights, lr=lr, momentum=momentum, fused=_can_fuse(device))
+    return _fused(partial(SGD, lr=lr, momentum=momentum), weights, device)
 
 
 Schedule = Callable[[float], float]
@@ -53,5 +55,33 @@ def built(
     return entry.load()(weights, lr, device, **options), schedule
 
 
-def _can_fuse(device: torch.device) -> bool:
-    return device.type in ("cpu", "cuda")
+def take_sparse_gradients(optimizer: Optimizer) -> None:
+    """Let it take sparse gradients, which no fused kernel does; Refused if it never can."""
+    if not isinstance(optimizer, SGD):
+        name = type(optimizer).__name__
+        raise Refused(f"{name} cannot take the sparse gradients of an embedding; sgd can")
+    for options in (optimizer.defaults, *optimizer.param_groups):
+        options["fused"] = False
+
+
+def _fused(
+    made: Callable[..., Optimizer], weights: Iterable[Parameter], device: torch.device
+) -> Optimizer:
+    """Return the optimizer, fused unless the device or a weight's dtype has no kernel for it."""
+    weights = list(weights)
+    if device.type in ("cpu", "cuda") and all(
+        _has_kernel(made, dtype, device) for dtype in {each.dtype for each in weights}
+    ):
+        return made(weights, fused=True)
+    return made(weights, fused=False)
+
+
+def _has_kernel(made: Callable[..., Optimizer], dtype: torch.dtype, device: torch.device) -> bool:
+    """Return whether fused steps are taken on such weights; by taking one."""
+    tried = Parameter(torch.zeros(1, dtype=dtype, device=device))
+    tried.grad = torch.zeros_like(tried)
+    try:
+        made([tried], fused=True).step()
+    except RuntimeError:
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 from tuitrain.core.commands import (
     Change,
@@ -33,12 +33,16 @@ from tuitrain.core.events import (
 )
 from tuitrain.engine.changes import Changes
 from tuitrain.engine.checkpoint import CannotSave, Checkpoints, said
+from tuitrain.engine.device import read
 from tuitrain.engine.schedule import Schedule
 from tuitrain.engine.training import Training
 
 Wishes = Callable[[float | None], Sequence[Request]]
 """Return the wishes that came. Waits up to so many seconds for one; None: for as long as it takes;
 0: not at all."""
+
+
+What: TypeAlias = Literal["loss", "gradient"]
 
 
 def no_wishes(_wait_s: float | None) -> Sequence[Request]:
@@ -75,13 +79,17 @@ class Steering:
         self._stepping: Request | None = None
         self._steps_left = 0
         self._due = 0.0
-        self._bad: BatchDone | None = None
-        self._was_bad = False
+        self._unread: list[BatchDone] = []
+        self._bad: list[BatchDone] = []
+        self._last_bad: tuple[int, int] | None = None
+        self._unmet: What | None = None
 
     def after_batch(self) -> Iterator[Event]:
         """Obey after a batch: count it, too, and keep the pace."""
-        requests = self._wishes(0.0)
-        if not (requests or self._stepping or self._run.pace or self._has_to_do()):
+        requests, run = self._wishes(0.0), self._run
+        if self._unread and (run.has_seen_epoch or run.has_come_far_enough):
+            self._read_all()
+        if not (requests or self._stepping or run.pace or self._has_to_do()):
             return
         yield from self._meet_bad()
         yield from self._grant()
@@ -109,31 +117,60 @@ class Steering:
                 yield WishDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
-    def meet_bad(self, done: BatchDone) -> None:
-        """Take note of a batch whose numbers were not finite; the next boundary deals with it."""
-        self._bad = self._bad or done
+    def note(self, done: BatchDone) -> None:
+        """Take a batch that was trained; the next boundary deals with it if it was bad.
+
+        On an accelerator nobody knows yet: that is read by whoever reads its loss, and here at
+        the end of an epoch and before a pause, a change or a checkpoint at the latest.
+        """
+        if not self._run.reads_at_once:
+            self._unread.append(done)
+        elif done.bad:
+            self._bad.append(done)
+
+    def has_read(self, until: BatchDone, bad: Iterable[BatchDone]) -> None:
+        """Learn which batches were bad of those up to `until`, from who has read them."""
+        known = [done for done in self._unread if _place(done) <= _place(until)]
+        if known:
+            del self._unread[: len(known)]
+            were_bad = {_place(done) for done in bad}
+            self._bad += [done for done in known if _place(done) in were_bad]
 
     def _has_to_do(self) -> bool:
-        waits = self._pending or self._to_pause or self._bad or self.schedule
-        return bool(waits or self.checkpoints.waiting)
+        bad = self._bad or self._unmet
+        return bool(
+            self._pending or self._to_pause or bad or self.schedule or self.checkpoints.waiting
+        )
 
     def _meet_bad(self) -> Iterator[Event]:
-        done, self._bad, run = self._bad, None, self._run
-        if done is None:
-            self._was_bad = False
-            return
-        what: Literal["loss", "gradient"] = (
-            "gradient" if math.isfinite(float(done.loss)) else "loss"
-        )
-        if not (self._was_bad and run.on_nonfinite == "skip"):  # told once a stretch
-            yield NotFinite(done.take, done.step, done.epoch - 1, what)
-        self._was_bad = True
-        if run.on_nonfinite == "pause":
+        """Tell of the bad batches, then do what the spec says of them."""
+        yield from self._tell_bad()
+        what, self._unmet = self._unmet, None
+        if what is not None and self._run.on_nonfinite == "pause":
             yield from self._end_stepping("a pause came first")
             yield from self._hold(None)
-        elif run.on_nonfinite == "stop":
-            wish = Stop(f"the {what} was not finite")
-            yield from self._apply(Request.new(wish))
+        elif what is not None and self._run.on_nonfinite == "stop":
+            yield from self._apply(Request.new(Stop(f"the {what} was not finite")))
+
+    def _tell_bad(self) -> Iterator[Event]:
+        """Tell of the bad batches that are known: once a stretch of them without a good one."""
+        bad, self._bad = self._bad, []
+        for done in bad:
+            if self._last_bad != (done.take, done.step - 1):
+                what: What = "gradient" if math.isfinite(float(done.loss)) else "loss"
+                self._unmet = self._unmet or what
+                yield NotFinite(done.take, done.step, done.epoch - 1, what)
+            self._last_bad = _place(done)
+
+    def _read_and_tell_bad(self) -> Iterator[Event]:
+        """Let nothing be saved or changed before it is known which batches were bad."""
+        self._read_all()
+        yield from self._tell_bad()
+
+    def _read_all(self) -> None:
+        unread, self._unread = self._unread, []
+        found = read([done.bad for done in unread])
+        self._bad += [done for done, is_bad in zip(unread, found, strict=True) if is_bad]
 
     def _obey(self, requests: Sequence[Request]) -> Iterator[Event]:
         """Take wishes for as long as the run is paused or ahead of its pace."""
@@ -178,6 +215,7 @@ class Steering:
     def _grant(self) -> Iterator[Event]:
         """Do what was done here before, if these steps are trained again; then what is ripe."""
         for entry in self.schedule.due(self._run):
+            yield from self._read_and_tell_bad()
             match entry.how:
                 case "again":
                     yield from self.changes.apply(entry.request, again=True)
@@ -204,6 +242,7 @@ class Steering:
         return request.at == "batch" or run.is_between_epochs
 
     def _apply(self, request: Request) -> Iterator[Event]:
+        yield from self._read_and_tell_bad()
         match request.wish:
             case Pause():
                 yield from self._end_stepping("a pause came first")
@@ -233,6 +272,10 @@ class Steering:
             yield WishDropped(request.id, str(error))
 
     def _hold(self, wish: str | None) -> Iterator[Event]:
+        yield from self._read_and_tell_bad()
+        self._last_bad = None  # whoever goes on hears of the next one
+        if self._run.on_nonfinite == "pause":
+            self._unmet = None
         self._paused = True
         yield from said(self.checkpoints.save(self._run, "pause"))
         yield Paused(wish, self._run.take, self._run.step, self._run.epoch)
@@ -271,6 +314,10 @@ class Steering:
         if self._paused:
             return None
         return max(0.0, self._due - self._clock()) if self._run.pace else 0
+
+
+def _place(done: BatchDone) -> tuple[int, int]:
+    return done.take, done.step
 
 
 def is_kept(request: Request) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import cmath
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Optimizer
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.training import Training
@@ -29,18 +28,51 @@ def zero_grad(weights: Iterable[Parameter]) -> None:
 def found_bad(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
     """Return 1 if the loss or a gradient is NaN or infinite, else 0, without reading a value.
 
-    One kernel over all of them, the one behind `torch.amp.GradScaler`.
+    A float32 scalar on the loss's device, whatever dtypes and layouts the gradients have.
     """
-    bad = loss.new_zeros(())
-    numbers = [each.grad for each in weights if each.grad is not None]
-    torch._amp_foreach_non_finite_check_and_unscale_([*numbers, loss], bad, _one(loss.device))
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for numbers in (loss, *_gradients(weights)):
+        groups.setdefault((numbers.device, numbers.dtype), []).append(numbers)
+    bad, *more = (_found_in(numbers, *kind) for kind, numbers in groups.items())
+    for other in more:
+        bad = torch.maximum(bad, other.to(bad.device, non_blocking=True))
     return bad
+
+
+def _gradients(weights: Iterable[Parameter]) -> Iterator[Tensor]:
+    """Yield the numbers of each gradient; of a sparse one those that it holds."""
+    for parameter in weights:
+        gradient = parameter.grad
+        if gradient is not None:
+            yield gradient._values() if gradient.is_sparse else gradient
+
+
+def _found_in(numbers: list[Tensor], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return 1 if one of them is not finite: by one kernel over all of them, where torch has it."""
+    if not _has_kernel(device, dtype):
+        finite = torch.stack([each.isfinite().all() for each in numbers])
+        return 1 - finite.all().float()
+    bad = torch.zeros((), dtype=torch.float32, device=device)
+    torch._amp_foreach_non_finite_check_and_unscale_(numbers, bad, _one(device))
+    return bad
+
+
+@cache
+def _has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether the kernel behind `torch.amp.GradScaler` takes such tensors; by trying."""
+    bad = torch.zeros((), dtype=torch.float32, device=device)
+    tried = [torch.zeros(1, dtype=dtype, device=device)]
+    try:
+        torch._amp_foreach_non_finite_check_and_unscale_(tried, bad, _one(device))
+    except RuntimeError:
+        return False
+    return True
 
 
 @cache
 def _one(device: torch.device) -> Tensor:
     """Return the scale that leaves gradients as they are; made once, since it is never changed."""
-    return torch.ones((), device=device)
+    return torch.ones((), dtype=torch.float32, device=device)
 
 
 def judged_bad(run: Training, loss: Tensor) -> Tensor:
@@ -59,24 +91,28 @@ def _has_finite_sums(loss: Tensor, weights: Iterable[Parameter]) -> bool:
     for each in weights:
         if each.grad is not None:
             total += each.grad.sum().item()
-    return math.isfinite(total)
+    return cmath.isfinite(total)  # of complex weights, the sum is complex
 
 
 @cache
 def _zero(device: torch.device) -> Tensor:
-    return torch.zeros((), device=device)
+    return torch.zeros((), dtype=torch.float32, device=device)
 
 
-def optimizer_step(optimizer: Optimizer, bad: Tensor, *, reads_at_once: bool) -> None:
-    """Let the optimizer change the weights, unless this batch was bad.
+def optimizer_step(run: Training, bad: Tensor) -> None:
+    """Let the optimizer change the weights; a bad batch changes neither them nor the buffers.
 
     Where reading that would make the host wait, fused optimizers take it as `found_inf`, and skip
     the step on the device itself.
     """
-    if not reads_at_once and optimizer.defaults.get("fused"):
+    optimizer = run.optimizer
+    if not run.reads_at_once and optimizer.defaults.get("fused"):
+        run.buffers.put_back_if(bad)
         optimizer.found_inf, optimizer.grad_scale = bad, None  # type: ignore[attr-defined]
         optimizer.step()
-    elif not bad:
+    elif bad:
+        run.buffers.put_back()
+    else:
         optimizer.step()
 
 
@@ -90,6 +126,7 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     fetched = mark()
     zero_grad(run.weights)
     zeroed = mark()
+    run.buffers.keep()
     output = run.model(data)
     predicted = mark()
     loss = run.criterion(output, target)
@@ -101,11 +138,11 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     if run.clip_norm is not None:
         clip_grad_norm_(run.weights, run.clip_norm)
     run.follow_schedule()
-    optimizer_step(run.optimizer, bad, reads_at_once=run.reads_at_once)
+    optimizer_step(run, bad)
     stepped = mark()
 
     run.glance = output.detach(), target
-    run.epoch_loss.add(loss, samples)
+    run.epoch_loss.add(loss, samples, bad)
     run.step += 1
     run.batch += 1
     marks = (began, fetched, zeroed, predicted, judged, traced, stepped)

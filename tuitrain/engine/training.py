@@ -19,11 +19,12 @@ from tuitrain.core.events import RunStarted
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import rng
+from tuitrain.engine.buffers import Buffers
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
-from tuitrain.engine.models import least_batch
-from tuitrain.engine.optim import Schedule, built
+from tuitrain.engine.models import has_sparse_gradients, least_batch
+from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
 from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
 from tuitrain.engine.weights import load as load_weights
 
@@ -67,6 +68,11 @@ class Training:
     """Of the last validation; 0 before it."""
     glance: tuple[Tensor, Tensor] | None = None
     """Output and target of the newest batch."""
+    buffers: Buffers = field(init=False)
+    """Those of the model from before a forward pass."""
+
+    def __post_init__(self) -> None:
+        self.buffers = Buffers(self.model)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -235,6 +241,7 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     data raises. `tell` hears of a download.
     """
     device = devices.choose(spec.device)
+    devices.use(device)
     data = _data(spec, tell)
     rng.seed(spec.seed)
     model = made("model", spec.model, data.input_shape, data.outputs).to(device)
@@ -242,6 +249,8 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
         load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
     optimizer, schedule = built(spec.optimizer, weights, spec.lr, device)
+    if has_sparse_gradients(model):
+        take_sparse_gradients(optimizer)
     run = Training(
         model=model,
         weights=weights,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tuitrain.core.events import NotFinite
+from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
+
+_GONE_ON = RunStarted | Resumed | Stepped | TakeOpened
+"""What a run does after a pause: what led to it is over then."""
 
 
 class Advice(NamedTuple):
@@ -23,11 +26,20 @@ def advice(now: Snapshot) -> Advice | None:
     if now.state == "crashed":
         again = f"tuitrain resume {safe(now.name)} goes on from its last checkpoint"
         return Advice("the trainer ended without a word; nothing on record is lost", (again,))
-    bad = next((each.event for each in now.log[::-1] if isinstance(each.event, NotFinite)), None)
-    if now.state != "paused" or bad is None or (bad.take, bad.step) != (now.take, now.step):
+    bad = _why_paused(now)
+    if bad is None:
         return None
     lower = f"r lower the rate ({now.settings['lr']:g})"
     return Advice(
         f"{bad.what} not finite at step {words.count(bad.step)}: the weights are untouched",
         (lower, "l swap the loss", "b go back", "u undo", "space go on"),
     )
+
+
+def _why_paused(now: Snapshot) -> NotFinite | None:
+    """Return the bad batch that the run is paused for, which may lie some steps back."""
+    if now.state != "paused" or now.spec.on_nonfinite != "pause":
+        return None
+    events = (each.event for each in reversed(now.log))
+    last = next((each for each in events if isinstance(each, NotFinite | _GONE_ON)), None)
+    return last if isinstance(last, NotFinite) else None

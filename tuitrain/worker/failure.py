@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from tuitrain.core.errors import TuitrainError, is_full
 from tuitrain.core.events import Failed
 from tuitrain.core.safe import safe
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory"  # of CUDA, HIP, XPU, MPS, NCCL
+    r"|(can't|cannot) allocate memory|not enough memory: you tried|std::bad_alloc"
+    r"|STATUS_ALLOC_FAILED"  # of cuBLAS, cuDNN, cuSOLVER, cuSPARSE
+    r"|CUDNN_STATUS_NOT_SUPPORTED.*(insufficient|memory|workspace)"
+    r"|Unable to find a valid cuDNN algorithm",  # no workspace for any
+    re.IGNORECASE | re.DOTALL,
+)
+"""What torch and the libraries below it say when they ran out."""
 
 
 class OutOfMemory(TuitrainError):
@@ -37,11 +48,11 @@ def failure_of(error: BaseException, name: str) -> Failed:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether host or device ran out; torch has an error of its own for devices only."""
+    """Return whether host or device ran out; torch has an error of its own for some cases only."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(
-        error
-    )
+    if names & {"MemoryError", "OutOfMemoryError"}:
+        return True
+    return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _is_full_record(error: BaseException) -> bool:

@@ -23,6 +23,8 @@ class Recorder:
         self._events: list[Stamped] = []
         self._flush_at = clock() + FLUSH_AFTER_S
         self._trained_s = writer.elapsed_ms / 1000
+        self.newest_read: BatchDone | None = None
+        """The batch up to which all numbers are read."""
         self._bad: list[BatchDone] = []
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
@@ -94,6 +96,7 @@ class Recorder:
             )
             for (at, done), loss in zip(self._batches, losses, strict=True)
         ]  # fmt: skip
+        self.newest_read = several[-1]
         self._batches = []
 
     def _keep_time(self, event: Event, now: float) -> None:

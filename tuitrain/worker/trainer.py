@@ -74,9 +74,8 @@ def _train(
     beginning = Beginning(spec, paths.origin, between_epochs=_asks_batch_size(paths))
     for event in _told(run, steering, beginning, past, recorded):
         recorder.take(event)
-        if not run.reads_at_once:  # else the loop has met them already
-            for done in recorder.bad_batches():
-                steering.meet_bad(done)
+        if recorder.newest_read is not None:
+            steering.has_read(recorder.newest_read, recorder.bad_batches())
         if isinstance(event, Paused) or (
             isinstance(event, BatchDone) and time.monotonic() >= glance_at
         ):

@@ -17,11 +17,35 @@ from tuitrain.worker.failure import OutOfMemory, failure_of, is_out_of_memory
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate "
                      "memory: you tried to allocate 9 bytes"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: not "
+                     "enough memory: you tried to allocate 9 bytes."),
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB, other allocations: 1 KB)"),
+        RuntimeError("HIP out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED: workspace size is insufficient"),
+        RuntimeError("std::bad_alloc"),
     ],
 )  # fmt: skip
 def test_running_out_of_memory_is_recognised_on_host_and_device(error):
     assert is_out_of_memory(error)
     assert "out of memory before the first batch" in failure_of(error, "a").error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed "
+                     "in a non-contiguous input."),
+        RuntimeError("CUDA error: device-side assert triggered"),
+        ValueError("a name with out of memory in it"),
+    ],
+)  # fmt: skip
+def test_another_fault_of_a_device_is_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
 
 
 def test_out_of_memory_with_a_batch_offers_half_of_it():

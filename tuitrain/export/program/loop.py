@@ -32,6 +32,7 @@ $head
 $batches
         # 1. Forget the gradients of the batch before.
         optimizer.zero_grad()
+$keep\
         # 2. Forward: what does the model make of these samples?
         prediction = model(train_inputs[batch])
         # 3. The loss: how wrong is that?
@@ -75,6 +76,17 @@ _UNLESS_BAD = """\
             optimizer.step()
 """
 
+_KEEP = """\
+        # The forward pass changes batch norm's statistics: keep them, in case it goes wrong.
+        statistics = [each.clone() for each in model.buffers()]
+"""
+
+_PUT_BACK = """\
+        else:
+            for each, before in zip(model.buffers(), statistics):
+                each.copy_(before)
+"""
+
 _METRICS: dict[Kind, tuple[str, str]] = {
     "multiclass": ("accuracy", "(prediction.argmax(dim=1) == val_targets).float().mean()"),
     "binary": ("accuracy", "((prediction.squeeze(1) > 0) == val_targets.bool()).float().mean()"),
@@ -99,7 +111,7 @@ def loop(recipe: Recipe, *, has_many_samples: bool) -> Part:
         batches=_batches(recipe, is_numbered=bool(schedule)),
         schedule=Template(_SCHEDULE).substitute(formula=schedule) if schedule else "",
         clip=_CLIP if recipe.clips else "",
-        optimize=_UNLESS_BAD if recipe.skips_bad_batches else "        optimizer.step()\n",
+        **_optimizing(recipe),
         after_batch=_after_batch(recipe),
         predict=_MANY if has_many_samples else "model(val_inputs)",
         metric=f"{metric} = {formula}",
@@ -115,6 +127,14 @@ def loop(recipe: Recipe, *, has_many_samples: bool) -> Part:
     imports |= {NN} if recipe.clips else set()
     imports |= {MATH} if schedule else set()
     return Part(text, tuple(imports))
+
+
+def _optimizing(recipe: Recipe) -> dict[str, str]:
+    if not recipe.skips_bad_batches:
+        return {"keep": "", "optimize": "        optimizer.step()\n"}
+    if not model.has_batch_norm(recipe.spec.model):
+        return {"keep": "", "optimize": _UNLESS_BAD}
+    return {"keep": _KEEP, "optimize": _UNLESS_BAD + _PUT_BACK}
 
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:

@@ -47,6 +47,11 @@ def draws(text: str) -> bool:
     return bool(_read("model", text)[1].get("dropout"))
 
 
+def has_batch_norm(text: str) -> bool:
+    """Return whether the model has statistics that a forward pass changes."""
+    return _read("model", text)[1].get("norm") == "batch"
+
+
 def _linear(shape: Shape, outputs: int) -> list[str]:
     return ["nn.Flatten()", _weights(math.prod(shape), outputs)]
 

@@ -1,0 +1,249 @@
+"""What watching costs on an accelerator, and what its promises are worth there: one table.
+
+python benchmarks/accelerator.py [--device cuda:0] [--quick]: at most four minutes. Three models
+are trained by a bare loop, by the engine's loop alone (plain), and with its recorder (watched), in
+turn; plain and watched are shares of the bare loop's steps a second, medians over rounds. Then it
+counts how often a step makes the host wait, and trains each model again, once in one piece with a
+change half way (replay) and once by way of a checkpoint (resume): the weights must be the same to
+the bit. What did not run says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from tuitrain.core.events import BatchDone
+from tuitrain.engine import device as devices
+from tuitrain.engine.data import Dataset, Samples
+from tuitrain.engine.loop import train_epoch
+from tuitrain.engine.losses import criterion_for
+from tuitrain.engine.metrics import Best, Patience
+from tuitrain.engine.models import cnn, mlp
+from tuitrain.engine.optim import built
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training
+from tuitrain.engine.weights import weights_sha256
+from tuitrain.store.writer import RunWriter
+from tuitrain.worker.recorder import Recorder
+
+LIMIT_S, WARM_STEPS, STEPS = 220.0, 10, 20
+COLUMNS = ("model", "batch", "bare steps/s", "plain", "watched", "waits/step", "waits/watched step",
+           "replay", "resume")  # fmt: skip
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    made: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    batch_size: int
+
+    def training(self, device: torch.device) -> Training:
+        """Return a run of it on the device, the same each time."""
+        devices.use(device)
+        torch.manual_seed(0)
+        model = self.made().to(device)
+        weights = tuple(model.parameters())
+        optimizer, _ = built("adam", weights, 1e-3, device)
+        return Training(
+            model=model, weights=weights, optimizer=optimizer,
+            criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),
+            device=device, stopwatch=devices.stopwatch(device),
+            reads_at_once=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
+            batch_size=self.batch_size, epochs=1_000_000, seed=0, best=Best("multiclass"),
+            patience=Patience(None),
+        )  # fmt: skip
+
+    def _data(self) -> Dataset:
+        count = self.batch_size * (WARM_STEPS + STEPS + 2)  # what is looked at is one epoch
+        generator = torch.Generator().manual_seed(0)
+        few = torch.randn(self.batch_size, *self.shape, generator=generator)
+        inputs = few.repeat(count // self.batch_size, *(1 for _ in self.shape))
+        targets = torch.randint(10, (count,), generator=generator)
+        samples = Samples(inputs, targets)
+        return Dataset("multiclass", samples, Samples(inputs[:1], targets[:1]), 10)
+
+
+def workloads(*, quick: bool) -> list[Workload]:
+    network = partial(resnet18, weights=None, num_classes=10)
+    small = partial(mlp, (784,), 10, hidden=(512, 128))
+    images = partial(cnn, (3, 32, 32), 10, channels=(32, 64, 128), norm="batch")
+    sizes = (16, 4, 2) if quick else (128, 128, 64)
+    side = 32 if quick else 224
+    return [
+        Workload("MLP 784-512-128-10", small, (784,), sizes[0]),
+        Workload("CNN 32-64-128, batch norm", images, (3, 32, 32), sizes[1]),
+        Workload(f"resnet18, {side}×{side}", network, (3, side, side), sizes[2]),
+    ]
+
+
+def bare(run: Training) -> Iterator[object]:
+    """Yield after each step of the loop that a person writes."""
+    run.model.train()
+    while True:
+        for data, target in run.batches():
+            run.optimizer.zero_grad()
+            loss = run.criterion(run.model(data), target)
+            loss.backward()
+            run.optimizer.step()
+            yield loss
+        run.epoch += 1
+
+
+def plain(run: Training) -> Iterator[BatchDone]:
+    """Yield each step of the engine's loop; epochs without their validation, as the bare loop."""
+    steering = Steering(run)
+    while True:
+        yield from _epoch(run, steering)
+
+
+def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
+    """Yield each step of the loop, recorded as the trainer records it."""
+    writer = RunWriter(folder / f"{time.monotonic_ns()}.db")
+    recorder, steering = Recorder(writer), Steering(run)
+    recorder.time_with(run.stopwatch.microseconds)
+    try:
+        while True:
+            for done in _epoch(run, steering):
+                recorder.take(done)
+                if recorder.newest_read is not None:
+                    steering.has_read(recorder.newest_read, recorder.bad_batches())
+                yield done
+    finally:
+        writer.close()
+
+
+def _epoch(run: Training, steering: Steering) -> Iterator[BatchDone]:
+    yield from (each for each in train_epoch(run, steering) if isinstance(each, BatchDone))
+    run.epoch, run.batch = run.epoch + 1, 0
+
+
+def speeds(
+    workload: Workload, device: torch.device, folder: Path, *, rounds: int, seconds: float
+) -> list[str]:
+    """Return the steps a second of the bare loop, and the other two's shares of it."""
+    ways = (bare, plain, partial(watched, folder=folder))
+    loops = [way(workload.training(device)) for way in ways]
+    for loop in loops:
+        list(islice(loop, WARM_STEPS))
+    rates = [[_rate(loop, device, seconds) for loop in loops] for _ in range(rounds)]
+    shares = [statistics.median(each[way] / each[0] for each in rates) for way in (1, 2)]
+    return [f"{statistics.median(each[0] for each in rates):.1f}", *(f"{s:.3f}" for s in shares)]
+
+
+def _rate(loop: Iterator[object], device: torch.device, seconds: float) -> float:
+    _wait_for(device)
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        next(loop)
+        steps += 1
+    _wait_for(device)
+    return steps / (time.perf_counter() - began)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def waits(workload: Workload, device: torch.device, folder: Path) -> list[str]:
+    """Return how often a step makes the host wait, alone and with its share of the flushes."""
+    if device.type != "cuda":
+        return [NOT_RUN, NOT_RUN]
+    return [_waits_of(plain(workload.training(device)), mode="error"),
+            _waits_of(watched(workload.training(device), folder), mode="warn")]  # fmt: skip
+
+
+def _waits_of(loop: Iterator[object], *, mode: str) -> str:
+    list(islice(loop, WARM_STEPS))
+    torch.cuda.set_sync_debug_mode(mode)
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for _ in islice(loop, STEPS):
+                pass
+    except RuntimeError as error:
+        return f"waits: {str(error).partition(chr(10))[0]}"
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return f"{sum('synchroniz' in str(each.message) for each in told) / STEPS:g}"
+
+
+def equality(workload: Workload, device: torch.device) -> list[str]:
+    """Return whether a run trained again, and one resumed half way, has the same weights."""
+    expected = _trained(workload, device)
+    again = _trained(workload, device)
+    resumed = _trained(workload, device, by_checkpoint=True)
+    return ["equal" if found == expected else "DIFFERS" for found in (again, resumed)]
+
+
+def _trained(workload: Workload, device: torch.device, *, by_checkpoint: bool = False) -> str:
+    run = workload.training(device)
+    list(islice(plain(run), STEPS // 2))
+    if by_checkpoint:
+        file = io.BytesIO()
+        torch.save(run.state(), file)
+        file.seek(0)
+        run = workload.training(device)
+        run.restore(torch.load(file, map_location="cpu", weights_only=True))
+    run.change("lr", 3e-4)
+    list(islice(plain(run), STEPS // 2))
+    return weights_sha256(run.model)
+
+
+def row(
+    workload: Workload, device: torch.device, folder: Path, *, rounds: int, seconds: float
+) -> list[str]:
+    return [
+        workload.name, str(workload.batch_size),
+        *speeds(workload, device, folder, rounds=rounds, seconds=seconds),
+        *waits(workload, device, folder), *equality(workload, device),
+    ]  # fmt: skip
+
+
+def table(device: torch.device, *, quick: bool) -> Iterator[list[str]]:
+    began = time.monotonic()
+    yield list(COLUMNS)
+    rounds, seconds = (1, 0.3) if quick else (5, 1.5)
+    with tempfile.TemporaryDirectory() as folder:
+        for workload in workloads(quick=quick):
+            if time.monotonic() - began > LIMIT_S * 2 / 3:
+                yield [workload.name, str(workload.batch_size), f"{NOT_RUN}: out of time"]
+                continue
+            try:
+                yield row(workload, device, Path(folder), rounds=rounds, seconds=seconds)
+            except (RuntimeError, MemoryError) as error:
+                said = str(error).partition("\n")[0]
+                yield [workload.name, str(workload.batch_size), f"{NOT_RUN}: {said}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what tuitrain costs on an accelerator.")
+    parser.add_argument("--device", default="auto", help="cuda:0, mps, cpu (default: the fastest)")
+    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    asked = parser.parse_args()
+    device = devices.choose(asked.device)
+    print(f"device: {devices.environment(device)['device']}, torch {torch.__version__}")
+    if device.type != "cuda":
+        print("waits per step: not run, since torch can tell of them on CUDA only")
+    for cells in table(device, quick=asked.quick):
+        print(" | ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

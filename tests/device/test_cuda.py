@@ -1,0 +1,153 @@
+"""What can be seen on a GPU alone; elsewhere a run that does not read at once stands in for it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import Shell
+from tuitrain.core.events import BatchDone, EpochEnded, NotFinite, Stopped
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine import rng
+from tuitrain.engine.data import shuffled
+from tuitrain.engine.loop import train
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.step import found_bad
+from tuitrain.engine.training import Training, build
+from tuitrain.engine.weights import weights_sha256
+from tuitrain.worker.failure import is_out_of_memory
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+MODELS = pytest.mark.parametrize(
+    "model", ["mlp:hidden=32", "mlp:hidden=32,norm=batch,dropout=0.5", "cnn:norm=batch"]
+)
+
+
+def digits(**settings) -> Training:
+    settings = {"device": "cuda", "seed": 1, "epochs": 2, "on_nonfinite": "skip", **settings}
+    return build(RunSpec.of("digits", **settings))
+
+
+def spoil(run: Training, number: int) -> None:
+    """Make one batch of the first epoch bad."""
+    order = shuffled(len(run.data.train), seed=1, epoch=0)
+    run.data.train.inputs[order[number * run.batch_size]] = math.nan
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Let whatever makes the host wait for the device raise a RuntimeError."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@MODELS
+def test_no_step_makes_the_host_wait(model):
+    run = digits(model=model)
+    events = train(run, Steering(run))
+    next(events)
+    with no_waiting():
+        for _ in range(run.steps_per_epoch - 2):
+            next(events)
+
+
+@MODELS
+def test_a_run_comes_to_the_same_weights_again_and_by_way_of_a_checkpoint(model):
+    digests = set()
+    for _ in range(2):
+        whole = digits(model=model)
+        list(train(whole, Steering(whole)))
+        digests.add(weights_sha256(whole.model))
+    first = digits(model=model)
+    events = train(first, Steering(first))
+    while first.step < 10:
+        next(events)
+    state = first.state()
+    second = digits(model=model)
+    second.restore(state)
+    list(train(second, Steering(second)))
+
+    assert digests == {weights_sha256(second.model)}
+
+
+@MODELS
+def test_nothing_of_a_bad_batch_stays(model):
+    run = digits(model=model)
+    spoil(run, 3)
+    events = list(train(run, Steering(run)))
+
+    assert next(done.step for done in events if isinstance(done, BatchDone) and done.bad) == 4
+    assert all(value.isfinite().all() for value in run.model.state_dict().values())
+    ended = [event for event in events if isinstance(event, EpochEnded)]
+    assert all(math.isfinite(each.train_loss + each.val_loss) for each in ended)
+
+
+def test_a_bad_last_batch_stops_the_run():
+    run = digits(on_nonfinite="stop", epochs=1)
+    spoil(run, run.steps_per_epoch - 1)
+    events = list(train(run, Steering(run)))
+
+    assert [type(each) for each in events[run.steps_per_epoch :]] == [NotFinite, Stopped]
+
+
+@pytest.mark.parametrize("number", [1.0, math.nan, math.inf])
+def test_a_bad_number_is_found_in_every_dtype_and_layout_without_waiting(number):
+    dtypes = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64)
+    embedding = nn.Embedding(4, 2, sparse=True, device="cuda")
+    (embedding(torch.tensor([1], device="cuda")).sum() * 2).backward()
+    weights = [*embedding.parameters()]
+    for dtype in dtypes:
+        weights.append(nn.Parameter(torch.ones(3, dtype=dtype, device="cuda")))
+        weights[-1].grad = torch.ones_like(weights[-1])
+    loss = torch.ones((), device="cuda")
+    found_bad(loss, weights)  # which dtypes have a kernel is found out once
+    for parameter in weights:
+        gradient = parameter.grad
+        numbers = gradient._values() if gradient.is_sparse else gradient
+        kept = numbers.clone()
+        numbers.view(-1)[:1] = number
+        with no_waiting():
+            bad = found_bad(loss, weights)
+        assert bool(bad) == (not math.isfinite(number))
+        numbers.copy_(kept)
+
+
+def test_a_run_makes_its_device_the_current_one_and_keeps_the_state_of_that_alone():
+    last = torch.device("cuda", torch.cuda.device_count() - 1)
+    run = digits(device=str(last))
+    assert torch.cuda.current_device() == last.index
+
+    state = rng.state(last)
+    drawn = torch.rand(8, device=last)
+    assert isinstance(state["cuda"], torch.Tensor)
+    rng.restore(state, last)
+    assert torch.equal(torch.rand(8, device=last), drawn)
+    older = {**state, "cuda": [state["cuda"]] * 9}
+    rng.restore(older, last)
+    assert torch.equal(torch.rand(8, device=last), drawn)
+    assert run.state()["rng"]["cuda"].device.type == "cpu"
+
+
+def test_running_out_of_the_devices_memory_is_recognised():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 50, device="cuda")
+    assert is_out_of_memory(raised.value)
+
+
+def test_a_run_is_trained_stopped_resumed_and_replayed_on_it(tuitrain: Shell):
+    settings = ("--device", "cuda", "--seed", "1", "--plain")
+    tuitrain("run", "digits", "--epochs", "4", "--name", "whole", *settings)
+    tuitrain("run", "digits", "--epochs", "2", "--name", "a", *settings)
+    tuitrain("resume", "a", "--epochs", "4", "--plain")
+    tuitrain("replay", "a", "--plain", "--name", "again")
+
+    digests = {tuitrain.show(name)["weights_sha256"] for name in ("whole", "a", "again")}
+    assert len(digests) == 1
+    assert tuitrain.show("a")["device"].startswith("cuda")

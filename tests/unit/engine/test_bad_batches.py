@@ -1,0 +1,314 @@
+"""Batches whose loss or gradient is not finite: nothing of them stays, and each is told of.
+
+An accelerator is stood in for by a run that does not read its flags at once.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tuitrain.core.commands import Pause, Request, Resume, SaveCheckpoint, Stop
+from tuitrain.core.errors import Refused
+from tuitrain.core.events import (
+    BatchDone,
+    CheckpointSaved,
+    EpochEnded,
+    Finished,
+    NotFinite,
+    Paused,
+    Stopped,
+    Warned,
+)
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine import optim
+from tuitrain.engine.checkpoint import Checkpoints
+from tuitrain.engine.data import shuffled
+from tuitrain.engine.loop import train
+from tuitrain.engine.metrics import RunningMean
+from tuitrain.engine.models import has_sparse_gradients
+from tuitrain.engine.rng import cuda_state
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.step import found_bad, judged_bad, train_step
+from tuitrain.engine.training import Training, build
+from tuitrain.engine.weights import weights_sha256
+from tuitrain.store.writer import RunWriter
+from tuitrain.worker.recorder import Recorder
+
+NORMED = "mlp:hidden=8,norm=batch"
+PER_EPOCH = 6
+CPU = torch.device("cpu")
+
+on_both_devices = pytest.mark.parametrize("reads_at_once", [True, False])
+
+
+def spoilt(*bad: tuple[int, int], reads_at_once: bool = True, **settings) -> Training:
+    """Return a run in which a sample of each batch (epoch, number) of `bad`, from 0, is NaN.
+
+    A sample is NaN in all epochs, so it makes a batch of every other epoch bad as well.
+    """
+    torch.set_num_threads(1)
+    settings = {"model": "linear", "epochs": 1, "on_nonfinite": "skip", **settings}
+    run = build(RunSpec.of("digits", **{"batch_size": 256, "seed": 1, **settings}))
+    run.reads_at_once = reads_at_once
+    for epoch, number in bad:
+        order = shuffled(len(run.data.train), seed=1, epoch=epoch)
+        run.data.train.inputs[order[number * run.batch_size]] = math.nan
+    return run
+
+
+def of(events: Sequence[object], *kinds: type) -> list:
+    return [event for event in events if isinstance(event, kinds)]
+
+
+def bad_steps(events: Sequence[object]) -> list[int]:
+    return [done.step for done in of(events, BatchDone) if done.bad]
+
+
+@on_both_devices
+def test_batch_norms_statistics_are_those_from_before_a_bad_batch(reads_at_once):
+    run = spoilt((0, 2), model=NORMED, reads_at_once=reads_at_once)
+    before = [buffer.clone() for buffer in run.model.buffers()]
+    for event in train(run, Steering(run)):
+        if isinstance(event, BatchDone):
+            now = [buffer.clone() for buffer in run.model.buffers()]
+            same = [torch.equal(one, other) for one, other in zip(now, before, strict=True)]
+            assert same == [event.step == 3] * len(now), "all of them, the count of batches too"
+            before = now
+        elif isinstance(event, EpochEnded):
+            assert math.isfinite(event.val_loss)
+
+
+class Counting(nn.Module):
+    """Holds a buffer that is another tensor after each forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        self.register_buffer("mean", torch.zeros(10, dtype=torch.float64))
+        self.register_buffer("nothing", None)
+        self.register_buffer("seen", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        output = self.layer(inputs)
+        self.mean = 0.9 * self.mean + output.detach().mean(dim=0)
+        self.seen = ~self.seen
+        return output
+
+
+@on_both_devices
+def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(reads_at_once):
+    run = spoilt((0, 0), reads_at_once=reads_at_once)
+    model = Counting()
+    run = replace(run, model=model)
+    run.model.train()
+    train_step(run, *next(run.batches()), began=0)
+
+    assert torch.equal(model.mean, torch.zeros(10, dtype=torch.float64))
+    assert not model.seen
+
+
+@pytest.mark.parametrize("model", ["linear", NORMED, NORMED + ",dropout=0.5"])
+def test_an_accelerator_that_skips_a_batch_comes_to_the_same_weights(model):
+    digests = set()
+    for reads_at_once in (True, False):
+        run = spoilt((0, 1), (1, 4), model=model, epochs=3, reads_at_once=reads_at_once)
+        assert len(bad_steps(list(train(run, Steering(run))))) >= 2
+        digests.add(weights_sha256(run.model))
+    assert len(digests) == 1
+
+
+@on_both_devices
+def test_a_run_goes_on_after_a_bad_batch_in_another_process_as_if_it_had_not_stopped(reads_at_once):
+    def made() -> Training:
+        return spoilt((0, 1), model=NORMED, epochs=2, reads_at_once=reads_at_once)
+
+    whole = made()
+    expected = of(list(train(whole, Steering(whole))), EpochEnded)
+    first, second = made(), made()
+    events = train(first, Steering(first))
+    while first.step < 3:
+        next(events)
+    second.restore(first.state())
+    found = of(list(train(second, Steering(second))), EpochEnded)
+
+    assert [each.train_loss for each in found] == [each.train_loss for each in expected]
+    assert weights_sha256(second.model) == weights_sha256(whole.model)
+
+
+@on_both_devices
+def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(reads_at_once):
+    run = spoilt((0, 1), (0, 4), reads_at_once=reads_at_once)
+    events = list(train(run, Steering(run)))
+
+    (ended,) = of(events, EpochEnded)
+    good = [done for done in of(events, BatchDone) if not done.bad]
+    assert len(good) == PER_EPOCH - 2
+    mean = sum(float(done.loss) * done.samples for done in good)
+    mean /= sum(done.samples for done in good)
+    assert ended.train_loss == pytest.approx(mean, rel=1e-9)
+    assert Warned("epoch 1: 2 of 6 batches were skipped, not finite") in events
+
+
+def test_a_batch_with_a_finite_loss_and_a_bad_gradient_is_left_out_as_well():
+    mean = RunningMean()
+    for number in range(1000):
+        is_bad = number % 3 == 0
+        mean.add(torch.tensor(1e6 if is_bad else 2.0), 7, torch.tensor(float(is_bad)))
+
+    assert mean.result() == (2.0, 334)
+    assert RunningMean.of(mean.state(), CPU).result() == (2.0, 334)
+
+
+def test_an_epoch_of_bad_batches_alone_has_no_train_loss():
+    mean = RunningMean()
+    mean.add(torch.tensor(2.0), 7, torch.tensor(1.0))
+
+    assert math.isnan(mean.value())
+
+
+def test_a_mean_from_an_older_checkpoint_goes_on():
+    state = {"total": torch.tensor(6.0), "samples": 3, "losses": torch.tensor([4.0]), "counts": [1]}
+
+    assert RunningMean.of(state, CPU).result() == (2.5, 0)
+
+
+@on_both_devices
+def test_every_stretch_of_skipped_batches_is_told_once(reads_at_once):
+    run = spoilt((0, 1), (0, 2), (0, 4), reads_at_once=reads_at_once)
+    events = list(train(run, Steering(run)))
+
+    assert bad_steps(events) == [2, 3, 5]
+    assert [(each.step, each.what) for each in of(events, NotFinite)] == [(2, "loss"), (5, "loss")]
+
+
+@on_both_devices
+@pytest.mark.parametrize("until", [None, PER_EPOCH, 3])
+def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(reads_at_once, until):
+    bad = (until or PER_EPOCH) - 1
+    run = spoilt((0, bad), on_nonfinite="stop", reads_at_once=reads_at_once, until=until)
+    events = list(train(run, Steering(run)))
+
+    assert [type(each) for each in events[bad + 1 :]] == [NotFinite, Stopped]
+
+
+@on_both_devices
+def test_a_bad_last_batch_pauses_the_run_before_its_validation(reads_at_once):
+    run = spoilt((0, PER_EPOCH - 1), on_nonfinite="pause", reads_at_once=reads_at_once)
+    events = list(
+        train(run, Steering(run, lambda wait_s: [Request.new(Resume())] * (wait_s is None)))
+    )
+
+    kinds = [type(each) for each in events]
+    assert kinds.index(NotFinite) < kinds.index(Paused) < kinds.index(EpochEnded)
+    assert kinds[-1] is Finished
+
+
+@pytest.mark.parametrize("wish", [Pause(), Stop(), SaveCheckpoint()])
+def test_nothing_is_saved_before_it_is_known_which_batches_were_bad(wish, tmp_path: Path):
+    run = spoilt((0, 1), on_nonfinite="pause", reads_at_once=False)
+    asked = {3: [Request.new(wish)]}
+
+    def wishes(wait_s: float | None) -> Sequence[Request]:
+        return [Request.new(Resume())] if wait_s is None else asked.pop(run.step, ())
+
+    events = list(train(run, Steering(run, wishes, checkpoints=Checkpoints(tmp_path))))
+
+    kinds = [type(each) for each in events]
+    assert kinds.index(NotFinite) < kinds.index(CheckpointSaved)
+    assert len(of(events, NotFinite)) == 1
+    assert len(of(events, Paused)) == (not isinstance(wish, Stop)), "one pause is enough"
+
+
+def recorded(run: Training, folder: Path) -> Iterator[object]:
+    """Train as the trainer does, on an accelerator: the recorder reads a few batches at once."""
+    ticks = iter(range(1_000_000))
+    recorder = Recorder(RunWriter(folder / "run.db"), clock=lambda: next(ticks) / 40)
+    recorder.time_with(run.stopwatch.microseconds)
+    steering = Steering(run)
+    recorder.take(run.started())
+    for event in train(run, steering):
+        recorder.take(event)
+        if recorder.newest_read is not None:
+            steering.has_read(recorder.newest_read, recorder.bad_batches())
+        yield event
+
+
+def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
+    run = spoilt((0, 1), (0, 6), (0, 39), batch_size=32, reads_at_once=False)
+    events = list(recorded(run, tmp_path))
+
+    assert bad_steps(events) == [2, 7, 40]
+    assert [each.step for each in of(events, NotFinite)] == [2, 7, 40]
+    kinds = [type(each) for each in events]
+    assert kinds.index(NotFinite) < 12, "with the flush after it, not with the epoch"
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16, torch.complex64])
+@on_both_devices
+def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, reads_at_once):
+    run = spoilt(reads_at_once=reads_at_once)
+    loss = torch.tensor(1.0)
+    weights = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3, dtype=dtype))]
+    for parameter in weights:
+        parameter.grad = torch.ones_like(parameter)
+    run.weights = tuple(weights)
+    assert not judged_bad(run, loss)
+    assert not judged_bad(run, loss.double())
+    assert judged_bad(run, torch.tensor(number, dtype=torch.bfloat16))
+    for parameter in weights:
+        parameter.grad[1] = number
+        assert judged_bad(run, loss)
+        bad = found_bad(loss, weights)
+        assert (bad.dtype, bad.shape, bad.item()) == (torch.float32, (), 1.0)
+        parameter.grad[1] = 1
+
+
+@pytest.mark.parametrize("reads_at_once", [True, False])
+def test_a_bad_number_is_found_in_a_sparse_gradient(reads_at_once):
+    run = spoilt(reads_at_once=reads_at_once)
+    embedding = nn.Embedding(4, 2, sparse=True)
+    run.weights = tuple(embedding.parameters())
+    for factor, is_bad in ((1.0, False), (math.inf, True)):
+        embedding.zero_grad()
+        (embedding(torch.tensor([1, 3])).sum() * factor).backward()
+        assert bool(judged_bad(run, torch.tensor(1.0))) == is_bad
+
+
+def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
+    for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
+        weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
+        optimizer, _ = optim.built("adam", weights, 0.1, CPU)
+        assert optimizer.defaults["fused"] == fused
+        weights[0].grad = torch.ones_like(weights[0])
+        optimizer.step()
+        assert weights[0][0].real < 1
+
+
+def test_sparse_gradients_are_for_sgd_alone():
+    embedding = nn.Embedding(4, 2, sparse=True)
+    assert has_sparse_gradients(nn.Sequential(embedding))
+    assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
+    adam, _ = optim.built("adam", embedding.parameters(), 0.1, CPU)
+    with pytest.raises(Refused, match="sgd can"):
+        optim.take_sparse_gradients(adam)
+    sgd, _ = optim.built("sgd", embedding.parameters(), 0.1, CPU)
+    optim.take_sparse_gradients(sgd)
+    before = embedding.weight.detach().clone()
+    embedding(torch.tensor([1])).sum().backward()
+    sgd.step()
+    assert (embedding.weight != before).any(dim=1).tolist() == [False, True, False, False]
+
+
+def test_a_checkpoint_of_a_machine_with_other_gpus_gives_the_state_of_one():
+    states = [torch.tensor([0]), torch.tensor([1])]
+    assert cuda_state(states, 1) is states[1]
+    assert cuda_state(states, 5) is states[0]
+    assert cuda_state(states[1], 5) is states[1]
+    assert cuda_state([], 0) is None
+    assert cuda_state(None, 0) is None
