@@ -13,7 +13,7 @@ from contextlib import suppress
 import torch
 
 from tuitrain.core.catalog import fitting_losses
-from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished
+from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished, Warned
 from tuitrain.engine import metrics
 from tuitrain.engine.checkpoint import CannotSave, said
 from tuitrain.engine.device import read
