@@ -25,6 +25,7 @@ from tuitrain.core.events import (
     LossSwapped,
     SettingChanged,
     TakeOpened,
+    Warned,
 )
 from tuitrain.core.history import is_change
 from tuitrain.core.safe import safe
@@ -88,6 +89,7 @@ class Checkpoints:
         """
         if self._folder is None:
             return
+        yield from self._make_up_for_lost()
         present = (run.take, run.step, run.epoch, run.batch, *run.settings.values())
         if present != self._present or wish:
             yield self._saved(run, why, wish)
@@ -120,6 +122,19 @@ class Checkpoints:
         if self._folder is not None:
             for path in self._folder.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
+
+    def _make_up_for_lost(self) -> Iterator[Event]:
+        """Make the folder again if it was removed while the run was trained, and say so."""
+        assert self._folder is not None
+        if self._folder.is_dir():
+            return
+        try:
+            self._folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise CannotSave(self._folder, error) from error
+        yield Warned(f"{self._folder.name}/ was removed, and is made again for what comes")
+        for saved in self.kept:
+            yield self.lose(saved.file)
 
     def _saved(self, run: Training, why: str, wish: str | None) -> CheckpointSaved:
         assert self._folder is not None
