@@ -100,7 +100,8 @@ def _answers(
                 yield answer
         if time.monotonic() >= silent_at:
             silent_at = math.inf
-            say(f"nobody has answered for {_SILENT_S:.0f} s: {why_silent(client, snapshot(client).state)}")
+            why = why_silent(client, snapshot(client).state)
+            say(f"nobody has answered for {_SILENT_S:.0f} s: {why}")
         if alive:
             time.sleep(_LOOK_S)
 

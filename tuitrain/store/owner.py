@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 def this_process() -> dict[str, Any]:
@@ -24,7 +25,7 @@ def process_of(path: Path) -> psutil.Process | None:
     """Return the process that an `owner.json` names; None if it is gone, or another one by now."""
     import psutil
 
-    with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
+    with suppress(*_UNREADABLE, psutil.Error):
         owner = json.loads(path.read_text())
         process = psutil.Process(owner["pid"])
         if _identity(process) == owner:

@@ -63,7 +63,7 @@ class Controls:
     def _look(self) -> list[Request]:
         self.close()
         found: list[Request] = []
-        for path in inbox.waiting(self._folder):
+        for path in self._waiting():
             request = inbox.read(path)
             self._answered.append(path)
             if request is not None and request.id not in self._known:
@@ -71,6 +71,13 @@ class Controls:
                 found.append(request)
         found += self._own()
         return found
+
+    def _waiting(self) -> list[Path]:
+        try:
+            return inbox.waiting(self._folder)
+        except FileNotFoundError:  # removed under the trainer
+            self._folder.mkdir(mode=0o700)
+            return []
 
     def _own(self) -> Iterator[Request]:
         """Yield what nobody has to ask for."""

@@ -56,6 +56,14 @@ class Files:
             self._moved = True
             raise Lost("its directory was moved", may_record=True)
 
+    def lost(self) -> Lost | None:
+        """Return what `check` would raise."""
+        try:
+            self.check()
+        except Lost as lost:
+            return lost
+        return None
+
     def _found(self, name: str) -> os.stat_result | None:
         return _stat(name, self._directory)
 
