@@ -33,9 +33,13 @@ class ScriptedTrainer:
         self._step = 0
 
     def says(self, *events: Event) -> None:
-        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+        self.says_last(*events)
         if isinstance(events[-1], LastWord):
             self.dies()
+
+    def says_last(self, *events: Event) -> None:
+        """Say it, and hold the lock a moment longer."""
+        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
 
     def trains(self, losses: list[float]) -> None:
         rows = []

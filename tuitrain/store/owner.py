@@ -28,7 +28,7 @@ def process_of(path: Path) -> psutil.Process | None:
     with suppress(*_UNREADABLE, psutil.Error):
         owner = json.loads(path.read_text())
         process = psutil.Process(owner["pid"])
-        if _identity(process) == owner:
+        if _identity(process) == owner and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
 
