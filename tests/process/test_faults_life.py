@@ -74,7 +74,7 @@ def test_a_trainer_whose_lock_is_removed_never_writes_beside_the_next(tuitrain: 
     gone(first)
     log = run.paths.log.read_text()
     assert "lock was re" in log, "removed or replaced: it says so"
-    second = trainer_of(run)
+    trainer_of(run)
     until(lambda: tuitrain.show("a")["state"] == "running", "the next one trains")
     tuitrain("ctl", "a", "stop")
 

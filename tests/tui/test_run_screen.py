@@ -87,12 +87,12 @@ async def test_a_key_sends_its_wish_and_the_screen_calls_it_asked_for(
 async def test_a_trainer_that_does_not_answer_is_told_of(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(steering, "SILENT_S", -1.0)
+    monkeypatch.setattr(steering, "SILENT_S", 0.0)
     trainer.says(STARTED)
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("space")
         text = await seen(app)
-        assert "asked: pause, no answer for 0 s" in text
+        assert "asked: pause, no answer for " in text
         await pilot.pause()
         assert "Nobody answers: its trainer is busy or hangs." in text_of(app)
         (request,) = trainer.wishes()
