@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuitrain.core.files import is_plain, write_whole
 from tuitrain.core.safe import safe
 
 KINDS = (
@@ -68,7 +67,7 @@ class Answered:
     def read(cls, path: Path) -> Answered:
         """Return what the file says; nothing if there is none that can be read."""
         with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            if not path.is_file():  # a FIFO would keep its reader waiting
+            if not is_plain(path):  # a FIFO would keep its reader waiting
                 return cls()
             found = json.loads(path.read_text())
             newest = tuple(str(each) for each in found["newest"])
@@ -77,17 +76,10 @@ class Answered:
 
     def write(self, path: Path) -> None:
         """Put the file in its place, whole or not at all."""
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        try:
-            with os.fdopen(os.open(beside, flags, 0o600), "w") as file:
-                json.dump({"count": self.count, "sha256": self.sha256, "newest": self.newest}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.rename(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        write_whole(
+            path,
+            json.dumps({"count": self.count, "sha256": self.sha256, "newest": self.newest}),
+        )
 
 
 def missing_words(why: str) -> str:
