@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
-from tuitrain.core.events import EpochEnded, Event
+from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
@@ -48,12 +48,16 @@ class Client:
         return self.paths.spec.stat().st_mtime
 
     def look(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Look:
-        """Return whether the run is alive and what it said after `cursor`, as `RunReader.since`."""
+        """Return whether the run is alive and what it said after `cursor`, as `RunReader.since`.
+
+        Its last word is told only once the lock is free: whoever hears it may resume or delete.
+        """
         # in this order: a trainer writes its last word before it lets the lock go
         alive = lock.is_held(self.paths.lock)
-        return Look(
-            alive, self._reader.since(cursor, segments_after), self._pid() if alive else None
-        )
+        delta = self._reader.since(cursor, segments_after)
+        if alive:
+            return Look(alive, _without_last_word(delta), self._pid())
+        return Look(alive, delta, None)
 
     def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
         """Return whether the run is alive, all that it said after `cursor`, and the next cursor."""
@@ -103,3 +107,11 @@ class Client:
             return int(json.loads(self.paths.owner.read_text())["pid"])
         except (OSError, ValueError, KeyError):
             return None
+
+
+def _without_last_word(delta: Delta) -> Delta:
+    """Leave the last word for the next look, unless a later trainer has spoken since."""
+    if not delta.events or not isinstance(delta.events[-1].event, LastWord):
+        return delta
+    cursor = delta.cursor._replace(event=delta.events[-1].id - 1)
+    return delta._replace(events=delta.events[:-1], cursor=cursor)

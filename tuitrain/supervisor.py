@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store import inbox, lock
 from tuitrain.store.initial import keep_copy
+from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 from tuitrain.store.reserve import set_aside
@@ -203,15 +203,10 @@ def check_idle(paths: RunPaths) -> None:
 
 def kill(paths: RunPaths) -> None:
     """End the trainer at once, without a checkpoint, if it is the one on record."""
-    import psutil
-
-    try:
-        owner = json.loads(paths.owner.read_text())
-        process = psutil.Process(owner["pid"])
-        if lock.is_held(paths.lock) and process.create_time() == owner["started"]:
-            process.send_signal(signal.SIGKILL)
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return
+    trainer = process_of(paths.owner)
+    if trainer is not None and lock.is_held(paths.lock):
+        with suppress(OSError):
+            os.kill(trainer.pid, signal.SIGKILL)
 
 
 def write_spec(paths: RunPaths, spec: RunSpec) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Event, RunStarted
+from tuitrain.core.events import Event, LastWord, RunStarted
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
@@ -33,6 +33,12 @@ class ScriptedTrainer:
         self._step = 0
 
     def says(self, *events: Event) -> None:
+        self.says_last(*events)
+        if isinstance(events[-1], LastWord):
+            self.dies()
+
+    def says_last(self, *events: Event) -> None:
+        """Say it, and hold the lock a moment longer."""
         self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
 
     def trains(self, losses: list[float]) -> None:
@@ -54,7 +60,9 @@ class ScriptedTrainer:
         return [request for request in found if request is not None]
 
     def dies(self) -> None:
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
 
     def close(self) -> None:
         self._writer.close()

@@ -15,10 +15,12 @@ from tuitrain.core.events import (
     Paused,
     Resumed,
     StartupReached,
+    Stopped,
     WishAccepted,
     WishRefused,
 )
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens import steering
 
 WIDE, NARROW = (140, 40), (80, 24)
 
@@ -80,6 +82,35 @@ async def test_a_key_sends_its_wish_and_the_screen_calls_it_asked_for(
     assert (request.wish, request.at) == (wish, at)
     assert f"asked: {wish.kind}" in text
     assert "● running" in text, "it is not paused before the trainer says so"
+
+
+async def test_a_trainer_that_does_not_answer_is_told_of(
+    app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(steering, "SILENT_S", 0.0)
+    trainer.says(STARTED)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await pilot.press("space")
+        text = await seen(app)
+        assert "asked: pause, no answer for " in text
+        await pilot.pause()
+        assert "Nobody answers: its trainer" in text_of(app)
+        (request,) = trainer.wishes()
+        trainer.says(WishRefused(request.id, "pause", "", "no", request.asked_at))
+        assert "no answer" not in await seen(app)
+
+
+async def test_the_last_word_is_shown_when_the_lock_is_free(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.says(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        trainer.says_last(Stopped(None, 1, 2, 0, ""))
+        assert "● running" in await seen(app)
+        assert "● running" in await seen(app)
+        trainer.dies()
+        assert "● stopped" in await seen(app)
 
 
 async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: ScriptedTrainer):

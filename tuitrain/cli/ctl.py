@@ -169,7 +169,11 @@ def _ask(
     from tuitrain.connection.answer import ask
 
     client = find(ctx, ctx.meta[_RUN])
-    answer = ask(client, wish, at, until_applied=waits if wait is None else wait)
+    answer = ask(
+        client, wish, at,
+        until_applied=waits if wait is None else wait,
+        say=lambda why: click.echo(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
+    )  # fmt: skip
     said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
     click.echo(json.dumps(answer.as_json()) if as_json else said, err=answer.is_refusal)
     return 3 if answer.is_refusal else 0

@@ -40,12 +40,18 @@ def resume(
     the changes that were made, to the same weights.
     """
     from tuitrain import supervisor
+    from tuitrain.core.safe import safe
+    from tuitrain.store.answered import Answered, missing_words
+    from tuitrain.store.reader import RunReader
 
     settings: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
     for setting, value in settings.items():
         if value is not None:
             Change(setting, value)  # what cannot be is wrong use, whatever the run
     paths = find(ctx, run).paths
+    answered = Answered.read(paths.answered)  # before the record, which is written first
+    if why := answered.why_not(RunReader(paths.record).rows()):
+        click.echo(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
     return go(
         lambda owned: supervisor.resume(paths, epochs=epochs, batch_size=batch_size, owned=owned),
         **ways,

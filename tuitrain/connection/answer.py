@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tuitrain.client import Client
 from tuitrain.connection.follower import snapshot
+from tuitrain.connection.silence import why_silent
 from tuitrain.core.commands import Boundary, Request, Wish
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import Event, WishAccepted, WishDropped, WishRefused
 from tuitrain.core.safe import safe
+from tuitrain.store.reader import Cursor
 from tuitrain.view import words
 
 _LOOK_S = 0.02
+_SILENT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +57,53 @@ class Answer:
                 return f"{what}: {self.state}: {safe(self.reason)}"
 
 
-def ask(client: Client, wish: Wish, at: Boundary | None = None, *, until_applied: bool) -> Answer:
+def ask(
+    client: Client,
+    wish: Wish,
+    at: Boundary | None = None,
+    *,
+    until_applied: bool,
+    say: Callable[[str], None] = lambda _: None,
+) -> Answer:
     """Send the wish and return the answer: the first one, or the one that tells its effect.
 
+    If nobody answers for a while, `say` is told why, once, and the waiting goes on. Whatever ends
+    it early (Ctrl-C) takes the wish back, unless it is answered.
     Raises RunEnded if nobody trains the run; then nothing is left in its inbox.
     """
     cursor = client.end()
     if not client.look(cursor).alive:
         raise RunEnded(client.name, snapshot(client).state)
     request = client.send(wish, at)
-    answer: Answer | None = None
-    while True:
+    try:
+        for answer in _answers(client, request, cursor, say):
+            if answer.state != "accepted" or not until_applied:
+                return answer
+    except BaseException:
+        client.take_back(request)
+        raise
+    client.take_back(request)
+    raise RunEnded(client.name, snapshot(client).state)
+
+
+def _answers(
+    client: Client, request: Request, cursor: Cursor, say: Callable[[str], None]
+) -> Iterator[Answer]:
+    """Yield what the trainer says to the request, until it has ended."""
+    silent_at, alive = time.monotonic() + _SILENT_S, True
+    while alive:
         alive, delta, _ = client.look(cursor)
         cursor = delta.cursor
         for recorded in delta.events:
-            answer = _heard(request, recorded.event) or answer
-        if answer and (answer.state != "accepted" or not until_applied):
-            return answer
-        if not alive:
-            client.take_back(request)
-            raise RunEnded(client.name, snapshot(client).state)
-        time.sleep(_LOOK_S)
+            if answer := _heard(request, recorded.event):
+                silent_at = math.inf
+                yield answer
+        if time.monotonic() >= silent_at:
+            silent_at = math.inf
+            why = why_silent(client, snapshot(client).state)
+            say(f"nobody has answered for {_SILENT_S:.0f} s: {why}")
+        if alive:
+            time.sleep(_LOOK_S)
 
 
 def _heard(request: Request, event: Event) -> Answer | None:

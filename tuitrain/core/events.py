@@ -299,6 +299,9 @@ Milestone = (
 )  # fmt: skip
 """Events that nobody's wish is answered by."""
 
+LastWord = Stopped | Finished | Failed
+"""Events that a trainer ends with: nothing comes after one until another trainer starts."""
+
 Event = (
     StartupReached | RunStarted | NotFinite | EpochEnded | WishAccepted | WishRefused | WishDropped
     | Answer | CheckpointSaved | CheckpointGone | Warned | WeightsCompared | Finished | Failed

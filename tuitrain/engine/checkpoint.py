@@ -97,6 +97,7 @@ class Checkpoints:
         """
         if self._folder is None:
             return
+        yield from self._make_up_for_lost()
         yield from self.save_best()
         present = Moment.of(run)
         if present.place != self._present or wish:
@@ -133,6 +134,7 @@ class Checkpoints:
     def save_best(self) -> Iterator[Event]:
         """Save the copy of the best epoch, if there is one. Raises CannotSave, and keeps it."""
         if self._best is not None:
+            yield from self._make_up_for_lost()
             saved, self._best = self._saved(self._best, "best"), None
             yield saved
             yield from self._prune()
@@ -179,6 +181,19 @@ class Checkpoints:
         if self._folder is not None:
             for path in self._folder.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
+
+    def _make_up_for_lost(self) -> Iterator[Event]:
+        """Make the folder again if it was removed while the run was trained, and say so."""
+        assert self._folder is not None
+        if self._folder.is_dir():
+            return
+        try:
+            self._folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise CannotSave(self._folder, error) from error
+        yield Warned(f"{self._folder.name}/ was removed, and is made again for what comes")
+        for saved in self.kept:
+            yield self.lose(saved.file)
 
     def _saved(self, moment: Moment, why: str, wish: str | None = None) -> CheckpointSaved:
         assert self._folder is not None

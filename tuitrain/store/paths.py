@@ -52,6 +52,11 @@ class RunPaths:
         return self.directory / "owner.json"
 
     @property
+    def answered(self) -> Path:
+        """Count and digest of the answers to commands."""
+        return self.directory / "answered.json"
+
+    @property
     def log(self) -> Path:
         return self.directory / "trainer.log"
 

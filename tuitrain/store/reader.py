@@ -138,6 +138,13 @@ class RunReader:
             rows = db.execute("select kind, body from event order by id").fetchall()
         return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return kind and body of all events but the ends of epochs, in order, as written."""
+        with self._connection() as db:
+            if db is None:
+                return []
+            return db.execute("select kind, body from event order by id").fetchall()
+
     def last_word(self) -> Event | None:
         """Return how the run ended: its newest Stopped, Finished or Failed; None before one."""
         with self._connection() as db:

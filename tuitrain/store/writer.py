@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json, to_json
 from tuitrain.core.numbers import to_strict
+from tuitrain.store.answered import KINDS, Answered
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import TABLES, VERSION, BatchRow, from_column, key_of, split
 
@@ -28,14 +29,25 @@ class Stamped(NamedTuple):
 class RunWriter:
     """Append batches and events to one run's record."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, answered: Path | None = None, journal: Literal["wal", "delete"] = "wal"
+    ) -> None:
+        """Count and digest answers to commands in `answered`.
+
+        `journal` is SQLite's: a write-ahead log needs a file system of one machine.
+        """
         self._connection = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
-        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute(f"pragma journal_mode = {journal}")
         self._connection.execute("pragma synchronous = normal")
         self._connection.executescript(TABLES)
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}
+        self._answered_file = answered
+        rows = self._connection.execute("select kind, body from event order by id").fetchall()
+        self._answered = Answered().plus(rows)
+        self.missing_answers = Answered.read(answered).why_not(rows) if answered else None
+        """How the record falls short of what was answered; None if it does not."""
 
     @property
     def has_started(self) -> bool:
@@ -101,6 +113,20 @@ class RunWriter:
             if self._connection.in_transaction:  # a full disk may have ended it already
                 self._connection.execute("rollback")
             raise
+        self._count_answers(events)
+
+    def accept_missing(self) -> None:
+        """Count answers from what the record has, once it says itself what is missing."""
+        if self._answered_file is not None:
+            self._answered.write(self._answered_file)
+
+    def _count_answers(self, events: Sequence[Stamped]) -> None:
+        """Add the answers among these events, which are in the record by now."""
+        rows = [(event.kind, to_json(event)) for _, _, event in events if event.kind in KINDS]
+        if rows:
+            self._answered = self._answered.plus(rows)
+            with suppress(OSError):  # a full disk: the next one counts these, too
+                self.accept_missing()
 
     def known_wishes(self) -> set[str]:
         """Return the ids of all wishes that were ever answered."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tuitrain.core.choice import Choice
+from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
@@ -49,6 +50,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "directory": str(run.directory),
     }
     if full:
+        found["warnings"] = _warnings(run)
         found["interventions"] = [_intervention(each) for each in run.interventions]
         found["checkpoints"] = [
             {key: asdict(each)[key] for key in
@@ -83,6 +85,8 @@ def as_lines(run: Snapshot) -> list[str]:
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
+    if warnings := _warnings(run):
+        lines += ["", "  warnings", *(f"    {safe(each)}" for each in warnings)]
     if run.interventions:
         lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
     if run.checkpoints:
@@ -92,6 +96,10 @@ def as_lines(run: Snapshot) -> list[str]:
             for each in run.checkpoints
         ]
     return lines
+
+
+def _warnings(run: Snapshot) -> list[str]:
+    return [each.event.text for each in run.log if isinstance(each.event, Warned)]
 
 
 def _optimizer(run: Snapshot) -> str:

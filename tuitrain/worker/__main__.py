@@ -1,22 +1,28 @@
 """The trainer's process: python -m tuitrain.worker RUN_DIRECTORY LOCK_FD [OWNER_PIPE_FD]
 
 It is started by `tuitrain.supervisor`, which hands it the run's lock. The record is opened before
-torch is imported, so that even a failing import is a recorded failure.
+torch is imported, so that even a failing import is a recorded failure. The process ends with its
+last word: a reader who hears it finds the lock free a moment later.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
-from tuitrain.core.events import StartupReached
+from tuitrain.core.events import Failed, StartupReached, Warned
+from tuitrain.store.answered import missing_words
+from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reserve import give_back
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker import guard
 from tuitrain.worker.failure import failure_of
+from tuitrain.worker.files import Files, Lost
 from tuitrain.worker.recorder import Recorder
 
 
@@ -26,25 +32,93 @@ def main(argv: list[str]) -> int:
     guard.keep_lock(descriptors[0])
     guard.sign(paths.owner)
     ending = guard.Ending(*descriptors[1:])
-    writer = RunWriter(paths.record)
-    recorder = Recorder(writer)
+    network = network_filesystem(paths.directory)
+    journal: Literal["wal", "delete"] = "delete" if network else "wal"
+    writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
+    files = Files(paths, descriptors[0])
+    recorder = Recorder(writer, check=files.check)
     try:
         recorder.take(StartupReached("loading PyTorch"))
+        _warn(recorder, writer, network)
         from tuitrain.worker.trainer import train_run
 
         train_run(paths, paths.read_spec(), writer, recorder, ending)
+        _close(paths, recorder, writer)
     except BaseException as error:  # noqa: BLE001 - whatever ended the run belongs in its record
-        give_back(paths.reserve)  # or a full disk would leave no room for its last word
-        with suppress(OSError):
-            traceback.print_exc()
-        failure = failure_of(error, paths.name)
-        recorder.last_word(failure)
-        return failure.exit_code
-    finally:
-        writer.close()
-        give_back(paths.reserve)
+        lost = error if isinstance(error, Lost) else files.lost()
+        if lost is not None:  # then it is the cause of any other error
+            return _give_up(lost, recorder)
+        return _fail(error, paths, recorder, writer)
     return 0
 
 
+def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
+    """Say what is to be known before the run goes on: once, in log and record."""
+    if network:
+        warning = Warned(
+            f"its directory is on a network file system ({network}): the record is kept with a "
+            "rollback journal, and is to be read and trained on one machine at a time"
+        )
+        if warning not in writer.events():
+            recorder.take(warning)
+    if writer.missing_answers:
+        text = missing_words(writer.missing_answers)
+        _log(text)
+        recorder.take(Warned(text))
+        writer.accept_missing()
+
+
+def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: RunWriter) -> int:
+    give_back(paths.reserve)  # or a full disk would leave no room for its last word
+    with suppress(OSError):
+        traceback.print_exc()
+    traceback.clear_frames(error.__traceback__)  # whatever reads ahead for them ends, too
+    failure = failure_of(error, paths.name)
+    recorder.fail(failure)
+    _close(paths, recorder, writer)
+    return failure.exit_code
+
+
+def _close(paths: RunPaths, recorder: Recorder, writer: RunWriter) -> None:
+    """Say the last word when everything else is done."""
+    guard.end_children()
+    give_back(paths.reserve)
+    recorder.close()
+    writer.close()
+
+
+def _give_up(lost: Lost, recorder: Recorder) -> int:
+    """Say in the log, and in the record if that is still ours, that files were taken away.
+
+    The record is left as a crash leaves it: closing it would write beside whoever has it now.
+    """
+    _log(str(lost))
+    guard.end_children()
+    if lost.may_record:
+        recorder.fail(Failed(str(lost)))
+        recorder.close()
+    return lost.exit_code
+
+
+def _log(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"tuitrain: {text}\n")
+        sys.stderr.flush()
+
+
+def _end(code: int) -> None:
+    """Leave at once: taking torch apart takes seconds, in which the lock would still be held."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    code = 1
+    try:
+        code = main(sys.argv[1:])
+    except BaseException:  # noqa: BLE001 - the process ends, whatever it is
+        traceback.print_exc()
+    finally:
+        _end(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tuitrain.core.files import write_whole
+from tuitrain.store.owner import this_process
 
 
 def keep_lock(descriptor: int) -> None:
@@ -20,11 +22,17 @@ def keep_lock(descriptor: int) -> None:
 
 def sign(path: Path) -> None:
     """Write who trains: enough to tell this process from a later one with the same pid."""
-    import psutil
+    write_whole(path, json.dumps(this_process()))
 
-    me = psutil.Process()
-    owner = {"pid": me.pid, "started": me.create_time(), "booted": psutil.boot_time()}
-    write_whole(path, json.dumps(owner))
+
+def end_children() -> None:
+    """End the processes that read ahead, which a process that leaves at once would leave behind."""
+    children = multiprocessing.active_children()
+    if children:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would make an error of their end
+    for child in children:
+        child.kill()
+        child.join()
 
 
 class Ending:

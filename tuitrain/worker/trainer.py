@@ -61,8 +61,9 @@ def _train(
     ending: Callable[[], str | None],
 ) -> None:
     controls = Controls(
-        paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due
-    )
+        paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due,
+        checkpoints=paths.checkpoints,
+    )  # fmt: skip
     past, is_new = writer.events(), not writer.has_started
     checkpoints = Checkpoints(paths.checkpoints, past)
     checkpoints.sweep()

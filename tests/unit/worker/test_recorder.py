@@ -19,7 +19,8 @@ def test_a_device_that_fails_with_the_last_batches_does_not_keep_the_failure_fro
     unreadable = torch.zeros((), device="meta")  # its value cannot be read, as on a lost device
     recorder.take(BatchDone(1, 1, 1, unreadable, 0.1, 64, marks, unreadable))
 
-    recorder.last_word(Failed("the device is gone"))
+    recorder.fail(Failed("the device is gone"))
+    recorder.close()
 
     writer.close()
     found = RunReader(tmp_path / "run.db").since(Cursor())

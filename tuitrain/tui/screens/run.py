@@ -128,6 +128,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             return
         self._reap()
         self.heard()
+        await self.explain_silence()
         self._publish(
             at_once=bool(self._follower.delta.events) or self._latest.state != before.state
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from textual.binding import Binding
 from textual.reactive import var
 from textual.screen import Screen
 
 from tuitrain.client import Client
+from tuitrain.connection.silence import why_silent
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -34,6 +38,8 @@ from tuitrain.view.model import Snapshot
 from tuitrain.view.pace import faster, slower
 from tuitrain.view.words import duration
 
+SILENT_S = 3.0
+"""After a wish: when a trainer that has not answered is worth a word."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 """After a wish: when to look for its answer, without waiting for the next pull."""
 
@@ -83,6 +89,7 @@ class SteeringScreen(Screen[None]):
         self._client = client
         self._latest = latest
         self._asked: list[Request] = []
+        self._asked_at = 0.0
         self._broken = ""
 
     @property
@@ -105,6 +112,8 @@ class SteeringScreen(Screen[None]):
         if self._latest.has_ended:
             self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
             return
+        if not self._asked:
+            self._asked_at = time.monotonic()
         try:
             self._asked.append(self._client.send(wish, at))
         except OSError as error:
@@ -116,12 +125,26 @@ class SteeringScreen(Screen[None]):
     def heard(self) -> None:
         """Forget the wishes that the run has answered, and take back what nobody will."""
         answered = {each.id for each in self._latest.interventions}
-        self._asked = [each for each in self._asked if each.id not in answered]
+        waiting = [each for each in self._asked if each.id not in answered]
+        if len(waiting) < len(self._asked):
+            self._asked_at, self._broken = time.monotonic(), ""
+        self._asked = waiting
         if self._latest.has_ended:
             for request in self._asked:
                 self._client.take_back(request)
             self._asked = []
         self._show_asked()
+
+    async def explain_silence(self) -> None:
+        """Say why nobody answers, once for as long as it is the same reason."""
+        if self.silent_s > SILENT_S:
+            why = await asyncio.to_thread(why_silent, self._client, self._latest.state)
+            self.complain(f"Nobody answers: {why}.")
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since something was asked, or since the last answer while more is asked."""
+        return time.monotonic() - self._asked_at if self._asked else 0.0
 
     def on_screen_resume(self) -> None:
         self._show_asked()
@@ -129,7 +152,10 @@ class SteeringScreen(Screen[None]):
     def _show_asked(self) -> None:
         if not self.is_active:  # behind a dialog nothing is drawn
             return
-        self.asked = tuple(f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked)
+        asked = [f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked]
+        if self.silent_s > SILENT_S:
+            asked.append(f"no answer for {self.silent_s:.0f} s")
+        self.asked = tuple(asked)
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """Grey what an ended run cannot do; of two actions on one key, hide the idle one."""
