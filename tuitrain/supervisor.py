@@ -20,9 +20,9 @@ from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLine, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
 from tuitrain.core.files import is_plain, open_new, open_plain, write_whole
-from tuitrain.core.lineage import fork_of, replay_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.owner import process_of
@@ -91,7 +91,7 @@ def fork(
 ) -> Started:
     """Start a run that goes on from a run's checkpoint of that epoch, with settings changed.
 
-    Raises as `tuitrain.core.lineage.fork_of` and `start` do.
+    Raises as `tuitrain.history.derived.fork_of` and `start` do.
     """
     past = RunReader(parent.record).events()
     spec, saved = fork_of(parent.read_spec(), past, str(parent.directory), epoch, changes)
@@ -117,14 +117,14 @@ def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
 def replay(
     home: Path, paths: RunPaths, spec: RunSpec, name: str | None = None, *, owned: bool = False
 ) -> Started:
-    """Start the replay of a run that `tuitrain.core.lineage.replay_of` made of it."""
+    """Start the replay of a run that `tuitrain.history.derived.replay_of` made of it."""
     origin = paths.origin if spec.parent and spec.parent.sha256 else None
     made = name or _numbered(home, f"{paths.name}-replay")
     return start(home, spec, made, origin=origin, owned=owned)
 
 
 def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
-    """Return what repeats the current line of a run; see `tuitrain.core.lineage.replay_of`."""
+    """Return what repeats the current line of a run; see `tuitrain.history.derived.replay_of`."""
     past = RunReader(paths.record).events()
     return replay_of(
         paths.read_spec(), past, str(paths.directory), until=until, leaving_out=leaving_out

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tests.property.test_resume import Life, Script
 from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
 from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
-from tuitrain.core.history import best_kept
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import read_state
 from tuitrain.engine.loop import validate
 from tuitrain.engine.training import Training, build
+from tuitrain.history.checkpoints import best_kept
+from tuitrain.history.lineage import Lineage
 
 EPOCHS, PER_EPOCH = 8, 3
 SPEC = RunSpec.of("digits", model="linear", batch_size=512, epochs=EPOCHS, lr=0.01)
@@ -54,7 +55,7 @@ class Watched(Life):
             self.look()
 
     def look(self) -> None:
-        run, saved = self.script.run, best_kept(self.events)
+        run, saved = self.script.run, best_kept(Lineage().after(self.events))
         assert run is not None
         if run.epoch == 0:
             return

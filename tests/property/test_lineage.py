@@ -52,8 +52,11 @@ class RecordedLife(Life):
                 self.batches = [*self.batches, lived]
             case EpochEnded():
                 self.epochs = [*self.epochs, event]
-            case CheckpointSaved(file=file):
-                self._at_checkpoints[file] = self.batches, self.epochs
+            case CheckpointSaved(file=file, step=step, epoch=epoch):  # a best epoch's comes later
+                self._at_checkpoints[file] = (
+                    [batch for batch in self.batches if batch[0] <= step],
+                    [ended for ended in self.epochs if ended.epoch <= epoch],
+                )
             case TakeOpened(origin=file):
                 self.batches, self.epochs = self._at_checkpoints[file]
         self.recorder.take(event)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tests.property.test_resume import SPEC, WISHES, Life, Script, lived
 from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import LossSwapped, SettingChanged
-from tuitrain.core.history import current_line
-from tuitrain.core.plan import Planned, plan_of, without
+from tuitrain.core.plan import Planned
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.training import Training
 from tuitrain.engine.weights import weights_sha256
+from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of, without
 
 Made = LossSwapped | SettingChanged
 
@@ -35,17 +36,19 @@ def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
 def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
     note([(at, each.wish, each.at) for at, each in wishes])
     weights, life = lived(wishes, kills)
-    again, other = replayed(plan_of(life.events), life.recorded.step)
+    again, other = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
     assert weights_sha256(again.model) == weights
-    assert plan_of(other.events) == plan_of(life.events), "a replay can be replayed"
+    assert plan_of(Lineage().after(other.events)) == plan_of(Lineage().after(life.events)), (
+        "a replay can be replayed"
+    )
 
 
 @given(st.lists(WISHES, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
 @settings(max_examples=15, deadline=None)
 def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
     _, life = lived(wishes, ())
-    plan = plan_of(life.events)
+    plan = plan_of(Lineage().after(life.events))
     assume(plan)
     left_out = data.draw(st.sampled_from(plan))
     with_it, other = (
@@ -55,7 +58,7 @@ def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
     place = min(each.place for each in plan if each.id == left_out.id)
     together = range(1, place[0] + 1)
     assert [other.losses[step] for step in together] == [with_it.losses[step] for step in together]
-    made = [each.wish for each in current_line(other.events) if isinstance(each, Made)]
+    made = [each.wish for each in Lineage().after(other.events).line if isinstance(each, Made)]
     before = [each.id for each in plan if each.place < place]
     assert made[: len(before)] == before
     assert left_out.id not in made
@@ -73,8 +76,8 @@ def test_six_changes_of_different_kinds_and_an_undo_are_replayed():
         (3, Change("epochs", 4), None),
     ]
     weights, life = lived([(at, Request.new(wish, where)) for at, wish, where in asked], [33])
-    again, _ = replayed(plan_of(life.events), life.recorded.step)
+    again, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
     assert weights_sha256(again.model) == weights
-    kinds = {each.wish.kind for each in plan_of(life.events)}
+    kinds = {each.wish.kind for each in plan_of(Lineage().after(life.events))}
     assert kinds == {"loss", "lr", "clip-norm", "epochs", "batch-size"}

@@ -15,17 +15,12 @@ from tuitrain.core.events import (
     TakeOpened,
     WishDropped,
 )
-from tuitrain.core.history import (
-    at_epoch,
-    epochs_kept,
-    is_on,
-    last_change,
-    newest_take,
-    spans,
-)
 from tuitrain.engine.checkpoint import CannotSave, Checkpoints, Damaged
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.training import Training
+from tuitrain.history.changes import last_change
+from tuitrain.history.checkpoints import at_epoch, epochs_kept
+from tuitrain.history.lineage import Lineage
 
 
 class Changes:
@@ -34,8 +29,7 @@ class Changes:
     def __init__(self, run: Training, checkpoints: Checkpoints, past: Sequence[Event] = ()) -> None:
         self._run = run
         self._checkpoints = checkpoints
-        self._openings = [each for each in past if isinstance(each, TakeOpened)]
-        self._newest_take = newest_take(past)
+        self._lineage = Lineage().after(past)
         last = last_change(past)
         self._undoable = last and (last[0].wish, last[1])
 
@@ -83,14 +77,13 @@ class Changes:
     ) -> TakeOpened:
         """Let what is trained from here on be a take of its own; no origin: from the beginning."""
         run = self._run
-        self._newest_take += 1
-        run.take = self._newest_take
+        run.take = self._lineage.take + 1
         opened = TakeOpened(
             wish, run.take, run.step, run.epoch, why,
             origin.file if origin else "", origin.take if origin else 1,
             run.settings, run.steps_per_epoch, left_at, undone,
         )  # fmt: skip
-        self._openings.append(opened)
+        self._lineage = self._lineage.after([opened])
         self._checkpoints.go_back(opened)
         return opened
 
@@ -152,17 +145,17 @@ class Changes:
 
     def _of_epoch(self, epoch: Epoch | None) -> CheckpointSaved | None:
         """Return the checkpoint at the end of that epoch; None: the newest sound one before now."""
-        line, several = spans(self._openings, self._run.take), self._checkpoints.kept
+        several = self._checkpoints.kept
         if epoch == "best":
             return self._checkpoints.best
         if epoch is not None:
-            return at_epoch(several, line, epoch)
+            return at_epoch(several, self._lineage, epoch)
         whole = [each for each in several if each.is_between_epochs]
         first = [each for each in whole if each.step == 0]
         sound = [
             each
             for each in whole
-            if each.is_finite and each.step < self._run.step and is_on(line, each)
+            if each.is_finite and each.step < self._run.step and self._lineage.has_checkpoint(each)
         ]
         return next(reversed(first + sound), None)
 

@@ -15,12 +15,12 @@ from tuitrain.core.events import (
     WishAccepted,
     WishDropped,
 )
-from tuitrain.core.history import current_line, newest_take
 from tuitrain.engine.beginning import Beginning, begin, differences
 from tuitrain.engine.checkpoint import Damaged
 from tuitrain.engine.schedule import Entry, Schedule, accepted, granted, planned
 from tuitrain.engine.steering import Steering, is_kept
 from tuitrain.engine.training import Training
+from tuitrain.history.lineage import Lineage
 
 
 class Position(NamedTuple):
@@ -46,7 +46,7 @@ def resume(
     """
     before = [each.environment for each in past if isinstance(each, RunStarted)]
     yield from differences(before[-1] if before else {}, run)
-    line = current_line(past)
+    line = Lineage().after(past).line
     origin = yield from _restored(run, steering, line, between_epochs=beginning.between_epochs)
     if origin is None:
         yield from begin(run, steering, beginning)
@@ -102,14 +102,12 @@ def _after(line: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Seque
 
 def _not_done_again(past: Sequence[Event]) -> list[Event]:
     """Return the changes that an interrupted resumption had not come to yet."""
-    newest = newest_take(past)
-    opening = next(
-        (each for each in past if isinstance(each, TakeOpened) and each.take == newest), None
-    )
+    lineage = Lineage().after(past)
+    opening = lineage.openings.get(lineage.take)
     if opening is None or opening.why != "resume":
         return []
     before, since = past[: past.index(opening)], past[past.index(opening) + 1 :]
-    _, after = _after(current_line(before), opening.origin)
+    _, after = _after(Lineage().after(before).line, opening.origin)
     left = [each for each in (*after, *_not_done_again(before)) if granted(each)]
     left.sort(key=lambda each: _first(past, each))
     # they are made again in this order, but for those that would change nothing by then; and a

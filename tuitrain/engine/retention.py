@@ -11,7 +11,7 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
-from tuitrain.core.history import is_change
+from tuitrain.history.changes import is_change
 
 _LAST = 3
 _BEFORE_CHANGES = 50

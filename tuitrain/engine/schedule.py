@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 
 from tuitrain.core.commands import Change, Request, SwapLoss, Wish, wish_of
 from tuitrain.core.events import Event, WishAccepted
-from tuitrain.core.plan import Planned, changes_of
+from tuitrain.core.plan import Planned
 from tuitrain.engine.training import Training
+from tuitrain.history.plan import changes_of
 
 
 class Entry(NamedTuple):

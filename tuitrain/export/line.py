@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Event, RunStarted
-from tuitrain.core.history import best_kept
-from tuitrain.core.plan import Planned, plan_of
+from tuitrain.core.plan import Planned
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, Recorded, RecordedEpoch, RunReader
 from tuitrain.store.schema import BatchRow
@@ -76,7 +77,7 @@ class Line:
     @cached_property
     def plan(self) -> list[Planned]:
         """The changes on the line, each at its place."""
-        return plan_of(self.events)
+        return plan_of(self.lineage)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -102,7 +103,7 @@ class Line:
 
         While a run trains, and after a crash, a better epoch may not be saved yet.
         """
-        best, saved = self.best, best_kept(self.events)
+        best, saved = self.best, best_kept(self.lineage)
         if saved is None or best is None or saved.epoch == best.epoch:
             return saved, "the best"
         return saved, f"the best of those with a checkpoint: epoch {best.epoch} was better"

@@ -110,15 +110,11 @@ class Lineage:
     @cached_property
     def abandoned(self) -> tuple[Segment, ...]:
         """What was trained and is no part of the lineage, in the order in which it was left."""
-        kept = {
-            before: (self.openings[take].step, self.openings[take].epoch)
-            for before, take in pairwise(self.takes)
-        }
         found: list[Segment] = []
         newest = 1
         for opening in self.openings.values():
             marks = list(self._marks_of(newest, self.events))
-            begin = kept.get(newest, marks[0].place)
+            begin = self._ends.get(newest, marks[0].place)
             later = [mark._replace(step=max(mark.step, begin[0]), epoch=max(mark.epoch, begin[1]))
                      for mark in marks]  # fmt: skip
             found += _between(later, _Mark(opening.left_at, FAR, 0, ""))
@@ -130,12 +126,49 @@ class Lineage:
         bounds = self._epochs.get(ended.take)
         return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
 
+    def has_checkpoint(self, saved: CheckpointSaved) -> bool:
+        """Return whether a checkpoint was saved on the lineage."""
+        end = self._ends.get(saved.take)
+        return end is not None and (saved.step, saved.epoch) <= end
+
     @cached_property
     def checkpoints(self) -> tuple[CheckpointSaved, ...]:
         """Those of the lineage that are kept, oldest first."""
         gone = {event.file for event in self.events if isinstance(event, CheckpointGone)}
         saved = (event for event in self.line if isinstance(event, CheckpointSaved))
         return tuple(event for event in saved if event.file not in gone)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+        settings = dict(self.started)
+        for event in self.line:
+            match event:
+                case LossSwapped(loss=loss):
+                    settings["loss"] = loss
+                case SettingChanged(setting=setting, value=value):
+                    settings[setting] = value
+                case TakeOpened(settings=opened):
+                    settings |= opened
+                case _:
+                    pass
+        return settings
+
+    @cached_property
+    def started(self) -> dict[str, Any]:
+        """The settings with which the run began."""
+        found = (event.settings for event in self.events if isinstance(event, RunStarted))
+        return dict(next(found, {}))
+
+    def up_to(self, saved: CheckpointSaved) -> Lineage:
+        """Return the lineage as it was when that checkpoint was saved."""
+        return replace(self, events=self.events[: self.events.index(saved) + 1])
+
+    @cached_property
+    def _ends(self) -> dict[int, tuple[int, int]]:
+        """Where each take of the lineage was left, the present one nowhere."""
+        left = [(self.openings[take].step, self.openings[take].epoch) for take in self.takes[1:]]
+        return dict(zip(self.takes, [*left, (FAR, FAR)], strict=True))
 
     @cached_property
     def _epochs(self) -> dict[int, tuple[int, int]]:
@@ -154,8 +187,7 @@ class Lineage:
         """Yield where a take begins, and where its loss is swapped in these events."""
         opening = self.openings.get(take)
         if opening is None:
-            started = (event.settings for event in self.events if isinstance(event, RunStarted))
-            yield _Mark(self.step, self.epoch, take, _loss_of(next(started, {}), self.loss))
+            yield _Mark(self.step, self.epoch, take, _loss_of(self.started, self.loss))
         else:
             yield _Mark(opening.step, opening.epoch, take, _loss_of(opening.settings, self.loss))
         for event in events:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from tuitrain.core import catalog
 from tuitrain.core.choice import Choice
-from tuitrain.core.plan import plan_of
 from tuitrain.core.safe import safe
+from tuitrain.history.plan import plan_of
 from tuitrain.view.model import Snapshot
 
 
@@ -40,7 +40,7 @@ def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
 
 def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
     """Return (epochs completed by then, value) of the lineage's changes of that kind."""
-    plan = plan_of(run.lineage.events)
+    plan = plan_of(run.lineage)
     return [(each.epoch, each.wish.detail) for each in plan if each.wish.kind == kind]
 
 

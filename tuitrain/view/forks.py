@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tuitrain.core.events import CheckpointSaved, EpochEnded
-from tuitrain.core.history import at_epoch, spans
+from tuitrain.history.checkpoints import at_epoch
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
 
@@ -36,8 +36,9 @@ def kept_epochs(run: Snapshot) -> list[Kept]:
     """Return the epochs that are kept, the newest first; of the current line, where it has them."""
     ended = {(each.take, each.step, each.epoch): each for each in run.epochs}
     epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
-    line = spans(run.lineage.openings.values(), run.take)
-    found = (at_epoch(run.checkpoints, line, epoch) for epoch in sorted(epochs, reverse=True))
+    found = (
+        at_epoch(run.checkpoints, run.lineage, epoch) for epoch in sorted(epochs, reverse=True)
+    )
     kept = (
         (each, ended.get((each.take, each.step, each.epoch))) for each in found if each is not None
     )

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from tuitrain.core import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
-from tuitrain.core.history import is_change
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.changes import is_change
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow

@@ -10,8 +10,8 @@ from tuitrain.core.catalog import loss_named, read_options
 from tuitrain.core.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.history import is_change
 from tuitrain.core.safe import safe
+from tuitrain.history.changes import is_change
 from tuitrain.view.model import Snapshot
 from tuitrain.view.panels import told_of
 

@@ -127,7 +127,8 @@ def test_a_damaged_checkpoint_is_not_loaded(tmp_path: Path, harm: str):
 
 
 def test_what_cannot_be_saved_leaves_the_rest_as_it_was(tmp_path: Path):
-    run, checkpoints = small(), Checkpoints(tmp_path / "not there")
+    (tmp_path / "a file").touch()
+    run, checkpoints = small(), Checkpoints(tmp_path / "a file")
     with pytest.raises(CannotSave, match="cannot save a checkpoint"):
         list(checkpoints.save(run, "start"))
     assert checkpoints.kept == ()
@@ -252,10 +253,12 @@ def test_a_copy_shares_nothing_with_the_run(tmp_path: Path):
 def test_a_full_disk_is_said_and_the_best_epoch_waits_for_room(tmp_path: Path):
     run, clock = small(), Clock()
     folder = tmp_path / "checkpoints"
-    checkpoints = Checkpoints(folder, clock=clock)  # where nothing can be written
+    folder.touch()  # so that nothing can be written there
+    checkpoints = Checkpoints(folder, clock=clock)
     events = train(run, Steering(run, checkpoints=checkpoints))
     warned = next(each for each in events if isinstance(each, Warned))
     assert "cannot save a checkpoint" in warned.text
+    folder.unlink()
     folder.mkdir()
     told = list(events)
     assert not [each for each in told if isinstance(each, Warned)], "nor is it tried all the time"

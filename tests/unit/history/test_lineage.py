@@ -8,8 +8,10 @@ from tuitrain.core.events import (
     SettingChanged,
     TakeOpened,
 )
-from tuitrain.core.history import at_epoch, current_line, last_change, settings_at, spans
-from tuitrain.core.plan import plan_of
+from tuitrain.history.changes import last_change
+from tuitrain.history.checkpoints import at_epoch
+from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of
 
 BEGIN = {"loss": "cross-entropy", "lr": 0.001, "pace": None}
 
@@ -45,25 +47,26 @@ def test_what_an_undo_took_back_is_not_on_the_line():
     later = SettingChanged("w4", 2, 25, 2, "lr", 0.01, 0.001, 10)
     past = [started(), START, TEN, first, TWENTY, second, undo, later]
 
-    assert current_line(past) == [START, TEN, first, TWENTY, undo, later]
-    assert [each.id for each in plan_of(past)] == ["w1", "w4"]
+    lineage = Lineage().after(past)
+    assert lineage.line == (START, TEN, first, TWENTY, undo, later)
+    assert [each.id for each in plan_of(lineage)] == ["w1", "w4"]
     assert last_change(past) == (later, TWENTY)
-    assert settings_at(past) == {"loss": "mse", "lr": 0.01, "pace": None}
-    assert settings_at(past, TEN)["loss"] == "cross-entropy"
+    assert lineage.settings == {"loss": "mse", "lr": 0.01, "pace": None}
+    assert lineage.up_to(TEN).settings["loss"] == "cross-entropy"
 
 
 def test_a_rollback_brings_its_settings_along():
     swap = swapped("w1", 1, 10, "mse")
     past = [started(), START, TEN, swap, TWENTY, opened("rollback", 2, START, "w2", loss="mse")]
 
-    (change,) = plan_of(past)
+    (change,) = plan_of(Lineage().after(past))
     assert (change.place, change.id, change.wish) == ((0, 0), "w2", SwapLoss("mse"))
 
 
 def test_a_pace_is_no_change_of_the_training():
     past = [started(), START, SettingChanged("w", 1, 5, 0, "pace", 9.0, None, 10)]
 
-    assert plan_of(past) == []
+    assert plan_of(Lineage().after(past)) == []
     assert Change("pace", 9.0).kind == "pace"
 
 
@@ -78,7 +81,7 @@ def test_a_change_made_again_after_a_crash_is_as_old_as_the_first_time():
 
 def test_the_lines_own_checkpoint_of_an_epoch_comes_before_a_later_one_of_another_take():
     other = saved("other", 2, 20)
-    line = spans([opened("undo", 2, TEN, "w"), opened("undo", 3, TWENTY, "v")], 3)
+    line = Lineage().after([opened("undo", 2, TEN, "w"), opened("undo", 3, TWENTY, "v")])
 
     assert at_epoch([START, TEN, TWENTY, other], line, 2) == TWENTY
     assert at_epoch([START, other], line, 2) == other

@@ -8,19 +8,11 @@ from typing import Any
 
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLine, Refused, WrongUse
-from tuitrain.core.events import CheckpointSaved, Event, RunStarted, TakeOpened
-from tuitrain.core.history import (
-    at_epoch,
-    best_kept,
-    current_line,
-    epochs_kept,
-    kept,
-    newest_take,
-    settings_at,
-    spans,
-)
-from tuitrain.core.plan import plan_of, without
+from tuitrain.core.events import CheckpointSaved, Event, RunStarted
 from tuitrain.core.spec import Parent, RunSpec
+from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
+from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of, without
 
 _OF_THE_WEIGHTS = ("task", "model", "data", "init_from")
 
@@ -38,14 +30,15 @@ def replay_of(
     `until` ends it at an earlier step, `leaving_out` holds the ids of changes that are not made.
     Raises NotOnLine if the line has no such step or change.
     """
-    saved = {each.step: each for each in current_line(past) if isinstance(each, CheckpointSaved)}
+    lineage = Lineage.of(spec, past)
+    saved = {each.step: each for each in lineage.line if isinstance(each, CheckpointSaved)}
     if not saved:
         raise Refused("it has no checkpoint yet, and so nothing to repeat")
     end = max(saved)
     until = end if until is None else until
     if not 0 <= until <= end:
         raise NotOnLine(f"step {until} is not on the current line up to its checkpoint at {end}")
-    plan = without(plan_of(past), leaving_out)
+    plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
     started = [each for each in past if isinstance(each, RunStarted)]
     parent = replace(
@@ -73,15 +66,11 @@ def fork_of(
                 f"a fork goes on with its parent's data and weights, so its {name} stays "
                 f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
             )
-    several = kept(past)
-    if epoch == "best":
-        saved = best_kept(past)
-    else:
-        openings = [each for each in past if isinstance(each, TakeOpened)]
-        saved = at_epoch(several, spans(openings, newest_take(past)), epoch)
+    lineage, checkpoints = Lineage.of(spec, past), kept(past)
+    saved = best_kept(lineage) if epoch == "best" else at_epoch(checkpoints, lineage, epoch)
     if saved is None:
-        raise NotOnLine(epochs_kept(several, epoch))
-    settings = settings_at(past, saved)
+        raise NotOnLine(epochs_kept(checkpoints, epoch))
+    settings = lineage.up_to(saved).settings
     own = {each.name: getattr(spec, each.name) for each in fields(RunSpec)}
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,

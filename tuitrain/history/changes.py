@@ -1,0 +1,39 @@
+"""Changes of a run: those that an undo takes back, and the one that it would take back now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuitrain.core.events import CheckpointSaved, Event, LossSwapped, SettingChanged, TakeOpened
+
+Change = LossSwapped | SettingChanged | TakeOpened
+
+
+def is_change(event: Event) -> bool:
+    """Return whether an `undo` takes this event back. A pace changes no weights."""
+    match event:
+        case LossSwapped():
+            return True
+        case SettingChanged(setting=setting):
+            return setting != "pace"
+        case TakeOpened(why=why):
+            return why != "resume"
+        case _:
+            return False
+
+
+def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | None:
+    """Return the change that an `undo` takes back, and the checkpoint from just before it.
+
+    A change that a resume made again is as old as it was the first time.
+    """
+    found: tuple[Change, CheckpointSaved] | None = None
+    seen: set[str | None] = set()
+    saved: CheckpointSaved | None = None
+    for event in events:
+        if isinstance(event, CheckpointSaved):
+            saved = event
+        elif isinstance(event, Change) and is_change(event) and event.wish not in seen:
+            seen.add(event.wish)
+            found = (event, saved) if saved else None
+    return found

@@ -1,0 +1,67 @@
+"""The plan that a lineage makes: its changes, each at its place, to be made again unattended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tuitrain.core.commands import Change, SwapLoss
+from tuitrain.core.errors import NotOnLine
+from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened
+from tuitrain.core.plan import Planned, planned_wish
+from tuitrain.core.safe import safe
+from tuitrain.history.lineage import Lineage
+
+
+def plan_of(lineage: Lineage) -> list[Planned]:
+    """Return the changes on a lineage, in order; what an undo took back is not among them."""
+    plan: list[Planned] = []
+    settings = dict(lineage.started)
+    for event in lineage.line:
+        for change in changes_of(event):
+            kind, value = change.wish.kind, _value(change.wish)
+            if kind != "pace" and settings.get(kind) != value:
+                plan.append(change)
+            settings[kind] = value
+    return plan
+
+
+def without(plan: Iterable[Planned], ids: Sequence[str]) -> list[Planned]:
+    """Return the plan without the changes of those ids, or beginnings of ids that only one has.
+
+    Raises NotOnLine if the plan has no such change.
+    """
+    plan = list(plan)
+    left_out = {_id_in(plan, each) for each in ids}
+    return [change for change in plan if change.id not in left_out]
+
+
+def _id_in(plan: Iterable[Planned], beginning: str) -> str:
+    found = {change.id for change in plan if beginning and change.id.startswith(beginning)}
+    if beginning in found or len(found) == 1:
+        return beginning if beginning in found else found.pop()
+    there = ", ".join(f"{each.id} ({each.wish.kind} {each.wish.detail})" for each in plan)
+    raise NotOnLine(
+        f"{safe(beginning)} is {'no' if not found else 'not one'} change on the current line; "
+        + (f"there: {safe(there)}" if there else "there is none")
+    )
+
+
+def changes_of(event: Event) -> list[Planned]:
+    """Return what makes the change again that an event tells of."""
+    match event:
+        case LossSwapped(wish=wish, loss=loss):
+            changes: dict[str, object] = {"loss": loss}
+        case SettingChanged(wish=wish, setting=setting, value=value):
+            changes = {setting: value}
+        case TakeOpened(take=take, settings=settings):
+            wish, changes = event.wish or f"take-{take}", dict(settings)
+        case _:
+            return []
+    return [
+        Planned(event.step, event.epoch, wish, planned_wish(kind, value))
+        for kind, value in changes.items()
+    ]
+
+
+def _value(wish: SwapLoss | Change) -> object:
+    return wish.loss if isinstance(wish, SwapLoss) else wish.value
