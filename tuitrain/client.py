@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tuitrain.core.bounded import read_text
 from tuitrain.core.commands import Boundary, Request, Wish
+from tuitrain.core.decode import parsed, value_of
+from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
@@ -17,6 +19,8 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
+
+_LARGEST_OWNER = 1 << 16
 
 
 class Look(NamedTuple):
@@ -104,9 +108,11 @@ class Client:
 
     def _pid(self) -> int | None:
         try:
-            return int(json.loads(self.paths.owner.read_text())["pid"])
-        except (OSError, ValueError, KeyError):
+            owner = parsed(read_text(self.paths.owner, most=_LARGEST_OWNER))
+            pid: int = value_of(int, "pid", owner.get("pid"))
+        except (OSError, DamagedRecord):
             return None
+        return pid
 
 
 def _without_last_word(delta: Delta) -> Delta:

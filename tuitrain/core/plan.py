@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tuitrain.core.commands import SETTINGS, Change, SwapLoss, wish_of
-from tuitrain.core.errors import NotOnLine, WrongUse
+from tuitrain.core.errors import DamagedRecord, NotOnLine, WrongUse
 from tuitrain.core.events import Event, LossSwapped, RunStarted, SettingChanged, TakeOpened
 from tuitrain.core.history import current_line
 from tuitrain.core.safe import safe
@@ -103,10 +103,13 @@ def changes_of(event: Event) -> list[Planned]:
             wish, changes = event.wish or f"take-{take}", dict(settings)
         case _:
             return []
-    return [
-        Planned(event.step, event.epoch, wish, _wish(kind, value))
-        for kind, value in changes.items()
-    ]
+    try:
+        return [
+            Planned(event.step, event.epoch, wish, _wish(kind, value))
+            for kind, value in changes.items()
+        ]
+    except WrongUse as error:
+        raise DamagedRecord(f"its record has a change that cannot be made: {error}") from None
 
 
 def _value(wish: SwapLoss | Change) -> object:
