@@ -41,7 +41,7 @@ def event_of(made):
     known = {
         name: loose.get(name, steps)
         for name, hint in get_type_hints(made).items()
-        if name in loose or hint is int
+        if hint is int or (name in loose and (hint is not str or name in ("file", "origin")))
     }
     return st.builds(made, **known)
 
