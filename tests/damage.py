@@ -1,4 +1,4 @@
-"""What a run directory from somewhere else may hold: ways to damage one, and to plant text in it."""
+"""What a run directory from elsewhere may hold: ways to damage one, and to plant text in it."""
 
 import json
 import os
@@ -123,8 +123,8 @@ UNREADABLE: dict[str, Damage] = {
     "event huge": sql("update event set body = hex(zeroblob(20000000)) where id = 1"),
     "take without a loss": opens(2, 1, lr=0.1),
     "takes in a circle": both(opens(2, 3), opens(3, 2)),
-    "take from nowhere": opens(3, 2),
-    "take beyond its origin": opens(2, 1, step=99),
+    "take from nowhere": opens(5, 4),
+    "take beyond its origin": opens(3, 1, step=9_999),
     "wish long after the sun": says(
         "wish_accepted", wish="x", asks="lr", detail="", at="batch", asked_at=1e300
     ),

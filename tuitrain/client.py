@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tuitrain.core.bounded import read_text
 from tuitrain.core.commands import Boundary, Request, Wish
-from tuitrain.core.decode import parsed, value_of
+from tuitrain.core.decode import value_of
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
-from tuitrain.store import inbox, lock
+from tuitrain.store import inbox, lock, owner
 from tuitrain.store.chronicle import Chronicle
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
-
-_LARGEST_OWNER = 1 << 16
 
 
 class Look(NamedTuple):
@@ -108,8 +105,7 @@ class Client:
 
     def _pid(self) -> int | None:
         try:
-            owner = parsed(read_text(self.paths.owner, most=_LARGEST_OWNER))
-            pid: int = value_of(int, "pid", owner.get("pid"))
+            pid: int = value_of(int, "pid", owner.read(self.paths.owner).get("pid"))
         except (OSError, DamagedRecord):
             return None
         return pid

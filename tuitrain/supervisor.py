@@ -159,7 +159,8 @@ def resume(
 
 def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
     reader = RunReader(paths.record)
-    paths.read_spec(), reader.events()  # what cannot be read is told now, not by a trainer
+    paths.read_spec()
+    reader.events()  # what cannot be read is told now, not by a trainer
     last = reader.last_word()
     if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
         return

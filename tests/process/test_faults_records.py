@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,12 +15,12 @@ import pytest
 
 from tests.conftest import Shell, until
 from tests.damage import HOSTILE, READABLE, UNREADABLE, planted
-from tests.process.conftest import Terminal, opened
+from tests.process.conftest import opened
 from tuitrain import cli
 
 COUNT = int(os.environ.get("FAULTS", "4"))
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
-BODILY = (b"PWNED", b"]52;", b"UFdORUQ", b"\x1b[6n", b"\xc2\x9b", "\u202e".encode())
+BODILY = (b"\x1b]0;PWNED", b"\x1b]52;", b"\x1b[6n", b"\xc2\x9b", "\u202e".encode())
 """What the hostile text has that neither we nor Textual ever write, as bytes."""
 
 
@@ -60,8 +59,7 @@ def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(bad, capfd, dama
     assert cli.run(["ls", "--json"]) == 0
     assert [run["name"] for run in json.loads(capfd.readouterr().out)] == ["good"]
     for command in (
-        ["show"], ["plot"], ["attach"], ["ctl", "stop"], ["resume", "--detach"], ["replay"],
-        ["export", "--format", "jsonl"], ["fork", "--epoch", "0"], ["compare", "good"],
+        ["show"], ["plot"], ["attach"], ["resume", "--detach"], ["export", "--format", "jsonl"]
     ):  # fmt: skip
         code = cli.run([command[0], "bad", *command[1:]])
         told = capfd.readouterr()
@@ -80,29 +78,28 @@ def test_what_can_be_read_is_shown_as_far_as_it_goes(bad, capfd, damage):
         assert told.err == ""
 
 
-def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path, capfd):
+def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path):
     thesis = tmp_path / "thesis.tex"
     thesis.write_text("years")
     draw = random.Random(SEED)
+    names = [str(thesis), f"../../../../{thesis.name}", f"x/../../../../../{thesis.name}"]
     for _ in range(COUNT):
-        name = draw.choice([str(thesis), f"../../../{thesis.name}", f"x/../../../{thesis.name}"])
-        kind = draw.choice(["checkpoint_saved", "checkpoint_gone", "take_opened"])
-        field = "origin" if kind == "take_opened" else "file"
+        field = draw.choice(["file", "origin"])
         with closing(sqlite3.connect(bad / "run.db")) as db, db:
-            rows = db.execute("select id, body from event where kind = ?", (kind,)).fetchall()
-            if not rows:
-                continue
-            number, body = draw.choice(rows)
-            found = json.dumps(json.loads(body) | {field: name})
+            number, body = draw.choice(db.execute(
+                "select id, body from event where json_type(body, ?) = 'text'", (f"$.{field}",)
+            ).fetchall())  # fmt: skip
+            found = json.dumps(json.loads(body) | {field: draw.choice(names)})
             db.execute("update event set body = ? where id = ?", (found, number))
         for command in (
-            ["resume", "bad", "--epochs", "8", "--plain"], ["fork", "bad", "--epoch", "0"],
+            ["resume", "bad", "--epochs", "8", "--plain"],
+            ["fork", "bad", "--epoch", "0", "--plain"],
             ["export", "bad", "--format", "weights", "--out", str(tmp_path / "out.pt")],
-            ["run", "--init-from", "bad", "--detach"],
-        ):  # fmt: skip
-            assert cli.run(command) in (1, 2, 3), command
+            ["run", "--init-from", "bad", "--plain"],
+        ):
+            assert cli.run(command) == 1, command
         assert thesis.read_text() == "years"
-        assert list(tmp_path.iterdir()) == [tmp_path / "home", thesis] or not capfd.readouterr().out
+        assert sorted(tmp_path.iterdir()) == [tmp_path / "home", thesis]
         with closing(sqlite3.connect(bad / "run.db")) as db, db:
             db.execute("update event set body = ? where id = ?", (body, number))
 
@@ -137,26 +134,16 @@ def test_the_app_writes_no_byte_of_a_hostile_record(source, home, tuitrain: Shel
     screen.expect("2 runs")
     screen.press("\r")
     screen.expect("epochs")
-    for key, there in (("f", "goes on"), ("?", "help"), ("v", "")):
+    for key, there in (("f", "esc cancels"), ("?", "esc closes")):
         screen.press(key)
         screen.expect(there)
         screen.press("\x1b")
+        until(lambda there=there: there not in screen.text(), f"{there!r} is gone")
+    screen.press("v")
     screen.press("q")
     screen.expect("2 runs")
     screen.press("q")
     until(screen.has_ended, "the app has ended")
     assert screen.status == 0
-    assert all(part not in _own(screen) for part in (b"]52;", b"\x1b[6n", b"\xc2\x9b", b"\x1b]0;"))
-    assert "\u202e".encode() not in screen.raw
-
-
-def _own(screen: Terminal) -> bytes:
-    return screen.raw
-
-
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    opened_ones: list[Terminal] = []
-    yield opened_ones
-    for terminal in opened_ones:
-        terminal.kill()
+    for part in BODILY:
+        assert part not in screen.raw

@@ -395,3 +395,34 @@ async def test_nothing_is_repainted_while_nothing_happens(
         for _ in range(20):
             await seen(app)
         assert app.screen.settled == before
+
+
+async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 60)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        assert "cannot read" not in await seen(app)
+        record = trainer.paths.record
+        whole = record.with_name("whole.db")
+        record.rename(whole)
+        record.write_bytes(b"not a database, a disk that went away" * 100)
+        app.screen.chart.hurry()
+        app.screen.measures.hurry()
+        assert "cannot read this" in await seen(app)
+        whole.replace(record)
+        assert "cannot read this" not in await seen(app)
+        assert app.is_running
+
+
+async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, trainer, monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError
+
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 60)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr("tuitrain.view.panels.progress", fails)
+        trainer.trains([0.5] * 60)
+        assert "cannot read this: ZeroDivisionError" in await seen(app)

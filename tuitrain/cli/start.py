@@ -78,7 +78,7 @@ def _show(app: TuitrainApp) -> int:
     if last is None:
         return app.return_code or 0
     if last.never_came_to_life:
-        tell(f"tuitrain: {safe(last.error)}", err=True)
+        tell(f"tuitrain: {last.error}", err=True)
         supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code
     if last.has_ended:

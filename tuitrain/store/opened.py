@@ -42,7 +42,7 @@ def opened(path: Path) -> sqlite3.Connection:
             reason = error
             continue
         return db
-    raise DamagedRecord(f"cannot read its record: {safe(reason, limit=200)}")
+    raise DamagedRecord(f"its record: {safe(reason, limit=200)}")
 
 
 def _check_files(path: Path) -> None:

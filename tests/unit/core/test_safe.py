@@ -93,7 +93,9 @@ def test_joiners_and_selectors_stay_inside_words_and_emoji(word):
     assert safe(f"the run {word} is there") == f"the run {word} is there"
 
 
-@given(st.lists(st.sampled_from([*WORDS, "run", "0.5", " "])), st.sampled_from([*JOINERS, "\ufe0f"]))
+@given(
+    st.lists(st.sampled_from([*WORDS, "run", "0.5", " "])), st.sampled_from([*JOINERS, "\ufe0f"])
+)
 def test_no_joiner_hides_where_it_joins_nothing(words, joiner):
     for plain in ("a", " ", "-", "_"):
         line = safe(f"{joiner}{''.join(words)}{plain}{joiner}{plain}{joiner}")
@@ -101,7 +103,9 @@ def test_no_joiner_hides_where_it_joins_nothing(words, joiner):
         assert line[-3:] == f"\ufffd{plain}\ufffd"
 
 
-@given(st.text(alphabet=[*JOINERS, "\ufe0f", "a", "1", " ", "م", "क", "\u094d", "👩", "🏽", "\u064e"]))
+@given(
+    st.text(alphabet=[*JOINERS, "\ufe0f", "a", "1", " ", "م", "क", "\u094d", "👩", "🏽", "\u064e"])
+)
 def test_a_joiner_is_never_beside_ascii_nor_at_the_beginning(text):
     line = safe(text)
     assert safe(line) == line
