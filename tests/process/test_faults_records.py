@@ -133,7 +133,7 @@ def test_the_app_writes_no_byte_of_a_hostile_record(source, home, tuitrain: Shel
     screen.press("q")
     screen.expect("2 runs")
     screen.press("\r")
-    screen.expect("epochs")
+    screen.expect("parameters on")
     for key, there in (("f", "esc cancels"), ("?", "esc closes")):
         screen.press(key)
         screen.expect(there)

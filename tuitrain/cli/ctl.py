@@ -172,7 +172,7 @@ def _ask(
     answer = ask(
         client, wish, at,
         until_applied=waits if wait is None else wait,
-        say=lambda why: click.echo(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
+        say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
     )  # fmt: skip
     said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
     if as_json:
