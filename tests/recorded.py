@@ -88,7 +88,8 @@ class RecordedRun:
         left_at, self._step = self._step, STEPS * epoch
         self._take, self.loss = self._take + 1, loss
         self.says(
-            TakeOpened(None, self._take, self._step, epoch, "undo", "f", origin_take,
+            TakeOpened(None, self._take, self._step, epoch, "undo",
+                       f"00001-take{origin_take}-step{self._step}.pt", origin_take,
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
+from tuitrain.core.decode import value_of
+from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
-from tuitrain.store import inbox, lock
+from tuitrain.store import inbox, lock, owner
 from tuitrain.store.chronicle import Chronicle
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
@@ -104,9 +105,10 @@ class Client:
 
     def _pid(self) -> int | None:
         try:
-            return int(json.loads(self.paths.owner.read_text())["pid"])
-        except (OSError, ValueError, KeyError):
+            pid: int = value_of(int, "pid", owner.read(self.paths.owner).get("pid"))
+        except (OSError, DamagedRecord):
             return None
+        return pid
 
 
 def _without_last_word(delta: Delta) -> Delta:

@@ -158,7 +158,10 @@ def resume(
 
 
 def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
-    last = RunReader(paths.record).last_word()
+    reader = RunReader(paths.record)
+    paths.read_spec()
+    reader.events()  # what cannot be read is told now, not by a trainer
+    last = reader.last_word()
     if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
         return
     raise Refused(

@@ -14,7 +14,7 @@ from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.form_field import FormField
 
 NARROW = (80, 24)
-SAVED = CheckpointSaved(1, 23, 1, "epoch", "00002.pt", 9, "00", "00")
+SAVED = CheckpointSaved(1, 23, 1, "epoch", "00002-take1-step23.pt", 9, "00", "00")
 SETTINGS = {
     "loss": "cross-entropy", "lr": 0.5, "weight-decay": 0.0, "clip-norm": None, "batch-size": 64,
     "epochs": 4, "pace": None,

@@ -16,6 +16,7 @@ from tuitrain.core.events import (
     Resumed,
     StartupReached,
     Stopped,
+    Warned,
     WishAccepted,
     WishRefused,
 )
@@ -395,3 +396,36 @@ async def test_nothing_is_repainted_while_nothing_happens(
         for _ in range(20):
             await seen(app)
         assert app.screen.settled == before
+
+
+async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 60)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        trainer.trains([0.5] * 3000)
+        assert "cannot read" not in await seen(app)
+        record = trainer.paths.record
+        whole = record.with_name("whole.db")
+        record.rename(whole)
+        record.mkdir()
+        await pilot.resize_terminal(100, 35)
+        await pilot.pause()
+        assert "cannot read this" in await seen(app)
+        record.rmdir()
+        whole.replace(record)
+        assert "cannot read this" not in await seen(app)
+        assert app.is_running
+
+
+async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, trainer, monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError
+
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 60)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr("tuitrain.view.panels.progress", fails)
+        trainer.says(Warned("draw it again"))
+        assert "cannot read this: ZeroDivisionError" in await seen(app)

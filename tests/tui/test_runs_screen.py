@@ -220,9 +220,9 @@ async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
 
 
 async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, made):
-    saved = CheckpointSaved(1, 23, 1, "finish", "w.pt", 7, "", "", True, True)
+    saved = CheckpointSaved(1, 23, 1, "finish", "00001-take1-step23.pt", 7, "", "", True, True)
     made("first", saved, Finished(1, 23, 1), ended=True)
-    (home / "runs/first/checkpoints/w.pt").write_bytes(b"weights")
+    (home / "runs/first/checkpoints/00001-take1-step23.pt").write_bytes(b"weights")
     app = TuitrainApp(home)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.press("n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, has_terminal, home_of, home_option
+from tuitrain.cli.common import find, has_terminal, home_of, home_option, snapshot
 
 
 @click.command(
@@ -20,6 +20,7 @@ Examples:
 def attach(ctx: click.Context, run: str | None) -> int:
     """Watch and steer RUN from any terminal, any number at once. Default: the newest."""
     client = find(ctx, run)
+    snapshot(client)  # what cannot be read is told here, before the app takes the terminal
     if has_terminal():
         from tuitrain.cli.start import watch
 

@@ -8,7 +8,8 @@ import sys
 import click
 
 from tuitrain.cli.common import is_capable
-from tuitrain.view.picture import Picture, Role, plain
+from tuitrain.core.safe import safe
+from tuitrain.view.picture import Picture, Piece, Role, plain
 
 _SGR: dict[Role, int] = {
     "muted": 90, "strong": 1, "accent": 33, "good": 32, "warn": 33, "bad": 31,
@@ -18,10 +19,16 @@ _SGR: dict[Role, int] = {
 }  # fmt: skip
 """Of the sixteen that every terminal has, and that its owner chose to be readable."""
 
+_WIDEST = 1_000
+"""Cells."""
+
 
 def say(picture: Picture) -> None:
     """Print the picture; in a pipe, a plain terminal or under NO_COLOR without any escapes."""
     has_colour = sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+    picture = tuple(
+        tuple(Piece(safe(text, limit=_WIDEST), role) for text, role in line) for line in picture
+    )
     click.echo(_coloured(picture) if has_colour else plain(picture))
 
 

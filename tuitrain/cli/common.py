@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tuitrain.core.errors import TuitrainError, UnknownName
+from tuitrain.core.errors import DamagedRecord, TuitrainError, UnknownName
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from tuitrain.view.model import Snapshot
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_LONGEST_LINE = 10_000
+
+
+def tell(*lines: str, err: bool = False) -> None:
+    """Print the lines. What else a command prints is JSON, which has its own escapes.
+
+    Text from a record goes no other way: none of it is obeyed by a terminal or begins a line.
+    """
+    click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
 
 
 class ForgivingGroup(click.Group):
@@ -78,5 +87,8 @@ def is_capable() -> bool:
 
 def unreadable(error: Exception, directory: Path) -> str:
     """Return one sentence about a run that cannot be read."""
-    reason = str(error) if isinstance(error, TuitrainError) else type(error).__name__
-    return f"{safe(directory.name)} cannot be read: {safe(reason)}"
+    if isinstance(error, DamagedRecord):
+        reason = error.reason
+    else:
+        reason = str(error) if isinstance(error, TuitrainError) else type(error).__name__
+    return f"{safe(directory.name, limit=64)} cannot be read: {safe(reason)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuitrain.cli.common import find, home_option, snapshot
+from tuitrain.cli.common import find, home_option, snapshot, tell
 from tuitrain.cli.plot import size_options
 from tuitrain.core.errors import Refused, WrongUse
 
@@ -91,9 +91,9 @@ def _print(compared: list[Compared], measures: list[Measure], width: int, height
     lines = height * -(-len(charts) // across)
     options = view.options_for([each.run for each in compared])
     say(view.legend(compared, width))
-    click.echo("\nby epoch")
+    tell("", "by epoch")
     say(grid(charts, width, lines, options=options, least_width=width // across))
-    click.echo("\nwhat differs")
+    tell("", "what differs")
     say(view.settings_table(compared, width))
-    click.echo("\nhow they did: last, and best @ epoch; ★ is the better one")
+    tell("", "how they did: last, and best @ epoch; ★ is the better one")
     say(view.results_table(compared, measures, width))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import ForgivingGroup, find, home_option
+from tuitrain.cli.common import ForgivingGroup, find, home_option, tell
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -172,8 +172,11 @@ def _ask(
     answer = ask(
         client, wish, at,
         until_applied=waits if wait is None else wait,
-        say=lambda why: click.echo(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
+        say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
     )  # fmt: skip
     said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
-    click.echo(json.dumps(answer.as_json()) if as_json else said, err=answer.is_refusal)
+    if as_json:
+        click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
+    else:
+        tell(said, err=answer.is_refusal)
     return 3 if answer.is_refusal else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, snapshot
+from tuitrain.cli.common import find, home_option, snapshot, tell
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 
@@ -73,7 +73,7 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
             said = _jsonl(line, client, target)
         case _:
             said = _csv(line, client, target)
-    click.echo(f"wrote {safe(target)}{said}")
+    tell(f"wrote {safe(target)}{said}")
     return 0
 
 

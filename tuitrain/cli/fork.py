@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option
+from tuitrain.cli.common import find, home_of, home_option, tell
 from tuitrain.cli.start import go, going_options
 from tuitrain.cli.train import asked_for, spec_options
 from tuitrain.core.commands import Epoch, read_epoch
@@ -61,7 +61,7 @@ def _say_which(parent: RunPaths) -> None:
 
     saved, says = Line.read(parent).best_checkpoint
     if saved is not None:
-        click.echo(f"goes on from epoch {saved.epoch} of {safe(parent.name)}, {says}", err=True)
+        tell(f"goes on from epoch {saved.epoch} of {safe(parent.name)}, {says}", err=True)
 
 
 for _option in fork.params:  # what is not given stays as the parent had it

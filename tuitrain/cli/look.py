@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import time
 
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, snapshot, unreadable
-from tuitrain.core.errors import TuitrainError
-from tuitrain.core.safe import safe
+from tuitrain.cli.common import find, home_of, home_option, snapshot, tell, unreadable
 
-_LONGEST_LINE = 10_000
 _LOG_LOOK_S = 0.2
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
@@ -30,18 +26,18 @@ def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
     from tuitrain.store.paths import runs_in
     from tuitrain.view import report
 
-    runs = []
-    for paths in runs_in(home_of(ctx)):
+    found, runs = runs_in(home_of(ctx)), []
+    for paths in found:
         try:
             runs.append(snapshot(Client(paths.directory)))
-        except (TuitrainError, OSError, ValueError, sqlite3.Error) as error:
-            click.echo(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
+        except Exception as error:  # noqa: BLE001 - one bad run hides no other
+            tell(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
     if as_json:
         click.echo(json.dumps([report.as_json(run, full=False) for run in runs], indent=1))
     elif runs:
-        click.echo("\n".join(report.table(runs)))
-    else:
-        click.echo("no runs yet; tuitrain run starts one")
+        tell(*report.table(runs))
+    elif not found:
+        tell("no runs yet; tuitrain run starts one")
     return 0
 
 
@@ -58,7 +54,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
     if as_json:
         click.echo(json.dumps(report.as_json(found, full=True), indent=1))
     else:
-        click.echo("\n".join(report.as_lines(found)))
+        tell(*report.as_lines(found))
     return 0
 
 
@@ -77,7 +73,7 @@ def logs(ctx: click.Context, run: str | None, follow: bool) -> int:  # noqa: FBT
         while True:
             alive = lock.is_held(paths.lock)  # before reading: the last words come before the end
             for line in log:
-                click.echo(safe(line.rstrip("\n"), limit=_LONGEST_LINE))
+                tell(line.rstrip("\n"))
             if not (follow and alive):
                 return 0
             time.sleep(_LOG_LOOK_S)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
-import click
-
 from tuitrain import supervisor
+from tuitrain.cli.common import tell
 from tuitrain.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
@@ -49,7 +48,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
         interrupts += 1
         if interrupts == 1:
             client.send(Stop())
-            click.echo("stopping after this batch; Ctrl-C again ends it at once", err=True)
+            tell("stopping after this batch; Ctrl-C again ends it at once", err=True)
         else:
             supervisor.kill(started.paths)
 
@@ -57,14 +56,14 @@ def own(started: supervisor.Started, *, every: int) -> int:
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
     if end.never_came_to_life:
-        click.echo(f"tuitrain: {safe(end.error)}", err=True)
+        tell(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
-        click.echo(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
+        tell(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
     if end.same_weights is False:
-        click.echo(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
+        tell(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
         return 1
     return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
 
@@ -82,7 +81,7 @@ def follow(
     """
     follower = Follower(client)
     now, spec, newest = follower.run, follower.run.spec, 0
-    click.echo(
+    tell(
         f"{now.title}: {spec.task}, {spec.model}, {spec.loss}, "
         f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
     )
@@ -94,15 +93,15 @@ def follow(
         before, cursor = now, follower.delta.cursor
         now, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
-            click.echo(line)
+            tell(line)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
         epochs = [each for each in delta.epochs if key_of(each.take, each.step) > cursor.epoch]
         for line in _in_order(now, [*epochs, *(each.event for each in delta.events)], batches):
-            click.echo(line)
+            tell(line)
         if not now.has_ended:
             time.sleep(_PULL_S)
-    click.echo(_last_words(now))
+    tell(*_last_words(now))
     return now
 
 
@@ -167,7 +166,7 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
     return f"{event.kind} at step {event.step}"
 
 
-def _last_words(now: Snapshot) -> str:
+def _last_words(now: Snapshot) -> list[str]:
     why = f" ({safe(now.why)})" if now.why else ""
     lines = [
         f"{now.state}{why}: epoch {now.epoch} of {now.planned_epochs}, step {now.step}, "
@@ -178,7 +177,7 @@ def _last_words(now: Snapshot) -> str:
         lines += [f"checkpoint {last.file}", f"weights sha256 {last.weights_sha256}"]
     if now.same_weights:
         lines.append(_comparison(now))
-    return "\n".join(lines)
+    return lines
 
 
 def _comparison(now: Snapshot) -> str:

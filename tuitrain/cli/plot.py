@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, snapshot
+from tuitrain.cli.common import find, home_option, snapshot, tell
 
 _HEIGHT = 20
 
@@ -66,6 +66,6 @@ def plot(
         measure = named(metric, measures(found.kind))
         about = in_words(found, measure, curves.best(found))
         picture = measure_chart(found, curves, measure, cells, height)
-    click.echo(f"{found.title}: {found.spec.task}, {about}, {found.state}")
+    tell(f"{found.title}: {found.spec.task}, {about}, {found.state}")
     say(picture)
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option
+from tuitrain.cli.common import find, home_of, home_option, tell
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.safe import safe
@@ -79,4 +79,4 @@ def _write(path: Path, text: str) -> None:
         raise WrongUse(f"{safe(path)} is there already; choose another file") from None
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
-    click.echo(f"tuitrain run --config {safe(path)} trains it")
+    tell(f"tuitrain run --config {safe(path)} trains it")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option
+from tuitrain.cli.common import find, home_option, tell
 from tuitrain.cli.start import go, going_options
 from tuitrain.core.commands import Change, Setting
 
@@ -51,7 +51,7 @@ def resume(
     paths = find(ctx, run).paths
     answered = Answered.read(paths.answered)  # before the record, which is written first
     if why := answered.why_not(RunReader(paths.record).rows()):
-        click.echo(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
+        tell(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
     return go(
         lambda owned: supervisor.resume(paths, epochs=epochs, batch_size=batch_size, owned=owned),
         **ways,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option
+from tuitrain.cli.common import find, home_option, tell
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FB
             deleted.append(shown)
     finally:
         if deleted:
-            click.echo(f"deleted {', '.join(deleted)}")
+            tell(f"deleted {', '.join(deleted)}")
     return 0
 
 

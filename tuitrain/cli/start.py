@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain import supervisor
-from tuitrain.cli.common import has_terminal
+from tuitrain.cli.common import has_terminal, tell
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.supervisor import Started
 from tuitrain.view import words
@@ -41,7 +40,7 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
     if detach:
-        click.echo(safe(start(False).paths.name))
+        tell(start(False).paths.name)
         return 0
     if not (plain or has_terminal()):
         plain = True
@@ -79,12 +78,12 @@ def _show(app: TuitrainApp) -> int:
     if last is None:
         return app.return_code or 0
     if last.never_came_to_life:
-        click.echo(f"tuitrain: {safe(last.error)}", err=True)
+        tell(f"tuitrain: {last.error}", err=True)
         supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code
     if last.has_ended:
-        click.echo(f"{last.title} {last.state} at step {words.count(last.step)}"
-                   + (f": {safe(last.error)}" if last.error else ""))  # fmt: skip
+        why = f": {last.error}" if last.error else ""
+        tell(f"{last.title} {last.state} at step {words.count(last.step)}{why}")
     else:
-        click.echo(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
+        tell(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
     return 1 if last.state == "crashed" else last.exit_code

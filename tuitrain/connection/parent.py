@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from pathlib import Path
 
 from tuitrain.client import Client
 from tuitrain.connection.follower import Follower
-from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import Parent
 from tuitrain.view.curves import Behind, Curves
 
@@ -31,7 +29,7 @@ class ParentRun:
             self._look_at = time.monotonic() + _LOOK_AGAIN_S
             try:
                 self._behind = Behind(self._follower.look(), self._curves)
-            except (OSError, ValueError, TuitrainError, sqlite3.Error):
+            except Exception:  # noqa: BLE001 - a run is shown without its parent
                 self._behind = None
         return self._behind
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.catalog import loss_named
 from tuitrain.core.choice import loss_text
+from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
 
@@ -275,7 +275,7 @@ class Request:
         if wish.kind != body["kind"]:
             raise WrongUse("a wish is of its kind")
         asked_at = float(body["asked_at"])
-        if not math.isfinite(asked_at):
+        if not is_time(asked_at):
             raise WrongUse("a wish was asked at some time")
         return cls(str(body["id"]), asked_at, wish, body["at"])
 

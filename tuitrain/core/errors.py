@@ -1,6 +1,7 @@
 """What can go wrong, as the exit codes see it.
 
 TuitrainError                 1  the run failed, the home cannot be written
+├── DamagedRecord             1  what a run directory holds is not what a trainer writes
 ├── WrongUse                  2  the command was wrong: mend it and try again
 │   └── UnknownName           2  no such task, loss, model, ...; names the nearest
 └── Refused                   3  the command was right, but not possible now
@@ -25,6 +26,15 @@ class TuitrainError(Exception):
     """A failure whose message a user reads: one or two lines that say what to do next."""
 
     exit_code = 1
+
+
+class DamagedRecord(TuitrainError):
+    """What a run directory holds is not what a trainer writes, or cannot be read at all."""
+
+    def __init__(self, reason: str, run: str = "") -> None:
+        super().__init__(f"{run} cannot be read: {reason}" if run else reason)
+        self.reason = reason
+        """What is wrong, without the name of the run."""
 
 
 class WrongUse(TuitrainError):

@@ -7,12 +7,27 @@ where it is the epoch in hand, from 1. `wish` is the id of the request that an e
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, NamedTuple, SupportsFloat
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, cast
 
-from tuitrain.core.commands import Boundary, Setting
-from tuitrain.core.numbers import from_strict, to_strict
+from tuitrain.core.commands import SETTINGS, Boundary, Setting
+from tuitrain.core.decode import at_most, decoded, holds_scalars, is_time, parsed
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.numbers import to_strict
+
+Take = Annotated[int, at_most(1 << 22, least=1)]
+Step = Annotated[int, at_most((1 << 40) - 1)]
+Epoch = Annotated[int, at_most(1 << 31)]
+Moment = Annotated[float, is_time]
+"""Seconds since 1970, by the clock of who asked."""
+ExitCode = Annotated[int, at_most(255)]
+_CHECKPOINT = re.compile(r"[0-9]{5,12}-take[0-9]{1,12}-step[0-9]{1,15}\.pt")
+Settings = Annotated[Mapping[str, Any], holds_scalars]
+CheckpointFile = Annotated[str, _CHECKPOINT.fullmatch]
+"""A name in the run's folder of checkpoints: files are opened and deleted by it."""
+Origin = Annotated[str, lambda file: not file or _CHECKPOINT.fullmatch(file)]
 
 
 class BatchDone(NamedTuple):
@@ -55,7 +70,7 @@ class RunStarted:
     val_samples: int
     environment: Mapping[str, str]
     """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
 
 
@@ -64,9 +79,9 @@ class NotFinite:
     """A loss or a gradient was not finite; the optimizer left the weights as they were."""
 
     kind: ClassVar[str] = "not_finite"
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     what: Literal["loss", "gradient"]
 
 
@@ -75,9 +90,9 @@ class EpochEnded:
     """Every batch of an epoch was seen and validated."""
 
     kind: ClassVar[str] = "epoch_ended"
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     loss_name: str
     train_loss: float
     val_loss: float
@@ -98,9 +113,9 @@ class WishAccepted:
     asks: str
     detail: str
     at: Boundary
-    asked_at: float
-    step: int = 0
-    epoch: int = 0
+    asked_at: Moment
+    step: Step = 0
+    epoch: Epoch = 0
     """Where it was accepted: a resumption that trains these steps again asks there again."""
 
 
@@ -113,7 +128,7 @@ class WishRefused:
     asks: str
     detail: str
     reason: str
-    asked_at: float
+    asked_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +146,9 @@ class Paused:
 
     kind: ClassVar[str] = "paused"
     wish: str | None
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +157,9 @@ class Resumed:
 
     kind: ClassVar[str] = "resumed"
     wish: str | None
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +168,9 @@ class Stepped:
 
     kind: ClassVar[str] = "stepped"
     wish: str
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     count: int
 
 
@@ -165,9 +180,9 @@ class LossSwapped:
 
     kind: ClassVar[str] = "loss_swapped"
     wish: str
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     loss: str
     previous: str
 
@@ -178,9 +193,9 @@ class SettingChanged:
 
     kind: ClassVar[str] = "setting_changed"
     wish: str
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     setting: Setting
     value: float | int | None
     previous: float | int | None
@@ -194,17 +209,17 @@ class TakeOpened:
 
     kind: ClassVar[str] = "take_opened"
     wish: str | None
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     why: Literal["undo", "rollback", "resume"]
-    origin: str
+    origin: Origin
     """File of the checkpoint that it goes on from; empty: from the very beginning."""
-    origin_take: int
-    settings: Mapping[str, Any]
+    origin_take: Take
+    settings: Settings
     """Those in use from now on, as in `RunStarted`."""
     steps_per_epoch: int
-    left_at: int
+    left_at: Step
     """The last step of the take before, which is left."""
     undone: str | None = None
     """Of an undo: the id of the wish that it took back."""
@@ -215,11 +230,11 @@ class CheckpointSaved:
     """A checkpoint is on the disk, read back and found whole."""
 
     kind: ClassVar[str] = "checkpoint_saved"
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     why: str
-    file: str
+    file: CheckpointFile
     bytes: int
     sha256: str
     weights_sha256: str
@@ -235,7 +250,7 @@ class CheckpointGone:
     """A checkpoint was deleted to make room, or found damaged."""
 
     kind: ClassVar[str] = "checkpoint_gone"
-    file: str
+    file: CheckpointFile
     why: Literal["pruned", "damaged"]
 
 
@@ -263,9 +278,9 @@ class Stopped:
 
     kind: ClassVar[str] = "stopped"
     wish: str | None
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     why: str
 
 
@@ -274,9 +289,9 @@ class Finished:
     """Every epoch is trained."""
 
     kind: ClassVar[str] = "finished"
-    take: int
-    step: int
-    epoch: int
+    take: Take
+    step: Step
+    epoch: Epoch
     why: str = ""
     """Empty for the last epoch; else what made an earlier end of it."""
 
@@ -287,7 +302,7 @@ class Failed:
 
     kind: ClassVar[str] = "failed"
     error: str
-    exit_code: int = 1
+    exit_code: ExitCode = 1
 
 
 Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
@@ -324,17 +339,43 @@ def to_json(event: Event) -> str:
 
 
 def from_json(kind: str, body: str) -> Event | None:
-    """Return the event that `to_json` wrote, or None for a kind of a newer version."""
+    """Return the event that `to_json` wrote, or None for a kind of a newer version.
+
+    Raises DamagedRecord for what no trainer writes: nothing in an event needs to be checked again.
+    """
     if kind not in EVENTS:
         return None
-    made = EVENTS[kind]
-    values = json.loads(body)
-    known = {each.name for each in fields(made)}
-    values = {key: value for key, value in values.items() if key in known}
-    for name in ("train_loss", "val_loss"):
-        if name in values:
-            values[name] = from_strict(values[name])
-    for name in ("metrics", "val_losses"):
-        if name in values:
-            values[name] = {key: from_strict(item) for key, item in values[name].items()}
-    return made(**values)
+    try:
+        event: Event = decoded(EVENTS[kind], parsed(body))
+        _check(event)
+    except DamagedRecord as error:
+        raise DamagedRecord(f"its record is damaged: in {kind}, {error}") from None
+    return event
+
+
+def _check(event: Event) -> None:
+    """Raise DamagedRecord for fields that are right each by itself, but not together."""
+    match event:
+        case SettingChanged(setting=setting, value=value):
+            _check_settings({setting: value})
+        case RunStarted(settings=settings):
+            _check_settings(settings)
+        case TakeOpened(take=take, origin_take=origin_take, settings=settings):
+            _check_settings(settings)
+            if origin_take >= take or "loss" not in settings:
+                raise DamagedRecord(f"take {take} cannot go on from take {origin_take}")
+        case _:
+            pass
+
+
+def _check_settings(settings: Mapping[str, object]) -> None:
+    for name, value in settings.items():
+        is_right = isinstance(value, str) if name == "loss" else _may_be(name, value)
+        if not is_right:
+            raise DamagedRecord(f"its {name} is {value!r:.60}")
+
+
+def _may_be(name: str, value: object) -> bool:
+    return name not in SETTINGS or SETTINGS[cast("Setting", name)].holds(
+        value
+    )  # one of a newer version: unknown

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 from tuitrain.core import catalog
 from tuitrain.core.choice import Choice, loss_text
 from tuitrain.core.commands import SwapLoss
-from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
+from tuitrain.core.decode import at_most, decoded, parsed
+from tuitrain.core.errors import DamagedRecord, Refused, UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
 from tuitrain.core.plan import Planned
 
@@ -27,9 +28,10 @@ class Parent:
     """The run that another one was made from, by a fork or a replay; drawn behind it."""
 
     directory: str
-    take: int = 1
-    step: int = 0
-    epoch: int = 0
+    """Only ever read, as a run like any other."""
+    take: Annotated[int, at_most(1 << 22, least=1)] = 1
+    step: Annotated[int, at_most((1 << 40) - 1)] = 0
+    epoch: Annotated[int, at_most(1 << 31)] = 0
     """Where the child leaves its parent's line; 0: at the beginning."""
     sha256: str | None = None
     """Of the child's copy of the parent's checkpoint, with which it begins; None: by its seed."""
@@ -162,13 +164,21 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
-        """Return the spec that `to_json` wrote, checked again."""
+        """Return the spec that `to_json` wrote, checked again.
+
+        Raises DamagedRecord for what is no spec, or not one of this version.
+        """
         try:
-            settings = json.loads(text)
-            task = settings.pop("task")
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-            raise TuitrainError("its spec.json is damaged") from None
-        return cls.of(task, **settings)
+            settings = parsed(text)
+            _check_known(settings)
+            return cls.of(settings.pop("task", None), **settings)
+        except (WrongUse, Refused, DamagedRecord) as error:
+            raise DamagedRecord(f"its spec.json is damaged: {error}") from None
+
+
+def _check_known(settings: Mapping[str, object]) -> None:
+    if unknown := set(settings) - {each.name for each in fields(RunSpec)}:
+        raise DamagedRecord(f"it has {min(unknown)!r:.60}: a newer tuitrain may read it")
 
 
 def check_name(name: str) -> str:
@@ -201,9 +211,9 @@ def _schedule(rows: object) -> tuple[Planned, ...]:
 
 def _parent(found: Mapping[str, Any]) -> Parent:
     try:
-        return Parent(**found)
-    except TypeError:
-        raise WrongUse("its parent is damaged") from None
+        return decoded(Parent, found)
+    except DamagedRecord as error:
+        raise WrongUse(f"its parent is damaged: {error}") from None
 
 
 def _loss_of(change: Planned) -> catalog.Loss | None:

@@ -58,7 +58,7 @@ class Line:
         delta = RunReader(paths.record).since(Cursor())
         if not any(isinstance(each.event, RunStarted) for each in delta.events):
             raise Refused(f"{paths.name} has trained nothing yet: there is nothing to export")
-        spec = RunSpec.from_json(paths.spec.read_text())
+        spec = paths.read_spec()
         lineage = Lineage.of(spec, (each.event for each in delta.events))
         newest, latest = lineage.segments()[-1], delta.latest
         end = latest.step if latest and latest.take == newest.take else newest.first - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tuitrain.core.commands import Change, SwapLoss
-from tuitrain.core.errors import NotOnLine
+from tuitrain.core.errors import DamagedRecord, NotOnLine, WrongUse
 from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened
 from tuitrain.core.plan import Planned, planned_wish
 from tuitrain.core.safe import safe
@@ -57,10 +57,13 @@ def changes_of(event: Event) -> list[Planned]:
             wish, changes = event.wish or f"take-{take}", dict(settings)
         case _:
             return []
-    return [
-        Planned(event.step, event.epoch, wish, planned_wish(kind, value))
-        for kind, value in changes.items()
-    ]
+    try:
+        return [
+            Planned(event.step, event.epoch, wish, planned_wish(kind, value))
+            for kind, value in changes.items()
+        ]
+    except WrongUse as error:
+        raise DamagedRecord(f"its record has a change that cannot be made: {error}") from None
 
 
 def _value(wish: SwapLoss | Change) -> object:

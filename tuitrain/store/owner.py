@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tuitrain.core.bounded import read_text
+from tuitrain.core.decode import parsed
+from tuitrain.core.errors import DamagedRecord
 
 if TYPE_CHECKING:
     import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, OverflowError, DamagedRecord)
+_LARGEST = 1 << 16
 
 
 def this_process() -> dict[str, Any]:
@@ -21,12 +25,17 @@ def this_process() -> dict[str, Any]:
     return _identity(psutil.Process())
 
 
+def read(path: Path) -> dict[str, Any]:
+    """Return what an `owner.json` says; DamagedRecord or OSError where it cannot be read."""
+    return parsed(read_text(path, most=_LARGEST))
+
+
 def process_of(path: Path) -> psutil.Process | None:
     """Return the process that an `owner.json` names; None if it is gone, or another one by now."""
     import psutil
 
     with suppress(*_UNREADABLE, psutil.Error):
-        owner = json.loads(path.read_text())
+        owner = read(path)
         process = psutil.Process(owner["pid"])
         if _identity(process) == owner and process.status() != psutil.STATUS_ZOMBIE:
             return process

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuitrain.core.errors import NoSuchRun, TuitrainError
+from tuitrain.core.bounded import read_text
+from tuitrain.core.errors import DamagedRecord, NoSuchRun, TuitrainError
 from tuitrain.core.files import NotPlain, check_folder, is_plain
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
 
+INITIAL = re.compile(r"init-[0-9a-f]{12}\.pt")
+"""A run's own copy of the weights that it begins with; its spec names no other file."""
+_LARGEST_SPEC = 1 << 20
 _SIDE_FILES = ("wal", "shm", "journal")
 """Endings of what SQLite makes beside a record."""
 
@@ -25,6 +30,11 @@ class RunPaths:
     @property
     def name(self) -> str:
         return self.directory.name
+
+    @property
+    def title(self) -> str:
+        """The name, fit for a terminal: a directory may be called anything."""
+        return safe(self.name, limit=64)
 
     @property
     def record(self) -> Path:
@@ -79,11 +89,24 @@ class RunPaths:
             check_folder(folder)
 
     def read_spec(self) -> RunSpec:
-        """Return what the run was asked to train; its own file of weights is named in full."""
-        spec = RunSpec.from_json(self.spec.read_text())
-        if spec.init_from is None:
-            return spec
-        return replace(spec, init_from=str(self.directory.absolute() / spec.init_from))
+        """Return what the run was asked to train; its own file of weights is named in full.
+
+        Raises DamagedRecord, which names the run, if that cannot be read.
+        """
+        try:
+            spec = RunSpec.from_json(read_text(self.spec, most=_LARGEST_SPEC))
+            return replace(spec, init_from=self._own_weights(spec.init_from))
+        except DamagedRecord as error:
+            raise DamagedRecord(error.reason, self.title) from None
+        except OSError as error:
+            raise DamagedRecord(f"its spec.json: {error.strerror}", self.title) from None
+
+    def _own_weights(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        if not INITIAL.fullmatch(name):
+            raise DamagedRecord(f"its spec.json is damaged: init_from is {name!r:.60}")
+        return str(self.directory.absolute() / name)
 
 
 def home_folder(given: str | None = None) -> Path:
@@ -107,12 +130,26 @@ def make_folder(path: Path) -> Path:
 
 
 def runs_in(home: Path) -> list[RunPaths]:
-    """Return the runs of a home, newest first."""
-    found = []
-    for spec in (home / "runs").glob("[!.]*/spec.json"):  # a hidden one is being deleted
-        with suppress(FileNotFoundError):  # deleted since the folder was read
-            found.append((spec.stat().st_mtime_ns, spec.parent.name, RunPaths(spec.parent)))
-    return [paths for _, _, paths in sorted(found, key=lambda run: run[:2], reverse=True)]
+    """Return the runs of a home, newest first; those that cannot be read as well."""
+    try:
+        folders = [entry.path for entry in os.scandir(home / "runs") if entry.name[0] != "."]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    begun_at = {folder: at for folder in folders if (at := _begun_at(folder)) is not None}
+    newest_first = sorted(begun_at, key=lambda folder: (begun_at[folder], folder), reverse=True)
+    return [RunPaths(Path(folder)) for folder in newest_first]
+
+
+def _begun_at(directory: str) -> int | None:
+    """Return when its spec was written, in nanoseconds; None for what is no run."""
+    try:
+        return os.lstat(f"{directory}/spec.json").st_mtime_ns
+    except PermissionError:  # it may be one
+        with suppress(OSError):
+            return os.lstat(directory).st_mtime_ns
+    except OSError:
+        pass
+    return None
 
 
 def find_run(home: Path, run: str | None) -> RunPaths:
@@ -140,6 +177,6 @@ def find_run(home: Path, run: str | None) -> RunPaths:
 
 def _is_run(directory: Path) -> bool:
     try:
-        return (directory / "spec.json").exists()
-    except OSError:  # a name too long to be one
+        return os.path.lexists(directory / "spec.json")
+    except ValueError:  # no name of a file can have a NUL
         return False

@@ -5,7 +5,7 @@ A reader that stays in a transaction would make the trainer's write-ahead log gr
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -13,18 +13,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.decode import parsed, value_of
+from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json
-from tuitrain.core.files import NotPlain, is_plain
-from tuitrain.core.numbers import from_strict
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
+from tuitrain.store.opened import Takes, check_tables
+from tuitrain.store.opened import opened as _open
 from tuitrain.store.rollup import Bucket, Span, cover, summed
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 
 EPOCHS_KEPT = 500
 """Of the newest epochs, so many are read for a screen."""
-_BUSY_MS = 2_000
 
 
 class Cursor(NamedTuple):
@@ -84,6 +84,7 @@ class RunReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._takes = Takes()
 
     def since(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Delta:
         """Return what is new after `cursor`, all of it as it was at one moment.
@@ -136,7 +137,7 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute("select kind, body from event order by id").fetchall()
-        return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
+            return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
 
     def rows(self) -> list[tuple[str, str]]:
         """Return kind and body of all events but the ends of epochs, in order, as written."""
@@ -155,17 +156,13 @@ class RunReader:
                 " and id > coalesce((select max(id) from event where kind = 'startup_reached'), 0)"
                 " order by id desc limit 1"
             ).fetchone()
-        return from_json(*row) if row else None
+            return from_json(*row) if row else None
 
     def glance(self) -> tuple[int, dict[str, float]]:
         """Return what every fitting loss makes of a recent batch, and that batch's step."""
         with self._connection() as db:
             row = db.execute("select body from glance").fetchone() if db is not None else None
-        if row is None:
-            return 0, {}
-        found = json.loads(row[0])
-        losses = {name: from_strict(each) for name, each in found["losses"].items()}
-        return int(found["step"]), losses
+            return _glance(row[0]) if row else (0, {})
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
         """Return the batches whose key is above `after` and whose step is a multiple of `every`."""
@@ -276,17 +273,39 @@ class RunReader:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection | None]:
-        if not self._path.exists():
+        """Give a connection for a read; None where there is no record yet.
+
+        Raises DamagedRecord, which names the run, for what is no record or not a whole one.
+        """
+        if not os.path.lexists(self._path):
             yield None
             return
-        with closing(_open(self._path)) as db:
-            version = db.execute("pragma user_version").fetchone()[0]
-            if version > VERSION:
-                raise TuitrainError(
-                    f"{self._path} was written by a newer tuitrain (record {version}, this one "
-                    f"reads {VERSION}): upgrade tuitrain"
-                )
-            yield db if version else None  # 0: its tables are being made just now
+        try:
+            with closing(_open(self._path)) as db:
+                version = db.execute("pragma user_version").fetchone()[0]
+                _check_version(version)
+                if version:
+                    check_tables(db)
+                    self._takes = self._takes.checked(db)
+                yield db if version else None  # 0: its tables are being made just now
+        except DamagedRecord as error:
+            raise DamagedRecord(error.reason, safe(self._path.parent.name, limit=64)) from None
+        except OSError as error:
+            raise DamagedRecord(
+                f"its record: {error.strerror}", safe(self._path.parent.name, limit=64)
+            ) from None
+        except sqlite3.Error as error:
+            raise DamagedRecord(
+                f"its record: {safe(error, limit=200)}", safe(self._path.parent.name, limit=64)
+            ) from None
+
+
+def _check_version(version: int) -> None:
+    if version > VERSION:
+        raise DamagedRecord(
+            f"its record was written by a newer tuitrain (record {version}, this one "
+            f"reads {VERSION}): upgrade tuitrain"
+        )
 
 
 _OF_SEGMENT = "epoch.key between ? and ? and epoch.epoch > ? and epoch.epoch <= ?"
@@ -348,31 +367,16 @@ def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Seg
     return delta._replace(epochs=tuple(map(_epoch, reversed(bodies))), best=best, is_anew=True)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open read-only; where not even SQLite's own side files can be made, as a file at rest.
-
-    NotPlain for a link: even to be read, side files would be made where it leads.
-    """
-    if not is_plain(path):
-        raise NotPlain(path)
-    plain = f"{path.absolute().as_uri()}?mode=ro"
-    at_rest = [] if path.with_name(path.name + "-wal").exists() else [f"{plain}&immutable=1"]
-    for uri in (plain, *at_rest):
-        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000)
-        try:
-            db.execute("pragma query_only = on")
-            db.execute("pragma user_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            db.close()
-            reason = error
-            continue
-        return db
-    raise TuitrainError(f"cannot read {safe(path)}: {safe(reason)}")
-
-
 def _batch(row: tuple[float, ...]) -> BatchRow:
     batch = BatchRow._make(row)
     return batch._replace(loss=from_column(batch.loss))
+
+
+def _glance(body: str) -> tuple[int, dict[str, float]]:
+    found = parsed(body)
+    step: int = value_of(int, "step", found.get("step"))
+    losses: dict[str, float] = value_of(Mapping[str, float], "losses", found.get("losses"))
+    return step, losses
 
 
 def _epoch(body: str) -> EpochEnded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,11 +13,13 @@ from textual.app import App
 from textual.binding import Binding
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from tuitrain.store.paths import RunPaths
 from tuitrain.supervisor import Started
 from tuitrain.tui import keys, themes
+from tuitrain.tui.door import Door
 from tuitrain.tui.driver import LeanDriver
 from tuitrain.tui.screens.choice import ChoiceScreen
 from tuitrain.tui.screens.compare import CompareScreen
@@ -65,6 +68,7 @@ class TuitrainApp(App[Snapshot]):
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
     ) -> None:
         self._themes = themes.load()
+        self._door = Door()
         super().__init__()
         self._home = home
         self._watch = watch
@@ -84,6 +88,10 @@ class TuitrainApp(App[Snapshot]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Let Textual's own themes do too: what they lack is the default theme's."""
         return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Let every line of every widget pass the door."""
+        return [*super().get_line_filters(), self._door]
 
     def on_mount(self) -> None:
         self.set_keymap(self.keymap)

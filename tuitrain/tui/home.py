@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tuitrain.client import Client
 from tuitrain.connection.follower import Follower
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import DamagedRecord, TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
@@ -40,8 +40,8 @@ class Home:
             return known[1]
         try:
             row = Row(paths.directory, self._follower(paths).look())
-        except (TuitrainError, OSError, ValueError, sqlite3.Error) as error:
-            row = Row(paths.directory, None, safe(error))
+        except Exception as error:  # noqa: BLE001 - one bad run hides no other
+            row = Row(paths.directory, None, _reason(error))
             self._followers.pop(paths.directory, None)
         self._known[paths.directory] = marks, row
         return row
@@ -54,6 +54,12 @@ class Home:
         return known
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, DamagedRecord):
+        return safe(error.reason)
+    return safe(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
+
+
 def _marks(paths: RunPaths) -> tuple[object, ...]:
     """Return what differs when there is something new to read; first, whether it is trained."""
     times = []
@@ -64,4 +70,7 @@ def _marks(paths: RunPaths) -> tuple[object, ...]:
             times.append((0, 0))
         else:
             times.append((stat.st_mtime_ns, stat.st_size))
-    return lock.is_held(paths.lock), *times
+    is_held = False
+    with suppress(OSError):  # reading it says what is wrong
+        is_held = lock.is_held(paths.lock)
+    return is_held, *times

@@ -12,10 +12,12 @@ from textual.app import App
 from textual.binding import Binding
 from textual.keys import Keys, key_to_character
 
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.bounded import read_text
+from tuitrain.core.errors import DamagedRecord, WrongUse
 from tuitrain.core.safe import safe
 
 FILE = "keys.toml"
+_LARGEST = 1 << 20
 
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMES = {each.value for each in Keys}
@@ -70,10 +72,10 @@ def keymap_of(app: App[object]) -> Mapping[str, str]:
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        found = tomllib.loads(path.read_text())
+        found = tomllib.loads(read_text(path, most=_LARGEST))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, DamagedRecord) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}; mend it or delete it") from None
     keys = found.pop("keys", {})
     if found or not isinstance(keys, dict):

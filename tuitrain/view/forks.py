@@ -25,11 +25,9 @@ class Kept(NamedTuple):
         if self.ended is None:
             what = "before the first batch" if self.saved.step == 0 else ""
             return f"{self.epoch:>6}  {what}".rstrip()
-        metric, value = next(iter(self.ended.metrics.items()))
-        return (
-            f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8} "
-            f"{metric} {words.value(value)}{'  best' if self.is_best else ''}"
-        )
+        metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
+        val_loss = f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8}"
+        return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
 
 
 def kept_epochs(run: Snapshot) -> list[Kept]:

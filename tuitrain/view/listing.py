@@ -99,7 +99,7 @@ def _cell(run: Snapshot, column: str) -> Piece:
         case "val loss":
             return Piece(words.value(last.val_loss if last else None), "validation")
         case "best":
-            if best is None:
+            if best is None or not best.metrics:
                 return Piece("–", "muted")
             metric, number = next(iter(best.metrics.items()))
             return Piece(f"{metric} {words.value(number)}", "good")

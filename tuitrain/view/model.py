@@ -105,7 +105,7 @@ class Snapshot:
     def leading_metric(self) -> str:
         """The metric by which epochs are compared."""
         if self.last_epoch is not None:
-            return next(iter(self.last_epoch.metrics))
+            return next(iter(self.last_epoch.metrics), "–")
         return "rmse" if self.kind == "regression" else "accuracy"
 
     @property

@@ -82,8 +82,8 @@ def vitals(now: Snapshot, settled: Snapshot, width: int) -> Picture:
 
 def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
     last, best = settled.last_epoch, settled.best
-    metric, number = next(iter(last.metrics.items())) if last else (now.leading_metric, None)
-    peak = next(iter(best.metrics.values())) if best else None
+    metric, number = now.leading_metric, _leading(last)
+    peak = _leading(best)
     pace = f" ≤{settled.pace:g}" if settled.pace else ""
     return [
         ("step", words.count(now.step), "strong"),
@@ -92,11 +92,19 @@ def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
         (metric, words.value(number), "strong"),
         ("epoch", f"{settled.epoch}/{settled.planned_epochs}", "strong"),
         ("train", words.value(last.train_loss if last else None), "text"),
-        ("best", f"{words.value(peak)} @{best.epoch}" if best else "–", "good"),
+        (
+            "best",
+            f"{words.value(peak)} @{best.epoch}" if best and peak is not None else "–",
+            "good",
+        ),
         ("rate", words.rate(settled.rate) + pace, "text"),
         ("trained", words.duration(settled.elapsed_s), "text"),
         ("device", settled.started.device if settled.started else settled.spec.device, "text"),
     ]
+
+
+def _leading(epoch: EpochEnded | None) -> float | None:
+    return next(iter(epoch.metrics.values()), None) if epoch else None
 
 
 def _field(field: _Field, cells: int) -> list[Piece]:
@@ -191,7 +199,7 @@ def epoch_stride(now: Snapshot, rows: int) -> int:
 
 
 def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
-    number = next(iter(each.metrics.values()))
+    number = _leading(each)
     is_best = now.best is not None and each.epoch == now.best.epoch
     return fitted(
         [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
 
 Role = Literal[
     "text", "muted", "strong", "accent", "good", "warn", "bad",
@@ -15,7 +19,7 @@ SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5
 
 
 class Piece(NamedTuple):
-    """Text of one role; it holds no control characters and no line ends."""
+    """Text of one role; in a line that is `fitted`, no terminal obeys it."""
 
     text: str
     role: Role = "text"
@@ -32,12 +36,20 @@ def fitted(pieces: Iterable[Piece], width: int) -> Line:
     for text, role in pieces:
         if left <= 0:
             break
-        cut = text if len(text) <= left else text[: left - 1] + "…"
+        cut = safe(text, limit=left)
         line.append(Piece(cut, role))
         left -= len(cut)
     if left > 0:
         line.append(Piece(" " * left, "text"))
     return tuple(line)
+
+
+def unreadable(error: Exception, width: int, height: int) -> Picture:
+    """Return what stands in the place of a picture of what cannot be read."""
+    reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
+    lines = textwrap.wrap(f"cannot read this: {safe(reason)}", max(10, width - 2))
+    told = [fitted([Piece(f" {line}", "bad")], width) for line in lines]
+    return tuple((told + [fitted([], width)] * height)[:height])
 
 
 def plain(picture: Picture) -> str:

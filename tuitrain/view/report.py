@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tuitrain.core.choice import Choice
 from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
@@ -18,7 +17,7 @@ from tuitrain.view.model import Intervention, Snapshot
 
 def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
     """Return the run under the keys of `show --json`; without the lists unless `full`."""
-    last, best, newest = run.last_epoch, run.best, run.checkpoints[-1:]
+    last, newest = run.last_epoch, run.checkpoints[-1:]
     spec = run.spec
     found: dict[str, Any] = {
         "name": run.name,
@@ -43,7 +42,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "train_loss": last and last.train_loss,
         "val_loss": last and last.val_loss,
         "metrics": dict(last.metrics) if last else {},
-        "best": best and _best(run),
+        "best": _best(run),
         "weights_sha256": newest[0].weights_sha256 if newest else None,
         "error": run.error,
         "pid": run.pid,
@@ -65,12 +64,11 @@ def as_lines(run: Snapshot) -> list[str]:
     """Return the run for a person, as `show` prints it."""
     last = run.last_epoch
     total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
-    loss = Choice.read("loss", run.loss)
     rows = [
         ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
         ("task", f"{run.spec.task} ({run.kind})"),
         ("model", run.spec.model),
-        ("loss", str(loss)),
+        ("loss", run.loss),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
         ("seed", str(run.spec.seed)),
@@ -130,16 +128,17 @@ def table(runs: list[Snapshot]) -> list[str]:
     ]
 
 
-def _best(run: Snapshot) -> dict[str, Any]:
-    assert run.best is not None
+def _best(run: Snapshot) -> dict[str, Any] | None:
+    if run.best is None or not run.best.metrics:
+        return None
     metric, number = next(iter(run.best.metrics.items()))
     return {"epoch": run.best.epoch, "metric": metric, "value": number}
 
 
 def _best_words(run: Snapshot) -> str:
-    if run.best is None:
-        return "–"
     best = _best(run)
+    if best is None:
+        return "–"
     return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
 
 

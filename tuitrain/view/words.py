@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+_LAST_DAY = 2.5e11
+
 
 def count(number: int) -> str:
     """Return 1,234,567."""
@@ -57,19 +59,28 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}:{whole % 60:02}"
 
 
+def _moment(at: float) -> datetime:
+    """Return a moment; one that no calendar has becomes the nearest that it has."""
+    return (
+        datetime.fromtimestamp(min(max(at, 0), _LAST_DAY), UTC)
+        if not math.isnan(at)
+        else _moment(0)
+    )
+
+
 def clock(at: float) -> str:
     """Return the local time of day of a moment in seconds since the epoch."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+    return _moment(at).astimezone().strftime("%H:%M:%S")
 
 
 def day(at: float) -> str:
     """Return the local day and time of a moment in seconds since the epoch."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%d %b %H:%M")
+    return _moment(at).astimezone().strftime("%d %b %H:%M")
 
 
 def utc(at: float) -> str:
     """Return a moment in seconds since the epoch as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return _moment(at).isoformat(timespec="milliseconds")
 
 
 def remaining(done: int, total: int, *, per_second: float | None) -> float | None:

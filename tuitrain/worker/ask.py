@@ -38,7 +38,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
 
     Without the data there is neither: {"known": false}.
     """
-    wanted = RunSpec.from_json(json.dumps(spec))
+    wanted = RunSpec.of(**spec)
     task = catalog.task_named(wanted.task)
     if task.is_downloaded and wanted.data is None:
         return {"known": False}

@@ -12,8 +12,17 @@ anything = st.text(alphabet=st.characters(), max_size=80)
 """All of Unicode, lone surrogates included."""
 
 
+JOINERS = ("\u200c", "\u200d")
+WORDS = [
+    "می\u200cخواهم", "کتاب\u200cها", "क्\u200dष", "नन्\u200dद", "നന്\u200d", "क्\u200cष",
+    "👨\u200d👩\u200d👧", "🏳\ufe0f\u200d🌈", "👩🏽\u200d🚀", "❤\ufe0f", "1\ufe0f\u20e3", "©\ufe0f",
+]  # fmt: skip
+"""Words of Persian, Hindi and Malayalam, and emoji, that joiners and selectors belong to."""
+
+
 def is_harmless(line: str) -> bool:
-    return {unicodedata.category(sign) for sign in line}.isdisjoint(("Cc", "Cf", "Cs", "Zl", "Zp"))
+    left = line.translate(dict.fromkeys(map(ord, JOINERS)))
+    return {unicodedata.category(sign) for sign in left}.isdisjoint(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 @pytest.mark.parametrize(
@@ -76,3 +85,31 @@ def test_what_passed_once_passes_again_unchanged():
 
 def test_an_error_is_text_too():
     assert safe(ValueError(f"bad {ESC}[31m")) == "bad ␛[31m"
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_joiners_and_selectors_stay_inside_words_and_emoji(word):
+    assert safe(word) == word
+    assert safe(f"the run {word} is there") == f"the run {word} is there"
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, "run", "0.5", " "])), st.sampled_from([*JOINERS, "\ufe0f"])
+)
+def test_no_joiner_hides_where_it_joins_nothing(words, joiner):
+    for plain in ("a", " ", "-", "_"):
+        line = safe(f"{joiner}{''.join(words)}{plain}{joiner}{plain}{joiner}")
+        assert line[0] == "\ufffd"
+        assert line[-3:] == f"\ufffd{plain}\ufffd"
+
+
+@given(
+    st.text(alphabet=[*JOINERS, "\ufe0f", "a", "1", " ", "م", "क", "\u094d", "👩", "🏽", "\u064e"])
+)
+def test_a_joiner_is_never_beside_ascii_nor_at_the_beginning(text):
+    line = safe(text)
+    assert safe(line) == line
+    for at, sign in enumerate(line):
+        if sign in JOINERS:
+            assert at > 0
+            assert not line[at - 1].isascii()

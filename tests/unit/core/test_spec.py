@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tuitrain.core import catalog
 from tuitrain.core.choice import Choice, loss_text
 from tuitrain.core.commands import SwapLoss
-from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.errors import DamagedRecord, Refused, UnknownName, WrongUse
 from tuitrain.core.spec import RunSpec, check_name
 
 FITTING = [
@@ -164,10 +164,30 @@ def test_a_canonical_spec_stays_as_it_is(spec):
 
 def test_a_spec_file_is_checked_again():
     settings = json.loads(RunSpec.of().to_json())
-    with pytest.raises(WrongUse):
+    with pytest.raises(DamagedRecord, match="epochs must be a whole number"):
         RunSpec.from_json(json.dumps({**settings, "epochs": 0}))
-    with pytest.raises(UnknownName):
+    with pytest.raises(DamagedRecord, match="no loss 'focl'"):
         RunSpec.from_json(json.dumps({**settings, "loss": "focl"}))
+    with pytest.raises(DamagedRecord, match="a newer tuitrain may read it"):
+        RunSpec.from_json(json.dumps({**settings, "quantum": True}))
+
+
+@pytest.mark.parametrize(
+    "parent",
+    [
+        {"directory": 5},
+        {"take": 1},
+        {"directory": "a", "take": "x"},
+        {"directory": "a", "step": -1},
+        {"directory": "a", "epoch": []},
+        {"directory": "a", "sha256": 1},
+        {"directory": "a", "environment": {"torch": 2}},
+    ],
+)
+def test_a_parent_of_wrong_types_is_damage(parent):
+    settings = json.loads(RunSpec.of().to_json())
+    with pytest.raises(DamagedRecord, match="its parent is damaged"):
+        RunSpec.from_json(json.dumps({**settings, "parent": parent}))
 
 
 @given(specs)

@@ -14,7 +14,7 @@ from tuitrain.export.line import Line
 from tuitrain.export.recipe import Recipe
 from tuitrain.store.paths import RunPaths
 
-SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002.pt", 9, "f" * 64, "w" * 64)
+SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002-take1-step23.pt", 9, "f" * 64, "w" * 64)
 
 
 @pytest.fixture

@@ -331,5 +331,5 @@ def test_events_of_a_newer_version_are_passed_over_and_not_asked_for_again(path,
 
 def test_a_file_that_is_no_record_is_said_to_be_unreadable(path, reader):
     path.write_bytes(b"this is not a database, but a page of text\n" * 100)
-    with pytest.raises(TuitrainError, match="cannot read"):
+    with pytest.raises(TuitrainError, match="cannot be read: its record: file is not a database"):
         reader.since(Cursor())

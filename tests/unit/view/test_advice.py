@@ -27,7 +27,9 @@ BAD = NotFinite(1, 7, 0, "loss")
 PAUSED = Paused(None, 1, 11, 0)
 """Later than the bad batch: an accelerator's numbers are read some batches at once."""
 LOWER = SettingChanged("w", 1, 11, 0, "lr", 0.1, 0.5, 23)
-BACK = TakeOpened("u", 2, 5, 0, "undo", "a.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 11, None)
+BACK = TakeOpened(
+    "u", 2, 5, 0, "undo", "00001-take1-step1.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 11, None
+)
 
 
 def after(folder: Path, *events: Event, on_nonfinite: str = "pause") -> Snapshot:

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tuitrain.core.safe import safe
 from tuitrain.view.forks import Kept
 
 FORK = (
@@ -38,7 +39,7 @@ class EpochScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
+            dialog.border_title = Content(safe(self._title))  # no markup
             dialog.border_subtitle = "enter goes on · esc cancels"
             yield Static(Content(self._question), classes="question")
             yield OptionList(*(Option(Content(str(each)), str(each.epoch)) for each in self._kept))

@@ -106,7 +106,9 @@ class LossesScreen(ModalScreen[str | None]):
         return [
             text
             for loss in fitting_losses(self._run.kind)
-            for text in dict.fromkeys((loss.name, *(each for each in own if _loss(each) is loss)))
+            for text in dict.fromkeys(
+                (loss.name, *(each for each in own if _name(each) == loss.name))
+            )
         ]
 
     def _fill(self, highlighted: str) -> None:
@@ -184,5 +186,9 @@ class LossesScreen(ModalScreen[str | None]):
         return "at once: the run is between two epochs" if between else "at the end of this epoch"
 
 
+def _name(text: str) -> str:
+    return text.partition(":")[0]
+
+
 def _loss(text: str) -> Loss:
-    return LOSSES[text.partition(":")[0]]
+    return LOSSES[_name(text)]

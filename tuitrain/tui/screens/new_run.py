@@ -78,7 +78,9 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         with VerticalScroll(id="form", can_focus=False) as box:
             fork = self._fork
             box.border_title = (
-                f"fork of {fork.parent.name} at epoch {fork.epoch}" if fork else "new run"
+                Content(f"fork of {safe(fork.parent.name)} at epoch {fork.epoch}")  # no markup
+                if fork
+                else "new run"
             )
             for name in self._fields:
                 yield FormField(name, self._filled[name])

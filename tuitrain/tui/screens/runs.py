@@ -84,6 +84,7 @@ class RunsScreen(Screen[None]):
         self._columns: tuple[str, ...] = ()
         self._marked: list[Path] = []
         self._looking = asyncio.Lock()
+        self._broken = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
@@ -113,13 +114,26 @@ class RunsScreen(Screen[None]):
         async with self._looking:
             rows: list[Row] = []
             reading = self._home.rows()
-            while several := await asyncio.to_thread(_some, reading):
+            while several := await asyncio.to_thread(self._some, reading):
                 rows += several
                 if len(rows) > len(self._rows):
                     self._rows = [*rows]
                     self._show()
             self._rows = rows
             self._show()
+
+    def _some(self, rows: Iterator[Row]) -> list[Row]:
+        try:
+            some = list(islice(rows, _AT_ONCE))
+        except OSError as error:
+            self.app.call_later(self._complain, f"cannot read the runs: {safe(error)}")
+            return []
+        return some
+
+    def _complain(self, message: str) -> None:
+        if message != self._broken:
+            self._broken = message
+            self._say(message)
 
     def watch_order(self) -> None:
         self._show()
@@ -351,7 +365,3 @@ class RunsScreen(Screen[None]):
 
     def _say(self, message: str) -> None:
         self.notify(message, severity="error", markup=False)
-
-
-def _some(rows: Iterator[Row]) -> list[Row]:
-    return list(islice(rows, _AT_ONCE))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import get_args
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tuitrain.view.picture import Line, Picture, Piece, Role
+from tuitrain.core.safe import safe
+from tuitrain.view.picture import Line, Picture, Piece, Role, unreadable
 
 
 class Cells(Widget):
@@ -59,10 +62,18 @@ class Cells(Widget):
                 self._strips.pop(y, None)
                 self.refresh(Region(0, y, self.size.width, 1))
 
+    def attempt(self, draw: Callable[[], Picture]) -> None:
+        """Show what `draw` returns, or in its place why there is nothing: the app goes on."""
+        try:
+            self.show(draw())
+        except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+            self.show(unreadable(error, *self.size))
+
     def entitle(self, title: str) -> None:
         """Put a title on the border; an unchanged one costs no repaint."""
         if title != self._title:
-            self.border_title = self._title = title
+            self._title = title
+            self.border_title = Content(safe(title))  # no markup
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the last picture; nothing is computed here but its colours."""

@@ -32,11 +32,14 @@ class _Lines(Cells):
     def draw(self) -> None:
         """Draw the runs, if there is room."""
         if self.settled and self.size.width:
-            picture = self.picture(self.settled)
-            if len(picture) != self._high:  # setting a height lays the whole screen out
-                self._high = len(picture)
-                self.styles.height = self._high + self.gutter.height
-            self.show(picture)
+            self.attempt(lambda: self._as_high(self.picture(self.settled)))
+
+    def _as_high(self, picture: Picture) -> Picture:
+        """Return the picture, for which the panel has as many lines now."""
+        if len(picture) != self._high:  # setting a height lays the whole screen out
+            self._high = len(picture)
+            self.styles.height = self._high + self.gutter.height
+        return picture
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
         """Return what the panel shows of them, for the panel's width."""

@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.picture import Picture
+from tuitrain.view.picture import Picture, unreadable
 
 Draw = Callable[[Any, int, int], Picture]
 """From what is settled, a width and a height to cells; called in a thread."""
@@ -63,7 +63,11 @@ class Drawn(Cells):
                 return
             self._is_stale, self._drawn_at = False, time.monotonic()
             size = self.size
-            picture = await asyncio.to_thread(self._draw, self.settled, *size)
+            try:
+                picture = await asyncio.to_thread(self._draw, self.settled, *size)
+            except Exception as error:  # noqa: BLE001 - the app outlives what cannot be drawn
+                picture = unreadable(error, *size)
+                self._is_stale = True  # the next time it may be readable again
             if self._may_change:
                 self._drawn_size = size
                 self.show(picture)

@@ -24,8 +24,8 @@ class _Panel(Cells):
 
     def draw(self) -> None:
         """Draw the newest snapshot, if there is room and something to draw."""
-        if self.settled is not None and self.size.area:
-            self.show(self.picture(self.settled))
+        if (settled := self.settled) is not None and self.size.area:
+            self.attempt(lambda: self.picture(settled))
 
     def picture(self, settled: Snapshot) -> Picture:
         """Return what the panel shows of it, for the panel's size."""

@@ -1,0 +1,194 @@
+"""What a run directory from elsewhere may hold: ways to damage one, and to plant text in it."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+HOSTILE = (
+    "\x1b]0;PWNED\x07\x1b]52;c;UFdORUQ=\x07\x1b[6n\x9b31m\u202eRLO[@click=app.quit]x[/]a[/b]\x1b[2J"
+)
+"""A title, a clipboard, a report, colours, a direction, markup that acts and that breaks."""
+
+Damage = Callable[[Path], object]
+
+
+def sql(statement: str, *values: object) -> Damage:
+    """Return what changes a record by a statement."""
+
+    def change(directory: Path) -> None:
+        with closing(sqlite3.connect(directory / "run.db")) as db, db:
+            db.execute(statement, values)
+
+    return change
+
+
+def bytes_of(name: str, change: Callable[[bytes], bytes]) -> Damage:
+    def rewrite(directory: Path) -> None:
+        path = directory / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return rewrite
+
+
+def instead(name: str, make: Callable[[Path], object]) -> Damage:
+    """Return what puts something else in the place of a file."""
+
+    def put(directory: Path) -> None:
+        (directory / name).unlink(missing_ok=True)
+        make(directory / name)
+
+    return put
+
+
+def spec(**changes: object) -> Damage:
+    def change(directory: Path) -> None:
+        path = directory / "spec.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def says(kind: str, **values: object) -> Damage:
+    """Return what appends an event."""
+    insert = "insert into event (at, elapsed_ms, kind, body) values (1, 1, ?, ?)"
+    return sql(insert, kind, json.dumps(values))
+
+
+def opens(take: int, origin_take: int, step: int = 1, **settings: object) -> Damage:
+    return says(
+        "take_opened", wish=None, take=take, step=step, epoch=0, why="undo", origin="",
+        origin_take=origin_take, settings=settings or {"loss": "mse"}, steps_per_epoch=23,
+        left_at=5,
+    )  # fmt: skip
+
+
+def both(*damages: Damage) -> Damage:
+    return lambda directory: [damage(directory) for damage in damages]
+
+
+def endless_view(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "run.db")) as db:
+        db.execute("alter table event rename to gone")
+        db.execute(
+            "create view event as with recursive n(id) as (select 1 union all select id + 1 from n)"
+            " select id, 1.0 as at, 1 as elapsed_ms, 'warned' as kind, '{\"text\":\"x\"}' as body"
+            " from n"
+        )
+
+
+def untyped(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "run.db")) as db, db:
+        db.execute("create table other as select * from batch")
+        db.execute("drop table batch")
+        db.execute("alter table other rename to batch")
+        db.execute("update batch set loss = ?", (HOSTILE,))
+
+
+FIRST = "update event set body = ? where id = 1"
+UNREADABLE: dict[str, Damage] = {
+    "record cut": bytes_of("run.db", lambda found: found[: len(found) // 2]),
+    "record garbage": bytes_of("run.db", lambda _: os.urandom(70_000)),
+    "record a folder": instead("run.db", Path.mkdir),
+    "record a FIFO": instead("run.db", os.mkfifo),
+    "record a loop": instead("run.db", lambda path: path.symlink_to(path.name)),
+    "record a device": instead("run.db", lambda path: path.symlink_to("/dev/zero")),
+    "log of the record a FIFO": instead("run.db-wal", os.mkfifo),
+    "spec empty": bytes_of("spec.json", lambda _: b""),
+    "spec a FIFO": instead("spec.json", os.mkfifo),
+    "spec a folder": instead("spec.json", Path.mkdir),
+    "spec dangling": instead("spec.json", lambda path: path.symlink_to("/nonexistent")),
+    "spec a loop": instead("spec.json", lambda path: path.symlink_to(path.name)),
+    "spec endless": instead("spec.json", lambda path: path.symlink_to("/dev/zero")),
+    "spec huge": bytes_of("spec.json", lambda found: found + b" " * (1 << 20)),
+    "spec newer": spec(quantum=True),
+    "spec a list": bytes_of("spec.json", lambda _: b"[1,2]"),
+    "spec deep": bytes_of("spec.json", lambda _: b'{"task":' + b"[" * 200_000),
+    "spec with a huge number": bytes_of("spec.json", lambda _: b'{"lr":' + b"9" * 10_000 + b"}"),
+    "spec no utf-8": bytes_of("spec.json", lambda _: b'{"task":"\xff\xfe"}'),
+    "spec with a hostile task": spec(task=HOSTILE),
+    "spec with weights from elsewhere": spec(init_from="/etc/passwd"),
+    "spec with a bad change": spec(schedule=[{"step": 1, "epoch": 0, "id": "x", "lr": "off"}]),
+    "spec with a change that is none": spec(schedule=[{"step": 1, "epoch": 0, "rollback": "1"}]),
+    "parent of wrong types": spec(parent={"directory": 5, "take": "x", "step": "q", "epoch": []}),
+    "event no JSON": sql(FIRST, "{"),
+    "event without fields": sql(FIRST, "{}"),
+    "event a list": sql(FIRST, "[]"),
+    "event deep": sql(FIRST, "[" * 100_000),
+    "event no utf-8": sql("update event set body = cast(x'7bff7d' as text) where id = 1"),
+    "event huge": sql("update event set body = hex(zeroblob(20000000)) where id = 1"),
+    "take without a loss": opens(2, 1, lr=0.1),
+    "takes in a circle": both(opens(2, 3), opens(3, 2)),
+    "take from nowhere": opens(5, 4),
+    "take beyond its origin": opens(3, 1, step=9_999),
+    "wish long after the sun": says(
+        "wish_accepted", wish="x", asks="lr", detail="", at="batch", asked_at=1e300
+    ),
+    "checkpoint elsewhere": says(
+        "checkpoint_saved", take=1, step=1, epoch=0, why="pause", file="/home/me/thesis.tex",
+        bytes=1, sha256="", weights_sha256="",
+    ),
+    "checkpoint above": says("checkpoint_gone", file="../../x", why="pruned"),
+    "epochs off": says(
+        "setting_changed", wish="x", take=1, step=1, epoch=0, setting="epochs", value=None,
+        previous=2, steps_per_epoch=23,
+    ),
+    "epoch no JSON": sql("update epoch set body = 'nope'"),
+    "newer record": sql("pragma user_version = 99"),
+    "an endless view": endless_view,
+    "a table without types": untyped,
+}  # fmt: skip
+"""Of these a run cannot be read, and that is said."""
+
+READABLE: dict[str, Damage] = {
+    "record gone": lambda directory: (directory / "run.db").unlink(),
+    "record empty": bytes_of("run.db", lambda _: b""),
+    "lock a FIFO": instead("lock", os.mkfifo),
+    "lock gone": lambda directory: (directory / "lock").unlink(missing_ok=True),
+    "lock a folder": instead("lock", Path.mkdir),
+    "lock a loop": instead("lock", lambda path: path.symlink_to(path.name)),
+    "owner a FIFO": instead("owner.json", os.mkfifo),
+    "owner a list": instead("owner.json", lambda path: path.write_text("[]")),
+    "no metrics": sql("update epoch set body = json_set(body, '$.metrics', json('{}'))"),
+    "event of a newer version": says("teleported"),
+    "loss of a newer version": says(
+        "loss_swapped", wish="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
+    ),
+    "moment beyond calendars": sql("update event set at = 1e300"),
+    "parent gone": spec(parent={"directory": "/nonexistent\x00"}),
+}
+"""Of these a run can be read as far as it goes."""
+
+
+def planted(source: Path, target: Path) -> None:
+    """Copy a run with hostile text behind every text and name that a record may hold."""
+    shutil.copytree(source, target)
+    free = {"file", "origin", "at", "what", "why", "setting"}
+    with closing(sqlite3.connect(target / "run.db")) as db, db:
+        for table, key in (("event", "id"), ("epoch", "key")):
+            for number, body in db.execute(f"select {key}, body from {table}").fetchall():
+                found = {
+                    name: value if name in free else _planted(value, name)
+                    for name, value in json.loads(body).items()
+                }
+                update = f"update {table} set body = ? where {key} = ?"
+                db.execute(update, (json.dumps(found), number))
+        db.execute("update epoch set loss_name = loss_name || ?", (HOSTILE,))
+        for number, body in db.execute("select key, body from glance").fetchall():
+            found = json.loads(body)
+            found["losses"] = {name + HOSTILE: loss for name, loss in found["losses"].items()}
+            db.execute("update glance set body = ? where key = ?", (json.dumps(found), number))
+    (target / "trainer.log").write_text(f"hello {HOSTILE}\n")
+
+
+def _planted(value: Any, name: str = "") -> Any:
+    if isinstance(value, str):
+        return value + HOSTILE
+    if isinstance(value, dict):
+        names = name in ("metrics", "val_losses", "environment")
+        return {key + HOSTILE * names: _planted(item, key) for key, item in value.items()}
+    return value

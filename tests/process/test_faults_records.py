@@ -1,0 +1,149 @@
+"""A run directory is somebody's mail: whatever it holds, nothing of it is obeyed, used or hidden.
+
+`make faults COUNT=100` draws a hundred times; without it a few have to do.
+"""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tests.damage import HOSTILE, READABLE, UNREADABLE, planted
+from tests.process.conftest import opened
+from tuitrain import cli
+
+COUNT = int(os.environ.get("FAULTS", "4"))
+SEED = int(os.environ.get("FAULTS_SEED", "1"))
+BODILY = (b"\x1b]0;PWNED", b"\x1b]52;", b"\x1b[6n", b"\xc2\x9b", "\u202e".encode())
+"""What the hostile text has that neither we nor Textual ever write, as bytes."""
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the engine's own making, with changes, an undo and checkpoints."""
+    tuitrain = Shell(tmp_path_factory.mktemp("source"))
+    tuitrain("run", "digits", "--detach", "--name", "src", "--epochs", "4", "--paused")
+    tuitrain("ctl", "src", "step", "30", "--wait")
+    tuitrain("ctl", "src", "lr", "0.002", "--wait")
+    tuitrain("ctl", "src", "undo", "--wait")
+    tuitrain("ctl", "src", "loss", "l1", "--at", "batch", "--wait")
+    tuitrain("ctl", "src", "resume")
+    run = tuitrain.client("src")
+    until(lambda: not run.look(run.end()).alive, "it is trained")
+    return run.paths.directory
+
+
+@pytest.fixture
+def bad(source: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run beside a good one, both in a home of their own."""
+    monkeypatch.setenv("TUITRAIN_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "100")
+    shutil.copytree(source, home / "runs" / "good")
+    return Path(shutil.copytree(source, home / "runs" / "bad"))
+
+
+@pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(bad, capfd, damage):
+    damage(bad)
+    assert cli.run(["ls"]) == 0
+    listed = capfd.readouterr()
+    assert "good" in listed.out
+    assert listed.err.startswith("tuitrain: bad cannot be read: its ")
+    assert len(listed.err.splitlines()) == 1
+    assert cli.run(["ls", "--json"]) == 0
+    assert [run["name"] for run in json.loads(capfd.readouterr().out)] == ["good"]
+    for command in (
+        ["show"], ["plot"], ["attach"], ["resume", "--detach"], ["export", "--format", "jsonl"]
+    ):  # fmt: skip
+        code = cli.run([command[0], "bad", *command[1:]])
+        told = capfd.readouterr()
+        assert code in (1, 3), (command, told)
+        assert len(told.err.splitlines()) == 1, (command, told)
+        assert "unexpected" not in told.err, command
+
+
+@pytest.mark.parametrize("damage", READABLE.values(), ids=READABLE)
+def test_what_can_be_read_is_shown_as_far_as_it_goes(bad, capfd, damage):
+    damage(bad)
+    for command in (["ls"], ["show", "bad"], ["show", "bad", "--json"], ["plot", "bad"]):
+        assert cli.run(command) == 0, (command, capfd.readouterr().err)
+        told = capfd.readouterr()
+        assert "bad" in told.out
+        assert told.err == ""
+
+
+def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path):
+    thesis = tmp_path / "thesis.tex"
+    thesis.write_text("years")
+    draw = random.Random(SEED)
+    names = [str(thesis), f"../../../../{thesis.name}", f"x/../../../../../{thesis.name}"]
+    for _ in range(COUNT):
+        field = draw.choice(["file", "origin"])
+        with closing(sqlite3.connect(bad / "run.db")) as db, db:
+            number, body = draw.choice(db.execute(
+                "select id, body from event where json_type(body, ?) = 'text'", (f"$.{field}",)
+            ).fetchall())  # fmt: skip
+            found = json.dumps(json.loads(body) | {field: draw.choice(names)})
+            db.execute("update event set body = ? where id = ?", (found, number))
+        for command in (
+            ["resume", "bad", "--epochs", "8", "--plain"],
+            ["fork", "bad", "--epoch", "0", "--plain"],
+            ["export", "bad", "--format", "weights", "--out", str(tmp_path / "out.pt")],
+            ["run", "--init-from", "bad", "--plain"],
+        ):
+            assert cli.run(command) == 1, command
+        assert thesis.read_text() == "years"
+        assert sorted(tmp_path.iterdir()) == [tmp_path / "home", thesis]
+        with closing(sqlite3.connect(bad / "run.db")) as db, db:
+            db.execute("update event set body = ? where id = ?", (body, number))
+
+
+def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, monkeypatch, capfd):
+    monkeypatch.setenv("TUITRAIN_HOME", str(home))
+    planted(source, home / "runs" / "a")
+    planted(source, home / "runs" / f"b{HOSTILE.replace('/', '')}")
+    for command in (
+        ["ls"], ["show", "a"], ["plot", "a"], ["plot", "a", "--metric", "accuracy"], ["logs", "a"],
+        ["compare", "a", "b"], ["attach", "a"], ["ctl", "a", "stop"], ["replay", "a", "--detach"],
+        ["export", "a", "--format", "script", "--out", str(home / "a.py")], ["show", "b"],
+    ):  # fmt: skip
+        cli.run(command)
+        told = capfd.readouterr()
+        assert told.out + told.err
+        written = (told.out + told.err).encode()
+        assert b"\x1b" not in written, command
+        assert b"\x07" not in written, command
+        assert b"\xc2\x9b" not in written, command
+        assert "\u202e".encode() not in written, command
+
+
+def test_the_app_writes_no_byte_of_a_hostile_record(source, home, tuitrain: Shell, terminals):
+    planted(source, home / "runs" / "a")
+    planted(source, home / "runs" / "b")
+    screen = opened(terminals, tuitrain, size=(140, 40), TERM="xterm-256color")
+    screen.expect("2 runs")
+    screen.press("mjmC")
+    screen.expect("what differs")
+    screen.press("q")
+    screen.expect("2 runs")
+    screen.press("\r")
+    screen.expect("parameters on")
+    for key, there in (("f", "esc cancels"), ("?", "esc closes")):
+        screen.press(key)
+        screen.expect(there)
+        screen.press("\x1b")
+        until(lambda there=there: there not in screen.text(), f"{there!r} is gone")
+    screen.press("v")
+    screen.press("q")
+    screen.expect("2 runs")
+    screen.press("q")
+    until(screen.has_ended, "the app has ended")
+    assert screen.status == 0
+    for part in BODILY:
+        assert part not in screen.raw

@@ -1,0 +1,189 @@
+"""Values of a declared type from JSON that anybody may have written.
+
+What a record holds is used as a name, a number or a key, so each value is checked against the type
+of its field when it is read, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache, partial
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.numbers import from_strict
+
+MOST_CHARACTERS = 1 << 20
+"""Of a body of JSON, and with it of every text in it."""
+_MOST_ENTRIES, _LONGEST_KEY = 1_000, 500
+"""Of a mapping."""
+_LARGEST = 1 << 53
+
+Rule = Callable[[Any], bool]
+"""In an `Annotated` type: whether a value of the type may stand there."""
+_Read = Callable[[Any], Any]
+_T = TypeVar("_T")
+
+
+class _Wrong(Exception):
+    """The value is not of the type."""
+
+
+def at_most(most: float, least: float = 0) -> Rule:
+    """Return the rule for a number from `least` to `most`."""
+    return lambda value: least <= value <= most
+
+
+def parsed(text: object, *, most: int = MOST_CHARACTERS) -> dict[str, Any]:
+    """Return the JSON object in `text`; DamagedRecord for anything else."""
+    if not isinstance(text, str) or len(text) > most:
+        raise DamagedRecord("it is no text, or a very long one")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DamagedRecord("it is not JSON, or nested too deeply") from None
+    if not isinstance(found, dict):
+        raise DamagedRecord("it is not a JSON object")
+    return found
+
+
+def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
+    """Return an instance of a dataclass made from `values`, each checked against its field's type.
+
+    Values that the class has no field for are left out: a newer version may have written them.
+    Raises DamagedRecord, which names the field, for one that is missing or of another type.
+    """
+    checked: dict[str, Any] = {}
+    for name, read, is_required in _plan(made):  # type: ignore[arg-type]  # classes are hashable
+        if name in values:
+            checked[name] = _checked(name, read, values[name])
+        elif is_required:
+            raise DamagedRecord(f"it has no {name}")
+    return made(**checked)
+
+
+def value_of(hint: Any, name: str, value: object) -> Any:
+    """Return `value` if it is of the type `hint`; DamagedRecord, which says `name`, if not."""
+    return _checked(name, _reader(hint), value)
+
+
+def _checked(name: str, read: _Read, value: object) -> Any:
+    try:
+        return read(value)
+    except _Wrong:
+        raise DamagedRecord(f"its {name} is {value!r:.60}") from None
+
+
+@cache
+def _plan(made: Any) -> tuple[tuple[str, _Read, bool], ...]:
+    hints = get_type_hints(made, include_extras=True)
+    return tuple(
+        (each.name, _reader(hints[each.name]),
+         each.default is MISSING and each.default_factory is MISSING)
+        for each in fields(made)
+    )  # fmt: skip
+
+
+def _reader(hint: Any) -> _Read:
+    """Return what checks a value of that type, and makes a float of a number's name."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return partial(_ruled, _reader(arguments[0]), arguments[1:])
+    if origin is Literal:
+        return partial(_one_of, arguments)
+    if origin in (Union, types.UnionType):
+        return partial(_first, [_reader(each) for each in sorted(arguments, key=_is_float)])
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return partial(_mapping, _reader(arguments[1]))
+    return _READERS[hint]
+
+
+def _is_float(hint: Any) -> bool:
+    return hint is float  # in a union after int: a whole number stays one
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise _Wrong
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise _Wrong
+    return value
+
+
+def _float(value: Any) -> float:
+    if type(value) is float:
+        return value
+    try:
+        if type(value) in (int, str):
+            return from_strict(value)
+    except (KeyError, OverflowError):
+        pass
+    raise _Wrong
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise _Wrong
+    return value
+
+
+def _nothing(value: Any) -> None:
+    if value is not None:
+        raise _Wrong
+
+
+def _anything(value: Any) -> Any:
+    return value  # a rule says more
+
+
+_READERS: Mapping[Any, _Read] = {
+    str: _text, int: _whole, float: _float, bool: _truth, type(None): _nothing, Any: _anything,
+}  # fmt: skip
+
+
+def _ruled(read: _Read, rules: tuple[Rule, ...], value: Any) -> Any:
+    found = read(value)
+    if not all(rule(found) for rule in rules):
+        raise _Wrong
+    return found
+
+
+def _one_of(known: tuple[Any, ...], value: Any) -> Any:
+    if type(value) is not str or value not in known:
+        raise _Wrong
+    return value
+
+
+def _first(reads: list[_Read], value: Any) -> Any:
+    for read in reads:
+        try:
+            return read(value)
+        except _Wrong:
+            continue
+    raise _Wrong
+
+
+def _mapping(read: _Read, value: Any) -> dict[str, Any]:
+    if type(value) is not dict or len(value) > _MOST_ENTRIES:
+        raise _Wrong
+    if any(len(key) > _LONGEST_KEY for key in value):
+        raise _Wrong
+    return {key: read(item) for key, item in value.items()}
+
+
+def holds_scalars(values: Mapping[str, Any]) -> bool:
+    """Return whether nothing in it is a list or a mapping."""
+    return all(value is None or type(value) in (bool, int, float, str) for value in values.values())
+
+
+def is_time(value: float) -> bool:
+    """Return whether it is a moment, in seconds since 1970, that a calendar has."""
+    return math.isfinite(value) and 0 <= value <= 1e11
