@@ -78,22 +78,22 @@ def test_every_option_of_run_is_named_and_no_other():
     assert named == options_of(command_named("run")) - {"--home", "--debug", "--version"}
 
 
-def test_the_first_block_does_what_its_comments_say(sparing: Shell):
+def test_the_first_block_does_what_its_comments_say(threaded: Shell):
     """Each line is typed as it stands, and the replays of what came of it after them."""
     block = next(each for each in BLOCKS if "--detach --name a" in each)
     lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     said = []
     for line in lines:
-        said.append(sparing(*line).stdout)
+        said.append(threaded(*line).stdout)
         if "pause" in line:  # somebody who types sees that it is
-            until(lambda: sparing.show("a")["state"] == "paused", "it is paused")
-    run = sparing.ended("a")
+            until(lambda: threaded.show("a")["state"] == "paused", "it is paused")
+    run = threaded.ended("a")
     pause, loss, *_ = run["interventions"]
 
     assert pause["step"] == loss["step"] == run["steps_per_epoch"] * loss["epoch"]
     assert run["checkpoints"][-1]["step"] == run["step"]
     assert all(each["id"] in said[-1] for each in run["interventions"])
-    assert "the same weights as a, to the last bit" in sparing("replay", "a", "--plain").stdout
+    assert "the same weights as a, to the last bit" in threaded("replay", "a", "--plain").stdout
     assert loss["id"] in said[-1], "for --without"
 
 

@@ -40,7 +40,7 @@ def read(tmp: Path, text: str) -> RunSpec:
 @example(plan=[], lr=0.1, data="".join(map(chr, range(0xA0))))  # every control character
 @given(plan=PLANS, lr=st.floats(1e-9, 10), data=st.none() | st.text(st.characters(codec="utf-8")))
 def test_a_spec_is_the_same_after_a_file(tmp_path_factory, plan, lr, data):
-    folder = tmp_path_factory.mktemp("config")
+    folder = tmp_path_factory.getbasetemp()
     spec = RunSpec.of("mnist", lr=lr, schedule=plan, until=70, data=data or None)
 
     assert read(folder, as_config(spec)) == spec
