@@ -1,25 +1,35 @@
 """What tests share: a home of their own, the command line as a user has it, patience."""
 
+import io
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import settings
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
-from tuitrain import supervisor
+from tuitrain import cli, supervisor
 from tuitrain.client import Client
 from tuitrain.store.paths import RunPaths, runs_in
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+"""Long enough for a machine that others use; only what is broken waits so long."""
 PROJECT = Path(__file__).parents[1]
 
-settings.register_profile("tuitrain", deadline=None)  # how long an example takes proves nothing
+settings.register_profile(  # how long an example takes proves nothing
+    "tuitrain", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tuitrain")
 
 
@@ -29,14 +39,33 @@ def until(holds: Callable[[], Any], what: str = "it") -> Any:
     while time.monotonic() < deadline:
         if found := holds():
             return found
-        time.sleep(0.01)
+        time.sleep(0.02)
     return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}")
+
+
+class Library:
+    """Runs that several tests look at: each is trained once for all processes of pytest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def take(self, name: str, train: Callable[["Shell"], object]) -> Path:
+        """Return a home in which `train` was called once, by whoever asked for it first."""
+        home = self._folder / re.sub(r"[^\w.=-]", "_", name)
+        with FileLock(f"{home}.lock"):
+            if not (done := home / "done").exists():
+                train(Shell(home))
+                done.touch()
+        return home
 
 
 class Shell:
     """`tuitrain` as a user types it, in a home of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self, home: Path, library: Library | None = None, *, in_threads: bool = False
+    ) -> None:
+        """`in_threads`: trainers are threads of this process, and commands run in it, too."""
         self.home = home
         self.env = {
             **os.environ,
@@ -46,19 +75,41 @@ class Shell:
         }
         for name in ("NO_COLOR", "COLUMNS", "LINES"):  # a parallel pytest sets the size
             self.env.pop(name, None)
+        self._library = library
+        self._in_threads = in_threads
 
     def __call__(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command in this process, unless it starts a trainer in one of its own."""
+        starts_trainer = arguments and arguments[0] in ("run", "resume", "replay", "fork", "--home")
+        way = self.process if starts_trainer and not self._in_threads else self.here
+        return way(*arguments, code=code)
+
+    def process(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "tuitrain", *arguments],
-            capture_output=True, text=True, env=self.env, timeout=2 * PATIENCE_S,
+            capture_output=True, text=True, env=self.env, timeout=PATIENCE_S,
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
-        if code is not None:
-            assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"
-        return done
+        return _checked(done, code)
+
+    def here(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command in this process, which saves starting Python."""
+        out, err = io.StringIO(), io.StringIO()
+        interrupt = signal.getsignal(signal.SIGINT)
+        with (
+            mock.patch.dict(os.environ, self.env, clear=True),
+            mock.patch.object(sys, "stdin", io.StringIO()),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            found = cli.run(list(arguments))
+        signal.signal(signal.SIGINT, interrupt)
+        done = subprocess.CompletedProcess(arguments, found, out.getvalue(), err.getvalue())
+        return _checked(done, code)
 
     def show(self, run: str) -> dict[str, Any]:
-        return json.loads(self("show", run, "--json").stdout)
+        return json.loads(self.here("show", run, "--json").stdout)
 
     def client(self, run: str) -> Client:
         return Client(self.home / "runs" / run)
@@ -66,8 +117,63 @@ class Shell:
     def start(self, name: str, *options: str) -> Client:
         """Start a detached run and return it when it trains or waits."""
         self("run", "digits", "--detach", "--name", name, *options)
-        until(lambda: self.show(name)["state"] != "starting", f"{name} has started")
+        before = ("starting", "running") if "--paused" in options else ("starting",)
+        until(lambda: self.show(name)["state"] not in before, f"{name} has started")
         return self.client(name)
+
+    def ended(self, name: str) -> dict[str, Any]:
+        """Wait until nobody trains the run, and return what became of it."""
+        client = self.client(name)
+        until(lambda: not client.look(client.end()).alive, f"{name} has ended")
+        return self.show(name)
+
+    def trained(self, name: str, *options: str) -> Client:
+        """Put a run of digits into this home that was trained, once, with these options.
+
+        Without any: two epochs with seed 1.
+        """
+        options = options or ("--seed", "1", "--epochs", "2")
+
+        def train(shell: Shell) -> None:
+            shell("run", "digits", *options, "--plain", "--name", name)
+
+        return self.copy_of(f"{name} {' '.join(options)}", train, name)
+
+    def halted(self, name: str) -> Client:
+        """Put a run into this home that was stopped at step 60 of 276, in its third epoch.
+
+        It waited at the steps 0 and 30, with checkpoints; its seed is 1.
+        """
+
+        def train(shell: Shell) -> None:
+            shell.start(name, "--seed", "1", "--epochs", "12", "--paused")
+            for wish in (("step", "30"), ("step", "30"), ("stop",)):
+                shell("ctl", name, *wish)
+            shell.ended(name)
+
+        return self.copy_of(f"{name} halted", train, name)
+
+    def copy_of(self, key: str, train: Callable[["Shell"], object], name: str) -> Client:
+        """Put the run of that name into this home that `train` left in another, once."""
+        assert self._library is not None
+        home = self._library.take(key, train)
+        shutil.copytree(home / "runs" / name, self.home / "runs" / name)
+        return self.client(name)
+
+
+def _checked(
+    done: subprocess.CompletedProcess[str], code: int | None
+) -> subprocess.CompletedProcess[str]:
+    if code is not None:
+        assert done.returncode == code, f"{done.args}: {done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """The runs that all processes of this pytest share."""
+    folder = tmp_path_factory.getbasetemp()
+    return Library(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture
@@ -80,8 +186,18 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def tuitrain(home: Path) -> Shell:
-    return Shell(home)
+def tuitrain(home: Path, library: Library) -> Shell:
+    return Shell(home, library)
+
+
+@pytest.fixture
+def threaded(home: Path, library: Library, monkeypatch) -> Iterator[Shell]:
+    """A shell whose trainers are threads of this process, for what needs no other."""
+    from tests.trainer_thread import in_place_of_processes  # torch, only where it is needed
+
+    threads = in_place_of_processes(monkeypatch)
+    yield Shell(home, library, in_threads=True)
+    threads.close()
 
 
 @pytest.fixture

@@ -55,7 +55,6 @@ WRONG_USE = [
 REFUSED = [
     ("run", "diabetes", "--plain", "--loss", "cross-entropy"),
     ("run", "breast-cancer", "--plain", "--model", "cnn"),
-    ("run", "--plain", "--device", "cuda:99"),
     ("show", "nobody"),
     ("show", "/nowhere/at/all"),
     ("show", "\x1b[2J"),
@@ -106,7 +105,7 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("arguments", WRONG_USE, ids=lambda words: " ".join(words)[:50])
 def test_wrong_use_exits_2(tuitrain: Shell, arguments: tuple[str, ...]):
-    complaint(tuitrain(*arguments, code=2))
+    complaint(tuitrain.here(*arguments, code=2))
     assert not (tuitrain.home / "runs").exists() or not list((tuitrain.home / "runs").iterdir())
 
 
@@ -116,24 +115,30 @@ def test_what_is_not_possible_exits_3(tuitrain: Shell, arguments: tuple[str, ...
     assert not (tuitrain.home / "runs").exists() or not list((tuitrain.home / "runs").iterdir())
 
 
+def test_what_is_said_and_the_exit_code_are_those_of_the_process(tuitrain: Shell):
+    for arguments, code in ((("fly",), 2), (("show", "nobody"), 3), (("--version",), 0)):
+        here, process = (way(*arguments, code=code) for way in (tuitrain.here, tuitrain.process))
+        assert (here.stdout, here.stderr) == (process.stdout, process.stderr)
+
+
 def test_a_misspelt_name_is_answered_with_the_nearest(tuitrain: Shell):
     for arguments, nearest in (
         (("shwo",), "show"), (("run", "digts", "--plain"), "digits"),
         (("losses", "corss-entropy"), "cross-entropy"), (("run", "--los", "mse"), "--loss"),
         (("ctl", "a", "puase"), "pause"), (("ctl", "a", "pause", "--no-wiat"), "--no-wait"),
     ):  # fmt: skip
-        assert f"did you mean '{nearest}'" in complaint(tuitrain(*arguments, code=2))
+        assert f"did you mean '{nearest}'" in complaint(tuitrain.here(*arguments, code=2))
 
 
 def test_a_taken_name_is_refused_and_the_run_unharmed(tuitrain: Shell):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     before = tuitrain.show("a")
     assert "choose another" in complaint(tuitrain("run", "--plain", "--name", "a", code=3))
     assert tuitrain.show("a") == before
 
 
 def test_a_wish_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Shell):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     for wish in (("pause",), ("lr", "0.1"), ("undo",), ("checkpoint",)):
         said = complaint(tuitrain("ctl", "a", *wish, code=3))
         assert "tuitrain resume a first" in said
@@ -146,7 +151,7 @@ def test_a_wish_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Sh
      ("weight-decay", "off"), ("step", "0"), ("loss", "focl"), ("rollback", "-1"), ("fly",)],
 )  # fmt: skip
 def test_a_wish_that_makes_no_sense_exits_2(tuitrain: Shell, wish: tuple[str, ...]):
-    complaint(tuitrain("ctl", "a", *wish, code=2))
+    complaint(tuitrain.here("ctl", "a", *wish, code=2))
 
 
 def test_a_home_that_is_a_file_is_one_sentence_and_exit_1(tuitrain: Shell, tmp_path: Path):
@@ -162,18 +167,18 @@ def test_a_home_that_cannot_be_written_is_one_sentence_and_exit_1(tuitrain: Shel
 
 
 def test_a_home_that_is_read_only_is_one_sentence_and_exit_1(tuitrain: Shell, read_only):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     home = str(read_only(tuitrain.home))
-    for command in (("run",), ("resume", "a", "--epochs", "2"), ("rm", "a", "--yes")):
+    for command in (("run",), ("resume", "a", "--epochs", "3"), ("rm", "a", "--yes")):
         said = complaint(tuitrain("--home", home, *command, code=1))
         assert "ead-only file system" in said or "ermission denied" in said
         assert "another place with --home" in said
     assert tuitrain("--home", home, "plot", "a").stdout
-    assert json.loads(tuitrain("--home", home, "show", "a", "--json").stdout)["epoch"] == 1
+    assert json.loads(tuitrain("--home", home, "show", "a", "--json").stdout)["epoch"] == 2
 
 
 def test_a_hostile_name_of_a_directory_does_no_terminal_harm(tuitrain: Shell):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     evil = tuitrain.home / "runs" / "x\x1b]0;owned\x07"
     (tuitrain.home / "runs/a").rename(evil)
     for command in (
@@ -207,7 +212,7 @@ def test_a_full_disk_at_the_start_is_one_sentence_and_exit_1(tuitrain: Shell):
 
 
 def test_a_home_from_a_newer_version_is_said_to_be_one(tuitrain: Shell):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     with sqlite3.connect(tuitrain.home / "runs/a/run.db") as record:
         record.execute("pragma user_version = 99")
     record.close()
@@ -221,6 +226,6 @@ def test_a_home_from_a_newer_version_is_said_to_be_one(tuitrain: Shell):
 
 
 def test_a_damaged_spec_is_said_to_be_damaged(tuitrain: Shell):
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "a")
+    tuitrain.trained("a")
     (tuitrain.home / "runs/a/spec.json").write_text("{")
     assert "damaged" in complaint(tuitrain("show", "a", code=1))

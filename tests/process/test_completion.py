@@ -7,16 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell
+from tests.conftest import PATIENCE_S, Shell
 
 pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
 
 PROGRAM = """
-eval "$(_TUITRAIN_COMPLETE=bash_source "$PROGRAM")"
+eval "$SOURCE"
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _tuitrain_completion "$PROGRAM"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+
+
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    return threaded
 
 
 @pytest.fixture
@@ -25,12 +30,16 @@ def offered(tuitrain: Shell, tmp_path: Path):
     program = tmp_path / "tuitrain"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tuitrain "$@"\n')
     program.chmod(0o700)
-    tuitrain.env["PROGRAM"] = str(program)
+    source = subprocess.run(
+        [program], env=tuitrain.env | {"_TUITRAIN_COMPLETE": "bash_source"},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    tuitrain.env |= {"PROGRAM": str(program), "SOURCE": source}
 
     def press_tab(*line: str) -> list[str]:
         done = subprocess.run(
             ["bash", "-c", PROGRAM, "bash", "tuitrain", *line],
-            capture_output=True, text=True, env=tuitrain.env, timeout=60, check=True,
+            capture_output=True, text=True, env=tuitrain.env, timeout=PATIENCE_S, check=True,
         )  # fmt: skip
         assert done.stderr == ""
         return done.stdout.split()
@@ -52,7 +61,7 @@ def test_names_of_commands_and_of_the_catalogue_are_offered(offered):
 
 def test_runs_are_offered_where_they_make_sense(offered, tuitrain: Shell, tmp_path: Path):
     tuitrain.start("going", "--paused")
-    tuitrain("run", "--epochs", "1", "--plain", "--name", "done")
+    tuitrain.trained("done")
 
     assert offered("show", "") == ["done", "going"]
     assert offered("attach", "g") == ["going"]

@@ -3,9 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import Shell
 from tests.unit.engine.test_images import PIXELS, written
+
+
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    """No test here needs a trainer in a process of its own."""
+    return threaded
 
 
 def squares(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,3 +61,4 @@ def test_no_network_is_one_sentence_and_leaves_nothing_in_the_cache(
     assert len(failed.stderr.splitlines()) == 1
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
     assert tuitrain.show("a")["state"] == "failed"
+    assert "CannotDownload" in tuitrain("logs", "a").stdout, "with the traceback"

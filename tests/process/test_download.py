@@ -56,18 +56,25 @@ def test_a_download_ends_when_the_run_is_stopped_and_begins_anew_with_it(
     assert tuitrain.show("a")["state"] == "stopped"
     assert left_in_cache(tmp_path) == []
     assert list(run.paths.inbox.iterdir()) == []
+    if way == "stop":
+        it_begins_anew(tuitrain, server)
+        assert left_in_cache(tmp_path) == []
+
+
+def it_begins_anew(tuitrain: Shell, server: SlowServer) -> None:
     asked = server.asked
     tuitrain("resume", "a", "--detach")
     until(lambda: server.asked > asked, "it is downloaded again")
     server.close()
     until(lambda: tuitrain.show("a")["state"] == "failed", "the connection is cut")
     assert "was cut after" in tuitrain.show("a")["error"]
-    assert left_in_cache(tmp_path) == []
 
 
 def test_a_file_that_is_not_what_it_was_is_refused_and_its_progress_told(
-    tuitrain: Shell, server: SlowServer, tmp_path: Path
+    threaded: Shell, server: SlowServer, tmp_path: Path
 ):
+    tuitrain = threaded
+    tuitrain.env |= server.environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     server.chunks = 40
     server.send(server.chunks)
     failed = tuitrain("run", "mnist", "--plain", "--name", "a", code=1)

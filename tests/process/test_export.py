@@ -12,16 +12,16 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from tests.conftest import Shell, until
+from tests.conftest import PATIENCE_S, Shell, until
 from tests.recorded import STEPS, in_home
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.engine.weights import state_sha256
 
 
-def ended(tuitrain: Shell, name: str) -> dict:
-    client = tuitrain.client(name)
-    until(lambda: not client.look(client.end()).alive, f"{name} has ended")
-    return tuitrain.show(name)
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    """No test here needs a trainer in a process of its own."""
+    return threaded
 
 
 def steered(tuitrain: Shell, name: str, *wishes: tuple[str, ...], options: tuple[str, ...]) -> dict:
@@ -30,7 +30,7 @@ def steered(tuitrain: Shell, name: str, *wishes: tuple[str, ...], options: tuple
     until(lambda: tuitrain.show(name)["state"] == "paused", f"{name} waits")
     for wish in wishes:
         tuitrain("ctl", name, *wish)
-    return ended(tuitrain, name)
+    return tuitrain.ended(name)
 
 
 def digest_of_program(tuitrain: Shell, name: str, folder: Path) -> str:
@@ -42,7 +42,7 @@ def digest_of_program(tuitrain: Shell, name: str, folder: Path) -> str:
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-I", "-W", "error", "train.py"],
-        cwd=folder, env=alone, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=alone, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

@@ -9,15 +9,20 @@ from tests.conftest import Shell, until
 from tuitrain import supervisor
 
 
-def ended(tuitrain: Shell, name: str) -> dict:
-    client = tuitrain.client(name)
-    until(lambda: not client.look(client.end()).alive, f"{name} has ended")
-    return tuitrain.show(name)
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    """Only what is killed needs a trainer in a process of its own."""
+    return threaded
 
 
 @pytest.fixture
 def steered(tuitrain: Shell) -> dict:
     """A run whose rate and loss were changed by hand, and one change of which was undone."""
+    tuitrain.copy_of("steered", steer, "a")
+    return tuitrain.show("a")
+
+
+def steer(tuitrain: Shell) -> None:
     tuitrain.start("a", "--epochs", "4", "--paused")
     for wish in (
         ("step", "10"),
@@ -31,7 +36,7 @@ def steered(tuitrain: Shell) -> dict:
         ("resume",),
     ):
         tuitrain("ctl", "a", *wish)
-    return ended(tuitrain, "a")
+    tuitrain.ended("a")
 
 
 def ids(run: dict) -> dict[str, str]:
@@ -110,8 +115,9 @@ def test_a_fork_from_the_best_epoch_of_a_run_too_fast_for_checkpoints(
 
 
 def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, steered: dict):
-    swapped = next(each for each in steered["checkpoints"] if each["why"] == "before loss")
+    swapped = next(each for each in steered["interventions"] if each["detail"] == "l1")
     epoch = swapped["epoch"]
+    assert swapped["step"] in [each["step"] for each in steered["checkpoints"]]
     assert swapped["step"] == epoch * steered["steps_per_epoch"], "it is between two epochs"
     tuitrain("fork", "a", "--epoch", str(epoch), "--loss", "l1", "--plain")
 
@@ -119,25 +125,23 @@ def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, 
 
 
 def test_a_killed_fork_goes_on_to_the_same_weights(tuitrain: Shell, steered: dict):
-    options = ("--epoch", "4", "--epochs", "8", "--detach", "--pace", "40")
-    tuitrain("fork", "a", *options, "--name", "killed")
-    until(lambda: tuitrain.show("killed")["step"] > steered["step"] + 30, "it trains")
+    options = ("--epoch", "4", "--epochs", "8", "--detach")
+    tuitrain.process("fork", "a", *options, "--name", "killed", "--pace", "10")
+    until(lambda: tuitrain.show("killed")["step"] > steered["step"] + 3, "it trains")
     supervisor.kill(tuitrain.client("killed").paths)
-    assert ended(tuitrain, "killed")["state"] == "crashed"
+    assert tuitrain.ended("killed")["state"] == "crashed"
     tuitrain("resume", "killed", "--detach")
-    killed = ended(tuitrain, "killed")
-    tuitrain("fork", "a", *options, "--name", "calm", "--pace", "off")
+    tuitrain("ctl", "killed", "pace", "off")
+    killed = tuitrain.ended("killed")
+    tuitrain("fork", "a", *options, "--name", "calm")
 
     assert killed["state"] == "finished"
-    assert killed["weights_sha256"] == ended(tuitrain, "calm")["weights_sha256"]
+    assert killed["weights_sha256"] == tuitrain.ended("calm")["weights_sha256"]
 
 
 def test_what_breaks_exactness_is_said_at_a_resumption_and_at_a_replay(tuitrain: Shell):
-    tuitrain.start("a", "--epochs", "4", "--paused")
-    tuitrain("ctl", "a", "step", "30")
-    tuitrain("ctl", "a", "stop")
-    ended(tuitrain, "a")
+    tuitrain.halted("a")
     tuitrain.env["OMP_NUM_THREADS"] = "2"
     said = "not the same to the last bit any more: threads was 1 and is 2"
-    assert said in tuitrain("replay", "a", "--plain", code=None).stdout
-    assert said in tuitrain("resume", "a", "--plain").stdout
+    assert said in tuitrain.process("replay", "a", "--plain", code=None).stdout
+    assert said in tuitrain.process("resume", "a", "--plain").stdout

@@ -1,4 +1,4 @@
-"""Runs from Python, as a notebook has them: real trainers, asked and heard in this process."""
+"""Runs from Python, as a notebook has them, asked and heard in this process."""
 
 import doctest
 import math
@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Shell, until
-from tuitrain import NoSuchRun, Refused, Run, RunEnded, WrongUse, connect, runs, supervisor
+from tests.conftest import PROJECT, Library, Shell, until
+from tests.trainer_thread import in_place_of_processes
+from tuitrain import NoSuchRun, Refused, Run, RunEnded, WrongUse, connect, runs
 from tuitrain.core.events import EpochEnded, Finished, Paused, RunStarted
 
 PER_EPOCH = 23
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory) -> Iterator[Shell]:
-    """A home for all of these tests: a trainer takes seconds to start."""
-    shell = Shell(tmp_path_factory.mktemp("home"))
-    yield shell
-    for name in runs(shell.home):
-        supervisor.kill(shell.client(name).paths)
+def shell(tmp_path_factory, library: Library) -> Iterator[Shell]:
+    """A home for all of these tests, whose trainers are threads of this process."""
+    with pytest.MonkeyPatch.context() as patched:
+        threads = in_place_of_processes(patched)
+        yield Shell(tmp_path_factory.mktemp("home"), library, in_threads=True)
+        threads.close()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def waiting(shell: Shell) -> Run:
 
 @pytest.fixture(scope="module")
 def finished(shell: Shell) -> Run:
-    shell("run", "--plain", "--epochs", "2", "--name", "finished")
+    shell.trained("finished")
     return connect("finished", home=shell.home)
 
 
@@ -195,7 +196,8 @@ def test_a_home_without_runs_has_none(tmp_path):
         connect(home=tmp_path)
 
 
-def test_what_the_page_about_python_shows_is_what_happens(tuitrain: Shell, monkeypatch):
+def test_what_the_page_about_python_shows_is_what_happens(threaded: Shell, monkeypatch):
+    tuitrain = threaded
     page = (PROJECT / "docs" / "python.md").read_text()
     (begin,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     blocks = re.findall(r"```pycon\n(.*?)```", page, re.DOTALL)

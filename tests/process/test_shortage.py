@@ -8,19 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import Shell, until
 from tuitrain import supervisor
 from tuitrain.client import Client
+from tuitrain.engine import loop
 from tuitrain.store.paths import runs_in
 
-SHORT_OF_MEMORY = """
-import sys
 
-if "tuitrain.worker" in sys.orig_argv:
-    import torch
-    from tuitrain.engine import loop
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    """Only a full disk is met in a process of its own."""
+    return threaded
 
+
+@pytest.fixture
+def short_of_memory(monkeypatch) -> None:
+    """Let trainers have room for batches of 300 samples only."""
     real = loop.train_step
 
     def train_step(run, data, *rest):
@@ -28,16 +33,7 @@ if "tuitrain.worker" in sys.orig_argv:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return real(run, data, *rest)
 
-    loop.train_step = train_step
-"""
-
-
-@pytest.fixture
-def short_of_memory(tuitrain: Shell, tmp_path: Path) -> None:
-    """Let trainers have room for batches of 300 samples only."""
-    (tmp_path / "sitecustomize.py").write_text(SHORT_OF_MEMORY)
-    several = (str(tmp_path), os.environ.get("PYTHONPATH", ""))
-    tuitrain.env["PYTHONPATH"] = os.pathsep.join(filter(None, several))
+    monkeypatch.setattr(loop, "train_step", train_step)
 
 
 def gone(client: Client) -> bool:
@@ -82,10 +78,7 @@ def test_a_first_batch_too_large_is_trained_in_smaller_ones(tuitrain: Shell, sho
 
 
 def test_another_batch_size_goes_on_from_the_end_of_an_epoch(tuitrain: Shell):
-    run = tuitrain.start("a", "--epochs", "3", "--paused")
-    tuitrain("ctl", "a", "step", "30")  # saves in the middle of an epoch
-    tuitrain("ctl", "a", "stop")
-    until(lambda: gone(run), "it has stopped")
+    tuitrain.halted("a")  # in the middle of an epoch
     tuitrain("resume", "a", "--batch-size", "0", code=2)
     tuitrain("resume", "a", "--batch-size", "128", "--plain")
 
@@ -121,22 +114,26 @@ def fill(path: Path) -> None:
 def test_a_run_that_fills_its_disk_says_so_and_goes_on_when_there_is_room(
     tuitrain: Shell, small_disk: Path
 ):
-    tuitrain("run", "--epochs", "12", "--plain", "--name", "undisturbed")
+    tuitrain.trained("undisturbed", "--seed", "1", "--epochs", "12")
     weights = tuitrain.show("undisturbed")["weights_sha256"]
     tuitrain.home = small_disk / "home"
     tuitrain.env["TUITRAIN_HOME"] = str(tuitrain.home)
-    run = tuitrain.start("a", "--epochs", "12", "--pace", "40")
-    until(lambda: tuitrain.show("a")["epoch"], "an epoch is trained")
+    options = ("--seed", "1", "--epochs", "12", "--paused", "--detach", "--name", "a")
+    tuitrain.process("run", *options)
+    until(lambda: tuitrain.show("a")["state"] == "paused", "it waits")
+    tuitrain("ctl", "a", "step", "23")
+    tuitrain("ctl", "a", "pace", "5")  # its end is far, however slow this machine
+    tuitrain("ctl", "a", "resume")
     fill(small_disk / "other")
-    until(lambda: gone(run), "it has ended")
 
-    shown = tuitrain.show("a")
+    shown = tuitrain.ended("a")
     assert shown["state"] == "failed"
     assert "make room, then: tuitrain resume a" in shown["error"]
     fill(small_disk / "more")
-    assert "No space left" in tuitrain("resume", "a", "--plain", code=1).stderr
+    assert "No space left" in tuitrain.process("resume", "a", "--plain", code=1).stderr
     assert tuitrain("plot", "a").stdout
     for name in ("other", "more"):
         (small_disk / name).unlink()
-    tuitrain("resume", "a", "--plain")
-    assert tuitrain.show("a")["weights_sha256"] == weights
+    tuitrain.process("resume", "a", "--detach")
+    tuitrain("ctl", "a", "pace", "off")
+    assert tuitrain.ended("a")["weights_sha256"] == weights

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Shell, until
-from tuitrain import supervisor
-from tuitrain.client import Client
 
 DIGITS = ("--seed", "1", "--epochs", "12")
 
 
+@pytest.fixture
+def tuitrain(threaded: Shell) -> Shell:
+    """Only what a signal ends needs a trainer in a process of its own."""
+    return threaded
+
+
 def undisturbed(tuitrain: Shell) -> str:
-    tuitrain("run", "digits", *DIGITS, "--plain", "--name", "undisturbed")
+    tuitrain.trained("undisturbed", *DIGITS)
     return tuitrain.show("undisturbed")["weights_sha256"]
-
-
-def ended(tuitrain: Shell, client: Client) -> dict:
-    until(lambda: not client.look(client.end()).alive, "its trainer has gone")
-    return tuitrain.show(client.name)
 
 
 def beyond(tuitrain: Shell, name: str, step: int) -> None:
@@ -29,10 +28,14 @@ def beyond(tuitrain: Shell, name: str, step: int) -> None:
 
 
 def test_a_stopped_run_goes_on_in_the_same_take_to_the_same_weights(tuitrain: Shell):
-    run = tuitrain.start("a", *DIGITS, "--pace", "200")
-    beyond(tuitrain, "a", 30)
+    tuitrain.start("a", *DIGITS, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "pace", "5")  # its end is far, however slow this machine
+    tuitrain("ctl", "a", "resume")
+    beyond(tuitrain, "a", 32)
     tuitrain("ctl", "a", "stop")
-    stopped = ended(tuitrain, run)
+    stopped = tuitrain.ended("a")
+    assert stopped["step"] % stopped["steps_per_epoch"], "in the middle of an epoch"
     tuitrain("ctl", "a", "pace", "off", code=3)
     said = tuitrain("resume", "a", "--plain").stdout
 
@@ -42,30 +45,39 @@ def test_a_stopped_run_goes_on_in_the_same_take_to_the_same_weights(tuitrain: Sh
     assert shown["weights_sha256"] == undisturbed(tuitrain)
 
 
+def calm(tuitrain: Shell) -> None:
+    with_changes(tuitrain, "calm")
+    tuitrain("ctl", "calm", "resume")
+    tuitrain.ended("calm")
+
+
+def with_changes(tuitrain: Shell, name: str) -> None:
+    """Start a run, and change it by hand at the steps 30 and 80; it is paused then."""
+    tuitrain.process("run", "digits", *DIGITS, "--paused", "--detach", "--name", name)
+    until(lambda: tuitrain.show(name)["state"] == "paused", "it waits")
+    tuitrain("ctl", name, "step", "30")
+    tuitrain("ctl", name, "lr", "0.003", "--wait")
+    tuitrain("ctl", name, "loss", "mse")  # waits for the end of the epoch
+    tuitrain("ctl", name, "step", "50")
+    tuitrain("ctl", name, "clip-norm", "0.5", "--wait")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_run_with_changes_goes_on_to_the_same_weights(tuitrain: Shell, number: int):
-    def steered(name: str, *, is_killed: bool) -> str:
-        run = tuitrain.start(name, *DIGITS, "--paused")
-        tuitrain("ctl", name, "step", "30")
-        tuitrain("ctl", name, "lr", "0.003", "--wait")
-        tuitrain("ctl", name, "loss", "mse")  # waits for the end of the epoch
-        tuitrain("ctl", name, "step", "50")
-        tuitrain("ctl", name, "clip-norm", "0.5", "--wait")
-        if is_killed:
-            tuitrain("ctl", name, "pace", "100", "--wait")
-            tuitrain("ctl", name, "resume")
-            beyond(tuitrain, name, 100)
-            os.kill(run.look(run.end()).pid, number)
-            state = ended(tuitrain, run)["state"]
-            assert state == ("crashed" if number == signal.SIGKILL else "stopped")
-            tuitrain("resume", name, "--detach")
-            tuitrain("ctl", name, "pace", "off")
-        else:
-            tuitrain("ctl", name, "resume")
-        return ended(tuitrain, run)["weights_sha256"]
+    run = tuitrain.client("a")
+    with_changes(tuitrain, "a")
+    tuitrain("ctl", "a", "pace", "5", "--wait")  # its end is far, however slow this machine
+    tuitrain("ctl", "a", "resume")
+    beyond(tuitrain, "a", 83)
+    os.kill(run.look(run.end()).pid, number)
+    state = tuitrain.ended("a")["state"]
+    assert state == ("crashed" if number == signal.SIGKILL else "stopped")
+    tuitrain("resume", "a", "--detach")
+    tuitrain("ctl", "a", "pace", "off")
 
-    assert steered("a", is_killed=True) == steered("b", is_killed=False)
-    shown = tuitrain.show("a")
+    shown = tuitrain.ended("a")
+    tuitrain.copy_of("calm", calm, "calm")
+    assert shown["weights_sha256"] == tuitrain.show("calm")["weights_sha256"]
     assert shown["take"] == (2 if number == signal.SIGKILL else 1)
     assert (shown["loss"], shown["lr"]) == ("mse", 0.003)
     assert [each["state"] for each in shown["interventions"] if each["kind"] == "loss"] == [
@@ -74,11 +86,8 @@ def test_a_killed_run_with_changes_goes_on_to_the_same_weights(tuitrain: Shell, 
 
 
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tuitrain: Shell):
-    run = tuitrain.start("a", *DIGITS, "--paused")
-    tuitrain("ctl", "a", "step", "30")
-    tuitrain("ctl", "a", "step", "30")
-    tuitrain("ctl", "a", "stop")
-    newest = ended(tuitrain, run)["checkpoints"][-1]
+    run = tuitrain.halted("a")
+    newest = tuitrain.show("a")["checkpoints"][-1]
     damaged = run.paths.checkpoints / newest["file"]
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
@@ -95,10 +104,7 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tuitrain: S
 
 
 def test_a_run_whose_every_checkpoint_is_lost_begins_anew(tuitrain: Shell):
-    run = tuitrain.start("a", *DIGITS, "--paused")
-    tuitrain("ctl", "a", "step", "30")
-    tuitrain("ctl", "a", "stop")
-    ended(tuitrain, run)
+    run = tuitrain.halted("a")
     for file in run.paths.checkpoints.iterdir():
         file.write_bytes(b"")
 
@@ -107,13 +113,18 @@ def test_a_run_whose_every_checkpoint_is_lost_begins_anew(tuitrain: Shell):
     assert tuitrain.show("a")["weights_sha256"] == undisturbed(tuitrain)
 
 
+def stepped(tuitrain: Shell, steps: str) -> dict:
+    """Train so many batches and return the run as it is saved then."""
+    tuitrain("ctl", "a", "step", steps)
+    until(lambda: tuitrain.show("a")["state"] == "paused", "it is paused again")
+    return tuitrain.show("a")
+
+
 def test_undo_returns_the_very_weights_and_so_does_its_undo(tuitrain: Shell):
-    run = tuitrain.start("a", *DIGITS, "--paused")
-    tuitrain("ctl", "a", "step", "30")
-    before = tuitrain.show("a")
+    tuitrain.start("a", *DIGITS, "--paused")
+    before = stepped(tuitrain, "30")
     tuitrain("ctl", "a", "loss", "l1", "--at", "batch", "--wait")
-    tuitrain("ctl", "a", "step", "20")
-    ruined = tuitrain.show("a")
+    ruined = stepped(tuitrain, "20")
     tuitrain("ctl", "a", "undo", "--wait")
     tuitrain("ctl", "a", "checkpoint", "--wait")
     undone = tuitrain.show("a")
@@ -130,11 +141,11 @@ def test_undo_returns_the_very_weights_and_so_does_its_undo(tuitrain: Shell):
         "applied", "undone", "applied", "applied", "applied",
     ]  # fmt: skip
     tuitrain("ctl", "a", "stop")
-    ended(tuitrain, run)
+    tuitrain.ended("a")
 
 
 def test_a_rollback_keeps_the_settings_of_now(tuitrain: Shell):
-    run = tuitrain.start("a", *DIGITS, "--paused")
+    tuitrain.start("a", *DIGITS, "--paused")
     start = tuitrain.show("a")["weights_sha256"]
     tuitrain("ctl", "a", "step", "30")
     tuitrain("ctl", "a", "lr", "0.01", "--wait")
@@ -146,7 +157,7 @@ def test_a_rollback_keeps_the_settings_of_now(tuitrain: Shell):
     assert (shown["step"], shown["lr"], shown["take"]) == (0, 0.01, 2)
     assert shown["weights_sha256"] == start
     tuitrain("ctl", "a", "stop")
-    ended(tuitrain, run)
+    tuitrain.ended("a")
 
 
 def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain: Shell):
@@ -154,7 +165,6 @@ def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain:
         "run", "diabetes", "--optimizer", "sgd", "--lr", "1e12", "--detach", "--name", "a",
         "--epochs", "30",
     )  # fmt: skip
-    run = tuitrain.client("a")
     until(lambda: tuitrain.show("a")["state"] == "paused", "it pauses by itself")
     paused = tuitrain.show("a")
     assert paused["step"] < 10
@@ -162,7 +172,7 @@ def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain:
     tuitrain("ctl", "a", "rollback", "--wait")
     tuitrain("ctl", "a", "resume")
 
-    shown = ended(tuitrain, run)
+    shown = tuitrain.ended("a")
     assert shown["state"] == "finished"
     assert shown["metrics"]["r2"] > 0.3
 
@@ -180,18 +190,17 @@ def test_what_bad_numbers_lead_to_can_be_chosen(tuitrain: Shell, way: str, state
 
 
 def test_a_live_run_and_a_finished_one_are_not_resumed(tuitrain: Shell):
-    tuitrain("run", "digits", "--epochs", "1", "--plain", "--name", "done")
-    assert "--epochs 2" in tuitrain("resume", "done", code=3).stderr
-    assert "--epochs 2" in tuitrain("resume", "done", "--epochs", "1", code=3).stderr
+    tuitrain.trained("done")
+    assert "--epochs 4" in tuitrain("resume", "done", code=3).stderr
+    assert "--epochs 4" in tuitrain("resume", "done", "--epochs", "2", code=3).stderr
     tuitrain.start("live", "--epochs", "5000", "--pace", "50")
     assert "attach live" in tuitrain("resume", "live", code=3).stderr
     tuitrain("resume", "live", "--epochs", "0", code=2)
     assert tuitrain.show("live")["state"] == "running"
-    supervisor.kill(tuitrain.client("live").paths)
 
 
 def test_more_epochs_train_on_as_if_they_had_been_planned(tuitrain: Shell):
-    tuitrain("run", "digits", "--seed", "1", "--epochs", "5", "--plain", "--name", "a")
+    tuitrain.trained("a")
     tuitrain("resume", "a", "--epochs", "12", "--plain")
 
     assert tuitrain.show("a")["weights_sha256"] == undisturbed(tuitrain)
@@ -211,16 +220,16 @@ def test_patience_ends_a_run_early(tuitrain: Shell):
 
 
 def test_a_run_begins_with_the_weights_of_another_run_or_file(tuitrain: Shell):
-    tuitrain("run", "digits", "--epochs", "3", "--plain", "--name", "first")
+    tuitrain.trained("first")
     weights = tuitrain.show("first")["weights_sha256"]
     file = (
         tuitrain.home / "runs/first/checkpoints" / tuitrain.show("first")["checkpoints"][-1]["file"]
     )
     for name, source in (("by-run", "first"), ("by-file", str(file))):
-        run = tuitrain.start(name, "--init-from", source, "--paused")
+        tuitrain.start(name, "--init-from", source, "--paused")
         assert tuitrain.show(name)["weights_sha256"] == weights
         tuitrain("ctl", name, "stop")
-        ended(tuitrain, run)
+        tuitrain.ended(name)
 
     file.unlink()
     for path in tuitrain.client("by-run").paths.checkpoints.iterdir():

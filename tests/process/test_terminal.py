@@ -128,7 +128,7 @@ def test_a_refused_run_gives_its_exit_code_and_leaves_nothing(tuitrain: Shell, t
 def test_a_terminal_that_can_do_less_shows_the_run_all_the_same(
     tuitrain: Shell, terminals, env: dict, size
 ):
-    tuitrain("run", "--epochs", "3", "--plain", "--name", "a")
+    tuitrain.trained("a")
     tuitrain.env |= env
     screen = opened(terminals, tuitrain, "attach", "a", size=size)
     screen.expect("finished")

@@ -69,7 +69,8 @@ def _is_answered(client: Client, cursor: Cursor, request: Request) -> bool:
     return any(getattr(each.event, "wish", None) == request.id for each in told)
 
 
-def test_two_clients_steer_at_once_and_every_wish_has_one_answer(tuitrain: Shell):
+def test_two_clients_steer_at_once_and_every_wish_has_one_answer(threaded: Shell):
+    tuitrain = threaded
     clients = [tuitrain.start("a", "--epochs", "100000"), tuitrain.client("a")]
     turns = Turns()
     lists = [Random(number).sample(EVERY_KIND * 2, 40) for number in (1, 2)]

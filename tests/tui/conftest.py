@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.asker import Asker
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Event, LastWord, RunStarted
 from tuitrain.core.spec import RunSpec
@@ -17,6 +18,7 @@ from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.supervisor import write_spec
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens import new_run
 from tuitrain.tui.screens.run import RunScreen
 
 STARTED = RunStarted("cpu", 23, 50_826, 1437, 360, {})
@@ -66,6 +68,27 @@ class ScriptedTrainer:
 
     def close(self) -> None:
         self._writer.close()
+
+
+@pytest.fixture(scope="session")
+def asker() -> Iterator[Asker]:
+    asker = Asker()
+    yield asker
+    asker.close()
+
+
+@pytest.fixture(autouse=True)
+def one_asker(asker: Asker, monkeypatch) -> None:
+    """Let every form ask the same process, since each of its own would start PyTorch."""
+
+    class Shared:
+        def ask(self, question: str, **about: object) -> object:
+            return asker.ask(question, **about)
+
+        def close(self) -> None:
+            """It is asked again."""
+
+    monkeypatch.setattr(new_run, "Asker", Shared)
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
         assert trainer.wishes() == []
 
 
-async def test_a_fork_is_chosen_filled_in_and_watched(tuitrain: Shell, home: Path):
+async def test_a_fork_is_chosen_filled_in_and_watched(threaded: Shell, home: Path):
+    tuitrain = threaded
     tuitrain("run", "diabetes", "--epochs", "2", "--lr", "0.004", "--plain", "--name", "a")
     paths = tuitrain.client("a").paths
     app = TuitrainApp(home, watch=paths)

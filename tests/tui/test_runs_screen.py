@@ -51,6 +51,8 @@ def made(home: Path) -> Callable[..., ScriptedTrainer]:
 async def listed(app: TuitrainApp) -> list[str]:
     screen = app.screen
     assert isinstance(screen, RunsScreen)
+    async with screen._looking:
+        """A look that began before what a test did may not see it."""
     await screen.follow()
     return text_of(app).splitlines()
 
@@ -73,6 +75,7 @@ async def eventually(pilot, app: TuitrainApp, text: str) -> None:
 
 async def at(pilot, app: TuitrainApp, name: str) -> None:
     """Move the cursor to that run."""
+    await listed(app)
     table = app.screen.query_one(DataTable)
     keys = [Path(str(key.value)).name for key in table.rows]
     table.move_cursor(row=keys.index(name))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,19 +57,12 @@ def as_config(spec: RunSpec) -> str:
     """
     if spec.parent and spec.parent.sha256:
         raise Refused("a fork begins with a checkpoint, which a file of settings cannot hold")
-    lines = [
-        f"{each.name.replace('_', '-')} = {_toml(value)}"
+    import tomli_w  # here, since it is no part of the standard library
+
+    settings = {
+        each.name.replace("_", "-"): value
         for each in fields(RunSpec)
         if each.name not in _LEFT_OUT and (value := getattr(spec, each.name)) is not None
-    ]
-    return "\n".join([*lines, *_schedule(spec)]) + "\n"
-
-
-def _schedule(spec: RunSpec) -> Iterator[str]:
-    for change in spec.schedule:
-        yield "\n[[schedule]]"
-        yield from (f"{key} = {_toml(value)}" for key, value in change.as_row().items())
-
-
-def _toml(value: str | float) -> str:
-    return json.dumps(value, ensure_ascii=False)  # numbers and plain text are the same in both
+    }
+    changes = [f"\n[[schedule]]\n{tomli_w.dumps(change.as_row())}" for change in spec.schedule]
+    return "".join([tomli_w.dumps(settings), *changes])

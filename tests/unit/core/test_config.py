@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuitrain.core.commands import Change, SwapLoss
@@ -37,9 +37,10 @@ def read(tmp: Path, text: str) -> RunSpec:
     return RunSpec.of(**read_config(file))
 
 
+@example(plan=[], lr=0.1, data="".join(map(chr, range(0xA0))))  # every control character
 @given(plan=PLANS, lr=st.floats(1e-9, 10), data=st.none() | st.text(st.characters(codec="utf-8")))
 def test_a_spec_is_the_same_after_a_file(tmp_path_factory, plan, lr, data):
-    folder = tmp_path_factory.mktemp("config")
+    folder = tmp_path_factory.getbasetemp()
     spec = RunSpec.of("mnist", lr=lr, schedule=plan, until=70, data=data or None)
 
     assert read(folder, as_config(spec)) == spec

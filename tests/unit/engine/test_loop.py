@@ -1,11 +1,13 @@
 """The loop, taken as what it is: a list of events."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.reads import Reads
 from tuitrain.core.events import BatchDone, EpochEnded, Finished
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import shuffled
@@ -98,19 +100,51 @@ def test_twenty_epochs_with_seed_one_reach_the_promised_accuracy():
     assert [each for each in ends if each.improved][-1].metrics["accuracy"] == best
 
 
-class Counted(TorchDispatchMode):
-    """Counts how often a value is read from the device, one scalar at a time."""
+WAYS_TO_READ = {
+    "item": lambda loss: loss.item(),
+    "float": float,
+    "int": int,
+    "bool": bool,
+    "if": lambda loss: 1 if loss > 2 else 0,
+    "format": lambda loss: f"{loss:.3f}",
+    "tolist": lambda loss: loss.tolist(),
+    "cpu": lambda loss: loss.cpu(),
+    "to": lambda loss: loss.to("cpu"),
+    "numpy": lambda loss: loss.numpy(),
+    "asarray": lambda loss: np.asarray(loss),
+    "nonzero": lambda loss: loss.nonzero(),
+    "where": lambda loss: torch.where(loss > 2),
+    "mask": lambda loss: loss[loss > 2],
+    "equal": lambda loss: torch.equal(loss, loss),
+    "unique": lambda loss: loss.unique(),
+    "max": lambda loss: max([loss, loss + 1]),
+}
 
-    reads = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.reads += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
+@pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
+def test_whatever_would_make_a_device_wait_is_seen(read):
+    run = digits(epochs=1, batch_size=256)
+    run.reads_at_once = False
+    criterion = run.criterion
+
+    def reading(*outputs_and_targets):
+        loss = criterion(*outputs_and_targets)
+        read(loss.detach())
+        return loss
+
+    run.criterion = reading
+    events = train(run, Steering(run))
+    with Reads() as reads:
+        for _ in range(3):
+            next(events)
+
+    assert reads.count >= 3
 
 
 def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
     writer = RunWriter(run_paths.record)
-    recorder = Recorder(writer)
+    ticks = itertools.count()
+    recorder = Recorder(writer, clock=lambda: next(ticks) / 1000)
     flushes = 0
     write = writer.write
 
@@ -124,14 +158,14 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
     run.reads_at_once = False  # as on an accelerator
     recorder.time_with(run.stopwatch.microseconds)
     events = train(run, Steering(run))
-    with Counted() as counter:
+    with Reads() as reads:
         for _ in range(run.steps_per_epoch):
             recorder.take(next(events))
         recorder.flush()
     writer.close()
 
-    assert flushes >= 1
-    assert counter.reads <= flushes
+    assert 1 <= flushes < run.steps_per_epoch / 10
+    assert reads.count == flushes
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

@@ -1,0 +1,169 @@
+"""What README promises is there: commands, options, keys, exit codes, tasks, losses, links."""
+
+import ast
+import re
+import shlex
+import tomllib
+
+import click
+import pytest
+
+from tests.conftest import PROJECT, Shell, until
+from tests.contract.test_keys import sign
+from tuitrain import Run
+from tuitrain.cli import cli
+from tuitrain.core import errors
+from tuitrain.core.catalog import LOSSES, TASKS
+from tuitrain.core.spec import RunSpec
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.runs import RunsScreen
+
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+LINES = [
+    shlex.split(line, comments=True)
+    for line in "\n".join(BLOCKS).splitlines()
+    if line.startswith("tuitrain ")
+]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of the table whose first heading this is, without its head."""
+    table = README.partition(f"\n| {heading} |")[2].partition("\n\n")[0]
+    lines = table.splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def command_named(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None, name
+    return found
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {
+        name
+        for option in (*command.params, *cli.params)
+        for name in (*option.opts, *option.secondary_opts)
+        if name.startswith("-")
+    }
+
+
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
+
+
+@pytest.mark.parametrize("line", LINES, ids=" ".join)
+def test_every_line_to_type_can_be_typed(line: list[str]):
+    command = command_named(line[1])
+    words = line[2:]
+    if isinstance(command, click.Group):
+        known, words = options_of(command.commands[line[3]]), line[4:]
+    else:
+        known = options_of(command)
+    assert words_of(" ".join(words)) <= known
+
+
+@pytest.mark.parametrize("row", rows("command"), ids=lambda row: row[0])
+def test_every_option_in_the_table_of_commands_is_one_of_its_command(row: list[str]):
+    names = re.findall(r"tuitrain (\w+)", row[0])
+    known = options_of(command_named("run"))  # which the text refers to
+    known = known.union(*(options_of(command_named(name)) for name in names))
+    assert words_of(" ".join(row)) <= known
+
+
+def test_every_option_of_run_is_named_and_no_other():
+    named = words_of(README.partition("\n`run` takes ")[2].partition(" with the same keys")[0])
+    assert named == options_of(command_named("run")) - {"--home", "--debug", "--version"}
+
+
+def test_the_first_block_does_what_its_comments_say(threaded: Shell):
+    """Each line is typed as it stands, and the replays of what came of it after them."""
+    block = next(each for each in BLOCKS if "--detach --name a" in each)
+    lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    said = []
+    for line in lines:
+        said.append(threaded(*line).stdout)
+        if "pause" in line:  # somebody who types sees that it is
+            until(lambda: threaded.show("a")["state"] == "paused", "it is paused")
+    run = threaded.ended("a")
+    pause, loss, *_ = run["interventions"]
+
+    assert pause["step"] == loss["step"] == run["steps_per_epoch"] * loss["epoch"]
+    assert run["checkpoints"][-1]["step"] == run["step"]
+    assert all(each["id"] in said[-1] for each in run["interventions"])
+    assert "the same weights as a, to the last bit" in threaded("replay", "a", "--plain").stdout
+    assert loss["id"] in said[-1], "for --without"
+
+
+def test_every_key_is_one_of_its_screen():
+    for heading, screen in (
+        ("### Keys on the run screen", RunScreen),
+        ("In the list of", RunsScreen),
+    ):
+        text = README.partition(heading)[2].partition("\n\n")[0 if "list" in heading else 2]
+        text = text.partition("\n\n")[0]
+        named = {key for part in text.split("·") for key in re.findall(r"`([^`]+)`", part)}
+        bound = {
+            shown
+            for binding in (*screen.BINDINGS, *TuitrainApp.BINDINGS)
+            for key in binding.key.split(",")
+            for shown in (sign(key), binding.key_display)
+        }
+        assert named
+        assert named <= bound
+
+
+def test_every_exit_code_of_an_error_is_explained():
+    explained = set(map(int, re.findall(r"(?:^|[·:]) *(\d+) ", README.partition("Exit codes")[2])))
+    kinds = [errors.TuitrainError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    assert {kind.exit_code for kind in kinds} <= {1, 2, 3}
+    assert {0, 1, 2, 3, 130} <= explained
+
+
+def test_every_task_is_there_with_its_defaults():
+    named = []
+    for tasks, _, default in rows("task"):
+        for name in re.findall(r"`([^`]+)`", tasks):
+            spec = RunSpec.of(name)
+            assert default == f"`{spec.model}`, {spec.epochs} epochs"
+            named.append(name)
+    assert named == list(TASKS)
+
+
+def test_every_loss_is_there_with_what_it_fits():
+    kinds = ("multiclass", "binary", "regression")
+    usual = {task.kind: RunSpec.of(name).loss for name, task in TASKS.items()}
+    found = rows("loss")
+    assert {row[0].strip("`") for row in found} == set(LOSSES)
+    for name, *cells in ([row[0].strip("`"), *row[1:]] for row in found):
+        for kind, cell in zip(kinds, cells, strict=True):
+            assert (cell != "–") == (kind in LOSSES[name].takes), (name, kind)
+            assert cell.startswith("**the usual one**") == (usual[kind] == name), (name, kind)
+
+
+def test_what_python_is_shown_to_do_a_run_can():
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "run"
+    }
+    assert used
+    assert all(hasattr(Run, name) for name in used)
+
+
+def test_every_page_and_every_make_target_is_there():
+    for page in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (PROJECT / page).exists(), page
+    targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make (\w+)`", README)) <= set(targets)
+
+
+def test_the_python_that_it_asks_for_is_the_one_that_is_required():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    (version,) = re.findall(r"Python (3\.\d+) or newer", README)
+    assert project["requires-python"] == f">={version}"
