@@ -135,3 +135,12 @@ def test_the_written_walls_stand():
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert " 0 broken" in done.stdout
+
+
+def test_text_leaves_a_command_by_one_door_and_the_rest_is_json():
+    """`tell` makes text safe and `say` pictures; JSON escapes what a terminal would obey."""
+    doors = {"common.py", "colour.py"}
+    for path in (PROJECT / "tuitrain" / "cli").glob("*.py"):
+        for line in path.read_text().splitlines():
+            if "echo(" in line and path.name not in doors:
+                assert "json.dumps(" in line, f"{path.name}: {line.strip()}"
