@@ -7,6 +7,7 @@ from pathlib import Path
 from tuitrain.core.catalog import fitting_losses, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
+    CheckpointSaved,
     EpochEnded,
     Event,
     Finished,
@@ -57,6 +58,7 @@ class RecordedRun:
         self._path = path
         self._writer = RunWriter(path)
         self._take, self._step = 1, 0
+        self._saved: dict[tuple[int, int], str] = {}
         self.loss = self.spec.loss
         self.says(RunStarted("cpu", STEPS, 50_826, 1437, 360, {}, self._settings()))
 
@@ -77,8 +79,18 @@ class RecordedRun:
             self._writer.write(rows, [])
             self.says(self._ended(epoch, way(self._step)))
 
+    def _saves(self) -> None:
+        """Save the present, as is done before every change."""
+        step, take = self._step, self._take
+        file = f"{len(self._saved) + 1:05d}-take{take}-step{step}.pt"
+        self._saved.setdefault((take, step), file)
+        self.says(
+            CheckpointSaved(take, step, step // STEPS, "before a change", file, 1, "00", "00")
+        )
+
     def swaps(self, loss: str, wish: str = "w") -> None:
         epoch = self._step // STEPS
+        self._saves()
         self.says(WishAccepted(wish, "loss", loss, "epoch", 0.0))
         self.says(LossSwapped(wish, self._take, self._step, epoch, loss, self.loss))
         self.loss = loss
@@ -87,9 +99,10 @@ class RecordedRun:
         """Undo to the end of that epoch."""
         left_at, self._step = self._step, STEPS * epoch
         self._take, self.loss = self._take + 1, loss
+        unsaved = f"99999-take{origin_take}-step{self._step}.pt"
+        origin = self._saved.get((origin_take, self._step), unsaved)
         self.says(
-            TakeOpened(None, self._take, self._step, epoch, "undo",
-                       f"00001-take{origin_take}-step{self._step}.pt", origin_take,
+            TakeOpened(None, self._take, self._step, epoch, "undo", origin, origin_take,
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 
@@ -97,6 +110,9 @@ class RecordedRun:
         epoch = self._step // STEPS
         self.says(
             WishAccepted(wish, setting, f"{value:g}" if value else "off", "batch", 0.0),
+        )
+        self._saves()
+        self.says(
             SettingChanged(wish, self._take, self._step, epoch, setting, value, None, STEPS),
         )
 

@@ -9,14 +9,6 @@ from pathlib import Path
 from tuitrain.core.errors import DamagedRecord
 
 
-def is_file(path: Path) -> bool:
-    """Return whether it is a plain file, and not a FIFO, a device or a folder that is named so.
-
-    Raises OSError where nobody can tell.
-    """
-    return stat.S_ISREG(path.stat().st_mode)
-
-
 def read_text(path: Path, *, most: int) -> str:
     """Return the text in a file of at most that many bytes.
 

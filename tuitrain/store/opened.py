@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tuitrain.core.bounded import is_file
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import TakeOpened, from_json
-from tuitrain.core.files import is_plain
+from tuitrain.core.files import NotPlain, is_plain
 from tuitrain.core.safe import safe
 
 _BUSY_S = 2.0
@@ -27,7 +26,7 @@ _BEFORE_ALL = -(1 << 63)
 def opened(path: Path) -> sqlite3.Connection:
     """Open read-only; where not even SQLite's own side files can be made, as a file at rest.
 
-    Raises DamagedRecord, or OSError, for what cannot be opened.
+    Raises DamagedRecord, NotPlain or OSError for what cannot be opened.
     """
     _check_files(path)
     plain = f"{path.absolute().as_uri()}?mode=ro"
@@ -50,11 +49,10 @@ def _check_files(path: Path) -> None:
 
     A FIFO would make it wait for good, and where a link leads, it would make side files.
     """
-    if not (is_plain(path) and is_file(path)):
-        raise DamagedRecord(f"its {path.name} is not a plain file")
-    for side in (path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")):
-        if side.is_symlink() or (side.exists() and not side.is_file()):
-            raise DamagedRecord(f"its {side.name} is not a plain file")
+    sides = (path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
+    for file in (path, *sides):
+        if not is_plain(file):
+            raise NotPlain(file)
 
 
 def _restrict(db: sqlite3.Connection) -> None:
