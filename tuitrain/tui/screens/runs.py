@@ -146,7 +146,10 @@ class RunsScreen(Screen[None]):
             self._columns = columns
             table.clear(columns=True)
             for column in columns:
-                table.add_column("" if column == "mark" else column, key=column)
+                if column == "mark":  # always as wide as a mark: setting one moves nothing
+                    table.add_column("", key=column, width=1)
+                else:
+                    table.add_column(column, key=column)
             self._shown = {}
         keys = [str(row.directory) for row in rows]
         if keys != list(self._shown):
