@@ -38,7 +38,7 @@ async def test_bad_numbers_pause_it_and_what_can_be_done_is_said(
 
 
 async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.says(BEGUN, replace(SAVED, step=0, epoch=0, file="00001.pt", why="start"))
+    trainer.says(BEGUN, replace(SAVED, step=0, epoch=0, file="00001-take1-step0.pt", why="start"))
     trainer.trains([1.0] * 23)
     trainer.says(EpochEnded(1, 23, 1, "cross-entropy", 0.5, 0.4, {"accuracy": 0.9}, improved=True))
     trainer.says(SAVED)
