@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tuitrain.core.catalog import fitting_losses, task_named
+from tuitrain.core.catalog import METRICS, fitting_losses, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -24,7 +24,6 @@ from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.supervisor import write_spec
 from tuitrain.view.fold import fold
-from tuitrain.view.measures import METRICS
 from tuitrain.view.model import Snapshot
 
 STEPS = 23
@@ -127,7 +126,8 @@ class RecordedRun:
 
     def _settings(self) -> Mapping[str, object]:
         spec = self.spec
-        return {"loss": self.loss, "lr": spec.lr, "weight-decay": 0.0, "clip-norm": None,
+        weight_decay = 0.01 if spec.optimizer == "adamw" else 0.0
+        return {"loss": self.loss, "lr": spec.lr, "weight-decay": weight_decay, "clip-norm": None,
                 "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": None}  # fmt: skip
 
     def _ended(self, epoch: int, loss: float) -> EpochEnded:

@@ -179,4 +179,4 @@ def _ask(
         click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
     else:
         tell(said, err=answer.is_refusal)
-    return 3 if answer.is_refusal else 0
+    return answer.exit_code

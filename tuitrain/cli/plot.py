@@ -63,7 +63,7 @@ def plot(
     if metric is None:
         about, picture = found.loss, loss_chart(found, curves, cells, height)
     else:
-        measure = named(metric, measures(found.kind))
+        measure = named(metric, measures(found.problem))
         about = in_words(found, measure, curves.best(found))
         picture = measure_chart(found, curves, measure, cells, height)
     tell(f"{found.title}: {found.spec.task}, {about}, {found.state}")

@@ -36,6 +36,8 @@ class Answer:
     epoch: int | None = None
     """Completed epochs by then."""
     reason: str | None = None
+    exit_code: int = 0
+    """Of `ctl`: 2 for a command that was wrong, 3 for one that is not possible now."""
 
     @property
     def is_refusal(self) -> bool:
@@ -44,7 +46,7 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer as `ctl --json` prints it."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "exit_code"}
 
     def __str__(self) -> str:
         what = f"{self.kind} {self.detail}".strip()
@@ -113,10 +115,10 @@ def _heard(request: Request, event: Event) -> Answer | None:
     match event:
         case WishAccepted():
             return Answer(*about, "accepted", request.at)
-        case WishRefused(reason=reason):
-            return Answer(*about, "refused", request.at, reason=reason)
+        case WishRefused(reason=reason, exit_code=code):
+            return Answer(*about, "refused", request.at, reason=reason, exit_code=code)
         case WishDropped(reason=reason):
-            return Answer(*about, "dropped", request.at, reason=reason)
+            return Answer(*about, "dropped", request.at, reason=reason, exit_code=3)
         case _:
             step, epoch = getattr(event, "step", None), getattr(event, "epoch", None)
             return Answer(*about, "applied", request.at, step, epoch)

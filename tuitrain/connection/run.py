@@ -149,8 +149,10 @@ class Run:
         and their highest loss, so that a spike survives. A value is NaN where no loss was finite,
         and between two loss functions, which do not compare; `loss` chooses one of them.
         """
-        named = None if loss is None else loss_text(loss)
-        return curve(self._follower.look(), self._client, points, named)
+        run = self._follower.look()
+        used = {segment.loss for segment in run.segments}
+        named = loss if loss is None or loss in used else loss_text(loss)
+        return curve(run, self._client, points, named)
 
     def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:
         """Hold after this batch, or `at="epoch"` after this epoch's validation."""
@@ -228,5 +230,5 @@ class Run:
             wait = (at or wish.boundary) == "batch" or self._follower.look().waits_between_epochs
         answer = ask(self._client, wish, at, until_applied=wait)
         if answer.is_refusal:
-            raise Refused(str(answer))
+            raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))
         return answer

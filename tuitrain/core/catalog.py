@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.safe import safe
 
 Kind = Literal["multiclass", "binary", "regression"]
@@ -98,6 +99,14 @@ class Loss(Entry):
     """Shapes and dtypes of prediction and target, for each kind of problem that it fits."""
     misfits: Mapping[Kind, str] = field(default_factory=dict)
     """Why it does not fit the other kinds."""
+
+    def taken(self, kind: str | None) -> str | None:
+        """Return what it takes on problems of that kind; None where it does not fit."""
+        return next((text for known, text in self.takes.items() if known == kind), None)
+
+    def misfit(self, kind: str | None) -> str | None:
+        """Return why it does not fit problems of that kind; None where nobody knows of one."""
+        return next((text for known, text in self.misfits.items() if known == kind), None)
 
     def why_not(self, kind: Kind) -> str:
         """Return one sentence on why it does not fit problems of that kind."""
@@ -368,6 +377,34 @@ def task_named(name: str) -> Task:
     entry = find("task", name)
     assert isinstance(entry, Task)
     return entry
+
+
+_OF_CLASSES = (Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"))
+METRICS: Mapping[Kind, tuple[Metric, ...]] = {
+    "multiclass": _OF_CLASSES,
+    "binary": _OF_CLASSES,
+    "regression": (Metric("rmse", "min"), Metric("mae", "min"), Metric("r2", "max")),
+}
+"""What validations of each kind of problem are measured by."""
+
+
+def problem(
+    kind: Kind, *, classes: tuple[str, ...] = (), input_shape: tuple[int, ...] = ()
+) -> Problem:
+    """Return the problem that a run of that kind states."""
+    metrics = METRICS[kind]
+    losses = tuple(loss.name for loss in fitting_losses(kind))
+    return Problem(kind, metrics, metrics[0].name, losses, classes, input_shape)
+
+
+def problem_of_task(name: str) -> Problem:
+    """Return the problem of a built-in task, for a run that has not stated its own.
+
+    It has not begun, or its record is from before runs did. Of a task that is not known here,
+    nothing is known.
+    """
+    task = TASKS.get(name)
+    return problem(task.kind) if task else Problem()
 
 
 def fitting_losses(kind: Kind) -> list[Loss]:

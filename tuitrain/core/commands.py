@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, cast, get_args
 
-from tuitrain.core.catalog import loss_named
-from tuitrain.core.choice import loss_text
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.numbers import is_positive
@@ -18,6 +16,7 @@ from tuitrain.core.numbers import is_positive
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
 """The number of a completed epoch, or the best of the lineage, whichever that is."""
+_LONGEST_LOSS = 500
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
 
 
@@ -89,21 +88,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SwapLoss:
-    """Use another loss function."""
+    """Use another loss function. Whether there is such a one, and it fits, its trainer knows."""
 
     kind: ClassVar[str] = "loss"
     boundary: ClassVar[Boundary] = "epoch"
     loss: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.loss, str):
+        if not isinstance(self.loss, str) or not 0 < len(self.loss) <= _LONGEST_LOSS:
             raise WrongUse("loss takes a name")
-        object.__setattr__(self, "loss", loss_text(self.loss))
 
     @property
     def name(self) -> str:
-        """The loss's catalogue name, without its options."""
-        return loss_named(self.loss.partition(":")[0]).name
+        """The loss's name, without its options."""
+        return self.loss.partition(":")[0]
 
     @property
     def detail(self) -> str:

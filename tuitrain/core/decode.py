@@ -10,7 +10,7 @@ import json
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -97,6 +97,10 @@ def _reader(hint: Any) -> _Read:
         return partial(_one_of, arguments)
     if origin in (Union, types.UnionType):
         return partial(_first, [_reader(each) for each in sorted(arguments, key=_is_float)])
+    if origin is tuple:
+        return partial(_sequence, _reader(arguments[0]))
+    if is_dataclass(hint):
+        return partial(_nested, hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return partial(_mapping, _reader(arguments[1]))
     return _READERS[hint]
@@ -177,6 +181,18 @@ def _mapping(read: _Read, value: Any) -> dict[str, Any]:
     if any(len(key) > _LONGEST_KEY for key in value):
         raise _Wrong
     return {key: read(item) for key, item in value.items()}
+
+
+def _sequence(read: _Read, value: Any) -> tuple[Any, ...]:
+    if type(value) is not list or len(value) > _MOST_ENTRIES:
+        raise _Wrong
+    return tuple(map(read, value))
+
+
+def _nested(made: Any, value: Any) -> Any:
+    if type(value) is not dict:
+        raise _Wrong
+    return decoded(made, value)
 
 
 def holds_scalars(values: Mapping[str, Any]) -> bool:

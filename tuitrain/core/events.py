@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, cast
 
 from tuitrain.core.commands import SETTINGS, Boundary, Setting
 from tuitrain.core.decode import at_most, decoded, holds_scalars, is_time, parsed
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.numbers import to_strict
+from tuitrain.core.problem import Card, Problem
 
 Take = Annotated[int, at_most(1 << 22, least=1)]
 Step = Annotated[int, at_most((1 << 40) - 1)]
@@ -72,6 +73,9 @@ class RunStarted:
     """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
     settings: Settings = field(default_factory=dict)
     """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    problem: Problem | None = None
+    """None in a record from before runs stated it."""
+    card: Card = field(default_factory=Card)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class WishRefused:
     detail: str
     reason: str
     asked_at: Moment
+    exit_code: ExitCode = 3
+    """2 for a command that was wrong, whatever the run; 3 for one that is not possible now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +340,7 @@ EVENTS: dict[str, type[Event]] = {
 
 def to_json(event: Event) -> str:
     """Return the event's fields as strict JSON; its kind is stored beside it."""
-    values = {each.name: getattr(event, each.name) for each in fields(event)}
-    return json.dumps(to_strict(values), separators=(",", ":"))
+    return json.dumps(to_strict(asdict(event)), separators=(",", ":"))
 
 
 def from_json(kind: str, body: str) -> Event | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Annotated, Any
 
 from tuitrain.core import catalog
@@ -96,11 +96,7 @@ class RunSpec:
             "epochs": entry.epochs,
             "seed": 0,
         }
-        given = {key: value for key, value in settings.items() if value is not None}
-        if "schedule" in given:
-            given["schedule"] = _schedule(given["schedule"])
-        if isinstance(given.get("parent"), Mapping):
-            given["parent"] = _parent(given["parent"])
+        given = _with_parts({key: value for key, value in settings.items() if value is not None})
         spec = cls(task=entry.name, **{**defaults, **given})
         spec._check()
         return spec.canonical()
@@ -112,6 +108,7 @@ class RunSpec:
             model=str(Choice.read("model", self.model)),
             loss=loss_text(self.loss),
             optimizer=str(Choice.read("optimizer", self.optimizer)),
+            schedule=tuple(map(_canonical, self.schedule)),
         )
 
     def _check(self) -> None:
@@ -148,12 +145,14 @@ class RunSpec:
                 raise Refused(f"{each.why_not(kind)} (tuitrain losses --task {self.task})")
 
     def _check_types(self) -> None:
-        for name in ("model", "loss", "optimizer", "device", "on_nonfinite"):
+        for name in ("task", "model", "loss", "optimizer", "device", "on_nonfinite"):
             if not isinstance(getattr(self, name), str):
                 raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r:.40}")
         for name in ("data", "init_from"):
             if not isinstance(getattr(self, name), str | None):
                 raise WrongUse(f"{name} must be a path, not {getattr(self, name)!r:.40}")
+        if not isinstance(self.parent, Parent | None):
+            raise WrongUse(f"parent must be a run, not {self.parent!r:.40}")
         if not isinstance(self.paused, bool):
             raise WrongUse(f"paused must be true or false, not {self.paused!r:.40}")
 
@@ -164,21 +163,38 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
-        """Return the spec that `to_json` wrote, checked again.
+        """Return the spec that `to_json` wrote.
 
-        Raises DamagedRecord for what is no spec, or not one of this version.
+        Its names are not looked up: the run may be of a task, a model or a loss that is not
+        installed here. Raises DamagedRecord for what is no spec, or not one of this version.
         """
         try:
             settings = parsed(text)
             _check_known(settings)
-            return cls.of(settings.pop("task", None), **settings)
+            spec = cls(**_with_parts(settings))
+            spec._check_types()
+            spec._check_numbers()
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
+        return spec
+
+
+def _with_parts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with a schedule and a parent made of what JSON or TOML has for them."""
+    made = dict(settings)
+    if "schedule" in made:
+        made["schedule"] = _schedule(made["schedule"])
+    if isinstance(made.get("parent"), Mapping):
+        made["parent"] = _parent(made["parent"])
+    return made
 
 
 def _check_known(settings: Mapping[str, object]) -> None:
     if unknown := set(settings) - {each.name for each in fields(RunSpec)}:
         raise DamagedRecord(f"it has {min(unknown)!r:.60}: a newer tuitrain may read it")
+    needed = {each.name for each in fields(RunSpec) if each.default is MISSING}
+    if missing := needed - set(settings):
+        raise DamagedRecord(f"it has no {min(missing)}")
 
 
 def check_name(name: str) -> str:
@@ -214,6 +230,13 @@ def _parent(found: Mapping[str, Any]) -> Parent:
         return decoded(Parent, found)
     except DamagedRecord as error:
         raise WrongUse(f"its parent is damaged: {error}") from None
+
+
+def _canonical(change: Planned) -> Planned:
+    wish = change.wish
+    if not isinstance(wish, SwapLoss):
+        return change
+    return change._replace(wish=SwapLoss(loss_text(wish.loss)))
 
 
 def _loss_of(change: Planned) -> catalog.Loss | None:

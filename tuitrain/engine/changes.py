@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+from tuitrain.core.choice import loss_text
 from tuitrain.core.commands import Change, Epoch, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
@@ -32,6 +34,16 @@ class Changes:
         self._lineage = Lineage().after(past)
         last = last_change(past)
         self._undoable = last and (last[0].wish, last[1])
+
+    def named(self, request: Request) -> Request:
+        """Return the request with its loss under the one name that the run knows it by.
+
+        Raises WrongUse for a loss that there is not.
+        """
+        wish = request.wish
+        if not isinstance(wish, SwapLoss):
+            return request
+        return replace(request, wish=SwapLoss(loss_text(wish.loss)))
 
     def why_not(self, request: Request, planned: Sequence[Request]) -> str | None:
         """Return why the change cannot be made, once those that are planned are; else None."""

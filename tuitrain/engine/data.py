@@ -78,6 +78,8 @@ class Dataset:
     """What a model must return per sample: classes, or 1."""
     unit: float = 1.0
     """Of a regression: how much of the targets' own unit one of the standardised targets is."""
+    classes: tuple[str, ...] = ()
+    """Their names, in the order of their indices."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:

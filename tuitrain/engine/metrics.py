@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuitrain.core.catalog import Kind
+from tuitrain.core.problem import Metric
 from tuitrain.engine.device import read
 
 _PENDING = 256
@@ -151,16 +152,11 @@ def auroc(scores: Tensor, positive: Tensor) -> Tensor:
     return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
 
 
-def leading(kind: Kind) -> tuple[str, int]:
-    """Return the metric by which epochs of such a problem are compared, and 1 if more is better."""
-    return ("accuracy", 1) if kind != "regression" else ("rmse", -1)
-
-
 class Best:
-    """Knows the best value of the leading metric so far."""
+    """Knows the best value so far of the metric that is monitored."""
 
-    def __init__(self, kind: Kind) -> None:
-        self.metric, self._sign = leading(kind)
+    def __init__(self, metric: Metric) -> None:
+        self.metric, self._sign = metric.name, metric.sign
         self.value = math.nan
 
     def improved_by(self, metrics: Mapping[str, float]) -> bool:

@@ -19,6 +19,7 @@ from tuitrain.core.commands import (
     SwapLoss,
     Undo,
 )
+from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
     BatchDone,
     Event,
@@ -179,7 +180,12 @@ class Steering:
             yield from self._receive(self._wishes(wait_s))
 
     def _receive(self, requests: Iterable[Request]) -> Iterator[Event]:
-        for request in requests:
+        for asked in requests:
+            try:
+                request = self.changes.named(asked)
+            except TuitrainError as error:
+                yield _refusal(asked, str(error), error.exit_code)
+                continue
             reason = self._why_not(request)
             if reason is not None:
                 yield _refusal(request, reason)
@@ -325,6 +331,6 @@ def is_kept(request: Request) -> bool:
     return isinstance(request.wish, SwapLoss | Change | Undo | Rollback)
 
 
-def _refusal(request: Request, reason: str) -> WishRefused:
+def _refusal(request: Request, reason: str, exit_code: int = 3) -> WishRefused:
     wish = request.wish
-    return WishRefused(request.id, wish.kind, wish.detail, reason, request.asked_at)
+    return WishRefused(request.id, wish.kind, wish.detail, reason, request.asked_at, exit_code)

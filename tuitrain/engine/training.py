@@ -16,6 +16,7 @@ from tuitrain.core import catalog
 from tuitrain.core.choice import Choice
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import RunStarted
+from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import rng
@@ -51,6 +52,7 @@ class Training:
     seed: int
     best: Best
     patience: Patience
+    card: Card = field(default_factory=Card)
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
     until: int | None = None
@@ -73,6 +75,12 @@ class Training:
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.model)
+
+    @property
+    def problem(self) -> Problem:
+        """What the run's numbers mean."""
+        data = self.data
+        return catalog.problem(data.kind, classes=data.classes, input_shape=data.input_shape)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -221,6 +229,8 @@ class Training:
             val_samples=len(self.data.val),
             environment=devices.environment(self.device),
             settings=self.settings,
+            problem=self.problem,
+            card=self.card,
         )
 
     def _set_in_optimizer(self, name: str, value: float) -> None:
@@ -265,7 +275,8 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
         batch_size=spec.batch_size,
         epochs=spec.epochs,
         seed=spec.seed,
-        best=Best(data.kind),
+        best=Best(catalog.METRICS[data.kind][0]),
+        card=Card(catalog.task_named(spec.task).summary),
         patience=Patience(spec.patience),
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,

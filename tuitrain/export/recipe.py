@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def kind(self) -> Kind:
-        return task_named(self.spec.task).kind
+        return task_named(self.spec.task).kind  # its program loads the data as that task does
 
     @property
     def begin(self) -> tuple[int, int]:

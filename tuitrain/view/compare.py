@@ -68,10 +68,10 @@ def shared(runs: Sequence[Snapshot]) -> list[Measure]:
     Losses are among it only where all problems are of one kind: a loss of ten classes and one of
     two are different numbers.
     """
-    kinds = dict.fromkeys(run.kind for run in runs)
-    first, *others = [measures(kind) for kind in kinds]
+    first, *others = [measures(run.problem) for run in runs]
     common = [each for each in first if all(each in other for other in others)]
-    return common if len(kinds) == 1 else [each for each in common if each.part == "metrics"]
+    are_alike = len({run.kind for run in runs}) == 1
+    return common if are_alike else [each for each in common if each.part == "metrics"]
 
 
 def shared_by(compared: Sequence[Compared]) -> list[Measure]:
@@ -81,7 +81,9 @@ def shared_by(compared: Sequence[Compared]) -> list[Measure]:
 
 def nothing_shared(runs: Sequence[Snapshot]) -> str:
     """Return why there is nothing to compare."""
-    told = ", ".join(f"{safe(run.name)} is {run.kind} ({run.spec.task})" for run in runs)
+    told = ", ".join(
+        f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.spec.task})" for run in runs
+    )
     return f"these runs have no metric in common: {told}; compare runs of one kind of problem"
 
 

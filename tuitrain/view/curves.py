@@ -107,7 +107,7 @@ class Curves:
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value of each measure on the lineage, and its epoch."""
-        wanted = measures(run.kind)
+        wanted = measures(run.problem)
         found: dict[str, Best] = {}
         for segment in run.segments:
             for part in _PARTS:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tuitrain.core import catalog
-from tuitrain.core.choice import Choice
 from tuitrain.core.safe import safe
 from tuitrain.history.plan import plan_of
 from tuitrain.view.model import Snapshot
@@ -22,7 +20,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "lr": _history(run, "lr", _number(spec.lr)),
         "batch size": _history(run, "batch-size", str(spec.batch_size)),
         "seed": str(spec.seed),
-        "weight decay": _history(run, "weight-decay", _number(_weight_decay(spec.optimizer))),
+        "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
         "clip norm": _history(run, "clip-norm", "off"),
         "device": run.started.device if run.started else spec.device,
         "epochs": str(run.planned_epochs),
@@ -50,11 +48,9 @@ def _history(run: Snapshot, kind: str, first: str) -> str:
     return " → ".join([first, *later])
 
 
-def _weight_decay(optimizer: str) -> float:
-    """Return the weight decay that an optimizer begins with."""
-    choice = Choice.read("optimizer", optimizer)
-    options = catalog.read_options(catalog.find("optimizer", choice.name), choice.options)
-    return float(options.get("weight_decay", 0.0))
+def _weight_decay(run: Snapshot) -> float:
+    """Return the weight decay that the run began with."""
+    return float(run.started.settings.get("weight-decay") or 0.0) if run.started else 0.0
 
 
 def _number(value: float) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tuitrain.core import catalog
-from tuitrain.core.catalog import Kind
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.problem import Problem
 from tuitrain.store.reader import Judged
 
 
@@ -34,27 +34,12 @@ class Measure(NamedTuple):
         return [(at, value) for at, value in pairs if value is not None]
 
 
-def _metrics(**signs: int) -> tuple[Measure, ...]:
-    return tuple(Measure(name, "metrics", sign) for name, sign in signs.items())
-
-
-_OF_CLASSES = _metrics(accuracy=1, f1_macro=1, auroc=1)
-METRICS: Mapping[Kind, tuple[Measure, ...]] = {
-    "multiclass": _OF_CLASSES,
-    "binary": _OF_CLASSES,
-    "regression": _metrics(rmse=-1, mae=-1, r2=1),
-}
-"""The leading one first."""
-
-
-def losses(kind: Kind) -> list[Measure]:
-    """Return what each loss that fits makes of a validation, the usual one first."""
-    return [Measure(loss.name, "val_losses", -1) for loss in catalog.fitting_losses(kind)]
-
-
-def measures(kind: Kind) -> list[Measure]:
-    """Return all that compares, metrics before losses."""
-    return [*METRICS[kind], *losses(kind)]
+def measures(problem: Problem) -> list[Measure]:
+    """Return all that compares: metrics, then what each loss that fits makes of a validation."""
+    return [
+        *(Measure(metric.name, "metrics", metric.sign) for metric in problem.metrics),
+        *(Measure(loss, "val_losses", -1) for loss in problem.losses),
+    ]
 
 
 def named(name: str, among: Iterable[Measure]) -> Measure:
@@ -67,4 +52,6 @@ def named(name: str, among: Iterable[Measure]) -> Measure:
 
 
 def _aliases(measure: Measure) -> tuple[str, ...]:
-    return catalog.loss_named(measure.name).aliases if measure.part == "val_losses" else ()
+    """Return the other names of a loss, if it is one that comes with this program."""
+    known = catalog.LOSSES.get(measure.name) if measure.part == "val_losses" else None
+    return known.aliases if known else ()

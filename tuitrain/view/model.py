@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tuitrain.core import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
@@ -98,15 +99,26 @@ class Snapshot:
         return safe(self.name, limit=64)
 
     @property
-    def kind(self) -> catalog.Kind:
-        return catalog.task_named(self.spec.task).kind
+    def problem(self) -> Problem:
+        """What its numbers mean, as it states it."""
+        if self.started is not None and self.started.problem is not None:
+            return self.started.problem
+        return catalog.problem_of_task(self.spec.task)
 
     @property
-    def leading_metric(self) -> str:
-        """The metric by which epochs are compared."""
-        if self.last_epoch is not None:
-            return next(iter(self.last_epoch.metrics), "–")
-        return "rmse" if self.kind == "regression" else "accuracy"
+    def kind(self) -> str | None:
+        return self.problem.kind
+
+    @property
+    def monitor(self) -> str:
+        """The metric by which epochs are compared; a dash where there is none."""
+        if self.problem.monitor:
+            return self.problem.monitor
+        return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
+
+    def monitored(self, epoch: EpochEnded | None) -> float | None:
+        """Return what that metric was at the end of an epoch."""
+        return epoch.metrics.get(self.monitor) if epoch else None
 
     @property
     def loss(self) -> str:

@@ -123,7 +123,7 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
 
 def title(run: Snapshot, width: int, height: int, *, is_large: bool = False) -> str:
     """Return what the small charts of the run are, and how many of them there is no room for."""
-    hidden = len(measures(run.kind)) - len(chosen(run, width, height))
+    hidden = len(measures(run.problem)) - len(chosen(run, width, height))
     more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
     return f"validations, comparable across swaps{more}"
 
@@ -133,7 +133,10 @@ def chosen(run: Snapshot, width: int, height: int) -> list[Measure]:
 
     The leading metric goes first, then the loss in use, those used before, and the others.
     """
-    leading, *others = measures(run.kind)
+    every = measures(run.problem)
+    if not every:
+        return []
+    leading, *others = every
     others.sort(key=lambda each: each.part == "metrics")
     used = {_plain(each.loss) for each in run.segments}
 

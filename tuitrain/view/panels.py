@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import assert_never
 
-from tuitrain.core.choice import Choice
 from tuitrain.core.events import (
     Answer,
     CheckpointGone,
@@ -64,7 +63,7 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
 def _lr(now: Snapshot) -> str:
     """Return the learning rate, and how much of it a schedule has left."""
     lr, used = now.settings["lr"], now.latest.lr if now.latest else None
-    if used is None or "schedule" not in Choice.read("optimizer", now.spec.optimizer).options:
+    if used is None or "schedule=" not in now.spec.optimizer:
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 
@@ -82,8 +81,7 @@ def vitals(now: Snapshot, settled: Snapshot, width: int) -> Picture:
 
 def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
     last, best = settled.last_epoch, settled.best
-    metric, number = now.leading_metric, _leading(last)
-    peak = _leading(best)
+    metric, number, peak = now.monitor, now.monitored(last), now.monitored(best)
     pace = f" ≤{settled.pace:g}" if settled.pace else ""
     return [
         ("step", words.count(now.step), "strong"),
@@ -101,10 +99,6 @@ def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
         ("trained", words.duration(settled.elapsed_s), "text"),
         ("device", settled.started.device if settled.started else settled.spec.device, "text"),
     ]
-
-
-def _leading(epoch: EpochEnded | None) -> float | None:
-    return next(iter(epoch.metrics.values()), None) if epoch else None
 
 
 def _field(field: _Field, cells: int) -> list[Piece]:
@@ -168,7 +162,7 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 def epochs(now: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
-    metric = now.leading_metric
+    metric = now.monitor
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
     stride = epoch_stride(now, height - 1)
     kept = [each for each in now.epochs if each.epoch % stride == 0]
@@ -199,7 +193,7 @@ def epoch_stride(now: Snapshot, rows: int) -> int:
 
 
 def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
-    number = _leading(each)
+    number = now.monitored(each)
     is_best = now.best is not None and each.epoch == now.best.epoch
     return fitted(
         [

@@ -8,6 +8,7 @@ from typing import Any
 
 from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
+from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
 from tuitrain.view import words
@@ -49,6 +50,9 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "directory": str(run.directory),
     }
     if full:
+        found["problem"] = _problem(run.problem)
+        found["monitor"] = run.problem.monitor or None
+        found["origin"] = run.started.card.origin if run.started else "task"
         found["warnings"] = _warnings(run)
         found["interventions"] = [_intervention(each) for each in run.interventions]
         found["checkpoints"] = [
@@ -66,7 +70,7 @@ def as_lines(run: Snapshot) -> list[str]:
     total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
     rows = [
         ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
-        ("task", f"{run.spec.task} ({run.kind})"),
+        ("task", f"{run.spec.task} ({run.kind})" if run.kind else run.spec.task),
         ("model", run.spec.model),
         ("loss", run.loss),
         ("optimizer", _optimizer(run)),
@@ -94,6 +98,18 @@ def as_lines(run: Snapshot) -> list[str]:
             for each in run.checkpoints
         ]
     return lines
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "metrics": [
+            {"name": metric.name, "direction": metric.direction} for metric in problem.metrics
+        ],
+        "losses": list(problem.losses),
+        "classes": list(problem.classes),
+        "input_shape": list(problem.input_shape),
+    }
 
 
 def _warnings(run: Snapshot) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tuitrain.core.catalog import loss_named, read_options
+from tuitrain.core.catalog import LOSSES, read_options
 from tuitrain.core.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
@@ -90,9 +90,11 @@ def typed(value: float | None) -> str:
 
 def parameters(loss: str) -> list[str]:
     """Return every `key=value` of a loss, those by default as well."""
+    if loss.partition(":")[0] not in LOSSES:
+        return []  # a run may have losses that do not come with this program
     choice = Choice.read("loss", loss)
-    options = loss_named(choice.name).options
-    values = read_options(loss_named(choice.name), choice.options)
+    options = LOSSES[choice.name].options
+    values = read_options(LOSSES[choice.name], choice.options)
     return [f"{key}={options[key].write(value)}" for key, value in values.items()]
 
 

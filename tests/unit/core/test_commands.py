@@ -22,7 +22,7 @@ from tuitrain.core.commands import (
     read_epoch,
     wish_of,
 )
-from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.errors import WrongUse
 
 numbers = st.floats(0, exclude_min=True, allow_infinity=False)
 values = {
@@ -88,13 +88,14 @@ def test_later_requests_have_later_ids():
     assert [each[:-4] for each in ids] == sorted(each[:-4] for each in ids)
 
 
-def test_a_swap_takes_the_name_that_pytorch_users_know():
-    assert SwapLoss("MSELoss") == SwapLoss("mse")
+def test_a_swap_may_be_to_any_loss_since_its_trainer_alone_knows_them():
+    assert SwapLoss("my-own:margin=2").name == "my-own"
 
 
-def test_a_swap_to_an_unknown_loss_names_the_nearest():
-    with pytest.raises(UnknownName, match="did you mean 'mse'"):
-        SwapLoss("mes")
+@pytest.mark.parametrize("loss", ["", "x" * 501, 3, None])
+def test_a_swap_is_to_something(loss):
+    with pytest.raises(WrongUse, match="takes a name"):
+        SwapLoss(loss)
 
 
 @pytest.mark.parametrize("count", [0, -1, (1 << 40) + 1, math.nan, 1.5])
@@ -161,7 +162,7 @@ def changed(**changes):
         changed(kind="dance"),
         changed(at="never"),
         changed(kind="step", wish={"count": 0}),
-        changed(kind="loss", wish={"loss": "focl"}),
+        changed(kind="loss", wish={"loss": ""}),
         changed(kind="lr", wish={"setting": "pace", "value": 1.0}),
     ],
 )

@@ -15,6 +15,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from tuitrain.core.problem import Metric
 from tuitrain.engine.metrics import Best, RunningMean, auroc, judged
 
 
@@ -78,6 +79,6 @@ def test_a_mean_of_more_batches_than_are_kept_is_the_mean_of_all():
 
 
 def test_nothing_that_is_not_a_number_is_ever_the_best():
-    best = Best("regression")
+    best = Best(Metric("rmse", "min"))
     judgements = [best.improved_by({"rmse": value}) for value in (math.nan, 2.0, 3.0, 1.0)]
     assert judgements == [False, True, False, True]

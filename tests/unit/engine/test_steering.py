@@ -188,6 +188,8 @@ def test_a_stop_ends_after_the_batch_in_hand():
     [
         ([(2, Resume())], "it is not paused"),
         ([(2, SwapLoss("cross-entropy"))], "cross-entropy is in use already"),
+        ([(2, SwapLoss("CrossEntropyLoss"))], "cross-entropy is in use already"),
+        ([(2, SwapLoss("mes"))], "no loss 'mes'; did you mean 'mse'?"),
         ([(2, SwapLoss("mse")), (3, SwapLoss("mse"))], "mse is asked for already"),
         ([(2, Pause()), (99, Pause()), (99, Resume())], "it is paused already, at step 2"),
         ([(2, Stop()), (2, Pause())], "the run has ended"),

@@ -7,12 +7,13 @@ import pytest
 
 from tests.recorded import decay, in_home
 from tests.unit.view.test_plot import cells
+from tuitrain.core.catalog import problem
 from tuitrain.core.events import TakeOpened
 from tuitrain.view import compare, differences
-from tuitrain.view.measures import METRICS, losses, measures
+from tuitrain.view.measures import measures
 from tuitrain.view.picture import plain
 
-ACCURACY, RMSE = METRICS["multiclass"][0], METRICS["regression"][0]
+ACCURACY, RMSE = (measures(problem(kind))[0] for kind in ("multiclass", "regression"))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def compared(*runs):
 
 def test_runs_of_one_kind_share_metrics_and_losses(begin):
     found = [begin("a").now(), begin("b", task="mnist").now()]
-    assert compare.shared(found) == measures("multiclass")
+    assert compare.shared(found) == measures(problem("multiclass"))
 
 
 def test_runs_of_two_kinds_of_classes_share_metrics_but_no_loss(begin):
@@ -179,7 +180,7 @@ def test_pages_show_every_measure_and_begin_again(begin):
     one, other = begin("a"), begin("b")
     found = compared(one, other)
     pages = [plain(compare.page(found, number, 120, 6)) for number in range(3)]
-    names = [each.name for each in losses("multiclass")]
+    names = list(problem("multiclass").losses)
     assert all(any(name in page for page in pages) for name in names)
     assert pages[2] == pages[0] != pages[1]
     assert "3 more" in compare.page_title(found, 0, 120, 6)

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.recorded import STEPS, RecordedRun, decay
+from tuitrain.core.catalog import problem
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.view import multiples
@@ -13,7 +14,7 @@ from tuitrain.view.curves import Behind, Curves, loss_chart, measure_chart
 from tuitrain.view.measures import measures, named
 from tuitrain.view.picture import plain
 
-EVERY = measures("multiclass")
+EVERY = measures(problem("multiclass"))
 
 
 @pytest.fixture

@@ -14,4 +14,7 @@ def load() -> Dataset:
     table, benign = load_breast_cancer(return_X_y=True)
     train, val, *targets = split_and_normalised(table, benign, val_share=0.3, stratify=benign)
     train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
-    return Dataset("binary", Samples(train, train_targets), Samples(val, val_targets), 1)
+    return Dataset(
+        "binary", Samples(train, train_targets), Samples(val, val_targets), 1,
+        classes=("malignant", "benign"),
+    )  # fmt: skip

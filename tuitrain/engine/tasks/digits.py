@@ -21,5 +21,6 @@ def load() -> Dataset:
         return Samples(normal.reshape(-1, 1, 8, 8), digits.long())
 
     return Dataset(
-        "multiclass", samples(train_images, train_digits), samples(val_images, val_digits), 10
-    )
+        "multiclass", samples(train_images, train_digits), samples(val_images, val_digits), 10,
+        classes=tuple(map(str, range(10))),
+    )  # fmt: skip

@@ -44,6 +44,7 @@ class Kin(NamedTuple):
     """File names and their md5 digests."""
     counts: tuple[Sequence[int], Sequence[int]]
     """Samples of each class, for training and for validation."""
+    classes: tuple[str, ...]
 
 
 _EVEN = ([6000] * _CLASSES, [1000] * _CLASSES)
@@ -53,15 +54,16 @@ MNIST = Kin(
         [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
         [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
     ),
+    tuple(map(str, range(_CLASSES))),
 )  # fmt: skip
 FASHION = Kin(
     "fashion-mnist", "FashionMNIST",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-    datasets.FashionMNIST.resources, _EVEN,
+    datasets.FashionMNIST.resources, _EVEN, tuple(datasets.FashionMNIST.classes),
 )  # fmt: skip
 KUZUSHIJI = Kin(
     "kmnist", "KMNIST", "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-    datasets.KMNIST.resources, _EVEN,
+    datasets.KMNIST.resources, _EVEN, tuple(datasets.KMNIST.classes),
 )  # fmt: skip
 
 
@@ -83,7 +85,7 @@ def kmnist(data: Path | None, tell: Tell) -> Dataset:
 def load(kin: Kin, data: Path | None, tell: Tell, cache: Path | None = None) -> Dataset:
     """Return the set from the folder `data`, or from the `cache`, downloaded if it lacks it."""
     if data is not None:
-        return _dataset(_given(kin, data))
+        return _dataset(_given(kin, data), kin.classes)
     folder = (cache or _cache()) / kin.name
     for name, md5 in kin.resources:
         download.fetch(kin.url + name, folder / name, md5=md5, tell=tell)
@@ -91,7 +93,7 @@ def load(kin: Kin, data: Path | None, tell: Tell, cache: Path | None = None) -> 
     for (_, labels), counts, part in zip(parts, kin.counts, _PARTS, strict=True):
         if np.bincount(labels, minlength=_CLASSES).tolist() != list(counts):
             raise DamagedData(folder / part, "it has other numbers of samples than it should")
-    return _dataset(parts)
+    return _dataset(parts, kin.classes)
 
 
 def cifar10(data: Path | None, tell: Tell) -> Dataset:
@@ -114,7 +116,7 @@ def cifar10(data: Path | None, tell: Tell) -> Dataset:
     for is_train in (True, False):
         found = kind(str(root), train=is_train, download=False)
         parts.append((found.data.transpose(0, 3, 1, 2), np.asarray(found.targets, np.uint8)))
-    return _dataset(parts)
+    return _dataset(parts, tuple(found.classes))
 
 
 def _is_cifar(root: Path) -> bool:
@@ -167,7 +169,7 @@ def _file(folder: Path, name: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def _dataset(parts: Sequence[tuple[Bytes, Bytes]]) -> Dataset:
+def _dataset(parts: Sequence[tuple[Bytes, Bytes]], classes: tuple[str, ...]) -> Dataset:
     """Return images (N, C, H, W) with mean 0 and deviation 1 in each channel of the first part."""
     pixels = torch.from_numpy(parts[0][0].copy()).float()
     mean, deviation = pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True)
@@ -178,7 +180,7 @@ def _dataset(parts: Sequence[tuple[Bytes, Bytes]]) -> Dataset:
         )
         for images, labels in parts
     )
-    return Dataset("multiclass", train, val, _CLASSES)
+    return Dataset("multiclass", train, val, _CLASSES, classes=classes)
 
 
 def _cache() -> Path:

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tuitrain.core.catalog import LOSSES, Loss, fitting_losses
+from tuitrain.core.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view import words
@@ -56,7 +56,8 @@ class LossesScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = f"loss for {self._run.spec.task} ({self._run.kind})"
+            kind = f" ({self._run.kind})" if self._run.kind else ""
+            dialog.border_title = f"loss for {self._run.spec.task}{kind}"
             yield Static(id="heading")
             yield OptionList()
             yield Static(classes="teaching", id="teaching")
@@ -83,7 +84,7 @@ class LossesScreen(ModalScreen[str | None]):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
-        more = " · o its parameters" if _loss(text).options else ""
+        more = " · o its parameters" if parameters(text) else ""
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -91,7 +92,7 @@ class LossesScreen(ModalScreen[str | None]):
 
     def action_parameters(self) -> None:
         highlighted = self.options.highlighted_option
-        if highlighted is not None and _loss(str(highlighted.id)).options:
+        if highlighted is not None and parameters(str(highlighted.id)):
             self.app.push_screen(ParametersScreen(str(highlighted.id)), self._offer)
 
     def _offer(self, text: str | None) -> None:
@@ -105,28 +106,27 @@ class LossesScreen(ModalScreen[str | None]):
         own = (self._run.loss, *self._typed)
         return [
             text
-            for loss in fitting_losses(self._run.kind)
-            for text in dict.fromkeys(
-                (loss.name, *(each for each in own if _name(each) == loss.name))
-            )
+            for loss in self._run.problem.losses or (self._run.loss,)
+            for text in dict.fromkeys((loss, *(each for each in own if _name(each) == loss)))
         ]
 
     def _fill(self, highlighted: str) -> None:
         self._texts = self._found()
-        fitting = fitting_losses(self._run.kind)
+        problem = self._run.problem
         self.options.clear_options()
         self.options.add_options(
             [
                 *(Option(self._row(text), text) for text in self._texts),
                 *(
-                    Option(f"   {loss.name:<{_NAME}} unfit: {loss.misfits[self._run.kind]}",
-                           loss.name, disabled=True)
+                    Option(f"   {loss.name:<{_NAME}} unfit: {misfit}", loss.name, disabled=True)
                     for loss in LOSSES.values()
-                    if loss not in fitting
+                    if loss.name not in problem.losses
+                    and (misfit := loss.misfit(problem.kind))
                 ),
             ]
         )  # fmt: skip
-        self.options.highlighted = self._texts.index(highlighted)
+        if highlighted in self._texts:
+            self.options.highlighted = self._texts.index(highlighted)
 
     def _name_cells(self) -> int:
         return min(_LONG_NAME, max(_NAME, *map(len, self._texts)))
@@ -157,10 +157,13 @@ class LossesScreen(ModalScreen[str | None]):
         return f"{words.value(first)} {way} {words.value(last)}"
 
     def _lesson(self, text: str) -> Content:
-        loss = _loss(text)
+        loss = LOSSES.get(_name(text))
+        if loss is None:
+            return Content(f"a loss of this run's own; {self._when(text)}")
+        takes = loss.taken(self._run.kind)
         rows = [
             ("what", loss.summary),
-            ("takes", loss.takes[self._run.kind]),
+            *([("takes", takes)] if takes else []),
             *(("param", f"{each} ({loss.options[each.partition('=')[0]].says})")
               for each in parameters(text)),
             ("swap", self._when(text)),
@@ -188,7 +191,3 @@ class LossesScreen(ModalScreen[str | None]):
 
 def _name(text: str) -> str:
     return text.partition(":")[0]
-
-
-def _loss(text: str) -> Loss:
-    return LOSSES[_name(text)]

@@ -1,0 +1,183 @@
+"""A run that the installed catalogue knows nothing of is as good as any other.
+
+Its task, model, losses and metrics are somebody's own. It is written here with the store alone.
+"""
+
+import csv
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tests.tui.conftest import text_of
+from tuitrain.core.events import (
+    EpochEnded,
+    Event,
+    LossSwapped,
+    RunStarted,
+    Stopped,
+    WishAccepted,
+    WishRefused,
+)
+from tuitrain.core.problem import Card, Metric, Problem
+from tuitrain.store import inbox, lock
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.tui.app import TuitrainApp
+
+PROBLEM = Problem(
+    kind="ranking",
+    metrics=(Metric("ndcg", "max"), Metric("misplaced", "min")),
+    monitor="ndcg",
+    losses=("lambda-rank", "pairwise"),
+    classes=("far", "near"),
+    input_shape=(7,),
+)
+SPEC = {
+    "task": "my/data.csv", "model": "net.py:Net", "loss": "lambda-rank", "optimizer": "Lion",
+    "lr": 0.5, "batch_size": 4, "epochs": 9, "seed": 1,
+}  # fmt: skip
+SETTINGS = {
+    "loss": "lambda-rank", "lr": 0.5, "weight-decay": 0.0, "clip-norm": None, "batch-size": 4,
+    "epochs": 9, "pace": None,
+}  # fmt: skip
+
+
+class Foreign:
+    """A run that is trained for as long as its lock is held."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        for folder in (paths.inbox, paths.checkpoints):
+            folder.mkdir(parents=True)
+        paths.spec.write_text(json.dumps(SPEC))
+        self.paths = paths
+        self._lock = lock.acquire(paths.lock)
+        self._writer = RunWriter(paths.record)
+        self.says(
+            RunStarted("cpu", 5, 3, 20, 4, {}, SETTINGS, PROBLEM, Card("my own data")),
+        )
+        for epoch in (1, 2, 3):
+            steps = range(5 * epoch - 4, 5 * epoch + 1)
+            rows = [BatchRow(key_of(1, step), epoch, 1 / step, 0.5, 4, step, *[1] * 6)
+                    for step in steps]  # fmt: skip
+            self._writer.write(rows, [])
+            metrics = {"ndcg": 0.3 * epoch, "misplaced": 9.0 / epoch}
+            judged = {"lambda-rank": 1 / epoch, "pairwise": 2 / epoch}
+            self.says(
+                EpochEnded(1, 5 * epoch, epoch, "lambda-rank", 0.4, 0.5, metrics,
+                           improved=True, val_losses=judged)
+            )  # fmt: skip
+
+    def says(self, *events: Event) -> None:
+        self._writer.write([], [Stamped(1_800_000_000.0, 9, each) for each in events])
+
+    def answers(self) -> None:
+        """Grant a swap to a loss of its own, and refuse any other, as its trainer would."""
+        self._writer = RunWriter(self.paths.record)  # SQLite's connections belong to a thread
+        (path,) = until(lambda: inbox.waiting(self.paths.inbox), "somebody asks")
+        request = inbox.read(path)
+        path.unlink()
+        loss = request.wish.detail
+        about = (request.id, "loss", loss)
+        if loss in PROBLEM.losses:
+            self.says(
+                WishAccepted(*about, "batch", request.asked_at),
+                LossSwapped(request.id, 1, 15, 3, loss, "lambda-rank"),
+            )
+        else:
+            self.says(WishRefused(*about, f"no loss {loss!r}", request.asked_at, 2))
+        self._writer.close()
+
+    def stops(self) -> None:
+        self.says(Stopped(None, 1, 15, 3, ""))
+        self.lets_go()
+
+    def lets_go(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+@pytest.fixture
+def foreign(home: Path) -> Iterator[Foreign]:
+    run = Foreign(RunPaths(home / "runs" / "own"))
+    yield run
+    run.lets_go()
+
+
+def test_it_is_listed_shown_and_charted(foreign: Foreign, tuitrain: Shell):
+    assert "own   running  my/data.csv  lambda-rank  3/9" in tuitrain("ls").stdout
+    shown = tuitrain.show("own")
+    assert shown["kind"] == "ranking"
+    assert shown["best"] == {"epoch": 3, "metric": "ndcg", "value": pytest.approx(0.9)}
+    assert shown["monitor"] == "ndcg"
+    assert shown["problem"] == {
+        "kind": "ranking",
+        "metrics": [
+            {"name": "ndcg", "direction": "max"},
+            {"name": "misplaced", "direction": "min"},
+        ],
+        "losses": ["lambda-rank", "pairwise"],
+        "classes": ["far", "near"],
+        "input_shape": [7],
+    }
+    assert "misplaced    3.000" in tuitrain("show", "own").stdout
+    assert "lambda-rank" in tuitrain("plot", "own").stdout
+    assert (
+        "ndcg 0.9000, best 0.9000 @ epoch 3" in tuitrain("plot", "own", "--metric", "ndcg").stdout
+    )
+    said = tuitrain("plot", "own", "--metric", "misplaced").stdout
+    assert "best 3.000 @ epoch 3" in said, "less of it is better, says the run"
+
+
+def test_it_is_compared_and_exported(foreign: Foreign, home: Path, tuitrain: Shell, tmp_path: Path):
+    Foreign(RunPaths(home / "runs" / "other")).lets_go()
+    told = tuitrain("compare", "own", "other").stdout
+    assert "ndcg" in told
+    assert "pairwise" in told
+
+    out = tmp_path / "table"
+    tuitrain("export", "own", "--format", "csv", "--out", str(out))
+    with (out / "epochs.csv").open() as file:
+        assert [float(row["ndcg"]) for row in csv.DictReader(file)] == pytest.approx(
+            [0.3, 0.6, 0.9]
+        )
+    refused = tuitrain(
+        "export", "own", "--format", "script", "--out", str(tmp_path / "a.py"), code=None
+    )
+    assert refused.returncode in (2, 3)
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(("loss", "code"), [("pairwise", 0), ("nonesuch", 2)])
+def test_it_is_steered_and_its_trainer_alone_knows_its_losses(
+    foreign: Foreign, tuitrain: Shell, loss: str, code: int
+):
+    trainer = threading.Thread(target=foreign.answers)
+    trainer.start()
+    said = tuitrain("ctl", "own", "loss", loss, "--at", "batch", "--wait", code=code)
+    trainer.join()
+    assert (tuitrain.show("own")["loss"] == loss) == (code == 0)
+    assert f"loss {loss}" in said.stdout + said.stderr
+
+
+async def test_the_app_shows_it_and_offers_its_own_losses(foreign: Foreign, home: Path):
+    app = TuitrainApp(home, watch=foreign.paths)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.screen.follow()
+        await pilot.pause()
+        assert "ndcg" in text_of(app)
+        await pilot.press("l")
+        await pilot.pause()
+        assert "pairwise" in text_of(app)
+
+
+def test_once_it_has_ended_it_is_shown_as_before(foreign: Foreign, tuitrain: Shell):
+    foreign.stops()
+    shown = tuitrain.show("own")
+    assert (shown["state"], shown["best"]["metric"]) == ("stopped", "ndcg")
