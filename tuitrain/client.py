@@ -44,6 +44,10 @@ class Client:
         """Return what the run was asked to train."""
         return self.paths.read_spec()
 
+    def has_lost_record(self) -> bool:
+        """Return whether its record was removed: it once had one, since it answered commands."""
+        return self.paths.answered.exists() and not self.paths.record.exists()
+
     def created_at(self) -> float:
         """Return when the run was asked for, in seconds since the epoch."""
         return self.paths.spec.stat().st_mtime

@@ -160,6 +160,11 @@ def resume(
 def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
     reader = RunReader(paths.record)
     paths.read_spec()
+    if not paths.record.exists() and paths.answered.exists():
+        raise Refused(
+            f"{paths.name} has lost its record, run.db: put it back, or begin anew with "
+            f"tuitrain run --init-from {paths.checkpoints}/FILE.pt"
+        )
     reader.events()  # what cannot be read is told now, not by a trainer
     last = reader.last_word()
     if not isinstance(last, Finished) or (epochs or 0) > last.epoch:

@@ -135,12 +135,17 @@ def test_removed_checkpoints_are_told_and_saved_again(tuitrain: Shell, turn: int
     until(saved, "what is shown as kept is there")
     assert run.paths.checkpoints.stat().st_mode & 0o777 == 0o700
     assert any("checkpoints/ was removed" in each for each in tuitrain.show("a")["warnings"])
+    (own,) = tuitrain.show("a")["interventions"]
+    assert own["detail"] == "their folder was removed", "nobody asked for it"
     tuitrain("ctl", "a", "stop")
     tuitrain("resume", "a", "--detach")
     until(lambda: tuitrain.show("a")["state"] in ("running", "paused"), "it goes on from there")
 
 
-def test_a_stopped_trainer_is_told_of_and_ctrl_c_takes_the_command_back(tuitrain: Shell):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_trainer_is_told_of_and_whatever_ends_ctl_takes_the_command_back(
+    tuitrain: Shell, ending: signal.Signals
+):
     run = tuitrain.start("a", *LONG)
     trainer = trainer_of(run)
     trainer.suspend()
@@ -152,7 +157,7 @@ def test_a_stopped_trainer_is_told_of_and_ctrl_c_takes_the_command_back(tuitrain
         said = asking.stderr.readline()
         assert f"stopped by a signal; kill -CONT {trainer.pid} wakes it; Ctrl-C takes it" in said
         assert list(run.paths.inbox.glob("*.json"))
-        asking.send_signal(signal.SIGINT)
+        asking.send_signal(ending)
         assert asking.wait() == 130
     assert not list(run.paths.inbox.glob("*.json"))
     trainer.resume()

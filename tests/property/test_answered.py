@@ -126,7 +126,14 @@ def test_a_changed_answer_is_noticed(told: Path):
     )
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"count": "x"}', "[" * 9999])
+_ODD = '{"count": %s, "sha256": "0", "newest": []}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "null", '{"count": "x"}', "[" * 9999, "x" * 99_999, _ODD % "Infinity",
+     _ODD % "-3", _ODD % "1e300"],
+)  # fmt: skip
 def test_a_digest_that_cannot_be_read_claims_nothing(told: Path, content: str):
     (told / "answered.json").write_text(content)
     assert opened(told).missing_answers is None

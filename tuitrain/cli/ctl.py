@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -28,6 +31,7 @@ from tuitrain.core.commands import (
 )
 
 _RUN = "tuitrain.run"
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @click.group(
@@ -156,6 +160,21 @@ def stop(ctx: click.Context, **how: Any) -> int:
     return _ask(ctx, Stop(), waits=True, **how)
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a lost terminal or a kill take the command back, as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _ask(
     ctx: click.Context,
     wish: Wish,
@@ -169,11 +188,12 @@ def _ask(
     from tuitrain.connection.answer import ask
 
     client = find(ctx, ctx.meta[_RUN])
-    answer = ask(
-        client, wish, at,
-        until_applied=waits if wait is None else wait,
-        say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
-    )  # fmt: skip
+    with _interruptible():
+        answer = ask(
+            client, wish, at,
+            until_applied=waits if wait is None else wait,
+            say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
+        )  # fmt: skip
     said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
     if as_json:
         click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)

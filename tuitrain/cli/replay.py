@@ -10,7 +10,7 @@ import click
 from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option, tell
 from tuitrain.cli.start import go, going_options
-from tuitrain.core.errors import TuitrainError, WrongUse
+from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 
 
@@ -61,6 +61,8 @@ def replay(
     paths, home = find(ctx, run).paths, home_of(ctx)
     try:
         spec = supervisor.replay_spec(paths, until, leaving_out)
+    except DamagedRecord:
+        raise  # it names the run
     except TuitrainError as error:
         raise type(error)(f"{paths.name}: {error}") from None
     if as_config is not None:

@@ -45,8 +45,11 @@ class Follower:
                 return lineage_after(before, events).segments()
 
             alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
-            self._run, self.delta = fold(before, delta, alive=alive, pid=pid), delta
-            return self._run
+            now, self.delta = fold(before, delta, alive=alive, pid=pid), delta
+            if now.state == "crashed" and self.client.has_lost_record():
+                now = replace(now, error="its record, run.db, is gone")
+            self._run = now
+            return now
 
     def look_at_a_restart(self) -> Snapshot:
         """Look at a run whose new trainer may not have said anything yet: it is starting."""

@@ -151,7 +151,16 @@ class SaveCheckpoint:
 
     kind: ClassVar[str] = "checkpoint"
     boundary: ClassVar[Boundary] = "batch"
-    detail: ClassVar[str] = ""
+    why: str = ""
+    """Empty for a user's command; else why the trainer saves one by itself."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.why, str):
+            raise WrongUse("a checkpoint's reason is text")
+
+    @property
+    def detail(self) -> str:
+        return self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +218,8 @@ WISHES: dict[str, type[Wish]] = {
 }
 
 
-_BARE: Mapping[str, type[Pause | Resume | SaveCheckpoint | Undo]] = {
-    each.kind: each for each in (Pause, Resume, SaveCheckpoint, Undo)
+_BARE: Mapping[str, type[Pause | Resume | Undo]] = {
+    each.kind: each for each in (Pause, Resume, Undo)
 }
 
 
@@ -225,6 +234,8 @@ def wish_of(kind: str, detail: str) -> Wish:
             return Rollback(read_epoch(detail) if detail else None)
         case "stop":
             return Stop(detail)
+        case "checkpoint":
+            return SaveCheckpoint(detail)
         case _ if kind in SETTINGS:
             return Change.read(cast("Setting", kind), detail)
         case _:

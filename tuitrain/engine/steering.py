@@ -273,7 +273,9 @@ class Steering:
 
     def _save_for(self, request: Request) -> Iterator[Event]:
         try:
-            yield from self.checkpoints.save(self._run, "asked for", wish=request.id)
+            yield from self.checkpoints.save(
+                self._run, request.wish.detail or "asked for", wish=request.id
+            )
         except CannotSave as error:
             yield WishDropped(request.id, str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from tuitrain.core.catalog import Kind, task_named
 from tuitrain.core.commands import Change, Setting, SwapLoss
-from tuitrain.core.errors import Refused, TuitrainError
+from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
@@ -82,10 +83,22 @@ class Recipe:
 
     def setting(self, setting: Setting | Literal["loss"]) -> Any:
         """Return the value with which the run begins, checked: a record may be anybody's."""
+        if setting not in self.started.settings:
+            raise DamagedRecord(f"it does not say with which {setting} it began", self.name)
         value = self.started.settings[setting]
         if setting == "loss":
             return SwapLoss(value).loss
         return Change(setting, value).value
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What bit-for-bit repetition depends on, checked as `setting` is."""
+        found = self.started.environment
+        if not {"torch", "threads", "cpu", "device"} <= set(found) or not (
+            found["threads"].isascii() and found["threads"].isdigit()
+        ):
+            raise DamagedRecord("it does not say on what it was trained", self.name)
+        return found
 
     def changes(self, setting: str) -> bool:
         """Return whether the plan changes that setting."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuitrain.core.files import is_plain, write_whole
+from tuitrain.core.bounded import read_text
+from tuitrain.core.decode import decoded, parsed
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.files import write_whole
 from tuitrain.core.safe import safe
 
 KINDS = (
@@ -28,6 +30,8 @@ Row = tuple[str, str]
 """Kind and body of an event, as the record has them."""
 
 _NAMED = 20
+_LARGEST = 1 << 16
+"""Bytes of the file."""
 _NOTHING = "0" * 64
 
 
@@ -66,13 +70,10 @@ class Answered:
     @classmethod
     def read(cls, path: Path) -> Answered:
         """Return what the file says; nothing if there is none that can be read."""
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            if not is_plain(path):  # a FIFO would keep its reader waiting
-                return cls()
-            found = json.loads(path.read_text())
-            newest = tuple(str(each) for each in found["newest"])
-            return cls(int(found["count"]), str(found["sha256"]), newest)
-        return cls()
+        try:
+            return decoded(cls, parsed(read_text(path, most=_LARGEST)))
+        except (OSError, DamagedRecord):
+            return cls()
 
     def write(self, path: Path) -> None:
         """Put the file in its place, whole or not at all."""

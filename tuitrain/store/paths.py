@@ -82,7 +82,7 @@ class RunPaths:
         """Raise NotPlain for a link or the like where a trainer writes or deletes."""
         side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
         for path in (self.record, *side_files, self.owner, self.log, self.spec, self.reserve,
-                     self.lock, self.origin):  # fmt: skip
+                     self.lock, self.origin, self.answered):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)
         for folder in (self.inbox, self.checkpoints):

@@ -25,7 +25,7 @@ def advice(now: Snapshot) -> Advice | None:
     """Return what a user of the run screen should be told to do; None: nothing."""
     if now.state == "crashed":
         again = f"tuitrain resume {safe(now.name)} goes on from its last checkpoint"
-        return Advice("the trainer ended without a word; nothing on record is lost", (again,))
+        return Advice("the trainer process died unexpectedly; nothing on record is lost", (again,))
     bad = _why_paused(now)
     if bad is None:
         return None

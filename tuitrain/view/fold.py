@@ -51,7 +51,7 @@ def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
     if latest is not None and latest != now.latest and latest.take >= now.take:
         now = _after_batch(now, latest)
     if not alive and not now.has_ended:
-        now = replace(now, state="crashed", error="the trainer ended without a word")
+        now = replace(now, state="crashed", error="the trainer process died unexpectedly")
     return replace(now, pid=None if now.has_ended else pid)
 
 

@@ -85,7 +85,7 @@ class Controls:
             self._check_at = time.monotonic() + CHECK_AFTER_S
             is_there = self._checkpoints.is_dir()
             if self._had_checkpoints and not is_there:  # asked for once, whatever comes of it
-                yield Request.new(SaveCheckpoint())
+                yield Request.new(SaveCheckpoint("their folder was removed"))
             self._had_checkpoints = is_there
         why = self._ending()
         if why is not None and not self._told_to_end:

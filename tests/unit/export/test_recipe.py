@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.recorded import STEPS, in_home
-from tuitrain.core.errors import Refused, TuitrainError
+from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.spec import Parent
 from tuitrain.export.line import Line
@@ -47,3 +47,12 @@ def test_a_fork_begins_with_the_very_checkpoint_that_it_was_made_from(line):
         Recipe.of(fork, SAVED)
     origin.write_bytes(b"a checkpoint")
     assert Recipe.of(fork, SAVED).origin == origin.absolute()
+
+
+def test_a_record_that_does_not_say_what_a_program_needs_is_damaged(line):
+    recipe = Recipe.of(line, SAVED)
+    with pytest.raises(DamagedRecord, match="does not say on what it was trained"):
+        assert recipe.environment
+    silent = replace(recipe, started=replace(recipe.started, settings={"loss": "mse"}))
+    with pytest.raises(DamagedRecord, match="with which clip-norm it began"):
+        silent.setting("clip-norm")

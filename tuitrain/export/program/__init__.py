@@ -76,7 +76,7 @@ def _as_isort(line: str) -> tuple[bool, str]:
 
 
 def _header(recipe: Recipe, written_by: str) -> str:
-    environment = recipe.started.environment
+    environment = recipe.environment
     had = [f"torch {environment['torch']}", f"{environment['threads']} threads",
            f"a CPU with {environment['cpu']}"]  # fmt: skip
     if recipe.started.device != "cpu":
@@ -92,7 +92,7 @@ def _constants(recipe: Recipe) -> Part:
     lines = [f"SEED = {recipe.spec.seed}"]
     if recipe.started.device != "cpu":
         lines.append(f"device = torch.device({quoted(recipe.started.device)})")
-    lines.append(f"torch.set_num_threads({int(recipe.started.environment['threads'])})")
+    lines.append(f"torch.set_num_threads({int(recipe.environment['threads'])})")
     return Part("\n".join(lines) + "\n", (TORCH,))
 
 
