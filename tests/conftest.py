@@ -21,10 +21,12 @@ from hypothesis import HealthCheck, settings
 
 from tuitrain import cli, supervisor
 from tuitrain.client import Client
+from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
 
 PATIENCE_S = 120.0
 """Long enough for a machine that others use; only what is broken waits so long."""
+_ENDS_WITHIN_S = 20.0
 PROJECT = Path(__file__).parents[1]
 
 settings.register_profile(  # how long an example takes proves nothing
@@ -181,8 +183,12 @@ def home(tmp_path: Path) -> Iterator[Path]:
     """A home in which nothing goes on after the test."""
     folder = tmp_path / "home"
     yield folder
+    deadline = time.monotonic() + _ENDS_WITHIN_S
     for paths in runs_in(folder):
-        supervisor.kill(paths)
+        # a trainer that was started just now has not said yet who it is
+        while lock.is_held(paths.lock) and time.monotonic() < deadline:
+            supervisor.kill(paths)
+            time.sleep(0.02)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Changes:
             origin.file if origin else "", origin.take if origin else 1,
             run.settings, run.steps_per_epoch, left_at, undone,
         )  # fmt: skip
-        self._lineage = self._lineage.after([opened])
+        self._lineage = self._known_lineage().after([opened])
         self._checkpoints.go_back(opened)
         return opened
 
@@ -161,15 +161,23 @@ class Changes:
         if epoch == "best":
             return self._checkpoints.best
         if epoch is not None:
-            return at_epoch(several, self._lineage, epoch)
+            return at_epoch(several, self._known_lineage(), epoch)
+        lineage = self._known_lineage()
         whole = [each for each in several if each.is_between_epochs]
         first = [each for each in whole if each.step == 0]
         sound = [
             each
             for each in whole
-            if each.is_finite and each.step < self._run.step and self._lineage.has_checkpoint(each)
+            if each.is_finite and each.step < self._run.step and lineage.has_checkpoint(each)
         ]
         return next(reversed(first + sound), None)
+
+    def _known_lineage(self) -> Lineage:
+        """Return the lineage with the checkpoints that were saved since the last take opened."""
+        known = {each.file for each in self._lineage.events if isinstance(each, CheckpointSaved)}
+        return self._lineage.after(
+            each for each in self._checkpoints.kept if each.file not in known
+        )
 
     def _why_not_undo(self) -> str | None:
         if self._undoable is None:

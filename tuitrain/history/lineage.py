@@ -127,9 +127,12 @@ class Lineage:
         return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
 
     def has_checkpoint(self, saved: CheckpointSaved) -> bool:
-        """Return whether a checkpoint was saved on the lineage."""
-        end = self._ends.get(saved.take)
-        return end is not None and (saved.step, saved.epoch) <= end
+        """Return whether a checkpoint was saved on the lineage.
+
+        Not by its place: one from just before an undo may lie where the undo went back to, and
+        has the settings that were undone.
+        """
+        return saved.file in self._files
 
     @cached_property
     def checkpoints(self) -> tuple[CheckpointSaved, ...]:
@@ -163,6 +166,10 @@ class Lineage:
     def up_to(self, saved: CheckpointSaved) -> Lineage:
         """Return the lineage as it was when that checkpoint was saved."""
         return replace(self, events=self.events[: self.events.index(saved) + 1])
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        return frozenset(event.file for event in self.line if isinstance(event, CheckpointSaved))
 
     @cached_property
     def _ends(self) -> dict[int, tuple[int, int]]:

@@ -81,8 +81,19 @@ def test_a_change_made_again_after_a_crash_is_as_old_as_the_first_time():
 
 def test_the_lines_own_checkpoint_of_an_epoch_comes_before_a_later_one_of_another_take():
     other = saved("other", 2, 20)
-    line = Lineage().after([opened("undo", 2, TEN, "w"), opened("undo", 3, TWENTY, "v")])
+    line = Lineage().after(
+        [START, TEN, TWENTY, opened("undo", 2, TEN, "w"), other, opened("undo", 3, TWENTY, "v")]
+    )
 
     assert at_epoch([START, TEN, TWENTY, other], line, 2) == TWENTY
     assert at_epoch([START, other], line, 2) == other
     assert at_epoch([START], line, 2) is None
+
+
+def test_a_checkpoint_from_just_before_an_undo_has_what_was_undone_and_is_not_the_lineages():
+    swap, before = swapped("w1", 1, 10, "mse"), saved("before undo", 1, 10)
+    lineage = Lineage().after([started(), START, TEN, swap, before, opened("undo", 2, TEN, "w2")])
+
+    assert at_epoch([START, TEN, before], lineage, 1) == TEN
+    assert lineage.up_to(TEN).settings["loss"] == "cross-entropy"
+    assert not lineage.has_checkpoint(before)
