@@ -29,6 +29,10 @@ PATIENCE_S = 120.0
 _ENDS_WITHIN_S = 20.0
 PROJECT = Path(__file__).parents[1]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # so is it in a background job of a shell; programs that tests interrupt would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile(  # how long an example takes proves nothing
     "tuitrain", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
