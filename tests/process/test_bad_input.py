@@ -148,7 +148,7 @@ def test_a_wish_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Sh
 @pytest.mark.parametrize(
     "wish",
     [("lr", "0"), ("lr", "x"), ("epochs", "1.5"), ("batch-size", "0"), ("clip-norm", "-1"),
-     ("weight-decay", "off"), ("step", "0"), ("loss", "focl"), ("rollback", "-1"), ("fly",)],
+     ("weight-decay", "off"), ("step", "0"), ("loss", ""), ("rollback", "-1"), ("fly",)],
 )  # fmt: skip
 def test_a_wish_that_makes_no_sense_exits_2(tuitrain: Shell, wish: tuple[str, ...]):
     complaint(tuitrain.here("ctl", "a", *wish, code=2))

@@ -166,7 +166,7 @@ def test_a_stopped_trainer_is_told_of_and_whatever_ends_ctl_takes_the_command_ba
 
 
 def test_a_change_that_a_damaged_log_lost_is_told_at_the_resume(tuitrain: Shell):
-    run = tuitrain.start("a", *LONG)
+    run = tuitrain.start("a", *LONG, "--paused")  # its log is short, and stays where it is
     tuitrain("ctl", "a", "lr", "0.003", "--wait")
     tuitrain("ctl", "a", "loss", "mse", "--at", "batch", "--wait")
     trainer = trainer_of(run)

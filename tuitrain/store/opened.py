@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import TakeOpened, from_json
-from tuitrain.core.files import NotPlain, is_plain
+from tuitrain.core.files import is_plain
 from tuitrain.core.safe import safe
 
 _BUSY_S = 2.0
@@ -26,7 +26,7 @@ _BEFORE_ALL = -(1 << 63)
 def opened(path: Path) -> sqlite3.Connection:
     """Open read-only; where not even SQLite's own side files can be made, as a file at rest.
 
-    Raises DamagedRecord, NotPlain or OSError for what cannot be opened.
+    Raises DamagedRecord or OSError for what cannot be opened.
     """
     _check_files(path)
     plain = f"{path.absolute().as_uri()}?mode=ro"
@@ -52,7 +52,8 @@ def _check_files(path: Path) -> None:
     sides = (path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))
     for file in (path, *sides):
         if not is_plain(file):
-            raise NotPlain(file)
+            what = "a link" if file.is_symlink() else "not a plain file"
+            raise DamagedRecord(f"its {file.name} is {what}")
 
 
 def _restrict(db: sqlite3.Connection) -> None:
