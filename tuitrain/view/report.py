@@ -83,6 +83,7 @@ def as_lines(run: Snapshot) -> list[str]:
         ("val loss", words.value(last.val_loss if last else None)),
         *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
         ("best", _best_words(run)),
+        *(("weights", f"sha256 {safe(each.weights_sha256)}") for each in run.checkpoints[-1:]),
         *([("begins as", run.made_from)] if run.made_from else []),
         ("directory", safe(run.directory)),
     ]
