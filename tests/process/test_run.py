@@ -34,7 +34,7 @@ def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
     assert shown["metrics"]["accuracy"] > 0.8
     assert shown["best"]["metric"] == "accuracy"
     saved = [(each["why"], each["step"]) for each in shown["checkpoints"]]
-    assert (saved[0], saved[-1]) == (("start", 0), ("finish", 46))
+    assert (saved[0], saved[-1]) == (("start", 0), ("best", 46)), "the last epoch was the best"
     listed = json.loads(tuitrain("ls", "--json").stdout)
     assert listed == [
         {

@@ -48,11 +48,11 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "error": run.error,
         "pid": run.pid,
         "directory": str(run.directory),
+        "problem": _problem(run.problem),
+        "monitor": run.problem.monitor or None,
+        "origin": run.started.card.origin if run.started else "task",
     }
     if full:
-        found["problem"] = _problem(run.problem)
-        found["monitor"] = run.problem.monitor or None
-        found["origin"] = run.started.card.origin if run.started else "task"
         found["warnings"] = _warnings(run)
         found["interventions"] = [_intervention(each) for each in run.interventions]
         found["checkpoints"] = [
