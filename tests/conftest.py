@@ -39,14 +39,17 @@ settings.register_profile(  # how long an example takes proves nothing
 settings.load_profile("tuitrain")
 
 
-def until(holds: Callable[[], Any], what: str = "it") -> Any:
-    """Return the first true value of `holds`, or fail: a deadline, never a pause, decides."""
+def until(holds: Callable[[], Any], what: str = "it", there: Callable[[], str] = str) -> Any:
+    """Return the first true value of `holds`, or fail: a deadline, never a pause, decides.
+
+    The failure ends with what is `there` instead.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if found := holds():
             return found
         time.sleep(0.02)
-    return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}")
+    return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}\n{there()}")
 
 
 class Library:

@@ -167,16 +167,11 @@ READABLE: dict[str, Damage] = {
 def planted(source: Path, target: Path) -> None:
     """Copy a run with hostile text behind every text and name that a record may hold."""
     shutil.copytree(source, target)
-    free = {"file", "origin", "at", "what", "why", "setting"}
     with closing(sqlite3.connect(target / "run.db")) as db, db:
         for table, key in (("event", "id"), ("epoch", "key")):
             for number, body in db.execute(f"select {key}, body from {table}").fetchall():
-                found = {
-                    name: value if name in free else _planted(value, name)
-                    for name, value in json.loads(body).items()
-                }
                 update = f"update {table} set body = ? where {key} = ?"
-                db.execute(update, (json.dumps(found), number))
+                db.execute(update, (json.dumps(_planted(json.loads(body))), number))
         db.execute("update epoch set loss_name = loss_name || ?", (HOSTILE,))
         for number, body in db.execute("select key, body from glance").fetchall():
             found = json.loads(body)
@@ -185,9 +180,17 @@ def planted(source: Path, target: Path) -> None:
     (target / "trainer.log").write_text(f"hello {HOSTILE}\n")
 
 
+_CHOSEN = {"file", "origin", "at", "what", "why", "setting", "direction"}
+"""Of few values, each known: any other is damage."""
+
+
 def _planted(value: Any, name: str = "") -> Any:
+    if name in _CHOSEN:
+        return value
     if isinstance(value, str):
         return value + HOSTILE
+    if isinstance(value, list):
+        return [_planted(item) for item in value]
     if isinstance(value, dict):
         names = name in ("metrics", "val_losses", "environment")
         return {key + HOSTILE * names: _planted(item, key) for key, item in value.items()}

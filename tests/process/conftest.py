@@ -59,7 +59,7 @@ class Terminal:
         return room
 
     def expect(self, text: str) -> None:
-        until(lambda: text in self.text(), f"{text!r} is on the screen")
+        until(lambda: text in self.text(), f"{text!r} is on the screen", self.text)
 
     def press(self, keys: str) -> None:
         os.write(self._fd, keys.encode())

@@ -169,6 +169,10 @@ def test_a_change_that_a_damaged_log_lost_is_told_at_the_resume(tuitrain: Shell)
     run = tuitrain.start("a", *LONG, "--paused")  # its log is short, and stays where it is
     tuitrain("ctl", "a", "lr", "0.003", "--wait")
     tuitrain("ctl", "a", "loss", "mse", "--at", "batch", "--wait")
+    until(
+        lambda: "mse" in str(Answered.read(run.paths.answered).newest),
+        "the digest, written after the record, has the swap",
+    )
     trainer = trainer_of(run)
     trainer.kill()
     gone(trainer)

@@ -104,8 +104,7 @@ def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path):
             db.execute("update event set body = ? where id = ?", (body, number))
 
 
-def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, monkeypatch, capfd):
-    monkeypatch.setenv("TUITRAIN_HOME", str(home))
+def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, tuitrain: Shell):
     planted(source, home / "runs" / "a")
     planted(source, home / "runs" / f"b{HOSTILE.replace('/', '')}")
     for command in (
@@ -113,10 +112,9 @@ def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, monke
         ["compare", "a", "b"], ["attach", "a"], ["ctl", "a", "stop"], ["replay", "a", "--detach"],
         ["export", "a", "--format", "script", "--out", str(home / "a.py")], ["show", "b"],
     ):  # fmt: skip
-        cli.run(command)
-        told = capfd.readouterr()
-        assert told.out + told.err
-        written = (told.out + told.err).encode()
+        done = tuitrain(*command, code=None)
+        assert done.stdout + done.stderr
+        written = (done.stdout + done.stderr).encode()
         assert b"\x1b" not in written, command
         assert b"\x07" not in written, command
         assert b"\xc2\x9b" not in written, command
@@ -133,7 +131,7 @@ def test_the_app_writes_no_byte_of_a_hostile_record(source, home, tuitrain: Shel
     screen.press("q")
     screen.expect("2 runs")
     screen.press("\r")
-    screen.expect("parameters on")
+    screen.expect("finished at step 92")
     for key, there in (("f", "esc cancels"), ("?", "esc closes")):
         screen.press(key)
         screen.expect(there)

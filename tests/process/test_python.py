@@ -110,7 +110,6 @@ def test_what_cannot_be_is_told_before_anything_is_asked(waiting: Run):
         lambda: waiting.set_lr(math.nan),
         lambda: waiting.set_batch_size(0),
         lambda: waiting.step(0),
-        lambda: waiting.swap_loss("ms"),
         lambda: waiting.swap_loss("mse", at="now"),
         lambda: waiting.batches(every=0),
     ):
