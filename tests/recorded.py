@@ -1,7 +1,9 @@
-"""A run's record made up for what is drawn of it: real tables, losses of our own."""
+"""A run's record for what is drawn of it: real tables, the engine's start, losses of our own."""
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from tuitrain.core.catalog import METRICS, fitting_losses, task_named
@@ -33,6 +35,14 @@ Way = Callable[[int], float]
 """From a step to a loss."""
 
 
+@cache
+def started(task: str = "digits", **settings: object) -> RunStarted:
+    """Return what the engine says when a run of this task, on the CPU, is about to train."""
+    from tuitrain.engine.training import build  # torch, only where it is needed
+
+    return replace(build(RunSpec.of(task, device="cpu", **settings)).started(), environment={})
+
+
 def decay(step: int) -> float:
     """A loss as it usually goes."""
     return 0.1 + 2.2 * math.exp(-step / 150)
@@ -59,7 +69,8 @@ class RecordedRun:
         self._take, self._step = 1, 0
         self._saved: dict[tuple[int, int], str] = {}
         self.loss = self.spec.loss
-        self.says(RunStarted("cpu", STEPS, 50_826, 1437, 360, {}, self._settings()))
+        begun = started(self.spec.task)
+        self.says(replace(begun, steps_per_epoch=STEPS, settings=self._settings()))
 
     def close(self) -> None:
         self._writer.close()

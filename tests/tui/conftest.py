@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.recorded import started
 from tuitrain.asker import Asker
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Event, LastWord, RunStarted
+from tuitrain.core.events import Event, LastWord
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
@@ -21,7 +22,7 @@ from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
 from tuitrain.tui.screens.run import RunScreen
 
-STARTED = RunStarted("cpu", 23, 50_826, 1437, 360, {})
+STARTED = started("digits", epochs=4)
 
 
 class ScriptedTrainer:

@@ -1,15 +1,16 @@
 """What a user is told to do while a run waits: for as long as it waits because of that."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.recorded import started
 from tuitrain.core.events import (
     Event,
     NotFinite,
     Paused,
     Resumed,
-    RunStarted,
     SettingChanged,
     Stepped,
     TakeOpened,
@@ -22,7 +23,7 @@ from tuitrain.view.advice import advice
 from tuitrain.view.fold import fold
 from tuitrain.view.model import Snapshot
 
-STARTED = RunStarted("cpu", 23, 9, 1437, 360, {}, {"lr": 0.5})
+STARTED = replace(started(), settings={**started().settings, "lr": 0.5})
 BAD = NotFinite(1, 7, 0, "loss")
 PAUSED = Paused(None, 1, 11, 0)
 """Later than the bad batch: an accelerator's numbers are read some batches at once."""

@@ -34,7 +34,7 @@ def compared(*runs):
 
 
 def test_runs_of_one_kind_share_metrics_and_losses(begin):
-    found = [begin("a").now(), begin("b", task="mnist").now()]
+    found = [begin("a").now(), begin("b", loss="mse").now()]
     assert compare.shared(found) == measures(problem("multiclass"))
 
 

@@ -1,13 +1,14 @@
 """What a run's record makes of a snapshot where it goes back and on."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from tests.recorded import started
 from tuitrain.core.commands import Change, Request
 from tuitrain.core.events import (
     CheckpointSaved,
     EpochEnded,
     Event,
-    RunStarted,
     SettingChanged,
     StartupReached,
     Stopped,
@@ -22,7 +23,7 @@ from tuitrain.view.fold import fold
 from tuitrain.view.model import Snapshot
 
 SETTINGS = {"loss": "cross-entropy", "lr": 0.001, "batch-size": 64, "epochs": 40, "pace": None}
-STARTED = RunStarted("cpu", 23, 100, 1437, 360, {}, SETTINGS)
+STARTED = replace(started(), settings=SETTINGS)
 
 
 def begun() -> Snapshot:
