@@ -66,10 +66,14 @@ class Entry:
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_images: bool = False
 
+    @property
+    def module(self) -> str:
+        """Name of the module that builds it."""
+        return self.place.partition(":")[0]
+
     def load(self) -> Any:
         """Import and return what builds this entry."""
-        module, _, attribute = self.place.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(self.module), self.place.partition(":")[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import torch
 from torch.nn import Parameter
@@ -52,7 +54,36 @@ def built(
     entry = find("optimizer", choice.name)
     options = read_options(entry, choice.options)
     schedule = _SCHEDULES[options.pop("schedule")]
+    _leave_compiler_out()
     return entry.load()(weights, lr, device, **options), schedule
+
+
+def _leave_compiler_out() -> None:
+    """Keep `Optimizer` from importing PyTorch's compiler, which takes as long as PyTorch itself.
+
+    Its methods look for the variant that the compiler does not trace in an attribute of the
+    function, and import the compiler to make one if it is missing. A run that is not compiled is
+    served by the function as it is.
+    """
+    for method in vars(Optimizer).values():
+        if (function := getattr(method, "__wrapped__", None)) is not None:
+            setattr(function, "__dynamo_disable", function)
+
+
+def take_step(optimizer: Optimizer) -> None:
+    """Take a step, as `optimizer.step()` does.
+
+    Without what PyTorch wraps around that: hooks, which nothing here registers, a profiler's
+    record, and marks for the compiler, which is imported for them.
+    """
+    with torch.no_grad():
+        _unwrapped(type(optimizer).step)(optimizer)
+
+
+@cache
+def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    unwrapped: Callable[..., Any] = inspect.unwrap(function)
+    return unwrapped
 
 
 def take_sparse_gradients(optimizer: Optimizer) -> None:
@@ -81,7 +112,7 @@ def _has_kernel(made: Callable[..., Optimizer], dtype: torch.dtype, device: torc
     tried = Parameter(torch.zeros(1, dtype=dtype, device=device))
     tried.grad = torch.zeros_like(tried)
     try:
-        made([tried], fused=True).step()
+        take_step(made([tried], fused=True))
     except RuntimeError:
         return False
     return True

@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 
 from tuitrain.core.events import BatchDone
+from tuitrain.engine.optim import take_step
 from tuitrain.engine.training import Training
 
 
@@ -109,11 +110,11 @@ def optimizer_step(run: Training, bad: Tensor) -> None:
     if not run.reads_at_once and optimizer.defaults.get("fused"):
         run.buffers.put_back_if(bad)
         optimizer.found_inf, optimizer.grad_scale = bad, None  # type: ignore[attr-defined]
-        optimizer.step()
+        take_step(optimizer)
     elif bad:
         run.buffers.put_back()
     else:
-        optimizer.step()
+        take_step(optimizer)
 
 
 def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> BatchDone:

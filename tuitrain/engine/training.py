@@ -27,6 +27,7 @@ from tuitrain.engine.metrics import Best, Patience, RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
 from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
 from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
+from tuitrain.engine.tasks.prepared import prepared
 from tuitrain.engine.weights import load as load_weights
 
 
@@ -290,12 +291,11 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
 
 def _data(spec: RunSpec, tell: Tell) -> Dataset:
     task = catalog.task_named(spec.task)
-    load = task.load()
     if not task.is_downloaded:
-        data: Dataset = load()
-        return data
+        return prepared(task.module, lambda: task.load()())
+    load = task.load()
     try:
-        data = load(Path(spec.data) if spec.data else None, tell)
+        data: Dataset = load(Path(spec.data) if spec.data else None, tell)
     except CannotDownload as error:
         raise CannotDownload(f"{error}; --data DIR reads {task.name} from a folder") from None
     return data
