@@ -154,6 +154,11 @@ def test_a_wish_that_makes_no_sense_exits_2(tuitrain: Shell, wish: tuple[str, ..
     complaint(tuitrain.here("ctl", "a", *wish, code=2))
 
 
+def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell):
+    said = complaint(tuitrain.here("ctl", "a", "lr", "-1", code=2))
+    assert said.startswith("tuitrain: lr takes ")
+
+
 def test_a_home_that_is_a_file_is_one_sentence_and_exit_1(tuitrain: Shell, tmp_path: Path):
     (tmp_path / "file").write_text("")
     said = complaint(tuitrain("--home", str(tmp_path / "file"), "run", "--plain", code=1))

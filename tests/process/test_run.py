@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import Shell, until
 
 TRAIN = ("run", "digits", "--plain", "--seed", "1")
@@ -159,8 +161,9 @@ def test_a_detached_run_outlives_whoever_started_it_and_attach_tells_its_whole_s
     assert "stopped: epoch 1 of 5000, step 30" in told
 
 
-def test_a_failing_trainer_says_why_in_one_line(tuitrain: Shell):
-    done = tuitrain("run", "digits", "--plain", "--device", "cuda:77", "--name", "a", code=3)
+@pytest.mark.parametrize("way", ["--plain", "--detach"])
+def test_a_failing_trainer_says_why_in_one_line(tuitrain: Shell, way: str):
+    done = tuitrain("run", "digits", way, "--device", "cuda:77", "--name", "a", code=3)
 
     assert "no device cuda:77 here; there is: " in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

@@ -114,7 +114,10 @@ def _setting(name: Setting, metavar: str, example: str, says: str) -> None:
         return _ask(ctx, Change.read(name, value), waits=False, **how)
 
     change = click.argument("value", metavar=metavar)(change)
-    ctl.command(name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}")(change)
+    ctl.command(
+        name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
+        context_settings={"ignore_unknown_options": True},  # -1 is a number, if a wrong one
+    )(change)  # fmt: skip
 
 
 _setting("lr", "X", "0.0003", "Use another learning rate from the next batch on.")

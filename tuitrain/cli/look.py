@@ -48,9 +48,13 @@ def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
 @click.pass_context
 def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
+    from tuitrain.connection.silence import why_stopped
     from tuitrain.view import report
 
-    found = snapshot(find(ctx, run))
+    client = find(ctx, run)
+    found = snapshot(client)
+    if not found.has_ended and (why := why_stopped(client)):
+        tell(f"tuitrain: {found.title} does not answer: {why}", err=True)
     if as_json:
         click.echo(json.dumps(report.as_json(found, full=True), indent=1))
     else:

@@ -55,7 +55,7 @@ def plot(
     from tuitrain.connection.parent import curves_of
     from tuitrain.view.curves import loss_chart, measure_chart
     from tuitrain.view.measures import measures, named
-    from tuitrain.view.report import in_words
+    from tuitrain.view.report import measure_in_words
 
     client = find(ctx, run)
     found, curves = snapshot(client), curves_of(client)
@@ -64,7 +64,7 @@ def plot(
         about, picture = found.loss, loss_chart(found, curves, cells, height)
     else:
         measure = named(metric, measures(found.problem))
-        about = in_words(found, measure, curves.best(found))
+        about = measure_in_words(found, measure, curves.best(found))
         picture = measure_chart(found, curves, measure, cells, height)
     tell(f"{found.title}: {found.spec.task}, {about}, {found.state}")
     say(picture)

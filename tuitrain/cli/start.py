@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from tuitrain.view import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
+
+_LOOK_S = 0.05
 
 
 def going_options(command: Any) -> Any:
@@ -40,8 +43,7 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
     if detach:
-        tell(start(False).paths.name)
-        return 0
+        return _leave(start(False))
     if not (plain or has_terminal()):
         plain = True
     started = start(plain)
@@ -50,6 +52,26 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
 
         return own(started, every=log_interval)
     return watch(started.paths, started)
+
+
+def _leave(started: Started) -> int:
+    """Print the run's name once it trains or downloads; what is refused is told here, too."""
+    from tuitrain.client import Client
+    from tuitrain.connection.follower import Follower
+
+    follower = Follower(Client(started.paths.directory))
+    now = follower.look_at_a_restart() if started.resumed else follower.look()
+    while now.state == "starting" and not any(now.loaded):
+        time.sleep(_LOOK_S)
+        now = follower.look()
+    if now.never_came_to_life:
+        started.process.wait()
+        supervisor.delete_refused(started.paths)
+    if now.state in ("failed", "crashed"):
+        tell(f"tuitrain: {now.error}", err=True)
+        return now.exit_code or 1
+    tell(now.name)
+    return 0
 
 
 def open_app(home: str | None) -> int:

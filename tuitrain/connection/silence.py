@@ -9,7 +9,13 @@ from tuitrain.view.model import State
 
 def why_silent(client: Client, state: State) -> str:
     """Return what keeps the trainer of a live run from answering, and what helps."""
+    busy = "it is starting" if state == "starting" else "its trainer is busy or hangs"
+    return why_stopped(client) or busy
+
+
+def why_stopped(client: Client) -> str | None:
+    """Return what helps a trainer that a signal has stopped; None if none has."""
     trainer = process_of(client.paths.owner)
-    if trainer is not None and is_stopped(trainer):
-        return f"its trainer is stopped by a signal; kill -CONT {trainer.pid} wakes it"
-    return "it is starting" if state == "starting" else "its trainer is busy or hangs"
+    if trainer is None or not is_stopped(trainer):
+        return None
+    return f"its trainer is stopped by a signal; kill -CONT {trainer.pid} wakes it"

@@ -71,7 +71,8 @@ class RunEnded(Refused):
     """A wish for a run that nobody trains."""
 
     def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"{name} is {state}: tuitrain resume {name} first")
+        more = ", with more --epochs" if state == "finished" else ""
+        super().__init__(f"{name} is {state}: tuitrain resume {name} first{more}")
 
 
 class RunLocked(Refused):

@@ -12,6 +12,7 @@ from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
 from tuitrain.view import words
+from tuitrain.view.advice import in_words, nonfinite_pause
 from tuitrain.view.measures import Measure
 from tuitrain.view.model import Intervention, Snapshot
 
@@ -69,7 +70,7 @@ def as_lines(run: Snapshot) -> list[str]:
     last = run.last_epoch
     total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
     rows = [
-        ("state", run.state + (f": {run.error or run.why}" if run.error or run.why else "")),
+        ("state", _state(run)),
         ("task", f"{run.spec.task} ({run.kind})" if run.kind else run.spec.task),
         ("model", run.spec.model),
         ("loss", run.loss),
@@ -99,6 +100,13 @@ def as_lines(run: Snapshot) -> list[str]:
             for each in run.checkpoints
         ]
     return lines
+
+
+def _state(run: Snapshot) -> str:
+    """Return the state and its reason."""
+    bad = nonfinite_pause(run)
+    reason = run.error or run.why or (in_words(bad) if bad else "")
+    return f"{run.state}: {reason}" if reason else run.state
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -159,7 +167,7 @@ def _best_words(run: Snapshot) -> str:
     return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
 
 
-def in_words(run: Snapshot, measure: Measure, best: Mapping[str, Best]) -> str:
+def measure_in_words(run: Snapshot, measure: Measure, best: Mapping[str, Best]) -> str:
     """Return the newest and the best value of a measure."""
     newest = measure.of(run.last_epoch) if run.last_epoch else None
     peak = best.get(measure.name)
