@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tuitrain.core.errors import Refused
+from tuitrain.core.errors import DamagedRecord, Refused
 from tuitrain.core.safe import safe
 
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
@@ -74,6 +74,28 @@ def write_whole(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def read_text(path: Path, *, most: int) -> str:
+    """Return the text in a file of at most that many bytes.
+
+    Raises DamagedRecord, which names the file, for one that is larger, no text or no file, and
+    OSError where it cannot be read.
+    """
+    # without O_NONBLOCK, opening a FIFO waits for somebody to write to it
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DamagedRecord(f"its {path.name} is not a plain file")
+        found = _read(descriptor, most + 1)
+    finally:
+        os.close(descriptor)
+    if len(found) > most:
+        raise DamagedRecord(f"its {path.name} is larger than {most:,} bytes")
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        raise DamagedRecord(f"its {path.name} is not text") from None
+
+
 def is_plain(path: Path) -> bool:
     """Return whether there is a plain file or nothing at all."""
     try:
@@ -104,3 +126,8 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(most)

@@ -14,10 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuitrain.core.bounded import read_text
 from tuitrain.core.decode import decoded, parsed
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.files import write_whole
+from tuitrain.core.files import read_text, write_whole
 from tuitrain.core.safe import safe
 
 KINDS = (

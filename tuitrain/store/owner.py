@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuitrain.core.bounded import read_text
 from tuitrain.core.decode import parsed
 from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.files import read_text
 
 if TYPE_CHECKING:
     import psutil

@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuitrain.core.bounded import read_text
 from tuitrain.core.errors import DamagedRecord, NoSuchRun, TuitrainError
-from tuitrain.core.files import NotPlain, check_folder, is_plain
+from tuitrain.core.files import NotPlain, check_folder, is_plain, read_text
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
 

@@ -12,8 +12,8 @@ from textual.app import App
 from textual.binding import Binding
 from textual.keys import Keys, key_to_character
 
-from tuitrain.core.bounded import read_text
 from tuitrain.core.errors import DamagedRecord, WrongUse
+from tuitrain.core.files import read_text
 from tuitrain.core.safe import safe
 
 FILE = "keys.toml"
