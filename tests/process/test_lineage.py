@@ -114,6 +114,20 @@ def test_a_fork_from_the_best_epoch_of_a_run_too_fast_for_checkpoints(
     assert f"epoch {best['epoch']}, the best" in said.stdout
 
 
+def test_a_fork_from_an_epoch_that_an_undo_abandoned_says_so(threaded: Shell):
+    threaded.start("a", "--epochs", "8", "--paused")
+    threaded("ctl", "a", "step", "30", "--wait")
+    threaded("ctl", "a", "loss", "mse", "--at", "batch", "--wait")
+    threaded("ctl", "a", "step", "62", "--wait")
+    best = threaded.show("a")["best"]["epoch"]
+    threaded("ctl", "a", "undo", "--wait")
+    assert threaded.show("a")["best"]["epoch"] < best
+
+    told = threaded("fork", "a", "--epoch", str(best), "--detach").stderr
+    assert told == (f"goes on from epoch {best} of a, as take 1 trained it, which was abandoned\n")
+    threaded("ctl", "a", "stop")
+
+
 def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, steered: dict):
     swapped = next(each for each in steered["interventions"] if each["detail"] == "l1")
     epoch = swapped["epoch"]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, tell
+from tuitrain.cli.common import find, home_of, home_option, snapshot, tell
 from tuitrain.cli.start import go, going_options
 from tuitrain.cli.train import asked_for, spec_options
 from tuitrain.core.commands import Epoch, read_epoch
-from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
-    from tuitrain.store.paths import RunPaths
+    from tuitrain.client import Client
+    from tuitrain.supervisor import Started
 
 
 @click.command(
@@ -46,22 +46,31 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, config: Path | None, **o
     from tuitrain import supervisor
 
     asked = asked_for(ctx, options, config)
-    parent, home = find(ctx, run).paths, home_of(ctx)
-    if epoch == "best":
-        _say_which(parent)
-    return go(
-        lambda owned: supervisor.fork(home, parent, epoch, asked.settings, asked.name, owned=owned),
-        **asked.ways,
-    )
+    parent, home = find(ctx, run), home_of(ctx)
+
+    def start(owned: bool) -> Started:  # noqa: FBT001 - as `go` calls it
+        started = supervisor.fork(
+            home, parent.paths, epoch, asked.settings, asked.name, owned=owned
+        )
+        _say_origin(parent, started, epoch)
+        return started
+
+    return go(start, **asked.ways)
 
 
-def _say_which(parent: RunPaths) -> None:
-    """Say which epoch is the best; where there is none, the fork is refused."""
+def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
+    """Say which epoch the best one is, and of another if it is not on the parent's lineage."""
     from tuitrain.export.line import Line
 
-    saved, says = Line.read(parent).best_checkpoint
-    if saved is not None:
-        tell(f"goes on from epoch {saved.epoch} of {safe(parent.name)}, {says}", err=True)
+    run, origin = snapshot(parent), fork.paths.read_spec().parent
+    assert origin is not None
+    if epoch == "best":
+        _, says = Line.read(parent.paths).best_checkpoint
+    elif any(saved.sha256 == origin.sha256 for saved in run.lineage.checkpoints):
+        return
+    else:
+        says = f"as take {origin.take} trained it, which was abandoned"
+    tell(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
 
 
 for _option in fork.params:  # what is not given stays as the parent had it
