@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import Shell, until
 from tests.process.conftest import Terminal, opened
-from tests.tui.conftest import STARTED, ScriptedTrainer
+from tests.recorded import started
+from tests.tui.conftest import ScriptedTrainer
 from tests.tui.test_run_screen import epoch
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
@@ -22,7 +23,7 @@ def trainer(tuitrain: Shell) -> Iterator[ScriptedTrainer]:
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)
     scripted = ScriptedTrainer(paths, RunSpec.of("digits", epochs=60))
-    scripted.says(STARTED)
+    scripted.says(started("digits", epochs=60))
     yield scripted
     scripted.close()
     scripted.dies()

@@ -12,6 +12,7 @@ import click
 from tuitrain import supervisor
 from tuitrain.cli.common import has_terminal, tell
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.events import DOWNLOADING
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.supervisor import Started
 from tuitrain.view import words
@@ -61,7 +62,7 @@ def _leave(started: Started) -> int:
 
     follower = Follower(Client(started.paths.directory))
     now = follower.look_at_a_restart() if started.resumed else follower.look()
-    while now.state == "starting" and not any(now.loaded):
+    while now.state == "starting" and not now.stage.startswith(DOWNLOADING):
         time.sleep(_LOOK_S)
         now = follower.look()
     if now.never_came_to_life:

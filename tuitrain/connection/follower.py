@@ -53,7 +53,9 @@ class Follower:
 
     def look_at_a_restart(self) -> Snapshot:
         """Look at a run whose new trainer may not have said anything yet: it is starting."""
-        self._run = replace(self.look(), state="starting", loaded=(0, 0), error=None, why="")
+        self._run = replace(
+            self.look(), state="starting", stage="", loaded=(0, 0), error=None, why=""
+        )
         return self._run
 
 

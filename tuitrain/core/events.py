@@ -48,6 +48,10 @@ class BatchDone(NamedTuple):
     a device scalar, too."""
 
 
+DOWNLOADING = "downloading"
+"""How the stage of a start begins that waits for the net: it may take minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartupReached:
     """The trainer works at something before the first batch."""

@@ -21,6 +21,7 @@ from tuitrain.store.schema import BatchRow
 State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
 ]
+FIRST_STAGE = "starting the trainer"
 ENDED = ("finished", "stopped", "failed", "crashed")
 
 
@@ -49,7 +50,7 @@ class Snapshot:
     spec: RunSpec
     created_at: float
     state: State = "starting"
-    stage: str = "starting the trainer"
+    stage: str = FIRST_STAGE
     loaded: tuple[int, int] = (0, 0)
     """Bytes of a download that are there, and in all; 0 where nothing is counted."""
     pid: int | None = None

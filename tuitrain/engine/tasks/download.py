@@ -12,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import DOWNLOADING
 from tuitrain.core.files import whole
 from tuitrain.core.safe import safe
 
@@ -47,11 +48,12 @@ def fetch(
     """
     if is_whole(target, md5):
         return
+    stage = f"{DOWNLOADING} {target.name}"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tell(stage, 0, 0)
     try:
         with whole(target) as file:
-            found = _copy(url, file, lambda *bytes_: tell(f"downloading {target.name}", *bytes_),
-                          timeout_s)  # fmt: skip
+            found = _copy(url, file, lambda *bytes_: tell(stage, *bytes_), timeout_s)
             if found != md5:
                 raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
     except (URLError, HTTPException, OSError) as error:
