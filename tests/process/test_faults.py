@@ -15,7 +15,7 @@ from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss
 from tuitrain.core.events import WishAccepted
 from tuitrain.store.reader import Cursor
 
-COUNT = max(1, int(os.environ.get("FAULTS", "4")) // 2)
+COUNT = max(1, int(os.environ.get("FAULTS", "2")) // 2)
 """Kills in each of the two tests."""
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 

@@ -70,7 +70,7 @@ class Watched(Life):
     st.lists(WISHES, max_size=8, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
-@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
 def test_where_a_run_pauses_or_ends_its_best_epoch_has_a_checkpoint(wishes, kills):
     note([(at, each.wish, each.at) for at, each in wishes])
     note(kills)

@@ -48,7 +48,7 @@ curves = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(segments(), st.integers(0, 90), st.integers(0, 24), options_of_charts)
 def test_a_chart_is_exactly_as_large_as_asked_and_made_of_roles_and_plain_signs(
     run, width, height, options
@@ -57,7 +57,7 @@ def test_a_chart_is_exactly_as_large_as_asked_and_made_of_roles_and_plain_signs(
     assert_drawn(picture, width, height)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(curves, max_size=4),
     st.lists(st.floats(0, 10**7), max_size=3),

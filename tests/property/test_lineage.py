@@ -118,7 +118,7 @@ def check(commands, kills) -> None:
     st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=2),
 )
-@settings(max_examples=int(os.environ.get("EXAMPLES", "15")))
+@settings(max_examples=int(os.environ.get("EXAMPLES", "8")))
 def test_shown_is_exported_is_lived(commands, kills):
     note([(at, each.wish, each.at) for at, each in commands])
     check(commands, kills)

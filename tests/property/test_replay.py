@@ -1,5 +1,6 @@
 """A steered run, trained again by its plan alone, ends with the same weights."""
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
     st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=1),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "8")), deadline=None)
 def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
     note([(at, each.wish, each.at) for at, each in wishes])
     weights, life = lived(wishes, kills)
@@ -45,7 +46,7 @@ def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
 
 
 @given(st.lists(WISHES, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "6")), deadline=None)
 def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
     _, life = lived(wishes, ())
     plan = plan_of(Lineage().after(life.events))

@@ -152,7 +152,7 @@ def lived(
     st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
-@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), deadline=None)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(wishes, kills):
     note([(at, each.wish, each.at) for at, each in wishes])
     undisturbed, one = lived(wishes, ())
