@@ -122,7 +122,7 @@ def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
             for done in _epoch(run, steering):
                 recorder.take(done)
                 if recorder.newest_read is not None:
-                    steering.has_read(recorder.newest_read, recorder.bad_batches())
+                    steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
                 yield done
     finally:
         writer.close()

@@ -48,6 +48,7 @@ rooms_without_torch = pytest.mark.parametrize(
     "room",
     [
         "tuitrain.core",
+        "tuitrain.steering",
         "tuitrain.store",
         "tuitrain.client",
         "tuitrain.supervisor",
@@ -69,7 +70,9 @@ def test_no_room_but_the_tui_loads_textual(room):
     assert ("textual" in loaded_by_room(room)) == (room == "tuitrain.tui")
 
 
-@pytest.mark.parametrize("room", ["tuitrain.core", "tuitrain.store", "tuitrain.client"])
+@pytest.mark.parametrize(
+    "room", ["tuitrain.core", "tuitrain.steering", "tuitrain.store", "tuitrain.client"]
+)
 def test_the_lower_rooms_load_no_more_than_the_standard_library(room):
     names = {name.partition(".")[0] for name in loaded_by_room(room) - loaded_by("")}
     assert names <= sys.stdlib_module_names | {"tuitrain"}

@@ -2,6 +2,8 @@
 
 TuitrainError                 1  the run failed, the home cannot be written
 ├── DamagedRecord             1  what a run directory holds is not what a trainer writes
+├── CannotSave                1  a checkpoint could not be written
+├── Damaged                   1  a checkpoint is not what was written
 ├── WrongUse                  2  the command was wrong: mend it and try again
 │   └── UnknownName           2  no such task, loss, model, ...; names the nearest
 └── Refused                   3  the command was right, but not possible now
@@ -18,6 +20,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+from tuitrain.core.safe import safe
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -35,6 +40,18 @@ class DamagedRecord(TuitrainError):
         super().__init__(f"{run} cannot be read: {reason}" if run else reason)
         self.reason = reason
         """What is wrong, without the name of the run."""
+
+
+class CannotSave(TuitrainError):
+    """A checkpoint could not be written; those before it are untouched."""
+
+    def __init__(self, folder: Path, error: Exception) -> None:
+        reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        super().__init__(f"cannot save a checkpoint in {safe(folder)}: {safe(reason)}")
+
+
+class Damaged(TuitrainError):
+    """A checkpoint is not what was written."""
 
 
 class WrongUse(TuitrainError):

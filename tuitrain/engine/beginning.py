@@ -11,10 +11,10 @@ from tuitrain.core.events import Event, Warned, WeightsCompared
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.checkpoint import read_state
-from tuitrain.engine.schedule import Schedule, planned
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.engine.weights import weights_sha256
+from tuitrain.steering.schedule import Schedule, planned
 
 
 class Beginning(NamedTuple):
@@ -32,7 +32,7 @@ def begin(run: Training, steering: Steering, beginning: Beginning) -> Iterator[E
     Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
     """
     spec, origin = beginning.spec, beginning.origin
-    steering.schedule = Schedule(planned(spec.schedule))
+    steering.decisions.schedule = Schedule(planned(spec.schedule))
     parent = spec.parent
     if parent is None:
         return

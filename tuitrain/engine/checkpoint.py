@@ -10,19 +10,19 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
-from tuitrain.core.safe import safe
 from tuitrain.engine.moment import Moment
 from tuitrain.engine.retention import Retention
-from tuitrain.engine.training import Training
 from tuitrain.engine.weights import state_sha256
+from tuitrain.steering.apply import or_warned
+from tuitrain.steering.steerable import Steerable
 
 _SHARE = 0.01
 """Of the time: what checkpoints at the ends of epochs may take."""
@@ -30,18 +30,6 @@ _BEST_WITHIN_S = 1.0
 """How long the best epoch waits for its checkpoint, where saving one takes less than 1 % of it."""
 _APART_S = 60.0
 """Between them at most, where they take less: a long run's record must not fill up with them."""
-
-
-class CannotSave(TuitrainError):
-    """A checkpoint could not be written; those before it are untouched."""
-
-    def __init__(self, folder: Path, error: Exception) -> None:
-        reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
-        super().__init__(f"cannot save a checkpoint in {safe(folder)}: {safe(reason)}")
-
-
-class Damaged(TuitrainError):
-    """A checkpoint is not what was written."""
 
 
 class Checkpoints:
@@ -88,7 +76,7 @@ class Checkpoints:
         return self._best and int(self._best.state["position"]["epoch"])
 
     def save(
-        self, run: Training, why: str, *, wish: str | None = None, is_needed: bool = False
+        self, run: Steerable, why: str, *, wish: str | None = None, is_needed: bool = False
     ) -> Iterator[Event]:
         """Save the run as it is between two batches, unless the last checkpoint has it just so.
 
@@ -106,7 +94,7 @@ class Checkpoints:
             self._retention.need_last()
         yield from self._prune()
 
-    def save_if_due(self, run: Training, why: str) -> Iterator[Event]:
+    def save_if_due(self, run: Steerable, why: str) -> Iterator[Event]:
         """Save the run unless checkpoints would take more than 1 % of the time.
 
         If the best epoch waits to be saved, it is saved in the place of this one.
@@ -114,7 +102,7 @@ class Checkpoints:
         if self._clock() >= self._due:
             yield from self.save_best() if self.waiting else self.save(run, why)
 
-    def keep_best(self, run: Training) -> Iterator[Event]:
+    def keep_best(self, run: Steerable) -> Iterator[Event]:
         """Keep the epoch that ended just now, the best so far: at once if that is due, or a copy.
 
         Where there is no room for a copy it is saved at once all the same. A failure is said.
@@ -145,11 +133,11 @@ class Checkpoints:
         What becomes due while the run has nothing to do is saved before that.
         """
         if self._best is not None and self._clock() + idle_s >= self._best_due:
-            yield from said(self.save_best())
+            yield from or_warned(self.save_best())
 
     def leave_best(self) -> Iterator[Event]:
         """Save the copy; where that fails, say so and let go of it: the run changes now."""
-        yield from said(self.save_best())
+        yield from or_warned(self.save_best())
         self._best = None
 
     def load(self, file: str) -> dict[str, Any]:
@@ -163,6 +151,14 @@ class Checkpoints:
             raise Damaged(f"checkpoint {file} is not kept any more")
         self._retention.origin = file
         return read_state(self._folder / file, saved.sha256)
+
+    def loaded(self, saved: CheckpointSaved) -> Generator[Event, None, dict[str, Any]]:
+        """Return the state in a checkpoint; one that is damaged is told of, then Damaged raised."""
+        try:
+            return self.load(saved.file)
+        except Damaged:
+            yield self.lose(saved.file)
+            raise
 
     def lose(self, file: str) -> CheckpointGone:
         """Forget a damaged checkpoint; its file stays for who wants to look at it."""
@@ -234,14 +230,6 @@ class Checkpoints:
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):
                 (self._folder / event.file).unlink(missing_ok=True)
-
-
-def said(saving: Iterator[Event]) -> Iterator[Event]:
-    """Save, and say it where that fails: the run goes on."""
-    try:
-        yield from saving
-    except CannotSave as error:
-        yield Warned(str(error))
 
 
 def read_state(path: Path, sha256: str) -> dict[str, Any]:

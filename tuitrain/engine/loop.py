@@ -13,15 +13,16 @@ from contextlib import suppress
 import torch
 
 from tuitrain.core.catalog import fitting_losses
+from tuitrain.core.errors import CannotSave
 from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished, Warned
 from tuitrain.engine import metrics
-from tuitrain.engine.checkpoint import CannotSave, said
 from tuitrain.engine.device import read
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
 from tuitrain.engine.training import Training
+from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
 """Samples a validation takes at once, and at most so many times a batch: a smaller batch must
@@ -43,17 +44,17 @@ def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
 
 def _train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
     yield from steering.between()
-    while not (steering.stopped or run.is_over):
+    while not (steering.decisions.stopped or run.is_over):
         yield from train_epoch(run, steering)
-        if run.has_seen_epoch and not steering.stopped:
+        if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
             ended = validate(run)
             yield ended
             if skipped:
                 yield _told_skipped(run, ended, skipped)
-            yield from said(_kept(run, steering, ended))
+            yield from or_warned(_kept(run, steering, ended))
             yield from steering.between()
-    if not steering.stopped:
+    if not steering.decisions.stopped:
         yield from steering.checkpoints.save(run, "finish")
         yield Finished(run.take, run.step, run.epoch, run.why_over)
     yield from steering.farewell()
@@ -66,10 +67,10 @@ def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event
     began = mark()
     for data, target in run.batches():
         done = train_step(run, data, target, began)
-        steering.note(done)
+        steering.nonfinite.note(done)
         yield done
         yield from steering.after_batch()
-        if steering.stopped or run.has_come_far_enough or run.take != take:
+        if steering.decisions.stopped or run.has_come_far_enough or run.take != take:
             return
         began = mark()
 

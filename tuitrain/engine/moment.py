@@ -11,7 +11,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from tuitrain.engine.training import Training
+from tuitrain.steering.steerable import Steerable
 
 
 class Moment(NamedTuple):
@@ -21,7 +21,7 @@ class Moment(NamedTuple):
     state: Mapping[str, Any]
 
     @classmethod
-    def of(cls, run: Training) -> Moment:
+    def of(cls, run: Steerable) -> Moment:
         """Return the present; its tensors are the run's own, and change with the next batch."""
         return cls(run.take, run.state())
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple
 
 from tuitrain.core.commands import SaveCheckpoint
+from tuitrain.core.errors import Damaged
 from tuitrain.core.events import (
     CheckpointSaved,
     Event,
@@ -16,19 +16,13 @@ from tuitrain.core.events import (
     WishDropped,
 )
 from tuitrain.engine.beginning import Beginning, begin, differences
-from tuitrain.engine.checkpoint import Damaged
-from tuitrain.engine.schedule import Entry, Schedule, accepted, granted, planned
-from tuitrain.engine.steering import Steering, is_kept
+from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.history.lineage import Lineage
-
-
-class Position(NamedTuple):
-    """How far a record goes."""
-
-    take: int = 1
-    step: int = 0
-    epoch: int = 0
+from tuitrain.steering.apply import take_opened
+from tuitrain.steering.changes import is_change
+from tuitrain.steering.schedule import Entry, Schedule, accepted, granted, planned
+from tuitrain.steering.steerable import Position
 
 
 def resume(
@@ -57,13 +51,19 @@ def resume(
     changes.sort(key=lambda each: _first(past, each))
     again = [entry for event in changes for entry in granted(event)]
     waiting, dropped = _open_wishes(past)
-    steering.schedule = Schedule([*again, *waiting, *planned(beginning.spec.schedule, past)])
+    steering.decisions.schedule = Schedule(
+        [*again, *waiting, *planned(beginning.spec.schedule, past)]
+    )
     if run.patience.is_out:
         run.patience.begin_anew()  # whoever goes on past that end wants more epochs
     if run.has_come_far_enough:
         run.until = None  # and past this one more steps
-    if again or Position(run.take, run.step, run.epoch) != recorded:
-        yield steering.changes.open_take(origin, "resume", left_at=recorded.step)
+    if again or run.position != recorded:
+        run.take = steering.decisions.changes.next_take
+        opened = take_opened(run, origin, "resume", left_at=recorded.step)
+        steering.checkpoints.go_back(opened)
+        steering.decisions.learn(opened)
+        yield opened
     for wish in dropped:
         yield WishDropped(wish, "the run was interrupted")
 
@@ -78,7 +78,7 @@ def _restored(
             if between_epochs and not saved.is_between_epochs:
                 continue
             try:
-                state = yield from steering.changes.loaded(saved)
+                state = yield from steering.checkpoints.loaded(saved)
             except Damaged as error:
                 yield Warned(f"{error}; the one before it is taken")
                 continue
@@ -137,7 +137,7 @@ def _open_wishes(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
         if not isinstance(event, WishAccepted) or event.wish in answered:
             continue
         entry = accepted(event)
-        if not (is_kept(entry.request) or isinstance(entry.request.wish, SaveCheckpoint)):
+        if not (is_change(entry.request.wish) or isinstance(entry.request.wish, SaveCheckpoint)):
             dropped.append(event.wish)
             continue
         for later in past[at:]:

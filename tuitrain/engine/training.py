@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain.core import catalog
-from tuitrain.core.choice import Choice
-from tuitrain.core.errors import Refused
+from tuitrain.core.choice import Choice, loss_text
+from tuitrain.core.errors import Refused, TuitrainError
 from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
@@ -29,6 +29,7 @@ from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
 from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
 from tuitrain.engine.tasks.prepared import prepared
 from tuitrain.engine.weights import load as load_weights
+from tuitrain.steering.steerable import Position
 
 
 @dataclass(slots=True)
@@ -93,6 +94,10 @@ class Training:
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
+    def position(self) -> Position:
+        return Position(self.take, self.step, self.epoch)
+
+    @property
     def is_between_epochs(self) -> bool:
         return self.batch == 0
 
@@ -139,6 +144,30 @@ class Training:
         return self.data.train.epoch(
             self.batch_size, seed=self.seed, number=self.epoch, skip=self.batch
         )
+
+    def loss_named(self, text: str) -> str:
+        """Return the loss under the one name that the run has for it; WrongUse if it has none."""
+        return loss_text(text)
+
+    def why_not(self, setting: str, value: Any) -> str | None:
+        """Return why the run cannot use that value for a setting; None if it can."""
+        match setting:
+            case "loss":
+                return self._why_not_loss(value)
+            case "batch-size":
+                return self.why_not_batches_of(value)
+            case "epochs":
+                least = self.epoch if self.is_between_epochs else self.epoch + 1
+                return None if value >= least else f"it is in epoch {least} already; stop ends it"
+            case _:
+                return None
+
+    def _why_not_loss(self, loss: str) -> str | None:
+        try:
+            criterion_for(loss, self.data.kind)
+        except TuitrainError as error:
+            return str(error)
+        return None
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why batches of that size cannot be trained; None if they can."""

@@ -28,12 +28,18 @@ def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | Non
     A change that a resume made again is as old as it was the first time.
     """
     found: tuple[Change, CheckpointSaved] | None = None
-    seen: set[str | None] = set()
+    seen: set[str] = set()
     saved: CheckpointSaved | None = None
     for event in events:
         if isinstance(event, CheckpointSaved):
             saved = event
-        elif isinstance(event, Change) and is_change(event) and event.wish not in seen:
-            seen.add(event.wish)
-            found = (event, saved) if saved else None
+        elif isinstance(event, Change) and change_id(event) not in seen:
+            seen.add(change_id(event))
+            if is_change(event):
+                found = (event, saved) if saved else None
     return found
+
+
+def change_id(event: Change) -> str:
+    """Return the id by which a resume makes the change again: its command's, if it has one."""
+    return event.wish or f"take-{event.take}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tuitrain.core.commands import Epoch
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
@@ -27,6 +27,26 @@ def at_epoch(
     found = [each for each in checkpoints if each.is_between_epochs and each.epoch == epoch]
     own = [each for each in found if lineage.has_checkpoint(each)]
     return next(reversed(own or found), None)
+
+
+def to_roll_back_to(
+    checkpoints: Sequence[CheckpointSaved], lineage: Lineage, epoch: int | None, step: int
+) -> CheckpointSaved | None:
+    """Return the checkpoint at the end of that epoch; no epoch: the newest sound one before `step`.
+
+    Sound is one of the lineage whose weights and validation are finite; where there is none, it is
+    the one of step 0.
+    """
+    if epoch is not None:
+        return at_epoch(checkpoints, lineage, epoch)
+    whole = [saved for saved in checkpoints if saved.is_between_epochs]
+    first = [saved for saved in whole if saved.step == 0]
+    sound = [
+        saved
+        for saved in whole
+        if saved.is_finite and saved.step < step and lineage.has_checkpoint(saved)
+    ]
+    return next(reversed(first + sound), None)
 
 
 def best_kept(lineage: Lineage) -> CheckpointSaved | None:

@@ -9,6 +9,7 @@ from tuitrain.core.errors import DamagedRecord, NotOnLine, WrongUse
 from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened
 from tuitrain.core.plan import Planned, planned_wish
 from tuitrain.core.safe import safe
+from tuitrain.history.changes import change_id
 from tuitrain.history.lineage import Lineage
 
 
@@ -49,17 +50,17 @@ def _id_in(plan: Iterable[Planned], beginning: str) -> str:
 def changes_of(event: Event) -> list[Planned]:
     """Return what makes the change again that an event tells of."""
     match event:
-        case LossSwapped(wish=wish, loss=loss):
+        case LossSwapped(loss=loss):
             changes: dict[str, object] = {"loss": loss}
-        case SettingChanged(wish=wish, setting=setting, value=value):
+        case SettingChanged(setting=setting, value=value):
             changes = {setting: value}
-        case TakeOpened(take=take, settings=settings):
-            wish, changes = event.wish or f"take-{take}", dict(settings)
+        case TakeOpened(settings=settings):
+            changes = dict(settings)
         case _:
             return []
     try:
         return [
-            Planned(event.step, event.epoch, wish, planned_wish(kind, value))
+            Planned(event.step, event.epoch, change_id(event), planned_wish(kind, value))
             for kind, value in changes.items()
         ]
     except WrongUse as error:

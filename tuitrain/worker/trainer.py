@@ -16,9 +16,10 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.beginning import Beginning, begin, compared
 from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import by_every_loss, train
-from tuitrain.engine.resume import Position, resume
+from tuitrain.engine.resume import resume
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
+from tuitrain.steering.steerable import Position
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.controls import Controls
@@ -76,7 +77,7 @@ def _train(
     for event in _told(run, steering, beginning, past, recorded):
         recorder.take(event)
         if recorder.newest_read is not None:
-            steering.has_read(recorder.newest_read, recorder.bad_batches())
+            steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
         if isinstance(event, Paused) or (
             isinstance(event, BatchDone) and time.monotonic() >= glance_at
         ):

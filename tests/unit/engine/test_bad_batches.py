@@ -234,7 +234,7 @@ def recorded(run: Training, folder: Path) -> Iterator[object]:
     for event in train(run, steering):
         recorder.take(event)
         if recorder.newest_read is not None:
-            steering.has_read(recorder.newest_read, recorder.bad_batches())
+            steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
         yield event
 
 

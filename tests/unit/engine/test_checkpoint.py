@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tuitrain.core.commands import Change, Request, Rollback, Undo
+from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import (
     BatchDone,
     CheckpointGone,
@@ -24,7 +25,7 @@ from tuitrain.core.events import (
     WishRefused,
 )
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.checkpoint import CannotSave, Checkpoints, Damaged
+from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import train
 from tuitrain.engine.moment import Moment
 from tuitrain.engine.steering import Steering

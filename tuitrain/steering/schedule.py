@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 from tuitrain.core.commands import Change, Request, SwapLoss, Wish, wish_of
 from tuitrain.core.events import Event, WishAccepted
 from tuitrain.core.plan import Planned
-from tuitrain.engine.training import Training
 from tuitrain.history.plan import changes_of
+from tuitrain.steering.steerable import Steerable
 
 
 class Entry(NamedTuple):
@@ -27,21 +27,19 @@ class Schedule:
     """Entries in the order in which they come due."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._entries = sorted(entries, key=lambda entry: entry[:2])
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        self.entries = sorted(entries, key=lambda entry: entry[:2])
+        """Those that are not due yet."""
 
     @property
     def catches_up(self) -> bool:
         """Whether changes are to come that were made before."""
-        return any(entry.how == "again" for entry in self._entries)
+        return any(entry.how == "again" for entry in self.entries)
 
-    def due(self, run: Training) -> Iterator[Entry]:
+    def due(self, run: Steerable) -> Iterator[Entry]:
         """Yield, once, the entries whose place the run has reached and that change something."""
-        while self._entries and self._entries[0][:2] <= (run.step, run.epoch):
-            entry = self._entries.pop(0)
-            if entry.how == "waiting" or not _is_so(run, entry.request.wish):
+        while self.entries and self.entries[0][:2] <= run.position[1:]:
+            entry = self.entries.pop(0)
+            if entry.how == "waiting" or not _is_in_use(run, entry.request.wish):
                 yield entry
 
 
@@ -67,11 +65,9 @@ def _entry(change: Planned, how: Literal["again", "planned"]) -> Entry:
     return Entry(*change.place, Request.again(change.id, change.wish), how)
 
 
-def _is_so(run: Training, wish: Wish) -> bool:
+def _is_in_use(run: Steerable, wish: Wish) -> bool:
     match wish:
-        case SwapLoss(loss=loss):
-            return run.loss_name == loss
-        case Change(setting=setting, value=value):
-            return bool(run.settings[setting] == value)
+        case SwapLoss(loss=value) | Change(value=value):
+            return bool(run.settings[wish.kind] == value)
         case _:
             return False

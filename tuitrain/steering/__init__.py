@@ -1,0 +1,1 @@
+"""Steering: commands become directives in one place, and directives are applied to any loop."""

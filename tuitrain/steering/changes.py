@@ -1,0 +1,118 @@
+"""Changes of a run: whether one can be made, and by which directives it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from tuitrain.core.commands import Change, Epoch, Request, Rollback, SwapLoss, Undo, Wish
+from tuitrain.core.events import CheckpointSaved, Event, WishDropped
+from tuitrain.history import changes as history
+from tuitrain.history.checkpoints import epochs_kept, to_roll_back_to
+from tuitrain.history.lineage import Lineage
+from tuitrain.steering.directives import Directive, GoBack, SaveBest, Use
+from tuitrain.steering.steerable import Keeper, Steerable
+
+
+class Changes:
+    """Judges the changes that commands ask for, and knows what there is to go back to."""
+
+    def __init__(self, run: Steerable, checkpoints: Keeper, past: Sequence[Event] = ()) -> None:
+        self._run = run
+        self._checkpoints = checkpoints
+        self._lineage = Lineage().after(past)
+
+    @property
+    def next_take(self) -> int:
+        """The number of the take that would be opened next."""
+        return self._lineage.take + 1
+
+    def learn(self, event: Event) -> None:
+        """Take in what came of a directive."""
+        if isinstance(event, history.Change):
+            self._lineage = self._known_lineage().after([event])
+
+    def why_not(self, request: Request, waiting: Sequence[Request]) -> str | None:
+        """Return why the change cannot be made once those that wait are made; None if it can."""
+        match request.wish:
+            case SwapLoss(loss=loss):
+                return self._why_not_loss(loss, waiting)
+            case Change(setting="batch-size") if request.at == "batch":
+                return "a batch size can change between epochs only"
+            case Change(setting=setting, value=value):
+                return self._run.why_not(setting, value)
+            case Undo():
+                return self._why_not_undo()
+            case Rollback(epoch=epoch):
+                return self._why_not_epoch(epoch)
+            case _:
+                return None
+
+    def make(
+        self, command: str, wish: SwapLoss | Change | Undo | Rollback, *, again: bool = False
+    ) -> Iterator[Event | Directive]:
+        """Yield how the change is made. One that is made `again` was saved before the first time.
+
+        A pace changes no weights, so that there is nothing to save.
+        """
+        match wish:
+            case SwapLoss() | Change():
+                yield Use(command, wish, saves_before=not again and wish.kind != "pace")
+            case Undo():
+                last = history.last_change(self._lineage.events)
+                assert last is not None
+                undone, origin = last
+                yield GoBack(command, "undo", origin, self.next_take, undone.wish)
+            case Rollback(epoch=epoch):
+                yield from self._roll_back(command, epoch)
+            case other:
+                assert_never(other)
+
+    def _roll_back(self, command: str, epoch: Epoch | None) -> Iterator[Event | Directive]:
+        if self._checkpoints.waiting:
+            yield SaveBest(command)
+            if self._checkpoints.waiting:
+                return  # it could not be saved, and the command is dropped
+        origin = self._of_epoch(epoch)
+        if origin is None:  # deleted since it was asked for
+            yield WishDropped(command, epochs_kept(self._checkpoints.kept, epoch))
+        else:
+            yield GoBack(command, "rollback", origin, self.next_take)
+
+    def _of_epoch(self, epoch: Epoch | None) -> CheckpointSaved | None:
+        if epoch == "best":
+            return self._checkpoints.best
+        lineage = self._known_lineage()
+        return to_roll_back_to(self._checkpoints.kept, lineage, epoch, self._run.position.step)
+
+    def _known_lineage(self) -> Lineage:
+        """Return the lineage with the checkpoints that were saved since the last take opened."""
+        known = {event.file for event in self._lineage.events if isinstance(event, CheckpointSaved)}
+        return self._lineage.after(
+            saved for saved in self._checkpoints.kept if saved.file not in known
+        )
+
+    def _why_not_undo(self) -> str | None:
+        last = history.last_change(self._lineage.events)
+        if last is None:
+            return "nothing was changed yet"
+        if last[1] not in self._checkpoints.kept:
+            return "the checkpoint before the last change is gone; rollback goes back to an epoch"
+        return None
+
+    def _why_not_epoch(self, epoch: Epoch | None) -> str | None:
+        waiting = self._checkpoints.waiting
+        if self._of_epoch(epoch) or (waiting and epoch in ("best", waiting)):
+            return None
+        return epochs_kept(self._checkpoints.kept, epoch)
+
+    def _why_not_loss(self, loss: str, waiting: Sequence[Request]) -> str | None:
+        asked = [request.wish.loss for request in waiting if isinstance(request.wish, SwapLoss)]
+        if loss == (asked or [self._run.settings["loss"]])[-1]:
+            return f"{loss} is " + ("asked for already" if asked else "in use already")
+        return self._run.why_not("loss", loss)
+
+
+def is_change(wish: Wish) -> bool:
+    """Return whether the command changes the run; such a one waits for a resumption, too."""
+    return isinstance(wish, SwapLoss | Change | Undo | Rollback)

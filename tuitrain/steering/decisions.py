@@ -1,0 +1,245 @@
+"""Decisions: from the commands for a run to the directives that its loop carries out.
+
+All that is decided is decided here, by commands and position alone; nothing here trains, saves or
+waits. So a run on many devices decides once, and every device does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, TypeAlias, assert_never
+
+from tuitrain.core.commands import (
+    Change,
+    Pause,
+    Request,
+    Resume,
+    Rollback,
+    SaveCheckpoint,
+    Step,
+    Stop,
+    SwapLoss,
+    Undo,
+)
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import (
+    Event,
+    NotFinite,
+    Paused,
+    Stepped,
+    WishAccepted,
+    WishDropped,
+    WishRefused,
+)
+from tuitrain.steering.changes import Changes, is_change
+from tuitrain.steering.directives import Directive, End, GoOn, Hold, Save
+from tuitrain.steering.schedule import Schedule
+from tuitrain.steering.steerable import Keeper, Steerable
+
+Decision: TypeAlias = Event | Directive
+
+
+class Decisions:
+    """Answers each command when it comes, and decides on it when its boundary has come.
+
+    What a method yields is an answer to be recorded, or a directive: apply it before taking the
+    next decision, and let `learn` have what came of it. A command for a batch boundary is carried
+    out at either kind, since an epoch ends between two batches.
+    """
+
+    def __init__(
+        self,
+        run: Steerable,
+        checkpoints: Keeper,
+        past: Sequence[Event] = (),
+        *,
+        on_nonfinite: str = "skip",
+        paused: bool = False,
+    ) -> None:
+        self.stopped = False
+        self.paused = False
+        self.schedule = Schedule()
+        self.changes = Changes(run, checkpoints, past)
+        self._run = run
+        self._on_nonfinite = on_nonfinite
+        self._starts_paused = paused
+        self._pending: list[Request] = []
+        self._stepping: Request | None = None
+        self._steps_left = 0
+        self._nonfinite: Literal["loss", "gradient"] | None = None
+        """What was not finite, until it is decided on."""
+
+    @property
+    def has_to_do(self) -> bool:
+        """Whether `after_batch` may decide anything. Cheap: a loop looks at it after each batch."""
+        return bool(self._pending or self._stepping or self._nonfinite or self.schedule.entries)
+
+    def learn(self, event: Event) -> None:
+        """Take in what came of a directive, and what was not finite."""
+        match event:
+            case NotFinite(what=what):
+                self._nonfinite = self._nonfinite or what
+            case Paused() if self._on_nonfinite == "pause":
+                self._nonfinite = None
+            case _:
+                self.changes.learn(event)
+
+    def between(self) -> Iterator[Decision]:
+        """Decide where no batch was trained just now: at the beginning and between two epochs."""
+        if self._starts_paused:
+            self._starts_paused = False
+            yield from self._hold(None)
+        yield from self._due()
+
+    def after_batch(self) -> Iterator[Decision]:
+        """Decide after a batch, which may be the last of those to be trained one by one."""
+        yield from self._after_nonfinite()
+        yield from self._due()
+        yield from self._count_step()
+
+    def receive(self, commands: Iterable[Request]) -> Iterator[Decision]:
+        """Accept or refuse commands, and decide on those whose boundary is here."""
+        for asked in commands:
+            try:
+                command = self._named(asked)
+            except TuitrainError as error:
+                yield _refusal(asked, str(error), error.exit_code)
+                continue
+            reason = self._why_not(command)
+            if reason is not None:
+                yield _refusal(command, reason)
+                continue
+            yield self._accepted(command)
+            self._pending.append(command)
+            yield from self._due()
+
+    def close(self, commands: Iterable[Request]) -> Iterator[Event]:
+        """Answer what can no longer be carried out. Changes wait for a resumption."""
+        for command in commands:
+            yield _refusal(command, "the run has ended")
+        for command in self._pending:
+            if not is_change(command.wish):
+                yield WishDropped(command.id, "the run ended first")
+        yield from self._end_stepping("the run ended first")
+
+    def _named(self, command: Request) -> Request:
+        """Return the command with its loss under the one name that the run knows it by."""
+        if not isinstance(command.wish, SwapLoss):
+            return command
+        return replace(command, wish=SwapLoss(self._run.loss_named(command.wish.loss)))
+
+    def _why_not(self, command: Request) -> str | None:
+        match command.wish:
+            case _ if self.stopped:
+                return "the run has ended"
+            case Pause() if self.paused:
+                return f"it is paused already, at step {self._run.position.step}"
+            case Resume() if not (self.paused or self._stepping or self._pauses()):
+                return "it is not paused"
+            case SwapLoss() | Change() | Undo() | Rollback():
+                return self.changes.why_not(command, self._pending)
+            case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
+                return None
+            case other:
+                assert_never(other)
+
+    def _accepted(self, command: Request) -> WishAccepted:
+        wish, (_, step, epoch) = command.wish, self._run.position
+        return WishAccepted(
+            command.id, wish.kind, wish.detail, command.at, command.asked_at, step, epoch
+        )
+
+    def _pauses(self) -> list[Request]:
+        return [command for command in self._pending if isinstance(command.wish, Pause)]
+
+    def _due(self) -> Iterator[Decision]:
+        """Decide on what the schedule has for these steps, then on the commands that are due."""
+        yield from self._scheduled()
+        # looked for anew each time: a directive may have dropped a command, or gone back to
+        # between two epochs
+        while command := next(filter(self._is_due, self._pending), None):
+            self._pending.remove(command)
+            yield from self._carry_out(command)
+
+    def _scheduled(self) -> Iterator[Decision]:
+        for entry in self.schedule.due(self._run):
+            command = entry.request
+            if entry.how == "waiting":
+                self._pending.append(command)
+                continue
+            assert isinstance(command.wish, SwapLoss | Change)
+            if entry.how == "planned":
+                yield self._accepted(command)
+            yield from self.changes.make(command.id, command.wish, again=entry.how == "again")
+
+    def _is_due(self, command: Request) -> bool:
+        run = self._run
+        if is_change(command.wish) and self.schedule.catches_up:
+            return False  # it was asked after the changes that are still to be made again
+        if isinstance(command.wish, Pause) and run.position.step == 0:
+            return command.at == "batch"  # the end of an epoch is after it, not before the first
+        return command.at == "batch" or run.is_between_epochs
+
+    def _carry_out(self, command: Request) -> Iterator[Decision]:
+        match command.wish:
+            case Pause():
+                yield from self._hold(command.id)
+            case Resume():
+                yield from self._go_on(command.id)
+            case Step(count=count):
+                if self.paused or self._stepping:
+                    yield from self._go_on(None)
+                self._stepping, self._steps_left = command, count
+            case (SwapLoss() | Change() | Undo() | Rollback()) as change:
+                yield from self.changes.make(command.id, change)
+            case SaveCheckpoint(why=why):
+                yield Save(command.id, why or "asked for")
+            case Stop(why=why):
+                yield from self._end(command.id, why)
+            case other:
+                assert_never(other)
+
+    def _hold(self, command: str | None) -> Iterator[Decision]:
+        yield from self._end_stepping("a pause came first")
+        self.paused = True
+        yield Hold(command)
+
+    def _go_on(self, command: str | None) -> Iterator[Decision]:
+        for pause in self._pauses():
+            self._pending.remove(pause)
+            yield WishDropped(pause.id, "told to go on before its boundary came")
+        yield from self._end_stepping("told to go on")
+        self.paused = False
+        yield GoOn(command)
+
+    def _end(self, command: str | None, why: str) -> Iterator[Decision]:
+        self.stopped = True
+        yield End(command, why)
+
+    def _after_nonfinite(self) -> Iterator[Decision]:
+        what, self._nonfinite = self._nonfinite, None
+        if what is not None and self._on_nonfinite == "pause":
+            yield from self._hold(None)
+        elif what is not None and self._on_nonfinite == "stop":
+            yield from self._end(None, f"the {what} was not finite")
+
+    def _count_step(self) -> Iterator[Decision]:
+        if self._stepping is None:
+            return
+        self._steps_left -= 1
+        if not self._steps_left:
+            command, count = self._stepping.id, int(self._stepping.wish.detail)
+            self._stepping = None
+            yield Stepped(command, *self._run.position, count)
+            yield from self._hold(None)
+
+    def _end_stepping(self, reason: str) -> Iterator[WishDropped]:
+        if self._stepping is not None:
+            yield WishDropped(self._stepping.id, reason)
+            self._stepping = None
+
+
+def _refusal(request: Request, reason: str, exit_code: int = 3) -> WishRefused:
+    wish = request.wish
+    return WishRefused(request.id, wish.kind, wish.detail, reason, request.asked_at, exit_code)

@@ -1,0 +1,98 @@
+"""The two things that steering needs: a run that can be steered, and a keeper of its states.
+
+Our own training meets the first, and so can a loop that is not ours, or one rank of many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from tuitrain.core.events import CheckpointSaved, Event, TakeOpened
+
+
+class Position(NamedTuple):
+    """How far a run has come."""
+
+    take: int = 1
+    step: int = 0
+    epoch: int = 0
+    """Completed epochs."""
+
+
+class Steerable(Protocol):
+    """A run between two batches."""
+
+    take: int
+    pace: float | None
+    """At most so many batches a second; None: as fast as it goes."""
+
+    @property
+    def position(self) -> Position:
+        """The steps and completed epochs of its present take."""
+
+    @property
+    def is_between_epochs(self) -> bool:
+        """True where no batch of the epoch in hand is trained yet."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """With the batch size in use."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings in use by name, the loss and the pace among them."""
+
+    def loss_named(self, text: str) -> str:
+        """Return the loss under the one name that the run has for it; WrongUse if it has none."""
+
+    def why_not(self, setting: str, value: Any) -> str | None:
+        """Return why the run cannot use that value; None if it can."""
+
+    def change(self, setting: str, value: Any) -> None:
+        """Use another value from the next batch on."""
+
+    def use(self, settings: Mapping[str, Any]) -> None:
+        """Use all of these settings."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next step depends on, position and settings included."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become what `state` was taken from, except for the take."""
+
+
+class Keeper(Protocol):
+    """Keeps states of a run: in files, in memory, or nowhere."""
+
+    @property
+    def kept(self) -> tuple[CheckpointSaved, ...]:
+        """The checkpoints that can be restored, oldest first."""
+
+    @property
+    def best(self) -> CheckpointSaved | None:
+        """The best epoch's checkpoint, if it is saved."""
+
+    @property
+    def waiting(self) -> int | None:
+        """The best epoch while it is only a copy in memory; else None."""
+
+    def save(
+        self, run: Steerable, why: str, *, wish: str | None = None, is_needed: bool = False
+    ) -> Iterator[Event]:
+        """Save the present, unless the last checkpoint is of the same place and nobody asked.
+
+        One that is needed comes before a change. Raises CannotSave.
+        """
+
+    def save_best(self) -> Iterator[Event]:
+        """Save the copy of the best epoch, if there is one. Raises CannotSave, and keeps it."""
+
+    def leave_best(self) -> Iterator[Event]:
+        """Save the copy of the best epoch, or report that it cannot be saved and drop it."""
+
+    def loaded(self, saved: CheckpointSaved) -> Generator[Event, None, Mapping[str, Any]]:
+        """Return the state in a checkpoint. Reports a damaged one before it raises Damaged."""
+
+    def go_back(self, opened: TakeOpened) -> None:
+        """Take in that training goes on from an older checkpoint."""
