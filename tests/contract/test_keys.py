@@ -19,6 +19,7 @@ from tuitrain.tui.app import SCREENS, TuitrainApp, places
 from tuitrain.tui.keys import chosen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.run_actions import RunActionsScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 
 modules = [
@@ -36,7 +37,7 @@ every_screen = pytest.mark.parametrize("screen", all_screens, ids=lambda screen:
 
 
 def test_every_screen_is_known_to_the_keymap():
-    assert {*SCREENS, SteeringScreen} == set(all_screens)
+    assert {*SCREENS, SteeringScreen, RunActionsScreen} == set(all_screens)
 
 
 def test_the_keys_of_the_app_have_ids_too():

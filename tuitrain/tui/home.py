@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from tuitrain.client import Client
@@ -14,6 +16,9 @@ from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.view.listing import Row
 
+_AT_ONCE = 25
+"""Runs that are read between two repaints of the list."""
+
 
 class Home:
     """Knows what it read; for one thread at a time."""
@@ -22,6 +27,17 @@ class Home:
         self.directory = directory
         self._known: dict[Path, tuple[tuple[object, ...], Row]] = {}
         self._followers: dict[Path, Follower] = {}
+
+    async def read(self) -> AsyncIterator[list[Row]]:
+        """Yield the rows that are read so far, newest first, again and again until all are.
+
+        They are read in a thread. Raises OSError for a home that cannot be read.
+        """
+        rows: list[Row] = []
+        reading = self.rows()
+        while some := await asyncio.to_thread(lambda: list(islice(reading, _AT_ONCE))):
+            rows = [*rows, *some]
+            yield rows
 
     def rows(self) -> Iterator[Row]:
         """Yield every run, newest first; those that ended are not read again."""

@@ -36,6 +36,21 @@ class Row(NamedTuple):
     def name(self) -> str:
         return safe(self.directory.name, limit=64)
 
+    def allows(self, action: str) -> bool:
+        """Return whether the run can be `open`ed, `stop`ped, `resume`d, `delete`d as it is now."""
+        has_ended = self.run is not None and self.run.has_ended
+        match action:
+            case "open":
+                return self.run is not None
+            case "stop":
+                return self.run is not None and not has_ended
+            case "resume":
+                return has_ended
+            case "delete":
+                return self.run is None or has_ended
+            case _:
+                raise KeyError(action)
+
     def cell(self, column: str) -> Piece:
         """Return what stands under that column."""
         if column == "mark":
@@ -59,6 +74,24 @@ def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
     elif order == "task":
         shown.sort(key=lambda row: row.run.spec.task if row.run else "~")
     return shown
+
+
+def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> str:
+    """Return the line above the list: how many runs there are, how many live, and the keys."""
+    if not rows:
+        return " no runs yet: n begins one"
+    live = sum(1 for row in rows if row.allows("stop"))
+    marked = sum(1 for row in rows if row.is_marked)
+    parts = [
+        f" {shown} run{'' if shown == 1 else 's'}",
+        f"{live} live",
+        f"by {order}",
+        "enter opens one",
+        f"{marked} marked, C compares" if marked else "m marks, C compares",
+    ]
+    if name_part:
+        parts.append(f"with {safe(name_part, limit=30)!r} in the name")
+    return " · ".join(parts)
 
 
 def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Path]) -> list[Row]:

@@ -1,0 +1,130 @@
+"""The actions on one run of a list: open, stop, delete and resume it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tuitrain import supervisor
+from tuitrain.client import Client
+from tuitrain.core.commands import Stop
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.store.paths import RunPaths
+from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.view.listing import Row
+from tuitrain.view.model import Snapshot
+
+
+class RunActionsScreen(Screen[None]):
+    """A screen that lists runs, one of which is highlighted."""
+
+    BINDINGS = [
+        Binding("enter", "open", "Open", id="runs.open", tooltip="Watch and steer this run"),
+        Binding("R", "resume", "Resume", key_display="R", id="runs.resume",
+                tooltip="Go on with a run that ended"),
+        Binding("S", "stop", "Stop", key_display="S", id="run.stop",
+                tooltip="End the run with a checkpoint (asks)"),
+        Binding("D", "delete", "Delete", key_display="D", id="runs.delete",
+                tooltip="Delete a run that ended, for good (asks)"),
+    ]  # fmt: skip
+
+    def __init__(self, seen: Callable[[Snapshot], None]) -> None:
+        """`seen` hears of the run that was watched last."""
+        super().__init__()
+        self._seen = seen
+
+    @property
+    def row(self) -> Row | None:
+        """The highlighted run."""
+        raise NotImplementedError
+
+    async def follow(self) -> None:
+        """Read what is new, and show it."""
+        raise NotImplementedError
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """Grey what the highlighted run cannot do."""
+        if action not in ("open", "stop", "resume", "delete"):
+            return True
+        return True if self.row is not None and self.row.allows(action) else None
+
+    def attempt(self, what: str, do: Callable[[], object]) -> None:
+        """Do it, or report why it cannot be done."""
+        try:
+            do()
+        except (TuitrainError, OSError, ValueError) as error:
+            self.report(f"cannot {what}: {safe(error)}")
+
+    def report(self, message: str) -> None:
+        """Show an error."""
+        self.notify(message, severity="error", markup=False)
+
+    def open(self, paths: RunPaths, started: supervisor.Started | None = None) -> None:
+        """Show a run on top of the list."""
+        self.attempt(
+            f"open {safe(paths.name)}",
+            lambda: self.app.push_screen(
+                RunScreen(paths.directory, started, leave=self._come_back)
+            ),
+        )
+
+    def _come_back(self, last: Snapshot) -> None:
+        self._seen(last)
+        while self.app.screen is not self:
+            self.app.pop_screen()
+
+    def action_open(self) -> None:
+        if (row := self.row) is not None:
+            self.open(RunPaths(row.directory))
+
+    def action_stop(self) -> None:
+        if (row := self.row) is None:
+            return
+        choices = [Choice("stop", "y", "Stop the run"), Choice("stay", "n", "Let it train")]
+        self.app.push_screen(
+            ChoiceScreen("Stop", f"End {row.name}? It saves a checkpoint first.", choices),
+            lambda chosen: self._stop(row) if chosen == "stop" else None,
+        )
+
+    def _stop(self, row: Row) -> None:
+        self.attempt(f"stop {row.name}", lambda: Client(row.directory).send(Stop()))
+
+    def action_delete(self) -> None:
+        if (row := self.row) is None:
+            return
+        choices = [Choice("delete", "y", "Delete it"), Choice("keep", "n", "Keep it")]
+        question = f"Delete {row.name} for good, with its record and checkpoints?"
+        self.app.push_screen(
+            ChoiceScreen("Delete", question, choices),
+            lambda chosen: self._delete(row) if chosen == "delete" else None,
+        )
+
+    def _delete(self, row: Row) -> None:
+        self.attempt(f"delete {row.name}", lambda: supervisor.delete(RunPaths(row.directory)))
+        self.call_later(self.follow)
+
+    def action_resume(self) -> None:
+        row = self.row
+        if row is None or row.run is None:
+            return
+        paths = RunPaths(row.directory)
+        if row.run.state != "finished":
+            self._resume(paths, None)
+            return
+        self.app.push_screen(
+            NumberScreen("epochs", row.run.planned_epochs, says=f"{row.name} is finished."),
+            lambda change: self._resume(paths, int(change.value or 0)) if change else None,
+        )
+
+    def _resume(self, paths: RunPaths, epochs: int | None) -> None:
+        try:
+            started = supervisor.resume(paths, epochs=epochs)
+        except (TuitrainError, OSError) as error:
+            self.report(safe(error))
+            return
+        self.open(paths, started)

@@ -1,0 +1,28 @@
+"""The line in which a part of a name is typed, to list only the runs that have it."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+
+class NameFilter(Input):
+    """An input that is out of sight while it is empty and nobody types."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="part of a name", compact=True)
+
+    def on_mount(self) -> None:
+        self.display = False
+
+    def on_input_submitted(self) -> None:
+        self.display = bool(self.value)
+
+    def open(self) -> None:
+        """Let a name be typed."""
+        self.display = True
+        self.focus()
+
+    def reset(self) -> None:
+        """List all runs again."""
+        self.value = ""
+        self.display = False

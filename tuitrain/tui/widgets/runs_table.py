@@ -1,0 +1,90 @@
+"""The table of runs: a row for each, rewritten cell by cell where something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.theme import Theme
+from textual.widgets import DataTable
+
+from tuitrain.view.listing import COLUMNS, NARROW, Row
+
+_WIDE = 110
+"""Cells of the screen from which on there is room for all columns."""
+_COLOURS = {
+    "good": "success", "bad": "error", "warn": "warning", "strong": "foreground",
+    "text": "foreground", "accent": "accent",
+}  # fmt: skip
+"""The theme's variable for a role, where it is not named for the cells."""
+
+
+class RunsTable(DataTable[Text]):
+    """Show rows, with the cursor on the same run for as long as it is there."""
+
+    def __init__(self) -> None:
+        super().__init__(cursor_type="row", cursor_foreground_priority="renderable")
+        self._rows: dict[str, Row] = {}
+        self._names: tuple[str, ...] = ()
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._recolour)
+
+    def on_resize(self) -> None:
+        self.show([*self._rows.values()])
+
+    @property
+    def highlighted(self) -> Row | None:
+        """The row under the cursor; None in an empty table."""
+        return self._rows.get(self._key())
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show these rows, in this order."""
+        names = COLUMNS if self.app.size.width >= _WIDE else NARROW
+        keys = [str(row.directory) for row in rows]
+        if names != self._names:
+            self._head(names)
+            self._refill(rows, keys)
+        elif keys != list(self._rows):
+            self._refill(rows, keys)
+        else:
+            self._update(rows)
+        self._rows = dict(zip(keys, rows, strict=True))
+
+    def _head(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self.clear(columns=True)
+        for name in names:
+            if name == "mark":  # always as wide as a mark: setting one moves nothing
+                self.add_column("", key=name, width=1)
+            else:
+                self.add_column(name, key=name)
+
+    def _refill(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
+        kept = self._key()
+        self.clear()
+        for key, row in zip(keys, rows, strict=True):
+            self.add_row(*(self._text(row, name) for name in self._names), key=key)
+        if kept in keys:
+            self.move_cursor(row=keys.index(kept), animate=False)
+
+    def _update(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            key = str(row.directory)
+            for name in self._names:
+                if row.cell(name) != self._rows[key].cell(name):
+                    self.update_cell(key, name, self._text(row, name), update_width=True)
+
+    def _recolour(self, _theme: Theme) -> None:
+        """Write every cell anew: a cell keeps the colours that it was written in."""
+        self._refill([*self._rows.values()], [*self._rows])
+
+    def _text(self, row: Row, name: str) -> Text:
+        text, role = row.cell(name)
+        variable = _COLOURS.get(role, f"cell-{role}")
+        return Text(text, style=self.app.get_css_variables()[variable], no_wrap=True)
+
+    def _key(self) -> str:
+        if not self.row_count:
+            return ""
+        return str(self.coordinate_to_cell_key(self.cursor_coordinate).row_key.value)
