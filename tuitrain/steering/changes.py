@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from tuitrain.core.commands import Change, Epoch, Request, Rollback, SwapLoss, Undo, Wish
@@ -31,6 +32,15 @@ class Changes:
         """Take in what came of a directive."""
         if isinstance(event, history.Change):
             self._lineage = self._known_lineage().after([event])
+
+    def named(self, command: Request) -> Request:
+        """Return the command with its loss under the one name that the run has for it.
+
+        Raises WrongUse for a loss that it has not.
+        """
+        if not isinstance(command.wish, SwapLoss):
+            return command
+        return replace(command, wish=SwapLoss(self._run.loss_named(command.wish.loss)))
 
     def why_not(self, request: Request, waiting: Sequence[Request]) -> str | None:
         """Return why the change cannot be made once those that wait are made; None if it can."""

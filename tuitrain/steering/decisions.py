@@ -7,7 +7,6 @@ waits. So a run on many devices decides once, and every device does the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Literal, TypeAlias, assert_never
 
 from tuitrain.core.commands import (
@@ -35,7 +34,8 @@ from tuitrain.core.events import (
 from tuitrain.steering.changes import Changes, is_change
 from tuitrain.steering.directives import Directive, End, GoOn, Hold, Save
 from tuitrain.steering.schedule import Schedule
-from tuitrain.steering.steerable import Keeper, Steerable
+from tuitrain.steering.steerable import Keeper, Position, Steerable
+from tuitrain.steering.waiting import Waiting
 
 Decision: TypeAlias = Event | Directive
 
@@ -64,7 +64,7 @@ class Decisions:
         self._run = run
         self._on_nonfinite = on_nonfinite
         self._starts_paused = paused
-        self._pending: list[Request] = []
+        self._waiting = Waiting(run)
         self._stepping: Request | None = None
         self._steps_left = 0
         self._nonfinite: Literal["loss", "gradient"] | None = None
@@ -73,7 +73,9 @@ class Decisions:
     @property
     def has_to_do(self) -> bool:
         """Whether `after_batch` may decide anything. Cheap: a loop looks at it after each batch."""
-        return bool(self._pending or self._stepping or self._nonfinite or self.schedule.entries)
+        return bool(
+            self._waiting.commands or self._stepping or self._nonfinite or self.schedule.entries
+        )
 
     def learn(self, event: Event) -> None:
         """Take in what came of a directive, and what was not finite."""
@@ -102,7 +104,7 @@ class Decisions:
         """Accept or refuse commands, and decide on those whose boundary is here."""
         for asked in commands:
             try:
-                command = self._named(asked)
+                command = self.changes.named(asked)
             except TuitrainError as error:
                 yield _refusal(asked, str(error), error.exit_code)
                 continue
@@ -110,24 +112,18 @@ class Decisions:
             if reason is not None:
                 yield _refusal(command, reason)
                 continue
-            yield self._accepted(command)
-            self._pending.append(command)
+            yield _acceptance(command, self._run.position)
+            self._waiting.commands.append(command)
             yield from self._due()
 
     def close(self, commands: Iterable[Request]) -> Iterator[Event]:
         """Answer what can no longer be carried out. Changes wait for a resumption."""
         for command in commands:
             yield _refusal(command, "the run has ended")
-        for command in self._pending:
+        for command in self._waiting.commands:
             if not is_change(command.wish):
                 yield WishDropped(command.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
-
-    def _named(self, command: Request) -> Request:
-        """Return the command with its loss under the one name that the run knows it by."""
-        if not isinstance(command.wish, SwapLoss):
-            return command
-        return replace(command, wish=SwapLoss(self._run.loss_named(command.wish.loss)))
 
     def _why_not(self, command: Request) -> str | None:
         match command.wish:
@@ -135,51 +131,31 @@ class Decisions:
                 return "the run has ended"
             case Pause() if self.paused:
                 return f"it is paused already, at step {self._run.position.step}"
-            case Resume() if not (self.paused or self._stepping or self._pauses()):
+            case Resume() if not (self.paused or self._stepping or self._waiting.pauses):
                 return "it is not paused"
             case SwapLoss() | Change() | Undo() | Rollback():
-                return self.changes.why_not(command, self._pending)
+                return self.changes.why_not(command, self._waiting.commands)
             case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
                 return None
             case other:
                 assert_never(other)
 
-    def _accepted(self, command: Request) -> WishAccepted:
-        wish, (_, step, epoch) = command.wish, self._run.position
-        return WishAccepted(
-            command.id, wish.kind, wish.detail, command.at, command.asked_at, step, epoch
-        )
-
-    def _pauses(self) -> list[Request]:
-        return [command for command in self._pending if isinstance(command.wish, Pause)]
-
     def _due(self) -> Iterator[Decision]:
         """Decide on what the schedule has for these steps, then on the commands that are due."""
         yield from self._scheduled()
-        # looked for anew each time: a directive may have dropped a command, or gone back to
-        # between two epochs
-        while command := next(filter(self._is_due, self._pending), None):
-            self._pending.remove(command)
+        for command in self._waiting.due(self.schedule):
             yield from self._carry_out(command)
 
     def _scheduled(self) -> Iterator[Decision]:
         for entry in self.schedule.due(self._run):
             command = entry.request
             if entry.how == "waiting":
-                self._pending.append(command)
+                self._waiting.commands.append(command)
                 continue
             assert isinstance(command.wish, SwapLoss | Change)
             if entry.how == "planned":
-                yield self._accepted(command)
+                yield _acceptance(command, self._run.position)
             yield from self.changes.make(command.id, command.wish, again=entry.how == "again")
-
-    def _is_due(self, command: Request) -> bool:
-        run = self._run
-        if is_change(command.wish) and self.schedule.catches_up:
-            return False  # it was asked after the changes that are still to be made again
-        if isinstance(command.wish, Pause) and run.position.step == 0:
-            return command.at == "batch"  # the end of an epoch is after it, not before the first
-        return command.at == "batch" or run.is_between_epochs
 
     def _carry_out(self, command: Request) -> Iterator[Decision]:
         match command.wish:
@@ -196,7 +172,8 @@ class Decisions:
             case SaveCheckpoint(why=why):
                 yield Save(command.id, why or "asked for")
             case Stop(why=why):
-                yield from self._end(command.id, why)
+                self.stopped = True
+                yield End(command.id, why)
             case other:
                 assert_never(other)
 
@@ -206,23 +183,20 @@ class Decisions:
         yield Hold(command)
 
     def _go_on(self, command: str | None) -> Iterator[Decision]:
-        for pause in self._pauses():
-            self._pending.remove(pause)
+        for pause in self._waiting.pauses:
+            self._waiting.commands.remove(pause)
             yield WishDropped(pause.id, "told to go on before its boundary came")
         yield from self._end_stepping("told to go on")
         self.paused = False
         yield GoOn(command)
-
-    def _end(self, command: str | None, why: str) -> Iterator[Decision]:
-        self.stopped = True
-        yield End(command, why)
 
     def _after_nonfinite(self) -> Iterator[Decision]:
         what, self._nonfinite = self._nonfinite, None
         if what is not None and self._on_nonfinite == "pause":
             yield from self._hold(None)
         elif what is not None and self._on_nonfinite == "stop":
-            yield from self._end(None, f"the {what} was not finite")
+            self.stopped = True
+            yield End(None, f"the {what} was not finite")
 
     def _count_step(self) -> Iterator[Decision]:
         if self._stepping is None:
@@ -238,6 +212,13 @@ class Decisions:
         if self._stepping is not None:
             yield WishDropped(self._stepping.id, reason)
             self._stepping = None
+
+
+def _acceptance(command: Request, where: Position) -> WishAccepted:
+    wish = command.wish
+    return WishAccepted(
+        command.id, wish.kind, wish.detail, command.at, command.asked_at, where.step, where.epoch
+    )
 
 
 def _refusal(request: Request, reason: str, exit_code: int = 3) -> WishRefused:

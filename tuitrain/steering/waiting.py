@@ -1,0 +1,43 @@
+"""Commands that were accepted and wait for their boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tuitrain.core.commands import Pause, Request
+from tuitrain.steering.changes import is_change
+from tuitrain.steering.schedule import Schedule
+from tuitrain.steering.steerable import Steerable
+
+
+class Waiting:
+    """The commands in the order in which they came; none holds up a later one."""
+
+    def __init__(self, run: Steerable) -> None:
+        self.commands: list[Request] = []
+        self._run = run
+
+    @property
+    def pauses(self) -> list[Request]:
+        """Those that pause the run."""
+        return [command for command in self.commands if isinstance(command.wish, Pause)]
+
+    def due(self, schedule: Schedule) -> Iterator[Request]:
+        """Take out and yield those whose boundary is here, one by one.
+
+        Each is looked for anew: what the one before led to may have taken back a command, or gone
+        back to between two epochs.
+        """
+        while command := next(
+            (each for each in self.commands if self._is_due(each, schedule)), None
+        ):
+            self.commands.remove(command)
+            yield command
+
+    def _is_due(self, command: Request, schedule: Schedule) -> bool:
+        run = self._run
+        if is_change(command.wish) and schedule.catches_up:
+            return False  # it was asked after the changes that are still to be made again
+        if isinstance(command.wish, Pause) and run.position.step == 0:
+            return command.at == "batch"  # the end of an epoch is after it, not before the first
+        return command.at == "batch" or run.is_between_epochs
