@@ -1,0 +1,113 @@
+"""The commands for a run from a notebook or a script: each method waits for its answer."""
+
+from __future__ import annotations
+
+import operator
+
+from tuitrain.client import Client
+from tuitrain.connection.answer import Answer, ask
+from tuitrain.connection.follower import Follower
+from tuitrain.core.commands import (
+    Boundary,
+    Change,
+    Epoch,
+    Pause,
+    Resume,
+    Rollback,
+    SaveCheckpoint,
+    Setting,
+    Step,
+    Stop,
+    SwapLoss,
+    Undo,
+    Wish,
+)
+from tuitrain.core.errors import Refused, WrongUse
+
+
+class Commands:
+    """What can be asked of a run; see `Run`."""
+
+    def __init__(self, client: Client) -> None:
+        """Use `tuitrain.connect`."""
+        self._client = client
+        self._follower = Follower(client)
+
+    def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:
+        """Hold after this batch, or `at="epoch"` after this epoch's validation."""
+        return self._ask(Pause(), at, wait=wait)
+
+    def resume(self, *, wait: bool | None = None) -> Answer:
+        """Go on after a pause; or take back a pause that has not come yet."""
+        return self._ask(Resume(), None, wait=wait)
+
+    def step(self, count: int = 1, *, wait: bool | None = None) -> Answer:
+        """Train so many batches, then pause."""
+        return self._ask(Step(operator.index(count)), None, wait=wait)
+
+    def swap_loss(self, loss: str, at: Boundary = "epoch", *, wait: bool | None = None) -> Answer:
+        """Use another loss function from the next epoch on, or `at="batch"` the next batch."""
+        return self._ask(SwapLoss(loss), at, wait=wait)
+
+    def set_lr(self, lr: float, at: Boundary = "batch", *, wait: bool | None = None) -> Answer:
+        """Use another learning rate."""
+        return self._set("lr", float(lr), at, wait=wait)
+
+    def set_weight_decay(
+        self, weight_decay: float, at: Boundary = "batch", *, wait: bool | None = None
+    ) -> Answer:
+        """Pull the weights towards zero by another weight decay."""
+        return self._set("weight-decay", float(weight_decay), at, wait=wait)
+
+    def set_clip_norm(
+        self, norm: float | None, at: Boundary = "batch", *, wait: bool | None = None
+    ) -> Answer:
+        """Clip the norm of all gradients together; None: do not."""
+        return self._set("clip-norm", None if norm is None else float(norm), at, wait=wait)
+
+    def set_batch_size(self, samples: int, *, wait: bool | None = None) -> Answer:
+        """Take so many samples a step from the next epoch on."""
+        return self._set("batch-size", operator.index(samples), "epoch", wait=wait)
+
+    def set_epochs(self, epochs: int, *, wait: bool | None = None) -> Answer:
+        """Train to so many epochs in all."""
+        return self._set("epochs", operator.index(epochs), "batch", wait=wait)
+
+    def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
+        """Train at most so many batches a second, which changes no weights; None: no limit."""
+        pace = None if batches_per_s is None else float(batches_per_s)
+        return self._set("pace", pace, "batch", wait=wait)
+
+    def checkpoint(self, *, wait: bool | None = None) -> Answer:
+        """Save a checkpoint after this batch."""
+        return self._ask(SaveCheckpoint(), None, wait=wait)
+
+    def undo(self, *, wait: bool | None = None) -> Answer:
+        """Go back to just before the last change: weights, position and settings."""
+        return self._ask(Undo(), None, wait=wait)
+
+    def rollback(self, epoch: Epoch | None = None, *, wait: bool | None = None) -> Answer:
+        """Go back to an epoch's checkpoint, with the settings of now.
+
+        "best" is the best epoch so far, None the newest sound one. Refused for an epoch that is
+        not kept; the reason lists those that are.
+        """
+        named = epoch if epoch is None or isinstance(epoch, str) else operator.index(epoch)
+        return self._ask(Rollback(named), None, wait=wait)
+
+    def stop(self, *, wait: bool | None = None) -> Answer:
+        """End the run after this batch, with a checkpoint; `tuitrain resume` goes on with it."""
+        return self._ask(Stop(), None, wait=wait)
+
+    def _set(
+        self, setting: Setting, value: float | int | None, at: Boundary, *, wait: bool | None
+    ) -> Answer:
+        return self._ask(Change(setting, value), at, wait=wait)
+
+    def _ask(self, wish: Wish, at: Boundary | None, *, wait: bool | None) -> Answer:
+        if wait is None:
+            wait = (at or wish.boundary) == "batch" or self._follower.look().waits_between_epochs
+        answer = ask(self._client, wish, at, until_applied=wait)
+        if answer.is_refusal:
+            raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))
+        return answer
