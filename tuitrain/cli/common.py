@@ -29,6 +29,11 @@ def tell(*lines: str, err: bool = False) -> None:
     click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
 
 
+def was_refused(run: Snapshot) -> bool:
+    """Return whether a run was refused before its first batch: there is nothing to go on with."""
+    return run.state == "failed" and run.started is None and run.exit_code in (2, 3)
+
+
 class ForgivingGroup(click.Group):
     """Commands that forgive a slip of the finger: a misspelt one is answered with the nearest."""
 

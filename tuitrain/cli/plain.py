@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from tuitrain import supervisor
-from tuitrain.cli.common import tell
+from tuitrain.cli.common import tell, was_refused
 from tuitrain.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
@@ -55,7 +55,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
     signal.signal(signal.SIGINT, interrupt)
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
-    if end.never_came_to_life:
+    if was_refused(end):
         tell(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain import supervisor
-from tuitrain.cli.common import has_terminal, tell
+from tuitrain.cli.common import has_terminal, tell, was_refused
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.events import DOWNLOADING
 from tuitrain.store.paths import RunPaths, home_folder
@@ -65,7 +65,7 @@ def _leave(started: Started) -> int:
     while now.state == "starting" and not now.stage.startswith(DOWNLOADING):
         time.sleep(_LOOK_S)
         now = follower.look()
-    if now.never_came_to_life:
+    if was_refused(now):
         started.process.wait()
         supervisor.delete_refused(started.paths)
     if now.state in ("failed", "crashed"):
@@ -100,7 +100,7 @@ def _show(app: TuitrainApp) -> int:
     last = app.run()
     if last is None:
         return app.return_code or 0
-    if last.never_came_to_life:
+    if was_refused(last):
         tell(f"tuitrain: {last.error}", err=True)
         supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code

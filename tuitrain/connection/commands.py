@@ -23,6 +23,7 @@ from tuitrain.core.commands import (
     Wish,
 )
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.view.progress import waits_between_epochs
 
 
 class Commands:
@@ -106,7 +107,7 @@ class Commands:
 
     def _ask(self, wish: Wish, at: Boundary | None, *, wait: bool | None) -> Answer:
         if wait is None:
-            wait = (at or wish.boundary) == "batch" or self._follower.look().waits_between_epochs
+            wait = (at or wish.boundary) == "batch" or waits_between_epochs(self._follower.look())
         answer = ask(self._client, wish, at, until_applied=wait)
         if answer.is_refusal:
             raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))

@@ -15,6 +15,7 @@ from tuitrain.view import plot, scale
 from tuitrain.view.measures import Measure, measures
 from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Picture
+from tuitrain.view.progress import planned_steps
 
 _MOST_ABANDONED = 12
 """Segments that are drawn of what was abandoned; the newest."""
@@ -218,7 +219,7 @@ def options_for(run: Snapshot) -> plot.ChartOptions:
 
 
 def _planned(run: Snapshot) -> int:
-    return run.planned_steps or max(1, run.step)
+    return planned_steps(run) or max(1, run.step)
 
 
 def _reach(run: Snapshot) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tuitrain.core.safe import safe
 from tuitrain.history.plan import plan_of
+from tuitrain.view.forks import made_from
 from tuitrain.view.model import Snapshot
 
 
@@ -24,7 +25,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "clip norm": _history(run, "clip-norm", "off"),
         "device": run.started.device if run.started else spec.device,
         "epochs": str(run.planned_epochs),
-        "begins as": run.made_from or "new",
+        "begins as": made_from(run) or "new",
     }
     return {name: safe(text) for name, text in found.items()}
 

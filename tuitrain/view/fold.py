@@ -197,7 +197,7 @@ def _going_on(now: Snapshot) -> Snapshot:
     """Tell `pausing` from `running`: a pause is accepted and its boundary has not come."""
     if now.state not in ("running", "pausing"):
         return now
-    pausing = any(each.kind == "pause" for each in now.waiting)
+    pausing = any(wish.kind == "pause" and wish.state == "pending" for wish in now.interventions)
     return replace(now, state="pausing" if pausing else "running")
 
 

@@ -1,13 +1,24 @@
-"""The epochs from which a run can be forked, as a list of them says it."""
+"""Forks: the run that one was made from, and the epochs from which it can be forked itself."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.events import CheckpointSaved, EpochEnded
+from tuitrain.core.safe import safe
 from tuitrain.history.checkpoints import at_epoch
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
+
+
+def made_from(run: Snapshot) -> str:
+    """Return which run it is a fork or a replay of; empty for none."""
+    parent = run.spec.parent
+    if parent is None:
+        return ""
+    name = safe(Path(parent.directory).name)
+    return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
 
 
 class Kept(NamedTuple):

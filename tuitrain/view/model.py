@@ -13,7 +13,6 @@ from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
-from tuitrain.history.changes import is_change
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
@@ -148,42 +147,9 @@ class Snapshot:
         return self.position[2]
 
     @property
-    def made_from(self) -> str:
-        """Which run it is a fork or a replay of; empty for none."""
-        parent = self.spec.parent
-        if parent is None:
-            return ""
-        name = safe(Path(parent.directory).name)
-        return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether there is a batch to show: of its own, or of the line that it goes on with."""
-        return self.step > 0 and (self.started is not None or self.latest is not None)
-
-    @property
     def segments(self) -> tuple[Segment, ...]:
         """What led to the present weights, trained with which loss, oldest first."""
         return self.lineage.segments(self.step, self.epoch)
-
-    @property
-    def epoch_began(self) -> int:
-        """The last step before the epoch in hand."""
-        last, parent = self.last_epoch, self.spec.parent
-        if last and last.epoch == self.epoch:
-            return last.step
-        return parent.step if parent and parent.epoch == self.epoch else 0
-
-    @property
-    def waits_between_epochs(self) -> bool:
-        """Whether it is paused where an epoch ends: what waits for that takes effect at once."""
-        return self.state == "paused" and self.step == self.epoch_began
-
-    @property
-    def planned_steps(self) -> int | None:
-        if self.steps_per_epoch is None:
-            return None
-        return self.epoch_began + (self.planned_epochs - self.epoch) * self.steps_per_epoch
 
     @property
     def last_epoch(self) -> EpochEnded | None:
@@ -192,19 +158,3 @@ class Snapshot:
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
-
-    @property
-    def since_change_s(self) -> float | None:
-        """Seconds of training since the last change; None where nothing was changed."""
-        changes = [each for each in self.log if is_change(each.event)]
-        return self.elapsed_s - changes[-1].elapsed_s if changes else None
-
-    @property
-    def never_came_to_life(self) -> bool:
-        """Whether it was refused before its first batch: there is nothing to go on with."""
-        return self.state == "failed" and self.started is None and self.exit_code in (2, 3)
-
-    @property
-    def waiting(self) -> tuple[Intervention, ...]:
-        """Wishes that are accepted and wait for their boundary."""
-        return tuple(each for each in self.interventions if each.state == "pending")

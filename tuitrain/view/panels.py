@@ -32,9 +32,11 @@ from tuitrain.core.events import (
 from tuitrain.core.safe import safe
 from tuitrain.view import words
 from tuitrain.view.advice import advice
+from tuitrain.view.forks import made_from
 from tuitrain.view.listing import STATE_ROLES
 from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Line, Picture, Piece, Role, fitted
+from tuitrain.view.progress import epoch_began, planned_steps
 
 MOST_ACROSS = 5
 _FIELD_CELLS = 20
@@ -48,14 +50,18 @@ _Field = tuple[str, str, Role]
 
 def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     """Return one line: what is trained on the left, its state and open wishes on the right."""
-    wishes = [f"{each.kind} {each.detail}".strip() for each in now.waiting] + list(asked)
+    wishes = [
+        f"{each.kind} {each.detail}".strip()
+        for each in now.interventions
+        if each.state == "pending"
+    ] + list(asked)
     badge = [Piece(f"● {now.state}", STATE_ROLES[now.state])]
     if wishes:
         badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
     badge_cells = sum(len(piece.text) for piece in badge) + 2
     spec = now.spec
     parts = [spec.task, spec.model, f"{spec.optimizer} lr {_lr(now)}", f"seed {spec.seed}"]
-    about = " " + " · ".join([*([now.made_from] if now.made_from else []), *parts])
+    about = " " + " · ".join(filter(None, [made_from(now), *parts]))
     left = fitted([Piece(f" {now.title} ", "strong"), Piece(about, "muted")], width - badge_cells)
     return (fitted([*left, Piece(" "), *badge, Piece(" ")], width),)
 
@@ -120,8 +126,8 @@ def progress(now: Snapshot, width: int) -> Picture:
             fitted([Piece(" ✗ ", "bad"), Piece(told.trouble, "bad")], width),
             fitted([Piece("   "), Piece(ways, "warn")], width),
         )
-    per_epoch, planned = now.steps_per_epoch or 0, now.planned_steps or 0
-    in_epoch = min(per_epoch, max(0, now.step - now.epoch_began))
+    per_epoch, planned = now.steps_per_epoch or 0, planned_steps(now) or 0
+    in_epoch = min(per_epoch, max(0, now.step - epoch_began(now)))
     if now.state == "finished":
         in_epoch = per_epoch
     ended = now.has_ended or now.state == "paused"

@@ -13,8 +13,10 @@ from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
 from tuitrain.view import words
 from tuitrain.view.advice import in_words, nonfinite_pause
+from tuitrain.view.forks import made_from
 from tuitrain.view.measures import Measure
 from tuitrain.view.model import Intervention, Snapshot
+from tuitrain.view.progress import planned_steps
 
 
 def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
 def as_lines(run: Snapshot) -> list[str]:
     """Return the run for a person, as `show` prints it."""
     last = run.last_epoch
-    total = f" of {words.count(run.planned_steps)}" if run.planned_steps else ""
+    planned = planned_steps(run)
+    total = f" of {words.count(planned)}" if planned else ""
     rows = [
         ("state", _state(run)),
         ("task", f"{run.spec.task} ({run.kind})" if run.kind else run.spec.task),
@@ -85,7 +88,7 @@ def as_lines(run: Snapshot) -> list[str]:
         *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
         ("best", _best_words(run)),
         *(("weights", f"sha256 {safe(each.weights_sha256)}") for each in run.checkpoints[-1:]),
-        *([("begins as", run.made_from)] if run.made_from else []),
+        *([("begins as", made_from(run))] if made_from(run) else []),
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]

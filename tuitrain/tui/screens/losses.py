@@ -20,6 +20,7 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view import words
 from tuitrain.view.model import Snapshot
+from tuitrain.view.progress import waits_between_epochs
 from tuitrain.view.settings import parameters
 
 Glance = tuple[int, Mapping[str, float]]
@@ -185,7 +186,7 @@ class LossesScreen(ModalScreen[str | None]):
     def _when(self, text: str) -> str:
         if text == self._run.loss:
             return "in use now"
-        between = self._run.waits_between_epochs
+        between = waits_between_epochs(self._run)
         return "at once: the run is between two epochs" if between else "at the end of this epoch"
 
 

@@ -35,6 +35,7 @@ from tuitrain.view.forks import kept_epochs
 from tuitrain.view.model import Snapshot, State
 from tuitrain.view.panels import waiting
 from tuitrain.view.picture import Picture
+from tuitrain.view.progress import has_begun
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
@@ -150,7 +151,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.phase = latest.state
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
-        if not run.has_begun:
+        if not has_begun(run):
             return waiting(run, time.monotonic() - self._opened, width, height)
         return loss_chart(run, self._curves, width, height)
 
