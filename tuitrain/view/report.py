@@ -11,6 +11,7 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
+from tuitrain.store.series import Summary
 from tuitrain.view import words
 from tuitrain.view.advice import in_words, nonfinite_pause
 from tuitrain.view.measures import Measure
@@ -52,6 +53,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
         "origin": run.started.card.origin if run.started else "task",
+        "series": [_series(each) for each in run.series],
+        "timings": run.timings,
     }
     if full:
         found["warnings"] = _warnings(run)
@@ -119,6 +122,14 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "classes": list(problem.classes),
         "input_shape": list(problem.input_shape),
     }
+
+
+def _series(summary: Summary) -> dict[str, Any]:
+    of = summary.series
+    return {
+        "name": of.name, "last": summary.last, "min": summary.low, "max": summary.high,
+        "unit": of.unit,
+    }  # fmt: skip
 
 
 def _warnings(run: Snapshot) -> list[str]:
