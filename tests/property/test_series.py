@@ -1,5 +1,6 @@
 """A series is read as it was written, in bites of any size, by buckets or value by value."""
 
+import itertools
 import math
 import sqlite3
 import tempfile
@@ -117,7 +118,7 @@ def test_the_learning_rate_is_read_by_its_buckets_as_by_its_batches(bites, level
     for bucket in buckets:
         assert_is_all_of(bucket, course[bucket.first - 1 : bucket.last])
     assert [bucket.first for bucket in buckets[:1]] == [first]
-    assert all(a.last + 1 == b.first for a, b in zip(buckets, buckets[1:], strict=False))
+    assert all(a.last + 1 == b.first for a, b in itertools.pairwise(buckets))
     assert buckets[-1].last == at
     size = 1 << LR_TRACK.base
     assert kept == sum(at // (size << more) for more in range(20))
@@ -153,7 +154,7 @@ def test_followed_in_bites_of_any_size_a_series_has_the_extremes_that_it_has_at_
             for each in delta.series:
                 if each.series == NORM:
                     found = each.after(found)
-        at_once = [each for each in reader.since(Cursor(), lambda _: whole).series][1:]
+        at_once = reader.since(Cursor(), lambda _: whole).series[1:]
     values = [value for bite in bites for _, value in bite]
     assert (found is None) == (not values) == (not at_once)
     if found:
