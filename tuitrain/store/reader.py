@@ -125,7 +125,7 @@ class RunReader:
                 ),
             )
             if segments_after is not None:
-                return _of_segments(db, delta, cursor, lambda: segments_after(recorded))
+                return _of_segments(db, delta, cursor, segments_after(recorded))
             if cursor.epoch == 0 and rows:
                 return delta._replace(best=_best_before(db, rows[0][0]))
         return delta
@@ -372,14 +372,13 @@ def _best_before(db: sqlite3.Connection, key: int) -> EpochEnded | None:
 
 
 def _of_segments(
-    db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Callable[[], Sequence[Segment]]
+    db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
 ) -> Delta:
     """Return `delta` with what epochs and series have in these segments, anew if need be."""
-    if _wants_anew(delta, before):
-        wanted = segments()
-        parts = [(each.take, (each.first, each.last)) for each in wanted]
-        return _with_epochs_of(db, delta, wanted)._replace(series=series.summaries(db, parts))
-    return delta._replace(series=series.newer(db, before.batch))
+    if not _wants_anew(delta, before):
+        return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
+    parts = [(each.take, (each.first, each.last)) for each in segments]
+    return _with_epochs_of(db, delta, segments)._replace(series=series.summaries(db, parts))
 
 
 def _wants_anew(delta: Delta, before: Cursor) -> bool:

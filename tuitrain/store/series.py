@@ -75,10 +75,10 @@ def summaries(db: sqlite3.Connection, parts: Sequence[Part]) -> tuple[Summary, .
     return tuple(each for each in found if each is not None)
 
 
-def newer(db: sqlite3.Connection, key: int) -> tuple[Summary, ...]:
-    """Return what each series has had since the batch of `key`, in its take."""
-    take, step = split(key)
-    return summaries(db, [(take, (step, STEP_BITS))])
+def newer(db: sqlite3.Connection, key: int, take: int) -> tuple[Summary, ...]:
+    """Return what each series has had in the present take since the batch of `key`."""
+    known, step = split(key)
+    return summaries(db, [(take, (step if known == take else 0, STEP_BITS))])
 
 
 def values(

@@ -89,9 +89,11 @@ def completed(
     has come, or one at its last step: it never changes after that.
     """
     before = _steps_before(db, track, take, steps[0])
-    newest_before = before[-1] if before else 0
+    touched, newest_before = [*before[-1:], *steps], before[-1] if before else 0
+    if newest_before >> track.base == steps[-1] >> track.base:
+        return
     for level in range(_least_level(track, [*before, *steps]), _HIGHEST):
-        ends = {(step - 1 >> level) + 1 << level for step in (*before[-1:], *steps)}
+        ends = {(step - 1 >> level) + 1 << level for step in touched}
         done = sorted(end for end in ends if newest_before < end <= steps[-1])
         if not done:
             return

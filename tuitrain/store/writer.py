@@ -38,7 +38,8 @@ class MeasuredRow(NamedTuple):
 
 
 DETAILS_KEPT = 100
-"""Of each name, so many of the newest are kept, and those of epochs that were the best so far."""
+"""Of each name, the newest ones are kept, and those of epochs that were the best so far: once there
+are so many more, older ones are deleted."""
 
 
 class RunWriter:
@@ -58,6 +59,8 @@ class RunWriter:
         self._connection.executescript(TABLES)
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}
+        self._details = 0
+        """Written since it was opened."""
         self._answered_file = answered
         rows = self._connection.execute("select kind, body from event order by id").fetchall()
         self._answered = Answered().plus(rows)
@@ -222,11 +225,16 @@ class RunWriter:
             "insert or replace into detail (key, name, body) values (?, ?, ?)",
             (key_of(detail.take, detail.step), detail.name, json.dumps(to_strict(detail.body))),
         )
+        self._details += 1
+        if self._details % DETAILS_KEPT == 0:
+            self._thin_details()
+
+    def _thin_details(self) -> None:
         self._connection.execute(
-            "delete from detail where name = ?1 and key < (select key from detail where name = ?1"
-            " order by key desc limit 1 offset ?2) and key not in (select key from epoch"
-            " where improved)",
-            (detail.name, DETAILS_KEPT - 1),
+            "delete from detail where key < (select key from detail as newer"
+            " where newer.name = detail.name order by key desc limit 1 offset ?)"
+            " and key not in (select key from epoch where improved)",
+            (DETAILS_KEPT - 1,),
         )
 
     def _rollup_so_far(self, take: int, step: int) -> Rollup:

@@ -90,7 +90,7 @@ class Recorder:
         if self._clock() >= self._check_at:
             self._check()
             self._check_at = self._clock() + CHECK_AFTER_S
-        if (self._batches or self._rows or self._events) and self._clock() >= self._flush_at:
+        if self._has_more() and self._clock() >= self._flush_at:
             self.flush()
 
     def flush(self) -> None:
@@ -128,6 +128,11 @@ class Recorder:
         """Keep what every loss makes of the newest batch."""
         self._writer.glance(step, losses)
 
+    def _has_more(self) -> bool:
+        """Return whether anything waits to be written."""
+        waiting = self._batches, self._rows, self._events, self._unread, self._values, self._details
+        return any(waiting)
+
     def _take_measured(self, event: Measured) -> None:
         key = key_of(event.take, event.step)
         for series, value in event.values.items():
@@ -154,8 +159,8 @@ class Recorder:
             self._events.append(stamped)
 
     def _gather(self) -> None:
-        """Make rows of the batches, reading all their losses at once."""
-        if not self._batches:
+        """Make rows of batches and of series, reading all their values at once."""
+        if not (self._batches or self._unread):
             return
         from tuitrain.engine.device import read  # torch is there, since it made these batches
 
@@ -178,7 +183,7 @@ class Recorder:
         ]  # fmt: skip
         self._rows += rows
         self._untold += rows
-        self.newest_read = several[-1]
+        self.newest_read = several[-1] if several else self.newest_read
         self._batches = []
 
     def _keep_time(self, event: Event, now: float) -> None:
