@@ -138,6 +138,14 @@ UNREADABLE: dict[str, Damage] = {
     ),
     "epoch no JSON": sql("update epoch set body = 'nope'"),
     "newer record": sql("pragma user_version = 99"),
+    "series without a name": sql("insert into series (name, unit, per) values ('', '', 'step')"),
+    "series of a long name": sql("update series set name = hex(zeroblob(100)) where id = 1"),
+    "series by the fortnight": sql("update series set per = 'fortnight'"),
+    "series gone": sql("drop table series"),
+    "values that are a view": both(
+        sql("drop table measured"),
+        sql("create view measured as select 1 as series, 1 as key, 1.0 as value"),
+    ),
     "an endless view": endless_view,
     "a table without types": untyped,
 }  # fmt: skip
@@ -154,6 +162,14 @@ READABLE: dict[str, Damage] = {
     "owner a FIFO": instead("owner.json", os.mkfifo),
     "owner a list": instead("owner.json", lambda path: path.write_text("[]")),
     "no metrics": sql("update epoch set body = json_set(body, '$.metrics', json('{}'))"),
+    "a series of no number": sql("update measured set value = null"),
+    "buckets from nowhere": sql(
+        "insert into bucket values (1, 9, -9, 9e999, -9e999, null, -5), (0, 9, 513, 1, 1, 1, 1)"
+    ),
+    "a confusion matrix that is none": sql("update detail set body = '[]'"),
+    "a confusion matrix that is no square": sql(
+        """update detail set body = '{"counts": [[1, 2]]}'"""
+    ),
     "event of a newer version": says("teleported"),
     "loss of a newer version": says(
         "loss_swapped", wish="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
@@ -177,6 +193,7 @@ def planted(source: Path, target: Path) -> None:
             found = json.loads(body)
             found["losses"] = {name + HOSTILE: loss for name, loss in found["losses"].items()}
             db.execute("update glance set body = ? where key = ?", (json.dumps(found), number))
+        db.execute("update series set name = name || ?, unit = ?", (HOSTILE, HOSTILE[-20:]))
     (target / "trainer.log").write_text(f"hello {HOSTILE}\n")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tuitrain.core.commands import Boundary, Request, Wish
 from tuitrain.core.decode import value_of
@@ -80,6 +80,14 @@ class Client:
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
         return self._reader.losses(take, first, last, level)
+
+    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
+        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
+        return self._reader.values(name, take, steps, level)
+
+    def detail(self, key: int, name: str) -> dict[str, Any] | None:
+        """Return the detail of that name of a step (`schema.key_of`); None where there is none."""
+        return self._reader.detail(key, name)
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""

@@ -174,7 +174,7 @@ def test_what_was_recorded_is_written_where_it_was_asked_for(
         assert said.startswith(f"wrote {tmp_path / out}")
 
     assert {each.name for each in (tmp_path / "tables").iterdir()} == {
-        "batches.csv", "epochs.csv", "interventions.csv"
+        "batches.csv", "epochs.csv", "interventions.csv", "series.csv"
     }  # fmt: skip
     alone = (tmp_path / "a.csv").read_text()
     assert alone == (tmp_path / "tables" / "batches.csv").read_text()

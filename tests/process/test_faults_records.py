@@ -109,6 +109,8 @@ def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, tuitr
     planted(source, home / "runs" / f"b{HOSTILE.replace('/', '')}")
     for command in (
         ["ls"], ["show", "a"], ["plot", "a"], ["plot", "a", "--metric", "accuracy"], ["logs", "a"],
+        ["plot", "a", "--metric", f"gradient-norm{HOSTILE}"], ["plot", "a", "--metric", "x"],
+        ["compare", "a", "b", "--metric", f"gradient-norm{HOSTILE}"],
         ["compare", "a", "b"], ["attach", "a"], ["ctl", "a", "stop"], ["replay", "a", "--detach"],
         ["export", "a", "--format", "script", "--out", str(home / "a.py")], ["show", "b"],
     ):  # fmt: skip

@@ -41,7 +41,7 @@ def judge() -> Training:
 def leading_metric(weights) -> float:
     run = judge()
     run.model.load_state_dict(weights)
-    return validate(run).metrics[run.best.metric]
+    return validate(run).ended.metrics[run.best.metric]
 
 
 class Watched(Life):

@@ -16,12 +16,14 @@ from tests.property.test_resume import CHANGES, HOLDS, LAST, SPEC, Life, Script
 from tuitrain.client import Client
 from tuitrain.connection.follower import Follower, snapshot
 from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
-from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, TakeOpened
+from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, Measured, TakeOpened
+from tuitrain.core.series import Series
 from tuitrain.export.line import Line
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.supervisor import write_spec
 from tuitrain.view.curves import Curves, rulers
+from tuitrain.view.model import Snapshot
 from tuitrain.worker.recorder import Recorder
 
 COMMANDS = st.tuples(
@@ -29,6 +31,10 @@ COMMANDS = st.tuples(
     CHANGES | HOLDS | st.builds(Rollback, st.sampled_from([None, 1, 2])),
     st.sampled_from([None, "batch", "epoch"]),
 ).map(lambda drawn: (drawn[0], Request.new(drawn[1], drawn[2])))
+
+
+AGAIN = Series("loss-again")
+"""The loss of each batch, recorded as a series."""
 
 
 class RecordedLife(Life):
@@ -60,7 +66,9 @@ class RecordedLife(Life):
             case TakeOpened(origin=file):
                 self.batches, self.epochs = self._at_checkpoints[file]
         self.recorder.take(event)
-        if not isinstance(event, BatchDone):
+        if isinstance(event, BatchDone):
+            self.recorder.take(Measured(event.take, event.step, {AGAIN: event.loss}))
+        if not isinstance(event, Fact):
             self.recorder.flush()
             self.check_followed()
 
@@ -69,6 +77,12 @@ class RecordedLife(Life):
         assert list(now.epochs) == self.epochs
         assert now.best == next((each for each in reversed(self.epochs) if each.improved), None)
         assert (now.step, now.epoch) == self.place()
+        self.check_series(now)
+
+    def check_series(self, now: Snapshot) -> None:
+        losses = [loss for _, loss, _ in self.batches]
+        told = [(each.last, each.low, each.high) for each in now.series if each.series == AGAIN]
+        assert told == ([(losses[-1], min(losses), max(losses))] if losses else [])
 
     def place(self) -> tuple[int, int]:
         step = self.batches[-1][0] if self.batches else 0
@@ -81,11 +95,15 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert (now.step, now.epoch) == life.place()
     assert now.best == life.follower.run.best
     assert now.segments == life.follower.run.segments
+    assert now.series == life.follower.run.series
+    life.check_series(now)
 
     line = Line.read(paths)
     exported = [(each.row.step, each.row.loss, each.loss_name) for each in line.batches()]
     assert exported == life.batches
     assert [each.ended for each in line.epochs()] == life.epochs
+    lived = [(step, loss) for step, loss, _ in life.batches]
+    assert [(each.step, each.value) for each in line.measured() if each.series == AGAIN] == lived
 
     curves = Curves(reader)
     drawn = [each for each in curves.losses(now, columns=4 * LAST) if not each.is_left]
@@ -94,6 +112,8 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert points == life.batches
     validations = [(*point, each.loss_name) for each in drawn for point in each.validations]
     assert validations == [(each.step, each.val_loss, each.loss_name) for each in life.epochs]
+    *_, drawn_again = curves.series(now, AGAIN.name, columns=4 * LAST)
+    assert list(drawn_again.points) == lived
     assert list(curves.judgements(now, 4 * LAST).line) == life.epochs
     names = [each.loss_name for each in drawn]
     assert all(before != after for before, after in pairwise(names)), "no swap that was not"

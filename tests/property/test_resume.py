@@ -15,6 +15,7 @@ from tuitrain.core.commands import Change, Pause, Request, Resume, Rollback, Ste
 from tuitrain.core.events import (
     BatchDone,
     EpochEnded,
+    Fact,
     Finished,
     TakeOpened,
     WishAccepted,
@@ -124,7 +125,7 @@ class Life:
         yield from train(run, steering)
 
     def _record(self, event) -> None:
-        if not isinstance(event, BatchDone | EpochEnded):
+        if not isinstance(event, Fact | EpochEnded):
             self.events.append(event)
         if isinstance(event, WishAccepted | WishRefused):
             self.script.unanswered.discard(event.wish)

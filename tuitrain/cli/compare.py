@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tuitrain.client import Client
     from tuitrain.view.compare import Compared
     from tuitrain.view.measures import Measure
+    from tuitrain.view.multiples import Chart
+    from tuitrain.view.picture import Picture
 
 _HEIGHT = 12
 _BESIDE = 40
@@ -30,7 +32,9 @@ Examples:
   tuitrain compare a b --json"""
 )
 @click.argument("runs", nargs=-1, metavar="RUN RUN...")
-@click.option("--metric", metavar="NAME", help="One metric or loss alone, in one wide chart.")
+@click.option(
+    "--metric", metavar="NAME", help="One metric, loss or series alone, in one wide chart."
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON, without charts.")
 @size_options(_HEIGHT)
 @home_option
@@ -50,21 +54,58 @@ def compare(
     their validations: these compare, whatever loss a run is trained with.
     """
     from tuitrain.view import compare as view
+    from tuitrain.view.compare_series import shared_series
     from tuitrain.view.measures import named
 
     clients = _clients(ctx, runs)
     found = [snapshot(client) for client in clients]
-    common = view.shared(found)
-    if not common:
+    common, series = view.shared(found), shared_series(found)
+    if not common and metric not in series:
         raise Refused(view.nothing_shared(found))
-    measures = [named(metric, common)] if metric else common
+    chosen = named(metric, common, series) if metric else None
     cells = width or shutil.get_terminal_size().columns
     compared = view.read_all(found, clients, points=2 * cells)
-    if as_json:
-        click.echo(json.dumps(view.as_json(compared, measures), indent=1))
+    if isinstance(chosen, str):
+        told = _of_series(compared, clients, chosen, cells)
     else:
-        _print(compared, measures, cells, height)
+        told = _of_measures(compared, [chosen] if chosen else common, cells)
+    if as_json:
+        click.echo(json.dumps(told.as_json, indent=1))
+    else:
+        _print(compared, told, cells, height)
     return 0
+
+
+class _Told(NamedTuple):
+    """What is told of the runs besides their settings."""
+
+    charts: list[Chart]
+    title: str
+    table: Picture
+    as_json: dict[str, Any]
+
+
+def _of_measures(compared: list[Compared], measures: list[Measure], width: int) -> _Told:
+    from tuitrain.view import compare as view
+
+    return _Told(
+        view.charts(compared, measures),
+        "how they did: last, and best @ epoch; ★ is the better one",
+        view.results_table(compared, measures, width),
+        view.as_json(compared, measures),
+    )
+
+
+def _of_series(compared: list[Compared], clients: list[Client], name: str, width: int) -> _Told:
+    from tuitrain.view import compare as view
+    from tuitrain.view import compare_series as series
+
+    return _Told(
+        [series.series_chart(compared, clients, name, points=2 * width)],
+        "how it went: last, lowest and highest",
+        series.series_table(compared, name, width),
+        {**view.as_json(compared, []), "series": [series.series_json(compared, name)]},
+    )
 
 
 def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
@@ -81,19 +122,18 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
     return clients
 
 
-def _print(compared: list[Compared], measures: list[Measure], width: int, height: int) -> None:
+def _print(compared: list[Compared], told: _Told, width: int, height: int) -> None:
     from tuitrain.cli.colour import say
     from tuitrain.view import compare as view
     from tuitrain.view.multiples import grid
 
-    charts = view.charts(compared, measures)
-    across = max(1, min(len(charts), width // _BESIDE))
-    lines = height * -(-len(charts) // across)
+    across = max(1, min(len(told.charts), width // _BESIDE))
+    lines = height * -(-len(told.charts) // across)
     options = view.options_for([each.run for each in compared])
     say(view.legend(compared, width))
     tell("", "by epoch")
-    say(grid(charts, width, lines, options=options, least_width=width // across))
+    say(grid(told.charts, width, lines, options=options, least_width=width // across))
     tell("", "what differs")
     say(view.settings_table(compared, width))
-    tell("", "how they did: last, and best @ epoch; ★ is the better one")
-    say(view.results_table(compared, measures, width))
+    tell("", told.title)
+    say(told.table)

@@ -121,7 +121,7 @@ def _jsonl(line: Line, client: Client, target: Path) -> str:
     interventions = run.pop("interventions")
     with beside(target) as path:
         tables.write_jsonl(line, run, interventions, path)
-    return ": an object a line, each of a kind: run, intervention, batch, epoch"
+    return ": an object a line, each of a kind: run, intervention, batch, series, epoch"
 
 
 def _csv(line: Line, client: Client, target: Path) -> str:
@@ -131,9 +131,9 @@ def _csv(line: Line, client: Client, target: Path) -> str:
     with beside(target) as path:
         if target.suffix == ".csv":
             tables.write_table(tables.batch_rows(line), path)
-            return ": its batches; a folder gets epochs and interventions, too"
+            return ": its batches; a folder gets epochs, series and interventions, too"
         tables.write_csv(line, _told(client)["interventions"], path)
-    return ": batches.csv, epochs.csv, interventions.csv"
+    return ": batches.csv, epochs.csv, series.csv, interventions.csv"
 
 
 def _told(client: Client) -> dict[str, Any]:

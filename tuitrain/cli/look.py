@@ -48,6 +48,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
 @click.pass_context
 def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
+    from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
     from tuitrain.view import report
 
@@ -58,7 +59,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
     if as_json:
         click.echo(json.dumps(report.as_json(found, full=True), indent=1))
     else:
-        tell(*report.as_lines(found))
+        tell(*report.as_lines(found, best_confusion(client, found)))
     return 0
 
 

@@ -37,10 +37,15 @@ def size_options(height: int) -> Callable[[_Command], _Command]:
 Examples:
   tuitrain plot a --width 100 --height 24
   tuitrain plot a --metric accuracy
-  tuitrain plot a --metric mse              what mse makes of each validation"""
+  tuitrain plot a --metric mse              what mse makes of each validation
+  tuitrain plot a --metric gradient-norm"""
 )
 @click.argument("run", required=False, shell_complete=complete.runs)
-@click.option("--metric", metavar="NAME", help="A metric, or a loss as validations have it.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="A metric, a loss as validations have it, or a series such as lr.",
+)
 @size_options(_HEIGHT)
 @home_option
 @click.pass_context
@@ -49,23 +54,28 @@ def plot(
 ) -> int:
     """Print the loss chart of RUN to stdout, without the app. Default: the newest.
 
-    With --metric, the chart of one number that stays comparable when the loss is swapped.
+    With --metric, the chart of one number that stays comparable when the loss is swapped, or of a
+    series: lr, gradient-norm, trainer-memory, ... (show --json lists them).
     """
     from tuitrain.cli.colour import say
     from tuitrain.connection.parent import curves_of
-    from tuitrain.view.curves import loss_chart, measure_chart
-    from tuitrain.view.measures import measures, named
-    from tuitrain.view.report import measure_in_words
+    from tuitrain.view.curves import loss_chart, measure_chart, series_chart
+    from tuitrain.view.measures import Measure, measures, named
+    from tuitrain.view.report import measure_in_words, series_in_words
 
     client = find(ctx, run)
     found, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
-    if metric is None:
+    series = [each.series.name for each in found.series]
+    chosen = named(metric, measures(found.problem), series) if metric else None
+    if chosen is None:
         about, picture = found.loss, loss_chart(found, curves, cells, height)
+    elif isinstance(chosen, Measure):
+        about = measure_in_words(found, chosen, curves.best(found))
+        picture = measure_chart(found, curves, chosen, cells, height)
     else:
-        measure = named(metric, measures(found.problem))
-        about = measure_in_words(found, measure, curves.best(found))
-        picture = measure_chart(found, curves, measure, cells, height)
+        about = series_in_words(found, chosen)
+        picture = series_chart(found, curves, chosen, cells, height)
     tell(f"{found.title}: {found.spec.task}, {about}, {found.state}")
     say(picture)
     return 0

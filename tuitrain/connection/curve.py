@@ -1,28 +1,33 @@
-"""The losses of a run as two lists for a plot."""
+"""The losses of a run, or another of its series, as two lists for a plot."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from tuitrain.core.segment import Segment
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view.model import Snapshot
+from tuitrain.view.series import ends
 
 
 class Losses(NamedTuple):
-    """Points of a curve, in the order of their steps."""
+    """Points of a curve, in the order of their steps; of losses or of another series."""
 
     steps: list[int]
     values: list[float]
 
 
 class Source(Protocol):
-    """Where losses are read."""
+    """Where losses and other series are read."""
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
+        ...
+
+    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
+        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
         ...
 
 
@@ -33,8 +38,7 @@ def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losse
     a spike one batch wide survives. Between two losses, which do not compare, stands a NaN.
     """
     segments = [each for each in run.segments if each.steps and loss in (None, each.loss)]
-    steps = sum(segment.steps for segment in segments)
-    level = level_for(steps, points // 2) if steps > points else 0
+    level = _level(segments, points)
     found = Losses([], [])
     for before, segment in zip((None, *segments), segments, strict=False):
         for step, value in _points(source, before, segment, level):
@@ -43,12 +47,28 @@ def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losse
     return found
 
 
+def series_curve(run: Snapshot, source: Source, points: int, name: str) -> Losses:
+    """Return about so many points of a series on the lineage at most, as `curve` does."""
+    segments = [each for each in run.segments if each.steps]
+    level = _level(segments, points)
+    pairs = [
+        point
+        for each in segments
+        for bucket in source.values(name, each.take, (each.first, each.last), level)
+        for point in ends(bucket)
+    ]
+    return Losses([step for step, _ in pairs], [value for _, value in pairs])
+
+
+def _level(segments: Sequence[Segment], points: int) -> int:
+    steps = sum(segment.steps for segment in segments)
+    return level_for(steps, points // 2) if steps > points else 0
+
+
 def _points(
     source: Source, before: Segment | None, segment: Segment, level: int
 ) -> Iterator[tuple[int, float]]:
     if before is not None and before.loss != segment.loss:
         yield segment.first, math.nan
     for bucket in source.losses(segment.take, segment.first, segment.last, level):
-        yield bucket.first, bucket.low
-        if bucket.last > bucket.first:
-            yield bucket.last, bucket.high
+        yield from ends(bucket)

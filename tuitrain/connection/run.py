@@ -11,13 +11,14 @@ from typing import Any
 
 from tuitrain.client import Client
 from tuitrain.connection.commands import Commands
-from tuitrain.connection.curve import Losses, curve
+from tuitrain.connection.curve import Losses, curve, series_curve
 from tuitrain.core.choice import loss_text
-from tuitrain.core.errors import WrongUse
-from tuitrain.core.events import Event
+from tuitrain.core.commands import Epoch
+from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.reader import Cursor
-from tuitrain.store.schema import BatchRow
+from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view import report
 
 _LOOK_S = 0.1
@@ -131,3 +132,32 @@ class Run(Commands):
         used = {segment.loss for segment in run.segments}
         named = loss if loss is None or loss in used else loss_text(loss)
         return curve(run, self._client, points, named)
+
+    def series(self, name: str, *, points: int = 2000) -> Losses:
+        """Return (steps, values) of a series, thinned as `losses` are.
+
+        `show()["series"]` names those that there are: lr, gradient-norm, trainer-memory, ...
+        Raises UnknownName for any other.
+        """
+        run = self._follower.look()
+        known = [each.series.name for each in run.series]
+        if name not in known:
+            raise UnknownName("series", name, known)
+        return series_curve(run, self._client, points, name)
+
+    def detail(self, name: str, epoch: Epoch | None = None) -> dict[str, Any] | None:
+        """Return a detail of an epoch, such as "confusion": {"counts": [[...], ...]}.
+
+        The epoch is the last one, "best", or a number of completed epochs. None where it has no
+        such detail: kept are those of the last hundred epochs, and of each that was the best.
+        """
+        ended = self._epoch(epoch)
+        return self._client.detail(key_of(ended.take, ended.step), name) if ended else None
+
+    def _epoch(self, epoch: Epoch | None) -> EpochEnded | None:
+        run = self._follower.look()
+        if epoch is None:
+            return run.last_epoch
+        if epoch == "best":
+            return run.best
+        return next((each for each in run.epochs if each.epoch == epoch), None)

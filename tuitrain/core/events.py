@@ -17,6 +17,7 @@ from tuitrain.core.decode import at_most, decoded, holds_scalars, is_time, parse
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Card, Problem
+from tuitrain.core.series import Series
 
 Take = Annotated[int, at_most(1 << 22, least=1)]
 Step = Annotated[int, at_most((1 << 40) - 1)]
@@ -50,6 +51,29 @@ class BatchDone(NamedTuple):
 
 DOWNLOADING = "downloading"
 """How the stage of a start begins that waits for the net: it may take minutes."""
+
+
+class Measured(NamedTuple):
+    """Values of series at a step; as batches, they have tables of their own in a record."""
+
+    take: int
+    step: int
+    values: Mapping[Series, SupportsFloat]
+    """Device scalars, as the loss of a batch is one, or numbers."""
+
+
+class Detail(NamedTuple):
+    """Something about a step that is read on demand only, such as a confusion matrix."""
+
+    take: int
+    step: int
+    name: str
+    body: Mapping[str, Any]
+    """JSON."""
+
+
+Fact = BatchDone | Measured | Detail
+"""What comes so often, or is so large, that it is no event."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,48 +7,68 @@ that a run is lies in its `Training`, so that it can be saved at any of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 import torch
 
 from tuitrain.core.catalog import fitting_losses
+from tuitrain.core.detail import CONFUSION
 from tuitrain.core.errors import CannotSave
-from tuitrain.core.events import BatchDone, EpochEnded, Event, Finished, Warned
+from tuitrain.core.events import (
+    Detail,
+    EpochEnded,
+    Event,
+    Fact,
+    Finished,
+    Measured,
+    Warned,
+)
+from tuitrain.core.every import Every
+from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.engine import metrics
 from tuitrain.engine.device import read
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import train_step
+from tuitrain.engine.step import gradient_norm, train_step
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
 """Samples a validation takes at once, and at most so many times a batch: a smaller batch must
 need less memory there, too."""
+_MEASURE_EVERY_S = 1.0
+_MOST_CLASSES = 100
+"""Of a confusion matrix that is recorded."""
 
 
-def train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
+def train(
+    run: Training, steering: Steering, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Fact | Event]:
     """Train `run` to its last epoch, or until it is told to stop.
 
-    Whatever ends it, the best epoch is saved.
+    Whatever ends it, the best epoch is saved. `clock` tells when to measure what would cost too
+    much at every step.
     """
     try:
-        yield from _train(run, steering)
+        yield from _train(run, steering, Every(_MEASURE_EVERY_S, clock))
     except Exception:
         with suppress(CannotSave):
             yield from steering.checkpoints.save_best()
         raise
 
 
-def _train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
+def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
     yield from steering.between()
     while not (steering.decisions.stopped or run.is_over):
-        yield from train_epoch(run, steering)
+        yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
-            ended = validate(run)
+            ended, details = validate(run)
+            yield from details
             yield ended
             if skipped:
                 yield _told_skipped(run, ended, skipped)
@@ -60,7 +80,7 @@ def _train(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
     yield from steering.farewell()
 
 
-def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event]:
+def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
     """Train what is left of the epoch in hand, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
@@ -69,14 +89,23 @@ def train_epoch(run: Training, steering: Steering) -> Iterator[BatchDone | Event
         done = train_step(run, data, target, began)
         steering.nonfinite.note(done)
         yield done
+        if measures.is_due():
+            yield Measured(run.take, run.step, {GRADIENT_NORM: gradient_norm(run)})
         yield from steering.after_batch()
         if steering.decisions.stopped or run.has_come_far_enough or run.take != take:
             return
         began = mark()
 
 
+class Validation(NamedTuple):
+    """An epoch's end, and what is kept of it to be read on demand."""
+
+    ended: EpochEnded
+    details: tuple[Detail, ...] = ()
+
+
 @torch.no_grad()
-def validate(run: Training) -> EpochEnded:
+def validate(run: Training) -> Validation:
     """Judge the model on the validation data; with it the epoch is complete."""
     run.model.eval()
     loss, outputs = RunningMean(), []
@@ -87,16 +116,23 @@ def validate(run: Training) -> EpochEnded:
         loss.add(run.criterion(output, target), target.shape[0])
         outputs.append(output)
     output, target = torch.cat(outputs), task.val.targets
-    found = metrics.judged(task.kind, output, target, unit=task.unit)
+    found, confusion = metrics.evaluate(task.kind, output, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
     run.patience.note(run.last_val_loss)
-    return EpochEnded(
+    ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, found,
         improved=run.best.improved_by(found), val_losses=by_every_loss(run, output, target),
     )  # fmt: skip
+    return Validation(ended, _details(run, confusion))
+
+
+def _details(run: Training, confusion: metrics.Confusion | None) -> tuple[Detail, ...]:
+    if confusion is None or len(confusion) > _MOST_CLASSES:
+        return ()
+    return (Detail(run.take, run.step, CONFUSION, {"counts": confusion}),)
 
 
 @torch.no_grad()

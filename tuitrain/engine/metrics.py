@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -94,8 +94,26 @@ def _precision(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
+Confusion = list[list[int]]
+"""How many samples of each class (row) were taken for which (column)."""
+
+
+class Evaluation(NamedTuple):
+    """What the outputs of a validation are worth."""
+
+    metrics: dict[str, float]
+    """The leading one first."""
+    confusion: Confusion | None = None
+    """None where nothing is classified."""
+
+
 def judged(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> dict[str, float]:
-    """Return the metrics of a validation, the leading one first; waits for the device once.
+    """Return the metrics of a validation, as `evaluate` does."""
+    return evaluate(kind, outputs, targets, unit=unit).metrics
+
+
+def evaluate(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> Evaluation:
+    """Return the metrics of a validation and its confusion matrix; waits for the device once.
 
     `outputs` (N, C) or (N, 1) and `targets` (N,) are as `tuitrain.engine.losses` has them; errors
     are given in the targets' own unit, of which one of ours is `unit`.
@@ -111,22 +129,23 @@ def judged(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -
             areas = auroc(logits[None, :], labels[None, :])
             return _of_classes((logits > 0).long(), labels, 2, areas)
         case "regression":
-            return _of_numbers(outputs.squeeze(1), targets, unit)
+            return Evaluation(_of_numbers(outputs.squeeze(1), targets, unit))
 
 
-def _of_classes(chosen: Tensor, targets: Tensor, classes: int, areas: Tensor) -> dict[str, float]:
+def _of_classes(chosen: Tensor, targets: Tensor, classes: int, areas: Tensor) -> Evaluation:
     pairs = torch.bincount(targets * classes + chosen, minlength=classes * classes)
-    confusion = pairs.reshape(classes, classes).tolist()
+    confusion: Confusion = pairs.reshape(classes, classes).tolist()
     right = [confusion[each][each] for each in range(classes)]
     # true and predicted ones of each class: its F1 is twice the right ones over both
     both = [sum(confusion[each]) + sum(row[each] for row in confusion) for each in range(classes)]
     f1 = [2 * hit / total for hit, total in zip(right, both, strict=True) if total]
     known = [area for area in areas.tolist() if not math.isnan(area)]
-    return {
+    metrics = {
         "accuracy": sum(right) / len(targets),
         "f1_macro": sum(f1) / len(f1),
         "auroc": sum(known) / len(known) if known else math.nan,
     }
+    return Evaluation(metrics, confusion)
 
 
 def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.optim import take_step
@@ -76,6 +76,22 @@ def _one(device: torch.device) -> Tensor:
     return torch.ones((), dtype=torch.float32, device=device)
 
 
+def gradient_norm(run: Training) -> Tensor:
+    """Return the 2-norm of all gradients of the last batch together, before they were clipped.
+
+    A device scalar; one kernel computes the norms of all of them.
+    """
+    if run.clip_norm is not None and run.unclipped_norm is not None:
+        return run.unclipped_norm
+    gradients = (each.grad for each in run.weights if each.grad is not None)
+    return get_total_norm([_dense(gradient) for gradient in gradients])
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """Return a tensor with the same norm that foreach kernels take."""
+    return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
 def judged_bad(run: Training, loss: Tensor) -> Tensor:
     """Return what `found_bad` does, in the way that costs least on the run's device."""
     if run.reads_at_once and _has_finite_sums(loss, run.weights):
@@ -137,7 +153,7 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
     bad = judged_bad(run, loss)
     if run.clip_norm is not None:
-        clip_grad_norm_(run.weights, run.clip_norm)
+        run.unclipped_norm = clip_grad_norm_(run.weights, run.clip_norm)
     run.follow_schedule()
     optimizer_step(run, bad)
     stepped = mark()

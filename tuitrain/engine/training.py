@@ -72,6 +72,8 @@ class Training:
     """Of the last validation; 0 before it."""
     glance: tuple[Tensor, Tensor] | None = None
     """Output and target of the newest batch."""
+    unclipped_norm: Tensor | None = None
+    """Of the gradients of the newest batch that was clipped."""
     buffers: Buffers = field(init=False)
     """Those of the model from before a forward pass."""
 

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tuitrain.core.errors import Refused
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Event, RunStarted
 from tuitrain.core.plan import Planned
 from tuitrain.core.segment import Segment
+from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
@@ -20,6 +22,7 @@ from tuitrain.history.plan import plan_of
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, Recorded, RecordedEpoch, RunReader
 from tuitrain.store.schema import BatchRow
+from tuitrain.store.series import Value
 
 _PAGE = 10_000
 
@@ -38,6 +41,16 @@ class Epoch(NamedTuple):
 
     ended: EpochEnded
     elapsed_s: float
+    at: float
+
+
+class Measured(NamedTuple):
+    """A value of a series as the record has it, and when that step was trained."""
+
+    series: Series
+    take: int
+    step: int
+    value: float
     at: float
 
 
@@ -126,6 +139,20 @@ class Line:
                 for elapsed_s, ended in _epochs(reader, segment):
                     yield Epoch(ended, elapsed_s, clock.at(ended.step, elapsed_s))
 
+    def measured(self) -> Iterator[Measured]:
+        """Yield the values of all series on the line, in the order of their steps."""
+        known = RunReader(self.paths.record).series()
+        return merge(*map(self._values_of, known), key=lambda each: each.step)
+
+    def _values_of(self, series: Series) -> Iterator[Measured]:
+        reader = RunReader(self.paths.record)
+        for take, segments in groupby(self.segments, key=lambda segment: segment.take):
+            clock = _Clock(self, take)
+            for segment in segments:
+                for value in _values(reader, series, segment):
+                    at = clock.at(value.step, value.elapsed_ms / 1000)
+                    yield Measured(series, take, value.step, value.value, at)
+
 
 class _Clock:
     """What the wall's clock showed at a step of a take.
@@ -158,3 +185,10 @@ def _epochs(reader: RunReader, segment: Segment) -> Iterator[RecordedEpoch]:
     while page := reader.epochs_in(segment, _PAGE):
         yield from page
         segment = segment._replace(after_epoch=page[-1].ended.epoch)
+
+
+def _values(reader: RunReader, series: Series, segment: Segment) -> Iterator[Value]:
+    first = segment.first
+    while page := reader.measured(series, segment.take, (first, segment.last), _PAGE):
+        yield from page
+        first = page[-1].step + 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core.numbers import to_strict
-from tuitrain.export.line import Batch, Epoch, Line
+from tuitrain.export.line import Batch, Epoch, Line, Measured
 
 Row = Mapping[str, Any]
 _TIMES = ("data_us", "zero_us", "forward_us", "loss_us", "backward_us", "step_us")
@@ -27,11 +27,17 @@ def epoch_rows(line: Line) -> Iterator[Row]:
     return map(_epoch_row, line.epochs())
 
 
+def series_rows(line: Line) -> Iterator[Row]:
+    """Yield a row for every value of a series; the learning rate is in the rows of batches."""
+    return map(_series_row, line.measured())
+
+
 def write_csv(line: Line, interventions: Iterable[Row], folder: Path) -> None:
-    """Make a folder with batches.csv, epochs.csv and interventions.csv."""
+    """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
     write_table(batch_rows(line), folder / "batches.csv")
     write_table(epoch_rows(line), folder / "epochs.csv")
+    write_table(series_rows(line), folder / "series.csv")
     write_table(interventions, folder / "interventions.csv")
 
 
@@ -46,14 +52,15 @@ def write_table(rows: Iterable[Row], path: Path) -> None:
 
 
 def write_jsonl(line: Line, run: Row, interventions: Iterable[Row], path: Path) -> None:
-    """Write an object a line, each with its `kind`: run, intervention, batch, epoch.
+    """Write an object a line, each with its `kind`: run, intervention, batch, series, epoch.
 
-    Batches and epochs stand in the order in which they came. Strict JSON: a number that is not
+    The last three stand in the order in which they came. Strict JSON: a number that is not
     finite is "nan", "inf" or "-inf".
     """
     head = (("run", run), *(("intervention", each) for each in interventions))
     course = merge(
         (("batch", row) for row in batch_rows(line)),
+        (("series", row) for row in series_rows(line)),
         (("epoch", row) for row in epoch_rows(line)),
         key=lambda each: each[1]["step"],
     )
@@ -69,6 +76,14 @@ def _batch_row(batch: Batch) -> Row:
         "take": row.take, "step": row.step, "epoch": row.epoch, "loss": row.loss,
         "loss_name": batch.loss_name, "lr": row.lr, "samples": row.samples,
         "elapsed_s": row.elapsed_ms / 1000, **{name: getattr(row, name) for name in _TIMES},
+    }  # fmt: skip
+
+
+def _series_row(measured: Measured) -> Row:
+    series = measured.series
+    return {
+        "take": measured.take, "step": measured.step, "name": series.name,
+        "value": measured.value, "unit": series.unit,
     }  # fmt: skip
 
 

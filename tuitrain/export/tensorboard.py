@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.export.line import Batch, Epoch, Line
+from tuitrain.export.line import Batch, Epoch, Line, Measured
 
 _VERSION = "brain.Event:2"
 
@@ -25,9 +25,12 @@ class Scalars(NamedTuple):
 
 
 def scalars(line: Line) -> Iterator[Scalars]:
-    """Yield what each batch and each epoch has to say, in the order of their steps."""
+    """Yield what batches, series and epochs have to say, in the order of their steps."""
     return merge(
-        map(_of_batch, line.batches()), map(_of_epoch, line.epochs()), key=lambda each: each.step
+        map(_of_batch, line.batches()),
+        map(_of_series, line.measured()),
+        map(_of_epoch, line.epochs()),
+        key=lambda each: each.step,
     )
 
 
@@ -60,6 +63,11 @@ def writer_and_event() -> tuple[Callable[..., Any], Callable[..., Any]]:
 def _of_batch(batch: Batch) -> Scalars:
     row = batch.row
     return Scalars(row.step, batch.at, {"train/loss": row.loss, "train/lr": row.lr})
+
+
+def _of_series(measured: Measured) -> Scalars:
+    tag = f"series/{measured.series.name}"
+    return Scalars(measured.step, measured.at, {tag: measured.value})
 
 
 def _of_epoch(epoch: Epoch) -> Scalars:

@@ -19,7 +19,9 @@ _LONGEST = 1 << 25
 """Bytes of a value."""
 _INSTRUCTIONS = 100_000
 """Between two looks at the clock."""
-_TABLES = {"batch", "rollup", "epoch", "glance", "event"}
+_TABLES = {
+    "batch", "rollup", "epoch", "glance", "event", "series", "measured", "bucket", "detail",
+}  # fmt: skip
 _BEFORE_ALL = -(1 << 63)
 
 

@@ -18,10 +18,14 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
+from tuitrain.core.series import Series
+from tuitrain.store import series, track
 from tuitrain.store.opened import Takes, check_tables
 from tuitrain.store.opened import opened as _open
-from tuitrain.store.rollup import Bucket, Span, cover, summed
+from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
+from tuitrain.store.series import Summary, Value
+from tuitrain.store.version1 import as_version_2
 
 EPOCHS_KEPT = 500
 """Of the newest epochs, so many are read for a screen."""
@@ -32,6 +36,7 @@ class Cursor(NamedTuple):
 
     event: int = 0
     epoch: int = 0
+    batch: int = 0
 
 
 class Recorded(NamedTuple):
@@ -61,7 +66,9 @@ class Delta(NamedTuple):
     best: EpochEnded | None = None
     """The last epoch before these that was better than all before it, where it was looked for."""
     is_anew: bool = False
-    """The epochs are all that a screen needs, in place of what was read before."""
+    """Epochs and series are all that a screen needs, in place of what was read before."""
+    series: tuple[Summary, ...] = ()
+    """What each series has had since then, where segments are asked for."""
 
 
 SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
@@ -89,8 +96,9 @@ class RunReader:
     def since(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Delta:
         """Return what is new after `cursor`, all of it as it was at one moment.
 
-        With `segments_after`, the epochs are those of these segments. They are read anew where the
-        new ones do not do: at first, after a long sleep, and where another take was opened.
+        With `segments_after`, epochs and series are those of these segments. They are read anew
+        where the new ones do not do: at first, after a long sleep, and where another take was
+        opened.
         """
         with self._moment() as db:
             if db is None:
@@ -105,7 +113,7 @@ class RunReader:
                 if (event := from_json(kind, body)) is not None
             )
             rows = _newest_epochs(db, cursor.epoch)
-            latest = db.execute("select * from batch order by key desc limit 1").fetchone()
+            latest = db.execute(f"{_BATCH} order by key desc limit 1").fetchone()
             delta = Delta(
                 recorded,
                 tuple(_epoch(body) for _, body in rows),
@@ -113,10 +121,11 @@ class RunReader:
                 Cursor(
                     events[-1][0] if events else cursor.event,
                     rows[-1][0] if rows else cursor.epoch,
+                    latest[0] if latest else cursor.batch,
                 ),
             )
-            if segments_after is not None and _wants_anew(delta, cursor):
-                return _with_epochs_of(db, delta, segments_after(recorded))
+            if segments_after is not None:
+                return _of_segments(db, delta, cursor, segments_after(recorded))
             if cursor.epoch == 0 and rows:
                 return delta._replace(best=_best_before(db, rows[0][0]))
         return delta
@@ -127,7 +136,8 @@ class RunReader:
             if db is None:
                 return Cursor()
             found = db.execute(
-                "select (select max(id) from event), (select max(key) from epoch)"
+                "select (select max(id) from event), (select max(key) from epoch),"
+                " (select max(key) from batch)"
             ).fetchone()
         return Cursor(*(number or 0 for number in found))
 
@@ -170,7 +180,7 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute(
-                "select * from batch where key > ? and (key & ?) % ? = 0 order by key",
+                f"{_BATCH} where key > ? and (key & ?) % ? = 0 order by key",
                 (after, STEP_BITS, every),
             ).fetchall()
         return list(map(_batch, rows))
@@ -181,7 +191,7 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute(
-                "select * from batch where key between ? and ? order by key limit ?",
+                f"{_BATCH} where key between ? and ? order by key limit ?",
                 (key_of(take, first), key_of(take, last), most),
             ).fetchall()
         return list(map(_batch, rows))
@@ -205,19 +215,39 @@ class RunReader:
         with self._connection() as db:
             if db is None:
                 return []
-            bounds = key_of(take, first), key_of(take, last)
-            least, most = db.execute(
-                "select (select min(key) from batch where key between ?1 and ?2),"
-                " (select max(key) from batch where key between ?1 and ?2)",
-                bounds,
-            ).fetchone()
-            if least is None:
+            return track.read(db, track.LOSS, take, (first, last), level)
+
+    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
+        """Return the values that a series has in the steps (first, last), as `losses` does.
+
+        Of a series of that name nobody knows, there are none.
+        """
+        with self._connection() as db:
+            found = series.tracks(db).get(name) if db is not None else None
+            if db is None or found is None:
                 return []
-            return [
-                bucket
-                for span in cover(split(least)[1], split(most)[1], level)
-                for bucket in _buckets(db, take, span, level)
-            ]
+            return track.read(db, found.track, take, steps, level)
+
+    def series(self) -> list[Series]:
+        """Return all series that were recorded; lr is a column of the batches."""
+        with self._connection() as db:
+            return [] if db is None else [each.series for each in series.tracks(db).values()][1:]
+
+    def measured(self, of: Series, take: int, steps: tuple[int, int], most: int) -> list[Value]:
+        """Return a series's values in the steps (first, last), the first `most` of them."""
+        with self._connection() as db:
+            return [] if db is None else series.values(db, of, take, steps, most)
+
+    def detail(self, key: int, name: str) -> dict[str, Any] | None:
+        """Return the detail of that name of a step (`schema.key_of`); None where there is none."""
+        with self._connection() as db:
+            row = (
+                db
+                and db.execute(
+                    "select body from detail where key = ? and name = ?", (key, name)
+                ).fetchone()
+            )
+            return parsed(row[0]) if row else None
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of the epochs that ended in a segment, thinned.
@@ -286,6 +316,7 @@ class RunReader:
                 _check_version(version)
                 if version:
                     check_tables(db)
+                    as_version_2(db, version)
                     self._takes = self._takes.checked(db)
                 yield db if version else None  # 0: its tables are being made just now
         except DamagedRecord as error:
@@ -340,6 +371,16 @@ def _best_before(db: sqlite3.Connection, key: int) -> EpochEnded | None:
     return _epoch(row[0]) if row else None
 
 
+def _of_segments(
+    db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
+) -> Delta:
+    """Return `delta` with what epochs and series have in these segments, anew if need be."""
+    if not _wants_anew(delta, before):
+        return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
+    parts = [(each.take, (each.first, each.last)) for each in segments]
+    return _with_epochs_of(db, delta, segments)._replace(series=series.summaries(db, parts))
+
+
 def _wants_anew(delta: Delta, before: Cursor) -> bool:
     """Return whether the epochs after a cursor are not all that a screen needs to know."""
     return (
@@ -367,6 +408,9 @@ def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Seg
     return delta._replace(epochs=tuple(map(_epoch, reversed(bodies))), best=best, is_anew=True)
 
 
+_BATCH = f"select {', '.join(BatchRow._fields)} from batch"  # noqa: S608 - our own words
+
+
 def _batch(row: tuple[float, ...]) -> BatchRow:
     batch = BatchRow._make(row)
     return batch._replace(loss=from_column(batch.loss))
@@ -383,32 +427,3 @@ def _epoch(body: str) -> EpochEnded:
     event = from_json(EpochEnded.kind, body)
     assert isinstance(event, EpochEnded)
     return event
-
-
-def _buckets(db: sqlite3.Connection, take: int, span: Span, level: int) -> list[Bucket]:
-    if span.level == 0:
-        rows = db.execute(
-            "select loss from batch where key between ? and ? order by key",
-            (key_of(take, span.first), key_of(take, span.last)),
-        ).fetchall()
-        losses = [from_column(loss) for (loss,) in rows]
-        size = 1 << level
-        return [
-            summed(losses[at : at + size], span.first + at) for at in range(0, len(losses), size)
-        ]
-    size = 1 << span.level
-    rows = db.execute(
-        "select key, low, high, total, finite from rollup"
-        " where level = ? and key between ? and ? order by key",
-        (
-            span.level,
-            key_of(take, span.first * size + 1),
-            key_of(take, span.last * size + 1),
-        ),
-    ).fetchall()
-    shift = key_of(take, 0)
-    return [
-        Bucket(key - shift, key - shift + size - 1, from_column(low), from_column(high),
-               from_column(total), finite)
-        for key, low, high, total, finite in rows
-    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Losses summed up in buckets of 2^k steps, so that any window is drawn from a few rows a column.
+"""Values summed up in buckets of 2^k steps, so that any window is drawn from a few rows a column.
 
 Bucket b of level k covers the steps b·2^k + 1 … (b + 1)·2^k. Only complete buckets are written,
 and never changed: the unfinished end of a run is read from finer levels, its last steps raw.
@@ -7,7 +7,7 @@ and never changed: the unfinished end of a run is read from finer levels, its la
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 BASE = 4
@@ -15,7 +15,7 @@ BASE = 4
 
 
 class Bucket(NamedTuple):
-    """Losses of the steps first..last. `low` and `high` are NaN where none was finite."""
+    """Values of the steps first..last. `low` and `high` are NaN where none was finite."""
 
     first: int
     last: int
@@ -30,7 +30,7 @@ class Bucket(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean of the finite losses."""
+        """Mean of the finite values."""
         return self.total / self.finite if self.finite else math.nan
 
 
@@ -42,10 +42,10 @@ class Span(NamedTuple):
     last: int
 
 
-def summed(losses: list[float], first: int) -> Bucket:
-    """Return the bucket of `losses`, those of the steps from `first` on."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    last = first + len(losses) - 1
+def summed(values: Sequence[float], first: int, last: int | None = None) -> Bucket:
+    """Return the bucket of `values`, those of the steps first..last, by default one a step."""
+    finite = [value for value in values if math.isfinite(value)]
+    last = first + len(values) - 1 if last is None else last
     if not finite:
         return Bucket(first, last, math.nan, math.nan, 0.0, 0)
     return Bucket(first, last, min(finite), max(finite), sum(finite), len(finite))
@@ -70,21 +70,24 @@ def level_for(steps: int, buckets: int) -> int:
     return max(0, math.ceil(math.log2(max(1, steps) / max(1, buckets))))
 
 
-def cover(first: int, last: int, level: int) -> Iterator[Span]:
-    """Yield spans that cover the steps first..last exactly, as coarse as `level` where possible."""
+def cover(first: int, last: int, level: int, base: int = BASE) -> Iterator[Span]:
+    """Yield spans that cover the steps first..last exactly, as coarse as `level` where possible.
+
+    Buckets are kept from the level `base` up; below it are single steps.
+    """
     if first > last:
         return
-    if level < BASE:
+    if level < base:
         yield Span(0, first, last)
         return
     size = 1 << level
     from_bucket, to_bucket = -(-(first - 1) // size), last // size - 1
     if from_bucket > to_bucket:
-        yield from cover(first, last, level - 1)
+        yield from cover(first, last, level - 1, base)
         return
-    yield from cover(first, from_bucket * size, level - 1)
+    yield from cover(first, from_bucket * size, level - 1, base)
     yield Span(level, from_bucket, to_bucket)
-    yield from cover((to_bucket + 1) * size + 1, last, level - 1)
+    yield from cover((to_bucket + 1) * size + 1, last, level - 1, base)
 
 
 class Rollup:

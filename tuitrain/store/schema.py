@@ -1,4 +1,4 @@
-"""The tables of `run.db`, and the two facts about them that reader and writer share.
+"""The tables of `run.db`, and the few facts about them that reader and writer share.
 
 Rows are keyed by (take, step) folded into one integer, so that the key costs no index of its own
 and, within a take, the step is the key. A NaN is stored as NULL, which is how SQLite has it.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
+"""1 had no series and no details."""
 
-TABLES = """
+BASE_TABLES = """
 create table if not exists batch (
     key integer primary key,
     epoch integer not null,
@@ -52,6 +53,38 @@ create table if not exists event (
     body text not null
 ) strict;
 """
+
+SERIES_TABLES = """
+create table if not exists series (
+    id integer primary key,
+    name text not null unique,
+    unit text not null,
+    per text not null
+) strict;
+create table if not exists measured (
+    series integer not null,
+    key integer not null,
+    value real,
+    primary key (series, key)
+) strict, without rowid;
+create table if not exists bucket (
+    series integer not null,
+    level integer not null,
+    key integer not null,
+    low real, high real, total real,
+    finite integer not null,
+    primary key (series, level, key)
+) strict, without rowid;
+create table if not exists detail (
+    key integer not null,
+    name text not null,
+    body text not null,
+    primary key (key, name)
+) strict;
+"""
+"""Of scalars other than a batch's own: rows, and their buckets as `rollup` has them; details."""
+
+TABLES = BASE_TABLES + SERIES_TABLES
 
 _TAKE_AT = 40
 STEP_BITS = (1 << _TAKE_AT) - 1

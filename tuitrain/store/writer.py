@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json, to_json
+from tuitrain.core.events import Detail, EpochEnded, Event, TakeOpened, from_json, to_json
 from tuitrain.core.numbers import to_strict
+from tuitrain.core.series import Series
+from tuitrain.store import track
 from tuitrain.store.answered import KINDS, Answered
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import TABLES, VERSION, BatchRow, from_column, key_of, split
@@ -24,6 +27,19 @@ class Stamped(NamedTuple):
     """Seconds since the epoch; for showing only, since that clock can jump."""
     elapsed_ms: int
     event: Event
+
+
+class MeasuredRow(NamedTuple):
+    """A value of a series at a step."""
+
+    key: int
+    series: Series
+    value: float
+
+
+DETAILS_KEPT = 100
+"""Of each name, the newest ones are kept, and those of epochs that were the best so far: once there
+are so many more, older ones are deleted."""
 
 
 class RunWriter:
@@ -43,6 +59,8 @@ class RunWriter:
         self._connection.executescript(TABLES)
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}
+        self._details = 0
+        """Written since it was opened."""
         self._answered_file = answered
         rows = self._connection.execute("select kind, body from event order by id").fetchall()
         self._answered = Answered().plus(rows)
@@ -99,12 +117,21 @@ class RunWriter:
         body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
         self._connection.execute("insert or replace into glance values (1, ?)", (body,))
 
-    def write(self, batches: Sequence[BatchRow], events: Sequence[Stamped]) -> None:
-        """Append all of it, or nothing."""
+    def write(
+        self,
+        batches: Sequence[BatchRow],
+        events: Sequence[Stamped],
+        measured: Sequence[MeasuredRow] = (),
+        details: Sequence[Detail] = (),
+    ) -> None:
+        """Append all of it, or nothing. Values of a series come in the order of their keys."""
         rollups = {take: rollup.copy() for take, rollup in self._rollups.items()}
         self._connection.execute("begin immediate")
         try:
             self._write_batches(batches)
+            self._write_measured(measured)
+            for detail in details:
+                self._write_detail(detail)
             for stamped in events:
                 self._write_event(stamped)
             self._connection.execute("commit")
@@ -142,9 +169,8 @@ class RunWriter:
         self._connection.close()
 
     def _write_batches(self, batches: Sequence[BatchRow]) -> None:
-        self._connection.executemany(
-            "insert into batch values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", batches
-        )
+        columns, marks = ", ".join(BatchRow._fields), ", ".join("?" for _ in BatchRow._fields)
+        self._connection.executemany(f"insert into batch ({columns}) values ({marks})", batches)  # noqa: S608
         for take, rows in groupby(batches, key=lambda row: split(row.key)[0]):
             losses = [(row.key, row.loss) for row in rows]
             if take not in self._rollups:
@@ -159,6 +185,57 @@ class RunWriter:
                     for level, bucket in complete
                 ],
             )  # fmt: skip
+            self._keep_buckets(track.LR, take, [split(key)[1] for key, _ in losses])
+
+    def _write_measured(self, rows: Sequence[MeasuredRow]) -> None:
+        by_series: dict[Series, dict[int, float]] = defaultdict(dict)
+        for key, series, value in rows:
+            by_series[series][key] = value
+        for series, values in by_series.items():
+            number = self._number_of(series)
+            self._connection.executemany(
+                "insert or replace into measured (series, key, value) values (?, ?, ?)",
+                [(number, *pair) for pair in values.items()],
+            )
+            for take, keys in groupby(values, key=lambda key: split(key)[0]):
+                steps = [split(key)[1] for key in keys]
+                self._keep_buckets(track.track_of(number), take, steps)
+
+    def _number_of(self, series: Series) -> int:
+        """Return the id of a series, which is given one when it is recorded for the first time."""
+        find, key = "select id from series where name = ?", (series.name,)
+        found = self._connection.execute(find, key).fetchone()
+        if found is None:
+            add = "insert into series (name, unit, per) values (?, ?, ?)"
+            self._connection.execute(add, (series.name, series.unit, series.per))
+            found = self._connection.execute(find, key).fetchone()
+        return int(found[0])
+
+    def _keep_buckets(self, of: track.Track, take: int, steps: list[int]) -> None:
+        for level, bucket in track.completed(self._connection, of, take, steps):
+            self._connection.execute(
+                "insert or replace into bucket (series, level, key, low, high, total, finite)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                (of.series, level, key_of(take, bucket.first),
+                 bucket.low, bucket.high, bucket.total, bucket.finite),
+            )  # fmt: skip
+
+    def _write_detail(self, detail: Detail) -> None:
+        self._connection.execute(
+            "insert or replace into detail (key, name, body) values (?, ?, ?)",
+            (key_of(detail.take, detail.step), detail.name, json.dumps(to_strict(detail.body))),
+        )
+        self._details += 1
+        if self._details % DETAILS_KEPT == 0:
+            self._thin_details()
+
+    def _thin_details(self) -> None:
+        self._connection.execute(
+            "delete from detail where key < (select key from detail as newer"
+            " where newer.name = detail.name order by key desc limit 1 offset ?)"
+            " and key not in (select key from epoch where improved)",
+            (DETAILS_KEPT - 1,),
+        )
 
     def _rollup_so_far(self, take: int, step: int) -> Rollup:
         """Return the buckets in the making before `step`, from what an earlier trainer wrote."""

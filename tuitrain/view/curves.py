@@ -11,7 +11,7 @@ from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import Segment
 from tuitrain.store.reader import Best, Judged
 from tuitrain.store.rollup import Bucket, level_for
-from tuitrain.view import plot, scale
+from tuitrain.view import plot, scale, series
 from tuitrain.view.measures import Measure, measures
 from tuitrain.view.model import Snapshot
 from tuitrain.view.picture import Picture
@@ -26,10 +26,14 @@ _PARTS: tuple[Judged, ...] = get_args(Judged)
 
 
 class Source(Protocol):
-    """Where losses and epochs are read: a client, or a record itself."""
+    """Where losses, series and epochs are read: a client, or a record itself."""
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
+        ...
+
+    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
+        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
         ...
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
@@ -76,6 +80,7 @@ class Curves:
         self._behind = behind
         self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
+        self._ended_points = lru_cache(_REMEMBERED)(self._points)
         self._best: dict[tuple[int, int, int, Judged], tuple[int, dict[str, Best]]] = {}
 
     def losses(self, run: Snapshot, columns: int) -> list[plot.Segment]:
@@ -105,6 +110,18 @@ class Curves:
         left = [behind._ended_epochs(each, level) for each in parents]
         left += [self._ended_epochs(each, level) for each in _abandoned(run)]
         return Judgements(tuple(each for several in line for each in several), tuple(left))
+
+    def series(self, run: Snapshot, name: str, columns: int) -> list[plot.Curve]:
+        """Return a series's curves: what was abandoned, then the lineage."""
+        level = _level(run, columns)
+        *ended, newest = run.segments or [None]
+        behind, parents = self._segments_behind(run)
+        left = [behind._ended_points(each, name, level) for each in parents]
+        left += [self._ended_points(each, name, level) for each in _abandoned(run)]
+        line = [self._ended_points(each, name, level) for each in ended if each]
+        line += [self._points(newest, name, level)] if newest else []
+        whole = tuple(point for points in line for point in points)
+        return [*(plot.Curve(points, "past") for points in left), plot.Curve(whole)]
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value of each measure on the lineage, and its epoch."""
@@ -147,6 +164,11 @@ class Curves:
         validations = self._source.validations(segment, level + _MARKS)
         takes = ((segment.first, segment.take),)
         return plot.Segment(segment.loss, *where, tuple(buckets), tuple(validations), takes=takes)
+
+    def _points(self, segment: Segment, name: str, level: int) -> tuple[tuple[int, float], ...]:
+        where = segment.first, segment.last
+        buckets = self._source.values(name, segment.take, where, level) if segment.steps else []
+        return tuple(point for bucket in buckets for point in series.ends(bucket))
 
     def _epochs(self, segment: Segment, level: int) -> tuple[EpochEnded, ...]:
         return tuple(self._source.epochs(segment, level))
@@ -194,6 +216,14 @@ def measure_chart(
     return plot.draw_curves(
         curves_of(measure, judged), width=width, height=height, options=options_for(run),
         rulers=rulers(run),
+    )  # fmt: skip
+
+
+def series_chart(run: Snapshot, curves: Curves, name: str, width: int, height: int) -> Picture:
+    """Read what a chart of that size shows of one series of the run, and draw it."""
+    return plot.draw_curves(
+        curves.series(run, name, plot.canvas_columns(width)), width=width, height=height,
+        options=options_for(run), rulers=rulers(run),
     )  # fmt: skip
 
 

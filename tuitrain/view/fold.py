@@ -47,6 +47,7 @@ def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
     for recorded in delta.events:
         now = _after(now, recorded)
     now = _after_epochs(now, delta, is_other=now.lineage.take != take)
+    now = _after_series(now, delta)
     latest = delta.latest
     if latest is not None and latest != now.latest and latest.take >= now.take:
         now = _after_batch(now, latest)
@@ -229,6 +230,15 @@ def _after_epochs(now: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
         best=next(filter(now.lineage.has_epoch, reversed(bests)), None),
         position=position,
     )
+
+
+def _after_series(now: Snapshot, delta: Delta) -> Snapshot:
+    """Take in new values of series; anew, what they have had on another lineage."""
+    if not (delta.series or delta.is_anew):
+        return now
+    known = {} if delta.is_anew else {each.series.name: each for each in now.series}
+    newer = {each.series.name: each.after(known.get(each.series.name)) for each in delta.series}
+    return replace(now, series=tuple({**known, **newer}.values()))
 
 
 def _after_batch(now: Snapshot, latest: BatchRow) -> Snapshot:

@@ -42,13 +42,18 @@ def measures(problem: Problem) -> list[Measure]:
     ]
 
 
-def named(name: str, among: Iterable[Measure]) -> Measure:
-    """Return the measure of that name, a loss by its other names too; UnknownName for none."""
-    known = list(among)
+def named(name: str, among: Iterable[Measure], series: Iterable[str] = ()) -> Measure | str:
+    """Return the measure of that name, a loss by its other names too, or else the series.
+
+    Raises UnknownName, which lists both, for none.
+    """
+    known, others = list(among), list(series)
     for each in known:
         if name == each.name or name in _aliases(each):
             return each
-    raise UnknownName("metric", name, [each.name for each in known])
+    if name in others:
+        return name
+    raise UnknownName("metric", name, [*(each.name for each in known), *others])
 
 
 def _aliases(measure: Measure) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
+from tuitrain.core.series import SHARES
 from tuitrain.core.spec import RunSpec
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import Recorded
 from tuitrain.store.schema import BatchRow
+from tuitrain.store.series import Summary
 
 State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
@@ -70,6 +72,8 @@ class Snapshot:
     """The last few hundred of the lineage."""
     best: EpochEnded | None = None
     """The best of all epochs of the lineage."""
+    series: tuple[Summary, ...] = ()
+    """What each series has had on the lineage, lr first."""
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
@@ -154,6 +158,15 @@ class Snapshot:
     @property
     def last_epoch(self) -> EpochEnded | None:
         return self.epochs[-1] if self.epochs else None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """The share of each of the five steps, and of waiting for data, in the last second.
+
+        Empty where nothing was recorded yet.
+        """
+        last = {each.series.name: each.last for each in self.series}
+        return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
 
     @property
     def has_ended(self) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tuitrain.core.detail import Confusion
 from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
+from tuitrain.store.series import Summary
 from tuitrain.view import words
 from tuitrain.view.advice import in_words, nonfinite_pause
 from tuitrain.view.forks import made_from
 from tuitrain.view.measures import Measure
 from tuitrain.view.model import Intervention, Snapshot
 from tuitrain.view.progress import planned_steps
+
+_MOST_CLASSES, _LONGEST_CLASS = 10, 12
 
 
 def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
@@ -54,6 +58,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
         "origin": run.started.card.origin if run.started else "task",
+        "series": [_series(each) for each in run.series],
+        "timings": run.timings,
     }
     if full:
         found["warnings"] = _warnings(run)
@@ -67,8 +73,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
     return strict
 
 
-def as_lines(run: Snapshot) -> list[str]:
-    """Return the run for a person, as `show` prints it."""
+def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
+    """Return the run for a person, as `show` prints it; `confusion` is of its best epoch."""
     last = run.last_epoch
     planned = planned_steps(run)
     total = f" of {words.count(planned)}" if planned else ""
@@ -92,6 +98,12 @@ def as_lines(run: Snapshot) -> list[str]:
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
+    if confusion and run.best and (matrix := confusion_lines(confusion, run.problem.classes)):
+        lines += [
+            "",
+            f"  epoch {run.best.epoch}: true classes down, predicted ones across",
+            *matrix,
+        ]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(each)}" for each in warnings)]
     if run.interventions:
@@ -122,6 +134,14 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "classes": list(problem.classes),
         "input_shape": list(problem.input_shape),
     }
+
+
+def _series(summary: Summary) -> dict[str, Any]:
+    of = summary.series
+    return {
+        "name": of.name, "last": summary.last, "min": summary.low, "max": summary.high,
+        "unit": of.unit,
+    }  # fmt: skip
 
 
 def _warnings(run: Snapshot) -> list[str]:
@@ -176,6 +196,35 @@ def measure_in_words(run: Snapshot, measure: Measure, best: Mapping[str, Best]) 
     peak = best.get(measure.name)
     told = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
     return f"{measure.name} {words.value(newest)}{told}"
+
+
+def series_in_words(run: Snapshot, name: str) -> str:
+    """Return the newest value of a series, and its extremes."""
+    found = next(each for each in run.series if each.series.name == name)
+    unit = f" {safe(found.series.unit)}" if found.series.unit else ""
+    extremes = f"{words.number(found.low)} to {words.number(found.high)}"
+    return f"{safe(name)} {words.number(found.last)}{unit}, {extremes}"
+
+
+def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
+    """Return a confusion matrix for a person; none where it is too large for that."""
+    size = len(found.counts)
+    if not 0 < size <= _MOST_CLASSES:
+        return []
+    names = [safe(each, limit=_LONGEST_CLASS) for each in classes]
+    names = names if len(names) == size else [str(number) for number in range(size)]
+    cells = max(len(f"{count:,}") for row in found.counts for count in row)
+    widths = [max(cells, len(name)) for name in names]
+    rows = [
+        (name, [f"{count:,}" for count in row])
+        for name, row in zip(names, found.counts, strict=True)
+    ]
+    head = max(map(len, names))
+    return [
+        f"    {name.rjust(head)}  "
+        + "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        for name, texts in (("", names), *rows)
+    ]
 
 
 def _intervention(each: Intervention) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run's losses made ready for a chart: gathered into columns, smoothed, cut where they break."""
+"""A run's numbers made ready for a chart: gathered into columns, smoothed, cut where they break."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
             weight += added
         line.append(average if bucket.finite else math.nan)
     return line
+
+
+def ends(bucket: Bucket) -> Iterator[tuple[int, float]]:
+    """Yield (step, value) of a bucket's lowest and highest value, at its first and last step.
+
+    A line through these shows a spike one step wide, however many steps there are.
+    """
+    yield bucket.first, bucket.low
+    if bucket.last > bucket.first:
+        yield bucket.last, bucket.high
 
 
 def column_of(step: float, first: int, last: int, count: int) -> int:

@@ -28,6 +28,11 @@ def value(number: float | None, digits: int = 4) -> str:
     return f"{number:.{max(0, digits - max(1, whole) + (size < 1))}f}"
 
 
+def number(number: float) -> str:
+    """Return a value of any series in at most four significant digits."""
+    return f"{number:.4g}" if math.isfinite(number) else value(number)
+
+
 def loss(text: str) -> str:
     """Return a loss in few cells: cross-entropy(0.1) for cross-entropy:label_smoothing=0.1."""
     name, _, given = text.partition(":")

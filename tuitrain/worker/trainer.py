@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 from tuitrain.core.events import (
     BatchDone,
     Event,
+    Fact,
     Finished,
+    Measured,
     Paused,
     StartupReached,
 )
+from tuitrain.core.every import Every
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.beginning import Beginning, begin, compared
 from tuitrain.engine.checkpoint import Checkpoints
@@ -24,10 +26,11 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.controls import Controls
 from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
+from tuitrain.worker.process import Usage
 from tuitrain.worker.recorder import Recorder
 from tuitrain.worker.startup import Telling, ToldToStop, asked, stop_before_training
 
-_GLANCE_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 
 
 def train_run(
@@ -70,7 +73,7 @@ def _train(
     checkpoints.sweep()
     waits = spec.paused and is_new
     steering = Steering(run, controls, checkpoints=checkpoints, past=past, paused=waits)
-    glance_at = 0.0
+    looks, usage = Every(_LOOK_EVERY_S), Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
     beginning = Beginning(spec, paths.origin, between_epochs=_asks_batch_size(paths))
@@ -78,10 +81,10 @@ def _train(
         recorder.take(event)
         if recorder.newest_read is not None:
             steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
-        if isinstance(event, Paused) or (
-            isinstance(event, BatchDone) and time.monotonic() >= glance_at
-        ):
-            glance_at = time.monotonic() + _GLANCE_EVERY_S
+        is_look = isinstance(event, BatchDone) and looks.is_due()
+        if is_look:
+            recorder.take(Measured(run.take, run.step, usage.read()))
+        if is_look or isinstance(event, Paused):
             recorder.glance(run.step, by_every_loss(run, *run.glance) if run.glance else {})
     recorder.flush()
     controls.close()
@@ -94,7 +97,7 @@ def _asks_batch_size(paths: RunPaths) -> bool:
 def _told(
     run: Training, steering: Steering, beginning: Beginning, past: list[Event],
     recorded: Position | None,
-) -> Iterator[BatchDone | Event]:  # fmt: skip
+) -> Iterator[Fact | Event]:  # fmt: skip
     """Yield all that the run says; `recorded` is how far it came before, None if nowhere."""
     if recorded is None:
         yield from begin(run, steering, beginning)

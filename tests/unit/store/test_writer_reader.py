@@ -1,16 +1,25 @@
 import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import EpochEnded, Finished, StartupReached, WishAccepted, WishRefused
+from tuitrain.core.events import (
+    Detail,
+    EpochEnded,
+    Finished,
+    StartupReached,
+    WishAccepted,
+    WishRefused,
+)
 from tuitrain.core.segment import FAR, Segment
+from tuitrain.core.series import Series
 from tuitrain.store.reader import Cursor, Delta, RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import VERSION, BatchRow, key_of
-from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.store.writer import DETAILS_KEPT, MeasuredRow, RunWriter, Stamped
 
 
 def batch(step, loss=0.5, take=1):
@@ -333,3 +342,45 @@ def test_a_file_that_is_no_record_is_said_to_be_unreadable(path, reader):
     path.write_bytes(b"this is not a database, but a page of text\n" * 100)
     with pytest.raises(TuitrainError, match="cannot be read: its record: file is not a database"):
         reader.since(Cursor())
+
+
+def confusion(writer, epochs, *, improved=False):
+    for number in epochs:
+        detail = Detail(1, number, "confusion", {"counts": [[number]]})
+        writer.write([], stamped(replace(epoch(number, improved=improved), step=number)), [],
+                     [detail])  # fmt: skip
+
+
+def test_a_detail_is_read_by_its_step_and_name_alone(writer, reader):
+    confusion(writer, [7])
+    assert reader.detail(key_of(1, 7), "confusion") == {"counts": [[7]]}
+    assert reader.detail(key_of(1, 7), "samples") is None
+    assert reader.detail(key_of(1, 6), "confusion") is None
+
+
+def test_details_of_the_newest_and_of_the_best_epochs_are_kept(writer, reader):
+    confusion(writer, [1], improved=True)
+    confusion(writer, range(2, 2 * DETAILS_KEPT + 1))
+    kept = [step for step in range(2 * DETAILS_KEPT + 1)
+            if reader.detail(key_of(1, step), "confusion")]  # fmt: skip
+    assert kept == [1, *range(DETAILS_KEPT + 1, 2 * DETAILS_KEPT + 1)]
+
+
+def test_values_of_a_write_that_fails_are_not_there_and_can_be_written_again(writer, reader):
+    norm = Series("norm")
+    rows = [MeasuredRow(key_of(1, step), norm, float(step)) for step in range(1, 40)]
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.write([batch(1), batch(1)], [], [])
+    with pytest.raises(sqlite3.Error):
+        writer.write([], [], [*rows, MeasuredRow(key_of(1, 40), norm, "no number")])
+    assert reader.values("norm", 1, (1, 99), 4) == []
+    writer.write([], [], rows)
+    assert [each.high for each in reader.values("norm", 1, (1, 99), 4)] == [16.0, 32.0, 39.0]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1e308])
+def test_a_value_comes_back_as_itself_whatever_it_is(writer, reader, value):
+    writer.write([], [], [MeasuredRow(key_of(2, 5), Series("a", "MB", "epoch"), value)])
+    (found,) = reader.measured(Series("a"), 2, (1, 9), 9)
+    assert found.value == value or math.isnan(value) == math.isnan(found.value)
+    assert reader.series() == [Series("a", "MB", "epoch")]

@@ -1,0 +1,84 @@
+"""Records that version 1 made, before runs had series and details, are as good as any other.
+
+`steered` has two swaps, an undo and a clipped gradient, and does not state its problem, as runs
+did not then. `forked` is a fork of it. Both were made by the trainers of their time.
+"""
+
+import json
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Shell, until
+from tuitrain.connection.follower import snapshot
+from tuitrain.core.detail import CONFUSION
+from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.store.reader import RunReader
+from tuitrain.store.schema import key_of
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture
+def old(tuitrain: Shell) -> Path:
+    """The directory of both runs, in a home of their own."""
+    runs = tuitrain.home / "runs"
+    for name in ("steered", "forked"):
+        with tarfile.open(DATA / f"version-1-{name}.tar.xz") as archive:
+            archive.extractall(runs, filter="data")
+        (runs / name / "inbox").mkdir()
+    spec = runs / "forked" / "spec.json"
+    forked = json.loads(spec.read_text())
+    forked["parent"]["directory"] = str(runs / "steered")
+    spec.write_text(json.dumps(forked))
+    return runs
+
+
+def version(directory: Path) -> int:
+    with closing(sqlite3.connect(directory / "run.db")) as db:
+        return db.execute("pragma user_version").fetchone()[0]
+
+
+def test_it_is_listed_shown_charted_compared_and_exported(old: Path, tuitrain: Shell):
+    assert {version(old / name) for name in ("steered", "forked")} == {1}
+    assert "steered" in tuitrain("ls").stdout
+    shown = json.loads(tuitrain("show", "steered", "--json").stdout)
+    assert (shown["kind"], shown["step"], shown["loss"]) == ("binary", 42, "l1")
+    assert [each["state"] for each in shown["interventions"]].count("undone") == 1
+    assert [each["name"] for each in shown["series"]] == ["lr"]
+    assert shown["series"][0]["max"] == 0.001, "0.01 was undone"
+    assert shown["timings"] == {}
+    assert "fork of steered @2" in tuitrain("show", "forked").stdout
+    for command in (("plot", "forked"), ("plot", "steered", "--metric", "accuracy")):
+        assert "steered" in tuitrain(*command).stdout or "forked" in tuitrain(*command).stdout
+    assert "accuracy" in tuitrain("compare", "steered", "forked").stdout
+    out = old / "out.jsonl"
+    tuitrain("export", "steered", "--format", "jsonl", "--out", str(out))
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    steps = [row["step"] for row in rows if row["kind"] == "batch"]
+    assert steps == list(range(1, 43))
+    assert version(old / "steered") == 1, "whoever reads it, changes nothing"
+
+
+def test_a_resumed_one_has_series_and_details_from_then_on(old: Path, tuitrain: Shell):
+    tuitrain("resume", "steered", "--epochs", "9", "--detach")
+    run = tuitrain.client("steered")
+    until(lambda: snapshot(run).state == "finished", "it is trained on")
+
+    assert version(old / "steered") == 2
+    now = snapshot(run)
+    assert (now.epoch, now.step) == (9, 63)
+    names = [each.series.name for each in now.series]
+    assert names[0] == "lr"
+    assert {"gradient-norm", "trainer-memory"} < set(names)
+    assert sum(now.timings.values()) == pytest.approx(1)
+    reader = RunReader(run.paths.record)
+    norms = reader.measured(GRADIENT_NORM, now.take, (1, 99), 99)
+    assert norms
+    assert all(each.step > 42 for each in norms)
+    ended = now.epochs[-1]
+    found = reader.detail(key_of(ended.take, ended.step), CONFUSION)
+    assert sum(map(sum, found["counts"])) == 114, "of each validation sample"

@@ -1,0 +1,21 @@
+"""The confusion matrix of a run's best epoch."""
+
+from __future__ import annotations
+
+from tuitrain.client import Client
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import CONFUSION, Confusion
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.store.schema import key_of
+from tuitrain.view.model import Snapshot
+
+
+def best_confusion(client: Client, run: Snapshot) -> Confusion | None:
+    """Return it; None where nothing is classified, or none is kept that can be read."""
+    if run.best is None:
+        return None
+    try:
+        body = client.detail(key_of(run.best.take, run.best.step), CONFUSION)
+        return decoded(Confusion, body) if body else None
+    except DamagedRecord:  # the rest of the run can be shown all the same
+        return None

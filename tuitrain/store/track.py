@@ -1,0 +1,188 @@
+"""The values of one scalar in a record, and the buckets that they are summed up in.
+
+The loss, the learning rate and every other series are read by the same code. A bucket of a series
+is kept only if it has many values: where there is none, there are few values, and they are read.
+So a number that comes once in a thousand steps costs no more than its own rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from tuitrain.store.rollup import BASE, Bucket, Span, cover, joined, summed
+from tuitrain.store.schema import STEP_BITS, from_column, key_of
+
+MANY = 1 << BASE
+"""Values for which a bucket is kept."""
+_HIGHEST = 40
+
+Pair = tuple[int, float]
+"""A step and a value."""
+
+
+class Track(NamedTuple):
+    """Where a record has a scalar: the beginnings of two queries whose condition is about keys."""
+
+    values: str
+    buckets: str
+    base: int = BASE
+    """The finest level of its buckets."""
+    series: int = 0
+    """As `bucket` has it."""
+
+
+LOSS = Track("select key, loss from batch where", "from rollup where")
+LR = Track("select key, lr from batch where", "from bucket where series = 0 and", base=9)
+"""It mostly stays the same for long: coarse buckets do, which cost a batch nothing."""
+
+
+def track_of(series: int) -> Track:
+    """Return the track of the series of that id, which count from 1."""
+    return Track(
+        f"select key, value from measured where series = {series:d} and",  # noqa: S608 - a number
+        f"from bucket where series = {series:d} and",
+        series=series,
+    )
+
+
+def read(
+    db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int], level: int
+) -> list[Bucket]:
+    """Return the values of the steps (first, last) of a take in buckets of 2^level, oldest first.
+
+    Buckets at both ends may be smaller. Steps that have no value are left out.
+    """
+    least, most = (_end(db, track, take, steps, order) for order in ("asc", "desc"))
+    if least is None or most is None:
+        return []
+    return [
+        bucket
+        for span in cover(least[0], most[0], level, track.base)
+        for bucket in _in_span(db, track, take, span, level)
+    ]
+
+
+def newest(db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int]) -> Pair | None:
+    """Return the last of the values of the steps (first, last) of a take, and its step."""
+    return _end(db, track, take, steps, "desc")
+
+
+def values_in(
+    db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int], most: int = -1
+) -> list[Pair]:
+    """Return the values of the steps (first, last) of a take, the first `most` of them."""
+    rows = db.execute(
+        f"{track.values} key between ? and ? order by key limit ?", (*_keys(take, steps), most)
+    )
+    return [(key & STEP_BITS, from_column(value)) for key, value in rows]
+
+
+def completed(
+    db: sqlite3.Connection, track: Track, take: int, steps: Sequence[int]
+) -> Iterator[tuple[int, Bucket]]:
+    """Yield the (level, bucket)s to keep, finer ones first, once these steps have values.
+
+    Each is to be written before the next is asked for. A bucket is complete when a later value
+    has come, or one at its last step: it never changes after that.
+    """
+    before = _steps_before(db, track, take, steps[0])
+    touched, newest_before = [*before[-1:], *steps], before[-1] if before else 0
+    if newest_before >> track.base == steps[-1] >> track.base:
+        return
+    for level in range(_least_level(track, [*before, *steps]), _HIGHEST):
+        ends = {(step - 1 >> level) + 1 << level for step in touched}
+        done = sorted(end for end in ends if newest_before < end <= steps[-1])
+        if not done:
+            return
+        for end in done:
+            if bucket := _to_keep(db, track, take, Span(level, (end >> level) - 1, 0)):
+                yield level, bucket
+
+
+def _steps_before(db: sqlite3.Connection, track: Track, take: int, step: int) -> list[int]:
+    """Return the last few steps with a value before `step`, in order."""
+    rows = db.execute(
+        f"{track.values} key between ? and ? order by key desc limit ?",
+        (*_keys(take, (0, step - 1)), MANY),
+    ).fetchall()
+    return [row[0] & STEP_BITS for row in reversed(rows)]
+
+
+def _least_level(track: Track, steps: Sequence[int]) -> int:
+    """Return the finest level at which a bucket may have many of these steps."""
+    runs = zip(steps, steps[MANY - 1 :], strict=False)
+    levels = (((first - 1) ^ (last - 1)).bit_length() for first, last in runs)
+    return max(track.base, min(levels, default=_HIGHEST))
+
+
+def _to_keep(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Bucket | None:
+    """Return the bucket, joined of finer ones; None if it has few values."""
+    level, number, _ = span
+    steps = (number << level) + 1, number + 1 << level
+    if level == track.base:
+        values = [value for _, value in values_in(db, track, take, steps)]
+        return summed(values, *steps) if len(values) >= MANY else None
+    finer = Span(level - 1, 2 * number, 2 * number + 1)
+    parts = list(_in_span(db, track, take, finer, 0))
+    has_kept = any(part.steps > 1 for part in parts)
+    if not has_kept and len(parts) < MANY:
+        return None
+    return joined(parts)._replace(first=steps[0], last=steps[1])
+
+
+def _in_span(
+    db: sqlite3.Connection, track: Track, take: int, span: Span, level: int
+) -> Iterator[Bucket]:
+    """Yield the buckets that are kept in a span, and what lies between them in such of 2^level."""
+    if span.level == 0:
+        yield from _of_values(db, track, take, (span.first, span.last), level)
+        return
+    size = 1 << span.level
+    at, last = span.first * size + 1, (span.last + 1) * size
+    for bucket in _kept(db, track, take, span):
+        yield from _of_values(db, track, take, (at, bucket.first - 1), level)
+        yield bucket
+        at = bucket.last + 1
+    yield from _of_values(db, track, take, (at, last), level)
+
+
+def _of_values(
+    db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int], level: int
+) -> Iterator[Bucket]:
+    if steps[0] > steps[1]:
+        return
+    pairs = values_in(db, track, take, steps)
+    for _, group in groupby(pairs, key=lambda pair: pair[0] - 1 >> level):
+        several = list(group)
+        yield summed([value for _, value in several], several[0][0], several[-1][0])
+
+
+def _kept(db: sqlite3.Connection, track: Track, take: int, span: Span) -> list[Bucket]:
+    size = 1 << span.level
+    keys = _keys(take, (span.first * size + 1, span.last * size + 1))
+    rows = db.execute(
+        f"select key, low, high, total, finite {track.buckets}"
+        " level = ? and key between ? and ? order by key",
+        (span.level, *keys),
+    ).fetchall()
+    return [
+        Bucket(key & STEP_BITS, (key & STEP_BITS) + size - 1, from_column(low), from_column(high),
+               from_column(total), finite)
+        for key, low, high, total, finite in rows
+    ]  # fmt: skip
+
+
+def _end(
+    db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int], order: str
+) -> Pair | None:
+    row = db.execute(
+        f"{track.values} key between ? and ? order by key {order} limit 1", _keys(take, steps)
+    ).fetchone()
+    return (row[0] & STEP_BITS, from_column(row[1])) if row else None
+
+
+def _keys(take: int, steps: tuple[int, int]) -> tuple[int, int]:
+    return key_of(take, max(0, steps[0])), key_of(take, min(steps[1], STEP_BITS))
