@@ -60,20 +60,15 @@ class Entry:
 
     name: str
     place: str
-    """`module:attribute` of what builds it; imported by `load`."""
+    """`module:name` of what builds it; imported by `load`, and copied into exported programs."""
     summary: str
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_images: bool = False
 
-    @property
-    def module(self) -> str:
-        """Name of the module that builds it."""
-        return self.place.partition(":")[0]
-
     def load(self) -> Any:
         """Import and return what builds this entry."""
-        return getattr(importlib.import_module(self.module), self.place.partition(":")[2])
+        return load(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +76,8 @@ class Task(Entry):
     """Data, its problem kind, and what a run of it uses unless told otherwise."""
 
     kind: Kind = "multiclass"
+    classes: tuple[str, ...] = ()
+    """Their names, in the order of their indices; of numbers, none."""
     model: str = "mlp"
     epochs: int = 40
     has_images: bool = False
@@ -88,6 +85,11 @@ class Task(Entry):
     """Its data are not embedded, but downloaded once or read from a folder."""
     pace: float | None = None
     """Batches per second at which a person can watch an embedded task; None: as fast as it goes."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model returns for each sample."""
+        return len(self.classes) if self.kind == "multiclass" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,17 @@ class Loss(Entry):
         return f"{self.name} does not fit {kind} problems: {self.misfits[kind]}"
 
 
+_DIGITS = tuple("0123456789")
+
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
         Task(
             "digits",
-            "tuitrain.engine.tasks.digits:load",
+            "tuitrain.engine.tasks.digits:digits",
             "1,797 handwritten digits, 8x8 pixels, ten classes; comes with scikit-learn",
             kind="multiclass",
+            classes=_DIGITS,
             has_images=True,
             model="mlp:hidden=256-128",
             epochs=40,
@@ -132,16 +137,17 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "breast-cancer",
-            "tuitrain.engine.tasks.breast_cancer:load",
+            "tuitrain.engine.tasks.breast_cancer:breast_cancer",
             "569 tumours, 30 measurements, benign or malignant; comes with scikit-learn",
             kind="binary",
+            classes=("malignant", "benign"),
             model="mlp:hidden=256-128",
             epochs=30,
             pace=60,
         ),
         Task(
             "diabetes",
-            "tuitrain.engine.tasks.diabetes:load",
+            "tuitrain.engine.tasks.diabetes:diabetes",
             "442 patients, 10 measurements, how far the disease went; comes with scikit-learn",
             kind="regression",
             model="mlp:hidden=128",
@@ -150,8 +156,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "mnist",
-            "tuitrain.engine.tasks.images:mnist",
+            "tuitrain.engine.tasks.idx:mnist",
             "70,000 handwritten digits, 28x28 pixels, ten classes; 12 MB to download",
+            classes=_DIGITS,
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -159,8 +166,20 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "fashion-mnist",
-            "tuitrain.engine.tasks.images:fashion_mnist",
+            "tuitrain.engine.tasks.idx:fashion_mnist",
             "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
+            classes=(
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ),
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -168,8 +187,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "kmnist",
-            "tuitrain.engine.tasks.images:kmnist",
+            "tuitrain.engine.tasks.idx:kmnist",
             "70,000 cursive Japanese characters, 28x28 pixels, ten classes; 21 MB to download",
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -177,8 +197,20 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "cifar10",
-            "tuitrain.engine.tasks.images:cifar10",
+            "tuitrain.engine.tasks.cifar10:cifar10",
             "60,000 small colour photographs, 32x32 pixels, ten classes; 170 MB to download",
+            classes=(
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ),
             model="mlp:hidden=256-128",
             epochs=20,
             has_images=True,
@@ -282,10 +314,6 @@ _NORM = Option(
     "name", "none", says="none, or batch: normalise activations over the batch",
     names=("none", "batch"),
 )  # fmt: skip
-_SCHEDULE = Option(
-    "name", "constant", names=("constant", "cosine", "linear"),
-    says="constant, or down to 0 by the last epoch: cosine, linear",
-)  # fmt: skip
 
 MODELS: Mapping[str, Entry] = {
     model.name: model
@@ -319,19 +347,31 @@ MODELS: Mapping[str, Entry] = {
     )
 }
 
+SCHEDULES: Mapping[str, str | None] = {
+    "constant": None,
+    "cosine": "tuitrain.engine.optim:cosine_schedule",
+    "linear": "tuitrain.engine.optim:linear_schedule",
+}
+"""`module:name` of the function of each, from the share of the run that is trained, 0 to 1, to the
+share of the learning rate; None for all of it."""
+_SCHEDULE = Option(
+    "name", "constant", names=tuple(SCHEDULES),
+    says="constant, or down to 0 by the last epoch: cosine, linear",
+)  # fmt: skip
+
 OPTIMIZERS: Mapping[str, Entry] = {
     optimizer.name: optimizer
     for optimizer in (
         Entry(
             "adam",
-            "tuitrain.engine.optim:adam",
+            "torch.optim:Adam",
             "A step size of its own for every weight; a safe first choice",
             aliases=("Adam",),
             options={"schedule": _SCHEDULE},
         ),
         Entry(
             "adamw",
-            "tuitrain.engine.optim:adamw",
+            "torch.optim:AdamW",
             "Adam with the weight decay taken out of the gradient",
             aliases=("AdamW",),
             options={
@@ -341,7 +381,7 @@ OPTIMIZERS: Mapping[str, Entry] = {
         ),
         Entry(
             "sgd",
-            "tuitrain.engine.optim:sgd",
+            "torch.optim:SGD",
             "Plain gradient descent, with momentum if wanted",
             aliases=("SGD",),
             options={
@@ -358,6 +398,12 @@ CATALOG: Mapping[str, Mapping[str, Entry]] = {
     "model": MODELS,
     "optimizer": OPTIMIZERS,
 }
+
+
+def load(place: str) -> Any:
+    """Import and return what is at `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def find(what: str, name: str) -> Entry:
@@ -408,7 +454,7 @@ def problem_of_task(name: str) -> Problem:
     nothing is known.
     """
     task = TASKS.get(name)
-    return problem(task.kind) if task else Problem()
+    return problem(task.kind, classes=task.classes) if task else Problem()
 
 
 def fitting_losses(kind: Kind) -> list[Loss]:
