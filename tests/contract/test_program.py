@@ -18,8 +18,10 @@ import torch
 from tests.unit.engine.test_images import written
 from tuitrain.core import catalog
 from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TASKS
+from tuitrain.core.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import OneOf, Whole
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
@@ -82,7 +84,7 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
     for what in ("model", "optimizer", "loss"):
         for entry in catalog.CATALOG[what].values():
             for key, option in entry.options.items():
-                value = {"float": "0.5", "widths": "9-7"}.get(option.type) or option.names[-1]
+                value = OTHERS[type(option.type)](option.type)
                 chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
                 settings = dict(recipe.started.settings) | {"loss": chosen.loss}
                 other = replace(
@@ -122,6 +124,16 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
         text = program(replace(usual, spec=spec, started=started), written_by="this test")
         compile(text, f"{loss}, {model}, {optimizer}", "exec")
         assert max(map(len, text.splitlines())) <= LONGEST_LINE, (loss, model, optimizer)
+
+
+OTHERS = {
+    Between: lambda _: "0.5",
+    Whole: lambda type_: str(type_.most),
+    Joined: lambda _: "9-7",
+    OneOf: lambda type_: type_.words[-1],
+    YesOrNo: lambda _: "yes",
+}
+"""Makes, for a type, the text of a value that no option has by default."""
 
 
 def with_all_that_it_calls(part: Part) -> list[Part]:

@@ -7,51 +7,17 @@ help, pickers and checks of a command line never wait for torch.
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tuitrain.core.entry_options import Between, Joined, Option
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.values import OneOf, Whole
 
 Kind = Literal["multiclass", "binary", "regression"]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One `key=value` of an entry: how its text is read, and what it may be."""
-
-    type: Literal["float", "widths", "name"]
-    default: float | tuple[int, ...] | str
-    low: float = -math.inf
-    high: float = math.inf
-    says: str = ""
-    names: tuple[str, ...] = ()
-    """What a name may be."""
-
-    def read(self, text: str) -> float | tuple[int, ...] | str:
-        """Return the value that `text` stands for, or raise ValueError."""
-        if self.type == "name":
-            return self.names[self.names.index(text)]
-        if self.type == "widths":
-            widths = tuple(int(part) for part in text.split("-"))
-            if not all(1 <= width <= 65_536 for width in widths):
-                raise ValueError
-            return widths
-        number = float(text)
-        if not self.low <= number <= self.high:  # also what NaN fails
-            raise ValueError
-        return number
-
-    def write(self, value: float | tuple[int, ...] | str) -> str:
-        """Return the shortest text that `read` makes this value of."""
-        if isinstance(value, str):
-            return value
-        if isinstance(value, tuple):
-            return "-".join(map(str, value))
-        return repr(float(value)).removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +207,7 @@ LOSSES: Mapping[str, Loss] = {
             when_not="Not where several classes may be right at once, nor for numbers.",
             options={
                 "label_smoothing": Option(
-                    "float", 0.0, 0, 1, says="share of the target for all classes alike, 0 to 1"
+                    Between(0, 1), 0.0, "share of the target for all classes alike"
                 )
             },
             takes={
@@ -262,11 +228,7 @@ LOSSES: Mapping[str, Loss] = {
             when="For yes or no, and where several labels may be right at once.",
             when_not="With C classes it asks C questions that know nothing of each other: "
             "cross-entropy uses that just one of them is right.",
-            options={
-                "pos_weight": Option(
-                    "float", 1.0, 1e-6, 1e6, says="how many noes one yes counts for, above 0"
-                )
-            },
+            options={"pos_weight": Option(Between(1e-6, 1e6), 1.0, "weight of the positive class")},
             takes={
                 "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
                 "one yes or no for each class (one-versus-rest)",
@@ -309,11 +271,9 @@ _USUAL: Mapping[Kind, str] = {
     "regression": "mse",
 }
 
-_DROPOUT = Option("float", 0.0, 0, 0.99, "share of activations that training forgets")
-_NORM = Option(
-    "name", "none", says="none, or batch: normalise activations over the batch",
-    names=("none", "batch"),
-)  # fmt: skip
+_WIDTHS = Joined(Whole(1, 65_536))
+_DROPOUT = Option(Between(0, 0.99), 0.0, "dropout probability")
+_NORM = Option(OneOf("none", "batch"), "none", "normalisation of activations, over the batch")
 
 MODELS: Mapping[str, Entry] = {
     model.name: model
@@ -328,7 +288,7 @@ MODELS: Mapping[str, Entry] = {
             "tuitrain.engine.models:mlp",
             "Fully connected layers with ReLU between them",
             options={
-                "hidden": Option("widths", (256, 128), says="width of each hidden layer"),
+                "hidden": Option(_WIDTHS, (256, 128), "width of each hidden layer"),
                 "norm": _NORM,
                 "dropout": _DROPOUT,
             },
@@ -338,7 +298,7 @@ MODELS: Mapping[str, Entry] = {
             "tuitrain.engine.models:cnn",
             "Two 3x3 convolutions with pooling, then a hidden layer; for images",
             options={
-                "channels": Option("widths", (32, 64), says="channels of each convolution"),
+                "channels": Option(_WIDTHS, (32, 64), "channels of each convolution"),
                 "norm": _NORM,
                 "dropout": _DROPOUT,
             },
@@ -355,9 +315,8 @@ SCHEDULES: Mapping[str, str | None] = {
 """`module:name` of the function of each, from the share of the run that is trained, 0 to 1, to the
 share of the learning rate; None for all of it."""
 _SCHEDULE = Option(
-    "name", "constant", names=tuple(SCHEDULES),
-    says="constant, or down to 0 by the last epoch: cosine, linear",
-)  # fmt: skip
+    OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
+)
 
 OPTIMIZERS: Mapping[str, Entry] = {
     optimizer.name: optimizer
@@ -375,7 +334,7 @@ OPTIMIZERS: Mapping[str, Entry] = {
             "Adam with the weight decay taken out of the gradient",
             aliases=("AdamW",),
             options={
-                "weight_decay": Option("float", 0.01, 0, 1e6, says="pull towards zero"),
+                "weight_decay": Option(Between(0, 1e6), 0.01, "weight decay (L2 penalty)"),
                 "schedule": _SCHEDULE,
             },
         ),
@@ -385,7 +344,7 @@ OPTIMIZERS: Mapping[str, Entry] = {
             "Plain gradient descent, with momentum if wanted",
             aliases=("SGD",),
             options={
-                "momentum": Option("float", 0.0, 0, 1, says="memory of earlier steps"),
+                "momentum": Option(Between(0, 1), 0.0, "momentum"),
                 "schedule": _SCHEDULE,
             },
         ),
@@ -472,8 +431,9 @@ def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[key] = entry.options[key].read(text)
         except ValueError:
+            option = entry.options[key]
             raise WrongUse(
-                f"{entry.name}:{key}={safe(text, limit=40)} will not do; "
-                f"it takes {key}: {entry.options[key].says}"
+                f"{entry.name}:{key} takes {option.type.says} ({option.says}), "
+                f"not {safe(text, limit=40)}"
             ) from None
     return values
