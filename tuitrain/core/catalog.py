@@ -86,6 +86,13 @@ class Loss(Entry):
 
 
 _DIGITS = tuple("0123456789")
+_CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+)  # fmt: skip
+_PHOTOGRAPHED = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 
 TASKS: Mapping[str, Task] = {
     task.name: task
@@ -134,18 +141,7 @@ TASKS: Mapping[str, Task] = {
             "fashion-mnist",
             "tuitrain.engine.tasks.idx:fashion_mnist",
             "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
-            classes=(
-                "T-shirt/top",
-                "Trouser",
-                "Pullover",
-                "Dress",
-                "Coat",
-                "Sandal",
-                "Shirt",
-                "Sneaker",
-                "Bag",
-                "Ankle boot",
-            ),
+            classes=_CLOTHES,
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -165,18 +161,7 @@ TASKS: Mapping[str, Task] = {
             "cifar10",
             "tuitrain.engine.tasks.cifar10:cifar10",
             "60,000 small colour photographs, 32x32 pixels, ten classes; 170 MB to download",
-            classes=(
-                "airplane",
-                "automobile",
-                "bird",
-                "cat",
-                "deer",
-                "dog",
-                "frog",
-                "horse",
-                "ship",
-                "truck",
-            ),
+            classes=_PHOTOGRAPHED,
             model="mlp:hidden=256-128",
             epochs=20,
             has_images=True,
