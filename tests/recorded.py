@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from tuitrain.core.catalog import METRICS, fitting_losses, task_named
+from tuitrain.core import catalog
+from tuitrain.core.catalog import METRICS, Kind, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -19,6 +20,7 @@ from tuitrain.core.events import (
     TakeOpened,
     WishAccepted,
 )
+from tuitrain.core.problem import Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, RunReader
@@ -31,6 +33,13 @@ from tuitrain.view.model import Snapshot
 STEPS = 23
 """An epoch."""
 
+_LOSSES: Mapping[Kind, tuple[str, ...]] = {
+    "multiclass": ("cross-entropy", "bce-with-logits", "mse", "l1"),
+    "binary": ("bce-with-logits", "cross-entropy", "mse", "l1"),
+    "regression": ("mse", "l1"),
+}
+"""What recorded runs state, whatever else the catalogue has: pictures of them stay as they are."""
+
 Way = Callable[[int], float]
 """From a step to a loss."""
 
@@ -41,6 +50,11 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
     from tuitrain.engine.training import build  # torch, only where it is needed
 
     return replace(build(RunSpec.of(task, device="cpu", **settings)).started(), environment={})
+
+
+def problem(kind: Kind) -> Problem:
+    """Return the problem that recorded runs of that kind state."""
+    return replace(catalog.problem(kind), losses=_LOSSES[kind])
 
 
 def decay(step: int) -> float:
@@ -70,7 +84,8 @@ class RecordedRun:
         self._saved: dict[tuple[int, int], str] = {}
         self.loss = self.spec.loss
         begun = started(self.spec.task)
-        self.says(replace(begun, steps_per_epoch=STEPS, settings=self._settings()))
+        stated = replace(begun.problem, losses=_LOSSES[begun.problem.kind])
+        self.says(replace(begun, steps_per_epoch=STEPS, settings=self._settings(), problem=stated))
 
     def close(self) -> None:
         self._writer.close()
@@ -146,6 +161,6 @@ class RecordedRun:
         metrics = {
             each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in METRICS[kind]
         }
-        judged = {each.name: loss / at for at, each in enumerate(fitting_losses(kind), 1)}
+        judged = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
         return EpochEnded(self._take, self._step, epoch, self.loss, loss, loss, metrics,
                           improved=True, val_losses=judged)  # fmt: skip

@@ -53,6 +53,7 @@ rooms_without_torch = pytest.mark.parametrize(
         "tuitrain.client",
         "tuitrain.supervisor",
         "tuitrain.view",
+        "tuitrain.export",
         "tuitrain.connection",
         "tuitrain.cli",
         "tuitrain.tui",
@@ -94,6 +95,14 @@ def test_help_and_lists_do_not_wait_for_libraries(arguments, tmp_path):
     code = f"from tuitrain.cli import run\nassert run({['--home', str(tmp_path), *arguments]}) == 0"
     loaded = loaded_by(code)
     assert not loaded & {*TRAINER_ONLY, "textual", "plotext", "numpy"}
+
+
+def test_functions_of_the_engine_are_read_and_not_imported():
+    loaded = loaded_by(
+        "from tuitrain.export.program.source import function\n"
+        "assert 'nn.Conv2d' in function('tuitrain.engine.models:cnn').text"
+    )
+    assert not loaded & TRAINER_ONLY
 
 
 def test_the_package_itself_loads_nothing_of_it():

@@ -1,26 +1,48 @@
 """A program can be written for whatever the catalogue offers, and trains as the engine does."""
 
+import ast
+import builtins
 import contextlib
+import dis
 import io
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
+from types import CodeType
 
+import numpy as np
 import pytest
 import torch
 
+from tests.unit.engine.test_images import written
 from tuitrain.core import catalog
-from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TASKS
+from tuitrain.core.entry_options import Between, Joined, YesOrNo
+from tuitrain.core.errors import Refused
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import OneOf, Whole
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
 from tuitrain.engine.weights import weights_sha256
 from tuitrain.export.program import program
+from tuitrain.export.program.part import Part
+from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
+LONGEST_LINE = 100
+"""As in the engine, whose functions a program copies."""
 EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
 FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
+PLACES = [
+    *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
+    *filter(None, SCHEDULES.values()),
+    "tuitrain.engine.data:shuffled",
+    "tuitrain.engine.data:standardised",
+    "tuitrain.engine.weights:state_sha256",
+]
+"""Of what a program has a copy."""
 
 
 def recipe_of(spec: RunSpec) -> tuple[Recipe, str]:
@@ -53,7 +75,7 @@ def test_its_program_ends_with_the_engines_weights(task, loss):
     text = program(recipe, written_by="this test")
 
     assert printed_by(text) == digest
-    assert max(len(line) for line in text.splitlines()) <= 88
+    assert max(len(line) for line in text.splitlines()) <= LONGEST_LINE
 
 
 def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
@@ -62,7 +84,7 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
     for what in ("model", "optimizer", "loss"):
         for entry in catalog.CATALOG[what].values():
             for key, option in entry.options.items():
-                value = {"float": "0.5", "widths": "9-7"}.get(option.type) or option.names[-1]
+                value = OTHERS[type(option.type)](option.type)
                 chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
                 settings = dict(recipe.started.settings) | {"loss": chosen.loss}
                 other = replace(
@@ -101,4 +123,89 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
         started = replace(usual.started, settings={**usual.started.settings, "loss": loss})
         text = program(replace(usual, spec=spec, started=started), written_by="this test")
         compile(text, f"{loss}, {model}, {optimizer}", "exec")
-        assert max(map(len, text.splitlines())) <= 88, (loss, model, optimizer)
+        assert max(map(len, text.splitlines())) <= LONGEST_LINE, (loss, model, optimizer)
+
+
+OTHERS = {
+    Between: lambda _: "0.5",
+    Whole: lambda type_: str(type_.most),
+    Joined: lambda _: "9-7",
+    OneOf: lambda type_: type_.words[-1],
+    YesOrNo: lambda _: "yes",
+}
+"""Makes, for a type, the text of a value that no option has by default."""
+
+
+def with_all_that_it_calls(part: Part) -> list[Part]:
+    return [*chain.from_iterable(map(with_all_that_it_calls, part.functions)), part]
+
+
+def names_of(text: str) -> set[str]:
+    """Return what a text defines at its top."""
+    found = set()
+    for node in ast.parse(text).body:
+        found |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        found |= {each.id for target in targets for each in ast.walk(target)
+                  if isinstance(each, ast.Name)}  # fmt: skip
+    return found
+
+
+def looked_up_by(code: CodeType) -> Iterator[str]:
+    """Yield the global names that a program looks up while it runs."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from looked_up_by(constant)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_function_of_the_engine_stands_alone(place):
+    parts = with_all_that_it_calls(function(place))
+    imports = "\n".join(line for part in parts for line in part.imports)
+    text = "".join(part.text for part in parts)
+    namespace = {}
+    exec(imports + "\n" + text, namespace)
+
+    looked_up = set(looked_up_by(compile(text, place, "exec")))
+    assert looked_up <= set(namespace) | set(dir(builtins))
+    assert not any(line.split()[1].startswith("tuitrain") for line in imports.splitlines())
+    assert not any(tool in text for tool in ("# fmt", "# noqa", "# type:")), (
+        "said to our tools only"
+    )
+
+
+def test_no_two_functions_of_a_program_share_a_name_nor_one_with_its_loop():
+    parts = {part for place in PLACES for part in with_all_that_it_calls(function(place))}
+    names = [name for part in parts for name in names_of(part.text)]
+    assert len(names) == len(set(names))
+
+    spec = RunSpec.of("diabetes", optimizer="sgd:schedule=linear", loss="l1", epochs=1)
+    recipe, _ = recipe_of(spec)
+    text = program(recipe, written_by="this test")
+    calls = {entry.place.partition(":")[2] for entry in (TASKS["diabetes"], LOSSES["l1"])}
+    assert calls < names_of(text)
+    script = text[text.index("SEED = ") :]
+    assert not names_of(script) & set(names)
+
+
+def test_a_program_without_any_change_is_short_enough_to_be_read_at_once():
+    recipe, _ = recipe_of(RunSpec.of("digits", epochs=1))
+    assert len(program(recipe, written_by="this test").splitlines()) <= 115
+
+
+@pytest.mark.parametrize("parts", [("train",), ("train", "t10k")])
+def test_a_program_reads_images_from_the_folder_that_its_run_read(tmp_path: Path, parts):
+    some = np.random.default_rng(0)
+    pixels, labels = some.integers(0, 256, (80, 28, 28), np.uint8), np.arange(80, dtype=np.uint8)
+    data = dict.fromkeys(parts, (pixels, labels % 10))
+    written(tmp_path / "data" / "raw", zipped=len(parts) > 1, **data)
+    spec = RunSpec.of("fashion-mnist", data=str(tmp_path / "data"), model="cnn", epochs=1)
+    recipe, digest = recipe_of(spec)
+
+    assert printed_by(program(recipe, written_by="this test")) == digest
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match=r"the data are not in .*data any more"):
+        program(recipe, written_by="this test")

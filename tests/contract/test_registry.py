@@ -15,6 +15,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.tasks import dataset
 from tuitrain.engine.training import build
 from tuitrain.engine.weights import weights_sha256
 
@@ -67,7 +68,7 @@ def test_every_optimizer_learns(optimizer):
 
 @pytest.mark.parametrize("task", embedded.values(), ids=embedded)
 def test_a_task_is_what_the_catalogue_says_it_is(task):
-    data = task.load()()
+    data = dataset.load(task.name)
     assert data.kind == task.kind
     for samples in (data.train, data.val):
         assert len(samples.inputs) == len(samples) > 0
@@ -78,7 +79,7 @@ def test_a_task_is_what_the_catalogue_says_it_is(task):
     else:
         assert data.outputs == 1
         assert data.val.targets.dtype == torch.float32
-    again = task.load()()
+    again = dataset.load(task.name)
     assert torch.equal(data.train.inputs, again.train.inputs)
     assert torch.equal(data.val.targets, again.val.targets)
 

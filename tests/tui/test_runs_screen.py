@@ -244,7 +244,7 @@ async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, mad
     [
         ("task", "digit", "did you mean 'digits'"),
         ("loss", "mes", "did you mean 'mse'"),
-        ("model", "mlp:hidden=0", "takes hidden"),
+        ("model", "mlp:hidden=0", "mlp:hidden takes a whole number"),
         ("optimizer", "adm", "did you mean"),
         ("lr", "fast", "takes a number"),
         ("lr", "0", "above 0"),

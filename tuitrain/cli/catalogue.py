@@ -13,6 +13,7 @@ import click
 from tuitrain.cli import complete
 from tuitrain.core import catalog
 from tuitrain.core.catalog import Entry, Loss, Task
+from tuitrain.core.entry_options import Option
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10
@@ -100,15 +101,18 @@ def _lines(entries: Iterable[Entry]) -> str:
     for entry in entries:
         lines.append(f"{entry.name:<16} {entry.summary}")
         for key, option in entry.options.items():
-            lines.append(f"{'':<16}   :{key}={option.write(option.default)}  {option.says}")
+            lines.append(f"{'':<16}   {_option(key, option)}")
     return "\n".join(lines)
+
+
+def _option(key: str, option: Option) -> str:
+    return f":{key}={option.write(option.default)}  {option.says}: {option.type.says}"
 
 
 def _lesson(loss: Loss, kind: str | None) -> str:
     rows = [("", loss.summary), ("formula", loss.formula), ("inside", loss.inside)]
     rows += [("when", loss.when), ("when not", loss.when_not)]
-    rows += [("option", f"{loss.name}:{key}={each.write(each.default)}  {each.says}")
-             for key, each in loss.options.items()]  # fmt: skip
+    rows += [("option", f"{loss.name}{_option(key, each)}") for key, each in loss.options.items()]
     rows += [(each, takes) for each, takes in loss.takes.items() if kind in (None, each)]
     rows += [(each, f"does not fit: {why}") for each, why in loss.misfits.items()
              if kind in (None, each)]  # fmt: skip
@@ -125,7 +129,7 @@ def _wrapped(label: str, text: str) -> str:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     options = {
-        key: {"default": each.write(each.default), "says": each.says}
+        key: {"default": each.write(each.default), "says": each.says, "takes": each.type.says}
         for key, each in entry.options.items()
     }
     return {"name": entry.name, "summary": entry.summary, "aliases": list(entry.aliases),

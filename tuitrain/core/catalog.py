@@ -7,51 +7,17 @@ help, pickers and checks of a command line never wait for torch.
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tuitrain.core.entry_options import Between, Joined, Option
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.values import OneOf, Whole
 
 Kind = Literal["multiclass", "binary", "regression"]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One `key=value` of an entry: how its text is read, and what it may be."""
-
-    type: Literal["float", "widths", "name"]
-    default: float | tuple[int, ...] | str
-    low: float = -math.inf
-    high: float = math.inf
-    says: str = ""
-    names: tuple[str, ...] = ()
-    """What a name may be."""
-
-    def read(self, text: str) -> float | tuple[int, ...] | str:
-        """Return the value that `text` stands for, or raise ValueError."""
-        if self.type == "name":
-            return self.names[self.names.index(text)]
-        if self.type == "widths":
-            widths = tuple(int(part) for part in text.split("-"))
-            if not all(1 <= width <= 65_536 for width in widths):
-                raise ValueError
-            return widths
-        number = float(text)
-        if not self.low <= number <= self.high:  # also what NaN fails
-            raise ValueError
-        return number
-
-    def write(self, value: float | tuple[int, ...] | str) -> str:
-        """Return the shortest text that `read` makes this value of."""
-        if isinstance(value, str):
-            return value
-        if isinstance(value, tuple):
-            return "-".join(map(str, value))
-        return repr(float(value)).removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +26,15 @@ class Entry:
 
     name: str
     place: str
-    """`module:attribute` of what builds it; imported by `load`."""
+    """`module:name` of what builds it; imported by `load`, and copied into exported programs."""
     summary: str
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_images: bool = False
 
-    @property
-    def module(self) -> str:
-        """Name of the module that builds it."""
-        return self.place.partition(":")[0]
-
     def load(self) -> Any:
         """Import and return what builds this entry."""
-        return getattr(importlib.import_module(self.module), self.place.partition(":")[2])
+        return load(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +42,8 @@ class Task(Entry):
     """Data, its problem kind, and what a run of it uses unless told otherwise."""
 
     kind: Kind = "multiclass"
+    classes: tuple[str, ...] = ()
+    """Their names, in the order of their indices; of numbers, none."""
     model: str = "mlp"
     epochs: int = 40
     has_images: bool = False
@@ -88,6 +51,11 @@ class Task(Entry):
     """Its data are not embedded, but downloaded once or read from a folder."""
     pace: float | None = None
     """Batches per second at which a person can watch an embedded task; None: as fast as it goes."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model returns for each sample."""
+        return len(self.classes) if self.kind == "multiclass" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +85,24 @@ class Loss(Entry):
         return f"{self.name} does not fit {kind} problems: {self.misfits[kind]}"
 
 
+_DIGITS = tuple("0123456789")
+_CLOTHES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+)  # fmt: skip
+_PHOTOGRAPHED = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
 TASKS: Mapping[str, Task] = {
     task.name: task
     for task in (
         Task(
             "digits",
-            "tuitrain.engine.tasks.digits:load",
+            "tuitrain.engine.tasks.digits:digits",
             "1,797 handwritten digits, 8x8 pixels, ten classes; comes with scikit-learn",
             kind="multiclass",
+            classes=_DIGITS,
             has_images=True,
             model="mlp:hidden=256-128",
             epochs=40,
@@ -132,16 +110,17 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "breast-cancer",
-            "tuitrain.engine.tasks.breast_cancer:load",
+            "tuitrain.engine.tasks.breast_cancer:breast_cancer",
             "569 tumours, 30 measurements, benign or malignant; comes with scikit-learn",
             kind="binary",
+            classes=("malignant", "benign"),
             model="mlp:hidden=256-128",
             epochs=30,
             pace=60,
         ),
         Task(
             "diabetes",
-            "tuitrain.engine.tasks.diabetes:load",
+            "tuitrain.engine.tasks.diabetes:diabetes",
             "442 patients, 10 measurements, how far the disease went; comes with scikit-learn",
             kind="regression",
             model="mlp:hidden=128",
@@ -150,8 +129,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "mnist",
-            "tuitrain.engine.tasks.images:mnist",
+            "tuitrain.engine.tasks.idx:mnist",
             "70,000 handwritten digits, 28x28 pixels, ten classes; 12 MB to download",
+            classes=_DIGITS,
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -159,8 +139,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "fashion-mnist",
-            "tuitrain.engine.tasks.images:fashion_mnist",
+            "tuitrain.engine.tasks.idx:fashion_mnist",
             "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
+            classes=_CLOTHES,
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -168,8 +149,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "kmnist",
-            "tuitrain.engine.tasks.images:kmnist",
+            "tuitrain.engine.tasks.idx:kmnist",
             "70,000 cursive Japanese characters, 28x28 pixels, ten classes; 21 MB to download",
+            classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
             model="mlp:hidden=256-128",
             epochs=10,
             has_images=True,
@@ -177,8 +159,9 @@ TASKS: Mapping[str, Task] = {
         ),
         Task(
             "cifar10",
-            "tuitrain.engine.tasks.images:cifar10",
+            "tuitrain.engine.tasks.cifar10:cifar10",
             "60,000 small colour photographs, 32x32 pixels, ten classes; 170 MB to download",
+            classes=_PHOTOGRAPHED,
             model="mlp:hidden=256-128",
             epochs=20,
             has_images=True,
@@ -209,7 +192,7 @@ LOSSES: Mapping[str, Loss] = {
             when_not="Not where several classes may be right at once, nor for numbers.",
             options={
                 "label_smoothing": Option(
-                    "float", 0.0, 0, 1, says="share of the target for all classes alike, 0 to 1"
+                    Between(0, 1), 0.0, "share of the target for all classes alike"
                 )
             },
             takes={
@@ -230,11 +213,7 @@ LOSSES: Mapping[str, Loss] = {
             when="For yes or no, and where several labels may be right at once.",
             when_not="With C classes it asks C questions that know nothing of each other: "
             "cross-entropy uses that just one of them is right.",
-            options={
-                "pos_weight": Option(
-                    "float", 1.0, 1e-6, 1e6, says="how many noes one yes counts for, above 0"
-                )
-            },
+            options={"pos_weight": Option(Between(1e-6, 1e6), 1.0, "weight of the positive class")},
             takes={
                 "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
                 "one yes or no for each class (one-versus-rest)",
@@ -277,15 +256,9 @@ _USUAL: Mapping[Kind, str] = {
     "regression": "mse",
 }
 
-_DROPOUT = Option("float", 0.0, 0, 0.99, "share of activations that training forgets")
-_NORM = Option(
-    "name", "none", says="none, or batch: normalise activations over the batch",
-    names=("none", "batch"),
-)  # fmt: skip
-_SCHEDULE = Option(
-    "name", "constant", names=("constant", "cosine", "linear"),
-    says="constant, or down to 0 by the last epoch: cosine, linear",
-)  # fmt: skip
+_WIDTHS = Joined(Whole(1, 65_536))
+_DROPOUT = Option(Between(0, 0.99), 0.0, "dropout probability")
+_NORM = Option(OneOf("none", "batch"), "none", "normalisation of activations, over the batch")
 
 MODELS: Mapping[str, Entry] = {
     model.name: model
@@ -300,7 +273,7 @@ MODELS: Mapping[str, Entry] = {
             "tuitrain.engine.models:mlp",
             "Fully connected layers with ReLU between them",
             options={
-                "hidden": Option("widths", (256, 128), says="width of each hidden layer"),
+                "hidden": Option(_WIDTHS, (256, 128), "width of each hidden layer"),
                 "norm": _NORM,
                 "dropout": _DROPOUT,
             },
@@ -310,7 +283,7 @@ MODELS: Mapping[str, Entry] = {
             "tuitrain.engine.models:cnn",
             "Two 3x3 convolutions with pooling, then a hidden layer; for images",
             options={
-                "channels": Option("widths", (32, 64), says="channels of each convolution"),
+                "channels": Option(_WIDTHS, (32, 64), "channels of each convolution"),
                 "norm": _NORM,
                 "dropout": _DROPOUT,
             },
@@ -319,33 +292,44 @@ MODELS: Mapping[str, Entry] = {
     )
 }
 
+SCHEDULES: Mapping[str, str | None] = {
+    "constant": None,
+    "cosine": "tuitrain.engine.optim:cosine_schedule",
+    "linear": "tuitrain.engine.optim:linear_schedule",
+}
+"""`module:name` of the function of each, from the share of the run that is trained, 0 to 1, to the
+share of the learning rate; None for all of it."""
+_SCHEDULE = Option(
+    OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
+)
+
 OPTIMIZERS: Mapping[str, Entry] = {
     optimizer.name: optimizer
     for optimizer in (
         Entry(
             "adam",
-            "tuitrain.engine.optim:adam",
+            "torch.optim:Adam",
             "A step size of its own for every weight; a safe first choice",
             aliases=("Adam",),
             options={"schedule": _SCHEDULE},
         ),
         Entry(
             "adamw",
-            "tuitrain.engine.optim:adamw",
+            "torch.optim:AdamW",
             "Adam with the weight decay taken out of the gradient",
             aliases=("AdamW",),
             options={
-                "weight_decay": Option("float", 0.01, 0, 1e6, says="pull towards zero"),
+                "weight_decay": Option(Between(0, 1e6), 0.01, "weight decay (L2 penalty)"),
                 "schedule": _SCHEDULE,
             },
         ),
         Entry(
             "sgd",
-            "tuitrain.engine.optim:sgd",
+            "torch.optim:SGD",
             "Plain gradient descent, with momentum if wanted",
             aliases=("SGD",),
             options={
-                "momentum": Option("float", 0.0, 0, 1, says="memory of earlier steps"),
+                "momentum": Option(Between(0, 1), 0.0, "momentum"),
                 "schedule": _SCHEDULE,
             },
         ),
@@ -358,6 +342,12 @@ CATALOG: Mapping[str, Mapping[str, Entry]] = {
     "model": MODELS,
     "optimizer": OPTIMIZERS,
 }
+
+
+def load(place: str) -> Any:
+    """Import and return what is at `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def find(what: str, name: str) -> Entry:
@@ -408,7 +398,7 @@ def problem_of_task(name: str) -> Problem:
     nothing is known.
     """
     task = TASKS.get(name)
-    return problem(task.kind) if task else Problem()
+    return problem(task.kind, classes=task.classes) if task else Problem()
 
 
 def fitting_losses(kind: Kind) -> list[Loss]:
@@ -426,8 +416,9 @@ def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[key] = entry.options[key].read(text)
         except ValueError:
+            option = entry.options[key]
             raise WrongUse(
-                f"{entry.name}:{key}={safe(text, limit=40)} will not do; "
-                f"it takes {key}: {entry.options[key].says}"
+                f"{entry.name}:{key} takes {option.type.says} ({option.says}), "
+                f"not {safe(text, limit=40)}"
             ) from None
     return values

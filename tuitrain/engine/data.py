@@ -10,10 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tuitrain.core.catalog import Kind
+from tuitrain.core.catalog import Kind, Task
 
 Batch = tuple[Tensor, Tensor]
 """Inputs (n, ...) and targets (n,), on the device."""
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""What a task's function returns: training inputs (N, ...) float32 and targets (N,), then those for
+validation. Targets are class indices int64, 0 or 1 float32, or numbers in their own unit."""
 
 
 class Source(Protocol):
@@ -81,6 +84,16 @@ class Dataset:
     classes: tuple[str, ...] = ()
     """Their names, in the order of their indices."""
 
+    @classmethod
+    def of(cls, task: Task, parts: Parts) -> Dataset:
+        """Return the data of a task from what its function returns; numbers are standardised."""
+        train_inputs, train_targets, val_inputs, val_targets = parts
+        unit = 1.0
+        if task.kind == "regression":
+            train_targets, val_targets, unit = standardised(train_targets, val_targets)
+        train, val = Samples(train_inputs, train_targets), Samples(val_inputs, val_targets)
+        return cls(task.kind, train, val, task.outputs, unit, task.classes)
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
@@ -91,15 +104,19 @@ class Dataset:
         return replace(self, train=self.train.to(device), val=self.val.to(device))
 
 
-def shuffled(count: int, *, seed: int, epoch: int) -> Tensor:
-    """Return the order in which an epoch (from 0) takes its samples: indices (count,), int64.
+def standardised(train: Tensor, val: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return numbers with mean 0 and deviation 1 over the training part, and that deviation."""
+    mean, deviation = train.numpy().mean(), train.numpy().std()
+    normal = [((part - mean) / deviation).float() for part in (train, val)]
+    return normal[0], normal[1], float(deviation)
 
-    A function of seed and epoch alone, so that any position of a run can be found again.
-    """
+
+def shuffled(count: int, *, seed: int, epoch: int) -> Tensor:
+    """Return the order of samples (count,) int64, which seed and epoch (from 0) alone decide."""
     return torch.randperm(count, generator=generator_of(f"shuffle {seed} {epoch}"))
 
 
 def generator_of(key: str) -> torch.Generator:
-    """Return a generator of random numbers that the key alone decides."""
+    """Return a random number generator whose state the key alone decides."""
     digest = hashlib.sha256(key.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,12 +1,15 @@
-"""The built-in losses: each returns a criterion, (prediction, target) → scalar, for a problem kind.
+"""The built-in losses: functions of what a model returns and the targets, for a kind of problem.
 
-A model always returns logits or numbers; what else a loss wants, an adapter makes of them:
+A model always returns logits or numbers; a loss makes of them what it needs:
 
 | kind       | prediction            | target                |
 |------------|-----------------------|-----------------------|
 | multiclass | logits (N, C) float   | classes (N,) int64    |
 | binary     | logits (N, 1) float   | 0 or 1, (N,) float    |
 | regression | numbers (N, 1) float  | numbers (N,) float    |
+
+Each returns a scalar, the mean over the batch. An exported program has a copy of the functions that
+it needs, so they use torch and one another only.
 """
 
 from __future__ import annotations
@@ -31,57 +34,41 @@ def criterion_for(loss: str, kind: Kind) -> Criterion:
     entry = loss_named(choice.name)
     if kind not in entry.takes:
         raise Refused(entry.why_not(kind))
-    made: Criterion = entry.load()(kind, **read_options(entry, choice.options))
-    return made
+    return partial(entry.load(), kind=kind, **read_options(entry, choice.options))
 
 
-def cross_entropy(kind: Kind, label_smoothing: float) -> Criterion:
-    """Return -log softmax(z)[y], the mean over the batch; one logit z stands for (0, z)."""
-    distance = partial(functional.cross_entropy, label_smoothing=label_smoothing)
+def cross_entropy(logits: Tensor, target: Tensor, *, kind: Kind, label_smoothing: float) -> Tensor:
+    """Return -log softmax(z)[y]; one logit z stands for the two (0, z)."""
+    if kind == "binary":
+        logits, target = torch.cat((torch.zeros_like(logits), logits), dim=1), target.long()
+    return functional.cross_entropy(logits, target, label_smoothing=label_smoothing)
+
+
+def bce_with_logits(logits: Tensor, target: Tensor, *, kind: Kind, pos_weight: float) -> Tensor:
+    """Return the binary cross-entropy of sigmoid(z); of classes, the mean over each of them."""
     if kind == "multiclass":
-        return distance
-
-    def of_two_classes(logits: Tensor, target: Tensor) -> Tensor:
-        both = torch.cat((torch.zeros_like(logits), logits), dim=1)
-        return distance(both, target.long())
-
-    return of_two_classes
-
-
-def bce_with_logits(kind: Kind, pos_weight: float) -> Criterion:
-    """Return the binary cross-entropy of sigmoid(z); of C classes, the mean of C yes-or-no ones."""
-
-    def distance(logits: Tensor, target: Tensor) -> Tensor:
-        # made where the logits are: nothing is copied there, and nobody waits
-        weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
-        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
-
-    if kind == "multiclass":
-        return lambda logits, target: distance(logits, _one_hot(logits, target))
-    return lambda logits, target: distance(logits.squeeze(1), target)
+        target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
+    else:
+        logits = logits.squeeze(1)
+    # made on the device: a copy from the host would wait
+    weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
+    return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 
 
-def mse(kind: Kind) -> Criterion:
+def mse(prediction: Tensor, target: Tensor, *, kind: Kind) -> Tensor:
     """Return the mean squared error; of classes, between probabilities and one-hot targets."""
-    return _between_numbers(kind, functional.mse_loss)
+    return functional.mse_loss(*as_numbers(prediction, target, kind))
 
 
-def l1(kind: Kind) -> Criterion:
+def l1(prediction: Tensor, target: Tensor, *, kind: Kind) -> Tensor:
     """Return the mean absolute error; of classes, between probabilities and one-hot targets."""
-    return _between_numbers(kind, functional.l1_loss)
+    return functional.l1_loss(*as_numbers(prediction, target, kind))
 
 
-def _between_numbers(kind: Kind, distance: Criterion) -> Criterion:
-    match kind:
-        case "multiclass":
-            return lambda logits, target: distance(
-                torch.softmax(logits, dim=1), _one_hot(logits, target)
-            )
-        case "binary":
-            return lambda logits, target: distance(torch.sigmoid(logits.squeeze(1)), target)
-        case "regression":
-            return lambda numbers, target: distance(numbers.squeeze(1), target)
-
-
-def _one_hot(logits: Tensor, target: Tensor) -> Tensor:
-    return functional.one_hot(target, logits.shape[1]).to(logits.dtype)
+def as_numbers(prediction: Tensor, target: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
+    """Return probabilities and what they should be; of regression, the numbers as they are."""
+    if kind == "multiclass":
+        one_hot = functional.one_hot(target, prediction.shape[1]).to(prediction.dtype)
+        return prediction.softmax(dim=1), one_hot
+    prediction = prediction.squeeze(1)
+    return prediction.sigmoid() if kind == "binary" else prediction, target

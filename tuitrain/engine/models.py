@@ -1,12 +1,14 @@
-"""The built-in models: functions from a sample's shape and the number of outputs to a module."""
+"""The built-in models: functions from a sample's shape and the number of outputs to a module.
+
+An exported program has a copy of the functions that it needs, so they use torch, the standard
+library and one another only; what cannot be built raises ValueError with a sentence for the user.
+"""
 
 from __future__ import annotations
 
 import math
 
 from torch import nn
-
-from tuitrain.core.errors import Refused
 
 Shape = tuple[int, ...]
 
@@ -23,35 +25,36 @@ def mlp(
     layers: list[nn.Module] = [nn.Flatten()]
     width = math.prod(shape)
     for next_width in hidden:
-        normed = [nn.BatchNorm1d(next_width)] if norm == "batch" else []
-        layers += [nn.Linear(width, next_width), *normed, nn.ReLU(), *_forgetting(dropout)]
+        layers.append(nn.Linear(width, next_width))
+        layers += [nn.BatchNorm1d(next_width)] if norm == "batch" else []
+        layers += [nn.ReLU(), nn.Dropout(dropout)] if dropout else [nn.ReLU()]
         width = next_width
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
 def cnn(
-    shape: Shape, outputs: int, *, channels: tuple[int, ...], norm: str = "none",
+    shape: Shape,
+    outputs: int,
+    *,
+    channels: tuple[int, ...],
+    norm: str = "none",
     dropout: float = 0.0,
-) -> nn.Module:  # fmt: skip
+) -> nn.Module:
     """Return (N, C, H, W) → (N, outputs): a convolution and a halving for each of `channels`."""
     if len(shape) != 3:
-        raise Refused(f"cnn needs images (channels, height, width), and a sample here is {shape}")
+        raise ValueError(f"cnn needs images (channels, height, width), and a sample is {shape}")
     depth, height, width = shape
     layers: list[nn.Module] = []
     for next_depth in channels:
-        normed = [nn.BatchNorm2d(next_depth)] if norm == "batch" else []
-        convolution = nn.Conv2d(depth, next_depth, 3, padding=1)
-        layers += [convolution, *normed, nn.ReLU(), nn.MaxPool2d(2)]
+        layers.append(nn.Conv2d(depth, next_depth, 3, padding=1))
+        layers += [nn.BatchNorm2d(next_depth)] if norm == "batch" else []
+        layers += [nn.ReLU(), nn.MaxPool2d(2)]
         depth, height, width = next_depth, height // 2, width // 2
     if not height * width:
-        raise Refused(f"cnn halves a sample of {shape} {len(channels)} times: use fewer channels")
-    hidden = 128
-    head = [nn.Flatten(), nn.Linear(depth * height * width, hidden), nn.ReLU()]
-    return nn.Sequential(*layers, *head, *_forgetting(dropout), nn.Linear(hidden, outputs))
-
-
-def _forgetting(share: float) -> list[nn.Module]:
-    return [nn.Dropout(share)] if share else []
+        raise ValueError(f"cnn halves {shape} {len(channels)} times: use fewer channels")
+    layers += [nn.Flatten(), nn.Linear(depth * height * width, 128), nn.ReLU()]
+    layers += [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(*layers, nn.Linear(128, outputs))
 
 
 def has_sparse_gradients(model: nn.Module) -> bool:

@@ -1,49 +1,36 @@
-"""The built-in optimizers, fused where torch has it: one kernel for all weights."""
+"""Optimizers, fused where torch has it: one kernel for all weights; and schedules.
+
+An exported program has a copy of its schedule, so schedules use the standard library only.
+"""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
 import torch
 from torch.nn import Parameter
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Optimizer
 
-from tuitrain.core.catalog import find, read_options
+from tuitrain.core.catalog import SCHEDULES, find, load, read_options
 from tuitrain.core.choice import Choice
 from tuitrain.core.errors import Refused
-
-
-def adam(weights: Iterable[Parameter], lr: float, device: torch.device) -> Optimizer:
-    """Return Adam (D. Kingma, J. Ba, 2015)."""
-    return _fused(partial(Adam, lr=lr), weights, device)
-
-
-def adamw(
-    weights: Iterable[Parameter], lr: float, device: torch.device, *, weight_decay: float
-) -> Optimizer:
-    """Return Adam with decoupled weight decay (I. Loshchilov, F. Hutter, 2019)."""
-    return _fused(partial(AdamW, lr=lr, weight_decay=weight_decay), weights, device)
-
-
-def sgd(
-    weights: Iterable[Parameter], lr: float, device: torch.device, *, momentum: float
-) -> Optimizer:
-    """Return stochastic gradient descent."""
-    return _fused(partial(SGD, lr=lr, momentum=momentum), weights, device)
-
 
 Schedule = Callable[[float], float]
 """From the share of the run that is trained, 0 to 1, to the share of the learning rate."""
 
-_SCHEDULES: Mapping[str, Schedule | None] = {
-    "constant": None,
-    "linear": lambda done: 1 - done,
-    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,  # I. Loshchilov, F. Hutter, 2017
-}
+
+def linear_schedule(done: float) -> float:
+    """Return a share that goes from 1 down to 0 by equal steps."""
+    return 1 - done
+
+
+def cosine_schedule(done: float) -> float:
+    """Return a share that goes from 1 down to 0 (I. Loshchilov, F. Hutter, 2017)."""
+    return (1 + math.cos(math.pi * done)) / 2
 
 
 def built(
@@ -53,9 +40,10 @@ def built(
     choice = Choice.read("optimizer", optimizer)
     entry = find("optimizer", choice.name)
     options = read_options(entry, choice.options)
-    schedule = _SCHEDULES[options.pop("schedule")]
+    place = SCHEDULES[options.pop("schedule")]
     _leave_compiler_out()
-    return entry.load()(weights, lr, device, **options), schedule
+    made = partial(entry.load(), lr=lr, **options)
+    return _fused(made, weights, device), load(place) if place else None
 
 
 def _leave_compiler_out() -> None:

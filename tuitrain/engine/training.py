@@ -26,8 +26,8 @@ from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
 from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
-from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
-from tuitrain.engine.tasks.prepared import prepared
+from tuitrain.engine.tasks import dataset
+from tuitrain.engine.tasks.download import Tell, tell_nobody
 from tuitrain.engine.weights import load as load_weights
 from tuitrain.steering.steerable import Position
 
@@ -284,7 +284,7 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     """
     device = devices.choose(spec.device)
     devices.use(device)
-    data = _data(spec, tell)
+    data = dataset.load(spec.task, spec.data, tell)
     rng.seed(spec.seed)
     model = made("model", spec.model, data.input_shape, data.outputs).to(device)
     if spec.init_from is not None:
@@ -320,20 +320,14 @@ def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
     return run
 
 
-def _data(spec: RunSpec, tell: Tell) -> Dataset:
-    task = catalog.task_named(spec.task)
-    if not task.is_downloaded:
-        return prepared(task.module, lambda: task.load()())
-    load = task.load()
-    try:
-        data: Dataset = load(Path(spec.data) if spec.data else None, tell)
-    except CannotDownload as error:
-        raise CannotDownload(f"{error}; --data DIR reads {task.name} from a folder") from None
-    return data
-
-
 def made(what: str, text: str, *arguments: Any) -> Any:
-    """Return the model, ... that `NAME[:key=value,...]` stands for, from `arguments`."""
+    """Return the model, ... that `NAME[:key=value,...]` stands for, from `arguments`.
+
+    Raises Refused where they cannot be what it needs.
+    """
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)
-    return entry.load()(*arguments, **catalog.read_options(entry, choice.options))
+    try:
+        return entry.load()(*arguments, **catalog.read_options(entry, choice.options))
+    except ValueError as error:
+        raise Refused(str(error)) from None

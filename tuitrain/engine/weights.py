@@ -1,4 +1,9 @@
-"""A model's weights: read from files that somebody saved, and told apart by a digest."""
+"""A model's weights: read from files that somebody saved, and told apart by a digest.
+
+The digest is over the entries of a `state_dict` in name order: for each its name, dtype (without
+"torch.") and shape (sizes joined by commas), in UTF-8 and each ended by a zero byte, then its
+contiguous little-endian bytes.
+"""
 
 from __future__ import annotations
 
@@ -63,23 +68,14 @@ def weights_sha256(model: nn.Module) -> str:
 
 
 def state_sha256(weights: Mapping[str, torch.Tensor]) -> str:
-    """Return the digest of a `state_dict`.
-
-    Over its entries in name order: for each its name, dtype and shape, in UTF-8 and each
-    ended by a zero byte, then its contiguous little-endian bytes. The dtype is torch's name without
-    "torch.", the shape its decimal sizes joined by commas.
-    """
+    """Return the SHA-256 of a `state_dict`: of names, dtypes, shapes and little-endian bytes."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         dtype, shape = str(tensor.dtype).removeprefix("torch."), ",".join(map(str, tensor.shape))
         for text in (name, dtype, shape):
             digest.update(text.encode() + b"\0")
-        digest.update(_little_endian(tensor.detach().cpu().contiguous()))
+        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        if sys.byteorder == "big":
+            data = data.reshape(-1, tensor.element_size()).flip(1)
+        digest.update(data.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _little_endian(tensor: torch.Tensor) -> bytes:
-    data = tensor.reshape(-1).view(torch.uint8).numpy()
-    if sys.byteorder == "big":
-        data = data.reshape(-1, tensor.element_size())[:, ::-1]
-    return data.tobytes()

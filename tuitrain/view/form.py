@@ -66,6 +66,8 @@ def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
 
 def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
     """Return what may stand in a field; the choices while it has the focus."""
+    if has_focus and (options := _options(name, values[name])):
+        return options
     several = choices(name, values)
     if has_focus and several:
         return " · ".join(several)
@@ -75,6 +77,14 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
         found = catalog.CATALOG[name].get(values[name].partition(":")[0])
         return found.summary if found else ""
     return _HINTS.get(name, "")
+
+
+def _options(name: str, text: str) -> str:
+    """Return what the options of a catalogue entry take, once a colon after its name is typed."""
+    entry, colon, _ = text.partition(":")
+    found = catalog.CATALOG.get(name, {}).get(entry) if colon else None
+    options = found.options if found else {}
+    return " · ".join(f"{key}: {option.type.says}" for key, option in options.items())
 
 
 def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:

@@ -23,7 +23,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import read_state
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
-from tuitrain.engine.tasks.download import tell_nobody
+from tuitrain.engine.tasks import dataset
 from tuitrain.engine.training import made
 from tuitrain.engine.weights import save
 
@@ -65,9 +65,7 @@ def export_weights(checkpoint: str, sha256: str, out: str) -> None:
 
 @lru_cache(maxsize=1)
 def _data(task: str, folder: str | None) -> Dataset:
-    load = catalog.task_named(task).load()
-    data: Dataset = load(Path(folder), tell_nobody) if folder else load()
-    return data
+    return dataset.load(task, folder)
 
 
 def _device(name: str) -> dict[str, Any]:

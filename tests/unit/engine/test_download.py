@@ -124,9 +124,9 @@ def test_a_download_ends_when_it_is_told_to(server: Server, target: Path):
 
 
 def test_every_set_is_fetched_over_https_by_a_pinned_digest():
-    for kin in (images.MNIST, images.FASHION, images.KUZUSHIJI):
-        assert kin.url.startswith("https://")
-        assert all(len(md5) == 32 for _, md5 in kin.resources)
+    for origin in images.ORIGINS.values():
+        assert origin.url.startswith("https://")
+        assert all(len(md5) == 32 for _, md5 in origin.resources)
     assert images.datasets.CIFAR10.url.startswith("https://")
 
 

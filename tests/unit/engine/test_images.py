@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tuitrain.core.catalog import TASKS
 from tuitrain.core.errors import TuitrainError, WrongUse
-from tuitrain.engine.tasks import images
+from tuitrain.engine.tasks import dataset, images
 from tuitrain.engine.tasks.download import tell_nobody
-from tuitrain.engine.tasks.idx import DamagedData
+from tuitrain.engine.tasks.images import DamagedData
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (80, 28, 28), np.uint8)
@@ -40,7 +41,7 @@ def test_a_set_is_found_where_people_have_it(tmp_path: Path, inside: str, zipped
         t10k=(PIXELS[30:], LABELS[30:]),
     )  # fmt: skip
 
-    data = images.mnist(tmp_path, tell_nobody)
+    data = dataset.load("mnist", str(tmp_path))
 
     assert data.train.inputs.shape == (30, 1, 28, 28)
     assert data.val.targets.tolist() == LABELS[30:].tolist()
@@ -51,7 +52,7 @@ def test_a_set_is_found_where_people_have_it(tmp_path: Path, inside: str, zipped
 def test_a_set_without_a_second_part_is_split_for_good(tmp_path: Path):
     written(tmp_path)
 
-    one, other = (images.kmnist(tmp_path, tell_nobody) for _ in range(2))
+    one, other = (dataset.load("kmnist", str(tmp_path)) for _ in range(2))
 
     assert (len(one.train), len(one.val)) == (64, 16)
     assert one.val.inputs.equal(other.val.inputs)
@@ -68,7 +69,7 @@ def test_a_set_without_a_second_part_is_split_for_good(tmp_path: Path):
 )
 def test_what_torchvision_takes_for_whole_is_found_out(tmp_path: Path, pixels, labels, says):
     with pytest.raises(DamagedData, match=says):
-        images.mnist(written(tmp_path, train=(pixels, labels)), tell_nobody)
+        dataset.load("mnist", str(written(tmp_path, train=(pixels, labels))))
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -79,22 +80,22 @@ def test_a_cut_file_is_named(tmp_path: Path, zipped: bool, kept: int):
     path.write_bytes(path.read_bytes()[:kept])
 
     with pytest.raises(DamagedData, match=path.name):
-        images.mnist(tmp_path, tell_nobody)
+        dataset.load("mnist", str(tmp_path))
 
 
 def test_an_empty_folder_says_what_it_lacks(tmp_path: Path):
     with pytest.raises(WrongUse, match="has no train-images-idx3-ubyte"):
-        images.fashion_mnist(tmp_path, tell_nobody)
+        dataset.load("fashion-mnist", str(tmp_path))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(PIXELS))
     with pytest.raises(WrongUse, match="has no train-labels-idx1-ubyte"):
-        images.fashion_mnist(tmp_path, tell_nobody)
+        dataset.load("fashion-mnist", str(tmp_path))
     with pytest.raises(TuitrainError, match="cifar-10-batches-py"):
-        images.cifar10(tmp_path, tell_nobody)
+        dataset.load("cifar10", str(tmp_path))
 
 
-def test_a_whole_set_of_other_counts_is_not_the_downloaded_one(tmp_path: Path):
-    kin = images.MNIST._replace(resources=(), name="small")
-    written(tmp_path / "small", train=(PIXELS, LABELS), t10k=(PIXELS, LABELS))
+def test_a_whole_set_of_other_counts_is_not_the_downloaded_one(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(images.ORIGINS, "mnist", images.ORIGINS["mnist"]._replace(resources=()))
+    written(tmp_path / "mnist", train=(PIXELS, LABELS), t10k=(PIXELS, LABELS))
 
     with pytest.raises(DamagedData, match="other numbers of samples"):
-        images.load(kin, None, tell_nobody, cache=tmp_path)
+        images.load(TASKS["mnist"], None, tell_nobody, cache=tmp_path)

@@ -5,9 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.recorded import decay, in_home
+from tests.recorded import decay, in_home, problem
 from tests.unit.view.test_plot import cells
-from tuitrain.core.catalog import problem
 from tuitrain.core.events import TakeOpened
 from tuitrain.view import compare, differences
 from tuitrain.view.measures import measures

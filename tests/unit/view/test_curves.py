@@ -5,8 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.recorded import STEPS, RecordedRun, decay
-from tuitrain.core.catalog import problem
+from tests.recorded import STEPS, RecordedRun, decay, problem
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.view import multiples

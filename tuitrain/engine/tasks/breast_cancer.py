@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import torch
 from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
 
-from tuitrain.engine.data import Dataset, Samples
-from tuitrain.engine.tasks.tables import split_and_normalised
+from tuitrain.engine.data import Parts
+from tuitrain.engine.tasks.normalise import normalised_columns
 
 
-def load() -> Dataset:
-    """Return 398 training and 171 validation samples (N, 30); target 1 is benign."""
+def breast_cancer() -> Parts:
+    """Return 398 rows of 30 measurements and whether each is benign, then 171 for validation."""
     table, benign = load_breast_cancer(return_X_y=True)
-    train, val, *targets = split_and_normalised(table, benign, val_share=0.3, stratify=benign)
+    train, val, *targets = train_test_split(
+        table, benign, test_size=0.3, random_state=0, stratify=benign
+    )
     train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
-    return Dataset(
-        "binary", Samples(train, train_targets), Samples(val, val_targets), 1,
-        classes=("malignant", "benign"),
-    )  # fmt: skip
+    train, val = normalised_columns(train, val)
+    return train, train_targets, val, val_targets

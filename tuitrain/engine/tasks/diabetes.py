@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import torch
 from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
 
-from tuitrain.engine.data import Dataset, Samples
-from tuitrain.engine.tasks.tables import split_and_normalised
+from tuitrain.engine.data import Parts
+from tuitrain.engine.tasks.normalise import normalised_columns
 
 
-def load() -> Dataset:
-    """Return 353 training and 89 validation samples (N, 10); targets standardised for training."""
+def diabetes() -> Parts:
+    """Return 353 rows of 10 measurements and the progress of each, then 89 for validation."""
     table, progress = load_diabetes(return_X_y=True)
-    train, val, *targets = split_and_normalised(table, progress, val_share=0.2)
-    mean, deviation = targets[0].mean(), targets[0].std()
-    train_targets, val_targets = (
-        torch.from_numpy((part - mean) / deviation).float() for part in targets
-    )
-    return Dataset(
-        "regression", Samples(train, train_targets), Samples(val, val_targets), 1,
-        unit=float(deviation),
-    )  # fmt: skip
+    train, val, *targets = train_test_split(table, progress, test_size=0.2, random_state=0)
+    train_targets, val_targets = map(torch.from_numpy, targets)
+    train, val = normalised_columns(train, val)
+    return train, train_targets, val, val_targets

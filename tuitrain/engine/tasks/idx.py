@@ -1,65 +1,73 @@
-"""IDX files, as MNIST and its kin have them (Y. LeCun et al., The MNIST database, 1998)."""
+"""MNIST and the sets in its form, from IDX files (Y. LeCun et al., The MNIST database, 1998)."""
 
 from __future__ import annotations
 
 import gzip
-import math
+import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 
-from tuitrain.core.errors import TuitrainError
-from tuitrain.core.safe import safe
+from tuitrain.engine.data import Parts
+from tuitrain.engine.tasks.normalise import normalised_channels
 
 Bytes = NDArray[np.uint8]
 
 
-class DamagedData(TuitrainError):
-    """A file does not hold what it should."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{safe(path)} is damaged: {reason}")
+def mnist(folder: Path) -> Parts:
+    """Return 60,000 images (N, 1, 28, 28) of digits, and 10,000 for validation."""
+    return idx_images(folder, "MNIST")
 
 
-def read_images(path: Path) -> Bytes:
-    """Return images (N, H, W); DamagedData if the file is cut, or every image is one colour."""
-    images = _read(path, axes=3)
-    if not len(images):
-        raise DamagedData(path, "it has no images")
-    if (images == images.reshape(-1)[0]).all():
-        raise DamagedData(path, "all its pixels are the same")
-    return images
+def fashion_mnist(folder: Path) -> Parts:
+    """Return pictures of clothes, in MNIST's form (H. Xiao, K. Rasul, R. Vollgraf, 2017)."""
+    return idx_images(folder, "FashionMNIST")
 
 
-def read_labels(path: Path, *, images: Bytes, classes: int) -> Bytes:
-    """Return the labels (N,) of those images, each below `classes`."""
-    labels = _read(path, axes=1)
-    if len(labels) != len(images):
-        raise DamagedData(path, f"it has {len(labels)} labels for {len(images)} images")
-    if labels.max() >= classes:
-        raise DamagedData(path, f"it has the class {labels.max()}, and there are {classes}")
-    return labels
+def kmnist(folder: Path) -> Parts:
+    """Return cursive Japanese characters, in MNIST's form (T. Clanuwat et al., 2018)."""
+    return idx_images(folder, "KMNIST")
 
 
-def _read(path: Path, axes: int) -> Bytes:
-    content = _content(path)
-    header = 4 + 4 * axes
-    # two zero bytes, 8 for unsigned bytes, and the number of axes
-    if len(content) < header or content[:4] != bytes((0, 0, 8, axes)):
-        raise DamagedData(path, f"it does not begin as an IDX file of {axes} axes does")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", axes, 4))
-    if len(content) - header != math.prod(shape):
-        raise DamagedData(path, f"it has {len(content) - header} of {math.prod(shape)} bytes")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+def idx_images(folder: Path, name: str) -> Parts:
+    """Return the images of a set and their classes; in one part, a fifth is for validation."""
+    places = (folder / name / "raw", folder / "raw", folder)
+    found = (place for place in places if any(place.glob("train-images-idx3-ubyte*")))
+    folder = next(found, folder)
+    train, labels = labelled_images(folder, "train")
+    if any(folder.glob("t10k-images-idx3-ubyte*")):
+        val, val_labels = labelled_images(folder, "t10k")
+    else:
+        train, val, labels, val_labels = train_test_split(
+            train, labels, test_size=0.2, random_state=0, stratify=labels
+        )
+    train_inputs, val_inputs = normalised_channels(train, val)
+    return train_inputs, torch.tensor(labels).long(), val_inputs, torch.tensor(val_labels).long()
 
 
-def _content(path: Path) -> bytes:
+def labelled_images(folder: Path, part: str) -> tuple[Bytes, Bytes]:
+    """Return the images (N, 1, H, W) and the classes (N,) of a part: train or t10k."""
+    images = read_idx(folder, f"{part}-images-idx3-ubyte")
+    labels = read_idx(folder, f"{part}-labels-idx1-ubyte")
+    if images.shape[:1] != labels.shape:
+        raise ValueError(f"{folder} has {len(labels)} labels for {len(images)} images in {part}")
+    if not images.size:
+        raise ValueError(f"{folder} has no images in {part}")
+    return images[:, None], labels
+
+
+def read_idx(folder: Path, name: str) -> Bytes:
+    """Return the bytes in an IDX file, zipped or not, in the shape that its header gives."""
+    path = folder / name if (folder / name).is_file() else folder / f"{name}.gz"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no {name}")
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            return file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedData(path, safe(error)) from None
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        shape = struct.unpack_from(f">{content[3]}I", content, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    except (OSError, EOFError, IndexError, ValueError, struct.error, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

@@ -3,64 +3,47 @@
 from __future__ import annotations
 
 import sys
-import textwrap
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 
 from tuitrain.core.safe import safe
-from tuitrain.export.program import losses, model
-from tuitrain.export.program.data import source
-from tuitrain.export.program.loop import SHUFFLED, loop
-from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, quoted
+from tuitrain.export.program import entries
+from tuitrain.export.program.entries import comment
+from tuitrain.export.program.loop import loop
+from tuitrain.export.program.part import TORCH, Part, fitted, joined, quoted
+from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
-_HASHLIB = "import hashlib"
 _DATA = ("train_inputs", "train_targets", "val_inputs", "val_targets")
-
-_WEIGHTS_SHA256 = '''\
-def weights_sha256(model):
-    """Return the SHA-256 of names, types, shapes and bytes of all weights."""
-    digest = hashlib.sha256()
-    for name, weights in sorted(model.state_dict().items()):
-        kind = str(weights.dtype).removeprefix("torch.")
-        shape = ",".join(map(str, weights.shape))
-        for text in (name, kind, shape):
-            digest.update(text.encode() + b"\\0")
-        digest.update(weights.cpu().numpy().tobytes())
-    return digest.hexdigest()
-'''
 
 
 def program(recipe: Recipe, *, written_by: str) -> str:
     """Return the program; Refused where the run has something that no program can be written of."""
-    data = source(recipe.spec)
-    sections = [
+    script = [
         _constants(recipe),
-        _several(data.part, _on_device(recipe, _DATA)),
-        _several(
+        joined([entries.data(recipe.spec), _on_device(recipe, _DATA)]),
+        joined([
             Part("# The model and its optimizer.\ntorch.manual_seed(SEED)\n", (TORCH,)),
-            model.model(recipe.spec.model, data.shape, data.outputs),
+            entries.model(recipe.spec),
             _on_device(recipe, ("model",)),
             _given_weights(recipe),
-            model.optimizer(recipe.spec.optimizer, recipe.setting("lr"), recipe.started.device),
+            entries.optimizer(recipe.spec.optimizer, recipe.setting("lr"), recipe.started.device),
             _inherited(recipe),
-        ),
-        *losses.functions(recipe.losses, recipe.kind),
-        Part(SHUFFLED, (_HASHLIB, TORCH)),
-        loop(recipe, has_many_samples=data.is_large),
-        Part(_WEIGHTS_SHA256, (_HASHLIB,)),
+        ]),
+        loop(recipe),
         _farewell(recipe),
-    ]
-    text = _header(recipe, written_by) + "\n" + _imports(sections)
-    for before, after in pairwise([Part(""), *sections]):
-        apart = 2 if "def" in (before.text[:3], after.text[:3]) else 1
-        text += "\n" * apart + after.text
-    return text
+    ]  # fmt: skip
+    functions = list(dict.fromkeys(_called(script)))
+    head = _header(recipe, written_by) + "\n" + _imports([*functions, *script])
+    body = "\n".join(part.text for part in script)
+    return "\n\n".join([head, *(part.text for part in functions), body])
 
 
-def _several(*parts: Part) -> Part:
-    imports = tuple(each for part in parts for each in part.imports)
-    return Part("".join(part.text for part in parts), imports)
+def _called(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield the functions that the parts call; before each, those that it calls itself."""
+    for part in parts:
+        for called in part.functions:
+            yield from _called([called])
+            yield called
 
 
 def _imports(sections: Iterable[Part]) -> str:
@@ -81,7 +64,7 @@ def _header(recipe: Recipe, written_by: str) -> str:
            f"a CPU with {environment['cpu']}"]  # fmt: skip
     if recipe.started.device != "cpu":
         had.append(environment["device"])
-    return _comment(
+    return comment(
         f"Trains {recipe.spec.task} as the run {recipe.name} did. Written by {written_by}, "
         "which it does not need. The weights come out the same to the last bit with what the run "
         f"had: {', '.join(had)}."
@@ -123,19 +106,16 @@ def _inherited(recipe: Recipe) -> Part:
     if recipe.spec.parent.keeps_optimizer:
         text += 'optimizer.load_state_dict(origin["optimizer"])\n'
         text += f'optimizer.param_groups[0]["lr"] = {recipe.setting("lr")!r}\n'
-    if model.draws(recipe.spec.model):
-        text += 'if origin["seed"] == SEED:\n    torch.set_rng_state(origin["rng"]["cpu"])\n'
-        text += "else:\n    torch.manual_seed(SEED)\n"
+    text += 'if origin["seed"] == SEED:\n    torch.set_rng_state(origin["rng"]["cpu"])\n'
+    text += "else:\n    torch.manual_seed(SEED)\n"
     return Part(text)
 
 
 def _farewell(recipe: Recipe) -> Part:
     return Part(
-        _comment(f"At step {recipe.until}, the weights of the run have this digest:")
+        comment(f"At step {recipe.until}, the weights of the run have this digest:")
         + f"# {safe(recipe.weights_sha256)}\n"
-        + "print(weights_sha256(model))\n"
+        + "print(state_sha256(model.state_dict()))\n",
+        (),
+        (function("tuitrain.engine.weights:state_sha256"),),
     )
-
-
-def _comment(text: str) -> str:
-    return "".join(f"# {line}\n" for line in textwrap.wrap(safe(text), WIDTH - 2))

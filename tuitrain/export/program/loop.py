@@ -9,17 +9,10 @@ from string import Template
 from tuitrain.core.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.plan import Planned
-from tuitrain.export.program import losses, model
-from tuitrain.export.program.part import FUNCTIONAL, MATH, NN, TORCH, Part, indented
+from tuitrain.export.program import entries
+from tuitrain.export.program.part import FUNCTIONAL, MATH, NN, TORCH, Part, indented, joined
+from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
-
-SHUFFLED = '''\
-def shuffled(count, epoch):
-    """Return the order of the samples: seed and epoch alone decide it."""
-    digest = hashlib.sha256(f"shuffle {SEED} {epoch}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-    return torch.randperm(count, generator=generator)
-'''
 
 _LOOP = Template("""\
 # The training loop: the same five steps for every batch.
@@ -64,28 +57,29 @@ _CLIP = """\
 _SCHEDULE = """\
         # The learning rate goes down with the share of the run that is done.
         done = (epoch + number / math.ceil(len(train_inputs) / batch_size)) / planned_epochs
-        optimizer.param_groups[0]["lr"] = $formula
+        optimizer.param_groups[0]["lr"] = lr * $share
 """
 
-_MANY = "torch.cat([model(inputs) for inputs in val_inputs.split(1024)])"
+_AT_ONCE = 1024
+"""Samples that a validation takes at once."""
+_MANY = f"torch.cat([model(inputs) for inputs in val_inputs.split({_AT_ONCE})])"
 
-_UNLESS_BAD = """\
+_STEPPING = {"keep": "", "optimize": "        optimizer.step()\n"}
+_SKIPPING = {
+    "keep": """\
+        # A forward pass may change statistics (of batch norm): keep them, in case it goes wrong.
+        statistics = [each.clone() for each in model.buffers()]
+""",
+    "optimize": """\
         # A loss or gradient that is not finite never reaches them.
         numbers = [loss, *(weights.grad for weights in model.parameters())]
         if all(each.isfinite().all() for each in numbers):
             optimizer.step()
-"""
-
-_KEEP = """\
-        # The forward pass changes batch norm's statistics: keep them, in case it goes wrong.
-        statistics = [each.clone() for each in model.buffers()]
-"""
-
-_PUT_BACK = """\
         else:
             for each, before in zip(model.buffers(), statistics):
                 each.copy_(before)
-"""
+""",
+}
 
 _METRICS: dict[Kind, tuple[str, str]] = {
     "multiclass": ("accuracy", "(prediction.argmax(dim=1) == val_targets).float().mean()"),
@@ -96,50 +90,38 @@ _METRICS: dict[Kind, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def loop(recipe: Recipe, *, has_many_samples: bool) -> Part:
-    """Return the loop, up to the checkpoint at which the recipe ends.
-
-    `has_many_samples`: too many for validation to be one batch.
-    """
+def loop(recipe: Recipe) -> Part:
+    """Return the loop, up to the checkpoint at which the recipe ends."""
     metric, formula = _METRICS[recipe.kind]
-    swaps = [losses.criterion(each, recipe.kind) for each in recipe.losses]
-    schedule = model.schedule(recipe.spec.optimizer)
+    losses = [entries.criterion(loss, recipe.kind) for loss in recipe.losses]
+    schedule = entries.schedule(recipe.spec.optimizer)
+    many = recipe.started.val_samples > _AT_ONCE
     text = _LOOP.substitute(
-        criterion=swaps[0].text,
+        criterion=losses[0].text,
         settings=_settings(recipe),
         **_counting(recipe),
-        batches=_batches(recipe, is_numbered=bool(schedule)),
-        schedule=Template(_SCHEDULE).substitute(formula=schedule) if schedule else "",
+        batches=_batches(recipe, is_numbered=schedule is not None),
+        schedule=Template(_SCHEDULE).substitute(share=schedule.text) if schedule else "",
         clip=_CLIP if recipe.clips else "",
-        **_optimizing(recipe),
+        **(_SKIPPING if recipe.skips_bad_batches else _STEPPING),
         after_batch=_after_batch(recipe),
-        predict=_MANY if has_many_samples else "model(val_inputs)",
+        predict=_MANY if many else "model(val_inputs)",
         metric=f"{metric} = {formula}",
         printed=f"{metric} {{{metric}:.4f}}",
         between=_between(recipe),
     )
-    imports = {TORCH, *(each for swap in swaps for each in swap.imports)}
-    imports = (
-        {each for each in imports if each != FUNCTIONAL}
-        if "functional." not in text
-        else (imports | {FUNCTIONAL})
-    )
-    imports |= {NN} if recipe.clips else set()
-    imports |= {MATH} if schedule else set()
-    return Part(text, tuple(imports))
-
-
-def _optimizing(recipe: Recipe) -> dict[str, str]:
-    if not recipe.skips_bad_batches:
-        return {"keep": "", "optimize": "        optimizer.step()\n"}
-    if not model.has_batch_norm(recipe.spec.model):
-        return {"keep": "", "optimize": _UNLESS_BAD}
-    return {"keep": _KEEP, "optimize": _UNLESS_BAD + _PUT_BACK}
+    known = ((TORCH, "torch."), (NN, "nn."), (MATH, "math."), (FUNCTIONAL, "functional."))
+    imports = tuple(line for line, name in known if f" {name}" in text)
+    needed = [*losses, *([schedule] if schedule else [])]
+    return joined([
+        Part(text, imports, (function("tuitrain.engine.data:shuffled"),)),
+        *(part._replace(text="") for part in needed),
+    ])  # fmt: skip
 
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
     to_device = ".to(device)" if recipe.started.device != "cpu" else ""
-    batches = f"shuffled(len(train_inputs), epoch){to_device}.split(batch_size)"
+    batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split(batch_size)"
     if not is_numbered:
         return f"    for batch in {batches}:"
     return f"    batches = {batches}\n    for number, batch in enumerate(batches):"
@@ -151,7 +133,7 @@ def _counting(recipe: Recipe) -> dict[str, object]:
     calendar = recipe.calendar
     begun = calendar.epochs_begun(recipe.until)
     came_to_its_end = recipe.last("epochs") == begun and calendar.ends_epoch(recipe.until)
-    if recipe.changes("epochs") and came_to_its_end and not model.schedule(recipe.spec.optimizer):
+    if recipe.changes("epochs") and came_to_its_end and not entries.schedule(recipe.spec.optimizer):
         return {
             "epochs": recipe.setting("epochs"),
             "count_from": f"step, epoch = {step}, {epoch}\n",
@@ -172,7 +154,7 @@ def _settings(recipe: Recipe) -> str:
     lines = [f"batch_size = {recipe.setting('batch-size')}"]
     if recipe.clips:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
-    if model.schedule(recipe.spec.optimizer):
+    if entries.schedule(recipe.spec.optimizer):
         lines += [f"planned_epochs = {recipe.setting('epochs')}", f"lr = {recipe.setting('lr')!r}"]
     first = [each for each in recipe.plan if each.place == recipe.begin]
     if first:
@@ -211,8 +193,8 @@ def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
 
 def _statement(recipe: Recipe, wish: SwapLoss | Change) -> str:
     if isinstance(wish, SwapLoss):
-        return f"criterion = {losses.criterion(wish.loss, recipe.kind).text}"
-    if model.schedule(recipe.spec.optimizer) and wish.setting in ("lr", "epochs"):
+        return f"criterion = {entries.criterion(wish.loss, recipe.kind).text}"
+    if entries.schedule(recipe.spec.optimizer) and wish.setting in ("lr", "epochs"):
         return f"{'lr' if wish.setting == 'lr' else 'planned_epochs'} = {wish.value!r}"
     name = wish.setting.replace("-", "_")
     if wish.setting in ("lr", "weight-decay"):

@@ -1,8 +1,9 @@
-"""Pieces of a program in PyTorch: text, and the imports that it needs."""
+"""Pieces of a program: text, and what it needs to stand before it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 TORCH = "import torch"
 NN = "from torch import nn"
@@ -18,12 +19,32 @@ class Part(NamedTuple):
 
     text: str
     imports: tuple[str, ...] = ()
+    functions: tuple[Part, ...] = ()
+    """Those that it calls."""
+
+
+def joined(parts: Iterable[Part]) -> Part:
+    """Return one piece of several that follow one another."""
+    parts = list(parts)
+    return Part(
+        "".join(part.text for part in parts),
+        tuple(line for part in parts for line in part.imports),
+        tuple(function for part in parts for function in part.functions),
+    )
 
 
 def quoted(text: str) -> str:
     """Return `text` as a literal, in the quotes that most programs have."""
     literal = repr(text)
     return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'
+
+
+def keywords(**options: Any) -> str:
+    """Return the options as the arguments of a call."""
+    return ", ".join(
+        f"{name}={quoted(value) if isinstance(value, str) else repr(value)}"
+        for name, value in options.items()
+    )
 
 
 def indented(lines: list[str], depth: int) -> str:

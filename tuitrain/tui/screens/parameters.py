@@ -34,7 +34,10 @@ class ParametersScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"{self._loss.name} with parameters"
             dialog.border_subtitle = "enter takes them · esc leaves them"
-            says = [f"{key}: {option.says}" for key, option in self._loss.options.items()]
+            says = [
+                f"{key}: {option.says}, {option.type.says}"
+                for key, option in self._loss.options.items()
+            ]
             yield Static(Content("\n".join(says)), classes="question")
             yield Input(",".join(self._parameters), id="value", classes="wide", compact=True,
                         select_on_focus=False)  # fmt: skip

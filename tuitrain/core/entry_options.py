@@ -1,0 +1,88 @@
+"""The options of a catalogue entry: the `key=value` in `mlp:hidden=256-128,dropout=0.1`.
+
+To the types of `core/values.py` come those that a text without commas needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuitrain.core.values import Flag, ValueType
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of an entry; its key is the name of the argument that its function takes."""
+
+    type: ValueType
+    default: Any
+    says: str = ""
+    """What it does."""
+
+    def read(self, text: str) -> Any:
+        """Return the value that `text` stands for, or raise ValueError."""
+        return self.type.read(text)
+
+    def write(self, value: Any) -> str:
+        """Return the shortest text that `read` makes this value of."""
+        return self.type.write(value)
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number in a range, its ends included."""
+
+    low: float
+    high: float
+    metavar: str = "X"
+
+    @property
+    def says(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def read(self, text: str) -> float:
+        return self.take(float(text))
+
+    def take(self, value: Any) -> float:
+        if type(value) not in (int, float) or not self.low <= value <= self.high:  # NaN fails, too
+            raise ValueError
+        return float(value)
+
+    def write(self, value: float) -> str:
+        return repr(float(value)).removesuffix(".0")
+
+
+class YesOrNo(Flag):
+    """Yes or no, in a text."""
+
+    says = "yes or no"
+    metavar = "yes|no"
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Numbers of another type with dashes between them: 256-128; 1e-3--0.5 are 0.001 and -0.5."""
+
+    of: ValueType
+
+    @property
+    def says(self) -> str:
+        return f"{self.of.says}, or several with - between them"
+
+    @property
+    def metavar(self) -> str:
+        return f"{self.of.metavar}-{self.of.metavar}..."
+
+    def read(self, text: str) -> tuple[Any, ...]:
+        return tuple(self.of.read(number) for number in re.split(r"(?<=[\d.])-", text))
+
+    def take(self, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError
+        return tuple(map(self.of.take, value))
+
+    def write(self, value: Sequence[Any]) -> str:
+        return "-".join(map(self.of.write, value))

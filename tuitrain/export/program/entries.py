@@ -1,0 +1,97 @@
+"""What stands in a program for a run's task, model, optimizer, schedule and losses.
+
+Each calls the engine's own function, of which the program has a copy.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from tuitrain.core import catalog
+from tuitrain.core.catalog import Entry, Kind, Task
+from tuitrain.core.choice import Choice
+from tuitrain.core.errors import Refused
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec
+from tuitrain.export.program.part import PARTIAL, TORCH, WIDTH, Part, fitted, keywords, quoted
+from tuitrain.export.program.source import function
+
+_DATA = "train_inputs, train_targets, val_inputs, val_targets"
+
+
+def data(spec: RunSpec) -> Part:
+    """Return what loads the data of a run; Refused if their folder is gone."""
+    task = catalog.task_named(spec.task)
+    folder = _folder(task, spec.data)
+    argument = f"Path({quoted(str(folder))})" if folder else ""
+    text = comment(f"The data: {task.summary}.") + f"{_DATA} = {_name(task)}({argument})\n"
+    imports = ("from pathlib import Path",) if folder else ()
+    functions = [function(task.place)]
+    if task.kind == "regression":
+        text += "train_targets, val_targets, unit = standardised(train_targets, val_targets)\n"
+        functions.append(function("tuitrain.engine.data:standardised"))
+    return Part(text, imports, tuple(functions))
+
+
+def model(spec: RunSpec) -> Part:
+    """Return what builds the model of a run."""
+    entry, options = _read("model", spec.model)
+    outputs = catalog.task_named(spec.task).outputs
+    arguments = ", ".join(
+        filter(None, ["train_inputs.shape[1:]", str(outputs), keywords(**options)])
+    )
+    return Part(fitted(f"model = {_name(entry)}(", arguments), (), (function(entry.place),))
+
+
+def optimizer(text: str, lr: float, device: str) -> Part:
+    """Return the optimizer, fused where the engine fuses it: other kernels round otherwise."""
+    entry, options = _read("optimizer", text)
+    del options["schedule"]  # the loop's
+    fused = {"fused": True} if device.partition(":")[0] in ("cpu", "cuda") else {}
+    arguments = f"model.parameters(), {keywords(lr=lr, **options, **fused)}"
+    return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", arguments), (TORCH,))
+
+
+def schedule(text: str) -> Part | None:
+    """Return the share of the learning rate once a share `done` of the run is trained, if any."""
+    place = catalog.SCHEDULES[_read("optimizer", text)[1]["schedule"]]
+    return Part(f"{place.partition(':')[2]}(done)", (), (function(place),)) if place else None
+
+
+def criterion(loss: str, kind: Kind) -> Part:
+    """Return what stands for a loss; Refused where it does not fit the problem."""
+    entry, options = _read("loss", loss)
+    if kind not in catalog.loss_named(entry.name).takes:
+        raise Refused(catalog.loss_named(entry.name).why_not(kind))
+    text = f"partial({_name(entry)}, {keywords(kind=kind, **options)})"
+    return Part(text, (PARTIAL,), (function(entry.place),))
+
+
+def comment(text: str) -> str:
+    """Return the text as lines of a comment."""
+    return "".join(f"# {line}\n" for line in textwrap.wrap(safe(text), WIDTH - 2))
+
+
+def _folder(task: Task, data: str | None) -> Path | None:
+    """Return the folder that the run read its data from; None for data that come with a library."""
+    if not task.is_downloaded:
+        return None
+    from platformdirs import user_cache_path
+
+    downloads = user_cache_path("tuitrain", appauthor=False) / "data"
+    folder = Path(data) if data else downloads / task.name
+    if not folder.is_dir():
+        raise Refused(f"the data are not in {safe(folder)} any more")
+    return folder
+
+
+def _read(what: str, text: str) -> tuple[Entry, dict[str, Any]]:
+    choice = Choice.read(what, text)
+    entry = catalog.find(what, choice.name)
+    return entry, catalog.read_options(entry, choice.options)
+
+
+def _name(entry: Entry) -> str:
+    return entry.place.partition(":")[2]
