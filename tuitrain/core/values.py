@@ -1,0 +1,241 @@
+"""Types of values that a user gives: what each may be, and the text that stands for it.
+
+A value comes from a command line, a form, a file or a record; all of them ask its type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.numbers import is_positive
+from tuitrain.core.safe import safe
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+
+
+class ValueType(Protocol):
+    """What a value may be. `read` and `take` raise ValueError for anything else."""
+
+    @property
+    def says(self) -> str:
+        """What it may be, in words that follow "takes"."""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for it in help."""
+
+    def read(self, text: str) -> Any:
+        """Return the value that a user's text stands for."""
+
+    def take(self, value: Any) -> Any:
+        """Return a value from a file or a record as a run has it."""
+
+    def write(self, value: Any) -> str:
+        """Return the shortest text that `read` makes this value of."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in a range."""
+
+    least: int
+    most: int
+    metavar: str = "N"
+
+    @property
+    def says(self) -> str:
+        return f"a whole number from {self.least} to {self.most}"
+
+    def read(self, text: str) -> int:
+        return self.take(int(text))
+
+    def take(self, value: Any) -> int:
+        if type(value) is not int or not self.least <= value <= self.most:
+            _reject()
+        return value
+
+    def write(self, value: int) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number above zero, or from zero where that makes sense."""
+
+    can_be_zero: bool = False
+    metavar: str = "X"
+
+    @property
+    def says(self) -> str:
+        return "a number from 0" if self.can_be_zero else "a number above 0"
+
+    def read(self, text: str) -> float:
+        return self.take(float(text))
+
+    def take(self, value: Any) -> float:
+        is_zero = type(value) in (int, float) and value == 0
+        if not (is_positive(value) or (is_zero and self.can_be_zero)):
+            _reject()
+        return float(value)
+
+    def write(self, value: float) -> str:
+        return repr(float(value)).removesuffix(".0")
+
+
+class Flag:
+    """Yes or no. On a command line it takes no value: it is yes where it stands."""
+
+    says = "yes or no (in a file: true or false)"
+    metavar = ""
+
+    def read(self, text: str) -> bool:
+        if text not in ("yes", "no"):
+            _reject()
+        return text == "yes"
+
+    def take(self, value: Any) -> bool:
+        if type(value) is not bool:
+            _reject()
+        return value
+
+    def write(self, value: bool) -> str:  # noqa: FBT001 - it writes nothing else
+        return "yes" if value else "no"
+
+
+class Text:
+    """Any text."""
+
+    def __init__(self, says: str, metavar: str) -> None:
+        self.says, self.metavar = says, metavar
+
+    def read(self, text: str) -> str:
+        return self.take(text)
+
+    def take(self, value: Any) -> str:
+        if not isinstance(value, str):
+            _reject()
+        return value
+
+    def write(self, value: str) -> str:
+        return value
+
+
+class OneOf(Text):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        super().__init__(either(words), "|".join(words))
+        self.words = words
+
+    def take(self, value: Any) -> str:
+        return value if isinstance(value, str) and value in self.words else _reject()
+
+
+class Named(Text):
+    """The name of a task, loss, model or optimizer; the catalogue knows which there are."""
+
+    def __init__(self, what: str, metavar: str = "NAME[:...]") -> None:
+        super().__init__("a name", metavar)
+        self.what = what
+
+
+class Weights(Text):
+    """A run, or a file with weights."""
+
+
+class Device(Text):
+    """A device as PyTorch names it; PyTorch knows whether it is there."""
+
+    def take(self, value: Any) -> str:
+        if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+            _reject()
+        return value
+
+
+class Folder(Text):
+    """A folder. One that a user names must be there, and is named in full from then on."""
+
+    def read(self, text: str) -> str:
+        path = Path(text).expanduser().absolute()
+        if not path.is_dir():
+            raise WrongUse(f"there is no folder {safe(text)}")
+        return str(path)
+
+
+class File(Text):
+    """A file that a user names; one to read from must be there."""
+
+    def __init__(self, metavar: str, *, is_read: bool) -> None:
+        super().__init__("a path", metavar)
+        self.is_read = is_read
+
+    def read(self, text: str) -> str:
+        path = Path(text).expanduser()
+        if self.is_read and not path.is_file():
+            raise WrongUse(f"there is no file {safe(text)}")
+        return str(path)
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """A value of another type, or none; `word` stands for none, if it is not empty."""
+
+    of: ValueType
+    word: str = ""
+
+    @property
+    def says(self) -> str:
+        return f"{self.of.says}, or {self.word}" if self.word else self.of.says
+
+    @property
+    def metavar(self) -> str:
+        return f"{self.of.metavar}|{self.word}" if self.word else self.of.metavar
+
+    def read(self, text: str) -> Any:
+        return None if self.word and text == self.word else self.of.read(text)
+
+    def take(self, value: Any) -> Any:
+        is_none = value is None or (self.word and value == self.word)
+        return None if is_none else self.of.take(value)
+
+    def write(self, value: Any) -> str:
+        return self.word if value is None else self.of.write(value)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Values of another type: one at a time, or with commas between them."""
+
+    of: ValueType
+
+    @property
+    def says(self) -> str:
+        return f"{self.of.says}, or several with commas between them"
+
+    @property
+    def metavar(self) -> str:
+        return self.of.metavar
+
+    def read(self, text: str) -> tuple[Any, ...]:
+        return tuple(map(self.of.read, text.split(",")))
+
+    def take(self, value: Any) -> tuple[Any, ...]:
+        return tuple(map(self.of.take, value)) if isinstance(value, list | tuple) else _reject()
+
+    def write(self, value: Sequence[Any]) -> str:
+        return ",".join(map(self.of.write, value))
+
+
+def either(words: Iterable[str]) -> str:
+    """Return the words with commas and "or" between them."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _reject() -> NoReturn:
+    raise ValueError
