@@ -73,11 +73,6 @@ def test_every_option_in_the_table_of_commands_is_one_of_its_command(row: list[s
     assert words_of(" ".join(row)) <= known
 
 
-def test_every_option_of_run_is_named_and_no_other():
-    named = words_of(README.partition("\n`run` takes ")[2].partition(" with the same keys")[0])
-    assert named == options_of(command_named("run")) - {"--home", "--debug", "--version"}
-
-
 def test_the_first_block_does_what_its_comments_say(threaded: Shell):
     """Each line is typed as it stands, and the replays of what came of it after them."""
     block = next(each for each in BLOCKS if "--detach --name a" in each)

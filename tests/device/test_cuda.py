@@ -1,6 +1,8 @@
 """What can be seen on a GPU alone; elsewhere a run that does not read at once stands in for it."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -151,3 +153,13 @@ def test_a_run_is_trained_stopped_resumed_and_replayed_on_it(tuitrain: Shell):
     digests = {tuitrain.show(name)["weights_sha256"] for name in ("whole", "a", "again")}
     assert len(digests) == 1
     assert tuitrain.show("a")["device"].startswith("cuda")
+
+
+def test_listing_the_devices_takes_no_memory_on_any():
+    code = (
+        "from tuitrain.worker.ask import devices; import torch; found = devices()\n"
+        "assert found[0]['name'] == 'cuda:0' and found[0]['free_bytes'] > 0, found\n"
+        "assert not torch.cuda.is_initialized()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -59,7 +59,7 @@ async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, traine
         assert "this is what it is now" in text_of(app)
         await pilot.press("-", "3")
         await pilot.pause()
-        assert "lr takes a number above 0, not -3.0" in text_of(app)
+        assert "lr takes a number above 0, not '-3'" in text_of(app)
         await pilot.press("enter")
         await pilot.pause()
         assert trainer.wishes() == []

@@ -86,7 +86,7 @@ def devices(as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         _say(found)
         return
-    lines = [f"  {each['name']:<8} {each['what']}, {_memory(each)}" for each in found]
+    lines = [f"  {each['name']:<8} {each['what']}, {_memory(each)}{_busy(each)}" for each in found]
     if [each["name"] for each in found] == ["cpu"]:
         lines.append("There is no GPU here that PyTorch can use.")
     _say("\n".join(lines))
@@ -155,4 +155,10 @@ def _memory(device: Mapping[str, Any]) -> str:
     total, free = device["memory_bytes"], device["free_bytes"]
     if total is None:
         return "memory shared with the CPU"
-    return f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB of it free"
+    return f"{total / 1e9:.1f} GB" + (
+        f", {free / 1e9:.1f} GB of it free" if free is not None else ""
+    )
+
+
+def _busy(device: Mapping[str, Any]) -> str:
+    return "" if device["busy_percent"] is None else f", {device['busy_percent']} % busy"

@@ -9,11 +9,23 @@ import click
 from click.shell_completion import CompletionItem
 
 from tuitrain.core import catalog
-from tuitrain.core.spec import NAME, ON_NONFINITE
+from tuitrain.core.spec import NAME
+from tuitrain.core.values import (
+    Device,
+    File,
+    Folder,
+    Named,
+    OneOf,
+    OrNone,
+    Several,
+    ValueType,
+    Weights,
+)
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Which of them are there only PyTorch could tell."""
 
 
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -46,22 +58,28 @@ def named(what: str) -> Completion:
     return complete
 
 
-def devices(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the kinds of devices; which of them are there only PyTorch could tell."""
-    return _beginning(begun, _DEVICES)
-
-
-def ways_to_meet_bad_numbers(
-    _: click.Context, __: click.Parameter, begun: str
+def value(
+    type_: ValueType, ctx: click.Context, param: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Return what --on-nonfinite takes."""
-    return _beginning(begun, ON_NONFINITE)
-
-
-def runs_or_files(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return runs; or files, where that is what was begun or no run begins so."""
-    found = _beginning(begun, _runs(ctx, is_going=None))
-    return found if found and "/" not in begun else [CompletionItem(begun, type="file")]
+    """Return what completes a value of one of the table's types; nothing where it may be any."""
+    match type_:
+        case OrNone(of=of) | Several(of=of):
+            return value(of, ctx, param, begun)
+        case Named(what=what):
+            return named(what)(ctx, param, begun)
+        case OneOf(words=words):
+            return _beginning(begun, words)
+        case Device():
+            return _beginning(begun, _DEVICES)
+        case Weights():
+            found = _beginning(begun, _runs(ctx, is_going=None))
+            return found if found and "/" not in begun else [CompletionItem(begun, type="file")]
+        case File():
+            return [CompletionItem(begun, type="file")]
+        case Folder():
+            return [CompletionItem(begun, type="dir")]
+        case _:
+            return []
 
 
 def _runs(ctx: click.Context, *, is_going: bool | None) -> list[str]:

@@ -14,6 +14,7 @@ import click
 from tuitrain.cli import complete
 from tuitrain.cli.common import ForgivingGroup, find, home_option, tell
 from tuitrain.core.commands import (
+    SETTINGS,
     Boundary,
     Change,
     Epoch,
@@ -106,26 +107,26 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
     return _ask(ctx, SwapLoss(name), waits=False, **how)
 
 
-def _setting(name: Setting, metavar: str, example: str, says: str) -> None:
+def _setting(name: Setting, example: str, says: str) -> None:
     """Add the command that changes a setting."""
 
     @_wish(waits=False)
     def change(ctx: click.Context, value: str, **how: Any) -> int:
         return _ask(ctx, Change.read(name, value), waits=False, **how)
 
-    change = click.argument("value", metavar=metavar)(change)
+    change = click.argument("value", metavar=SETTINGS[name].type.metavar)(change)
     ctl.command(
         name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
         context_settings={"ignore_unknown_options": True},  # -1 is a number, if a wrong one
     )(change)  # fmt: skip
 
 
-_setting("lr", "X", "0.0003", "Use another learning rate from the next batch on.")
-_setting("weight-decay", "X", "0.01", "Pull the weights towards zero by another weight decay.")
-_setting("clip-norm", "X|off", "1.0", "Clip the norm of all gradients together; off: do not.")
-_setting("batch-size", "N", "128", "Take so many samples a step from the next epoch on.")
-_setting("epochs", "N", "80", "Train to so many epochs in all.")
-_setting("pace", "N|off", "30", "Train at most N batches a second; changes no weights.")
+_setting("lr", "0.0003", "Use another learning rate from the next batch on.")
+_setting("weight-decay", "0.01", "Use another weight decay (L2 penalty) from the next batch on.")
+_setting("clip-norm", "1.0", "Clip the norm of all gradients together; off: do not.")
+_setting("batch-size", "128", "Take so many samples a step from the next epoch on.")
+_setting("epochs", "80", "Train to so many epochs in all.")
+_setting("pace", "30", "Train at most N batches a second; changes no weights.")
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a checkpoint")

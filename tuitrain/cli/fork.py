@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option, snapshot, tell
-from tuitrain.cli.start import go, going_options
-from tuitrain.cli.train import asked_for, spec_options
+from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.start import go
 from tuitrain.core.commands import Epoch, read_epoch
 
 if TYPE_CHECKING:
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=RunCommand,
     epilog="""\b
 Examples:
   tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
   tuitrain fork a --epoch best --lr 0.0001      from the best epoch, to tune it further
-  tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights"""
+  tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights""",
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.option(
@@ -33,11 +33,10 @@ Examples:
     required=True,
     help="Go on from the checkpoint at the end of this epoch.",
 )
-@spec_options
-@going_options
+@run_options("fork")
 @home_option
 @click.pass_context
-def fork(ctx: click.Context, /, run: str, epoch: Epoch, config: Path | None, **options: Any) -> int:
+def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     """Start a new run from a checkpoint of RUN, with any option changed.
 
     It has the settings that RUN had at that moment, but for those that are given here; its chart
@@ -45,7 +44,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, config: Path | None, **o
     """
     from tuitrain import supervisor
 
-    asked = asked_for(ctx, options, config)
+    asked = asked_for(ctx, options)
     parent, home = find(ctx, run), home_of(ctx)
 
     def start(owned: bool) -> Started:  # noqa: FBT001 - as `go` calls it
@@ -71,8 +70,3 @@ def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
     else:
         says = f"as take {origin.take} trained it, which was abandoned"
     tell(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
-
-
-for _option in fork.params:  # what is not given stays as the parent had it
-    if isinstance(_option, click.Option) and _option.help:
-        _option.help = _option.help.partition("  [")[0]

@@ -9,68 +9,50 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find, home_of, home_option, tell
-from tuitrain.cli.start import go, going_options
+from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.start import go
 from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 
 
 @click.command(
+    cls=RunCommand,
     epilog="""\b
 Examples:
   tuitrain replay a                             train it again, to the same weights
   tuitrain replay a --until 500                 as far as step 500
   tuitrain replay a --without 18eb5b5fe9e1b9c9  what if I had not?  (tuitrain show a: the ids)
-  tuitrain replay a --as-config a.toml          as a file for tuitrain run --config"""
+  tuitrain replay a --as-config a.toml          as a file for tuitrain run --config""",
 )
 @click.argument("run", shell_complete=complete.runs)
-@click.option("--until", type=int, metavar="STEP", help="End after this step.")
-@click.option(
-    "--without",
-    "leaving_out",
-    multiple=True,
-    metavar="ID",
-    help="Leave a change out, by its id or a beginning of it; may be repeated.",
-)
-@click.option(
-    "--as-config",
-    type=click.Path(path_type=Path),
-    metavar="FILE.toml",
-    help="Train nothing: write settings and changes as a file for run --config.",
-)
-@click.option("--name", metavar="NAME", help="The new run's name.  [RUN-replay]")
-@going_options
+@run_options("replay")
 @home_option
 @click.pass_context
-def replay(
-    ctx: click.Context,
-    /,
-    run: str,
-    until: int | None,
-    leaving_out: tuple[str, ...],
-    as_config: Path | None,
-    name: str | None,
-    **ways: Any,
-) -> int:
+def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     """Train RUN again in a new run, unattended, with the changes that were made to it.
 
     It repeats the current line, without what was undone, up to the last checkpoint, and compares
-    the weights at its end with those of RUN.
+    the weights at its end with those of RUN. By default the new run is named
+    RUN-replay.
     """
     from tuitrain import supervisor
 
-    paths, home = find(ctx, run).paths, home_of(ctx)
+    asked, paths, home = asked_for(ctx, options), find(ctx, run).paths, home_of(ctx)
+    until, without = asked.settings.get("until"), asked.settings.get("without", ())
     try:
-        spec = supervisor.replay_spec(paths, until, leaving_out)
+        spec = supervisor.replay_spec(paths, until, without)
     except DamagedRecord:
         raise  # it names the run
     except TuitrainError as error:
         raise type(error)(f"{paths.name}: {error}") from None
-    if as_config is not None:
-        from tuitrain.core.config import as_config as written
+    if file := asked.settings.get("as_config"):
+        from tuitrain.core.config import as_config
 
-        _write(as_config, written(spec))
+        _write(Path(file), as_config(spec))
         return 0
-    return go(lambda owned: supervisor.replay(home, paths, spec, name, owned=owned), **ways)
+    return go(
+        lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.ways
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from tuitrain import supervisor
 from tuitrain.cli.common import has_terminal, tell, was_refused
@@ -21,22 +19,6 @@ if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
 
 _LOOK_S = 0.05
-
-
-def going_options(command: Any) -> Any:
-    """Give a command that starts a trainer the ways to watch it."""
-    for option in (
-        click.option(
-            "--log-interval", type=click.IntRange(min=1), default=100, show_default=True,
-            metavar="N", help="With --plain, batches between two lines.",
-        ),
-        click.option(
-            "--plain", is_flag=True, help="No app: lines on stdout; the run ends with it."
-        ),
-        click.option("--detach", is_flag=True, help="Start, print the name, return."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
 
 
 def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int) -> int:

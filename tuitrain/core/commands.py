@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
-from tuitrain.core.numbers import is_positive
+from tuitrain.core.options import RunOption, at
 
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
@@ -20,33 +20,8 @@ _LONGEST_LOSS = 500
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """What a setting may be."""
-
-    says: str
-    most: int = 0
-    """The largest whole number; 0: any number above zero will do."""
-    can_be_off: bool = False
-    can_be_zero: bool = False
-
-    def holds(self, value: object) -> bool:
-        if value is None:
-            return self.can_be_off
-        if self.most:
-            return type(value) is int and 1 <= value <= self.most
-        return is_positive(value) or (
-            self.can_be_zero and type(value) in (int, float) and not value
-        )
-
-
-SETTINGS: Mapping[Setting, _Bounds] = {
-    "lr": _Bounds("a number above 0"),
-    "weight-decay": _Bounds("a number from 0", can_be_zero=True),
-    "clip-norm": _Bounds("a number above 0, or off", can_be_off=True),
-    "batch-size": _Bounds("a whole number of samples from 1", most=1 << 24),
-    "epochs": _Bounds("a whole number of epochs from 1", most=1 << 31),
-    "pace": _Bounds("batches a second above 0, or off", can_be_off=True),
+SETTINGS: Mapping[Setting, RunOption] = {
+    cast("Setting", option.key): option for option in at("live")
 }
 """What can be changed while a run goes on, besides its loss."""
 
@@ -118,19 +93,12 @@ class Change:
     def __post_init__(self) -> None:
         if self.setting not in SETTINGS:
             raise UnknownName("setting", str(self.setting), SETTINGS)
-        bounds = SETTINGS[self.setting]
-        if not bounds.holds(self.value):
-            raise WrongUse(f"{self.setting} takes {bounds.says}, not {self.value!r:.40}")
+        SETTINGS[self.setting].check(self.value)
 
     @classmethod
     def read(cls, setting: Setting, text: str) -> Change:
         """Return the change that a user types: a number, or `off`."""
-        bounds = SETTINGS[setting]
-        try:
-            value = None if text == "off" else int(text) if bounds.most else float(text)
-        except ValueError:
-            raise WrongUse(f"{setting} takes {bounds.says}, not {text!r:.40}") from None
-        return cls(setting, value)
+        return cls(setting, SETTINGS[setting].read(text))
 
     @property
     def kind(self) -> str:

@@ -13,14 +13,10 @@ from tuitrain.core.choice import Choice, loss_text
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.decode import at_most, decoded, parsed
 from tuitrain.core.errors import DamagedRecord, Refused, UnknownName, WrongUse
-from tuitrain.core.numbers import is_positive
+from tuitrain.core.options import OPTIONS
 from tuitrain.core.plan import Planned
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
-ON_NONFINITE = ("pause", "stop", "skip")
-WAYS = ("detach", "plain", "log_interval")
-"""How a run is watched: what a config may say besides what is trained."""
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,10 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """A run before it starts. Construct it with `RunSpec.of`, which fills defaults and checks."""
+    """A run before it starts. Construct it with `RunSpec.of`, which fills defaults and checks.
+
+    `core.options` says what each option is. The defaults here are those of a record without it.
+    """
 
     task: str
     model: str
@@ -57,21 +56,14 @@ class RunSpec:
     seed: int
     device: str = "auto"
     patience: int | None = None
-    """End when the validation loss has not improved for so many epochs."""
     data: str | None = None
-    """Folder that has the task's data; None: where downloads are kept."""
     init_from: str | None = None
-    """File of the weights to begin with: a checkpoint, or a saved `state_dict`."""
     on_nonfinite: str = "pause"
-    """What a loss or gradient that is not finite leads to: pause, stop or skip (the batch)."""
     pace: float | None = None
-    """At most so many batches a second; None: as fast as it goes. Changes no weights."""
     paused: bool = False
-    """Wait before the first batch."""
+    until: int | None = None
     schedule: tuple[Planned, ...] = ()
     """Changes that it makes by itself, each at its place."""
-    until: int | None = None
-    """End after this step, wherever in an epoch it is."""
     parent: Parent | None = None
 
     @classmethod
@@ -80,25 +72,17 @@ class RunSpec:
 
         Raises WrongUse for a value that cannot be, Refused for a loss that does not fit the task.
         """
-        if not isinstance(task, str):
-            raise WrongUse(f"task must be a name, not {task!r:.40}")
-        entry = catalog.task_named(task)
-        unknown = set(settings) - {each.name for each in fields(cls)}
-        if unknown:
-            name = min(unknown)
-            raise UnknownName("setting", name, [each.name for each in fields(cls)])
-        defaults = {
-            "model": entry.model,
+        entry = catalog.task_named(OPTIONS["task"].take(task))
+        names = [each.name for each in fields(cls)]
+        if unknown := set(settings) - set(names):
+            raise UnknownName("setting", min(unknown), names)
+        defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS} | {
+            "task": entry.name, "model": entry.model, "epochs": entry.epochs,
             "loss": catalog.fitting_losses(entry.kind)[0].name,
-            "optimizer": "adam",
-            "lr": 0.001,
-            "batch_size": 64,
-            "epochs": entry.epochs,
-            "seed": 0,
-        }
-        given = _with_parts({key: value for key, value in settings.items() if value is not None})
-        spec = cls(task=entry.name, **{**defaults, **given})
-        spec._check()
+        }  # fmt: skip
+        given = {name: value for name, value in settings.items() if value is not None}
+        spec = cls(**defaults | _taken(given))
+        spec._check_that_it_fits()
         return spec.canonical()
 
     def canonical(self) -> RunSpec:
@@ -111,27 +95,6 @@ class RunSpec:
             schedule=tuple(map(_canonical, self.schedule)),
         )
 
-    def _check(self) -> None:
-        self._check_types()
-        self._check_numbers()
-        if self.on_nonfinite not in ON_NONFINITE:
-            raise UnknownName("way to meet bad numbers", self.on_nonfinite, ON_NONFINITE)
-        if not _DEVICE.fullmatch(self.device):
-            raise WrongUse(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
-        self._check_that_it_fits()
-
-    def _check_numbers(self) -> None:
-        _number("lr", self.lr)
-        _whole("batch-size", self.batch_size, 1, 1 << 24)
-        _whole("epochs", self.epochs, 1, 1 << 31)
-        _whole("seed", self.seed, 0, (1 << 63) - 1)
-        if self.patience is not None:
-            _whole("patience", self.patience, 1, 1 << 31)
-        if self.until is not None:
-            _whole("until", self.until, 0, 1 << 40)
-        if self.pace is not None:
-            _number("pace", self.pace)
-
     def _check_that_it_fits(self) -> None:
         model = catalog.find("model", Choice.read("model", self.model).name)
         if model.needs_images and not catalog.task_named(self.task).has_images:
@@ -143,18 +106,6 @@ class RunSpec:
         for each in (loss, *(_loss_of(change) for change in self.schedule)):
             if each is not None and kind not in each.takes:
                 raise Refused(f"{each.why_not(kind)} (tuitrain losses --task {self.task})")
-
-    def _check_types(self) -> None:
-        for name in ("task", "model", "loss", "optimizer", "device", "on_nonfinite"):
-            if not isinstance(getattr(self, name), str):
-                raise WrongUse(f"{name} must be a name, not {getattr(self, name)!r:.40}")
-        for name in ("data", "init_from"):
-            if not isinstance(getattr(self, name), str | None):
-                raise WrongUse(f"{name} must be a path, not {getattr(self, name)!r:.40}")
-        if not isinstance(self.parent, Parent | None):
-            raise WrongUse(f"parent must be a run, not {self.parent!r:.40}")
-        if not isinstance(self.paused, bool):
-            raise WrongUse(f"paused must be true or false, not {self.paused!r:.40}")
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""
@@ -171,22 +122,24 @@ class RunSpec:
         try:
             settings = parsed(text)
             _check_known(settings)
-            spec = cls(**_with_parts(settings))
-            spec._check_types()
-            spec._check_numbers()
+            return cls(**_taken(settings))
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
-        return spec
 
 
-def _with_parts(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with a schedule and a parent made of what JSON or TOML has for them."""
-    made = dict(settings)
-    if "schedule" in made:
-        made["schedule"] = _schedule(made["schedule"])
-    if isinstance(made.get("parent"), Mapping):
-        made["parent"] = _parent(made["parent"])
-    return made
+def _taken(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings from JSON, TOML or a caller as a spec has them; WrongUse if one cannot be."""
+    return {name: _take(name, value) for name, value in settings.items()}
+
+
+def _take(name: str, value: object) -> Any:
+    match name:
+        case "schedule":
+            return _schedule(value)
+        case "parent":
+            return _parent(value)
+        case _:
+            return OPTIONS[name].take(value)
 
 
 def _check_known(settings: Mapping[str, object]) -> None:
@@ -206,16 +159,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def _number(name: str, value: object) -> None:
-    if not is_positive(value):
-        raise WrongUse(f"{name} must be a number above 0, not {value!r:.40}")
-
-
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise WrongUse(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}")
-
-
 def _schedule(rows: object) -> tuple[Planned, ...]:
     if not isinstance(rows, list | tuple):
         raise WrongUse("schedule must be a list of changes")
@@ -225,7 +168,11 @@ def _schedule(rows: object) -> tuple[Planned, ...]:
     )
 
 
-def _parent(found: Mapping[str, Any]) -> Parent:
+def _parent(found: object) -> Parent | None:
+    if found is None or isinstance(found, Parent):
+        return found
+    if not isinstance(found, Mapping):
+        raise WrongUse(f"parent must be a run, not {found!r:.40}")
     try:
         return decoded(Parent, found)
     except DamagedRecord as error:

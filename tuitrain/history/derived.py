@@ -9,12 +9,13 @@ from typing import Any
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLine, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
+from tuitrain.core.options import OPTIONS
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of, without
 
-_OF_THE_WEIGHTS = ("task", "model", "data", "init_from")
+_OF_THE_WEIGHTS = [option.name for option in OPTIONS.values() if option.is_of_weights]
 
 
 def replay_of(

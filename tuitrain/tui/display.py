@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from rich.cells import split_graphemes
 
+from tuitrain.view.cells import NARROW
+
 PIECE_BYTES = 2048
 """Bytes after which a piece ends: a slow link of 20 kB/s takes it in a tenth of a second."""
 
@@ -21,10 +23,6 @@ _TOKEN = re.compile(
     r"|(?P<control>\x1b\[[^@-~]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|.)",
     re.DOTALL,
 )
-_NARROW = re.compile(
-    r"[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
-)
-"""Text of which every character surely takes one cell: most of what is painted."""
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _RESET = "\x1b[m"
 _SHOW_ON_BLANKS = {"4", "7", "9", "21", "53"}
@@ -137,7 +135,7 @@ class Display:
             change, pen = transition(pen, look)
             parts += (change, text)
             # terminals disagree about the width of some characters: move after each of these
-            at = x + 1 if _NARROW.fullmatch(text) else -1
+            at = x + 1 if NARROW.fullmatch(text) else -1
         self._shown[y] = [
             before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
         ]
@@ -148,7 +146,7 @@ class Display:
 
 def _cells(text: str, look: Look) -> list[Cell]:
     blank = (" ", _on_blank(look))
-    if _NARROW.fullmatch(text):
+    if NARROW.fullmatch(text):
         return [blank if character == " " else (character, look) for character in text]
     cells: list[Cell] = []
     for first, last, width in split_graphemes(text)[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
 from tuitrain.view import differences, report, words
+from tuitrain.view.cells import width_of, wrapped
 from tuitrain.view.curves import Curves, Source
 from tuitrain.view.lines import SWAPPED
 from tuitrain.view.listing import STATE_ROLES
@@ -96,7 +96,7 @@ def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
 
 def legend(compared: Sequence[Compared], width: int) -> Picture:
     """Return a line for each run: its sign, name, and how far it is; and what else is marked."""
-    names = max(len(safe(each.run.name)) for each in compared)
+    names = max(width_of(safe(each.run.name)) for each in compared)
     lines = [_legend_line(each, min(names, width // 3), width) for each in compared]
     if any(differences.changes(each.run, "loss") for each in compared):
         lines.append(fitted([Piece(f" {SWAPPED}  its loss was swapped", "muted")], width))
@@ -136,7 +136,7 @@ def page(compared: Sequence[Compared], number: int, width: int, height: int) -> 
     runs = [each.run for each in compared]
     of = _on_page(compared, number, width, height)
     if not of:
-        lines = textwrap.wrap(nothing_shared(runs), max(1, width))[:height]
+        lines = wrapped(nothing_shared(runs), max(1, width))[:height]
         told = tuple(fitted([Piece(line, "warn")], width) for line in lines)
         return told + (fitted([], width),) * (height - len(told))
     return grid(charts(compared, of), width, height, options=options_for(runs))

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from tuitrain.core import catalog
-from tuitrain.core.errors import TuitrainError, WrongUse
-from tuitrain.core.spec import ON_NONFINITE, RunSpec
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.options import OPTIONS, at
+from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import Flag, Named, OneOf
 from tuitrain.view import words
 
-FIELDS = (
-    "task", "loss", "model", "optimizer", "lr", "batch_size", "epochs", "patience", "seed",
-    "device", "pace", "paused", "on_nonfinite", "data", "init_from", "name",
-)  # fmt: skip
-_WHOLE = ("batch_size", "epochs", "patience", "seed")
-_HINTS = {
-    "task": "a built-in task", "lr": "learning rate, above 0", "batch_size": "samples a step",
-    "epochs": "passes over the data", "patience": "epochs without a lower val loss; empty: never",
-    "seed": "decides weights and order", "pace": "batches a second at most; off: all there is",
-    "paused": "yes: wait before the first batch", "on_nonfinite": "when a number is not finite",
-    "data": "folder with the task's data; empty: downloads",
-    "init_from": "a run or a file with weights", "name": "empty: task and time",
-}  # fmt: skip
-
-
-OF_A_FORK = tuple(name for name in FIELDS if name not in ("task", "model", "data", "init_from"))
+FIELDS = tuple(option.name for option in at("form"))
+OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
 """The fields that a fork leaves open: it keeps its parent's data and weights."""
 
 
@@ -38,28 +25,22 @@ def filled(task: str) -> dict[str, str]:
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
     """Return the texts of all fields as a spec has them."""
-    values = {each.name: getattr(spec, each.name) for each in fields(spec)}
-    texts = {name: "" if value is None else str(value) for name, value in values.items()}
-    pace = "off" if spec.pace is None else f"{spec.pace:g}"
-    return texts | {"pace": pace, "paused": "no", "lr": f"{spec.lr:g}", "name": ""}
+    values = {name: getattr(spec, name, OPTIONS[name].default) for name in FIELDS}
+    return {name: OPTIONS[name].type.write(value) for name, value in values.items()}
 
 
 def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
     """Return what a field may hold, where that is a list; nothing elsewhere."""
-    match name:
-        case "task":
-            return tuple(catalog.TASKS)
-        case "loss":
+    match OPTIONS[name].type:
+        case Named(what="loss"):
             kind = _kind(values)
             return tuple(each.name for each in catalog.fitting_losses(kind)) if kind else ()
-        case "model":
-            return tuple(catalog.MODELS)
-        case "optimizer":
-            return tuple(catalog.OPTIMIZERS)
-        case "paused":
+        case Named(what=what):
+            return tuple(catalog.CATALOG[what])
+        case Flag():
             return ("no", "yes")
-        case "on_nonfinite":
-            return ON_NONFINITE
+        case OneOf(words=words):
+            return words
         case _:
             return ()
 
@@ -71,12 +52,11 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
     several = choices(name, values)
     if has_focus and several:
         return " · ".join(several)
-    if name == "task" and values["task"] in catalog.TASKS:
-        return catalog.TASKS[values["task"]].summary
-    if name in ("loss", "model", "optimizer"):
-        found = catalog.CATALOG[name].get(values[name].partition(":")[0])
-        return found.summary if found else ""
-    return _HINTS.get(name, "")
+    option = OPTIONS[name]
+    if isinstance(option.type, Named):
+        found = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
+        return found.summary if found else option.help
+    return option.help_and_default
 
 
 def _options(name: str, text: str) -> str:
@@ -94,7 +74,7 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
     task = values["task"]
     for name in FIELDS:
         try:
-            value = _read(name, values[name])
+            value = OPTIONS[name].read(values[name]) if values[name] else None
             if name == "task":
                 catalog.task_named(task)
             elif name != "name" and value is not None:
@@ -151,22 +131,3 @@ def losses_words(kind: catalog.Kind) -> str:
 def _kind(values: Mapping[str, str]) -> catalog.Kind | None:
     task = catalog.TASKS.get(values.get("task", "digits"))
     return task.kind if task else None
-
-
-def _read(name: str, text: str) -> Any:
-    """Return the setting that a field's text stands for; None where it is left to the default."""
-    if name == "paused":
-        if text not in ("no", "yes", ""):
-            raise WrongUse("paused is yes or no")
-        return text == "yes" or None
-    if not text or (name == "pace" and text == "off"):
-        return None
-    try:
-        if name in _WHOLE:
-            return int(text)
-        if name in ("lr", "pace"):
-            return float(text)
-    except ValueError:
-        kind = "a whole number" if name in _WHOLE else "a number"
-        raise WrongUse(f"{name.replace('_', ' ')} takes {kind}") from None
-    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from tuitrain.store.rollup import Bucket
 from tuitrain.view import braille, scale, series, words
 from tuitrain.view.axes import GUTTER, ROWS, ruled
 from tuitrain.view.braille import ACROSS
+from tuitrain.view.cells import width_of
 from tuitrain.view.drawing import (
     Axes,
     ChartOptions,
@@ -284,9 +284,5 @@ def _label(one: _Seen, *, is_first: bool, is_back: bool, cells: int) -> str:
 
 def _narrow(name: str) -> str:
     """Return a name whose every character fills one cell."""
-    return "".join(
-        "\ufffd"
-        if unicodedata.east_asian_width(sign) in "WF" or unicodedata.category(sign) in ("Mn", "Me")
-        else sign
-        for sign in safe(name, limit=_LONGEST_NAME)
-    )
+    signs = safe(name, limit=_LONGEST_NAME)
+    return "".join(sign if width_of(sign) == 1 else "\ufffd" for sign in signs)

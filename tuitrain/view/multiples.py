@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Best
 from tuitrain.view import plot, words
+from tuitrain.view.cells import width_of
 from tuitrain.view.curves import Curves, curves_of, options_for, rulers
 from tuitrain.view.measures import Measure, measures
 from tuitrain.view.model import Snapshot
@@ -90,7 +91,7 @@ def _drawn(chart: Chart, width: int, height: int, options: plot.ChartOptions) ->
 
 def _title(chart: Chart, width: int) -> Line:
     groups = list(chart.numbers)
-    while groups and len(chart.name.text) + _cells(chain(*groups)) > width:
+    while groups and width_of(chart.name.text) + _cells(chain(*groups)) > width:
         if len(groups) == 1 and _cells(groups[0]) <= width // 2:
             break  # the name is cut short
         groups.pop()
@@ -99,7 +100,7 @@ def _title(chart: Chart, width: int) -> Line:
 
 
 def _cells(pieces: Iterable[Piece]) -> int:
-    return sum(len(piece.text) for piece in pieces)
+    return sum(width_of(piece.text) for piece in pieces)
 
 
 def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import assert_never
 
 from tuitrain.core.events import (
@@ -32,6 +31,7 @@ from tuitrain.core.events import (
 from tuitrain.core.safe import safe
 from tuitrain.view import words
 from tuitrain.view.advice import advice
+from tuitrain.view.cells import cut, padded, width_of, wrapped
 from tuitrain.view.forks import made_from
 from tuitrain.view.listing import STATE_ROLES
 from tuitrain.view.model import Snapshot
@@ -58,7 +58,7 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     badge = [Piece(f"● {now.state}", STATE_ROLES[now.state])]
     if wishes:
         badge.insert(0, Piece(f"asked: {safe(', '.join(wishes), limit=width // 2)}  ", "accent"))
-    badge_cells = sum(len(piece.text) for piece in badge) + 2
+    badge_cells = sum(width_of(piece.text) for piece in badge) + 2
     spec = now.spec
     parts = [spec.task, spec.model, f"{spec.optimizer} lr {_lr(now)}", f"seed {spec.seed}"]
     about = " " + " · ".join(filter(None, [made_from(now), *parts]))
@@ -110,9 +110,8 @@ def _fields(now: Snapshot, settled: Snapshot) -> list[_Field]:
 def _field(field: _Field, cells: int) -> list[Piece]:
     label, text, role = field
     room = max(1, cells - _LABEL_CELLS)
-    shown = text if len(text) <= room else text[: room - 1] + "…"
-    return [Piece(f" {label}".ljust(_LABEL_CELLS)[:_LABEL_CELLS], "muted"),
-            Piece(shown.ljust(room), role)]  # fmt: skip
+    name = cut(f" {label}", _LABEL_CELLS)
+    return [Piece(padded(name, _LABEL_CELLS), "muted"), Piece(padded(cut(text, room), room), role)]
 
 
 def progress(now: Snapshot, width: int) -> Picture:
@@ -322,11 +321,11 @@ def _setting(value: float | None) -> str:
 def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
     """Return what stands in the chart's place before the first batch."""
     if now.error:
-        said = textwrap.wrap(f"{now.state}: {safe(now.error)}", max(10, width - 4))
+        said = wrapped(f"{now.state}: {safe(now.error)}", max(10, width - 4))
         lines = [Piece(line, "bad") for line in said]
     elif now.has_ended:
         how = f"{now.state} before the first batch: tuitrain resume {now.title} goes on"
-        lines = [Piece(line, "warn") for line in textwrap.wrap(how, max(10, width - 4))]
+        lines = [Piece(line, "warn") for line in wrapped(how, max(10, width - 4))]
     elif now.state == "paused":
         lines = [Piece("paused before the first batch: space goes on, l chooses a loss", "warn")]
     else:
@@ -339,7 +338,7 @@ def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
             lines.append(Piece(f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {done / total:.0%}"))
     blank = fitted([], width)
     middle = [
-        fitted([Piece(" " * max(0, (width - len(text)) // 2)), Piece(text, role)], width)
+        fitted([Piece(" " * max(0, (width - width_of(text)) // 2)), Piece(text, role)], width)
         for text, role in lines
     ]
     above = max(0, (height - len(middle)) // 2)

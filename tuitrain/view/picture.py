@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
+from tuitrain.view.cells import cut, width_of, wrapped
 
 Role = Literal[
     "text", "muted", "strong", "accent", "good", "warn", "bad",
@@ -16,6 +16,9 @@ Role = Literal[
 ]  # fmt: skip
 SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
 """For things of one kind beside each other, which never differ by colour alone."""
+
+_CHARACTERS_A_CELL = 4
+"""More signs than that, one over the other, are cut off."""
 
 
 class Piece(NamedTuple):
@@ -36,9 +39,9 @@ def fitted(pieces: Iterable[Piece], width: int) -> Line:
     for text, role in pieces:
         if left <= 0:
             break
-        cut = safe(text, limit=left)
-        line.append(Piece(cut, role))
-        left -= len(cut)
+        shown = cut(safe(text, limit=_CHARACTERS_A_CELL * left), left)
+        line.append(Piece(shown, role))
+        left -= width_of(shown)
     if left > 0:
         line.append(Piece(" " * left, "text"))
     return tuple(line)
@@ -47,7 +50,7 @@ def fitted(pieces: Iterable[Piece], width: int) -> Line:
 def unreadable(error: Exception, width: int, height: int) -> Picture:
     """Return what stands in the place of a picture of what cannot be read."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
-    lines = textwrap.wrap(f"cannot read this: {safe(reason)}", max(10, width - 2))
+    lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
     told = [fitted([Piece(f" {line}", "bad")], width) for line in lines]
     return tuple((told + [fitted([], width)] * height)[:height])
 

@@ -15,6 +15,7 @@ from tuitrain.store.reader import Best
 from tuitrain.store.series import Summary
 from tuitrain.view import words
 from tuitrain.view.advice import in_words, nonfinite_pause
+from tuitrain.view.cells import padded, width_of
 from tuitrain.view.forks import made_from
 from tuitrain.view.measures import Measure
 from tuitrain.view.model import Intervention, Snapshot
@@ -169,9 +170,9 @@ def table(runs: list[Snapshot]) -> list[str]:
         )
         for run in runs
     ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
 

@@ -11,6 +11,7 @@ from tuitrain.core.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.core.values import Whole
 from tuitrain.history.changes import is_change
 from tuitrain.view.model import Snapshot
 from tuitrain.view.panels import told_of
@@ -76,7 +77,8 @@ def strode(setting: Setting, text: str, key: str) -> str:
     except ValueError:
         number = field.begin
     made = stride.made(number) if stride and math.isfinite(number) else number
-    made = max(1, round(made)) if SETTINGS[setting].most and math.isfinite(made) else made
+    is_whole = isinstance(SETTINGS[setting].type, Whole)
+    made = max(1, round(made)) if is_whole and math.isfinite(made) else made
     try:
         return Change.read(setting, typed(made)).detail
     except WrongUse:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from tuitrain.view.cells import cut, padded, width_of, wrapped
 from tuitrain.view.picture import Line, Picture, Piece, fitted
 
 NO_BREAK = "\u00a0"
@@ -28,7 +28,7 @@ def table(heads: Sequence[Piece], rows: Sequence[Row], width: int) -> Picture:
     A head is cut short where it must be. Words that a column has no room for go on in its next
     line; those that a NO_BREAK joins stay together.
     """
-    label_cells = max((len(row.label) for row in rows), default=0) + _GAP
+    label_cells = max((width_of(row.label) for row in rows), default=0) + _GAP
     room = max(1, (width - label_cells) // (_LEAST + _GAP))
     lines: list[Line] = []
     for first in range(0, len(heads), room):
@@ -46,10 +46,11 @@ def table(heads: Sequence[Piece], rows: Sequence[Row], width: int) -> Picture:
 def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
     heads, *body = rows
-    told = [[[_cut(piece.text, most)] for piece in heads.cells]]
+    told = [[[cut(piece.text, most)] for piece in heads.cells]]
     told += [[_wrapped(piece, most) for piece in row.cells] for row in body]
     cells = [
-        max(len(text) for texts in column for text in texts) for column in zip(*told, strict=True)
+        max(width_of(text) for texts in column for text in texts)
+        for column in zip(*told, strict=True)
     ]
     return [
         line
@@ -58,13 +59,8 @@ def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     ]
 
 
-def _cut(text: str, cells: int) -> str:
-    return text if len(text) <= cells else text[: cells - 1] + "…"
-
-
 def _wrapped(piece: Piece, cells: int) -> list[str]:
-    lines = textwrap.wrap(piece.text, cells, break_on_hyphens=False)
-    return [line.replace(NO_BREAK, " ") for line in lines] or [""]
+    return [line.replace(NO_BREAK, " ") for line in wrapped(piece.text, cells)] or [""]
 
 
 def _lines(
@@ -72,7 +68,7 @@ def _lines(
 ) -> Iterator[Line]:
     for number, texts in enumerate(zip_longest(*told, fillvalue="")):
         label = row.label if number == 0 else ""
-        pieces = [Piece(label.ljust(label_cells), "muted")]
+        pieces = [Piece(padded(label, label_cells), "muted")]
         for text, piece, room in zip(texts, row.cells, cells, strict=True):
-            pieces.append(Piece(text.ljust(room + _GAP), piece.role))
+            pieces.append(Piece(padded(text, room + _GAP), piece.role))
         yield fitted(pieces, width)

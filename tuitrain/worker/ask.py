@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pynvml
 import torch
 
 from tuitrain.core import catalog
@@ -23,14 +24,18 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.checkpoint import read_state
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
+from tuitrain.engine.gpus import Gpu, listed
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.training import made
 from tuitrain.engine.weights import save
 
 
 def devices() -> list[dict[str, Any]]:
-    """Return the devices of this machine: name, what it is, memory and free memory in bytes."""
-    return [_device(name) for name in present()]
+    """Return the devices of this machine: name, what it is, its memory in bytes, how busy it is.
+
+    What nobody can tell without taking memory on the device is None.
+    """
+    return [*_cuda(), *(_device(name) for name in present() if not name.startswith("cuda"))]
 
 
 def sizes(spec: dict[str, Any]) -> dict[str, Any]:
@@ -68,19 +73,22 @@ def _data(task: str, folder: str | None) -> Dataset:
     return dataset.load(task, folder)
 
 
+def _cuda() -> list[dict[str, Any]]:
+    names = [name for name in present() if name.startswith("cuda")]
+    visible, order = map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"))
+    found = listed(pynvml, visible, order) if names else []
+    if found is None or len(found) != len(names):  # an AMD GPU, say; PyTorch knows less
+        about = map(torch.cuda.get_device_properties, names)
+        found = [Gpu(each.name, each.total_memory, None, None) for each in about]
+    return [{"name": name, **gpu._asdict()} for name, gpu in zip(names, found, strict=True)]
+
+
 def _device(name: str) -> dict[str, Any]:
-    if name.startswith("cuda"):
-        free, total = torch.cuda.mem_get_info(name)
-        return _row(name, torch.cuda.get_device_name(name), total, free)
     if name == "mps":
-        return _row(name, "Apple GPU", None, None)
+        return {"name": name, **Gpu("Apple GPU", None, None, None)._asdict()}
     memory = psutil.virtual_memory()
     what = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    return _row(name, what, memory.total, memory.available)
-
-
-def _row(name: str, what: str, total: int | None, free: int | None) -> dict[str, Any]:
-    return {"name": name, "what": what, "memory_bytes": total, "free_bytes": free}
+    return {"name": name, **Gpu(what, memory.total, memory.available, None)._asdict()}
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {

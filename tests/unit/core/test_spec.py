@@ -163,7 +163,7 @@ def test_a_canonical_spec_stays_as_it_is(spec):
 
 def test_a_spec_file_is_checked_again():
     settings = json.loads(RunSpec.of().to_json())
-    with pytest.raises(DamagedRecord, match="epochs must be a whole number"):
+    with pytest.raises(DamagedRecord, match="epochs takes a whole number"):
         RunSpec.from_json(json.dumps({**settings, "epochs": 0}))
     with pytest.raises(DamagedRecord, match="it has no seed"):
         RunSpec.from_json(json.dumps({k: v for k, v in settings.items() if k != "seed"}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 from collections.abc import Callable, Mapping
 
 from textual import getters
@@ -19,6 +18,7 @@ from tuitrain.core.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view import words
+from tuitrain.view.cells import cut, padded, width_of, wrapped
 from tuitrain.view.model import Snapshot
 from tuitrain.view.progress import waits_between_epochs
 from tuitrain.view.settings import parameters
@@ -130,7 +130,7 @@ class LossesScreen(ModalScreen[str | None]):
             self.options.highlighted = self._texts.index(highlighted)
 
     def _name_cells(self) -> int:
-        return min(_LONG_NAME, max(_NAME, *map(len, self._texts)))
+        return min(_LONG_NAME, max(_NAME, *map(width_of, self._texts)))
 
     def _heading(self) -> Content:
         batch = f"on batch {words.count(self._step)}" if self._values else ""
@@ -142,9 +142,9 @@ class LossesScreen(ModalScreen[str | None]):
         mark = "●" if text == self._run.loss else " "
         value = words.value(self._values.get(text)) if self._values else ""
         cells = self._name_cells()
-        name = text if len(text) <= cells else text[: cells - 1] + "…"
+        name = padded(cut(text, cells), cells)
         return Content.assemble(
-            f" {mark} ", (f"{name:<{cells}}", "bold"), (f" {value:>14}", "$cell-smooth"),
+            f" {mark} ", (name, "bold"), (f" {value:>14}", "$cell-smooth"),
             (f"  {self._trend(text) or ''}", "$cell-validation"),
         )  # fmt: skip
 
@@ -174,7 +174,7 @@ class LossesScreen(ModalScreen[str | None]):
         ]  # fmt: skip
         lines = [Content.styled(loss.formula, "bold $accent")]
         for label, said in rows:
-            first, *rest = textwrap.wrap(said, self._cells())
+            first, *rest = wrapped(said, self._cells())
             lines.append(Content.assemble((f"{label:<8}", "$cell-muted"), first))
             lines += [Content(f"{'':<8}{line}") for line in rest]
         return Content("\n").join(lines)

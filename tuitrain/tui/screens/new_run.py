@@ -145,8 +145,6 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             else:
                 if (self._home.absolute() / "runs" / name).exists():
                     errors["name"] = "there is a run of that name already"
-        if values["data"] and not Path(values["data"]).expanduser().is_dir():
-            errors["data"] = "there is no such folder"
         if values["init_from"]:
             try:
                 weights_file(self._home, values["init_from"])
@@ -218,10 +216,9 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
 
     def _placed(self, spec: RunSpec) -> RunSpec:
-        """Return the spec with its places named in full, wherever a trainer looks for them."""
-        data = spec.data and str(Path(spec.data).expanduser().absolute())
+        """Return the spec with the file of its first weights named in full."""
         weights = spec.init_from and str(weights_file(self._home, spec.init_from))
-        return replace(spec, data=data, init_from=weights)
+        return replace(spec, init_from=weights)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -1,0 +1,109 @@
+"""GPUs as NVML tells of them; a module of the same face stands in for one that needs a GPU."""
+
+from types import SimpleNamespace
+
+import pynvml
+import pytest
+
+from tuitrain.engine.gpus import Gpu, listed
+
+GIB = 1 << 30
+
+
+class Nvml:
+    """Three GPUs, the second of another kind; it counts who holds the library open."""
+
+    NVMLError = pynvml.NVMLError
+
+    def __init__(self, *names: str) -> None:
+        self.names = names or ("H100", "L4", "H100")
+        self.uuids = [f"GPU-{letter * 4}-{at}" for at, letter in enumerate("aabb")]
+        self.open = 0
+
+    def nvmlInit(self):  # noqa: N802
+        self.open += 1
+
+    def nvmlShutdown(self):  # noqa: N802
+        self.open -= 1
+
+    def nvmlDeviceGetCount(self):  # noqa: N802
+        return len(self.names)
+
+    def nvmlDeviceGetHandleByIndex(self, at):  # noqa: N802
+        return at
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
+        if uuid != "MIG-1234":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return 1
+
+    def nvmlDeviceGetName(self, at):  # noqa: N802
+        return self.names[at]
+
+    def nvmlDeviceGetUUID(self, at):  # noqa: N802
+        return self.uuids[at]
+
+    def nvmlDeviceGetMemoryInfo(self, at):  # noqa: N802
+        return SimpleNamespace(total=80 * GIB, free=(80 - at) * GIB)
+
+    def nvmlDeviceGetUtilizationRates(self, at):  # noqa: N802
+        if self.names[at] == "L4":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return SimpleNamespace(gpu=10 * at)
+
+
+def test_each_gpu_is_told_with_its_memory_and_how_busy_it_is():
+    assert listed(Nvml(), None, "PCI_BUS_ID") == [
+        Gpu("H100", 80 * GIB, 80 * GIB, 0),
+        Gpu("L4", 80 * GIB, 79 * GIB, None),
+        Gpu("H100", 80 * GIB, 78 * GIB, 20),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("visible", "places"),
+    [
+        ("2,0", [2, 0]),
+        ("1, 2", [1, 2]),
+        ("2,7,0", [2]),  # what comes after one that is not there, CUDA does not see
+        ("-1", []),
+        ("", []),
+        ("GPU-bbbb", [2]),
+        ("GPU-aaaa-1,GPU-aaaa-0", [1, 0]),
+        ("GPU-aaaa", []),  # of two
+        ("GPU-zzzz,GPU-bbbb", []),
+        ("MIG-1234", [1]),
+    ],
+)
+def test_those_are_listed_that_cuda_sees_in_its_order(visible, places):
+    found = listed(Nvml(), visible, "PCI_BUS_ID")
+    assert found is not None
+    assert [80 - (gpu.free_bytes or 0) // GIB for gpu in found] == places
+
+
+def test_where_cuda_may_number_them_otherwise_nobody_guesses():
+    assert listed(Nvml(), None, None) is None
+    assert listed(Nvml(), "0,1", "FASTEST_FIRST") is None
+    assert listed(Nvml(), "GPU-bbbb", None) == [Gpu("H100", 80 * GIB, 78 * GIB, 20)]
+    alike = listed(Nvml("L4", "L4"), "1,0", None)
+    assert alike is not None
+    assert len(alike) == 2
+
+
+def test_without_a_driver_or_with_one_that_does_not_tell_there_is_no_list():
+    class Absent(Nvml):
+        def nvmlInit(self):  # noqa: N802
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    class Unified(Nvml):
+        def nvmlDeviceGetMemoryInfo(self, at):  # noqa: N802
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    for nvml in (Absent(), Unified("GB10"), Nvml("L4")):
+        assert listed(nvml, "MIG-5678" if nvml.names == ("L4",) else None, None) is None
+        assert nvml.open == 0
+
+
+def test_the_library_offers_all_that_is_asked_of_it():
+    """The stand-in has no name that pynvml lacks."""
+    assert all(hasattr(pynvml, name) for name in vars(Nvml) if name.startswith("nvml"))

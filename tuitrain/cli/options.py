@@ -1,0 +1,121 @@
+"""The options of a run on the command line, made from their table, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from tuitrain.cli import complete
+from tuitrain.cli.common import home_of
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.options import OPTIONS, WAYS, Place, RunOption, at
+from tuitrain.core.values import Flag, Several
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Asked(NamedTuple):
+    """What a command line asks for, and the file that it names."""
+
+    name: str | None
+    """Of the new run; None: not given."""
+    settings: dict[str, Any]
+    """The options that are given, by name; None is off."""
+    ways: dict[str, Any]
+    """How the run is shown, as `tuitrain.cli.start.go` takes it."""
+
+
+class RunCommand(click.Command):
+    """A command whose help lists its options in the groups of the table."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group under its own heading, in the order in which they are declared."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                groups.setdefault(_heading(param), []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def run_options(place: Place) -> Callable[[_Function], _Function]:
+    """Give a command the options that the table has for it; `asked_for` reads them."""
+
+    def decorate(command: _Function) -> _Function:
+        for option in reversed(at(place)):
+            command = _declared(option, place)(command)
+        return command
+
+    return decorate
+
+
+def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
+    """Return what the options of a command ask for; they win over the file of --config."""
+    from tuitrain.core.config import read_config
+    from tuitrain.core.spec import check_name
+    from tuitrain.store.initial import weights_file
+
+    given = {name: value for name, value in options.items() if _is_given(ctx, name)}
+    config = given.pop("config", None)
+    asked = (read_config(Path(config)) if config else {}) | given
+    ways = {way: asked.pop(way, OPTIONS[way].default) for way in WAYS}
+    name = asked.pop("name", None)
+    if name is not None:
+        check_name(name)
+    if isinstance(folder := asked.get("data"), str):
+        asked["data"] = OPTIONS["data"].read(folder)
+    if isinstance(weights := asked.get("init_from"), str):
+        asked["init_from"] = str(weights_file(home_of(ctx), weights))
+    return Asked(name, asked, ways)
+
+
+class _Value(click.ParamType[Any]):
+    """A value of the table's types."""
+
+    def __init__(self, option: RunOption) -> None:
+        self._option = option
+        self.name = option.type.metavar
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return complete.value(self._option.type, ctx, param, incomplete)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._option.read(value)
+        except WrongUse as error:
+            self.fail(str(error), param, ctx)
+
+
+def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Function]:
+    is_default_shown = place == "run" or option.name in WAYS  # else it is as the parent had it
+    says = option.help_and_default if is_default_shown else option.help
+    declared = partial(click.option, f"--{option.key}", option.name, help=says)
+    if isinstance(option.type, Flag):
+        return declared(is_flag=True)
+    takes = partial(declared, type=_Value(option), metavar=option.type.metavar)
+    if isinstance(option.type, Several):
+        return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))
+    return takes()
+
+
+def _heading(param: click.Parameter) -> str:
+    option = OPTIONS.get(param.name or "")
+    return option.group if option else "Options"
+
+
+def _is_given(ctx: click.Context, option: str) -> bool:
+    """Return whether the command line has it: `--pace off` wins over a file's pace, too."""
+    return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE

@@ -1,0 +1,229 @@
+"""The options of a run, each once: its name, type, range, default and help, and where it stands.
+
+Specs check their settings by this table; the command line's options, the form's fields, the keys of
+a configuration file, what can change while a run goes on, and docs/options.md are made from it.
+To add an option, add its row, and a field of that name to `RunSpec` if the trainer needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tuitrain.core import catalog
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.values import (
+    Device,
+    File,
+    Flag,
+    Folder,
+    Named,
+    Number,
+    OneOf,
+    OrNone,
+    Several,
+    Text,
+    ValueType,
+    Weights,
+    Whole,
+    either,
+)
+
+Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
+"""Commands that start a trainer; the form; a configuration file; a run that goes on."""
+Group = Literal["Training", "Data and weights", "The run", "While it trains", "How it is shown"]
+MOST_STEPS = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class RunOption:
+    """An option of a run."""
+
+    name: str
+    type: ValueType
+    help: str
+    default: Any = None
+    default_says: str = ""
+    """What it is by default, where `default` does not say so."""
+    group: Group = "Training"
+    places: tuple[Place, ...] = ()
+    is_of_weights: bool = False
+    """A fork keeps it as its parent has it: the weights depend on it."""
+
+    @property
+    def key(self) -> str:
+        """Its name on a command line, where two dashes come before it, and in a file."""
+        return self.name.replace("_", "-")
+
+    @property
+    def says(self) -> str:
+        """What it may be, in words that follow "takes"."""
+        return self.type.says
+
+    @property
+    def shown_default(self) -> str:
+        """What it is by default, for a person; empty for a flag, which is off."""
+        if self.default_says or self.default is None or isinstance(self.type, Flag):
+            return self.default_says
+        return self.type.write(self.default)
+
+    @property
+    def help_and_default(self) -> str:
+        return f"{self.help}  [{self.shown_default}]" if self.shown_default else self.help
+
+    def read(self, text: str) -> Any:
+        """Return the value that a user's text stands for; WrongUse if there is none."""
+        try:
+            return self.type.read(text)
+        except ValueError:
+            raise self._wrong(text) from None
+
+    def take(self, value: Any) -> Any:
+        """Return a value from a file or a record as a run has it; WrongUse if it cannot be."""
+        try:
+            return self.type.take(value)
+        except ValueError:
+            raise self._wrong(value) from None
+
+    def check(self, value: object) -> None:
+        """Raise WrongUse unless it is a value that a run has; a word for one is none."""
+        if self.take(value) != value:
+            raise self._wrong(value)
+
+    def holds(self, value: object) -> bool:
+        """Return whether it is a value that a run has."""
+        try:
+            self.check(value)
+        except WrongUse:
+            return False
+        return True
+
+    def _wrong(self, value: object) -> WrongUse:
+        return WrongUse(f"{self.key} takes {self.says}, not {value!r:.40}")
+
+
+_NEW: tuple[Place, ...] = ("run", "fork", "form", "config")
+_ANY: tuple[Place, ...] = ("run", "fork", "resume", "replay", "config")
+
+OPTIONS: Mapping[str, RunOption] = {
+    option.name: option
+    for option in (
+        RunOption(
+            "task", Named("task", "TASK"),
+            "Data and problem to train on: tuitrain tasks lists them.",
+            default="digits", places=("form", "config"), is_of_weights=True,
+        ),
+        RunOption(
+            "loss", Named("loss"), "Loss function to begin with.",
+            default_says="by the task", places=_NEW,
+        ),
+        RunOption(
+            "model", Named("model"), f"{either(catalog.MODELS)}.",
+            default_says="by the task", places=_NEW, is_of_weights=True,
+        ),
+        RunOption(
+            "optimizer", Named("optimizer"), f"{either(catalog.OPTIMIZERS)}.",
+            default="adam", places=_NEW,
+        ),
+        RunOption(
+            "lr", Number(), "Learning rate.", default=0.001, places=(*_NEW, "live")
+        ),
+        RunOption(
+            "weight_decay", Number(can_be_zero=True), "Weight decay (L2 penalty).",
+            default_says="by the optimizer", places=("live",),
+        ),
+        RunOption(
+            "clip_norm", OrNone(Number(), "off"), "Norm that all gradients are clipped to.",
+            default_says="off", places=("live",),
+        ),
+        RunOption(
+            "batch_size", Whole(1, 1 << 24), "Samples per batch.",
+            default=64, places=(*_NEW, "resume", "live"),
+        ),
+        RunOption(
+            "epochs", Whole(1, 1 << 31), "Passes over the data, in all.",
+            default_says="by the task", places=(*_NEW, "resume", "live"),
+        ),
+        RunOption(
+            "patience", OrNone(Whole(1, 1 << 31)),
+            "End after N epochs without a lower validation loss.",
+            default_says="never", places=_NEW,
+        ),
+        RunOption(
+            "seed", Whole(0, (1 << 63) - 1), "Decides first weights and order.",
+            default=0, places=_NEW,
+        ),
+        RunOption(
+            "until", OrNone(Whole(0, MOST_STEPS, metavar="STEP")), "End after this step.",
+            places=("replay", "config"),
+        ),
+        RunOption(
+            "without", Several(Text("an id", "ID")),
+            "Leave a change out, by its id or the beginning of it; may be repeated.",
+            default=(), places=("replay",),
+        ),
+        RunOption(
+            "data", OrNone(Folder("a path", "PATH")), "Folder with the task's data.",
+            default_says="downloads", group="Data and weights", places=_NEW, is_of_weights=True,
+        ),
+        RunOption(
+            "init_from", OrNone(Weights("a run or a file", "RUN|FILE")),
+            "Begin with the weights of a run or file.",
+            group="Data and weights", places=_NEW, is_of_weights=True,
+        ),
+        RunOption(
+            "name", OrNone(Text("a name", "NAME")), "Name of the new run.",
+            default_says="task and time", group="The run", places=(*_NEW, "replay"),
+        ),
+        RunOption(
+            "device", Device("auto, cpu, cuda, cuda:N or mps", "NAME"),
+            "auto, cpu, cuda, cuda:N or mps.", default="auto", group="The run", places=_NEW,
+        ),
+        RunOption(
+            "config", File("FILE.toml", is_read=True),
+            "Read options from a file; the command line wins.",
+            group="The run", places=("run", "fork"),
+        ),
+        RunOption(
+            "as_config", File("FILE.toml", is_read=False),
+            "Train nothing: write settings and changes as a file for run --config.",
+            group="The run", places=("replay",),
+        ),
+        RunOption(
+            "paused", Flag(), "Start paused.",
+            default=False, group="While it trains", places=_NEW,
+        ),
+        RunOption(
+            "pace", OrNone(Number(metavar="N"), "off"),
+            "At most N batches a second; changes no weights.",
+            default_says="off", group="While it trains", places=(*_NEW, "live"),
+        ),
+        RunOption(
+            "on_nonfinite", OneOf("pause", "stop", "skip"),
+            "When a loss or gradient is not finite.",
+            default="pause", group="While it trains", places=_NEW,
+        ),
+        RunOption(
+            "detach", Flag(), "Start, print the name, return.",
+            default=False, group="How it is shown", places=_ANY,
+        ),
+        RunOption(
+            "plain", Flag(), "No app: lines on stdout; the run ends with it.",
+            default=False, group="How it is shown", places=_ANY,
+        ),
+        RunOption(
+            "log_interval", Whole(1, 1 << 31), "With --plain, batches between two lines.",
+            default=100, group="How it is shown", places=_ANY,
+        ),
+    )
+}  # fmt: skip
+"""In the order in which help, the form and the docs have them."""
+
+WAYS = tuple(name for name, option in OPTIONS.items() if option.group == "How it is shown")
+"""How a command that starts a run shows it; the trainer knows none of these."""
+
+
+def at(place: Place) -> tuple[RunOption, ...]:
+    """Return the options that stand there."""
+    return tuple(option for option in OPTIONS.values() if place in option.places)
