@@ -8,7 +8,8 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from tests.conftest import PATIENCE_S, until
-from tests.tui.conftest import STARTED, ScriptedTrainer, text_of
+from tests.recorded import started
+from tests.tui.conftest import ScriptedTrainer, text_of
 from tuitrain import supervisor
 from tuitrain.asker import Asker
 from tuitrain.client import Client
@@ -34,7 +35,7 @@ def made(home: Path) -> Callable[..., ScriptedTrainer]:
         for folder in (paths.inbox, paths.checkpoints):
             folder.mkdir(parents=True)
         trainer = ScriptedTrainer(paths, RunSpec.of("digits"))
-        trainer.says(STARTED, *events)
+        trainer.says(started(), *events)
         if ended:
             trainer.close()
             trainer.dies()
