@@ -108,7 +108,7 @@ def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
         (("compare", "one", "on"), "named twice"),
         (("compare", "one", "two", "--metric", "acuracy"), "did you mean 'accuracy'"),
         (("plot", "one", "--metric", "cros-entropy"), "did you mean 'cross-entropy'"),
-        (("plot", "numbers", "--metric", "accuracy"), "there are: l1, mae, mse, r2, rmse"),
+        (("plot", "numbers", "--metric", "accuracy"), "there are: l1, lr, mae, mse, r2, rmse"),
     ],
 )
 def test_wrong_use_is_told_with_what_would_be_right(refused, arguments, says):
