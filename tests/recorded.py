@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tuitrain.core import catalog
 from tuitrain.core.catalog import METRICS, Kind, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
+    Detail,
     EpochEnded,
     Event,
     Finished,
@@ -21,11 +23,12 @@ from tuitrain.core.events import (
     WishAccepted,
 )
 from tuitrain.core.problem import Problem
+from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.schema import BatchRow, key_of
-from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 from tuitrain.supervisor import write_spec
 from tuitrain.view.fold import fold
 from tuitrain.view.model import Snapshot
@@ -140,6 +143,16 @@ class RecordedRun:
         self.says(
             SettingChanged(wish, self._take, self._step, epoch, setting, value, None, STEPS),
         )
+
+    def measures(self, series: Series, way: Way, *, every: int = 1) -> None:
+        """Record a value of a series for each `every`th step of the present take so far."""
+        steps = range(every, self._step + 1, every)
+        rows = [MeasuredRow(key_of(self._take, each), series, way(each)) for each in steps]
+        self._writer.write([], [], rows)
+
+    def details(self, name: str, body: Mapping[str, Any]) -> None:
+        """Record a detail of the newest step."""
+        self._writer.write([], [], [], [Detail(self._take, self._step, name, body)])
 
     def finishes(self) -> None:
         self.says(Finished(self._take, self._step, self._step // STEPS))

@@ -121,6 +121,8 @@ def test_no_command_writes_a_byte_that_a_terminal_would_obey(source, home, tuitr
         assert b"\x07" not in written, command
         assert b"\xc2\x9b" not in written, command
         assert "\u202e".encode() not in written, command
+    planted_name = f"gradient-norm{HOSTILE}"
+    assert "gradient-norm␛]0;PWNED" in tuitrain("plot", "a", "--metric", planted_name).stdout
 
 
 def test_the_app_writes_no_byte_of_a_hostile_record(source, home, tuitrain: Shell, terminals):
