@@ -39,10 +39,8 @@ def model(spec: RunSpec) -> Part:
     """Return what builds the model of a run."""
     entry, options = _read("model", spec.model)
     outputs = catalog.task_named(spec.task).outputs
-    arguments = ", ".join(
-        filter(None, ["train_inputs.shape[1:]", str(outputs), keywords(**options)])
-    )
-    return Part(fitted(f"model = {_name(entry)}(", arguments), (), (function(entry.place),))
+    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**options))
+    return Part(fitted(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
 
 
 def optimizer(text: str, lr: float, device: str) -> Part:
@@ -50,8 +48,8 @@ def optimizer(text: str, lr: float, device: str) -> Part:
     entry, options = _read("optimizer", text)
     del options["schedule"]  # the loop's
     fused = {"fused": True} if device.partition(":")[0] in ("cpu", "cuda") else {}
-    arguments = f"model.parameters(), {keywords(lr=lr, **options, **fused)}"
-    return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", arguments), (TORCH,))
+    arguments = ("model.parameters()", *keywords(lr=lr, **options, **fused))
+    return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 
 def schedule(text: str) -> Part | None:
@@ -65,13 +63,14 @@ def criterion(loss: str, kind: Kind) -> Part:
     entry, options = _read("loss", loss)
     if kind not in catalog.loss_named(entry.name).takes:
         raise Refused(catalog.loss_named(entry.name).why_not(kind))
-    text = f"partial({_name(entry)}, {keywords(kind=kind, **options)})"
-    return Part(text, (PARTIAL,), (function(entry.place),))
+    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options)))
+    return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
 
 
 def comment(text: str) -> str:
     """Return the text as lines of a comment."""
-    return "".join(f"# {line}\n" for line in textwrap.wrap(safe(text), WIDTH - 2))
+    lines = textwrap.wrap(safe(text), WIDTH - 2, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _folder(task: Task, data: str | None) -> Path | None:

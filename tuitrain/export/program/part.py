@@ -39,12 +39,12 @@ def quoted(text: str) -> str:
     return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'
 
 
-def keywords(**options: Any) -> str:
-    """Return the options as the arguments of a call."""
-    return ", ".join(
+def keywords(**options: Any) -> list[str]:
+    """Return the options as arguments of a call."""
+    return [
         f"{name}={quoted(value) if isinstance(value, str) else repr(value)}"
         for name, value in options.items()
-    )
+    ]
 
 
 def indented(lines: list[str], depth: int) -> str:
@@ -52,7 +52,8 @@ def indented(lines: list[str], depth: int) -> str:
     return "".join(f"{'    ' * depth}{line}\n" if line else "\n" for line in lines)
 
 
-def fitted(call: str, arguments: str) -> str:
+def fitted(call: str, *arguments: str) -> str:
     """Return the line of a call, which `call` opens, as formatters lay it out."""
-    line = f"{call}{arguments})\n"
-    return line if len(line) <= WIDTH + 1 else f"{call}\n    {arguments}\n)\n"
+    inside = ", ".join(arguments)
+    line = f"{call}{inside})\n"
+    return line if len(line) <= WIDTH + 1 else f"{call}\n    {inside}\n)\n"
