@@ -12,7 +12,7 @@ from tests.conftest import Shell, until
 from tuitrain import supervisor
 from tuitrain.client import Client
 from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss
-from tuitrain.core.events import WishAccepted
+from tuitrain.core.events import WishAccepted, WishRefused
 from tuitrain.store.reader import Cursor
 
 COUNT = max(1, int(os.environ.get("FAULTS", "2")) // 2)
@@ -88,7 +88,7 @@ def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tu
             wish = draw.choice([SwapLoss(next(losses)), Change("lr", draw.choice([0.002, 0.004]))])
             asked = run.send(draw.choice([wish, SaveCheckpoint()]), "batch")
             until(
-                lambda asked=asked: asked.id in accepted(run) or not run.look(run.end()).alive,
+                lambda asked=asked: asked.id in answered(run) or not run.look(run.end()).alive,
                 "it is answered",
             )
             acknowledged += {asked.id} & accepted(run)
@@ -110,5 +110,10 @@ def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tu
 
 
 def accepted(run: Client) -> set[str]:
-    events = (each.event for each in run.look(Cursor()).delta.events)
-    return {each.wish for each in events if isinstance(each, WishAccepted)}
+    return answered(run, WishAccepted)
+
+
+def answered(run: Client, *ways: type) -> set[str]:
+    """Return the commands that were accepted or refused: a loss that is in use already is."""
+    events = [each.event for each in run.look(Cursor()).delta.events]
+    return {each.wish for each in events if isinstance(each, ways or (WishAccepted, WishRefused))}
