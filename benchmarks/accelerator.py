@@ -26,10 +26,12 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from tuitrain.core.catalog import METRICS
 from tuitrain.core.events import BatchDone
+from tuitrain.core.every import Every
 from tuitrain.engine import device as devices
 from tuitrain.engine.data import Dataset, Samples
-from tuitrain.engine.loop import train_epoch
+from tuitrain.engine.loop import MEASURE_EVERY_S, train_epoch
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import Best, Patience
 from tuitrain.engine.models import cnn, mlp
@@ -65,8 +67,8 @@ class Workload:
             criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),
             device=device, stopwatch=devices.stopwatch(device),
             reads_at_once=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
-            batch_size=self.batch_size, epochs=1_000_000, seed=0, best=Best("multiclass"),
-            patience=Patience(None),
+            batch_size=self.batch_size, epochs=1_000_000, seed=0,
+            best=Best(METRICS["multiclass"][0]), patience=Patience(None),
         )  # fmt: skip
 
     def _data(self) -> Dataset:
@@ -107,19 +109,19 @@ def bare(run: Training) -> Iterator[object]:
 
 def plain(run: Training) -> Iterator[BatchDone]:
     """Yield each step of the engine's loop; epochs without their validation, as the bare loop."""
-    steering = Steering(run)
+    steering, measures = Steering(run), Every(MEASURE_EVERY_S)
     while True:
-        yield from _epoch(run, steering)
+        yield from _epoch(run, steering, measures)
 
 
 def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
     """Yield each step of the loop, recorded as the trainer records it."""
     writer = RunWriter(folder / f"{time.monotonic_ns()}.db")
-    recorder, steering = Recorder(writer), Steering(run)
+    recorder, steering, measures = Recorder(writer), Steering(run), Every(MEASURE_EVERY_S)
     recorder.time_with(run.stopwatch.microseconds)
     try:
         while True:
-            for done in _epoch(run, steering):
+            for done in _epoch(run, steering, measures):
                 recorder.take(done)
                 if recorder.newest_read is not None:
                     steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
@@ -128,8 +130,9 @@ def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
         writer.close()
 
 
-def _epoch(run: Training, steering: Steering) -> Iterator[BatchDone]:
-    yield from (each for each in train_epoch(run, steering) if isinstance(each, BatchDone))
+def _epoch(run: Training, steering: Steering, measures: Every) -> Iterator[BatchDone]:
+    facts = train_epoch(run, steering, measures)
+    yield from (fact for fact in facts if isinstance(fact, BatchDone))
     run.epoch, run.batch = run.epoch + 1, 0
 
 

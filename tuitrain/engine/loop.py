@@ -40,7 +40,7 @@ from tuitrain.steering.apply import or_warned
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
 """Samples a validation takes at once, and at most so many times a batch: a smaller batch must
 need less memory there, too."""
-_MEASURE_EVERY_S = 1.0
+MEASURE_EVERY_S = 1.0
 _MOST_CLASSES = 100
 """Of a confusion matrix that is recorded."""
 
@@ -54,7 +54,7 @@ def train(
     much at every step.
     """
     try:
-        yield from _train(run, steering, Every(_MEASURE_EVERY_S, clock))
+        yield from _train(run, steering, Every(MEASURE_EVERY_S, clock))
     except Exception:
         with suppress(CannotSave):
             yield from steering.checkpoints.save_best()
