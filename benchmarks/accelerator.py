@@ -101,7 +101,7 @@ def bare(run: Training) -> Iterator[object]:
         for data, target in run.batches():
             run.optimizer.zero_grad()
             loss = run.criterion(run.model(data), target)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             run.optimizer.step()
             yield loss
         run.epoch += 1

@@ -43,11 +43,11 @@ def train(run: Training, log: Log) -> Iterator[int]:
     for epoch in count():
         model.train()
         order = shuffled(len(data), seed=run.seed, epoch=epoch)
-        for index in order.split(run.batch_size):
-            inputs, targets = data.inputs.index_select(0, index), data.targets[index]
+        for index in order.split(run.batch_size):  # type: ignore[no-untyped-call]
+            inputs, targets = data.inputs.index_select(0, index), data.targets[index]  # type: ignore[attr-defined]
             optimizer.zero_grad()
             loss = criterion(model(inputs), targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             log(loss)
             step += 1
