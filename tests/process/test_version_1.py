@@ -81,4 +81,4 @@ def test_a_resumed_one_has_series_and_details_from_then_on(old: Path, tuitrain: 
     assert all(each.step > 42 for each in norms)
     ended = now.epochs[-1]
     found = reader.detail(key_of(ended.take, ended.step), CONFUSION)
-    assert sum(map(sum, found["counts"])) == 114, "of each validation sample"
+    assert sum(map(sum, found["counts"])) == 171, "of each validation sample"

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from tuitrain.core.commands import Change, Pause, Request, Resume, Rollback, Step, SwapLoss, Undo
 from tuitrain.core.events import (
     BatchDone,
+    Detail,
     EpochEnded,
     Fact,
     Finished,
+    Measured,
     TakeOpened,
     WishAccepted,
     WishRefused,
@@ -95,9 +97,10 @@ class Life:
         self.ended = False
 
     def live(self, moments: int | None = None) -> Training:
-        """Train until the end, or be killed after so many events.
+        """Train until the end, or be killed after so many batches and other events.
 
-        Never while a wish is unanswered: it would come again, but maybe at another step.
+        What is measured does not count, since that comes by the clock. Never while a wish is
+        unanswered: it would come again, but maybe at another step.
         """
         torch.set_num_threads(1)
         run = self.made(self.spec)
@@ -105,8 +108,10 @@ class Life:
         # a best epoch waits ten steps for its checkpoint, unless another comes first
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: run.step / 10)
         steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
-        for count, event in enumerate(self._told(run, steering), start=1):
+        count = 0
+        for event in self._told(run, steering):
             self._record(event)
+            count += not isinstance(event, Measured | Detail)
             if moments is not None and count >= moments and not self.script.unanswered:
                 return run
         self.ended = True
