@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core import catalog
-from tuitrain.core.catalog import METRICS, Kind, task_named
+from tuitrain.core.catalog import Kind, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -22,7 +22,7 @@ from tuitrain.core.events import (
     TakeOpened,
     WishAccepted,
 )
-from tuitrain.core.problem import Problem
+from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
@@ -41,6 +41,12 @@ _LOSSES: Mapping[Kind, tuple[str, ...]] = {
     "binary": ("bce-with-logits", "cross-entropy", "mse", "l1"),
     "regression": ("mse", "l1"),
 }
+_OF_CLASSES = (Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"))
+_METRICS: Mapping[Kind, tuple[Metric, ...]] = {
+    "multiclass": _OF_CLASSES,
+    "binary": _OF_CLASSES,
+    "regression": (Metric("rmse", "min"), Metric("mae", "min"), Metric("r2", "max")),
+}
 """What recorded runs state, whatever else the catalogue has: pictures of them stay as they are."""
 
 Way = Callable[[int], float]
@@ -57,7 +63,7 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
 
 def problem(kind: Kind) -> Problem:
     """Return the problem that recorded runs of that kind state."""
-    return replace(catalog.problem(kind), losses=_LOSSES[kind])
+    return replace(catalog.problem(kind), losses=_LOSSES[kind], metrics=_METRICS[kind])
 
 
 def decay(step: int) -> float:
@@ -87,7 +93,8 @@ class RecordedRun:
         self._saved: dict[tuple[int, int], str] = {}
         self.loss = self.spec.loss
         begun = started(self.spec.task)
-        stated = replace(begun.problem, losses=_LOSSES[begun.problem.kind])
+        own = problem(begun.problem.kind)
+        stated = replace(begun.problem, losses=own.losses, metrics=own.metrics)
         self.says(replace(begun, steps_per_epoch=STEPS, settings=self._settings(), problem=stated))
 
     def close(self) -> None:
@@ -172,7 +179,7 @@ class RecordedRun:
     def _ended(self, epoch: int, loss: float) -> EpochEnded:
         kind = task_named(self.spec.task).kind
         metrics = {
-            each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in METRICS[kind]
+            each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in _METRICS[kind]
         }
         judged = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
         return EpochEnded(self._take, self._step, epoch, self.loss, loss, loss, metrics,

@@ -120,10 +120,10 @@ def evaluate(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0)
     """
     match kind:
         case "multiclass":
-            probabilities = torch.softmax(outputs, dim=1)
             chosen, classes = outputs.argmax(dim=1), outputs.shape[1]
             each = functional.one_hot(targets, classes).T
-            return _of_classes(chosen, targets, classes, auroc(probabilities.T.contiguous(), each))
+            areas = auroc(log_odds(outputs).T.contiguous(), each)
+            return _of_classes(chosen, targets, classes, areas)
         case "binary":
             logits, labels = outputs.squeeze(1), targets.long()
             areas = auroc(logits[None, :], labels[None, :])
@@ -149,26 +149,43 @@ def _of_classes(chosen: Tensor, targets: Tensor, classes: int, areas: Tensor) ->
 
 
 def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, float]:
-    errors = (predicted - targets).double()
-    squared = errors.square().sum()
-    spread = (targets.double() - targets.double().mean()).square().sum()
+    precise = targets.to(_precision(targets.device))
+    errors = predicted - precise
+    squared, spread = errors.square().sum(), (precise - precise.mean()).square().sum()
     mse, mae, r2 = read([squared / len(errors), errors.abs().mean(), 1 - squared / spread])
     return {"rmse": unit * math.sqrt(mse), "mae": unit * mae, "r2": r2}
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Return log(p / (1 - p)) of the softmax p of `logits` (N, C): z minus the others' logsumexp.
+
+    It orders samples as p does, and still does so where p rounds to 0 or 1.
+    """
+    top = logits.argmax(dim=1, keepdim=True)
+    shifted = logits - logits.gather(1, top)
+    powers = shifted.exp()
+    others = (powers.sum(dim=1, keepdim=True) - powers).log()  # 0 at least, but for the top
+    rest = shifted.scatter(1, top, -math.inf).logsumexp(dim=1, keepdim=True)
+    return shifted - others.scatter(1, top, rest)
 
 
 def auroc(scores: Tensor, positive: Tensor) -> Tensor:
     """Return the area under the ROC curve of each row of `scores` (R, N), `positive` 0 or 1 (R, N).
 
-    By ranks, ties at their mean (H. Mann, D. Whitney, 1947); NaN for a row of one kind only.
+    It is the share of pairs of a positive and a negative that are in order; a tie is half of one
+    (H. Mann, D. Whitney, 1947). NaN for a row of one kind only, and for one with a NaN in it.
     """
-    ordered = scores.sort(dim=1).values
-    below = torch.searchsorted(ordered, scores)
-    not_above = torch.searchsorted(ordered, scores, right=True)
-    won = positive.to(torch.float64, memory_format=torch.contiguous_format)
-    positives = won.sum(dim=1)
-    negatives = positive.shape[1] - positives
-    ranks = ((below + not_above + 1) * won).sum(dim=1) / 2
-    return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+    ordered, order = scores.sort(dim=1)
+    is_new = ordered[:, 1:] != ordered[:, :-1]
+    tie = functional.pad(is_new, (1, 0)).cumsum(dim=1)  # which of the different scores it is
+    won = positive.gather(1, order)
+    positives, negatives = (
+        torch.zeros_like(won).scatter_add(1, tie, each) for each in (won, 1 - won)
+    )
+    in_order = (positives * (2 * negatives.cumsum(dim=1) - negatives)).sum(dim=1)  # in halves
+    pairs = 2 * positives.sum(dim=1) * negatives.sum(dim=1)
+    areas = in_order.to(_precision(scores.device)) / pairs
+    return areas.masked_fill(scores.isnan().any(dim=1), math.nan)
 
 
 class Best:

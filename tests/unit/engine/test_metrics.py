@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torchmetrics.functional.classification as theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
@@ -14,9 +15,11 @@ from sklearn.metrics import (
     roc_auc_score,
     root_mean_squared_error,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tuitrain.core.problem import Metric
-from tuitrain.engine.metrics import Best, RunningMean, auroc, judged
+from tuitrain.engine import metrics
+from tuitrain.engine.metrics import Best, RunningMean, auroc, judged, log_odds
 
 
 def test_several_classes_are_judged_as_scikit_learn_does():
@@ -25,7 +28,7 @@ def test_several_classes_are_judged_as_scikit_learn_does():
     found = judged("multiclass", logits, classes)
 
     chosen = logits.argmax(1)
-    assert list(found) == ["accuracy", "f1_macro", "auroc"]
+    assert next(iter(found)) == "accuracy"
     assert found["accuracy"] == pytest.approx(accuracy_score(classes, chosen))
     assert found["f1_macro"] == pytest.approx(f1_score(classes, chosen, average="macro"))
     area = roc_auc_score(classes, logits.softmax(1), multi_class="ovr")
@@ -48,11 +51,11 @@ def test_numbers_are_judged_in_the_targets_own_unit():
     predicted, targets = torch.randn(300, 1), torch.randn(300)
     found = judged("regression", predicted, targets, unit=77.0)
 
-    theirs = 77 * predicted[:, 0], 77 * targets
+    pair = 77 * targets, 77 * predicted[:, 0]
     assert next(iter(found)) == "rmse"
-    assert found["rmse"] == pytest.approx(root_mean_squared_error(*theirs[::-1]))
-    assert found["mae"] == pytest.approx(mean_absolute_error(*theirs[::-1]))
-    assert found["r2"] == pytest.approx(r2_score(*theirs[::-1]))
+    assert found["rmse"] == pytest.approx(root_mean_squared_error(*pair))
+    assert found["mae"] == pytest.approx(mean_absolute_error(*pair))
+    assert found["r2"] == pytest.approx(r2_score(*pair))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
@@ -66,6 +69,69 @@ def test_the_area_under_the_curve_minds_ties_as_scikit_learn_does(pairs):
         assert math.isnan(found)
     else:
         assert found == pytest.approx(roc_auc_score(positive[0], scores[0]))
+
+
+@given(st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=20))
+@settings(deadline=None)
+def test_the_log_odds_are_those_of_the_softmax(rows):
+    logits = torch.tensor(rows, dtype=torch.float64)
+    torch.testing.assert_close(log_odds(logits), logits.softmax(dim=1).logit())
+
+
+def test_large_logits_keep_their_order_where_their_probabilities_are_all_0_or_1():
+    torch.manual_seed(3)
+    logits, classes = 300 * torch.randn(200, 3), torch.randint(3, (200,))
+    exact = logits.double()
+    odds = [exact[:, k] - exact[:, [j for j in range(3) if j != k]].logsumexp(1) for k in range(3)]
+    areas = [roc_auc_score(classes == k, odds[k]) for k in range(3)]
+
+    found = judged("multiclass", logits, classes)["auroc"]
+    assert found == pytest.approx(sum(areas) / 3)
+    assert float(theirs.multiclass_auroc(logits, classes, 3)) != pytest.approx(found, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_an_area_that_is_undefined_is_no_number(kind):
+    outputs = torch.randn(8, 1 if kind == "binary" else 3)
+    one_class, two = torch.zeros(8, dtype=torch.int64), torch.arange(8) % 2
+    broken = torch.full_like(outputs, math.nan)
+
+    assert math.isnan(judged(kind, outputs, one_class)["auroc"])
+    assert math.isnan(judged(kind, broken, two)["auroc"])
+    assert not math.isnan(judged(kind, outputs, two)["auroc"])
+
+
+class NoDoubles(TorchDispatchMode):
+    """Let no operation return a float64, as on Apple's GPUs."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for each in found if isinstance(found, tuple) else (found,):
+            assert getattr(each, "dtype", None) != torch.float64, func
+        return found
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_a_device_without_float64_has_the_same_metrics(kind, monkeypatch):
+    torch.manual_seed(4)
+    outputs = torch.randn(300, 3 if kind == "multiclass" else 1)
+    targets = torch.randn(300) if kind == "regression" else torch.randint(2, (300,))
+    exact = judged(kind, outputs, targets)
+    monkeypatch.setattr(metrics, "_precision", lambda _: torch.float32)
+    with NoDoubles():
+        assert judged(kind, outputs, targets) == pytest.approx(exact, rel=1e-5)
+
+
+def test_what_torchmetrics_has_right_agrees():
+    torch.manual_seed(5)
+    logits, classes = torch.randn(300, 5), torch.randint(4, (300,))  # one class is absent
+    found, chosen = judged("multiclass", logits, classes), logits.argmax(dim=1)
+    accuracy = theirs.multiclass_accuracy(chosen, classes, 5, average="micro")
+    f1 = theirs.multiclass_f1_score(chosen, classes, 5, average="macro")
+
+    assert found["accuracy"] == pytest.approx(float(accuracy))
+    assert found["f1_macro"] == pytest.approx(float(f1))
+    assert found["accuracy"] != float(accuracy), "which is rounded to float32"
 
 
 def test_a_mean_of_more_batches_than_are_kept_is_the_mean_of_all():

@@ -1,0 +1,56 @@
+"""What the package asks to be installed is what it imports."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonical(re.split(r"[^\w.-]", each)[0]) for each in requirements}
+
+
+def canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def imported_by(folder: str) -> set[str]:
+    """Return the distributions of all that is imported anywhere in the code of a folder."""
+    distributions = packages_distributions()
+    modules = {
+        name.partition(".")[0]
+        for path in (PROJECT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in imports(node)
+    }
+    own = {"tuitrain", "tests", *(path.stem for path in (PROJECT / folder).glob("*.py"))}
+    foreign = modules - sys.stdlib_module_names - own
+    return {canonical(each) for name in foreign for each in distributions.get(name, [name])}
+
+
+def imports(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=aliases):
+            return [alias.name for alias in aliases]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+        case _:
+            return []
+
+
+OPTIONAL = DECLARED["optional-dependencies"]
+NEEDED = names(DECLARED["dependencies"])
+
+
+def test_every_dependency_is_imported_and_every_import_is_a_dependency():
+    assert imported_by("tuitrain") == NEEDED | names(OPTIONAL["tensorboard"])
+
+
+def test_what_tests_and_benchmarks_import_is_declared_for_them():
+    declared = NEEDED | names(OPTIONAL["dev"]) | names(OPTIONAL["bench"])
+    assert imported_by("tests") | imported_by("benchmarks") <= declared
