@@ -67,7 +67,7 @@ def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     few, _ = records.make(home, records.FEW)
     many, bytes_a_row = records.make(home, asked.rows)
     remark = f"{asked.rows:,} rows, roll-ups included, epochs not"
-    yield Figure("disk per batch", f"{bytes_a_row:.1f} bytes", "<= 70", remark)
+    yield Figure("disk per batch", f"{bytes_a_row:.1f} bytes", "<= 60", remark)
     yield from records.redraw(few, many, asked.rows)
     yield screen.attaching(home, few, f"{records.FEW:,}", "<= 0.5 s", times=asked.rounds)
     yield screen.attaching(home, many, f"{asked.rows:,}", "<= 1 s", times=asked.rounds)
