@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.events import Detail, EpochEnded, Event, TakeOpened, from_json, to_json
 from tuitrain.core.numbers import to_strict
@@ -223,7 +223,7 @@ class RunWriter:
     def _write_detail(self, detail: Detail) -> None:
         self._connection.execute(
             "insert or replace into detail (key, name, body) values (?, ?, ?)",
-            (key_of(detail.take, detail.step), detail.name, json.dumps(to_strict(detail.body))),
+            (key_of(detail.take, detail.step), detail.name, _strict_json(detail.body)),
         )
         self._details += 1
         if self._details % DETAILS_KEPT == 0:
@@ -272,3 +272,10 @@ class RunWriter:
             "insert into event (at, elapsed_ms, kind, body) values (?, ?, ?, ?)",
             (at, elapsed_ms, event.kind, to_json(event)),
         )
+
+
+def _strict_json(body: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(body, allow_nan=False)
+    except ValueError:  # looking for what is not finite takes several times as long
+        return json.dumps(to_strict(body))

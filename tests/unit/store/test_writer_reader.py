@@ -358,6 +358,11 @@ def test_a_detail_is_read_by_its_step_and_name_alone(writer, reader):
     assert reader.detail(key_of(1, 6), "confusion") is None
 
 
+def test_a_detail_is_strict_json_whatever_numbers_it_has(writer, reader):
+    writer.write([], [], [], [Detail(1, 7, "curve", {"points": [0.5, math.nan, -math.inf]})])
+    assert reader.detail(key_of(1, 7), "curve") == {"points": [0.5, "nan", "-inf"]}
+
+
 def test_details_of_the_newest_and_of_the_best_epochs_are_kept(writer, reader):
     confusion(writer, [1], improved=True)
     confusion(writer, range(2, 2 * DETAILS_KEPT + 1))
