@@ -33,14 +33,14 @@ class Changes:
         if isinstance(event, history.Change):
             self._lineage = self._known_lineage().after([event])
 
-    def named(self, command: Request) -> Request:
-        """Return the command with its loss under the one name that the run has for it.
+    def named(self, request: Request) -> Request:
+        """Return the request with its loss under the one name that the run has for it.
 
         Raises WrongUse for a loss that it has not.
         """
-        if not isinstance(command.wish, SwapLoss):
-            return command
-        return replace(command, wish=SwapLoss(self._run.loss_named(command.wish.loss)))
+        if not isinstance(request.wish, SwapLoss):
+            return request
+        return replace(request, wish=SwapLoss(self._run.loss_named(request.wish.loss)))
 
     def why_not(self, request: Request, waiting: Sequence[Request]) -> str | None:
         """Return why the change cannot be made once those that wait are made; None if it can."""
@@ -59,15 +59,15 @@ class Changes:
                 return None
 
     def make(
-        self, command: str, wish: SwapLoss | Change | Undo | Rollback, *, again: bool = False
+        self, command: str, change: SwapLoss | Change | Undo | Rollback, *, again: bool = False
     ) -> Iterator[Event | Directive]:
         """Yield how the change is made. One that is made `again` was saved before the first time.
 
         A pace changes no weights, so that there is nothing to save.
         """
-        match wish:
+        match change:
             case SwapLoss() | Change():
-                yield Use(command, wish, saves_before=not again and wish.kind != "pace")
+                yield Use(command, change, saves_before=not again and change.kind != "pace")
             case Undo():
                 last = history.last_change(self._lineage.events)
                 assert last is not None

@@ -118,15 +118,15 @@ class Decisions:
 
     def close(self, commands: Iterable[Request]) -> Iterator[Event]:
         """Answer what can no longer be carried out. Changes wait for a resumption."""
-        for command in commands:
-            yield _refusal(command, "the run has ended")
-        for command in self._waiting.commands:
-            if not is_change(command.wish):
-                yield WishDropped(command.id, "the run ended first")
+        for request in commands:
+            yield _refusal(request, "the run has ended")
+        for request in self._waiting.commands:
+            if not is_change(request.wish):
+                yield WishDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
-    def _why_not(self, command: Request) -> str | None:
-        match command.wish:
+    def _why_not(self, request: Request) -> str | None:
+        match request.wish:
             case _ if self.stopped:
                 return "the run has ended"
             case Pause() if self.paused:
@@ -134,7 +134,7 @@ class Decisions:
             case Resume() if not (self.paused or self._stepping or self._waiting.pauses):
                 return "it is not paused"
             case SwapLoss() | Change() | Undo() | Rollback():
-                return self.changes.why_not(command, self._waiting.commands)
+                return self.changes.why_not(request, self._waiting.commands)
             case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
                 return None
             case other:
@@ -148,14 +148,14 @@ class Decisions:
 
     def _scheduled(self) -> Iterator[Decision]:
         for entry in self.schedule.due(self._run):
-            command = entry.request
+            request = entry.request
             if entry.how == "waiting":
-                self._waiting.commands.append(command)
+                self._waiting.commands.append(request)
                 continue
-            assert isinstance(command.wish, SwapLoss | Change)
+            assert isinstance(request.wish, SwapLoss | Change)
             if entry.how == "planned":
-                yield _acceptance(command, self._run.position)
-            yield from self.changes.make(command.id, command.wish, again=entry.how == "again")
+                yield _acceptance(request, self._run.position)
+            yield from self.changes.make(request.id, request.wish, again=entry.how == "again")
 
     def _carry_out(self, command: Request) -> Iterator[Decision]:
         match command.wish:
@@ -214,10 +214,10 @@ class Decisions:
             self._stepping = None
 
 
-def _acceptance(command: Request, where: Position) -> WishAccepted:
-    wish = command.wish
+def _acceptance(request: Request, where: Position) -> WishAccepted:
+    wish = request.wish
     return WishAccepted(
-        command.id, wish.kind, wish.detail, command.at, command.asked_at, where.step, where.epoch
+        request.id, wish.kind, wish.detail, request.at, request.asked_at, where.step, where.epoch
     )
 
 
