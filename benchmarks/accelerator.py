@@ -36,11 +36,11 @@ from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import Best, Patience
 from tuitrain.engine.models import cnn, mlp
 from tuitrain.engine.optim import built
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
-from tuitrain.engine.weights import weights_sha256
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.recorder import Recorder
 
 LIMIT_S, WARM_STEPS, STEPS = 220.0, 10, 20
 COLUMNS = ("model", "batch", "bare steps/s", "plain", "watched", "waits/step", "waits/watched step",
@@ -124,7 +124,7 @@ def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
             for done in _epoch(run, steering, measures):
                 recorder.take(done)
                 if recorder.newest_read is not None:
-                    steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
+                    steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
                 yield done
     finally:
         writer.close()

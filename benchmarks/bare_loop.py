@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Samples, shuffled
-from tuitrain.engine.metrics import judged
+from tuitrain.engine.metrics import metrics_of
 from tuitrain.engine.training import Training, build
 
 EVERY = 10
@@ -60,7 +60,9 @@ def validate(run: Training, data: Samples) -> tuple[float, dict[str, float]]:
     """Return loss and metrics: the same as tuitrain's, since both have to do that work."""
     run.model.eval()
     output = run.model(data.inputs)
-    return run.criterion(output, data.targets).item(), judged(run.data.kind, output, data.targets)
+    return run.criterion(output, data.targets).item(), metrics_of(
+        run.data.kind, output, data.targets
+    )
 
 
 @contextmanager

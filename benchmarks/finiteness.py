@@ -14,7 +14,7 @@ import workload
 from torch import Tensor
 
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.step import judged_bad, zero_grad
+from tuitrain.engine.step import check_finite_fast, zero_grad
 from tuitrain.engine.training import Training, build
 
 STEPS, COLD = 2000, 200
@@ -38,7 +38,7 @@ def _step(run: Training, data: Tensor, target: Tensor) -> tuple[int, int]:
     loss = run.criterion(run.model(data), target)
     loss.backward()  # type: ignore[no-untyped-call]
     traced = perf_counter_ns()
-    bad = bool(judged_bad(run, loss.detach()))
+    bad = bool(check_finite_fast(run, loss.detach()))
     checked = perf_counter_ns()
     assert not bad
     run.optimizer.step()

@@ -21,8 +21,8 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.recorder import Recorder
 
 STEPS = 1000
 

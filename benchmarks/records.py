@@ -12,18 +12,18 @@ from pathlib import Path
 import workload
 from figures import Figure
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.events import EpochEnded, Finished, RunStarted
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.writer import RunWriter, Stamped
-from tuitrain.supervisor import write_spec
-from tuitrain.view.curves import Curves, loss_chart
-from tuitrain.view.fold import fold
-from tuitrain.view.model import Snapshot
-from tuitrain.view.plot import canvas_columns
+from tuitrain.trainer.supervisor import write_spec
+from tuitrain.view.chart.curves import Curves, loss_chart
+from tuitrain.view.chart.plot import canvas_columns
+from tuitrain.view.state.fold import fold
+from tuitrain.view.state.snapshot import Snapshot
 
 FEW = 10_000
 WIDTH, HEIGHT = 150, 30

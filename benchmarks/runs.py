@@ -10,12 +10,12 @@ from pathlib import Path
 import workload
 from terminal import tuitrain
 
-from tuitrain import supervisor
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import RunStarted
 from tuitrain.store import lock
 from tuitrain.store.reader import Cursor
+from tuitrain.trainer import supervisor
 
 
 def new(home: Path, *more: str, **changes: object) -> tuple[list[str], Client]:

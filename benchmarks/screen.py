@@ -12,7 +12,7 @@ import workload
 from figures import Figure
 from terminal import Terminal, capture, tuitrain
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import Pause
 from tuitrain.core.events import Paused
 from tuitrain.store.reader import Cursor

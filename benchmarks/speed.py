@@ -25,7 +25,7 @@ import workload
 from figures import Figure
 from terminal import Terminal, capture
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.store.reader import Cursor
 
 COLD_S = 0.3
@@ -175,7 +175,7 @@ def tell(way: Way, number: signal.Signals) -> None:
 def _figure(way: str, rates: list[float], bare: list[float]) -> Figure:
     if way == BARE:
         return Figure("steps/s: bare loop", f"{statistics.median(rates):.0f}")
-    ratios = [rate / beside for rate, beside in zip(rates, bare, strict=True)]
+    ratios = [rate / atomic_path for rate, atomic_path in zip(rates, bare, strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
     return Figure(
         f"steps/s / bare: {way}",

@@ -19,10 +19,11 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from tuitrain import cli, supervisor
-from tuitrain.client import Client
+from tuitrain import cli
+from tuitrain.connection.client import Client
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
+from tuitrain.trainer import supervisor
 
 PATIENCE_S = 120.0
 """Long enough for a machine that others use; only what is broken waits so long."""
@@ -156,8 +157,8 @@ class Shell:
 
         def train(shell: Shell) -> None:
             shell.start(name, "--seed", "1", "--epochs", "12", "--paused")
-            for wish in (("step", "30"), ("step", "30"), ("stop",)):
-                shell("ctl", name, *wish)
+            for command in (("step", "30"), ("step", "30"), ("stop",)):
+                shell("ctl", name, *command)
             shell.ended(name)
 
         return self.copy_of(f"{name} halted", train, name)

@@ -61,7 +61,7 @@ def says(kind: str, **values: object) -> Damage:
 
 def opens(take: int, origin_take: int, step: int = 1, **settings: object) -> Damage:
     return says(
-        "take_opened", wish=None, take=take, step=step, epoch=0, why="undo", origin="",
+        "take_opened", command=None, take=take, step=step, epoch=0, why="undo", origin="",
         origin_take=origin_take, settings=settings or {"loss": "mse"}, steps_per_epoch=23,
         left_at=5,
     )  # fmt: skip
@@ -124,8 +124,8 @@ UNREADABLE: dict[str, Damage] = {
     "takes in a circle": both(opens(2, 3), opens(3, 2)),
     "take from nowhere": opens(5, 4),
     "take beyond its origin": opens(3, 1, step=9_999),
-    "wish long after the sun": says(
-        "wish_accepted", wish="x", asks="lr", detail="", at="batch", asked_at=1e300
+    "command long after the sun": says(
+        "command_accepted", command="x", asks="lr", detail="", at="batch", asked_at=1e300
     ),
     "checkpoint elsewhere": says(
         "checkpoint_saved", take=1, step=1, epoch=0, why="pause", file="/home/me/thesis.tex",
@@ -133,7 +133,7 @@ UNREADABLE: dict[str, Damage] = {
     ),
     "checkpoint above": says("checkpoint_gone", file="../../x", why="pruned"),
     "epochs off": says(
-        "setting_changed", wish="x", take=1, step=1, epoch=0, setting="epochs", value=None,
+        "setting_changed", command="x", take=1, step=1, epoch=0, setting="epochs", value=None,
         previous=2, steps_per_epoch=23,
     ),
     "epoch no JSON": sql("update epoch set body = 'nope'"),
@@ -172,7 +172,7 @@ READABLE: dict[str, Damage] = {
     ),
     "event of a newer version": says("teleported"),
     "loss of a newer version": says(
-        "loss_swapped", wish="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
+        "loss_swapped", command="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
     ),
     "moment beyond calendars": sql("update event set at = 1e300"),
     "parent gone": spec(parent={"directory": "/nonexistent\x00"}),

@@ -12,6 +12,7 @@ from tuitrain.core.catalog import Kind, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
+    CommandAccepted,
     Detail,
     EpochEnded,
     Event,
@@ -20,7 +21,6 @@ from tuitrain.core.events import (
     RunStarted,
     SettingChanged,
     TakeOpened,
-    WishAccepted,
 )
 from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.series import Series
@@ -29,9 +29,9 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
-from tuitrain.supervisor import write_spec
-from tuitrain.view.fold import fold
-from tuitrain.view.model import Snapshot
+from tuitrain.trainer.supervisor import write_spec
+from tuitrain.view.state.fold import fold
+from tuitrain.view.state.snapshot import Snapshot
 
 STEPS = 23
 """An epoch."""
@@ -123,11 +123,11 @@ class RecordedRun:
             CheckpointSaved(take, step, step // STEPS, "before a change", file, 1, "00", "00")
         )
 
-    def swaps(self, loss: str, wish: str = "w") -> None:
+    def swaps(self, loss: str, command: str = "w") -> None:
         epoch = self._step // STEPS
         self._saves()
-        self.says(WishAccepted(wish, "loss", loss, "epoch", 0.0))
-        self.says(LossSwapped(wish, self._take, self._step, epoch, loss, self.loss))
+        self.says(CommandAccepted(command, "loss", loss, "epoch", 0.0))
+        self.says(LossSwapped(command, self._take, self._step, epoch, loss, self.loss))
         self.loss = loss
 
     def goes_back(self, epoch: int, loss: str, *, origin_take: int = 1, **more: str) -> None:
@@ -141,14 +141,14 @@ class RecordedRun:
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 
-    def changes(self, setting: Setting, value: float | None, wish: str) -> None:
+    def changes(self, setting: Setting, value: float | None, command: str) -> None:
         epoch = self._step // STEPS
         self.says(
-            WishAccepted(wish, setting, f"{value:g}" if value else "off", "batch", 0.0),
+            CommandAccepted(command, setting, f"{value:g}" if value else "off", "batch", 0.0),
         )
         self._saves()
         self.says(
-            SettingChanged(wish, self._take, self._step, epoch, setting, value, None, STEPS),
+            SettingChanged(command, self._take, self._step, epoch, setting, value, None, STEPS),
         )
 
     def measures(self, series: Series, way: Way, *, every: int = 1) -> None:

@@ -10,12 +10,12 @@ import traceback
 
 import torch
 
-from tuitrain import supervisor
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.supervisor import Started
+from tuitrain.trainer import supervisor
+from tuitrain.trainer.supervisor import Started
 from tuitrain.worker.failure import failure_of
-from tuitrain.worker.recorder import Recorder
 from tuitrain.worker.trainer import train_run
 
 

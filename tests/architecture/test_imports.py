@@ -50,8 +50,8 @@ rooms_without_torch = pytest.mark.parametrize(
         "tuitrain.core",
         "tuitrain.steering",
         "tuitrain.store",
-        "tuitrain.client",
-        "tuitrain.supervisor",
+        "tuitrain.connection.client",
+        "tuitrain.trainer.supervisor",
         "tuitrain.view",
         "tuitrain.export",
         "tuitrain.connection",
@@ -72,7 +72,7 @@ def test_no_room_but_the_tui_loads_textual(room):
 
 
 @pytest.mark.parametrize(
-    "room", ["tuitrain.core", "tuitrain.steering", "tuitrain.store", "tuitrain.client"]
+    "room", ["tuitrain.core", "tuitrain.steering", "tuitrain.store", "tuitrain.connection.client"]
 )
 def test_the_lower_rooms_load_no_more_than_the_standard_library(room):
     names = {name.partition(".")[0] for name in loaded_by_room(room) - loaded_by("")}
@@ -129,12 +129,19 @@ def test_a_trainer_opens_its_record_before_it_loads_torch():
 
 
 def test_what_is_said_of_a_run_in_words_needs_no_charts():
-    assert "plotext" not in loaded_by("import tuitrain.view.model, tuitrain.view.report")
+    assert "plotext" not in loaded_by(
+        "import tuitrain.view.state.snapshot, tuitrain.view.text.report"
+    )
 
 
 def test_importing_does_nothing():
     before = "import logging, signal\nwas = logging.root.handlers[:], signal.getsignal(15)\n"
-    rooms = ["tuitrain.cli", "tuitrain.client", "tuitrain.supervisor", "tuitrain.worker.__main__"]
+    rooms = [
+        "tuitrain.cli",
+        "tuitrain.connection.client",
+        "tuitrain.trainer.supervisor",
+        "tuitrain.worker.__main__",
+    ]
     after = "\nassert was == (logging.root.handlers[:], signal.getsignal(15))"
     loaded_by(before + "\n".join(f"import {room}" for room in rooms) + after)
 

@@ -13,7 +13,7 @@ from tuitrain.cli.ctl import ctl
 README = Path(__file__).parents[2] / "README.md"
 
 commands = list(COMMANDS)
-wishes = list(ctl.commands)
+ctl_commands = list(ctl.commands)
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def test_a_command_says_what_it_does_and_shows_how(helped, command, way):
     assert f"  tuitrain {command}" in said
 
 
-@pytest.mark.parametrize("wish", wishes)
-def test_a_wish_says_what_it_does_and_shows_how_before_there_is_any_run(helped, wish):
-    said = helped("ctl", "a", wish, "--help")
-    assert re.search(rf"Usage: tuitrain ctl \S+ {wish}", said)
+@pytest.mark.parametrize("command", ctl_commands)
+def test_a_command_says_what_it_does_and_shows_how_before_there_is_any_run(helped, command):
+    said = helped("ctl", "a", command, "--help")
+    assert re.search(rf"Usage: tuitrain ctl \S+ {command}", said)
     assert "Example" in said
-    assert f"  tuitrain ctl a {wish}" in said
+    assert f"  tuitrain ctl a {command}" in said
 
 
-@pytest.mark.parametrize("wish", wishes)
-def test_every_wish_can_name_its_boundary_wait_and_answer_in_json(wish):
-    options = {name for option in ctl.commands[wish].params for name in option.opts}
+@pytest.mark.parametrize("command", ctl_commands)
+def test_every_command_can_name_its_boundary_wait_and_answer_in_json(command):
+    options = {name for option in ctl.commands[command].params for name in option.opts}
     assert {"--at", "--wait", "--json"} <= options
 
 
@@ -73,10 +73,10 @@ def test_a_command_stands_in_the_readme(command):
     assert re.search(rf"\btuitrain {command}\b", README.read_text())
 
 
-@pytest.mark.parametrize("wish", wishes)
-def test_a_wish_stands_in_the_readme(wish):
+@pytest.mark.parametrize("command", ctl_commands)
+def test_a_command_for_a_run_stands_in_the_readme(command):
     lines = [line for line in README.read_text().splitlines() if "tuitrain ctl" in line]
-    assert any(re.search(rf"\b{wish}\b", line) for line in lines)
+    assert any(re.search(rf"\b{command}\b", line) for line in lines)
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest_one(tuitrain):

@@ -15,13 +15,13 @@ import pytest
 from tests.conftest import Shell, until
 from tests.tui.conftest import text_of
 from tuitrain.core.events import (
+    CommandAccepted,
+    CommandRefused,
     EpochEnded,
     Event,
     LossSwapped,
     RunStarted,
     Stopped,
-    WishAccepted,
-    WishRefused,
 )
 from tuitrain.core.problem import Card, Metric, Problem
 from tuitrain.store import inbox, lock
@@ -82,15 +82,15 @@ class Foreign:
         (path,) = until(lambda: inbox.waiting(self.paths.inbox), "somebody asks")
         request = inbox.read(path)
         path.unlink()
-        loss = request.wish.detail
+        loss = request.command.detail
         about = (request.id, "loss", loss)
         if loss in PROBLEM.losses:
             self.says(
-                WishAccepted(*about, "batch", request.asked_at),
+                CommandAccepted(*about, "batch", request.asked_at),
                 LossSwapped(request.id, 1, 15, 3, loss, "lambda-rank"),
             )
         else:
-            self.says(WishRefused(*about, f"no loss {loss!r}", request.asked_at, 2))
+            self.says(CommandRefused(*about, f"no loss {loss!r}", request.asked_at, 2))
         self._writer.close()
 
     def stops(self) -> None:

@@ -12,8 +12,8 @@ from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tuitrain import supervisor
 from tuitrain.core.spec import RunSpec
+from tuitrain.trainer import supervisor
 from tuitrain.tui import screens
 from tuitrain.tui.app import SCREENS, TuitrainApp, places
 from tuitrain.tui.keys import chosen

@@ -17,7 +17,7 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import OPTIONS, WAYS, Place, at
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Flag, OrNone
-from tuitrain.view import form
+from tuitrain.view.form import form
 
 OWN = {
     "run": {"task"},  # its argument

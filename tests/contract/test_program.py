@@ -23,9 +23,9 @@ from tuitrain.core.errors import Refused
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import OneOf, Whole
 from tuitrain.engine.loop import train
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
-from tuitrain.engine.weights import weights_sha256
 from tuitrain.export.program import program
 from tuitrain.export.program.part import Part
 from tuitrain.export.program.source import function
@@ -40,7 +40,7 @@ PLACES = [
     *filter(None, SCHEDULES.values()),
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",
-    "tuitrain.engine.weights:state_sha256",
+    "tuitrain.engine.state.weights:state_sha256",
 ]
 """Of what a program has a copy."""
 

@@ -14,10 +14,10 @@ from tuitrain.core.events import BatchDone, EpochEnded, Finished
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.losses import criterion_for
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.training import build
-from tuitrain.engine.weights import weights_sha256
 
 everything = [
     pytest.param(entry, id=f"{what}-{entry.name}")

@@ -13,13 +13,13 @@ from torch import nn
 from tests.conftest import Shell
 from tuitrain.core.events import BatchDone, EpochEnded, NotFinite, Stopped
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine import rng
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
+from tuitrain.engine.state import rng
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import found_bad
+from tuitrain.engine.step import check_finite
 from tuitrain.engine.training import Training, build
-from tuitrain.engine.weights import weights_sha256
 from tuitrain.worker.failure import is_out_of_memory
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -109,14 +109,14 @@ def test_a_bad_number_is_found_in_every_dtype_and_layout_without_waiting(number)
         weights.append(nn.Parameter(torch.ones(3, dtype=dtype, device="cuda")))
         weights[-1].grad = torch.ones_like(weights[-1])
     loss = torch.ones((), device="cuda")
-    found_bad(loss, weights)  # which dtypes have a kernel is found out once
+    check_finite(loss, weights)  # which dtypes have a kernel is found out once
     for parameter in weights:
         gradient = parameter.grad
         numbers = gradient._values() if gradient.is_sparse else gradient
         kept = numbers.clone()
         numbers.view(-1)[:1] = number
         with no_waiting():
-            bad = found_bad(loss, weights)
+            bad = check_finite(loss, weights)
         assert bool(bad) == (not math.isfinite(number))
         numbers.copy_(kept)
 
@@ -157,7 +157,7 @@ def test_a_run_is_trained_stopped_resumed_and_replayed_on_it(tuitrain: Shell):
 
 def test_listing_the_devices_takes_no_memory_on_any():
     code = (
-        "from tuitrain.worker.ask import devices; import torch; found = devices()\n"
+        "from tuitrain.worker.torch_query import devices; import torch; found = devices()\n"
         "assert found[0]['name'] == 'cuda:0' and found[0]['free_bytes'] > 0, found\n"
         "assert not torch.cuda.is_initialized()"
     )

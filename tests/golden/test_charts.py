@@ -13,8 +13,8 @@ import pytest
 from tests.recorded import RecordedRun, in_home
 from tests.recorded import decay as decaying
 from tuitrain.store.rollup import level_for, summed
-from tuitrain.view import compare, multiples, plot
-from tuitrain.view.curves import Curves
+from tuitrain.view.chart import compare, multiples, plot
+from tuitrain.view.chart.curves import Curves
 from tuitrain.view.picture import Picture, plain
 
 HERE = Path(__file__).parent

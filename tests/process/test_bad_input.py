@@ -137,21 +137,21 @@ def test_a_taken_name_is_refused_and_the_run_unharmed(tuitrain: Shell):
     assert tuitrain.show("a") == before
 
 
-def test_a_wish_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Shell):
+def test_a_command_for_a_run_that_ended_is_refused_and_nothing_written(tuitrain: Shell):
     tuitrain.trained("a")
-    for wish in (("pause",), ("lr", "0.1"), ("undo",), ("checkpoint",)):
-        said = complaint(tuitrain("ctl", "a", *wish, code=3))
+    for command in (("pause",), ("lr", "0.1"), ("undo",), ("checkpoint",)):
+        said = complaint(tuitrain("ctl", "a", *command, code=3))
         assert "tuitrain resume a first" in said
     assert list((tuitrain.home / "runs/a/inbox").iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "command",
     [("lr", "0"), ("lr", "x"), ("epochs", "1.5"), ("batch-size", "0"), ("clip-norm", "-1"),
      ("weight-decay", "off"), ("step", "0"), ("loss", ""), ("rollback", "-1"), ("fly",)],
 )  # fmt: skip
-def test_a_wish_that_makes_no_sense_exits_2(tuitrain: Shell, wish: tuple[str, ...]):
-    complaint(tuitrain.here("ctl", "a", *wish, code=2))
+def test_a_command_that_makes_no_sense_exits_2(tuitrain: Shell, command: tuple[str, ...]):
+    complaint(tuitrain.here("ctl", "a", *command, code=2))
 
 
 def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell):

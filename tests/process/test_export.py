@@ -15,7 +15,7 @@ from torch import nn
 from tests.conftest import PATIENCE_S, Shell, until
 from tests.recorded import STEPS, in_home
 from tuitrain.core.events import CheckpointSaved
-from tuitrain.engine.weights import state_sha256
+from tuitrain.engine.state.weights import state_sha256
 
 
 @pytest.fixture
@@ -24,12 +24,14 @@ def tuitrain(threaded: Shell) -> Shell:
     return threaded
 
 
-def steered(tuitrain: Shell, name: str, *wishes: tuple[str, ...], options: tuple[str, ...]) -> dict:
+def steered(
+    tuitrain: Shell, name: str, *commands: tuple[str, ...], options: tuple[str, ...]
+) -> dict:
     """Start a run that waits, ask this of it, and return it when it has ended."""
     tuitrain("run", *options, "--detach", "--name", name, "--paused")
     until(lambda: tuitrain.show(name)["state"] == "paused", f"{name} waits")
-    for wish in wishes:
-        tuitrain("ctl", name, *wish)
+    for command in commands:
+        tuitrain("ctl", name, *command)
     return tuitrain.ended(name)
 
 
@@ -67,7 +69,7 @@ def test_a_program_trains_as_the_run_did_with_all_that_was_changed(tuitrain: She
 
 
 @pytest.mark.parametrize(
-    ("options", "wishes"),
+    ("options", "commands"),
     [
         (
             ("digits", "--epochs", "3", "--optimizer", "adamw:schedule=cosine",
@@ -86,9 +88,9 @@ def test_a_program_trains_as_the_run_did_with_all_that_was_changed(tuitrain: She
     ids=["digits", "breast-cancer", "diabetes"],
 )  # fmt: skip
 def test_a_program_has_the_parameters_of_model_optimizer_and_loss(
-    tuitrain: Shell, tmp_path: Path, options: tuple[str, ...], wishes: list[tuple[str, ...]]
+    tuitrain: Shell, tmp_path: Path, options: tuple[str, ...], commands: list[tuple[str, ...]]
 ):
-    run = steered(tuitrain, "a", *wishes, options=options)
+    run = steered(tuitrain, "a", *commands, options=options)
     assert digest_of_program(tuitrain, "a", tmp_path / "a") == run["weights_sha256"]
 
 

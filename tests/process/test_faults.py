@@ -9,11 +9,11 @@ import sqlite3
 from itertools import cycle
 
 from tests.conftest import Shell, until
-from tuitrain import supervisor
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss
-from tuitrain.core.events import WishAccepted, WishRefused
+from tuitrain.core.events import CommandAccepted, CommandRefused
 from tuitrain.store.reader import Cursor
+from tuitrain.trainer import supervisor
 
 COUNT = max(1, int(os.environ.get("FAULTS", "2")) // 2)
 """Kills in each of the two tests."""
@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tuitrai
     assert one["weights_sha256"] == other["weights_sha256"]
 
 
-def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tuitrain: Shell):
+def test_commands_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tuitrain: Shell):
     draw = random.Random(SEED + 1)
     run = begun(tuitrain, "killed", 8 + 3 * COUNT)
     tuitrain("ctl", "killed", "pace", "20")  # its end is far, however slow this machine
@@ -85,8 +85,10 @@ def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tu
     acknowledged: list[str] = []
     for _ in range(COUNT):
         for _ in range(draw.randrange(1, 4)):
-            wish = draw.choice([SwapLoss(next(losses)), Change("lr", draw.choice([0.002, 0.004]))])
-            asked = run.send(draw.choice([wish, SaveCheckpoint()]), "batch")
+            command = draw.choice(
+                [SwapLoss(next(losses)), Change("lr", draw.choice([0.002, 0.004]))]
+            )
+            asked = run.send(draw.choice([command, SaveCheckpoint()]), "batch")
             until(
                 lambda asked=asked: asked.id in answered(run) or not run.look(run.end()).alive,
                 "it is answered",
@@ -110,10 +112,14 @@ def test_wishes_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(tu
 
 
 def accepted(run: Client) -> set[str]:
-    return answered(run, WishAccepted)
+    return answered(run, CommandAccepted)
 
 
 def answered(run: Client, *ways: type) -> set[str]:
     """Return the commands that were accepted or refused: a loss that is in use already is."""
     events = [each.event for each in run.look(Cursor()).delta.events]
-    return {each.wish for each in events if isinstance(each, ways or (WishAccepted, WishRefused))}
+    return {
+        each.command
+        for each in events
+        if isinstance(each, ways or (CommandAccepted, CommandRefused))
+    }

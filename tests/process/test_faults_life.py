@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.conftest import Shell, until
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.events import Failed, RunStarted, StartupReached, Stopped
 from tuitrain.store.answered import Answered
 from tuitrain.store.owner import process_of
@@ -41,7 +41,7 @@ def events_of(run: Client) -> list[object]:
     return [each.event for each in run.look(Cursor()).delta.events]
 
 
-def is_whole(path: Path) -> bool:
+def has_digest(path: Path) -> bool:
     record = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         return record.execute("pragma integrity_check").fetchone() == ("ok",)
@@ -78,7 +78,7 @@ def test_a_trainer_whose_lock_is_removed_never_writes_beside_the_next(tuitrain: 
     until(lambda: tuitrain.show("a")["state"] == "running", "the next one trains")
     tuitrain("ctl", "a", "stop")
 
-    assert is_whole(run.paths.record)
+    assert has_digest(run.paths.record)
     told = events_of(run)
     starts = [at for at, each in enumerate(told) if each == StartupReached("loading PyTorch")]
     assert len(starts) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Shell, until
-from tuitrain import supervisor
+from tuitrain.trainer import supervisor
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def steered(tuitrain: Shell) -> dict:
 
 def steer(tuitrain: Shell) -> None:
     tuitrain.start("a", "--epochs", "4", "--paused")
-    for wish in (
+    for command in (
         ("step", "10"),
         ("lr", "0.003"),
         ("step", "20"),
@@ -35,7 +35,7 @@ def steer(tuitrain: Shell) -> None:
         ("clip-norm", "0.5"),
         ("resume",),
     ):
-        tuitrain("ctl", "a", *wish)
+        tuitrain("ctl", "a", *command)
     tuitrain.ended("a")
 
 

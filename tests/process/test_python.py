@@ -120,7 +120,7 @@ def test_what_cannot_be_is_told_before_anything_is_asked(waiting: Run):
     assert waiting.show() == before
 
 
-def test_a_wish_that_lost_its_point_is_raised_too(shell: Shell):
+def test_a_command_that_lost_its_point_is_raised_too(shell: Shell):
     shell.start("b", "--epochs", "5000", "--paused")
     run = connect("b", home=shell.home)
     with ThreadPoolExecutor() as pool:

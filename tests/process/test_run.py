@@ -76,7 +76,7 @@ def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell)
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
 
-def test_a_wish_for_a_run_that_has_ended_is_refused_and_leaves_nothing(tuitrain: Shell):
+def test_a_command_for_a_run_that_has_ended_is_refused_and_leaves_nothing(tuitrain: Shell):
     tuitrain.trained("a")
 
     said = tuitrain("ctl", "a", "pause", code=3).stderr

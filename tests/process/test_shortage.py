@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from tests.conftest import Shell, until
-from tuitrain import supervisor
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.engine import loop
 from tuitrain.store.paths import runs_in
+from tuitrain.trainer import supervisor
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Two who steer one run at once: every wish is granted once or refused, in one order for both."""
+"""Two clients steer a run at once: every command is applied once or refused, in one order."""
 
 import threading
 from collections import defaultdict
@@ -12,10 +12,11 @@ import pytest
 from tests.conftest import Shell, until
 from tests.process.conftest import Terminal, opened
 from tuitrain import Refused, Run, connect
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import (
     Boundary,
     Change,
+    Command,
     Pause,
     Request,
     Resume,
@@ -24,11 +25,10 @@ from tuitrain.core.commands import (
     Step,
     SwapLoss,
     Undo,
-    Wish,
 )
 from tuitrain.store.reader import Cursor
 
-Asked = tuple[Wish, Boundary | None]
+Asked = tuple[Command, Boundary | None]
 
 EVERY_KIND: list[Asked] = [
     (Pause(), None), (Pause(), "epoch"), (Resume(), None), (Resume(), None), (Step(3), None),
@@ -48,28 +48,28 @@ GRANTED = {
 class Turns:
     """Sends for several at once; only the moment of sending is one's own.
 
-    Of two wishes on their way in the same instant the later one may arrive first.
+    Of two commands on their way in the same instant the later one may arrive first.
     """
 
     def __init__(self) -> None:
         self.sent: list[Request] = []
         self._one_at_a_time = threading.Lock()
 
-    def send(self, client: Client, wishes: list[Asked]) -> None:
-        for wish, at in wishes:
+    def send(self, client: Client, commands: list[Asked]) -> None:
+        for command, at in commands:
             cursor = client.end()
             with self._one_at_a_time:
-                request = client.send(wish, at)
+                request = client.send(command, at)
                 self.sent.append(request)
             until(partial(_is_answered, client, cursor, request), "there is a first answer")
 
 
 def _is_answered(client: Client, cursor: Cursor, request: Request) -> bool:
     told = client.look(cursor).delta.events
-    return any(getattr(each.event, "wish", None) == request.id for each in told)
+    return any(getattr(each.event, "command", None) == request.id for each in told)
 
 
-def test_two_clients_steer_at_once_and_every_wish_has_one_answer(threaded: Shell):
+def test_two_clients_steer_at_once_and_every_command_has_one_answer(threaded: Shell):
     tuitrain = threaded
     clients = [tuitrain.start("a", "--epochs", "100000"), tuitrain.client("a")]
     turns = Turns()
@@ -81,30 +81,32 @@ def test_two_clients_steer_at_once_and_every_wish_has_one_answer(threaded: Shell
 
     answers = defaultdict(list)
     for event in connect("a", home=tuitrain.home).events(follow=False):
-        if wish := getattr(event, "wish", None):
-            answers[wish].append(event)
+        if command := getattr(event, "command", None):
+            answers[command].append(event)
     shown = [each for each in tuitrain.show("a")["interventions"] if each["id"] in answers]
     ids = [request.id for request in turns.sent]
     assert ids == sorted(ids)
     assert [each["id"] for each in shown][: len(ids)] == ids, "in the order of their ids"
     for request in turns.sent:
         first, *rest = (event.kind for event in answers[request.id])
-        if first == "wish_refused":
+        if first == "command_refused":
             assert rest == []
             assert answers[request.id][0].reason
         else:
-            assert first == "wish_accepted"
+            assert first == "command_accepted"
             (effect,) = rest
             assert effect in GRANTED or answers[request.id][1].reason
     states = {each["state"] for each in shown}
     assert {"applied", "refused"} <= states <= {"applied", "undone", "refused", "dropped"}
     kinds = {each["kind"] for each in shown if each["state"] in ("applied", "undone")}
     others = {"step"}  # which the other's pause may always come before
-    assert kinds | others == {wish.kind for wish, _ in EVERY_KIND}, "of every kind some took effect"
+    assert kinds | others == {command.kind for command, _ in EVERY_KIND}, (
+        "of every kind some took effect"
+    )
 
 
 def all_are_answered(tuitrain: Shell) -> None:
-    """Let the run come to the ends of epochs, for which some of the wishes wait."""
+    """Let the run come to the ends of epochs, for which some of the commands wait."""
     run = connect("a", home=tuitrain.home)
     run.set_pace(None)
 
@@ -114,7 +116,7 @@ def all_are_answered(tuitrain: Shell) -> None:
                 ask()
         return all(each["state"] != "pending" for each in run.show()["interventions"])
 
-    until(nothing_waits, "every wish is answered")
+    until(nothing_waits, "every command is answered")
 
 
 @pytest.fixture

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 
 from tuitrain.core.events import (
     CheckpointSaved,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
     Event,
     LossSwapped,
     StartupReached,
-    WishAccepted,
-    WishDropped,
-    WishRefused,
 )
 from tuitrain.store.answered import Answered
 from tuitrain.store.writer import RunWriter, Stamped
 
 names = st.text(max_size=6)
 events = st.one_of(
-    st.builds(WishAccepted, names, names, names, st.just("batch"), st.just(0.0)),
-    st.builds(WishRefused, names, names, names, names, st.just(0.0)),
-    st.builds(WishDropped, names, names),
+    st.builds(CommandAccepted, names, names, names, st.just("batch"), st.just(0.0)),
+    st.builds(CommandRefused, names, names, names, names, st.just(0.0)),
+    st.builds(CommandDropped, names, names),
     st.builds(
         LossSwapped, names, st.just(1), st.integers(1, 9), st.just(0), st.just("mse"), st.just("l1")
     ),
@@ -86,7 +86,7 @@ def told(tmp_path: Path) -> Path:
     writer.close()
     writer = RunWriter(run / "run.db", answered=run / "answered.json")
     for step in range(1, 4):
-        write(writer, [WishAccepted(f"w{step}", "loss", f"l{step}", "batch", 0.0)])
+        write(writer, [CommandAccepted(f"w{step}", "loss", f"l{step}", "batch", 0.0)])
         write(writer, [LossSwapped(f"w{step}", 1, step, 0, f"l{step}", "mse")])
     killed = files_of(run, tmp_path / "killed")
     writer.close()
@@ -111,7 +111,7 @@ def test_one_flipped_bit_in_the_log_is_noticed_and_named_and_told_once(told: Pat
     writer.close()
     writer = opened(told)
     assert writer.missing_answers is None
-    write(writer, [WishDropped("w9", "why")])
+    write(writer, [CommandDropped("w9", "why")])
     writer.close()
     assert opened(told).missing_answers is None
 

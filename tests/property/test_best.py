@@ -12,8 +12,8 @@ from tests.property.test_resume import Life, Script
 from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
 from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.checkpoint import read_state
 from tuitrain.engine.loop import validate
+from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.training import Training, build
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
@@ -28,7 +28,7 @@ STEERED = st.one_of(
     st.builds(Change, st.just("pace"), st.sampled_from([1e6, 1e7])),
     st.builds(Pause),
 )
-WISHES = st.tuples(
+COMMANDS = st.tuples(
     st.integers(0, EPOCHS * PER_EPOCH), STEERED, st.sampled_from(["batch", "epoch"])
 ).map(lambda drawn: (drawn[0], Request.new(drawn[1], drawn[2])))
 
@@ -67,15 +67,15 @@ class Watched(Life):
 
 
 @given(
-    st.lists(WISHES, max_size=8, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=8, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
-def test_where_a_run_pauses_or_ends_its_best_epoch_has_a_checkpoint(wishes, kills):
-    note([(at, each.wish, each.at) for at, each in wishes])
+def test_where_a_run_pauses_or_ends_its_best_epoch_has_a_checkpoint(commands, kills):
+    note([(at, each.command, each.at) for at, each in commands])
     note(kills)
     with tempfile.TemporaryDirectory() as folder:
-        life = Watched(Path(folder), Script(wishes), SPEC)
+        life = Watched(Path(folder), Script(commands), SPEC)
         for moments in (*kills, None):
             if not life.ended:
                 life.live(moments)

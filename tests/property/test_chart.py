@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuitrain.store.rollup import summed
-from tuitrain.view import plot
+from tuitrain.view.chart import plot
 from tuitrain.view.picture import Role
 
 losses = st.floats() | st.floats(0, 3) | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324])

@@ -13,18 +13,18 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.property.test_resume import CHANGES, HOLDS, LAST, SPEC, Life, Script
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower, snapshot
 from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, Measured, TakeOpened
 from tuitrain.core.series import Series
-from tuitrain.export.line import Line
+from tuitrain.export.lineage import Line
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.supervisor import write_spec
-from tuitrain.view.curves import Curves, rulers
-from tuitrain.view.model import Snapshot
-from tuitrain.worker.recorder import Recorder
+from tuitrain.trainer.supervisor import write_spec
+from tuitrain.view.chart.curves import Curves, rulers
+from tuitrain.view.state.snapshot import Snapshot
 
 COMMANDS = st.tuples(
     st.integers(0, LAST),
@@ -140,7 +140,7 @@ def check(commands, kills) -> None:
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "8")))
 def test_shown_is_exported_is_lived(commands, kills):
-    note([(at, each.wish, each.at) for at, each in commands])
+    note([(at, each.command, each.at) for at, each in commands])
     check(commands, kills)
 
 

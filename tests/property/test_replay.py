@@ -8,13 +8,13 @@ from pathlib import Path
 from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
-from tests.property.test_resume import SPEC, WISHES, Life, Script, lived
+from tests.property.test_resume import COMMANDS, SPEC, Life, Script, lived
 from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import LossSwapped, SettingChanged
 from tuitrain.core.plan import Planned
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.training import Training
-from tuitrain.engine.weights import weights_sha256
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of, without
 
@@ -30,13 +30,13 @@ def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
 
 
 @given(
-    st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=1),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "8")), deadline=None)
-def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
-    note([(at, each.wish, each.at) for at, each in wishes])
-    weights, life = lived(wishes, kills)
+def test_a_replay_ends_with_the_weights_of_the_run(commands, kills):
+    note([(at, each.command, each.at) for at, each in commands])
+    weights, life = lived(commands, kills)
     again, other = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
     assert weights_sha256(again.model) == weights
@@ -45,10 +45,10 @@ def test_a_replay_ends_with_the_weights_of_the_run(wishes, kills):
     )
 
 
-@given(st.lists(WISHES, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
+@given(st.lists(COMMANDS, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
 @settings(max_examples=int(os.environ.get("EXAMPLES", "6")), deadline=None)
-def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
-    _, life = lived(wishes, ())
+def test_a_replay_without_a_change_departs_exactly_there(commands, data):
+    _, life = lived(commands, ())
     plan = plan_of(Lineage().after(life.events))
     assume(plan)
     left_out = data.draw(st.sampled_from(plan))
@@ -59,7 +59,7 @@ def test_a_replay_without_a_change_departs_exactly_there(wishes, data):
     place = min(each.place for each in plan if each.id == left_out.id)
     together = range(1, place[0] + 1)
     assert [other.losses[step] for step in together] == [with_it.losses[step] for step in together]
-    made = [each.wish for each in Lineage().after(other.events).line if isinstance(each, Made)]
+    made = [each.command for each in Lineage().after(other.events).line if isinstance(each, Made)]
     before = [each.id for each in plan if each.place < place]
     assert made[: len(before)] == before
     assert left_out.id not in made
@@ -76,9 +76,9 @@ def test_six_changes_of_different_kinds_and_an_undo_are_replayed():
         (14, Rollback(0), None),
         (3, Change("epochs", 4), None),
     ]
-    weights, life = lived([(at, Request.new(wish, where)) for at, wish, where in asked], [33])
+    weights, life = lived([(at, Request.new(command, where)) for at, command, where in asked], [33])
     again, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
     assert weights_sha256(again.model) == weights
-    kinds = {each.wish.kind for each in plan_of(Lineage().after(life.events))}
+    kinds = {each.command.kind for each in plan_of(Lineage().after(life.events))}
     assert kinds == {"loss", "lr", "clip-norm", "epochs", "batch-size"}

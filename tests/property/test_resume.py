@@ -14,25 +14,25 @@ from hypothesis import strategies as st
 from tuitrain.core.commands import Change, Pause, Request, Resume, Rollback, Step, SwapLoss, Undo
 from tuitrain.core.events import (
     BatchDone,
+    CommandAccepted,
+    CommandRefused,
     Detail,
     EpochEnded,
     Fact,
     Finished,
     Measured,
     TakeOpened,
-    WishAccepted,
-    WishRefused,
 )
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.beginning import Beginning, begin
-from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.data import Samples
 from tuitrain.engine.loop import train
-from tuitrain.engine.resume import Position, resume
+from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.state.resume import Position, resume
+from tuitrain.engine.state.start import Start, begin
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training, build
-from tuitrain.engine.weights import weights_sha256
 
 PER_EPOCH, EPOCHS = 6, 3
 LAST = PER_EPOCH * EPOCHS
@@ -58,16 +58,16 @@ CHANGES = st.one_of(
     st.builds(Rollback, st.sampled_from([0, "best"])),
 )
 HOLDS = st.one_of(st.builds(Pause), st.builds(Step, st.integers(1, 4)), st.builds(Resume))
-WISHES = st.tuples(
+COMMANDS = st.tuples(
     st.integers(0, LAST), CHANGES | HOLDS, st.sampled_from([None, "batch", "epoch"])
 ).map(lambda drawn: (drawn[0], Request.new(drawn[1], drawn[2])))
 
 
 class Script:
-    """Wishes that come at given steps, once; whoever waits without an end is told to go on."""
+    """Commands that come at given steps, once; whoever waits without an end is told to go on."""
 
-    def __init__(self, wishes: Sequence[tuple[int, Request]]) -> None:
-        self.waiting = sorted(wishes, key=lambda each: each[0])
+    def __init__(self, commands: Sequence[tuple[int, Request]]) -> None:
+        self.waiting = sorted(commands, key=lambda each: each[0])
         self.run: Training | None = None
         self.unanswered: set[str] = set()
 
@@ -99,7 +99,7 @@ class Life:
     def live(self, moments: int | None = None) -> Training:
         """Train until the end, or be killed after so many batches and other events.
 
-        What is measured does not count, since that comes by the clock. Never while a wish is
+        What is measured does not count, since that comes by the clock. Never while a command is
         unanswered: it would come again, but maybe at another step.
         """
         torch.set_num_threads(1)
@@ -118,7 +118,7 @@ class Life:
         return run
 
     def _told(self, run: Training, steering: Steering):
-        beginning = Beginning(self.spec, self.folder / "origin.pt")
+        beginning = Start(self.spec, self.folder / "origin.pt")
         if self.recorded is None:
             yield from begin(run, steering, beginning)
         else:
@@ -132,8 +132,8 @@ class Life:
     def _record(self, event) -> None:
         if not isinstance(event, Fact | EpochEnded):
             self.events.append(event)
-        if isinstance(event, WishAccepted | WishRefused):
-            self.script.unanswered.discard(event.wish)
+        if isinstance(event, CommandAccepted | CommandRefused):
+            self.script.unanswered.discard(event.command)
         if isinstance(event, BatchDone):
             self.recorded = self.recorded._replace(step=event.step)
             self.losses[event.step] = float(event.loss)
@@ -142,12 +142,12 @@ class Life:
 
 
 def lived(
-    wishes: Sequence[tuple[int, Request]],
+    commands: Sequence[tuple[int, Request]],
     kills: Sequence[int],
     made: Callable[[RunSpec], Training] = build,
 ) -> tuple[str, Life]:
     with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder), Script(wishes), made=made)
+        life = Life(Path(folder), Script(commands), made=made)
         for moments in (*kills, None):
             if not life.ended:
                 run = life.live(moments)
@@ -155,14 +155,14 @@ def lived(
 
 
 @given(
-    st.lists(WISHES, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(wishes, kills):
-    note([(at, each.wish, each.at) for at, each in wishes])
-    undisturbed, one = lived(wishes, ())
-    resumed, other = lived(wishes, kills)
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(commands, kills):
+    note([(at, each.command, each.at) for at, each in commands])
+    undisturbed, one = lived(commands, ())
+    resumed, other = lived(commands, kills)
 
     assert resumed == undisturbed
     assert isinstance(one.events[-1], Finished) or one.ended
@@ -205,9 +205,9 @@ def test_it_is_so_with_augmented_samples_from_any_number_of_workers(workers):
         (9, SwapLoss("l1"), None),
         (14, Undo(), None),
     ]
-    wishes = [(at, Request.new(wish, where)) for at, wish, where in asked]
-    undisturbed, life = lived(wishes, (), streamed(0))
-    resumed, other = lived(wishes, (9, 5, 12), streamed(workers))
+    commands = [(at, Request.new(command, where)) for at, command, where in asked]
+    undisturbed, life = lived(commands, (), streamed(0))
+    resumed, other = lived(commands, (9, 5, 12), streamed(workers))
 
     assert resumed == undisturbed
     assert life.ended

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.recorded import started
-from tuitrain.asker import Asker
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Event, LastWord
 from tuitrain.core.spec import RunSpec
@@ -17,7 +16,8 @@ from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
-from tuitrain.supervisor import write_spec
+from tuitrain.trainer.supervisor import write_spec
+from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
 from tuitrain.tui.screens.run import RunScreen
@@ -56,9 +56,9 @@ class ScriptedTrainer:
         self._writer.write(rows, [])
 
     def glances(self, step: int, losses: dict[str, float]) -> None:
-        self._writer.glance(step, losses)
+        self._writer.latest_batch_losses(step, losses)
 
-    def wishes(self) -> list[Request]:
+    def commands(self) -> list[Request]:
         found = [inbox.read(path) for path in inbox.waiting(self.paths.inbox)]
         return [request for request in found if request is not None]
 
@@ -72,14 +72,14 @@ class ScriptedTrainer:
 
 
 @pytest.fixture(scope="session")
-def asker() -> Iterator[Asker]:
-    asker = Asker()
+def asker() -> Iterator[TorchQuery]:
+    asker = TorchQuery()
     yield asker
     asker.close()
 
 
 @pytest.fixture(autouse=True)
-def one_asker(asker: Asker, monkeypatch) -> None:
+def one_asker(asker: TorchQuery, monkeypatch) -> None:
     """Let every form ask the same process, since each of its own would start PyTorch."""
 
     class Shared:
@@ -89,7 +89,7 @@ def one_asker(asker: Asker, monkeypatch) -> None:
         def close(self) -> None:
             """It is asked again."""
 
-    monkeypatch.setattr(new_run, "Asker", Shared)
+    monkeypatch.setattr(new_run, "TorchQuery", Shared)
 
 
 @pytest.fixture

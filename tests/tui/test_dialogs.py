@@ -90,5 +90,5 @@ async def test_what_a_dialog_asked_for_shows_when_it_closes(
         await pilot.press("S", "y")
         await pilot.pause()
         assert "asked: stop" in text_of(app)
-        (request,) = trainer.wishes()
-        assert request.wish == Stop()
+        (request,) = trainer.commands()
+        assert request.command == Stop()

@@ -52,7 +52,7 @@ async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: Scripte
         assert "0  before the first batch" in shown
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Rollback(0)]
+        assert [each.command for each in trainer.commands()] == [Rollback(0)]
 
 
 async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
@@ -65,7 +65,7 @@ async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
         await pilot.press("b", "f")
         await pilot.pause()
         assert len(app.screen_stack) == 1
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
 
 
 async def test_a_fork_is_chosen_filled_in_and_watched(threaded: Shell, home: Path):

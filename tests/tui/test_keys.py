@@ -127,12 +127,12 @@ async def test_a_chosen_key_does_it_and_stands_in_footer_and_help(
         assert "space" not in keys
         await pilot.press("space", "x")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Pause()]
-        trainer.says(Paused(trainer.wishes()[0].id, 1, 0, 0))
+        assert [each.command for each in trainer.commands()] == [Pause()]
+        trainer.says(Paused(trainer.commands()[0].id, 1, 0, 0))
         await seen(remapped)
         await pilot.press("x")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Pause(), Resume()]
+        assert [each.command for each in trainer.commands()] == [Pause(), Resume()]
         await pilot.press("question_mark")
         await pilot.pause()
         assert "x  Pause after this batch" in text_of(remapped)
@@ -183,7 +183,7 @@ async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: 
         assert "Gradients longer than this" in text_of(app)
         await pilot.press("backspace", "backspace", "backspace", "2", "enter")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Change("clip-norm", 2.0)]
+        assert [each.command for each in trainer.commands()] == [Change("clip-norm", 2.0)]
 
 
 async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(

@@ -6,8 +6,10 @@ import re
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
-from tuitrain.core.commands import Change, Pause, Resume, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import Change, Command, Pause, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
+    CommandAccepted,
+    CommandRefused,
     EpochEnded,
     Failed,
     Finished,
@@ -17,8 +19,6 @@ from tuitrain.core.events import (
     StartupReached,
     Stopped,
     Warned,
-    WishAccepted,
-    WishRefused,
 )
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import steering
@@ -67,9 +67,9 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("key", "wish", "at"), KEYS)
-async def test_a_key_sends_its_wish_and_the_screen_calls_it_asked_for(
-    app: TuitrainApp, trainer: ScriptedTrainer, key: str, wish: Wish, at: str
+@pytest.mark.parametrize(("key", "command", "at"), KEYS)
+async def test_a_key_sends_its_command_and_the_screen_calls_it_asked_for(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str, command: Command, at: str
 ):
     trainer.says(STARTED)
     trainer.trains([1.0, 0.5])
@@ -78,10 +78,10 @@ async def test_a_key_sends_its_wish_and_the_screen_calls_it_asked_for(
         await seen(app)
         await pilot.press(key)
         text = text_of(app)
-        (request,) = trainer.wishes()
+        (request,) = trainer.commands()
 
-    assert (request.wish, request.at) == (wish, at)
-    assert f"asked: {wish.kind}" in text
+    assert (request.command, request.at) == (command, at)
+    assert f"asked: {command.kind}" in text
     assert "● running" in text, "it is not paused before the trainer says so"
 
 
@@ -96,8 +96,8 @@ async def test_a_trainer_that_does_not_answer_is_told_of(
         assert "asked: pause, no answer for " in text
         await pilot.pause()
         assert "Nobody answers: its trainer" in text_of(app)
-        (request,) = trainer.wishes()
-        trainer.says(WishRefused(request.id, "pause", "", "no", request.asked_at))
+        (request,) = trainer.commands()
+        trainer.says(CommandRefused(request.id, "pause", "", "no", request.asked_at))
         assert "no answer" not in await seen(app)
 
 
@@ -121,8 +121,8 @@ async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: Script
         await pilot.pause()
         await seen(app)
         await pilot.press("p")
-        (request,) = trainer.wishes()
-        trainer.says(WishAccepted(request.id, "pause", "", "epoch", request.asked_at))
+        (request,) = trainer.commands()
+        trainer.says(CommandAccepted(request.id, "pause", "", "epoch", request.asked_at))
         assert "● pausing" in await seen(app)
         trainer.says(Paused(request.id, 1, 23, 1))
         text = await seen(app)
@@ -131,8 +131,8 @@ async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: Script
         await pilot.pause()
         assert "Go on" in text_of(app), "the footer follows"
         await pilot.press("space")
-        assert trainer.wishes()[-1].wish == Resume()
-        trainer.says(Resumed(trainer.wishes()[-1].id, 1, 23, 1))
+        assert trainer.commands()[-1].command == Resume()
+        trainer.says(Resumed(trainer.commands()[-1].id, 1, 23, 1))
         assert "● running" in await seen(app)
 
 
@@ -149,12 +149,12 @@ async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(
         picker = text_of(app)
         await pilot.press("enter")
         await pilot.pause()
-        (request,) = trainer.wishes()
+        (request,) = trainer.commands()
 
     assert "mean (p − t)²" in picker
     assert "one-hot" in picker
     assert "at the end of this epoch" in picker
-    assert (request.wish, request.at) == (SwapLoss("mse"), "epoch")
+    assert (request.command, request.at) == (SwapLoss("mse"), "epoch")
 
 
 async def test_the_loss_in_use_is_not_asked_for_again(app: TuitrainApp, trainer: ScriptedTrainer):
@@ -164,7 +164,7 @@ async def test_the_loss_in_use_is_not_asked_for_again(app: TuitrainApp, trainer:
         await seen(app)
         await pilot.press("l", "enter")
         await pilot.pause()
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
 
 
 async def test_a_swap_is_marked_and_begins_a_new_segment(
@@ -258,7 +258,7 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
 
 
 async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.says(STARTED, WishRefused("w", "loss", "mse", "mse is \x1b[31min use", 0.0))
+    trainer.says(STARTED, CommandRefused("w", "loss", "mse", "mse is \x1b[31min use", 0.0))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         text = await seen(app)
@@ -285,7 +285,7 @@ async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: Scr
         await pilot.pause()
         await seen(app)
         await pilot.press("less_than_sign", "less_than_sign", "greater_than_sign")
-        assert [each.wish for each in trainer.wishes()] == [
+        assert [each.command for each in trainer.commands()] == [
             Change("pace", 2000), Change("pace", 1000), Change("pace", 2000)
         ]  # fmt: skip
 
@@ -297,10 +297,10 @@ async def test_stopping_asks_first(app: TuitrainApp, trainer: ScriptedTrainer):
         await seen(app)
         await pilot.press("S", "n")
         await pilot.pause()
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("S", "y")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Stop()]
+        assert [each.command for each in trainer.commands()] == [Stop()]
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -319,7 +319,7 @@ async def test_leaving_a_going_run_asks_and_detaching_sends_nothing(
 
     assert app.return_value is not None
     assert app.return_value.state == "running"
-    assert trainer.wishes() == []
+    assert trainer.commands() == []
 
 
 async def test_a_trainer_that_died_reads_as_crashed_and_can_be_left_at_once(
@@ -335,7 +335,7 @@ async def test_a_trainer_that_died_reads_as_crashed_and_can_be_left_at_once(
         await pilot.press("space", "q")
         await pilot.pause()
 
-    assert trainer.wishes() == []
+    assert trainer.commands() == []
     assert app.return_value is not None
 
 
@@ -392,10 +392,10 @@ async def test_nothing_is_repainted_while_nothing_happens(
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
-        before = app.screen.settled
+        before = app.screen.subject
         for _ in range(20):
             await seen(app)
-        assert app.screen.settled == before
+        assert app.screen.subject == before
 
 
 async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):
@@ -426,6 +426,6 @@ async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, tra
     trainer.trains([0.5] * 60)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.pause()
-        monkeypatch.setattr("tuitrain.view.panels.progress", fails)
+        monkeypatch.setattr("tuitrain.view.panel.panels.progress", fails)
         trainer.says(Warned("draw it again"))
         assert "cannot read this: ZeroDivisionError" in await seen(app)

@@ -10,13 +10,13 @@ from textual.widgets import DataTable, Input
 from tests.conftest import PATIENCE_S, until
 from tests.recorded import started
 from tests.tui.conftest import ScriptedTrainer, text_of
-from tuitrain import supervisor
-from tuitrain.asker import Asker
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths, runs_in
+from tuitrain.trainer import supervisor
+from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run import RunScreen
@@ -152,9 +152,9 @@ async def test_a_live_run_can_be_stopped_and_not_deleted(home, made):
         await pilot.press("D", "R")
         assert isinstance(app.screen, RunsScreen), "both are greyed"
         await pilot.press("S", "n")
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("S", "y")
-        assert [each.wish for each in trainer.wishes()] == [Stop()]
+        assert [each.command for each in trainer.commands()] == [Stop()]
 
 
 async def test_an_ended_run_is_deleted_once_that_is_confirmed(home, made):
@@ -305,7 +305,7 @@ async def test_a_crashed_run_is_resumed_from_the_list(home):
 
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():
-    asker = Asker()
+    asker = TorchQuery()
     assert "cpu" in [each["name"] for each in asker.ask("devices")]
     process = asker._process
     asker.close()

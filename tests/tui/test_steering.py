@@ -11,9 +11,9 @@ from tuitrain.tui.screens.losses import LossesScreen
 NARROW = (80, 24)
 
 
-@pytest.mark.parametrize(("key", "wish"), [("c", SaveCheckpoint()), ("u", Undo())])
+@pytest.mark.parametrize(("key", "command"), [("c", SaveCheckpoint()), ("u", Undo())])
 async def test_a_checkpoint_and_an_undo_are_asked_for_at_once(
-    app: TuitrainApp, trainer: ScriptedTrainer, key: str, wish
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str, command
 ):
     trainer.says(STARTED)
     trainer.trains([1.0, 0.5])
@@ -22,7 +22,7 @@ async def test_a_checkpoint_and_an_undo_are_asked_for_at_once(
         await seen(app)
         await pilot.press(key)
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [wish]
+        assert [each.command for each in trainer.commands()] == [command]
 
 
 async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
@@ -41,10 +41,10 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
         assert "cross-entropy → mse" in text_of(app)
         await pilot.press("n")
         await pilot.pause()
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("u", "y")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Undo()]
+        assert [each.command for each in trainer.commands()] == [Undo()]
 
 
 async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, trainer: ScriptedTrainer):
@@ -62,15 +62,15 @@ async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, traine
         assert "lr takes a number above 0, not '-3'" in text_of(app)
         await pilot.press("enter")
         await pilot.pause()
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("backspace", "backspace", *"3e-4")
         await pilot.pause()
         assert "0.001 → 0.0003" in text_of(app)
         await pilot.press("enter")
         await pilot.pause()
-        (request,) = trainer.wishes()
+        (request,) = trainer.commands()
 
-    assert (request.wish, request.at) == (Change("lr", 3e-4), "batch")
+    assert (request.command, request.at) == (Change("lr", 3e-4), "batch")
 
 
 async def test_arrow_keys_change_the_number_and_escape_keeps_it(
@@ -85,11 +85,11 @@ async def test_arrow_keys_change_the_number_and_escape_keeps_it(
         assert "15" in text_of(app)
         await pilot.press("escape")
         await pilot.pause()
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("e", "pageup", "up", "enter")
         await pilot.press("r", "enter")
         await pilot.pause()
-        assert [each.wish for each in trainer.wishes()] == [Change("epochs", 15)]
+        assert [each.command for each in trainer.commands()] == [Change("epochs", 15)]
 
 
 SMOOTH = "cross-entropy:label_smoothing=0.1"
@@ -116,12 +116,12 @@ async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
         assert SMOOTH in picker
         assert "● cross-entropy " in picker, "it is not in use yet"
         assert "at the end of this epoch" in picker
-        assert trainer.wishes() == []
+        assert trainer.commands() == []
         await pilot.press("enter")
         await pilot.pause()
-        (request,) = trainer.wishes()
+        (request,) = trainer.commands()
 
-    assert (request.wish, request.at) == (SwapLoss(SMOOTH), "epoch")
+    assert (request.command, request.at) == (SwapLoss(SMOOTH), "epoch")
 
 
 async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_values_of_its_own(
@@ -144,12 +144,12 @@ async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_va
         lines = text_of(app).splitlines()
         await pilot.press("enter")
         await pilot.pause()
-        assert trainer.wishes() == [], "it is what is in use"
+        assert trainer.commands() == [], "it is what is in use"
         await pilot.press("l", "up", "enter")
         await pilot.pause()
-        (request,) = trainer.wishes()
+        (request,) = trainer.commands()
 
-    assert request.wish == SwapLoss("cross-entropy")
+    assert request.command == SwapLoss("cross-entropy")
     (own,) = (line for line in lines if SMOOTH in line and "0.5000" in line)
     assert "●" in own
     assert "0.7000 ↘ 0.6000" in own

@@ -80,7 +80,7 @@ def optimizers(as_json: bool) -> None:  # noqa: FBT001
 @_json_option
 def devices(as_json: bool) -> None:  # noqa: FBT001
     """List the devices of this machine with their memory. PyTorch is asked: it takes a moment."""
-    from tuitrain.asker import ask
+    from tuitrain.trainer.torch_query import ask
 
     found: list[dict[str, Any]] = ask("devices")
     if as_json:

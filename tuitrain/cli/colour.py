@@ -9,7 +9,7 @@ import click
 
 from tuitrain.cli.common import is_capable
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Picture, Piece, Role, plain
+from tuitrain.view.picture import Picture, Role, Span, plain
 
 _SGR: dict[Role, int] = {
     "muted": 90, "strong": 1, "accent": 33, "good": 32, "warn": 33, "bad": 31,
@@ -27,7 +27,7 @@ def say(picture: Picture) -> None:
     """Print the picture; in a pipe, a plain terminal or under NO_COLOR without any escapes."""
     has_colour = sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
     picture = tuple(
-        tuple(Piece(safe(text, limit=_WIDEST), role) for text, role in line) for line in picture
+        tuple(Span(safe(text, limit=_WIDEST), role) for text, role in line) for line in picture
     )
     click.echo(_coloured(picture) if has_colour else plain(picture))
 

@@ -14,8 +14,8 @@ from tuitrain.core.errors import DamagedRecord, TuitrainError, UnknownName
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
-    from tuitrain.client import Client
-    from tuitrain.view.model import Snapshot
+    from tuitrain.connection.client import Client
+    from tuitrain.view.state.snapshot import Snapshot
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONGEST_LINE = 10_000
@@ -67,7 +67,7 @@ def home_of(ctx: click.Context) -> Path:
 
 def find(ctx: click.Context, run: str | None) -> Client:
     """Return the run of that name, beginning or directory; None: the newest."""
-    from tuitrain.client import Client
+    from tuitrain.connection.client import Client
     from tuitrain.store.paths import find_run
 
     return Client(find_run(home_of(ctx), run).directory)

@@ -13,11 +13,11 @@ from tuitrain.cli.plot import size_options
 from tuitrain.core.errors import Refused, WrongUse
 
 if TYPE_CHECKING:
-    from tuitrain.client import Client
-    from tuitrain.view.compare import Compared
-    from tuitrain.view.measures import Measure
-    from tuitrain.view.multiples import Chart
+    from tuitrain.connection.client import Client
+    from tuitrain.view.chart.compare import Compared
+    from tuitrain.view.chart.multiples import Chart
     from tuitrain.view.picture import Picture
+    from tuitrain.view.state.metrics import ComparableMetric
 
 _HEIGHT = 12
 _BESIDE = 40
@@ -53,9 +53,9 @@ def compare(
     Shown are the metrics and, where all runs are of one kind of problem, what each loss makes of
     their validations: these compare, whatever loss a run is trained with.
     """
-    from tuitrain.view import compare as view
-    from tuitrain.view.compare_series import shared_series
-    from tuitrain.view.measures import named
+    from tuitrain.view.chart import compare as view
+    from tuitrain.view.chart.compare_series import shared_series
+    from tuitrain.view.state.metrics import named
 
     clients = _clients(ctx, runs)
     found = [snapshot(client) for client in clients]
@@ -68,7 +68,7 @@ def compare(
     if isinstance(chosen, str):
         told = _of_series(compared, clients, chosen, cells)
     else:
-        told = _of_measures(compared, [chosen] if chosen else common, cells)
+        told = _of_metrics(compared, [chosen] if chosen else common, cells)
     if as_json:
         click.echo(json.dumps(told.as_json, indent=1))
     else:
@@ -85,20 +85,22 @@ class _Told(NamedTuple):
     as_json: dict[str, Any]
 
 
-def _of_measures(compared: list[Compared], measures: list[Measure], width: int) -> _Told:
-    from tuitrain.view import compare as view
+def _of_metrics(
+    compared: list[Compared], comparable_metrics: list[ComparableMetric], width: int
+) -> _Told:
+    from tuitrain.view.chart import compare as view
 
     return _Told(
-        view.charts(compared, measures),
+        view.charts(compared, comparable_metrics),
         "how they did: last, and best @ epoch; ★ is the better one",
-        view.results_table(compared, measures, width),
-        view.as_json(compared, measures),
+        view.results_table(compared, comparable_metrics, width),
+        view.as_json(compared, comparable_metrics),
     )
 
 
 def _of_series(compared: list[Compared], clients: list[Client], name: str, width: int) -> _Told:
-    from tuitrain.view import compare as view
-    from tuitrain.view import compare_series as series
+    from tuitrain.view.chart import compare as view
+    from tuitrain.view.chart import compare_series as series
 
     return _Told(
         [series.series_chart(compared, clients, name, points=2 * width)],
@@ -109,7 +111,7 @@ def _of_series(compared: list[Compared], clients: list[Client], name: str, width
 
 
 def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
-    from tuitrain.view.compare import SIGNS
+    from tuitrain.view.chart.compare import SIGNS
 
     if len(runs) < 2:
         raise WrongUse("compare takes two runs or more; tuitrain ls lists what there is")
@@ -124,8 +126,8 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
 
 def _print(compared: list[Compared], told: _Told, width: int, height: int) -> None:
     from tuitrain.cli.colour import say
-    from tuitrain.view import compare as view
-    from tuitrain.view.multiples import grid
+    from tuitrain.view.chart import compare as view
+    from tuitrain.view.chart.multiples import grid
 
     across = max(1, min(len(told.charts), width // _BESIDE))
     lines = height * -(-len(told.charts) // across)

@@ -17,6 +17,7 @@ from tuitrain.core.commands import (
     SETTINGS,
     Boundary,
     Change,
+    Command,
     Epoch,
     Pause,
     Resume,
@@ -27,7 +28,6 @@ from tuitrain.core.commands import (
     Stop,
     SwapLoss,
     Undo,
-    Wish,
     read_epoch,
 )
 
@@ -48,12 +48,12 @@ Examples:
 @home_option
 @click.pass_context
 def ctl(ctx: click.Context, run: str) -> None:
-    """Steer RUN from a shell. Each wish is accepted or refused, then applied at its boundary."""
+    """Steer RUN from a shell. Each command is accepted or refused, then applied at its boundary."""
     ctx.meta[_RUN] = run
 
 
-def _wish(*, waits: bool) -> Callable[[Any], Any]:
-    """Give a command of `ctl` the options that all wishes have."""
+def _command(*, waits: bool) -> Callable[[Any], Any]:
+    """Give a command of `ctl` the options that all commands have."""
     options: list[Callable[[Any], Any]] = [
         click.option("--at", type=click.Choice(["batch", "epoch"]), help="Which boundary."),
         click.option(
@@ -73,14 +73,14 @@ def _wish(*, waits: bool) -> Callable[[Any], Any]:
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a pause --at epoch")
-@_wish(waits=True)
+@_command(waits=True)
 def pause(ctx: click.Context, **how: Any) -> int:
     """Hold after this batch, or with --at epoch after this epoch's validation."""
     return _ask(ctx, Pause(), waits=how["at"] != "epoch", **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a resume")
-@_wish(waits=True)
+@_command(waits=True)
 def resume(ctx: click.Context, **how: Any) -> int:
     """Go on after a pause."""
     return _ask(ctx, Resume(), waits=True, **how)
@@ -88,7 +88,7 @@ def resume(ctx: click.Context, **how: Any) -> int:
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10")
 @click.argument("count", type=int, default=1, metavar="[N]")
-@_wish(waits=True)
+@_command(waits=True)
 def step(ctx: click.Context, count: int, **how: Any) -> int:
     """Train N batches, then pause."""
     return _ask(ctx, Step(count), waits=True, **how)
@@ -101,7 +101,7 @@ Examples:
   tuitrain ctl a loss cross-entropy:label_smoothing=0.1"""
 )
 @click.argument("name", shell_complete=complete.named("loss"))
-@_wish(waits=False)
+@_command(waits=False)
 def loss(ctx: click.Context, name: str, **how: Any) -> int:
     """Use another loss from the next epoch on, or with --at batch from the next batch."""
     return _ask(ctx, SwapLoss(name), waits=False, **how)
@@ -110,7 +110,7 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
 def _setting(name: Setting, example: str, says: str) -> None:
     """Add the command that changes a setting."""
 
-    @_wish(waits=False)
+    @_command(waits=False)
     def change(ctx: click.Context, value: str, **how: Any) -> int:
         return _ask(ctx, Change.read(name, value), waits=False, **how)
 
@@ -130,7 +130,7 @@ _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a checkpoint")
-@_wish(waits=False)
+@_command(waits=False)
 def checkpoint(ctx: click.Context, **how: Any) -> int:
     """Save a checkpoint after this batch."""
     return _ask(ctx, SaveCheckpoint(), waits=False, **how)
@@ -144,21 +144,21 @@ Examples:
   tuitrain ctl a rollback best"""
 )
 @click.argument("epoch", type=read_epoch, required=False, metavar="[EPOCH|best]")
-@_wish(waits=False)
+@_command(waits=False)
 def rollback(ctx: click.Context, epoch: Epoch | None, **how: Any) -> int:
     """Go back to an epoch's checkpoint, with the settings of now; default: the newest sound one."""
     return _ask(ctx, Rollback(epoch), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a undo")
-@_wish(waits=False)
+@_command(waits=False)
 def undo(ctx: click.Context, **how: Any) -> int:
     """Go back to just before the last change: weights, position and settings."""
     return _ask(ctx, Undo(), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a stop")
-@_wish(waits=True)
+@_command(waits=True)
 def stop(ctx: click.Context, **how: Any) -> int:
     """End after this batch, with a checkpoint."""
     return _ask(ctx, Stop(), waits=True, **how)
@@ -181,20 +181,20 @@ def _interruptible() -> Iterator[None]:
 
 def _ask(
     ctx: click.Context,
-    wish: Wish,
+    command: Command,
     *,
     waits: bool,
     at: Boundary | None,
     wait: bool | None,
     as_json: bool,
 ) -> int:
-    """Send a wish, wait for its answer, print it, and return the exit code."""
+    """Send a command, wait for its answer, print it, and return the exit code."""
     from tuitrain.connection.answer import ask
 
     client = find(ctx, ctx.meta[_RUN])
     with _interruptible():
         answer = ask(
-            client, wish, at,
+            client, command, at,
             until_applied=waits if wait is None else wait,
             say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
         )  # fmt: skip

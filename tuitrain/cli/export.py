@@ -13,9 +13,9 @@ from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
-    from tuitrain.client import Client
+    from tuitrain.connection.client import Client
     from tuitrain.core.events import CheckpointSaved
-    from tuitrain.export.line import Line
+    from tuitrain.export.lineage import Line
 
 ENDINGS = {
     "weights": ".pt", "csv": "-csv", "jsonl": ".jsonl", "tensorboard": "-tensorboard",
@@ -53,8 +53,8 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
 
     It is the current line of the run: what was undone or rolled back is left out.
     """
-    from tuitrain.export.line import Line
-    from tuitrain.export.whole import check_free
+    from tuitrain.export.files import check_free
+    from tuitrain.export.lineage import Line
 
     if which and form != "weights":
         raise WrongUse(f"--which chooses between weights; {form} has the whole run")
@@ -78,7 +78,7 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
 
 
 def _weights(line: Line, target: Path, which: str) -> str:
-    from tuitrain.asker import ask
+    from tuitrain.trainer.torch_query import ask
 
     saved, what = _best(line) if which == "best" else (_last(line), "")
     file = line.paths.checkpoints / saved.file
@@ -89,13 +89,13 @@ def _weights(line: Line, target: Path, which: str) -> str:
 
 def _script(line: Line, target: Path) -> str:
     from tuitrain import __version__
+    from tuitrain.export.files import atomic_path
     from tuitrain.export.program import program
     from tuitrain.export.recipe import Recipe
-    from tuitrain.export.whole import beside
 
     recipe = Recipe.of(line, _last(line, after=line.spec.parent.step if line.spec.parent else 0))
     text = program(recipe, written_by=f"tuitrain {__version__}")
-    with beside(target) as path:
+    with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
     return (
         f": it trains to step {recipe.until}, where the digest of the weights is "
@@ -105,30 +105,30 @@ def _script(line: Line, target: Path) -> str:
 
 def _tensorboard(line: Line, target: Path) -> str:
     from tuitrain.export import tensorboard
-    from tuitrain.export.whole import beside
+    from tuitrain.export.files import atomic_path
 
     tensorboard.writer_and_event()
-    with beside(target) as path:
+    with atomic_path(target) as path:
         tensorboard.write(line, path)
     return f"; tensorboard --logdir {safe(target)} shows it"
 
 
 def _jsonl(line: Line, client: Client, target: Path) -> str:
     from tuitrain.export import tables
-    from tuitrain.export.whole import beside
+    from tuitrain.export.files import atomic_path
 
     run = _told(client)
     interventions = run.pop("interventions")
-    with beside(target) as path:
+    with atomic_path(target) as path:
         tables.write_jsonl(line, run, interventions, path)
     return ": an object a line, each of a kind: run, intervention, batch, series, epoch"
 
 
 def _csv(line: Line, client: Client, target: Path) -> str:
     from tuitrain.export import tables
-    from tuitrain.export.whole import beside
+    from tuitrain.export.files import atomic_path
 
-    with beside(target) as path:
+    with atomic_path(target) as path:
         if target.suffix == ".csv":
             tables.write_table(tables.batch_rows(line), path)
             return ": its batches; a folder gets epochs, series and interventions, too"
@@ -137,7 +137,7 @@ def _csv(line: Line, client: Client, target: Path) -> str:
 
 
 def _told(client: Client) -> dict[str, Any]:
-    from tuitrain.view import report
+    from tuitrain.view.text import report
 
     return report.as_json(snapshot(client), full=True)
 

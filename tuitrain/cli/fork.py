@@ -13,8 +13,8 @@ from tuitrain.cli.start import go
 from tuitrain.core.commands import Epoch, read_epoch
 
 if TYPE_CHECKING:
-    from tuitrain.client import Client
-    from tuitrain.supervisor import Started
+    from tuitrain.connection.client import Client
+    from tuitrain.trainer.supervisor import Started
 
 
 @click.command(
@@ -42,7 +42,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     It has the settings that RUN had at that moment, but for those that are given here; its chart
     shows RUN behind it. Data and model stay.
     """
-    from tuitrain import supervisor
+    from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
     parent, home = find(ctx, run), home_of(ctx)
@@ -59,7 +59,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
 
 def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
     """Say which epoch the best one is, and of another if it is not on the parent's lineage."""
-    from tuitrain.export.line import Line
+    from tuitrain.export.lineage import Line
 
     run, origin = snapshot(parent), fork.paths.read_spec().parent
     assert origin is not None

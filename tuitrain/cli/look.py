@@ -22,9 +22,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 @click.pass_context
 def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
     """List the runs and their states, newest first."""
-    from tuitrain.client import Client
+    from tuitrain.connection.client import Client
     from tuitrain.store.paths import runs_in
-    from tuitrain.view import report
+    from tuitrain.view.text import report
 
     found, runs = runs_in(home_of(ctx)), []
     for paths in found:
@@ -50,7 +50,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
     """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
     from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
-    from tuitrain.view import report
+    from tuitrain.view.text import report
 
     client = find(ctx, run)
     found = snapshot(client)

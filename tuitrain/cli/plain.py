@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from tuitrain import supervisor
 from tuitrain.cli.common import tell, was_refused
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import (
@@ -29,9 +28,10 @@ from tuitrain.core.events import (
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Delta
 from tuitrain.store.schema import BatchRow, key_of
-from tuitrain.view import words
-from tuitrain.view.model import Snapshot
-from tuitrain.view.panels import told_of
+from tuitrain.trainer import supervisor
+from tuitrain.view.panel.panels import describe
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
 
 _PULL_S = 0.1
 
@@ -114,7 +114,7 @@ def _in_order(now: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
             case SettingChanged() | TakeOpened() | NotFinite() | Warned() | CheckpointGone():
-                if told := told_of(event):
+                if told := describe(event):
                     place = key_of(getattr(event, "take", 1), getattr(event, "step", 0))
                     lines.append(((place, 2), safe(told[0])))
             case _:

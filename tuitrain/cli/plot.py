@@ -59,20 +59,20 @@ def plot(
     """
     from tuitrain.cli.colour import say
     from tuitrain.connection.parent import curves_of
-    from tuitrain.view.curves import loss_chart, measure_chart, series_chart
-    from tuitrain.view.measures import Measure, measures, named
-    from tuitrain.view.report import measure_in_words, series_in_words
+    from tuitrain.view.chart.curves import loss_chart, metric_chart, series_chart
+    from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics, named
+    from tuitrain.view.text.report import metric_in_words, series_in_words
 
     client = find(ctx, run)
     found, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
     series = [each.series.name for each in found.series]
-    chosen = named(metric, measures(found.problem), series) if metric else None
+    chosen = named(metric, comparable_metrics(found.problem), series) if metric else None
     if chosen is None:
         about, picture = found.loss, loss_chart(found, curves, cells, height)
-    elif isinstance(chosen, Measure):
-        about = measure_in_words(found, chosen, curves.best(found))
-        picture = measure_chart(found, curves, chosen, cells, height)
+    elif isinstance(chosen, ComparableMetric):
+        about = metric_in_words(found, chosen, curves.best(found))
+        picture = metric_chart(found, curves, chosen, cells, height)
     else:
         about = series_in_words(found, chosen)
         picture = series_chart(found, curves, chosen, cells, height)

@@ -35,7 +35,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     the weights at its end with those of RUN. By default the new run is named
     RUN-replay.
     """
-    from tuitrain import supervisor
+    from tuitrain.trainer import supervisor
 
     asked, paths, home = asked_for(ctx, options), find(ctx, run).paths, home_of(ctx)
     until, without = asked.settings.get("until"), asked.settings.get("without", ())

@@ -30,10 +30,10 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     It goes on from its newest sound checkpoint; what was trained after that is trained again, with
     the changes that were made, to the same weights. Another --batch-size begins with an epoch.
     """
-    from tuitrain import supervisor
     from tuitrain.core.safe import safe
     from tuitrain.store.answered import Answered, missing_words
     from tuitrain.store.reader import RunReader
+    from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
     paths = find(ctx, run).paths

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FBT001 - click's way
     """Delete runs that are not going: record, checkpoints and all. Asks first."""
-    from tuitrain import supervisor
+    from tuitrain.trainer import supervisor
 
     found = _each_once(find(ctx, run).paths for run in runs)
     for paths in found:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain import supervisor
 from tuitrain.cli.common import has_terminal, tell, was_refused
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.events import DOWNLOADING
 from tuitrain.store.paths import RunPaths, home_folder
-from tuitrain.supervisor import Started
-from tuitrain.view import words
+from tuitrain.trainer import supervisor
+from tuitrain.trainer.supervisor import Started
+from tuitrain.view.text import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
@@ -39,7 +39,7 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
 
 def _leave(started: Started) -> int:
     """Print the run's name once it trains or downloads; what is refused is told here, too."""
-    from tuitrain.client import Client
+    from tuitrain.connection.client import Client
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))

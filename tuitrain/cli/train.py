@@ -31,8 +31,8 @@ def run(ctx: click.Context, /, **options: Any) -> int:
 
     tuitrain tasks lists the tasks.
     """
-    from tuitrain import supervisor
     from tuitrain.core.spec import RunSpec
+    from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
     spec, home = RunSpec.of(**asked.settings), home_of(ctx)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import snapshot
 from tuitrain.connection.silence import why_silent
-from tuitrain.core.commands import Boundary, Request, Wish
+from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.errors import RunEnded
-from tuitrain.core.events import Event, WishAccepted, WishDropped, WishRefused
+from tuitrain.core.events import CommandAccepted, CommandDropped, CommandRefused, Event
 from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor
-from tuitrain.view import words
+from tuitrain.view.text import words
 
 _LOOK_S = 0.02
 _SILENT_S = 5.0
@@ -24,7 +24,7 @@ _SILENT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The newest word about a wish."""
+    """The newest word about a command."""
 
     id: str
     kind: str
@@ -61,22 +61,22 @@ class Answer:
 
 def ask(
     client: Client,
-    wish: Wish,
+    command: Command,
     at: Boundary | None = None,
     *,
     until_applied: bool,
     say: Callable[[str], None] = lambda _: None,
 ) -> Answer:
-    """Send the wish and return the answer: the first one, or the one that tells its effect.
+    """Send the command and return the answer: the first one, or the one that tells its effect.
 
     If nobody answers for a while, `say` is told why, once, and the waiting goes on. Whatever ends
-    it early (Ctrl-C) takes the wish back, unless it is answered.
+    it early (Ctrl-C) takes the command back, unless it is answered.
     Raises RunEnded if nobody trains the run; then nothing is left in its inbox.
     """
     cursor = client.end()
     if not client.look(cursor).alive:
         raise RunEnded(client.name, snapshot(client).state)
-    request = client.send(wish, at)
+    request = client.send(command, at)
     try:
         for answer in _answers(client, request, cursor, say):
             if answer.state != "accepted" or not until_applied:
@@ -109,15 +109,15 @@ def _answers(
 
 
 def _heard(request: Request, event: Event) -> Answer | None:
-    if getattr(event, "wish", None) != request.id:
+    if getattr(event, "command", None) != request.id:
         return None
-    about = (request.id, request.wish.kind, request.wish.detail)
+    about = (request.id, request.command.kind, request.command.detail)
     match event:
-        case WishAccepted():
+        case CommandAccepted():
             return Answer(*about, "accepted", request.at)
-        case WishRefused(reason=reason, exit_code=code):
+        case CommandRefused(reason=reason, exit_code=code):
             return Answer(*about, "refused", request.at, reason=reason, exit_code=code)
-        case WishDropped(reason=reason):
+        case CommandDropped(reason=reason):
             return Answer(*about, "dropped", request.at, reason=reason, exit_code=3)
         case _:
             step, epoch = getattr(event, "step", None), getattr(event, "epoch", None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import operator
 
-from tuitrain.client import Client
 from tuitrain.connection.answer import Answer, ask
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import (
     Boundary,
     Change,
+    Command,
     Epoch,
     Pause,
     Resume,
@@ -20,10 +21,9 @@ from tuitrain.core.commands import (
     Stop,
     SwapLoss,
     Undo,
-    Wish,
 )
 from tuitrain.core.errors import Refused, WrongUse
-from tuitrain.view.progress import waits_between_epochs
+from tuitrain.view.state.progress import waits_between_epochs
 
 
 class Commands:
@@ -105,10 +105,12 @@ class Commands:
     ) -> Answer:
         return self._ask(Change(setting, value), at, wait=wait)
 
-    def _ask(self, wish: Wish, at: Boundary | None, *, wait: bool | None) -> Answer:
+    def _ask(self, command: Command, at: Boundary | None, *, wait: bool | None) -> Answer:
         if wait is None:
-            wait = (at or wish.boundary) == "batch" or waits_between_epochs(self._follower.look())
-        answer = ask(self._client, wish, at, until_applied=wait)
+            wait = (at or command.boundary) == "batch" or waits_between_epochs(
+                self._follower.look()
+            )
+        answer = ask(self._client, command, at, until_applied=wait)
         if answer.is_refusal:
             raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))
         return answer

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import CONFUSION, Confusion
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.store.schema import key_of
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.snapshot import Snapshot
 
 
 def best_confusion(client: Client, run: Snapshot) -> Confusion | None:

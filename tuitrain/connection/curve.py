@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 from tuitrain.core.segment import Segment
 from tuitrain.store.rollup import Bucket, level_for
-from tuitrain.view.model import Snapshot
-from tuitrain.view.series import ends
+from tuitrain.view.chart.columns import ends
+from tuitrain.view.state.snapshot import Snapshot
 
 
 class Losses(NamedTuple):

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.segment import Segment
 from tuitrain.store.reader import Cursor, Delta, Recorded
-from tuitrain.view.fold import fold, lineage_after
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.fold import fold, lineage_after
+from tuitrain.view.state.snapshot import Snapshot
 
 
 class Follower:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.spec import Parent
-from tuitrain.view.curves import Behind, Curves
+from tuitrain.view.chart.curves import Curves, ReferenceRun
 
 _LOOK_AGAIN_S = 2.0
 
@@ -20,15 +20,15 @@ class ParentRun:
         self._client = Client(Path(parent.directory))
         self._follower = Follower(self._client)
         self._curves = Curves(self._client)
-        self._behind: Behind | None = None
+        self._behind: ReferenceRun | None = None
         self._look_at = 0.0
 
-    def __call__(self) -> Behind | None:
+    def __call__(self) -> ReferenceRun | None:
         """Return the parent as it is now, or was a moment ago."""
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_AGAIN_S
             try:
-                self._behind = Behind(self._follower.look(), self._curves)
+                self._behind = ReferenceRun(self._follower.look(), self._curves)
             except Exception:  # noqa: BLE001 - a run is shown without its parent
                 self._behind = None
         return self._behind

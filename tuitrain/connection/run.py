@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.commands import Commands
 from tuitrain.connection.curve import Losses, curve, series_curve
 from tuitrain.core.choice import loss_text
@@ -19,7 +19,7 @@ from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow, key_of
-from tuitrain.view import report
+from tuitrain.view.text import report
 
 _LOOK_S = 0.1
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.store.owner import is_stopped, process_of
-from tuitrain.view.model import State
+from tuitrain.view.state.snapshot import State
 
 
 def why_silent(client: Client, state: State) -> str:

@@ -1,4 +1,4 @@
-"""Wishes: what a user asks of a going run, in the imperative. The answer is always an event."""
+"""Commands: what a user asks of a going run, in the imperative. The answer is always an event."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Stop:
     kind: ClassVar[str] = "stop"
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
-    """Empty for a user's wish; else what ended the run in its place: a signal, a lost owner."""
+    """Empty for a user's command; else what ended the run in its place: a signal, a lost owner."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.why, str):
@@ -175,9 +175,9 @@ class Stop:
         return self.why
 
 
-Wish = Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback | Undo | Stop
+Command = Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback | Undo | Stop
 
-WISHES: dict[str, type[Wish]] = {
+COMMANDS: dict[str, type[Command]] = {
     **{
         each.kind: each
         for each in (Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, Stop)
@@ -191,8 +191,8 @@ _BARE: Mapping[str, type[Pause | Resume | Undo]] = {
 }
 
 
-def wish_of(kind: str, detail: str) -> Wish:
-    """Return the wish of that kind and detail; the detail says all there is to it."""
+def command_of(kind: str, detail: str) -> Command:
+    """Return the command of that kind and detail; the detail says all there is to it."""
     match kind:
         case "step":
             return Step(int(detail))
@@ -212,49 +212,49 @@ def wish_of(kind: str, detail: str) -> Wish:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wish on its way: who is asked gives its answer under `id`."""
+    """A command on its way: who is asked gives its answer under `id`."""
 
     id: str
     asked_at: float
     """Seconds since the epoch, by the sender's clock; for showing only."""
-    wish: Wish
+    command: Command
     at: Boundary
 
     @classmethod
-    def new(cls, wish: Wish, at: Boundary | None = None) -> Request:
-        """Return the wish with an id of its own; ids of one machine order by time."""
+    def new(cls, command: Command, at: Boundary | None = None) -> Request:
+        """Return the command with an id of its own; ids of one machine order by time."""
         if at is not None:
             _check_boundary(at)
         now = time.time_ns()
-        return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, wish, at or wish.boundary)
+        return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, command, at or command.boundary)
 
     def to_json(self) -> str:
         """Return the request as its file in the inbox holds it."""
         body: dict[str, Any] = {
-            "id": self.id, "asked_at": self.asked_at, "kind": self.wish.kind, "at": self.at,
-            "wish": asdict(self.wish),
+            "id": self.id, "asked_at": self.asked_at, "kind": self.command.kind, "at": self.at,
+            "command": asdict(self.command),
         }  # fmt: skip
         return json.dumps(body)
 
     @classmethod
-    def again(cls, id: str, wish: Wish) -> Request:  # noqa: A002 - its field's name
-        """Return a wish for the very place where it is asked: its boundary was kept before."""
-        return cls(id, time.time(), wish, "batch")
+    def again(cls, id: str, command: Command) -> Request:  # noqa: A002 - its field's name
+        """Return a command for the very place where it is asked: its boundary was kept before."""
+        return cls(id, time.time(), command, "batch")
 
     @classmethod
     def from_json(cls, text: str) -> Request:
         """Return the request that `to_json` wrote; WrongUse, KeyError, ... for anything else."""
         body = json.loads(text)
-        if body["kind"] not in WISHES:
-            raise UnknownName("wish", str(body["kind"]), WISHES)
+        if body["kind"] not in COMMANDS:
+            raise UnknownName("command", str(body["kind"]), COMMANDS)
         _check_boundary(body["at"])
-        wish = WISHES[body["kind"]](**body["wish"])
-        if wish.kind != body["kind"]:
-            raise WrongUse("a wish is of its kind")
+        command = COMMANDS[body["kind"]](**body["command"])
+        if command.kind != body["kind"]:
+            raise WrongUse("a command is of its kind")
         asked_at = float(body["asked_at"])
         if not is_time(asked_at):
-            raise WrongUse("a wish was asked at some time")
-        return cls(str(body["id"]), asked_at, wish, body["at"])
+            raise WrongUse("a command was asked at some time")
+        return cls(str(body["id"]), asked_at, command, body["at"])
 
 
 def read_epoch(text: str) -> Epoch:

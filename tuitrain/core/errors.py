@@ -9,7 +9,7 @@ TuitrainError                 1  the run failed, the home cannot be written
 └── Refused                   3  the command was right, but not possible now
     ├── NoSuchRun             3
     ├── NameTaken             3
-    ├── RunEnded              3  a wish for a run that nobody trains
+    ├── RunEnded              3  a command for a run that nobody trains
     ├── RunLocked             3  somebody trains it already
     ├── DeviceAbsent          3
     └── NotOnLine             3  a change that the current line does not have
@@ -85,7 +85,7 @@ class NameTaken(Refused):
 
 
 class RunEnded(Refused):
-    """A wish for a run that nobody trains."""
+    """A command for a run that nobody trains."""
 
     def __init__(self, name: str, state: str) -> None:
         more = ", with more --epochs" if state == "finished" else ""
@@ -100,7 +100,7 @@ class DeviceAbsent(Refused):
     """The device that was asked for is not in this machine."""
 
 
-class NotOnLine(Refused):
+class NotOnLineage(Refused):
     """A change, a step or an epoch that the current line of the run does not have."""
 
 

@@ -1,7 +1,7 @@
 """Facts that a run states about itself, in the past tense: true when they are written.
 
 `step` counts optimizer steps from 1; `epoch` counts *completed* epochs, except in `BatchDone`,
-where it is the epoch in hand, from 1. `wish` is the id of the request that an event answers.
+where it is the epoch in hand, from 1. `command` is the id of the request that an event answers.
 """
 
 from __future__ import annotations
@@ -137,11 +137,11 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class WishAccepted:
-    """The trainer took the wish and will grant it at the boundary."""
+class CommandAccepted:
+    """The trainer took the command and will grant it at the boundary."""
 
-    kind: ClassVar[str] = "wish_accepted"
-    wish: str
+    kind: ClassVar[str] = "command_accepted"
+    command: str
     asks: str
     detail: str
     at: Boundary
@@ -152,11 +152,11 @@ class WishAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class WishRefused:
-    """The wish was not possible; nothing changed."""
+class CommandRefused:
+    """The command was not possible; nothing changed."""
 
-    kind: ClassVar[str] = "wish_refused"
-    wish: str
+    kind: ClassVar[str] = "command_refused"
+    command: str
     asks: str
     detail: str
     reason: str
@@ -166,11 +166,11 @@ class WishRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class WishDropped:
-    """An accepted wish lost its point before its boundary came."""
+class CommandDropped:
+    """An accepted command lost its point before its boundary came."""
 
-    kind: ClassVar[str] = "wish_dropped"
-    wish: str
+    kind: ClassVar[str] = "command_dropped"
+    command: str
     reason: str
 
 
@@ -179,7 +179,7 @@ class Paused:
     """The loop holds."""
 
     kind: ClassVar[str] = "paused"
-    wish: str | None
+    command: str | None
     take: Take
     step: Step
     epoch: Epoch
@@ -190,7 +190,7 @@ class Resumed:
     """The loop goes on."""
 
     kind: ClassVar[str] = "resumed"
-    wish: str | None
+    command: str | None
     take: Take
     step: Step
     epoch: Epoch
@@ -201,7 +201,7 @@ class Stepped:
     """The batches asked for one by one are trained; a pause follows."""
 
     kind: ClassVar[str] = "stepped"
-    wish: str
+    command: str
     take: Take
     step: Step
     epoch: Epoch
@@ -213,7 +213,7 @@ class LossSwapped:
     """Every batch after `step` uses another loss."""
 
     kind: ClassVar[str] = "loss_swapped"
-    wish: str
+    command: str
     take: Take
     step: Step
     epoch: Epoch
@@ -226,7 +226,7 @@ class SettingChanged:
     """Every batch after `step` uses another value of a setting."""
 
     kind: ClassVar[str] = "setting_changed"
-    wish: str
+    command: str
     take: Take
     step: Step
     epoch: Epoch
@@ -242,7 +242,7 @@ class TakeOpened:
     """Training goes on from an older checkpoint, on a line of its own."""
 
     kind: ClassVar[str] = "take_opened"
-    wish: str | None
+    command: str | None
     take: Take
     step: Step
     epoch: Epoch
@@ -256,7 +256,7 @@ class TakeOpened:
     left_at: Step
     """The last step of the take before, which is left."""
     undone: str | None = None
-    """Of an undo: the id of the wish that it took back."""
+    """Of an undo: the id of the command that it took back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class CheckpointSaved:
     is_between_epochs: bool = True
     is_finite: bool = True
     """Its weights are, and so was its last validation."""
-    wish: str | None = None
+    command: str | None = None
     """The request that it answers, if somebody asked for it."""
 
 
@@ -308,10 +308,10 @@ class WeightsCompared:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Ended before its last epoch, as somebody wished."""
+    """Ended before its last epoch, as a user asked."""
 
     kind: ClassVar[str] = "stopped"
-    wish: str | None
+    command: str | None
     take: Take
     step: Step
     epoch: Epoch
@@ -340,26 +340,28 @@ class Failed:
 
 
 Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
-"""Events that say that a wish took effect, and where."""
+"""Events that say that a command took effect, and where."""
 
 Milestone = (
     StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned
     | WeightsCompared | Finished | Failed
 )  # fmt: skip
-"""Events that nobody's wish is answered by."""
+"""Events that nobody's command is answered by."""
 
 LastWord = Stopped | Finished | Failed
 """Events that a trainer ends with: nothing comes after one until another trainer starts."""
 
 Event = (
-    StartupReached | RunStarted | NotFinite | EpochEnded | WishAccepted | WishRefused | WishDropped
+    StartupReached | RunStarted | NotFinite | EpochEnded
+    | CommandAccepted | CommandRefused | CommandDropped
     | Answer | CheckpointSaved | CheckpointGone | Warned | WeightsCompared | Finished | Failed
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
     each.kind: each
     for each in (
-        StartupReached, RunStarted, NotFinite, EpochEnded, WishAccepted, WishRefused, WishDropped,
+        StartupReached, RunStarted, NotFinite, EpochEnded,
+        CommandAccepted, CommandRefused, CommandDropped,
         Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
         CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
     )

@@ -50,27 +50,27 @@ def open_new(path: Path, *, mode: int = 0o600) -> int:
 
 
 @contextmanager
-def whole(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
     """Give a new file that takes the place of `path` when the body ends well.
 
     Else nothing is left of it. Whatever interrupts this, `path` is either the old file or the new.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    atomic_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(open_new(beside, mode=mode), "w+b") as file:
+        with os.fdopen(open_new(atomic_path, mode=mode), "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        atomic_path.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        atomic_path.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Put the text in the place of whatever `path` was."""
-    with whole(path) as file:
+    with atomic(path) as file:
         file.write(text.encode())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tuitrain.core.commands import SETTINGS, Change, SwapLoss, wish_of
+from tuitrain.core.commands import SETTINGS, Change, SwapLoss, command_of
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 
@@ -20,7 +20,7 @@ class Planned(NamedTuple):
     step: int
     epoch: int
     id: str
-    wish: SwapLoss | Change
+    command: SwapLoss | Change
 
     @property
     def place(self) -> tuple[int, int]:
@@ -28,11 +28,11 @@ class Planned(NamedTuple):
 
     def as_row(self) -> dict[str, Any]:
         """Return it as a configuration file has it: `{step, epoch, loss: "mse"}`."""
-        wish = self.wish
-        value = wish.loss if isinstance(wish, SwapLoss) else wish.value
+        command = self.command
+        value = command.loss if isinstance(command, SwapLoss) else command.value
         return {
             "step": self.step, "epoch": self.epoch, "id": self.id,
-            wish.kind: "off" if value is None else value,
+            command.kind: "off" if value is None else value,
         }  # fmt: skip
 
     @classmethod
@@ -49,7 +49,9 @@ class Planned(NamedTuple):
             )
         step, epoch = _whole(row, "step", number), _whole(row, "epoch", number)
         (kind,) = kinds
-        return cls(step, epoch, str(row.get("id", f"plan-{number}")), planned_wish(kind, row[kind]))
+        return cls(
+            step, epoch, str(row.get("id", f"plan-{number}")), planned_command(kind, row[kind])
+        )
 
 
 def _whole(row: Mapping[str, Any], key: str, number: int) -> int:
@@ -59,9 +61,9 @@ def _whole(row: Mapping[str, Any], key: str, number: int) -> int:
     return value
 
 
-def planned_wish(kind: str, value: object) -> SwapLoss | Change:
+def planned_command(kind: str, value: object) -> SwapLoss | Change:
     """Return the change of a setting, or the swap, to that value; WrongUse for anything else."""
-    wish = wish_of(kind, value) if isinstance(value, str) else Change(kind, value)  # type: ignore[arg-type]
-    if not isinstance(wish, SwapLoss | Change):
+    command = command_of(kind, value) if isinstance(value, str) else Change(kind, value)  # type: ignore[arg-type]
+    if not isinstance(command, SwapLoss | Change):
         raise WrongUse(f"{safe(kind)} cannot be planned")
-    return wish
+    return command

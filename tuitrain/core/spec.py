@@ -180,12 +180,12 @@ def _parent(found: object) -> Parent | None:
 
 
 def _canonical(change: Planned) -> Planned:
-    wish = change.wish
-    if not isinstance(wish, SwapLoss):
+    command = change.command
+    if not isinstance(command, SwapLoss):
         return change
-    return change._replace(wish=SwapLoss(loss_text(wish.loss)))
+    return change._replace(command=SwapLoss(loss_text(command.loss)))
 
 
 def _loss_of(change: Planned) -> catalog.Loss | None:
-    wish = change.wish
-    return catalog.loss_named(wish.name) if isinstance(wish, SwapLoss) else None
+    command = change.command
+    return catalog.loss_named(command.name) if isinstance(command, SwapLoss) else None

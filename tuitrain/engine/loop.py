@@ -71,13 +71,13 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
             yield from details
             yield ended
             if skipped:
-                yield _told_skipped(run, ended, skipped)
+                yield _skipped_warning(run, ended, skipped)
             yield from or_warned(_kept(run, steering, ended))
             yield from steering.between()
     if not steering.decisions.stopped:
         yield from steering.checkpoints.save(run, "finish")
         yield Finished(run.take, run.step, run.epoch, run.why_over)
-    yield from steering.farewell()
+    yield from steering.close()
 
 
 def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
@@ -147,7 +147,7 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
     return dict(zip(names, read(values), strict=True))
 
 
-def _told_skipped(run: Training, ended: EpochEnded, skipped: int) -> Warned:
+def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:
     batches = "batch was" if skipped == 1 else "batches were"
     return Warned(
         f"epoch {ended.epoch}: {skipped} of {run.steps_per_epoch} {batches} skipped, not finite"

@@ -107,7 +107,9 @@ class Evaluation(NamedTuple):
     """None where nothing is classified."""
 
 
-def judged(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> dict[str, float]:
+def metrics_of(
+    kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0
+) -> dict[str, float]:
     """Return the metrics of a validation, as `evaluate` does."""
     return evaluate(kind, outputs, targets, unit=unit).metrics
 

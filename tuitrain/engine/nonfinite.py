@@ -56,7 +56,7 @@ class NonfiniteBatches:
                 yield NotFinite(done.take, done.step, done.epoch - 1, what)
             self._last = _place(done)
 
-    def start_stretch(self) -> None:
+    def start_anew(self) -> None:
         """Report the next one, even right after one: whoever goes on after a pause is to know."""
         self._last = None
 

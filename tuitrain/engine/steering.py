@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Event
-from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.nonfinite import NonfiniteBatches
+from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
 from tuitrain.steering.directives import Directive, GoBack, Hold, Use
 from tuitrain.steering.pace import Pace
 
-Wishes = Callable[[float | None], Sequence[Request]]
-"""Return the wishes that came. Waits up to so many seconds for one; None: for as long as it takes;
+Commands = Callable[[float | None], Sequence[Request]]
+"""Return the commands that came. Waits up to so many seconds for one; None: until one comes;
 0: not at all."""
 
 
-def no_wishes(_wait_s: float | None) -> Sequence[Request]:
+def no_commands(_wait_s: float | None) -> Sequence[Request]:
     """Nobody steers."""
     return ()
 
@@ -31,7 +31,7 @@ class Steering:
     def __init__(
         self,
         run: Training,
-        wishes: Wishes = no_wishes,
+        commands: Commands = no_commands,
         *,
         checkpoints: Checkpoints | None = None,
         past: Sequence[Event] = (),
@@ -44,12 +44,12 @@ class Steering:
             run, self.checkpoints, past, on_nonfinite=run.on_nonfinite, paused=paused
         )
         self._run = run
-        self._wishes = wishes
+        self._commands = commands
         self._pace = Pace(clock)
 
     def after_batch(self) -> Iterator[Event]:
         """Obey after a batch: count it, too, and keep the pace."""
-        requests, run = self._wishes(0.0), self._run
+        requests, run = self._commands(0.0), self._run
         if self.nonfinite.unread and (run.has_seen_epoch or run.has_come_far_enough):
             self.nonfinite.read_all()
         if not (
@@ -68,19 +68,19 @@ class Steering:
 
     def between(self) -> Iterator[Event]:
         """Obey where no batch was trained just now: at the beginning and between two epochs."""
-        requests = self._wishes(0.0)
+        requests = self._commands(0.0)
         yield from self._carry_out(self.decisions.between())
         yield from self._obey(requests)
 
-    def farewell(self) -> Iterator[Event]:
+    def close(self) -> Iterator[Event]:
         """Answer what can no longer be carried out."""
-        yield from self.decisions.close(self._wishes(0.0))
+        yield from self.decisions.close(self._commands(0.0))
 
     def _obey(self, requests: Sequence[Request]) -> Iterator[Event]:
         """Take commands for as long as the run is paused or ahead of its pace."""
         yield from self._carry_out(self.decisions.receive(requests))
         while (wait_s := self._wait_s()) != 0:
-            yield from self._carry_out(self.decisions.receive(self._wishes(wait_s)))
+            yield from self._carry_out(self.decisions.receive(self._commands(wait_s)))
 
     def _wait_s(self) -> float | None:
         if self.decisions.stopped:
@@ -101,7 +101,7 @@ class Steering:
             if isinstance(decision, Use | GoBack):
                 self._pace.restart()
             elif isinstance(decision, Hold):
-                self.nonfinite.start_stretch()
+                self.nonfinite.start_anew()
 
     def _report_nonfinite(self) -> Iterator[Event]:
         for event in self.nonfinite.report():

@@ -26,7 +26,7 @@ def zero_grad(weights: Iterable[Parameter]) -> None:
         each.grad = None
 
 
-def found_bad(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
+def check_finite(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
     """Return 1 if the loss or a gradient is NaN or infinite, else 0, without reading a value.
 
     A float32 scalar on the loss's device, whatever dtypes and layouts the gradients have.
@@ -92,11 +92,11 @@ def _dense(gradient: Tensor) -> Tensor:
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
-def judged_bad(run: Training, loss: Tensor) -> Tensor:
+def check_finite_fast(run: Training, loss: Tensor) -> Tensor:
     """Return what `found_bad` does, in the way that costs least on the run's device."""
     if run.reads_at_once and _has_finite_sums(loss, run.weights):
         return _zero(loss.device)
-    return found_bad(loss, run.weights)
+    return check_finite(loss, run.weights)
 
 
 def _has_finite_sums(loss: Tensor, weights: Iterable[Parameter]) -> bool:
@@ -140,27 +140,35 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     make it wait at every batch.
     """
     mark = run.stopwatch.mark
-    fetched = mark()
+    after_fetch = mark()
     zero_grad(run.weights)
-    zeroed = mark()
+    after_zero_grad = mark()
     run.buffers.keep()
     output = run.model(data)
-    predicted = mark()
+    after_forward = mark()
     loss = run.criterion(output, target)
-    judged = mark()
+    after_loss = mark()
     loss.backward()  # type: ignore[no-untyped-call]
-    traced = mark()
+    after_backward = mark()
     loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
-    bad = judged_bad(run, loss)
+    bad = check_finite_fast(run, loss)
     if run.clip_norm is not None:
         run.unclipped_norm = clip_grad_norm_(run.weights, run.clip_norm)
     run.follow_schedule()
     optimizer_step(run, bad)
-    stepped = mark()
+    after_step = mark()
 
-    run.glance = output.detach(), target
+    run.newest_batch = output.detach(), target
     run.epoch_loss.add(loss, samples, bad)
     run.step += 1
     run.batch += 1
-    marks = (began, fetched, zeroed, predicted, judged, traced, stepped)
+    marks = (
+        began,
+        after_fetch,
+        after_zero_grad,
+        after_forward,
+        after_loss,
+        after_backward,
+        after_step,
+    )
     return BatchDone(run.take, run.step, run.epoch + 1, loss, run.lr, samples, marks, bad)

@@ -1,4 +1,4 @@
-"""A run in memory: everything that a step changes, and everything that a wish may change."""
+"""A run in memory: everything that a step changes, and everything that a command may change."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
-from tuitrain.engine import rng
-from tuitrain.engine.buffers import Buffers
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
 from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
+from tuitrain.engine.state import rng
+from tuitrain.engine.state.buffers import Buffers
+from tuitrain.engine.state.weights import load as load_weights
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.tasks.download import Tell, tell_nobody
-from tuitrain.engine.weights import load as load_weights
+from tuitrain.engine.tasks.download import Tell, ignore_progress
 from tuitrain.steering.steerable import Position
 
 
@@ -70,7 +70,7 @@ class Training:
     epoch_loss: RunningMean = field(default_factory=RunningMean)
     last_val_loss: float = 0.0
     """Of the last validation; 0 before it."""
-    glance: tuple[Tensor, Tensor] | None = None
+    newest_batch: tuple[Tensor, Tensor] | None = None
     """Output and target of the newest batch."""
     unclipped_norm: Tensor | None = None
     """Of the gradients of the newest batch that was clipped."""
@@ -130,7 +130,7 @@ class Training:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What wishes can change, by the name of the wish."""
+        """What commands can change, by the name of the command."""
         return {
             "loss": self.loss_name,
             "lr": self.base_lr,
@@ -234,7 +234,7 @@ class Training:
         self.best.value = state["best"]
         self.patience.restore(state["patience"])
         self.last_val_loss = state["last_val_loss"]
-        self.glance = None
+        self.newest_batch = None
         rng.restore(state["rng"], self.device)
 
     def inherit(self, state: Mapping[str, Any], *, with_optimizer: bool) -> None:
@@ -276,7 +276,7 @@ class Training:
         self.patience.begin_anew()
 
 
-def build(spec: RunSpec, tell: Tell = tell_nobody) -> Training:
+def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
     """Load the data and make model, optimizer and criterion, all by the spec's seed.
 
     Raises DeviceAbsent, or Refused where model or loss do not fit the data, or what loading the

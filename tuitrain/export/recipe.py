@@ -16,8 +16,8 @@ from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
-from tuitrain.export.calendar import Calendar
-from tuitrain.export.line import Line
+from tuitrain.export.epoch_boundaries import EpochBoundaries
+from tuitrain.export.lineage import Line
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class Recipe:
         return (parent.step, parent.epoch) if parent else (0, 0)
 
     @cached_property
-    def calendar(self) -> Calendar:
+    def calendar(self) -> EpochBoundaries:
         """When its epochs begin."""
         samples = self.started.train_samples
-        return Calendar(self.begin, samples, self.setting("batch-size"), self.plan)
+        return EpochBoundaries(self.begin, samples, self.setting("batch-size"), self.plan)
 
     @property
     def losses(self) -> list[str]:
         """The losses that it is trained with, each once."""
-        wishes = [each.wish for each in self.plan]
-        swapped = [wish.loss for wish in wishes if isinstance(wish, SwapLoss)]
+        commands = [each.command for each in self.plan]
+        swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
         return list(dict.fromkeys([self.setting("loss"), *swapped]))
 
     @property
@@ -102,13 +102,13 @@ class Recipe:
 
     def changes(self, setting: str) -> bool:
         """Return whether the plan changes that setting."""
-        return any(each.wish.kind == setting for each in self.plan)
+        return any(each.command.kind == setting for each in self.plan)
 
     def last(self, setting: Setting) -> Any:
         """Return the value that the setting has in the end."""
-        wishes = [each.wish for each in self.plan]
+        commands = [each.command for each in self.plan]
         values = [
-            each.value for each in wishes if isinstance(each, Change) and each.kind == setting
+            each.value for each in commands if isinstance(each, Change) and each.kind == setting
         ]
         return [self.setting(setting), *values][-1]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core.numbers import to_strict
-from tuitrain.export.line import Batch, Epoch, Line, Measured
+from tuitrain.export.lineage import Batch, Epoch, Line, Measured
 
 Row = Mapping[str, Any]
 _TIMES = ("data_us", "zero_us", "forward_us", "loss_us", "backward_us", "step_us")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.export.line import Batch, Epoch, Line, Measured
+from tuitrain.export.lineage import Batch, Epoch, Line, Measured
 
 _VERSION = "brain.Event:2"
 

@@ -42,4 +42,4 @@ def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | Non
 
 def change_id(event: Change) -> str:
     """Return the id by which a resume makes the change again: its command's, if it has one."""
-    return event.wish or f"take-{event.take}"
+    return event.command or f"take-{event.take}"

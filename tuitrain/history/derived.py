@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.core.commands import Epoch
-from tuitrain.core.errors import NotOnLine, Refused, WrongUse
+from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.spec import Parent, RunSpec
@@ -38,7 +38,7 @@ def replay_of(
     end = max(saved)
     until = end if until is None else until
     if not 0 <= until <= end:
-        raise NotOnLine(f"step {until} is not on the current line up to its checkpoint at {end}")
+        raise NotOnLineage(f"step {until} is not on the current line up to its checkpoint at {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
     started = [each for each in past if isinstance(each, RunStarted)]
@@ -70,7 +70,7 @@ def fork_of(
     lineage, checkpoints = Lineage.of(spec, past), kept(past)
     saved = best_kept(lineage) if epoch == "best" else at_epoch(checkpoints, lineage, epoch)
     if saved is None:
-        raise NotOnLine(epochs_kept(checkpoints, epoch))
+        raise NotOnLineage(epochs_kept(checkpoints, epoch))
     settings = lineage.up_to(saved).settings
     own = {each.name: getattr(spec, each.name) for each in fields(RunSpec)}
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],

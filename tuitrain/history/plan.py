@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tuitrain.core.commands import Change, SwapLoss
-from tuitrain.core.errors import DamagedRecord, NotOnLine, WrongUse
+from tuitrain.core.errors import DamagedRecord, NotOnLineage, WrongUse
 from tuitrain.core.events import Event, LossSwapped, SettingChanged, TakeOpened
-from tuitrain.core.plan import Planned, planned_wish
+from tuitrain.core.plan import Planned, planned_command
 from tuitrain.core.safe import safe
 from tuitrain.history.changes import change_id
 from tuitrain.history.lineage import Lineage
@@ -19,7 +19,7 @@ def plan_of(lineage: Lineage) -> list[Planned]:
     settings = dict(lineage.started)
     for event in lineage.line:
         for change in changes_of(event):
-            kind, value = change.wish.kind, _value(change.wish)
+            kind, value = change.command.kind, _value(change.command)
             if kind != "pace" and settings.get(kind) != value:
                 plan.append(change)
             settings[kind] = value
@@ -40,8 +40,8 @@ def _id_in(plan: Iterable[Planned], beginning: str) -> str:
     found = {change.id for change in plan if beginning and change.id.startswith(beginning)}
     if beginning in found or len(found) == 1:
         return beginning if beginning in found else found.pop()
-    there = ", ".join(f"{each.id} ({each.wish.kind} {each.wish.detail})" for each in plan)
-    raise NotOnLine(
+    there = ", ".join(f"{each.id} ({each.command.kind} {each.command.detail})" for each in plan)
+    raise NotOnLineage(
         f"{safe(beginning)} is {'no' if not found else 'not one'} change on the current line; "
         + (f"there: {safe(there)}" if there else "there is none")
     )
@@ -60,12 +60,12 @@ def changes_of(event: Event) -> list[Planned]:
             return []
     try:
         return [
-            Planned(event.step, event.epoch, change_id(event), planned_wish(kind, value))
+            Planned(event.step, event.epoch, change_id(event), planned_command(kind, value))
             for kind, value in changes.items()
         ]
     except WrongUse as error:
         raise DamagedRecord(f"its record has a change that cannot be made: {error}") from None
 
 
-def _value(wish: SwapLoss | Change) -> object:
-    return wish.loss if isinstance(wish, SwapLoss) else wish.value
+def _value(command: SwapLoss | Change) -> object:
+    return command.loss if isinstance(command, SwapLoss) else command.value

@@ -9,6 +9,7 @@ from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import (
     CheckpointSaved,
+    CommandDropped,
     Event,
     LossSwapped,
     Paused,
@@ -17,7 +18,6 @@ from tuitrain.core.events import (
     Stopped,
     TakeOpened,
     Warned,
-    WishDropped,
 )
 from tuitrain.steering.directives import Directive, End, GoBack, GoOn, Hold, Save, SaveBest, Use
 from tuitrain.steering.steerable import Keeper, Steerable
@@ -40,7 +40,7 @@ def apply(directive: Directive, run: Steerable, checkpoints: Keeper) -> Iterator
         case GoBack(command=command):
             yield from _or_dropped(_go_back(directive, run, checkpoints), command)
         case Save(command=command, why=why):
-            yield from _or_dropped(checkpoints.save(run, why, wish=command), command)
+            yield from _or_dropped(checkpoints.save(run, why, command=command), command)
         case SaveBest(command=command):
             yield from _or_dropped(checkpoints.save_best(), command)
         case End(command=command, why=why):
@@ -81,7 +81,7 @@ def _or_dropped(applying: Iterator[Event], command: str) -> Iterator[Event]:
     try:
         yield from applying
     except (CannotSave, Damaged) as error:
-        yield WishDropped(command, str(error))
+        yield CommandDropped(command, str(error))
 
 
 def _use(directive: Use, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from tuitrain.core.commands import Change, Epoch, Request, Rollback, SwapLoss, Undo, Wish
-from tuitrain.core.events import CheckpointSaved, Event, WishDropped
+from tuitrain.core.commands import Change, Command, Epoch, Request, Rollback, SwapLoss, Undo
+from tuitrain.core.events import CheckpointSaved, CommandDropped, Event
 from tuitrain.history import changes as history
 from tuitrain.history.checkpoints import epochs_kept, to_roll_back_to
 from tuitrain.history.lineage import Lineage
@@ -38,13 +38,13 @@ class Changes:
 
         Raises WrongUse for a loss that it has not.
         """
-        if not isinstance(request.wish, SwapLoss):
+        if not isinstance(request.command, SwapLoss):
             return request
-        return replace(request, wish=SwapLoss(self._run.loss_named(request.wish.loss)))
+        return replace(request, command=SwapLoss(self._run.loss_named(request.command.loss)))
 
     def why_not(self, request: Request, waiting: Sequence[Request]) -> str | None:
         """Return why the change cannot be made once those that wait are made; None if it can."""
-        match request.wish:
+        match request.command:
             case SwapLoss(loss=loss):
                 return self._why_not_loss(loss, waiting)
             case Change(setting="batch-size") if request.at == "batch":
@@ -72,7 +72,7 @@ class Changes:
                 last = history.last_change(self._lineage.events)
                 assert last is not None
                 undone, origin = last
-                yield GoBack(command, "undo", origin, self.next_take, undone.wish)
+                yield GoBack(command, "undo", origin, self.next_take, undone.command)
             case Rollback(epoch=epoch):
                 yield from self._roll_back(command, epoch)
             case other:
@@ -85,7 +85,7 @@ class Changes:
                 return  # it could not be saved, and the command is dropped
         origin = self._of_epoch(epoch)
         if origin is None:  # deleted since it was asked for
-            yield WishDropped(command, epochs_kept(self._checkpoints.kept, epoch))
+            yield CommandDropped(command, epochs_kept(self._checkpoints.kept, epoch))
         else:
             yield GoBack(command, "rollback", origin, self.next_take)
 
@@ -117,12 +117,14 @@ class Changes:
         return epochs_kept(self._checkpoints.kept, epoch)
 
     def _why_not_loss(self, loss: str, waiting: Sequence[Request]) -> str | None:
-        asked = [request.wish.loss for request in waiting if isinstance(request.wish, SwapLoss)]
+        asked = [
+            request.command.loss for request in waiting if isinstance(request.command, SwapLoss)
+        ]
         if loss == (asked or [self._run.settings["loss"]])[-1]:
             return f"{loss} is " + ("asked for already" if asked else "in use already")
         return self._run.why_not("loss", loss)
 
 
-def is_change(wish: Wish) -> bool:
+def is_change(command: Command) -> bool:
     """Return whether the command changes the run; such a one waits for a resumption, too."""
-    return isinstance(wish, SwapLoss | Change | Undo | Rollback)
+    return isinstance(command, SwapLoss | Change | Undo | Rollback)

@@ -23,13 +23,13 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
     Event,
     NotFinite,
     Paused,
     Stepped,
-    WishAccepted,
-    WishDropped,
-    WishRefused,
 )
 from tuitrain.steering.changes import Changes, is_change
 from tuitrain.steering.directives import Directive, End, GoOn, Hold, Save
@@ -121,12 +121,12 @@ class Decisions:
         for request in commands:
             yield _refusal(request, "the run has ended")
         for request in self._waiting.commands:
-            if not is_change(request.wish):
-                yield WishDropped(request.id, "the run ended first")
+            if not is_change(request.command):
+                yield CommandDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
     def _why_not(self, request: Request) -> str | None:
-        match request.wish:
+        match request.command:
             case _ if self.stopped:
                 return "the run has ended"
             case Pause() if self.paused:
@@ -152,13 +152,13 @@ class Decisions:
             if entry.how == "waiting":
                 self._waiting.commands.append(request)
                 continue
-            assert isinstance(request.wish, SwapLoss | Change)
+            assert isinstance(request.command, SwapLoss | Change)
             if entry.how == "planned":
                 yield _acceptance(request, self._run.position)
-            yield from self.changes.make(request.id, request.wish, again=entry.how == "again")
+            yield from self.changes.make(request.id, request.command, again=entry.how == "again")
 
     def _carry_out(self, command: Request) -> Iterator[Decision]:
-        match command.wish:
+        match command.command:
             case Pause():
                 yield from self._hold(command.id)
             case Resume():
@@ -185,7 +185,7 @@ class Decisions:
     def _go_on(self, command: str | None) -> Iterator[Decision]:
         for pause in self._waiting.pauses:
             self._waiting.commands.remove(pause)
-            yield WishDropped(pause.id, "told to go on before its boundary came")
+            yield CommandDropped(pause.id, "told to go on before its boundary came")
         yield from self._end_stepping("told to go on")
         self.paused = False
         yield GoOn(command)
@@ -203,24 +203,32 @@ class Decisions:
             return
         self._steps_left -= 1
         if not self._steps_left:
-            command, count = self._stepping.id, int(self._stepping.wish.detail)
+            command, count = self._stepping.id, int(self._stepping.command.detail)
             self._stepping = None
             yield Stepped(command, *self._run.position, count)
             yield from self._hold(None)
 
-    def _end_stepping(self, reason: str) -> Iterator[WishDropped]:
+    def _end_stepping(self, reason: str) -> Iterator[CommandDropped]:
         if self._stepping is not None:
-            yield WishDropped(self._stepping.id, reason)
+            yield CommandDropped(self._stepping.id, reason)
             self._stepping = None
 
 
-def _acceptance(request: Request, where: Position) -> WishAccepted:
-    wish = request.wish
-    return WishAccepted(
-        request.id, wish.kind, wish.detail, request.at, request.asked_at, where.step, where.epoch
+def _acceptance(request: Request, where: Position) -> CommandAccepted:
+    command = request.command
+    return CommandAccepted(
+        request.id,
+        command.kind,
+        command.detail,
+        request.at,
+        request.asked_at,
+        where.step,
+        where.epoch,
     )
 
 
-def _refusal(request: Request, reason: str, exit_code: int = 3) -> WishRefused:
-    wish = request.wish
-    return WishRefused(request.id, wish.kind, wish.detail, reason, request.asked_at, exit_code)
+def _refusal(request: Request, reason: str, exit_code: int = 3) -> CommandRefused:
+    command = request.command
+    return CommandRefused(
+        request.id, command.kind, command.detail, reason, request.asked_at, exit_code
+    )

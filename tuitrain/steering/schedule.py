@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from tuitrain.core.commands import Change, Request, SwapLoss, Wish, wish_of
-from tuitrain.core.events import Event, WishAccepted
+from tuitrain.core.commands import Change, Command, Request, SwapLoss, command_of
+from tuitrain.core.events import CommandAccepted, Event
 from tuitrain.core.plan import Planned
 from tuitrain.history.plan import changes_of
 from tuitrain.steering.steerable import Steerable
 
 
 class Entry(NamedTuple):
-    """A wish and its place: where it was granted, or where it was accepted if it waits still."""
+    """A command and its place: where it was granted, or where it was accepted if it waits still."""
 
     step: int
     epoch: int
@@ -39,35 +39,35 @@ class Schedule:
         """Yield, once, the entries whose place the run has reached and that change something."""
         while self.entries and self.entries[0][:2] <= run.position[1:]:
             entry = self.entries.pop(0)
-            if entry.how == "waiting" or not _is_in_use(run, entry.request.wish):
+            if entry.how == "waiting" or not _is_in_use(run, entry.request.command):
                 yield entry
 
 
-def granted(event: Event) -> list[Entry]:
+def applied(event: Event) -> list[Entry]:
     """Return what makes the change again that an event tells of."""
     return [_entry(change, "again") for change in changes_of(event)]
 
 
 def planned(plan: Iterable[Planned], past: Iterable[Event] = ()) -> list[Entry]:
     """Return what makes the changes of a plan, but for those that were made in the past."""
-    made = {getattr(each, "wish", None) for each in past}
+    made = {getattr(each, "command", None) for each in past}
     return [_entry(change, "planned") for change in plan if change.id not in made]
 
 
-def accepted(event: WishAccepted) -> Entry:
-    """Return what lets a wish wait again for its boundary."""
-    wish = wish_of(event.asks, event.detail)
-    request = Request(event.wish, event.asked_at, wish, event.at)
+def accepted(event: CommandAccepted) -> Entry:
+    """Return what lets a command wait again for its boundary."""
+    command = command_of(event.asks, event.detail)
+    request = Request(event.command, event.asked_at, command, event.at)
     return Entry(event.step, event.epoch, request, "waiting")
 
 
 def _entry(change: Planned, how: Literal["again", "planned"]) -> Entry:
-    return Entry(*change.place, Request.again(change.id, change.wish), how)
+    return Entry(*change.place, Request.again(change.id, change.command), how)
 
 
-def _is_in_use(run: Steerable, wish: Wish) -> bool:
-    match wish:
+def _is_in_use(run: Steerable, command: Command) -> bool:
+    match command:
         case SwapLoss(loss=value) | Change(value=value):
-            return bool(run.settings[wish.kind] == value)
+            return bool(run.settings[command.kind] == value)
         case _:
             return False

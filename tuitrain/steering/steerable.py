@@ -78,7 +78,7 @@ class Keeper(Protocol):
         """The best epoch while it is only a copy in memory; else None."""
 
     def save(
-        self, run: Steerable, why: str, *, wish: str | None = None, is_needed: bool = False
+        self, run: Steerable, why: str, *, command: str | None = None, is_needed: bool = False
     ) -> Iterator[Event]:
         """Save the present, unless the last checkpoint is of the same place and nobody asked.
 

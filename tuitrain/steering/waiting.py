@@ -20,7 +20,7 @@ class Waiting:
     @property
     def pauses(self) -> list[Request]:
         """Those that pause the run."""
-        return [request for request in self.commands if isinstance(request.wish, Pause)]
+        return [request for request in self.commands if isinstance(request.command, Pause)]
 
     def due(self, schedule: Schedule) -> Iterator[Request]:
         """Take out and yield those whose boundary is here, one by one.
@@ -36,8 +36,8 @@ class Waiting:
 
     def _is_due(self, request: Request, schedule: Schedule) -> bool:
         run = self._run
-        if is_change(request.wish) and schedule.catches_up:
+        if is_change(request.command) and schedule.catches_up:
             return False  # it was asked after the changes that are still to be made again
-        if isinstance(request.wish, Pause) and run.position.step == 0:
+        if isinstance(request.command, Pause) and run.position.step == 0:
             return request.at == "batch"  # the end of an epoch is after it, not before the first
         return request.at == "batch" or run.is_between_epochs

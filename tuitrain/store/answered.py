@@ -16,11 +16,13 @@ from pathlib import Path
 
 from tuitrain.core.decode import decoded, parsed
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.files import read_text, write_whole
+from tuitrain.core.files import read_text, write_atomically
 from tuitrain.core.safe import safe
+from tuitrain.store import version1
 
 KINDS = (
-    "wish_accepted", "wish_refused", "wish_dropped", "paused", "resumed", "stepped",
+    *version1.KINDS,
+    "command_accepted", "command_refused", "command_dropped", "paused", "resumed", "stepped",
     "loss_swapped", "setting_changed", "take_opened",
 )  # fmt: skip
 """Of the events that answer a command; a checkpoint or an end that is missing changes nothing."""
@@ -76,7 +78,7 @@ class Answered:
 
     def write(self, path: Path) -> None:
         """Put the file in its place, whole or not at all."""
-        write_whole(
+        write_atomically(
             path,
             json.dumps({"count": self.count, "sha256": self.sha256, "newest": self.newest}),
         )

@@ -1,4 +1,4 @@
-"""Wishes as files: put whole under a name that orders them, taken once, in order."""
+"""Commands as files: put whole under a name that orders them, taken once, in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNREADABLE = (
 
 
 def put(inbox: Path, request: Request) -> Path:
-    """Leave a wish, visible all at once, and return its file."""
+    """Leave a command, visible all at once, and return its file."""
     check_folder(inbox)
     waiting = inbox / f".{request.id}.tmp"
     with os.fdopen(open_new(waiting), "w") as file:
@@ -25,7 +25,7 @@ def put(inbox: Path, request: Request) -> Path:
 
 
 def waiting(inbox: Path) -> list[Path]:
-    """Return the files of the wishes that nobody has taken, oldest first."""
+    """Return the files of the commands that nobody has taken, oldest first."""
     with os.scandir(inbox) as entries:
         names = sorted(
             entry.name
@@ -36,7 +36,7 @@ def waiting(inbox: Path) -> list[Path]:
 
 
 def read(path: Path) -> Request | None:
-    """Return the wish in a file, or None if the file is not one."""
+    """Return the command in a file, or None if the file is not one."""
     try:
         if path.stat().st_size > _LARGEST:
             return None

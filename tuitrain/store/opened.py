@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.events import TakeOpened, from_json
+from tuitrain.core.events import TakeOpened
 from tuitrain.core.files import is_plain
 from tuitrain.core.safe import safe
+from tuitrain.store.version1 import event_of
 
 _BUSY_S = 2.0
 _READ_WITHIN_S = 60.0
@@ -96,7 +97,7 @@ class Takes(NamedTuple):
             "select body from event where id > ? and id <= ? and kind = ? order by id",
             (self.event, newest, TakeOpened.kind),
         ):
-            opening = from_json(TakeOpened.kind, body)
+            opening = event_of(TakeOpened.kind, body)
             assert isinstance(opening, TakeOpened)
             left_at.append(opening.left_at)
             if opening.take != len(left_at) + 1 or opening.step > left_at[opening.origin_take - 1]:

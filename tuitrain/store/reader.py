@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.decode import parsed, value_of
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.events import EpochEnded, Event, TakeOpened, from_json
+from tuitrain.core.events import EpochEnded, Event, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
@@ -25,7 +25,7 @@ from tuitrain.store.opened import opened as _open
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 from tuitrain.store.series import Summary, Value
-from tuitrain.store.version1 import as_version_2
+from tuitrain.store.version1 import as_version_2, event_of
 
 EPOCHS_KEPT = 500
 """Of the newest epochs, so many are read for a screen."""
@@ -110,7 +110,7 @@ class RunReader:
             recorded = tuple(
                 Recorded(number, at, elapsed_ms / 1000, event)
                 for number, at, elapsed_ms, kind, body in events
-                if (event := from_json(kind, body)) is not None
+                if (event := event_of(kind, body)) is not None
             )
             rows = _newest_epochs(db, cursor.epoch)
             latest = db.execute(f"{_BATCH} order by key desc limit 1").fetchone()
@@ -147,7 +147,7 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute("select kind, body from event order by id").fetchall()
-            return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
+            return [event for kind, body in rows if (event := event_of(kind, body)) is not None]
 
     def rows(self) -> list[tuple[str, str]]:
         """Return kind and body of all events but the ends of epochs, in order, as written."""
@@ -166,13 +166,13 @@ class RunReader:
                 " and id > coalesce((select max(id) from event where kind = 'startup_reached'), 0)"
                 " order by id desc limit 1"
             ).fetchone()
-            return from_json(*row) if row else None
+            return event_of(*row) if row else None
 
-    def glance(self) -> tuple[int, dict[str, float]]:
+    def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
         """Return what every fitting loss makes of a recent batch, and that batch's step."""
         with self._connection() as db:
             row = db.execute("select body from glance").fetchone() if db is not None else None
-            return _glance(row[0]) if row else (0, {})
+            return _latest_batch_losses(row[0]) if row else (0, {})
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
         """Return the batches whose key is above `after` and whose step is a multiple of `every`."""
@@ -416,7 +416,7 @@ def _batch(row: tuple[float, ...]) -> BatchRow:
     return batch._replace(loss=from_column(batch.loss))
 
 
-def _glance(body: str) -> tuple[int, dict[str, float]]:
+def _latest_batch_losses(body: str) -> tuple[int, dict[str, float]]:
     found = parsed(body)
     step: int = value_of(int, "step", found.get("step"))
     losses: dict[str, float] = value_of(Mapping[str, float], "losses", found.get("losses"))
@@ -424,6 +424,6 @@ def _glance(body: str) -> tuple[int, dict[str, float]]:
 
 
 def _epoch(body: str) -> EpochEnded:
-    event = from_json(EpochEnded.kind, body)
+    event = event_of(EpochEnded.kind, body)
     assert isinstance(event, EpochEnded)
     return event

@@ -11,13 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain.core.events import Detail, EpochEnded, Event, TakeOpened, from_json, to_json
+from tuitrain.core.events import Detail, EpochEnded, Event, TakeOpened, to_json
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.series import Series
 from tuitrain.store import track
 from tuitrain.store.answered import KINDS, Answered
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import TABLES, VERSION, BatchRow, from_column, key_of, split
+from tuitrain.store.version1 import event_of
 
 
 class Stamped(NamedTuple):
@@ -89,7 +90,7 @@ class RunWriter:
     def events(self) -> list[Event]:
         """Return all events but the ends of epochs, in order."""
         rows = self._connection.execute("select kind, body from event order by id")
-        return [event for kind, body in rows if (event := from_json(kind, body)) is not None]
+        return [event for kind, body in rows if (event := event_of(kind, body)) is not None]
 
     def position(self, step: int = 0, epoch: int = 0) -> tuple[int, int, int]:
         """Return take, step and completed epochs, as far as the record goes.
@@ -112,7 +113,7 @@ class RunWriter:
             epoch if completed is None else completed,
         )
 
-    def glance(self, step: int, losses: Mapping[str, float]) -> None:
+    def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Keep what every loss makes of the newest batch, in place of what was kept before."""
         body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
         self._connection.execute("insert or replace into glance values (1, ?)", (body,))
@@ -155,12 +156,13 @@ class RunWriter:
             with suppress(OSError):  # a full disk: the next one counts these, too
                 self.accept_missing()
 
-    def known_wishes(self) -> set[str]:
-        """Return the ids of all wishes that were ever answered."""
+    def known_commands(self) -> set[str]:
+        """Return the ids of all commands that were ever answered."""
         rows = self._connection.execute(
-            "select body ->> 'wish' from event where kind in ('wish_accepted', 'wish_refused')"
+            "select coalesce(body ->> 'command', body ->> 'wish') from event"
+            " where kind like '%_accepted' or kind like '%_refused'"
         )
-        return {wish for (wish,) in rows}
+        return {command for (command,) in rows}
 
     def close(self) -> None:
         """Leave one plain file behind, readable even where nothing can be written."""

@@ -1,1 +1,1 @@
-"""The app: Textual shows what `view` draws and turns keys into wishes."""
+"""The app: Textual shows what `view` draws and turns keys into commands."""

@@ -17,7 +17,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from tuitrain.store.paths import RunPaths
-from tuitrain.supervisor import Started
+from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import keys, themes
 from tuitrain.tui.door import Door
 from tuitrain.tui.driver import LeanDriver
@@ -31,7 +31,7 @@ from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.snapshot import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
     ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NumberScreen, ParametersScreen

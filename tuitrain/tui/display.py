@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import split_graphemes
 
-from tuitrain.view.cells import NARROW
+from tuitrain.view.text.cells import NARROW
 
 PIECE_BYTES = 2048
 """Bytes after which a piece ends: a slow link of 20 kB/s takes it in a tenth of a second."""

@@ -8,13 +8,13 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.errors import DamagedRecord, TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
-from tuitrain.view.listing import Row
+from tuitrain.view.text.listing import Row
 
 _AT_ONCE = 25
 """Runs that are read between two repaints of the list."""

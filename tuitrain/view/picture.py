@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.view.cells import cut, width_of, wrapped
+from tuitrain.view.text.cells import cut, width_of, wrapped
 
 Role = Literal[
     "text", "muted", "strong", "accent", "good", "warn", "bad",
@@ -21,29 +21,29 @@ _CHARACTERS_A_CELL = 4
 """More signs than that, one over the other, are cut off."""
 
 
-class Piece(NamedTuple):
+class Span(NamedTuple):
     """Text of one role; in a line that is `fitted`, no terminal obeys it."""
 
     text: str
     role: Role = "text"
 
 
-Line = tuple[Piece, ...]
+Line = tuple[Span, ...]
 Picture = tuple[Line, ...]
 
 
-def fitted(pieces: Iterable[Piece], width: int) -> Line:
+def fitted(pieces: Iterable[Span], width: int) -> Line:
     """Return the pieces as one line of exactly `width` cells."""
-    line: list[Piece] = []
+    line: list[Span] = []
     left = width
     for text, role in pieces:
         if left <= 0:
             break
         shown = cut(safe(text, limit=_CHARACTERS_A_CELL * left), left)
-        line.append(Piece(shown, role))
+        line.append(Span(shown, role))
         left -= width_of(shown)
     if left > 0:
-        line.append(Piece(" " * left, "text"))
+        line.append(Span(" " * left, "text"))
     return tuple(line)
 
 
@@ -51,7 +51,7 @@ def unreadable(error: Exception, width: int, height: int) -> Picture:
     """Return what stands in the place of a picture of what cannot be read."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
     lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
-    told = [fitted([Piece(f" {line}", "bad")], width) for line in lines]
+    told = [fitted([Span(f" {line}", "bad")], width) for line in lines]
     return tuple((told + [fitted([], width)] * height)[:height])
 
 

@@ -1,6 +1,6 @@
 """The trainer's process: python -m tuitrain.worker RUN_DIRECTORY LOCK_FD [OWNER_PIPE_FD]
 
-It is started by `tuitrain.supervisor`, which hands it the run's lock. The record is opened before
+`tuitrain.trainer.supervisor` starts it and hands it the run's lock. The record is opened before
 torch is imported, so that even a failing import is a recorded failure. The process ends with its
 last word: a reader who hears it finds the lock free a moment later.
 """
@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Literal
 
 from tuitrain.core.events import Failed, StartupReached, Warned
+from tuitrain.record import process
+from tuitrain.record.files import Files, Lost
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.answered import missing_words
+from tuitrain.store.disk_reserve import give_back
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reserve import give_back
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker import guard
 from tuitrain.worker.failure import failure_of
-from tuitrain.worker.files import Files, Lost
-from tuitrain.worker.recorder import Recorder
 
 
 def main(argv: list[str]) -> int:
     """Train the run of that directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
-    guard.keep_lock(descriptors[0])
-    guard.sign(paths.owner)
-    ending = guard.Ending(*descriptors[1:])
+    process.keep_lock(descriptors[0])
+    process.sign(paths.owner)
+    ending = process.Ending(*descriptors[1:])
     network = network_filesystem(paths.directory)
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
     writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
@@ -81,7 +81,7 @@ def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: Run
 
 def _close(paths: RunPaths, recorder: Recorder, writer: RunWriter) -> None:
     """Say the last word when everything else is done."""
-    guard.end_children()
+    process.end_children()
     give_back(paths.reserve)
     recorder.close()
     writer.close()
@@ -93,7 +93,7 @@ def _give_up(lost: Lost, recorder: Recorder) -> int:
     The record is left as a crash leaves it: closing it would write beside whoever has it now.
     """
     _log(str(lost))
-    guard.end_children()
+    process.end_children()
     if lost.may_record:
         recorder.fail(Failed(str(lost)))
         recorder.close()

@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable
 
 from tuitrain.core.commands import Request, Stop
-from tuitrain.core.events import StartupReached, Stopped, WishAccepted
+from tuitrain.core.events import CommandAccepted, StartupReached, Stopped
+from tuitrain.record.recorder import Recorder
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.recorder import Recorder
 
 _TELL_EVERY_S = 0.25
 
 
-class ToldToStop(Exception):
+class StopRequested(Exception):
     """Somebody asked for the end before the first batch."""
 
     def __init__(self, request: Request) -> None:
-        super().__init__(request.wish.detail)
+        super().__init__(request.command.detail)
         self.request = request
 
 
@@ -39,10 +39,10 @@ class Telling:
             return
         self._tell_at = time.monotonic() + _TELL_EVERY_S
         if why := self._ending():
-            raise ToldToStop(Request.new(Stop(why)))
+            raise StopRequested(Request.new(Stop(why)))
         for request in asked(self._paths):
-            if isinstance(request.wish, Stop):
-                raise ToldToStop(request)
+            if isinstance(request.command, Stop):
+                raise StopRequested(request)
         self._recorder.take(StartupReached(stage, done, total))
 
 
@@ -51,15 +51,17 @@ def stop_before_training(
 ) -> None:
     """Record that the run was stopped, as it was asked to be."""
     take, step, epoch = writer.position()
-    wish = request.wish
+    command = request.command
     recorder.take(
-        WishAccepted(request.id, wish.kind, wish.detail, request.at, request.asked_at, step, epoch)
+        CommandAccepted(
+            request.id, command.kind, command.detail, request.at, request.asked_at, step, epoch
+        )
     )
-    recorder.take(Stopped(request.id, take, step, epoch, wish.detail))
+    recorder.take(Stopped(request.id, take, step, epoch, command.detail))
     (paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
 
 
 def asked(paths: RunPaths) -> list[Request]:
-    """Return the wishes that wait, and let them wait."""
+    """Return the commands that wait, and let them wait."""
     found = map(inbox.read, inbox.waiting(paths.inbox))
     return [request for request in found if request is not None]

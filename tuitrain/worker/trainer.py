@@ -15,20 +15,20 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.every import Every
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.beginning import Beginning, begin, compared
-from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.loop import by_every_loss, train
-from tuitrain.engine.resume import resume
+from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.state.resume import resume
+from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
+from tuitrain.record.controls import Controls
+from tuitrain.record.recorder import Recorder
+from tuitrain.record.usage import Usage
 from tuitrain.steering.steerable import Position
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.controls import Controls
 from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
-from tuitrain.worker.process import Usage
-from tuitrain.worker.recorder import Recorder
-from tuitrain.worker.startup import Telling, ToldToStop, asked, stop_before_training
+from tuitrain.worker.startup import StopRequested, Telling, asked, stop_before_training
 
 _LOOK_EVERY_S = 1.0
 
@@ -44,7 +44,7 @@ def train_run(
     recorder.take(StartupReached(f"loading {spec.task}"))
     try:
         run = build(spec, Telling(paths, recorder, ending))
-    except ToldToStop as told:
+    except StopRequested as told:
         stop_before_training(told.request, paths, writer, recorder)
         return
     recorder.time_with(run.stopwatch.microseconds)
@@ -65,7 +65,7 @@ def _train(
     ending: Callable[[], str | None],
 ) -> None:
     controls = Controls(
-        paths.inbox, known=writer.known_wishes(), ending=ending, idle=recorder.flush_if_due,
+        paths.inbox, known=writer.known_commands(), ending=ending, idle=recorder.flush_if_due,
         checkpoints=paths.checkpoints,
     )  # fmt: skip
     past, is_new = writer.events(), not writer.has_started
@@ -76,26 +76,28 @@ def _train(
     looks, usage = Every(_LOOK_EVERY_S), Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
-    beginning = Beginning(spec, paths.origin, between_epochs=_asks_batch_size(paths))
+    beginning = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
     for event in _told(run, steering, beginning, past, recorded):
         recorder.take(event)
         if recorder.newest_read is not None:
-            steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
+            steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
         is_look = isinstance(event, BatchDone) and looks.is_due()
         if is_look:
             recorder.take(Measured(run.take, run.step, usage.read()))
         if is_look or isinstance(event, Paused):
-            recorder.glance(run.step, by_every_loss(run, *run.glance) if run.glance else {})
+            recorder.latest_batch_losses(
+                run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
+            )
     recorder.flush()
     controls.close()
 
 
-def _asks_batch_size(paths: RunPaths) -> bool:
-    return any(request.wish.kind == "batch-size" for request in asked(paths))
+def _suggests_batch_size(paths: RunPaths) -> bool:
+    return any(request.command.kind == "batch-size" for request in asked(paths))
 
 
 def _told(
-    run: Training, steering: Steering, beginning: Beginning, past: list[Event],
+    run: Training, steering: Steering, beginning: Start, past: list[Event],
     recorded: Position | None,
 ) -> Iterator[Fact | Event]:  # fmt: skip
     """Yield all that the run says; `recorded` is how far it came before, None if nowhere."""

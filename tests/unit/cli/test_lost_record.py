@@ -3,8 +3,8 @@
 import pytest
 
 from tests.conftest import Shell
-from tuitrain import supervisor
 from tuitrain.core.errors import Refused
+from tuitrain.trainer import supervisor
 
 
 def test_a_run_without_its_record_is_said_to_lack_it_and_is_not_resumed(threaded: Shell):

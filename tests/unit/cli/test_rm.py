@@ -6,11 +6,12 @@ import sqlite3
 import pytest
 
 from tests.recorded import in_home
-from tuitrain import cli, supervisor
+from tuitrain import cli
 from tuitrain.core.files import NotPlain
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
+from tuitrain.trainer import supervisor
 
 WRITTEN = (
     "run.db", "run.db-wal", "run.db-shm", "run.db-journal", "lock", "owner.json", "trainer.log",

@@ -14,7 +14,7 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.snapshot import Snapshot
 
 
 @pytest.fixture

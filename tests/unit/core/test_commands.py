@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tuitrain.core.catalog import LOSSES
 from tuitrain.core.commands import (
+    COMMANDS,
     SETTINGS,
-    WISHES,
     Change,
     Pause,
     Request,
@@ -19,8 +19,8 @@ from tuitrain.core.commands import (
     Stop,
     SwapLoss,
     Undo,
+    command_of,
     read_epoch,
-    wish_of,
 )
 from tuitrain.core.errors import WrongUse
 
@@ -35,7 +35,7 @@ values = {
 }
 changes = st.one_of(*(st.builds(Change, st.just(each), value) for each, value in values.items()))
 
-ways_to_wish = {
+ways_to_command = {
     Pause: st.builds(Pause),
     Resume: st.builds(Resume),
     Step: st.builds(Step, st.integers(1, 1 << 40)),
@@ -46,13 +46,13 @@ ways_to_wish = {
     Undo: st.builds(Undo),
     Stop: st.builds(Stop, st.text()),
 }
-wishes = st.one_of(*ways_to_wish.values())
+commands = st.one_of(*ways_to_command.values())
 boundaries = st.sampled_from(["batch", "epoch"])
-requests = st.builds(Request, st.text(), st.floats(0, 1e11), wishes, boundaries)
+requests = st.builds(Request, st.text(), st.floats(0, 1e11), commands, boundaries)
 
 
-def test_every_wish_is_tried_here():
-    assert set(ways_to_wish) == set(WISHES.values())
+def test_every_command_is_tried_here():
+    assert set(ways_to_command) == set(COMMANDS.values())
     assert set(values) == set(SETTINGS)
 
 
@@ -66,10 +66,10 @@ def test_a_request_is_strict_json(request):
     json.loads(request.to_json(), parse_constant=lambda constant: pytest.fail(constant))
 
 
-@given(wishes)
-def test_a_new_request_waits_for_the_boundary_that_its_wish_has_by_default(wish):
-    assert Request.new(wish).at == wish.boundary
-    assert Request.new(wish, "epoch").at == "epoch"
+@given(commands)
+def test_a_new_request_waits_for_the_boundary_that_its_command_has_by_default(command):
+    assert Request.new(command).at == command.boundary
+    assert Request.new(command, "epoch").at == "epoch"
 
 
 def test_a_loss_waits_for_the_epoch_and_a_pause_does_not():
@@ -127,10 +127,10 @@ def test_an_epoch_is_a_number_or_the_best(text):
     assert [read_epoch("0"), read_epoch("12"), read_epoch("best")] == [0, 12, "best"]
 
 
-@given(wishes)
-def test_a_wish_is_read_from_its_kind_and_detail(wish):
-    again = wish_of(wish.kind, wish.detail)
-    assert again == wish
+@given(commands)
+def test_a_command_is_read_from_its_kind_and_detail(command):
+    again = command_of(command.kind, command.detail)
+    assert again == command
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0x10", "1e"])
@@ -145,7 +145,7 @@ def test_off_is_a_value_only_where_a_setting_has_one():
         Change.read("lr", "off")
 
 
-def test_what_a_wish_is_about_is_said_in_a_word():
+def test_what_a_command_is_about_is_said_in_a_word():
     details = [each.detail for each in (Pause(), Step(3), SwapLoss("mse"), Change("lr", 0.03))]
     assert details == ["", "3", "mse", "0.03"]
     assert Change("pace", None).detail == "off"
@@ -161,9 +161,9 @@ def changed(**changes):
     [
         changed(kind="dance"),
         changed(at="never"),
-        changed(kind="step", wish={"count": 0}),
-        changed(kind="loss", wish={"loss": ""}),
-        changed(kind="lr", wish={"setting": "pace", "value": 1.0}),
+        changed(kind="step", command={"count": 0}),
+        changed(kind="loss", command={"loss": ""}),
+        changed(kind="lr", command={"setting": "pace", "value": 1.0}),
     ],
 )
 def test_a_request_that_asks_for_what_is_not_is_wrong_use(text):

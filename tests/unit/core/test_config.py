@@ -12,7 +12,7 @@ from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.plan import Planned
 from tuitrain.core.spec import Parent, RunSpec
 
-WISHES = st.one_of(
+COMMANDS = st.one_of(
     st.builds(SwapLoss, st.sampled_from(["mse", "l1", "CrossEntropyLoss"])),
     st.builds(Change, st.just("lr"), st.floats(1e-12, 1e12)),
     st.builds(Change, st.just("clip-norm"), st.none() | st.floats(1e-6, 1e6)),
@@ -25,7 +25,7 @@ PLANS = st.lists(
         st.integers(0, 10**9),
         st.integers(0, 10**6),
         st.text("0123abc-", min_size=1),
-        WISHES,
+        COMMANDS,
     ),
     max_size=5,
 )

@@ -12,12 +12,12 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import (
     EVENTS,
     CheckpointSaved,
+    CommandAccepted,
     EpochEnded,
     Event,
     Failed,
     SettingChanged,
     TakeOpened,
-    WishAccepted,
     from_json,
     to_json,
 )
@@ -161,10 +161,10 @@ def test_a_checkpoint_is_a_file_of_our_own_naming_and_nothing_else(file):
         pytest.param(OPENED, {"why": "a whim"}, id="no reason of ours"),
         pytest.param(Failed("x"), {"exit_code": 256}, id="no exit code"),
         pytest.param(
-            WishAccepted("a", "pause", "", "batch", 1.0), {"asked_at": 1e300}, id="no moment"
+            CommandAccepted("a", "pause", "", "batch", 1.0), {"asked_at": 1e300}, id="no moment"
         ),
         pytest.param(
-            WishAccepted("a", "pause", "", "batch", 1.0), {"at": "noon"}, id="no boundary"
+            CommandAccepted("a", "pause", "", "batch", 1.0), {"at": "noon"}, id="no boundary"
         ),
     ],
 )

@@ -5,7 +5,14 @@ from contextlib import suppress
 
 import pytest
 
-from tuitrain.core.files import NotPlain, check_folder, open_new, open_plain, whole, write_whole
+from tuitrain.core.files import (
+    NotPlain,
+    atomic,
+    check_folder,
+    open_new,
+    open_plain,
+    write_atomically,
+)
 
 READ_AND_FILL = """
 import os
@@ -69,7 +76,7 @@ def test_a_new_file_is_made_only_where_there_is_nothing(tmp_path, outside, kind)
 @pytest.mark.parametrize("kind", ["link", "dangling link", "pipe"])
 def test_a_file_written_whole_replaces_a_link_and_not_what_it_points_to(tmp_path, outside, kind):
     path = planted(tmp_path / "owner.json", kind, outside)
-    write_whole(path, "{}")
+    write_atomically(path, "{}")
     assert path.read_text() == "{}"
     assert not path.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -80,7 +87,7 @@ def test_a_file_written_whole_replaces_a_link_and_not_what_it_points_to(tmp_path
 def test_a_file_is_what_it_was_when_its_writing_fails(tmp_path):
     path = tmp_path / "spec.json"
     path.write_text("old")
-    with suppress(KeyboardInterrupt), whole(path) as file:
+    with suppress(KeyboardInterrupt), atomic(path) as file:
         file.write(b"half")
         raise KeyboardInterrupt
     assert path.read_text() == "old"

@@ -27,18 +27,18 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import optim
-from tuitrain.engine.checkpoint import Checkpoints
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import has_sparse_gradients
-from tuitrain.engine.rng import cuda_state
+from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.state.rng import cuda_state
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import found_bad, judged_bad, train_step
+from tuitrain.engine.step import check_finite, check_finite_fast, train_step
 from tuitrain.engine.training import Training, build
-from tuitrain.engine.weights import weights_sha256
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.recorder import Recorder
 
 NORMED = "mlp:hidden=8,norm=batch"
 PER_EPOCH = 6
@@ -211,20 +211,20 @@ def test_a_bad_last_batch_pauses_the_run_before_its_validation(reads_at_once):
     assert kinds[-1] is Finished
 
 
-@pytest.mark.parametrize("wish", [Pause(), Stop(), SaveCheckpoint()])
-def test_nothing_is_saved_before_it_is_known_which_batches_were_bad(wish, tmp_path: Path):
+@pytest.mark.parametrize("command", [Pause(), Stop(), SaveCheckpoint()])
+def test_nothing_is_saved_before_it_is_known_which_batches_were_bad(command, tmp_path: Path):
     run = spoilt((0, 1), on_nonfinite="pause", reads_at_once=False)
-    asked = {3: [Request.new(wish)]}
+    asked = {3: [Request.new(command)]}
 
-    def wishes(wait_s: float | None) -> Sequence[Request]:
+    def commands(wait_s: float | None) -> Sequence[Request]:
         return [Request.new(Resume())] if wait_s is None else asked.pop(run.step, ())
 
-    events = list(train(run, Steering(run, wishes, checkpoints=Checkpoints(tmp_path))))
+    events = list(train(run, Steering(run, commands, checkpoints=Checkpoints(tmp_path))))
 
     kinds = [type(each) for each in events]
     assert kinds.index(NotFinite) < kinds.index(CheckpointSaved)
     assert len(of(events, NotFinite)) == 1
-    assert len(of(events, Paused)) == (not isinstance(wish, Stop)), "one pause is enough"
+    assert len(of(events, Paused)) == (not isinstance(command, Stop)), "one pause is enough"
 
 
 def recorded(run: Training, folder: Path) -> Iterator[object]:
@@ -237,7 +237,7 @@ def recorded(run: Training, folder: Path) -> Iterator[object]:
     for event in train(run, steering):
         recorder.take(event)
         if recorder.newest_read is not None:
-            steering.nonfinite.has_read(recorder.newest_read, recorder.bad_batches())
+            steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
         yield event
 
 
@@ -261,13 +261,13 @@ def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, reads_
     for parameter in weights:
         parameter.grad = torch.ones_like(parameter)
     run.weights = tuple(weights)
-    assert not judged_bad(run, loss)
-    assert not judged_bad(run, loss.double())
-    assert judged_bad(run, torch.tensor(number, dtype=torch.bfloat16))
+    assert not check_finite_fast(run, loss)
+    assert not check_finite_fast(run, loss.double())
+    assert check_finite_fast(run, torch.tensor(number, dtype=torch.bfloat16))
     for parameter in weights:
         parameter.grad[1] = number
-        assert judged_bad(run, loss)
-        bad = found_bad(loss, weights)
+        assert check_finite_fast(run, loss)
+        bad = check_finite(loss, weights)
         assert (bad.dtype, bad.shape, bad.item()) == (torch.float32, (), 1.0)
         parameter.grad[1] = 1
 
@@ -280,7 +280,7 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(reads_at_once):
     for factor, is_bad in ((1.0, False), (math.inf, True)):
         embedding.zero_grad()
         (embedding(torch.tensor([1, 3])).sum() * factor).backward()
-        assert bool(judged_bad(run, torch.tensor(1.0))) == is_bad
+        assert bool(check_finite_fast(run, torch.tensor(1.0))) == is_bad
 
 
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():

@@ -10,7 +10,7 @@ import pytest
 from tuitrain.core.catalog import TASKS
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.engine.tasks import dataset, images
-from tuitrain.engine.tasks.download import tell_nobody
+from tuitrain.engine.tasks.download import ignore_progress
 from tuitrain.engine.tasks.images import DamagedData
 
 RNG = np.random.default_rng(0)
@@ -98,4 +98,4 @@ def test_a_whole_set_of_other_counts_is_not_the_downloaded_one(tmp_path: Path, m
     written(tmp_path / "mnist", train=(PIXELS, LABELS), t10k=(PIXELS, LABELS))
 
     with pytest.raises(DamagedData, match="other numbers of samples"):
-        images.load(TASKS["mnist"], None, tell_nobody, cache=tmp_path)
+        images.load(TASKS["mnist"], None, ignore_progress, cache=tmp_path)

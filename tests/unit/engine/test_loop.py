@@ -13,13 +13,13 @@ from tuitrain.core.events import BatchDone, Detail, EpochEnded, Finished, Measur
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import judged_bad
+from tuitrain.engine.step import check_finite_fast
 from tuitrain.engine.training import Training, build
-from tuitrain.engine.weights import weights_sha256
+from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.recorder import Recorder
 
 
 def digits(**settings) -> Training:
@@ -182,11 +182,11 @@ def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(numb
     loss = torch.tensor(1.0)
     for each in run.weights:
         each.grad = torch.full_like(each, 3e38)  # their sum is not finite
-    assert not judged_bad(run, loss)
-    assert judged_bad(run, torch.tensor(number))
+    assert not check_finite_fast(run, loss)
+    assert check_finite_fast(run, torch.tensor(number))
     last = run.weights[-1].grad
     assert last is not None
     last[-1] = number
-    assert judged_bad(run, loss)
+    assert check_finite_fast(run, loss)
     last[-1] = -3e38
-    assert not judged_bad(run, loss)
+    assert not check_finite_fast(run, loss)

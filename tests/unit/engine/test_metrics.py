@@ -19,13 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tuitrain.core.problem import Metric
 from tuitrain.engine import metrics
-from tuitrain.engine.metrics import Best, RunningMean, auroc, judged, log_odds
+from tuitrain.engine.metrics import Best, RunningMean, auroc, log_odds, metrics_of
 
 
 def test_several_classes_are_judged_as_scikit_learn_does():
     torch.manual_seed(0)
     logits, classes = torch.randn(300, 5), torch.randint(5, (300,))
-    found = judged("multiclass", logits, classes)
+    found = metrics_of("multiclass", logits, classes)
 
     chosen = logits.argmax(1)
     assert next(iter(found)) == "accuracy"
@@ -38,7 +38,7 @@ def test_several_classes_are_judged_as_scikit_learn_does():
 def test_yes_or_no_is_judged_as_scikit_learn_does():
     torch.manual_seed(1)
     logits, labels = torch.randn(300, 1), torch.randint(2, (300,)).float()
-    found = judged("binary", logits, labels)
+    found = metrics_of("binary", logits, labels)
 
     chosen = (logits[:, 0] > 0).int()
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, chosen))
@@ -49,7 +49,7 @@ def test_yes_or_no_is_judged_as_scikit_learn_does():
 def test_numbers_are_judged_in_the_targets_own_unit():
     torch.manual_seed(2)
     predicted, targets = torch.randn(300, 1), torch.randn(300)
-    found = judged("regression", predicted, targets, unit=77.0)
+    found = metrics_of("regression", predicted, targets, unit=77.0)
 
     pair = 77 * targets, 77 * predicted[:, 0]
     assert next(iter(found)) == "rmse"
@@ -85,7 +85,7 @@ def test_large_logits_keep_their_order_where_their_probabilities_are_all_0_or_1(
     odds = [exact[:, k] - exact[:, [j for j in range(3) if j != k]].logsumexp(1) for k in range(3)]
     areas = [roc_auc_score(classes == k, odds[k]) for k in range(3)]
 
-    found = judged("multiclass", logits, classes)["auroc"]
+    found = metrics_of("multiclass", logits, classes)["auroc"]
     assert found == pytest.approx(sum(areas) / 3)
     assert float(theirs.multiclass_auroc(logits, classes, 3)) != pytest.approx(found, abs=1e-3)
 
@@ -96,9 +96,9 @@ def test_an_area_that_is_undefined_is_no_number(kind):
     one_class, two = torch.zeros(8, dtype=torch.int64), torch.arange(8) % 2
     broken = torch.full_like(outputs, math.nan)
 
-    assert math.isnan(judged(kind, outputs, one_class)["auroc"])
-    assert math.isnan(judged(kind, broken, two)["auroc"])
-    assert not math.isnan(judged(kind, outputs, two)["auroc"])
+    assert math.isnan(metrics_of(kind, outputs, one_class)["auroc"])
+    assert math.isnan(metrics_of(kind, broken, two)["auroc"])
+    assert not math.isnan(metrics_of(kind, outputs, two)["auroc"])
 
 
 class NoDoubles(TorchDispatchMode):
@@ -116,16 +116,16 @@ def test_a_device_without_float64_has_the_same_metrics(kind, monkeypatch):
     torch.manual_seed(4)
     outputs = torch.randn(300, 3 if kind == "multiclass" else 1)
     targets = torch.randn(300) if kind == "regression" else torch.randint(2, (300,))
-    exact = judged(kind, outputs, targets)
+    exact = metrics_of(kind, outputs, targets)
     monkeypatch.setattr(metrics, "_precision", lambda _: torch.float32)
     with NoDoubles():
-        assert judged(kind, outputs, targets) == pytest.approx(exact, rel=1e-5)
+        assert metrics_of(kind, outputs, targets) == pytest.approx(exact, rel=1e-5)
 
 
 def test_what_torchmetrics_has_right_agrees():
     torch.manual_seed(5)
     logits, classes = torch.randn(300, 5), torch.randint(4, (300,))  # one class is absent
-    found, chosen = judged("multiclass", logits, classes), logits.argmax(dim=1)
+    found, chosen = metrics_of("multiclass", logits, classes), logits.argmax(dim=1)
     accuracy = theirs.multiclass_accuracy(chosen, classes, 5, average="micro")
     f1 = theirs.multiclass_f1_score(chosen, classes, 5, average="macro")
 

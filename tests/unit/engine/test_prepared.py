@@ -37,14 +37,14 @@ def test_what_is_read_is_what_was_prepared(tmp_path: Path, task):
 def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes | None):
     prepared(DIGITS, digits, folder=tmp_path)
     (file,) = tmp_path.iterdir()
-    whole = file.read_bytes()
-    flipped = whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]
+    atomic = file.read_bytes()
+    flipped = atomic[:5000] + bytes([atomic[5000] ^ 1]) + atomic[5001:]
     file.write_bytes(flipped if damage is None else damage)
 
     parts = prepared(DIGITS, digits, folder=tmp_path)
 
     assert all(map(torch.equal, parts, digits()))
-    assert file.read_bytes() == whole
+    assert file.read_bytes() == atomic
 
 
 def test_where_nothing_can_be_kept_it_is_prepared_each_time(tmp_path: Path):

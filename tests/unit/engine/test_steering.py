@@ -1,4 +1,4 @@
-"""Wishes in the loop, from a script: at which step they come, and what becomes of them."""
+"""Commands in the loop, from a script: at which step they come, and what becomes of them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,9 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuitrain.core.commands import Change, Pause, Request, Resume, Step, Stop, SwapLoss, Wish
+from tuitrain.core.commands import Change, Command, Pause, Request, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
     BatchDone,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
     EpochEnded,
     Finished,
     LossSwapped,
@@ -18,15 +21,12 @@ from tuitrain.core.events import (
     SettingChanged,
     Stepped,
     Stopped,
-    WishAccepted,
-    WishDropped,
-    WishRefused,
 )
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
-from tuitrain.engine.weights import weights_sha256
 
 PER_EPOCH = 6
 
@@ -37,25 +37,25 @@ def small(epochs: int = 3, **more) -> Training:
 
 
 class Script:
-    """Wishes that come at given steps; while the loop waits without an end, the next one comes."""
+    """Commands that come at given steps; a loop that waits without an end gets the next one."""
 
-    def __init__(self, run: Training, *wishes: tuple[int, Request]) -> None:
+    def __init__(self, run: Training, *commands: tuple[int, Request]) -> None:
         self._run = run
-        self._wishes = list(wishes)
+        self._commands = list(commands)
 
     def __call__(self, wait_s: float | None) -> Sequence[Request]:
-        due = [request for step, request in self._wishes if step <= self._run.step]
+        due = [request for step, request in self._commands if step <= self._run.step]
         if not due and wait_s is None:
-            assert self._wishes, "the loop waits for ever"
-            due = [self._wishes[0][1]]
-        self._wishes = [each for each in self._wishes if each[1] not in due]
+            assert self._commands, "the loop waits for ever"
+            due = [self._commands[0][1]]
+        self._commands = [each for each in self._commands if each[1] not in due]
         return due
 
 
-def trained(run: Training, *wishes: tuple[int, Wish | tuple[Wish, str]], **how) -> list:
+def trained(run: Training, *commands: tuple[int, Command | tuple[Command, str]], **how) -> list:
     requests = [
-        (step, Request.new(*wish) if isinstance(wish, tuple) else Request.new(wish))
-        for step, wish in wishes
+        (step, Request.new(*command) if isinstance(command, tuple) else Request.new(command))
+        for step, command in commands
     ]
     return list(train(run, Steering(run, Script(run, *requests), **how)))
 
@@ -86,7 +86,7 @@ def test_the_same_loss_with_another_parameter_is_another_loss():
 
     swaps = [(each.previous, each.loss) for each in of(events, LossSwapped)]
     assert swaps == [("cross-entropy", smooth), (smooth, "cross-entropy")]
-    (refused,) = of(events, WishRefused)
+    (refused,) = of(events, CommandRefused)
     assert refused.reason == f"{smooth} is in use already"
 
 
@@ -102,7 +102,7 @@ def test_a_pause_holds_after_the_batch_in_hand():
     kinds = [type(each) for each in events]
     at = kinds.index(Paused)
     assert events[at].step == 4
-    assert kinds[at + 1 : at + 4] == [WishAccepted, Resumed, BatchDone]
+    assert kinds[at + 1 : at + 4] == [CommandAccepted, Resumed, BatchDone]
     assert len(of(events, BatchDone)) == 3 * PER_EPOCH
 
 
@@ -134,7 +134,7 @@ def test_a_swap_between_two_epochs_takes_effect_at_once():
     assert kinds == [Paused, LossSwapped, Resumed]
 
 
-def test_a_wish_that_waits_never_holds_up_later_ones():
+def test_a_command_that_waits_never_holds_up_later_ones():
     events = trained(small(), (1, SwapLoss("mse")), (2, Pause()), (99, Resume()))
 
     assert [each.step for each in of(events, Paused, LossSwapped)] == [2, PER_EPOCH]
@@ -165,14 +165,14 @@ def test_a_pause_ends_stepping_and_says_so():
     events = trained(small(), (1, Step(4)), (2, Pause()), (99, Resume()))
 
     assert [each.step for each in of(events, Paused)] == [2]
-    assert len(of(events, WishDropped)) == 1
+    assert len(of(events, CommandDropped)) == 1
 
 
 def test_going_on_takes_back_a_pause_that_has_not_come():
     events = trained(small(), (1, (Pause(), "epoch")), (2, Resume()))
 
     assert not of(events, Paused)
-    assert len(of(events, WishDropped)) == 1
+    assert len(of(events, CommandDropped)) == 1
 
 
 def test_a_stop_ends_after_the_batch_in_hand():
@@ -184,7 +184,7 @@ def test_a_stop_ends_after_the_batch_in_hand():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "reason"),
+    ("commands", "reason"),
     [
         ([(2, Resume())], "it is not paused"),
         ([(2, SwapLoss("cross-entropy"))], "cross-entropy is in use already"),
@@ -195,17 +195,17 @@ def test_a_stop_ends_after_the_batch_in_hand():
         ([(2, Stop()), (2, Pause())], "the run has ended"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_reason(wishes, reason):
-    events = trained(small(), *wishes)
+def test_what_cannot_be_is_refused_with_a_reason(commands, reason):
+    events = trained(small(), *commands)
 
-    assert [each.reason for each in of(events, WishRefused)] == [reason]
+    assert [each.reason for each in of(events, CommandRefused)] == [reason]
 
 
 def test_a_change_that_waits_is_kept_when_the_run_stops_and_a_pause_is_dropped():
     events = trained(small(), (1, SwapLoss("mse")), (2, (Pause(), "epoch")), (3, Stop()))
 
-    asked = {each.asks: each.wish for each in of(events, WishAccepted)}
-    assert [each.wish for each in of(events, WishDropped)] == [asked["pause"]]
+    asked = {each.asks: each.command for each in of(events, CommandAccepted)}
+    assert [each.command for each in of(events, CommandDropped)] == [asked["pause"]]
 
 
 class Clock:
@@ -237,7 +237,7 @@ def test_a_new_pace_is_told():
     assert [each.value for each in of(events, SettingChanged)] == [5000.0]
 
 
-WISHES = st.one_of(
+COMMANDS = st.one_of(
     st.builds(Pause),
     st.builds(Resume),
     st.builds(Step, st.integers(1, 9)),
@@ -248,15 +248,15 @@ WISHES = st.one_of(
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 3 * PER_EPOCH), WISHES, st.sampled_from(["batch", "epoch"])),
+        st.tuples(st.integers(0, 3 * PER_EPOCH), COMMANDS, st.sampled_from(["batch", "epoch"])),
         max_size=8,
     )
 )
 @settings(max_examples=25, deadline=None)
-def test_every_wish_is_answered_once_and_pausing_changes_no_weights(script):
+def test_every_command_is_answered_once_and_pausing_changes_no_weights(script):
     def requests() -> Iterator[tuple[int, Request]]:
-        for step, wish, at in script:
-            yield step, Request.new(wish, at)
+        for step, command, at in script:
+            yield step, Request.new(command, at)
         for _ in range(len(script) * 10):
             yield 10_000, Request.new(Resume())
 
@@ -264,15 +264,17 @@ def test_every_wish_is_answered_once_and_pausing_changes_no_weights(script):
     scripted = Script(run, *requests())
     events = list(train(run, Steering(run, scripted)))
 
-    asked = [each.wish for each in of(events, WishAccepted, WishRefused)]
+    asked = [each.command for each in of(events, CommandAccepted, CommandRefused)]
     assert len(asked) == len(set(asked))
     ended = [
-        each.wish
-        for each in of(events, Paused, Resumed, Stepped, LossSwapped, SettingChanged, WishDropped)
-        if each.wish
+        each.command
+        for each in of(
+            events, Paused, Resumed, Stepped, LossSwapped, SettingChanged, CommandDropped
+        )
+        if each.command
     ]
-    assert len(ended) == len(set(ended)), "a wish has one end"
-    assert set(ended) <= {each.wish for each in of(events, WishAccepted)}
+    assert len(ended) == len(set(ended)), "a command has one end"
+    assert set(ended) <= {each.command for each in of(events, CommandAccepted)}
     assert [each.step for each in of(events, BatchDone)] == list(range(1, 3 * PER_EPOCH + 1))
 
     again = small()

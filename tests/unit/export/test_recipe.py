@@ -10,7 +10,7 @@ from tests.recorded import STEPS, in_home
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.spec import Parent
-from tuitrain.export.line import Line
+from tuitrain.export.lineage import Line
 from tuitrain.export.recipe import Recipe
 from tuitrain.store.paths import RunPaths
 

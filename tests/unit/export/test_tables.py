@@ -10,8 +10,8 @@ import pytest
 from tests.recorded import STEPS, decay, in_home
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.export import tables, tensorboard
-from tuitrain.export.line import Line
-from tuitrain.export.whole import beside, check_free
+from tuitrain.export.files import atomic_path, check_free
+from tuitrain.export.lineage import Line
 from tuitrain.store.paths import RunPaths
 
 
@@ -101,7 +101,7 @@ def test_what_is_there_is_not_overwritten(tmp_path):
 
 def test_an_export_that_breaks_off_leaves_nothing(tmp_path):
     def break_off() -> None:
-        with beside(tmp_path / "a") as path:
+        with atomic_path(tmp_path / "a") as path:
             path.write_text("half")
             raise KeyError
 

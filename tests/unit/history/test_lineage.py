@@ -27,15 +27,15 @@ def saved(file: str, take: int, step: int) -> CheckpointSaved:
     )
 
 
-def opened(why: str, take: int, origin: CheckpointSaved, wish: str | None = None, **settings):
+def opened(why: str, take: int, origin: CheckpointSaved, command: str | None = None, **settings):
     return TakeOpened(
-        wish, take, origin.step, origin.epoch, why, origin.file, origin.take,
+        command, take, origin.step, origin.epoch, why, origin.file, origin.take,
         BEGIN | settings, 10, 99,
     )  # fmt: skip
 
 
-def swapped(wish: str, take: int, step: int, loss: str) -> LossSwapped:
-    return LossSwapped(wish, take, step, step // 10, loss, "?")
+def swapped(command: str, take: int, step: int, loss: str) -> LossSwapped:
+    return LossSwapped(command, take, step, step // 10, loss, "?")
 
 
 START, TEN, TWENTY = saved("start", 1, 0), saved("ten", 1, 10), saved("twenty", 1, 20)
@@ -60,7 +60,7 @@ def test_a_rollback_brings_its_settings_along():
     past = [started(), START, TEN, swap, TWENTY, opened("rollback", 2, START, "w2", loss="mse")]
 
     (change,) = plan_of(Lineage().after(past))
-    assert (change.place, change.id, change.wish) == ((0, 0), "w2", SwapLoss("mse"))
+    assert (change.place, change.id, change.command) == ((0, 0), "w2", SwapLoss("mse"))
 
 
 def test_a_pace_is_no_change_of_the_training():

@@ -23,6 +23,9 @@ from tuitrain.core.commands import (
 from tuitrain.core.errors import CannotSave, WrongUse
 from tuitrain.core.events import (
     CheckpointSaved,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
     Event,
     LossSwapped,
     NotFinite,
@@ -32,9 +35,6 @@ from tuitrain.core.events import (
     Stepped,
     Stopped,
     TakeOpened,
-    WishAccepted,
-    WishDropped,
-    WishRefused,
 )
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
@@ -102,11 +102,18 @@ class Memory:
         self.states: list[dict[str, Any]] = []
         self.has_room = True
 
-    def save(self, run, why, *, wish=None, is_needed=False) -> Iterator[Event]:
+    def save(self, run, why, *, command=None, is_needed=False) -> Iterator[Event]:
         if not self.has_room:
             raise CannotSave("memory", OSError(28, "No space left on device"))
         saved = CheckpointSaved(
-            *run.position, why, str(len(self.states)), 0, "", "", run.is_between_epochs, wish=wish
+            *run.position,
+            why,
+            str(len(self.states)),
+            0,
+            "",
+            "",
+            run.is_between_epochs,
+            command=command,
         )
         self.states.append(run.state())
         self.kept = (*self.kept, saved)
@@ -174,7 +181,7 @@ class Steered:
 
 
 def steered(*commands, **how) -> tuple[Descent, list[Event]]:
-    script = [(step, Request.new(wish, *at)) for step, wish, *at in commands]
+    script = [(step, Request.new(command, *at)) for step, command, *at in commands]
     steered = Steered(script, **how)
     return steered.run, steered.descend()
 
@@ -206,7 +213,7 @@ def test_an_undo_takes_back_the_weight_the_step_and_the_setting():
 
     (opened,) = of(events, TakeOpened)
     assert (opened.step, opened.left_at, opened.take) == (2, 5, 2)
-    assert opened.undone == of(events, SettingChanged)[0].wish
+    assert opened.undone == of(events, SettingChanged)[0].command
     assert run.weight == undisturbed.weight
 
 
@@ -229,7 +236,7 @@ def test_a_rollback_keeps_the_settings():
 def test_a_stop_ends_it_with_a_checkpoint():
     run, events = steered((5, Stop()), (9, Pause()))
 
-    assert [type(event) for event in events[-3:]] == [CheckpointSaved, Stopped, WishRefused]
+    assert [type(event) for event in events[-3:]] == [CheckpointSaved, Stopped, CommandRefused]
     assert run.step == 5
 
 
@@ -246,13 +253,13 @@ def test_a_stop_ends_it_with_a_checkpoint():
 def test_the_loop_itself_judges_what_it_cannot_do(command, reason):
     _, events = steered((2, command))
 
-    assert [event.reason for event in of(events, WishRefused)] == [reason]
+    assert [event.reason for event in of(events, CommandRefused)] == [reason]
 
 
 def test_a_change_is_dropped_where_the_present_cannot_be_saved():
     steered = Steered([(2, Request.new(Change("lr", 0.5)))])
     steered.memory.has_room = False
-    (dropped,) = of(steered.descend(), WishDropped)
+    (dropped,) = of(steered.descend(), CommandDropped)
 
     assert "No space left" in dropped.reason
     assert steered.run.lr == 0.1
@@ -264,7 +271,7 @@ def test_what_is_not_finite_is_decided_on_at_the_next_batch(policy, answer):
     steered.decisions.learn(NotFinite(1, 1, 0, "loss"))
 
     (event,) = of(steered.descend(), answer)
-    assert (event.step, event.wish) == (1, None)
+    assert (event.step, event.command) == (1, None)
 
 
 COMMANDS = st.one_of(
@@ -289,10 +296,11 @@ def test_who_is_sent_the_directives_does_what_the_one_who_decides_does(script):
     for run, memory in steered.others:
         assert (run.take, run.state()) == (steered.run.take, steered.run.state())
         assert memory.kept == steered.memory.kept
-    accepted = [event.wish for event in of(events, WishAccepted)]
+    accepted = [event.command for event in of(events, CommandAccepted)]
     answered = [
-        event.wish
+        event.command
         for event in events
-        if not isinstance(event, WishAccepted | WishRefused) and getattr(event, "wish", None)
+        if not isinstance(event, CommandAccepted | CommandRefused)
+        and getattr(event, "command", None)
     ]
     assert sorted(answered) == sorted(accepted), "each is answered once, and nothing else is"

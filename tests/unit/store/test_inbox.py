@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tuitrain.core.commands import Pause, Request, Resume, Step, SwapLoss
 from tuitrain.store import inbox
 
-PAUSE = {"id": "a", "asked_at": 1.0, "kind": "pause", "at": "batch", "wish": {}}
+PAUSE = {"id": "a", "asked_at": 1.0, "kind": "pause", "at": "batch", "command": {}}
 
 
 def changed(**changes):
@@ -23,23 +23,23 @@ def left(folder: Path, content: str | bytes, name: str = "a.json") -> Path:
     return path
 
 
-def test_wishes_are_found_in_the_order_in_which_they_were_asked(tmp_path):
+def test_commands_are_found_in_the_order_in_which_they_were_asked(tmp_path):
     requests = [
-        Request(f"{at:016x}0000", 1.0, wish, "batch")
-        for at, wish in enumerate((Pause(), Step(3), SwapLoss("mse"), Resume()))
+        Request(f"{at:016x}0000", 1.0, command, "batch")
+        for at, command in enumerate((Pause(), Step(3), SwapLoss("mse"), Resume()))
     ]
     for request in reversed(requests):
         inbox.put(tmp_path, request)
     assert [inbox.read(path) for path in inbox.waiting(tmp_path)] == requests
 
 
-def test_a_new_wish_is_read_as_it_was_put(tmp_path):
+def test_a_new_command_is_read_as_it_was_put(tmp_path):
     request = Request.new(SwapLoss("mse"), "batch")
     assert inbox.read(inbox.put(tmp_path, request)) == request
 
 
-def test_a_wish_becomes_visible_whole(tmp_path):
-    """Whatever a reader sees at any moment of a put, it is the whole wish or none."""
+def test_a_command_becomes_visible_whole(tmp_path):
+    """Whatever a reader sees at any moment of a put, it is the whole command or none."""
     request = Request.new(Pause())
     seen = []
 
@@ -56,17 +56,17 @@ def test_a_wish_becomes_visible_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [f"{request.id}.json"]
 
 
-def test_a_wish_is_for_its_owner_alone(tmp_path):
+def test_a_command_is_for_its_owner_alone(tmp_path):
     assert inbox.put(tmp_path, Request.new(Pause())).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_not_a_wish_yet_does_not_wait(tmp_path):
+def test_what_is_not_a_command_yet_does_not_wait(tmp_path):
     left(tmp_path, changed(), ".a.tmp")
     left(tmp_path, changed(), "a.txt")
     assert inbox.waiting(tmp_path) == []
 
 
-def test_a_file_in_good_order_is_a_wish(tmp_path):
+def test_a_file_in_good_order_is_a_command(tmp_path):
     assert inbox.read(left(tmp_path, changed())) == Request("a", 1.0, Pause(), "batch")
 
 
@@ -91,19 +91,19 @@ def test_a_file_in_good_order_is_a_wish(tmp_path):
         pytest.param(changed(asked_at=10**400), id="time beyond a float"),
         pytest.param(changed(asked_at=float("nan")), id="time is nan"),
         pytest.param(changed(asked_at=float("inf")), id="time is infinite"),
-        pytest.param(changed(wish=[]), id="wish is a list"),
-        pytest.param(changed(wish={"force": True}), id="unknown argument"),
-        pytest.param(changed(kind="step", wish={"count": 0}), id="no steps"),
-        pytest.param(changed(kind="step", wish={"count": 1.5}), id="half a step"),
-        pytest.param(changed(kind="step", wish={"count": True}), id="true steps"),
-        pytest.param(changed(kind="step", wish={"count": "3"}), id="steps as text"),
-        pytest.param(changed(kind="pace", wish={"batches_per_s": "3"}), id="pace as text"),
-        pytest.param(changed(kind="pace", wish={"batches_per_s": 10**400}), id="endless pace"),
-        pytest.param(changed(kind="loss", wish={"loss": 5}), id="loss is a number"),
-        pytest.param(changed(kind="stop", wish={"why": {"a": []}}), id="reason is no text"),
+        pytest.param(changed(command=[]), id="command is a list"),
+        pytest.param(changed(command={"force": True}), id="unknown argument"),
+        pytest.param(changed(kind="step", command={"count": 0}), id="no steps"),
+        pytest.param(changed(kind="step", command={"count": 1.5}), id="half a step"),
+        pytest.param(changed(kind="step", command={"count": True}), id="true steps"),
+        pytest.param(changed(kind="step", command={"count": "3"}), id="steps as text"),
+        pytest.param(changed(kind="pace", command={"batches_per_s": "3"}), id="pace as text"),
+        pytest.param(changed(kind="pace", command={"batches_per_s": 10**400}), id="endless pace"),
+        pytest.param(changed(kind="loss", command={"loss": 5}), id="loss is a number"),
+        pytest.param(changed(kind="stop", command={"why": {"a": []}}), id="reason is no text"),
     ],
 )
-def test_a_file_that_is_not_a_wish_is_passed_over(tmp_path, content):
+def test_a_file_that_is_not_a_command_is_passed_over(tmp_path, content):
     assert inbox.read(left(tmp_path, content)) is None
 
 
@@ -126,7 +126,7 @@ bodies = st.fixed_dictionaries(
         "asked_at": st.just(1.0) | json_values,
         "kind": st.sampled_from(["pause", "step", "loss", "pace", "stop"]) | json_values,
         "at": st.sampled_from(["batch", "epoch"]) | json_values,
-        "wish": st.fixed_dictionaries({"count": json_values})
+        "command": st.fixed_dictionaries({"count": json_values})
         | st.fixed_dictionaries({"batches_per_s": json_values})
         | st.fixed_dictionaries({"loss": json_values})
         | st.fixed_dictionaries({"why": json_values})
@@ -136,13 +136,13 @@ bodies = st.fixed_dictionaries(
 
 
 @given(bodies)
-def test_whatever_a_file_holds_reading_it_gives_a_wish_that_survives_its_own_file(
+def test_whatever_a_file_holds_reading_it_gives_a_command_that_survives_its_own_file(
     tmp_path_factory, body
 ):
     path = left(tmp_path_factory.getbasetemp(), json.dumps(body))
     request = inbox.read(path)
     if request is not None:
-        assert isinstance(request.wish.detail, str)
+        assert isinstance(request.command.detail, str)
         assert Request.from_json(request.to_json()) == request
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import until
-from tuitrain import supervisor
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.silence import why_silent
 from tuitrain.store import lock
 from tuitrain.store.owner import is_stopped, process_of
 from tuitrain.store.paths import RunPaths
+from tuitrain.trainer import supervisor
 
 SIGN = """
 import json, sys

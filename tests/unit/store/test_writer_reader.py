@@ -7,12 +7,12 @@ import pytest
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import (
+    CommandAccepted,
+    CommandRefused,
     Detail,
     EpochEnded,
     Finished,
     StartupReached,
-    WishAccepted,
-    WishRefused,
 )
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.series import Series
@@ -273,13 +273,13 @@ def test_the_best_is_the_highest_or_the_lowest_as_asked_and_always_finite(writer
     assert reader.best(of_steps(2, 1, 60), "val_losses", {"mse": -1}) == {}
 
 
-def test_the_ids_of_answered_wishes_are_known(writer):
+def test_the_ids_of_answered_commands_are_known(writer):
     writer.write([], stamped(
-        WishAccepted("a", "pause", "", "batch", 1.0),
-        WishRefused("b", "resume", "", "it is not paused", 1.0),
+        CommandAccepted("a", "pause", "", "batch", 1.0),
+        CommandRefused("b", "resume", "", "it is not paused", 1.0),
         StartupReached("c"),
     ))  # fmt: skip
-    assert writer.known_wishes() == {"a", "b"}
+    assert writer.known_commands() == {"a", "b"}
 
 
 def test_a_closed_record_is_one_plain_file_that_reading_leaves_alone(path, reader):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tuitrain.core.spec import RunSpec
-from tuitrain.view.model import Snapshot
-from tuitrain.view.panels import waiting
+from tuitrain.view.panel.panels import waiting
 from tuitrain.view.picture import plain
+from tuitrain.view.state.snapshot import Snapshot
 
 run = Snapshot.begin("a", Path("a"), RunSpec.of("mnist"), 0.0)
 

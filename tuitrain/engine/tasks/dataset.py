@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tuitrain.core import catalog
 from tuitrain.engine.data import Dataset
-from tuitrain.engine.tasks.download import CannotDownload, Tell, tell_nobody
+from tuitrain.engine.tasks.download import CannotDownload, Tell, ignore_progress
 from tuitrain.engine.tasks.prepared import prepared
 
 
-def load(name: str, folder: str | None = None, tell: Tell = tell_nobody) -> Dataset:
+def load(name: str, folder: str | None = None, tell: Tell = ignore_progress) -> Dataset:
     """Return the data of a task; of one that is downloaded, from `folder` if there is one.
 
     `tell` hears of a download. Raises what `images.load` does, and CannotDownload.

@@ -13,7 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import DOWNLOADING
-from tuitrain.core.files import whole
+from tuitrain.core.files import atomic
 from tuitrain.core.safe import safe
 
 Tell = Callable[[str, int, int], None]
@@ -27,11 +27,11 @@ class CannotDownload(TuitrainError):
     """A file did not come, or not as it should be; nothing is left of it."""
 
 
-def tell_nobody(_stage: str, _done: int, _total: int) -> None:
+def ignore_progress(_stage: str, _done: int, _total: int) -> None:
     """Nobody wants to know."""
 
 
-def is_whole(path: Path, md5: str) -> bool:
+def has_digest(path: Path, md5: str) -> bool:
     """Return whether the file is there, with that digest."""
     if not path.is_file():
         return False
@@ -40,19 +40,19 @@ def is_whole(path: Path, md5: str) -> bool:
 
 
 def fetch(
-    url: str, target: Path, *, md5: str, tell: Tell = tell_nobody, timeout_s: float = _TIMEOUT_S
+    url: str, target: Path, *, md5: str, tell: Tell = ignore_progress, timeout_s: float = _TIMEOUT_S
 ) -> None:
     """Put the file at `url` at `target`, unless it is there already; whole, or not at all.
 
     A cut or stalled connection, or another digest, raises CannotDownload.
     """
-    if is_whole(target, md5):
+    if has_digest(target, md5):
         return
     stage = f"{DOWNLOADING} {target.name}"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     tell(stage, 0, 0)
     try:
-        with whole(target) as file:
+        with atomic(target) as file:
             found = _copy(url, file, lambda *bytes_: tell(stage, *bytes_), timeout_s)
             if found != md5:
                 raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")

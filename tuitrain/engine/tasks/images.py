@@ -123,12 +123,12 @@ def _is_cifar(root: Path) -> bool:
 
 
 def _extract(archive: Path, root: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=root) as beside:
+    with tempfile.TemporaryDirectory(dir=root) as atomic_path:
         with tarfile.open(archive) as files:
-            files.extractall(beside, filter="data")
+            files.extractall(atomic_path, filter="data")
         shutil.rmtree(root / _CIFAR_FOLDER, ignore_errors=True)
         with suppress(OSError):  # another trainer was faster: its files will do, or be found out
-            (Path(beside) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
+            (Path(atomic_path) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
     archive.unlink(missing_ok=True)
 
 

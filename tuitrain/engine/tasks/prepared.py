@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from platformdirs import user_cache_path
 
-from tuitrain.core.files import whole
+from tuitrain.core.files import atomic
 from tuitrain.engine.data import Parts
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -56,7 +56,7 @@ def _write(file: Path, parts: Parts) -> None:
     buffer = io.BytesIO()
     torch.save(parts, buffer)
     content = buffer.getvalue()
-    with whole(file) as opened:
+    with atomic(file) as opened:
         opened.write(hashlib.sha256(content).digest() + content)
 
 

@@ -117,5 +117,5 @@ def _farewell(recipe: Recipe) -> Part:
         + f"# {safe(recipe.weights_sha256)}\n"
         + "print(state_sha256(model.state_dict()))\n",
         (),
-        (function("tuitrain.engine.weights:state_sha256"),),
+        (function("tuitrain.engine.state.weights:state_sha256"),),
     )

@@ -188,15 +188,15 @@ def _conditions(recipe: Recipe, plan: Iterable[Planned]) -> list[str]:
 
 
 def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
-    return [_statement(recipe, each.wish) for each in changes]
+    return [_statement(recipe, each.command) for each in changes]
 
 
-def _statement(recipe: Recipe, wish: SwapLoss | Change) -> str:
-    if isinstance(wish, SwapLoss):
-        return f"criterion = {entries.criterion(wish.loss, recipe.kind).text}"
-    if entries.schedule(recipe.spec.optimizer) and wish.setting in ("lr", "epochs"):
-        return f"{'lr' if wish.setting == 'lr' else 'planned_epochs'} = {wish.value!r}"
-    name = wish.setting.replace("-", "_")
-    if wish.setting in ("lr", "weight-decay"):
-        return f'optimizer.param_groups[0]["{name}"] = {wish.value!r}'
-    return f"{name} = {wish.value!r}"
+def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
+    if isinstance(command, SwapLoss):
+        return f"criterion = {entries.criterion(command.loss, recipe.kind).text}"
+    if entries.schedule(recipe.spec.optimizer) and command.setting in ("lr", "epochs"):
+        return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
+    name = command.setting.replace("-", "_")
+    if command.setting in ("lr", "weight-decay"):
+        return f'optimizer.param_groups[0]["{name}"] = {command.value!r}'
+    return f"{name} = {command.value!r}"

@@ -14,14 +14,14 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.safe import safe
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
-from tuitrain.view.compare import SIGNS, Compared
-from tuitrain.view.curves import Curves
+from tuitrain.view.chart.compare import SIGNS, Compared
+from tuitrain.view.chart.curves import Curves
 
 _LOOK_S = 1.0
 _ENDED_EVERY = 5
@@ -65,11 +65,11 @@ class CompareScreen(Screen[None]):
         self._broken = ""
 
     def compose(self) -> ComposeResult:
-        yield Legend(id="legend").data_bind(settled=CompareScreen.compared)
-        yield ComparedCharts(id="charts").data_bind(settled=CompareScreen.compared)
+        yield Legend(id="legend").data_bind(subject=CompareScreen.compared)
+        yield ComparedCharts(id="charts").data_bind(subject=CompareScreen.compared)
         with VerticalScroll(id="tables"):
-            yield Settings(id="differs").data_bind(settled=CompareScreen.compared)
-            yield Results(id="did").data_bind(settled=CompareScreen.compared)
+            yield Settings(id="differs").data_bind(subject=CompareScreen.compared)
+            yield Results(id="did").data_bind(subject=CompareScreen.compared)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tuitrain.core.safe import safe
-from tuitrain.view.forks import Kept
+from tuitrain.view.panel.forks import Kept
 
 FORK = (
     "A new run goes on from an epoch whose checkpoint is kept, with whatever you change; this one "

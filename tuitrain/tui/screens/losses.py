@@ -17,11 +17,11 @@ from textual.widgets.option_list import Option
 from tuitrain.core.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
-from tuitrain.view import words
-from tuitrain.view.cells import cut, padded, width_of, wrapped
-from tuitrain.view.model import Snapshot
-from tuitrain.view.progress import waits_between_epochs
-from tuitrain.view.settings import parameters
+from tuitrain.view.form.settings import parameters
+from tuitrain.view.state.progress import waits_between_epochs
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import cut, padded, width_of, wrapped
 
 Glance = tuple[int, Mapping[str, float]]
 """The step of a recent batch, and what each fitting loss makes of it."""
@@ -44,11 +44,13 @@ class LossesScreen(ModalScreen[str | None]):
 
     options = getters.query_one(OptionList)
 
-    def __init__(self, latest: Callable[[], Snapshot], glance: Callable[[], Glance]) -> None:
+    def __init__(
+        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[], Glance]
+    ) -> None:
         """`latest` returns the run as it is now, `glance` reads its values; off the event loop."""
         super().__init__()
         self._latest = latest
-        self._glance = glance
+        self._latest_batch_losses = latest_batch_losses
         self._run = latest()
         self._typed: list[str] = []
         self._texts: list[str] = []
@@ -71,7 +73,7 @@ class LossesScreen(ModalScreen[str | None]):
     async def follow(self) -> None:
         """Show what each loss makes of a recent batch, and of the validations so far."""
         try:
-            self._step, self._values = await asyncio.to_thread(self._glance)
+            self._step, self._values = await asyncio.to_thread(self._latest_batch_losses)
         except (TuitrainError, OSError, ValueError):  # the run screen tells of it
             return
         self._run = self._latest()

@@ -15,16 +15,16 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tuitrain import supervisor
-from tuitrain.asker import Asker
 from tuitrain.core.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store.initial import weights_file
 from tuitrain.store.paths import RunPaths
+from tuitrain.trainer import supervisor
+from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.widgets.form_field import FormField
-from tuitrain.view import form
+from tuitrain.view.form import form
 
 _ASK_AFTER_S = 0.3
 _LABEL = 17
@@ -69,7 +69,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._home = home
         self._fork = fork
         self._fields = form.OF_A_FORK if fork else form.FIELDS
-        self._asker = Asker()
+        self._asker = TorchQuery()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
         self._asked: RunSpec | None = None
         self._facts: dict[str, Any] | str = "asking PyTorch …"

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.view.settings import FIELDS, strode, typed
+from tuitrain.view.form.settings import FIELDS, strode, typed
 
 Number = float | int | None
 

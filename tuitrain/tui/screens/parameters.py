@@ -14,7 +14,7 @@ from tuitrain.core.catalog import loss_named
 from tuitrain.core.choice import loss_text
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.view.settings import parameters
+from tuitrain.view.form.settings import parameters
 
 
 class ParametersScreen(ModalScreen[str | None]):

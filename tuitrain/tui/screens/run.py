@@ -1,4 +1,4 @@
-"""The screen of one run: it pulls what the run says and sends it wishes."""
+"""The screen of one run: it pulls what the run says and sends it commands."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive, var
 from textual.widgets import Footer
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.supervisor import Started
+from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.widgets.loss_chart import LossChart
-from tuitrain.tui.widgets.measures import Measures
+from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
-from tuitrain.view import multiples
-from tuitrain.view.curves import loss_chart
-from tuitrain.view.forks import kept_epochs
-from tuitrain.view.model import Snapshot, State
-from tuitrain.view.panels import waiting
+from tuitrain.view.chart import multiples
+from tuitrain.view.chart.curves import loss_chart
+from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.panel.panels import waiting
 from tuitrain.view.picture import Picture
-from tuitrain.view.progress import has_begun
+from tuitrain.view.state.progress import has_begun
+from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
@@ -66,12 +66,12 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     ]  # fmt: skip
 
     now: var[Snapshot | None] = var(None)
-    settled: var[Snapshot | None] = var(None)
+    subject: var[Snapshot | None] = var(None)
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
-    measures = getters.query_one("#measures", Measures)
+    measures = getters.query_one("#measures", MetricCharts)
 
     def __init__(
         self,
@@ -92,20 +92,20 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.settled, RunScreen.asked)
-        yield Vitals(id="vitals").data_bind(RunScreen.now, RunScreen.settled)
+        yield Header(id="header").data_bind(RunScreen.subject, RunScreen.asked)
+        yield Vitals(id="vitals").data_bind(RunScreen.now, RunScreen.subject)
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
-                yield LossChart(self._draw, id="loss").data_bind(RunScreen.settled)
-                yield Measures(self._draw_measures, id="measures").data_bind(RunScreen.settled)
-                yield Progress(id="progress").data_bind(RunScreen.settled)
+                yield LossChart(self._draw, id="loss").data_bind(RunScreen.subject)
+                yield MetricCharts(self._draw_metrics, id="measures").data_bind(RunScreen.subject)
+                yield Progress(id="progress").data_bind(RunScreen.subject)
             with Horizontal(id="side"):
-                yield Epochs(id="epochs").data_bind(RunScreen.settled)
-                yield Events(id="events").data_bind(RunScreen.settled)
+                yield Epochs(id="epochs").data_bind(RunScreen.subject)
+                yield Events(id="events").data_bind(RunScreen.subject)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.now = self.settled = self._latest
+        self.now = self.subject = self._latest
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:
@@ -145,9 +145,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if at_once or starting or self._pulls % now_every == 0:
             self.now = latest
         if at_once or starting or self._pulls % every == 0:
-            self.settled = latest
+            self.subject = latest
         if starting:
-            self.chart.settle_again()
+            self.chart.mark_stale()
         self.phase = latest.state
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
@@ -155,7 +155,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             return waiting(run, time.monotonic() - self._opened, width, height)
         return loss_chart(run, self._curves, width, height)
 
-    def _draw_measures(self, run: Snapshot, width: int, height: int) -> Picture:
+    def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
         return multiples.of_run(run, self._curves, width, height)
 
     def _reap(self) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from textual.binding import Binding
 from textual.screen import Screen
 
-from tuitrain import supervisor
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths
+from tuitrain.trainer import supervisor
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.run import RunScreen
-from tuitrain.view.listing import Row
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.listing import Row
 
 
 class RunActionsScreen(Screen[None]):

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from tuitrain.core.safe import safe
-from tuitrain.supervisor import Started
+from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.home import Home
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.compare import CompareScreen
@@ -23,8 +23,8 @@ from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run_actions import RunActionsScreen
 from tuitrain.tui.widgets.name_filter import NameFilter
 from tuitrain.tui.widgets.runs_table import RunsTable
-from tuitrain.view.listing import ORDERS, Row, heading, ordered, to_compare
-from tuitrain.view.model import Snapshot
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.listing import ORDERS, Row, heading, ordered, to_compare
 
 _LOOK_S = 1.0
 

@@ -1,4 +1,4 @@
-"""The keys that ask something of a run: wishes are sent, and shown as asked for until answered."""
+"""The keys that steer a run: commands are sent, and shown as asked for until answered."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from textual.binding import Binding
 from textual.reactive import var
 from textual.screen import Screen
 
-from tuitrain.client import Client
+from tuitrain.connection.client import Client
 from tuitrain.connection.silence import why_silent
 from tuitrain.core.commands import (
     Boundary,
     Change,
+    Command,
     Pause,
     Request,
     Resume,
@@ -24,7 +25,6 @@ from tuitrain.core.commands import (
     Stop,
     SwapLoss,
     Undo,
-    Wish,
 )
 from tuitrain.core.safe import safe
 from tuitrain.tui.palette import ScreenCommands
@@ -32,20 +32,20 @@ from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
-from tuitrain.view import settings
-from tuitrain.view.forks import kept_epochs
-from tuitrain.view.model import Snapshot
-from tuitrain.view.pace import faster, slower
-from tuitrain.view.words import duration
+from tuitrain.view.form import settings
+from tuitrain.view.form.pace import faster, slower
+from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.words import duration
 
 SILENT_S = 3.0
-"""After a wish: when a trainer that has not answered is worth a word."""
+"""After a command: when a trainer that has not answered is worth a word."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
-"""After a wish: when to look for its answer, without waiting for the next pull."""
+"""After a command: when to look for its answer, without waiting for the next pull."""
 
 
 class SteeringScreen(Screen[None]):
-    """A screen from which a run is steered. It never sets its own truth: a wish is only sent."""
+    """A screen from which a run is steered. It never sets its own truth: a command is only sent."""
 
     COMMANDS = {ScreenCommands}
     BINDINGS = [
@@ -107,7 +107,7 @@ class SteeringScreen(Screen[None]):
             self._broken = message
             self.notify(message, severity="error", markup=False)
 
-    def send(self, wish: Wish, at: Boundary | None = None) -> None:
+    def send(self, command: Command, at: Boundary | None = None) -> None:
         """Ask it of the run, unless nobody is left to grant it."""
         if self._latest.has_ended:
             self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
@@ -115,7 +115,7 @@ class SteeringScreen(Screen[None]):
         if not self._asked:
             self._asked_at = time.monotonic()
         try:
-            self._asked.append(self._client.send(wish, at))
+            self._asked.append(self._client.send(command, at))
         except OSError as error:
             self.complain(f"cannot send it: {safe(error.strerror)}")
         self._show_asked()
@@ -123,7 +123,7 @@ class SteeringScreen(Screen[None]):
             self.set_timer(wait_s, self.follow)
 
     def heard(self) -> None:
-        """Forget the wishes that the run has answered, and take back what nobody will."""
+        """Forget the commands that the run has answered, and take back what nobody will."""
         answered = {each.id for each in self._latest.interventions}
         waiting = [each for each in self._asked if each.id not in answered]
         if len(waiting) < len(self._asked):
@@ -152,7 +152,7 @@ class SteeringScreen(Screen[None]):
     def _show_asked(self) -> None:
         if not self.is_active:  # behind a dialog nothing is drawn
             return
-        asked = [f"{each.wish.kind} {each.wish.detail}".strip() for each in self._asked]
+        asked = [f"{each.command.kind} {each.command.detail}".strip() for each in self._asked]
         if self.silent_s > SILENT_S:
             asked.append(f"no answer for {self.silent_s:.0f} s")
         self.asked = tuple(asked)
@@ -187,11 +187,13 @@ class SteeringScreen(Screen[None]):
         self.send(Change("pace", faster(self._pace())))
 
     def _pace(self) -> float | None:
-        paces = [each.wish for each in self._asked if each.wish.kind == "pace"]
+        paces = [each.command for each in self._asked if each.command.kind == "pace"]
         return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
-        self.app.push_screen(LossesScreen(lambda: self._latest, self._client.glance), self._swap)
+        self.app.push_screen(
+            LossesScreen(lambda: self._latest, self._client.latest_batch_losses), self._swap
+        )
 
     def _swap(self, loss: str | None) -> None:
         if loss is not None:

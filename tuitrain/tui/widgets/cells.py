@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Line, Picture, Piece, Role, unreadable
+from tuitrain.view.picture import Line, Picture, Role, Span, unreadable
 
 
 class Cells(Widget):
@@ -96,10 +96,10 @@ class Cells(Widget):
 
 def joined(line: Line) -> Line:
     """Return the line in as few pieces as look the same: blank cells take the role before them."""
-    pieces: list[Piece] = []
+    pieces: list[Span] = []
     for piece in line:
         if pieces and (piece.role == pieces[-1].role or not piece.text.strip(" ")):
-            pieces[-1] = Piece(pieces[-1].text + piece.text, pieces[-1].role)
+            pieces[-1] = Span(pieces[-1].text + piece.text, pieces[-1].role)
         else:
             pieces.append(piece)
     return tuple(pieces)

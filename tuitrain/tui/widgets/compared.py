@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.reactive import var
 
+from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.tui.widgets.drawn import Drawn
-from tuitrain.view import compare
-from tuitrain.view.compare import Compared
+from tuitrain.view.chart import compare
+from tuitrain.view.chart.compare import Compared
 from tuitrain.view.picture import Picture
 
 
@@ -18,11 +18,11 @@ class _Lines(Cells):
     _Lines { height: 1; }
     """
 
-    settled: var[tuple[Compared, ...]] = var(())
+    subject: var[tuple[Compared, ...]] = var(())
 
     _high = 0
 
-    def watch_settled(self) -> None:
+    def watch_subject(self) -> None:
         self.draw()
 
     def on_resize(self) -> None:
@@ -31,8 +31,8 @@ class _Lines(Cells):
 
     def draw(self) -> None:
         """Draw the runs, if there is room."""
-        if self.settled and self.size.width:
-            self.attempt(lambda: self._as_high(self.picture(self.settled)))
+        if self.subject and self.size.width:
+            self.attempt(lambda: self._as_high(self.picture(self.subject)))
 
     def _as_high(self, picture: Picture) -> Picture:
         """Return the picture, for which the panel has as many lines now."""
@@ -71,7 +71,7 @@ class Results(_Lines):
         return compare.results_table(compared, compare.shared_by(compared), self.size.width)
 
 
-class ComparedCharts(Drawn):
+class ComparedCharts(AsyncPicture):
     """A chart for each measure that the runs share, as many as there is room for."""
 
     REST_S = 2.0
@@ -80,8 +80,8 @@ class ComparedCharts(Drawn):
         super().__init__(self._charts, id=id)
         self._page = 0
 
-    def watch_settled(self) -> None:
-        self.settle_again()
+    def watch_subject(self) -> None:
+        self.mark_stale()
         self._entitle_page()
 
     def on_resize(self) -> None:
@@ -91,12 +91,12 @@ class ComparedCharts(Drawn):
     def turn(self) -> None:
         """Show the next measures, after the last ones the first again."""
         self._page += 1
-        self.hurry()
+        self.refresh_now()
         self._entitle_page()
 
     def _charts(self, compared: tuple[Compared, ...], width: int, height: int) -> Picture:
         return compare.page(compared, self._page, width, height)
 
     def _entitle_page(self) -> None:
-        if self.settled:
-            self.entitle(compare.page_title(self.settled, self._page, *self.size))
+        if self.subject:
+            self.entitle(compare.page_title(self.subject, self._page, *self.size))

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from tuitrain.view import form
+from tuitrain.view.form import form
 
 
 class FormField(Horizontal):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tuitrain.tui.widgets.drawn import Drawn
-from tuitrain.view.model import Snapshot
+from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.view.state.snapshot import Snapshot
 
 
-class LossChart(Drawn):
+class LossChart(AsyncPicture):
     """Every batch's loss, as it comes."""
 
-    def watch_settled(self, settled: Snapshot | None) -> None:
-        self.settle_again()
-        if settled is not None:
-            self.entitle(f"loss: {settled.loss}")
+    def watch_subject(self, subject: Snapshot | None) -> None:
+        self.mark_stale()
+        if subject is not None:
+            self.entitle(f"loss: {subject.loss}")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view import panels
-from tuitrain.view.model import Snapshot
+from tuitrain.view.panel import panels
 from tuitrain.view.picture import Picture
+from tuitrain.view.state.snapshot import Snapshot
 
 
 class _Panel(Cells):
     """A panel of the snapshot that changes at most once a second, but at once after a key."""
 
-    settled: var[Snapshot | None] = var(None)
+    subject: var[Snapshot | None] = var(None)
 
-    def watch_settled(self) -> None:
+    def watch_subject(self) -> None:
         self.draw()
 
     def on_resize(self) -> None:
@@ -24,10 +24,10 @@ class _Panel(Cells):
 
     def draw(self) -> None:
         """Draw the newest snapshot, if there is room and something to draw."""
-        if (settled := self.settled) is not None and self.size.area:
-            self.attempt(lambda: self.picture(settled))
+        if (subject := self.subject) is not None and self.size.area:
+            self.attempt(lambda: self.picture(subject))
 
-    def picture(self, settled: Snapshot) -> Picture:
+    def picture(self, subject: Snapshot) -> Picture:
         """Return what the panel shows of it, for the panel's size."""
         raise NotImplementedError
 
@@ -40,8 +40,8 @@ class Header(_Panel):
     def watch_asked(self) -> None:
         self.draw()
 
-    def picture(self, settled: Snapshot) -> Picture:
-        return panels.header(settled, self.asked, self.size.width)
+    def picture(self, subject: Snapshot) -> Picture:
+        return panels.header(subject, self.asked, self.size.width)
 
 
 class Vitals(_Panel):
@@ -52,15 +52,15 @@ class Vitals(_Panel):
     def watch_now(self) -> None:
         self.draw()
 
-    def picture(self, settled: Snapshot) -> Picture:
-        return panels.vitals(self.now or settled, settled, self.size.width)
+    def picture(self, subject: Snapshot) -> Picture:
+        return panels.vitals(self.now or subject, subject, self.size.width)
 
 
 class Progress(_Panel):
     """Bars of the epoch and of the run."""
 
-    def picture(self, settled: Snapshot) -> Picture:
-        return panels.progress(settled, self.size.width)
+    def picture(self, subject: Snapshot) -> Picture:
+        return panels.progress(subject, self.size.width)
 
 
 class Epochs(_Panel):
@@ -68,11 +68,11 @@ class Epochs(_Panel):
 
     BORDER_TITLE = "epochs"
 
-    def picture(self, settled: Snapshot) -> Picture:
-        stride = panels.epoch_stride(settled, self.size.height - 1)
+    def picture(self, subject: Snapshot) -> Picture:
+        stride = panels.epoch_stride(subject, self.size.height - 1)
         every = "" if stride == 1 else f", every {'other' if stride == 2 else f'{stride}th'}"
         self.entitle(f"epochs{every}")
-        return panels.epochs(settled, self.size.width, self.size.height)
+        return panels.epochs(subject, self.size.width, self.size.height)
 
 
 class Events(_Panel):
@@ -80,5 +80,5 @@ class Events(_Panel):
 
     BORDER_TITLE = "events"
 
-    def picture(self, settled: Snapshot) -> Picture:
-        return panels.events(settled, self.size.width, self.size.height)
+    def picture(self, subject: Snapshot) -> Picture:
+        return panels.events(subject, self.size.width, self.size.height)

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.theme import Theme
 from textual.widgets import DataTable
 
-from tuitrain.view.listing import COLUMNS, NARROW, Row
+from tuitrain.view.text.listing import COLUMNS, NARROW, Row
 
 _WIDE = 110
 """Cells of the screen from which on there is room for all columns."""

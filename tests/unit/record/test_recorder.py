@@ -1,0 +1,81 @@
+"""What a recorder writes in the end, whatever ended the run."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuitrain.core.events import BatchDone, Failed, Measured
+from tuitrain.core.series import SHARES, Series
+from tuitrain.record.recorder import Recorder
+from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.writer import RunWriter
+
+
+def test_a_device_that_fails_with_the_last_batches_does_not_keep_the_failure_from_being_told(
+    tmp_path: Path,
+):
+    writer = RunWriter(tmp_path / "run.db")
+    recorder = Recorder(writer)
+    marks = (0, 1, 2, 3, 4, 5, 6)
+    unreadable = torch.zeros((), device="meta")  # its value cannot be read, as on a lost device
+    recorder.take(BatchDone(1, 1, 1, unreadable, 0.1, 64, marks, unreadable))
+
+    recorder.fail(Failed("the device is gone"))
+    recorder.close()
+
+    writer.close()
+    found = RunReader(tmp_path / "run.db").since(Cursor())
+    assert [each.event for each in found.events] == [Failed("the device is gone")]
+    assert found.latest is None
+
+
+def batch(step: int, number: float = 1.0) -> BatchDone:
+    """A step of 100 µs: data 10, zero_grad 0, forward 20, loss 5, backward 40, step 25."""
+    marks = (0, 10, 10, 30, 35, 75, 100)
+    return BatchDone(1, step, 1, torch.tensor(number), 0.1, 64, marks, torch.tensor(0.0))
+
+
+def test_the_shares_of_the_steps_are_recorded_once_a_second_and_at_the_end(tmp_path: Path):
+    writer, now = RunWriter(tmp_path / "run.db"), [0.0]
+    recorder = Recorder(writer, clock=lambda: now[0])
+    recorder.time_with(lambda marks: [after - before for before, after in pairwise(marks)])
+    for step in range(1, 25):
+        now[0] = step / 10
+        recorder.take(batch(step))
+    recorder.close()
+    writer.close()
+
+    reader = RunReader(tmp_path / "run.db")
+    steps = {series.name: [value.step for value in reader.measured(series, 1, (1, 99), 99)]
+             for series in reader.series()}  # fmt: skip
+    assert set(steps) == {series.name for series in SHARES.values()}
+    assert {len(each) for each in steps.values()} == {4}, "at 0, 1 and 2 seconds, and the end"
+    assert {each[-1] for each in steps.values()} == {24}
+    shares = [reader.values(series.name, 1, (1, 99), 7)[0].high for series in SHARES.values()]
+    assert shares == pytest.approx([0.1, 0.0, 0.2, 0.05, 0.4, 0.25])
+
+
+def test_values_that_come_without_a_batch_are_written_with_the_next_flush(tmp_path: Path):
+    writer = RunWriter(tmp_path / "run.db")
+    recorder = Recorder(writer)
+    recorder.take(batch(1))
+    recorder.flush()
+    recorder.take(Measured(1, 1, {Series("a"): torch.tensor(0.5), Series("b", "MB"): 2.0}))
+    recorder.flush()
+    writer.close()
+
+    reader = RunReader(tmp_path / "run.db")
+    assert set(reader.series()) == {Series("a"), Series("b", "MB")}
+    assert [each.value for each in reader.measured(Series("a"), 1, (1, 1), 9)] == [0.5]
+
+
+def test_what_was_measured_on_a_lost_device_is_lost_with_its_batches(tmp_path: Path):
+    writer = RunWriter(tmp_path / "run.db")
+    recorder = Recorder(writer)
+    recorder.take(Measured(1, 1, {Series("a"): torch.zeros((), device="meta")}))
+    recorder.fail(Failed("the device is gone"))
+    recorder.close()
+    writer.close()
+    assert RunReader(tmp_path / "run.db").last_word() == Failed("the device is gone")

@@ -1,0 +1,205 @@
+"""Runs over each other: what they share, in what they differ, which did better."""
+
+import math
+from contextlib import ExitStack
+
+import pytest
+
+from tests.recorded import decay, in_home, problem
+from tests.unit.view.chart.test_plot import cells
+from tuitrain.core.events import TakeOpened
+from tuitrain.view.chart import compare
+from tuitrain.view.picture import plain
+from tuitrain.view.state.metrics import comparable_metrics
+from tuitrain.view.text import differences
+
+ACCURACY, RMSE = (comparable_metrics(problem(kind))[0] for kind in ("multiclass", "regression"))
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Begin runs of a home."""
+    with ExitStack() as stack:
+
+        def make(name, **settings):
+            run = in_home(tmp_path, name, **settings)
+            stack.callback(run.close)
+            return run
+
+        yield make
+
+
+def compared(*runs):
+    return compare.read_all([run.now() for run in runs], [run.reader for run in runs], 100)
+
+
+def test_runs_of_one_kind_share_metrics_and_losses(begin):
+    found = [begin("a").now(), begin("b", loss="mse").now()]
+    assert compare.shared(found) == comparable_metrics(problem("multiclass"))
+
+
+def test_runs_of_two_kinds_of_classes_share_metrics_but_no_loss(begin):
+    found = [begin("a").now(), begin("b", task="breast-cancer").now()]
+    assert [each.name for each in compare.shared(found)] == ["accuracy", "f1_macro", "auroc"]
+
+
+def test_classes_and_numbers_share_nothing_and_the_reason_is_told(begin):
+    found = [begin("a").now(), begin("b", task="diabetes").now()]
+    assert compare.shared(found) == []
+    said = compare.nothing_shared(found)
+    assert "a is multiclass (digits)" in said
+    assert "b is regression (diabetes)" in said
+
+
+def test_only_settings_that_differ_are_told(begin):
+    one, other = begin("a"), begin("b", lr=0.01, seed=3, epochs=9, optimizer="adamw")
+    told = differences.differing([one.now(), other.now()])
+    assert told == {
+        "optimizer": ("adam", "adamw"),
+        "lr": ("0.001", "0.01"),
+        "seed": ("0", "3"),
+        "weight decay": ("0", "0.01"),
+        "epochs": ("40", "9"),
+    }
+    assert differences.differing([one.now(), one.now()]) == {}
+
+
+def test_a_swap_and_a_change_are_told_with_their_epochs(begin):
+    run = begin("a")
+    run.trains(10)
+    run.swaps("mse", "v")
+    run.trains(2)
+    run.changes("lr", 0.5, "w")
+    run.changes("clip-norm", 2.0, "x")
+    told = differences.settings(run.now())
+    assert told["loss"] == "cross-entropy → mse @ epoch 10"
+    assert told["lr"] == "0.001 → 0.5 @ epoch 12"
+    assert told["clip norm"] == "off → 2 @ epoch 12"
+
+
+def test_what_was_undone_is_no_difference(begin):
+    run = begin("a")
+    run.trains(10)
+    run.swaps("mse", "v")
+    run.trains(5)
+    run.goes_back(10, "cross-entropy", undone="v")
+    assert differences.settings(run.now())["loss"] == "cross-entropy"
+
+
+def test_a_change_that_a_rollback_kept_holds_from_where_the_run_went_back_to(begin):
+    run = begin("a")
+    run.trains(10)
+    run.swaps("mse", "v")
+    run.trains(5)
+    run.goes_back(4, "mse")
+    assert isinstance(run.now().log[-1].event, TakeOpened)
+    assert differences.settings(run.now())["loss"] == "cross-entropy → mse @ epoch 4"
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "leading"),
+    [
+        (ACCURACY, [0.5, 0.75], [False, True]),
+        (RMSE, [0.5, 0.75], [True, False]),
+        (RMSE, [0.5, 0.75, 0.5], [True, False, True]),
+        (ACCURACY, [0.5, 0.5], [False, False]),
+        (ACCURACY, [None, 0.5], [False, True]),
+        (ACCURACY, [math.nan, 0.5], [False, True]),
+        (ACCURACY, [math.nan, math.nan], [False, False]),
+        (RMSE, [None, None], [False, False]),
+        (RMSE, [math.inf, 1.0], [False, True]),
+    ],
+)
+def test_the_better_value_leads_and_none_where_all_are_alike(measure, values, leading):
+    assert compare.better(values, measure) == leading
+
+
+def test_results_have_the_last_and_the_best_value_of_each_run(begin):
+    one, other = begin("a"), begin("b")
+    one.trains(3)
+    one.trains(1, lambda step: 2.0)
+    other.trains(2, lambda step: 1.5)
+    lines = plain(compare.results_table(compared(one, other), [ACCURACY], 80)).splitlines()
+    assert lines[0].split() == ["A", "a", "B", "b"]
+    assert lines[1].split() == ["accuracy", "0.3333", "0.5000", "★"]
+    peak = f"{1 - decay(3 * 23) / 3:.4f}"
+    assert lines[2].split() == ["best", *f"{peak} @3 ★ 0.5000 @1".split()]
+
+
+def test_a_run_without_an_epoch_has_dashes(begin):
+    one, other = begin("a"), begin("b")
+    one.trains(1)
+    lines = plain(compare.results_table(compared(one, other), [ACCURACY], 80)).splitlines()
+    assert lines[1].split()[-1] == "–"
+    page = compare.page(compared(one, other), 0, 80, 12)
+    assert "accuracy" in plain(page)
+
+
+def test_each_run_has_a_sign_and_a_colour_of_its_own_on_every_chart(begin):
+    runs = [begin(name) for name in ("one", "two", "three")]
+    for at, run in enumerate(runs):
+        run.trains(30, lambda step, at=at: (at + 1) * decay(step))
+    found = compared(*runs)
+    legend = compare.legend(found, 80)
+    assert [line.split()[0][0] for line in plain(legend).splitlines()] == ["A", "B", "C"]
+    picture = compare.page(found, 0, 60, 20)
+    for sign, role in (("A", "series1"), ("B", "series2"), ("C", "series3")):
+        assert sum(line.count((sign, role)) for line in cells(picture)) >= 4
+
+
+def test_more_runs_than_colours_still_have_signs_of_their_own(begin):
+    found = compared(*(begin(f"run-{number}") for number in range(8)))
+    assert [each.sign for each in found] == list("ABCDEFGH")
+    assert found[6].role == found[0].role
+
+
+def test_a_swap_is_marked_on_the_curve_of_the_run_that_made_it(begin):
+    one, other = begin("a"), begin("b")
+    for run in (one, other):
+        run.trains(10)
+    other.swaps("mse")
+    for run in (one, other):
+        run.trains(10)
+    found = compared(one, other)
+    picture = compare.page(found, 0, 40, 14)
+    marks = [role for line in cells(picture) for sign, role in line if sign == "◆"]
+    assert marks
+    assert set(marks) == {"series2"}
+    assert "swapped" in plain(compare.legend(found, 80))
+
+
+def test_runs_of_different_batch_size_stand_over_each_other_by_epoch(begin):
+    one, other = begin("a"), begin("b")
+    one.trains(40)
+    other.trains(20)
+    lines = plain(compare.page(compared(one, other), 0, 60, 14)).splitlines()
+    assert lines[-1].endswith("─40")
+
+
+def test_pages_show_every_measure_and_begin_again(begin):
+    one, other = begin("a"), begin("b")
+    found = compared(one, other)
+    pages = [plain(compare.page(found, number, 120, 6)) for number in range(3)]
+    names = list(problem("multiclass").losses)
+    assert all(any(name in page for page in pages) for name in names)
+    assert pages[2] == pages[0] != pages[1]
+    assert "3 more" in compare.page_title(found, 0, 120, 6)
+
+
+def test_a_hostile_name_is_shown_and_not_obeyed(begin):
+    one, other = begin("a"), begin("\x1b[31m[red]b")
+    told = plain(compare.legend(compared(one, other), 80))
+    assert "\x1b" not in told
+    assert "␛[31m[red]b" in told
+
+
+def test_programs_get_the_same(begin):
+    one, other = begin("a", lr=0.01), begin("b")
+    one.trains(2)
+    other.trains(3)
+    told = compare.as_json(compared(one, other), [ACCURACY])
+    assert [run["name"] for run in told["runs"]] == ["a", "b"]
+    assert told["differs"] == {"lr": ["0.01", "0.001"]}
+    (accuracy,) = told["measures"]
+    assert accuracy["best_epoch"] == [2, 3]
+    assert accuracy["better_final"] == ["b"]

@@ -1,0 +1,184 @@
+import math
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuitrain.view.chart import scale
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+anything = st.floats()
+
+
+@pytest.mark.parametrize(
+    ("newest", "planned", "end"),
+    [
+        (0, 1000, 20),
+        (1, 5, 5),
+        (20, 1000, 20),
+        (21, 1000, 30),
+        (101, 5000, 150),
+        (150, 5000, 150),
+        (1501, 5000, 2000),
+        (6001, 9000, 7000),
+        (8001, 90_000, 10_000),
+        (900, 937, 937),
+        (938, 937, 1000),
+        (50, 0, 70),
+        (10_000_001, 10**9, 15_000_000),
+    ],
+)
+def test_the_step_axis_ends_at_a_round_number_or_at_the_plan(newest, planned, end):
+    assert scale.nice_end(newest, planned) == end
+
+
+@given(st.integers(0, 10**15), st.integers(0, 10**15))
+def test_the_step_axis_shows_the_newest_step_and_is_never_empty(newest, planned):
+    end = scale.nice_end(newest, planned)
+    assert end >= max(1, newest)
+    assert end <= max(20, 2 * newest)
+
+
+def test_the_step_axis_of_a_run_ten_million_long_moves_fewer_than_sixty_times():
+    ends = {scale.nice_end(newest, 10**7) for newest in range(1, 10**7, 997)}
+    assert len(ends) < 60
+
+
+def decay(length: int) -> list[float]:
+    return [0.05 + 2.35 * math.exp(-step / (length / 20)) for step in range(length)]
+
+
+@pytest.mark.parametrize("length", [10, 100, 1000])
+def test_a_decaying_loss_is_shown_whole(length):
+    losses = decay(length)
+    shown = scale.fitted(losses, losses)
+    assert (shown.low, shown.high) == (min(losses), max(losses))
+    assert (shown.above, shown.below) == (0, 0)
+
+
+def test_a_start_that_has_become_one_bucket_among_many_is_shown_whole():
+    lows, highs = [0.3] + [0.02] * 299, [2.4] + [0.06] * 299
+    assert scale.fitted(lows, highs).high == 2.4
+
+
+def test_one_spike_of_900_among_losses_below_1_is_left_outside_and_counted():
+    highs = [*decay(100), 900.0, *[0.06] * 60]
+    shown = scale.fitted([0.04] * len(highs), highs)
+    assert shown.high == max(decay(100))
+    assert (shown.above, shown.below) == (1, 0)
+
+
+def test_a_plunge_is_left_outside_as_a_spike_is():
+    lows = [0.5, 0.6, 0.4, -800.0, 0.5, 0.6, 0.5, 0.5]
+    shown = scale.fitted(lows, [0.9] * 8)
+    assert (shown.low, shown.above, shown.below) == (0.4, 0, 1)
+
+
+def test_a_spike_at_the_very_first_step_is_left_outside_too():
+    assert scale.fitted([0.4] * 50, [9000.0] + [0.9] * 49).above == 1
+
+
+def test_the_full_range_holds_every_spike():
+    assert scale.full([0.1, 0.2], [0.3, 900.0]) == (0.1, 900.0, 0, 0)
+
+
+def test_among_a_handful_of_values_none_is_called_an_outlier():
+    assert scale.fitted([1.0, 900.0], [1.0, 900.0]) == (1.0, 900.0, 0, 0)
+
+
+def test_without_values_the_range_is_0_to_1():
+    assert scale.fitted([], []) == (0, 1, 0, 0)
+    assert scale.full([math.nan], [math.inf]) == (0, 1, 0, 0)
+
+
+@given(st.lists(st.tuples(anything, anything)), st.sampled_from([scale.fitted, scale.full]))
+def test_a_range_is_finite_and_never_a_point(pairs, fit):
+    pairs = [(min(pair), max(pair)) for pair in pairs]
+    shown = fit([low for low, _ in pairs], [high for _, high in pairs])
+    assert math.isfinite(shown.low)
+    assert math.isfinite(shown.high)
+    assert shown.low < shown.high
+
+
+@given(finite, finite, st.integers(1, 20))
+def test_a_rounded_range_holds_the_range_and_ends_at_ticks(one, other, count):
+    shown = scale.full([min(one, other)], [max(one, other)])
+    outer = scale.rounded(shown, count)
+    slack = (shown.high / 2 - shown.low / 2) * 1e-6
+    assert outer.low <= shown.low + slack
+    assert outer.high >= shown.high - slack
+    step = scale.tick_step(shown.low, shown.high, count)
+    for end in (outer.low, outer.high):
+        assert abs(end) == sys.float_info.max or math.isclose(end / step, round(end / step))
+
+
+def test_the_widest_range_there_is_has_ticks_too():
+    shown = scale.Range(-1e308, sys.float_info.max)
+    assert scale.tick_step(shown.low, shown.high, 2) == 1e308
+    assert scale.rounded(shown, 2) == (-1e308, sys.float_info.max, 0, 0)
+
+
+@given(finite, finite, st.integers(1, 20))
+def test_ticks_are_few_rising_and_within(one, other, count):
+    shown = scale.full([min(one, other)], [max(one, other)])
+    numbers = scale.ticks(shown.low, shown.high, count)
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) <= count + 2
+
+
+@given(finite, finite, st.integers(2, 12), st.booleans())
+def test_neighbouring_ticks_of_an_axis_have_different_labels(one, other, count, is_log):
+    axis = scale.axis([(min(one, other), max(one, other))], is_full=False, is_log=is_log)
+    _, numbers = axis.numbered(count)
+    labels = [label for _, label in numbers]
+    assert len(set(labels)) == len(labels) > 0
+
+
+def test_ticks_are_nice_numbers():
+    assert scale.ticks(0, 2.4, 5) == [0, 0.5, 1, 1.5, 2]
+    assert scale.rounded(scale.Range(0.05, 2.4), 5) == (0, 2.5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "label"),
+    [
+        (0.05, 0.05, "0.05"),
+        (2.5, 0.5, "2.5"),
+        (2.0, 0.5, "2.0"),
+        (3.0, 1.0, "3"),
+        (1e-5, 1e-5, "1e-5"),
+        (1.2e38, 1e37, "1.2e38"),
+        (-40.0, 20.0, "-40"),
+        (1e-17, 0.1, "0"),
+        (120_000.0, 20_000.0, "1.2e5"),
+    ],
+)
+def test_a_tick_label_is_short_and_tells_neighbours_apart(value, step, label):
+    assert scale.tick_label(value, step) == label
+
+
+@pytest.mark.parametrize(
+    ("step", "label"),
+    [
+        (0, "0"),
+        (500, "500"),
+        (1000, "1k"),
+        (1500, "1.5k"),
+        (20_000, "20k"),
+        (999_999, "1M"),
+        (3_000_000, "3M"),
+        (2_500_000_000, "2.5G"),
+        (10**13, "10T"),
+    ],
+)
+def test_a_step_label_is_short(step, label):
+    assert scale.step_label(step) == label
+
+
+def test_a_logarithmic_axis_has_powers_of_ten_and_nothing_at_or_below_zero():
+    axis = scale.axis([(0.0, 0.02), (-1.0, 3.0)], is_full=True, is_log=True)
+    axis, numbers = axis.numbered(6)
+    assert [label for _, label in numbers] == ["0.01", "0.1", "1", "10"]
+    assert axis.side(0.0) == -1
+    assert axis.place(0.1) == pytest.approx(1 / 3)

@@ -1,0 +1,22 @@
+"""What the form says of a field while somebody types in it."""
+
+from tuitrain.view.form import form
+
+
+def test_a_colon_after_a_name_lists_what_its_options_take():
+    def hint(text: str, *, has_focus: bool = True) -> str:
+        return form.hint("model", {"task": "digits", "model": text}, has_focus=has_focus)
+
+    assert hint("mlp") == "linear · mlp · cnn"
+    assert "norm: none or batch · dropout: a number from 0 to 0.99" in hint("mlp:")
+    assert hint("mlp:", has_focus=False) == "Fully connected layers with ReLU between them"
+    assert hint("own:") == hint("linear:") == hint("mlp")
+
+
+def test_an_option_that_cannot_be_is_told_at_its_field():
+    values = form.filled("digits") | {"model": "mlp:dropout=2"}
+    spec, errors = form.checked(values)
+    assert spec is None
+    assert errors == {
+        "model": "mlp:dropout takes a number from 0 to 0.99 (dropout probability), not 2"
+    }

@@ -1,0 +1,71 @@
+"""What a user is told to do while a run waits: for as long as it waits because of that."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.recorded import started
+from tuitrain.core.events import (
+    CommandDropped,
+    Event,
+    NotFinite,
+    Paused,
+    Resumed,
+    SettingChanged,
+    Stepped,
+    TakeOpened,
+)
+from tuitrain.core.spec import RunSpec
+from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.view.panel.advice import advice
+from tuitrain.view.state.fold import fold
+from tuitrain.view.state.snapshot import Snapshot
+
+STARTED = replace(started(), settings={**started().settings, "lr": 0.5})
+BAD = NotFinite(1, 7, 0, "loss")
+PAUSED = Paused(None, 1, 11, 0)
+"""Later than the bad batch: an accelerator's numbers are read some batches at once."""
+LOWER = SettingChanged("w", 1, 11, 0, "lr", 0.1, 0.5, 23)
+BACK = TakeOpened(
+    "u", 2, 5, 0, "undo", "00001-take1-step1.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 11, None
+)
+
+
+def after(folder: Path, *events: Event, on_nonfinite: str = "pause") -> Snapshot:
+    writer = RunWriter(folder / "run.db")
+    writer.write([], [Stamped(0.0, 0, event) for event in (STARTED, *events)])
+    writer.close()
+    spec = RunSpec.of("digits", on_nonfinite=on_nonfinite)
+    now = Snapshot.begin("a", folder, spec, 0.0)
+    return fold(now, RunReader(folder / "run.db").since(Cursor()), alive=True)
+
+
+@pytest.mark.parametrize(
+    "events", [(BAD, PAUSED), (BAD, CommandDropped("s", "a pause came first"), PAUSED, LOWER)]
+)
+def test_a_bad_batch_is_told_with_its_own_step_while_the_run_waits_for_it(events, tmp_path: Path):
+    told = advice(after(tmp_path, *events))
+
+    assert told is not None
+    assert told.trouble == "loss not finite at step 7: the weights are untouched"
+    assert told.ways[0] == ("space go on" if LOWER in events else "r lower the rate (0.5)")
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (BAD,),
+        (BAD, PAUSED, Resumed(None, 1, 11, 0)),
+        (BAD, PAUSED, Resumed(None, 1, 11, 0), Paused("p", 1, 20, 0)),
+        (BAD, PAUSED, Resumed(None, 1, 11, 0), Stepped("s", 1, 12, 0, 1), Paused(None, 1, 12, 0)),
+        (BAD, PAUSED, BACK),
+    ],
+)
+def test_it_is_told_no_longer_once_the_run_went_on_or_back(events, tmp_path: Path):
+    assert advice(after(tmp_path, *events)) is None
+
+
+def test_a_run_that_skips_bad_batches_is_not_paused_for_one(tmp_path: Path):
+    assert advice(after(tmp_path, BAD, Paused("p", 1, 7, 0), on_nonfinite="skip")) is None

@@ -1,0 +1,127 @@
+"""What a run's record makes of a snapshot where it goes back and on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.recorded import started
+from tuitrain.core.commands import Change, Request
+from tuitrain.core.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    EpochEnded,
+    Event,
+    SettingChanged,
+    StartupReached,
+    Stopped,
+    TakeOpened,
+)
+from tuitrain.core.segment import Segment
+from tuitrain.core.spec import RunSpec
+from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.view.state.fold import fold
+from tuitrain.view.state.progress import planned_steps
+from tuitrain.view.state.snapshot import Snapshot
+
+SETTINGS = {"loss": "cross-entropy", "lr": 0.001, "batch-size": 64, "epochs": 40, "pace": None}
+STARTED = replace(started(), settings=SETTINGS)
+
+
+def begun() -> Snapshot:
+    return Snapshot.begin("a", Path("a"), RunSpec.of("digits"), 0.0)
+
+
+def after(
+    now: Snapshot, *events: Event, latest: BatchRow | None = None, alive=True, is_anew=False
+) -> Snapshot:
+    epochs = tuple(each for each in events if isinstance(each, EpochEnded))
+    told = [each for each in events if not isinstance(each, EpochEnded)]
+    recorded = tuple(Recorded(at, float(at), float(at), each) for at, each in enumerate(told))
+    return fold(now, Delta(recorded, epochs, latest, Cursor(), is_anew=is_anew), alive=alive)
+
+
+def batch(take: int, step: int, loss: float) -> BatchRow:
+    return BatchRow(
+        key_of(take, step), (step - 1) // 23 + 1, loss, 0.001, 64, 10 * step, 1, 1, 1, 1, 1, 1
+    )
+
+
+def epoch(take: int, number: int, *, improved: bool = False) -> EpochEnded:
+    return EpochEnded(take, 23 * number, number, "mse", 1.0, 1.0, {"accuracy": 0.5}, improved)
+
+
+def opened(take: int, step: int, origin_take: int, left_at: int, **more) -> TakeOpened:
+    return TakeOpened(
+        more.pop("command", None), take, step, step // 23, more.pop("why", "undo"), "file",
+        origin_take, SETTINGS, 23, left_at, **more,
+    )  # fmt: skip
+
+
+def test_what_is_left_behind_is_no_part_of_the_line():
+    now = after(begun(), STARTED, epoch(1, 1), epoch(1, 2, improved=True), latest=batch(1, 50, 9.0))
+    back = after(now, opened(2, 23, 1, 50), latest=batch(1, 50, 9.0))
+
+    assert (back.take, back.step, back.epoch) == (2, 23, 1)
+    assert back.latest is None, "the left batch's loss is not shown"
+    assert [each.epoch for each in back.epochs] == [1]
+    assert back.best is None
+    assert back.segments == (Segment(1, 1, 23, 0, 1, "cross-entropy"),)
+    assert [each[:3] for each in back.lineage.abandoned] == [(1, 24, 50)]
+    on = after(back, epoch(2, 2), latest=batch(2, 60, 1.0))
+    assert [each.take for each in on.epochs] == [1, 2]
+    assert on.segments[-1] == Segment(2, 24, 60, 1, 2, "cross-entropy")
+    assert planned_steps(on) == 40 * 23
+
+
+def test_an_undo_of_an_undo_brings_back_what_was_left():
+    now = after(begun(), STARTED, epoch(1, 1), epoch(1, 2), latest=batch(1, 50, 9.0))
+    for request, command in (
+        (Request.new(Change("lr", 0.1)), "x"),
+        (Request.new(Change("lr", 1)), "u"),
+    ):
+        kind = "lr" if command == "x" else "undo"
+        now = after(now, CommandAccepted(command, kind, "", request.at, 0.0))
+    now = after(now, SettingChanged("x", 1, 50, 2, "lr", 0.1, 0.001, 23))
+    now = after(now, opened(2, 23, 1, 50, command="u", undone="x"))
+    assert {each.id: each.state for each in now.interventions} == {"x": "undone", "u": "applied"}
+    opening = opened(3, 50, 1, 30, command="v", undone="u")
+    again = after(now, opening, epoch(1, 1), epoch(1, 2), is_anew=True)
+
+    assert {each.id: each.state for each in again.interventions} == {"x": "applied", "u": "undone"}
+    assert [each.epoch for each in again.epochs] == [1, 2]
+    assert again.step == 50
+
+
+def test_a_resumed_run_is_starting_and_then_running_again():
+    stopped = after(begun(), STARTED, Stopped(None, 1, 5, 0, "SIGTERM"), alive=False)
+    assert (stopped.state, stopped.why) == ("stopped", "SIGTERM")
+    starting = after(stopped, StartupReached("loading PyTorch"))
+    assert (starting.state, starting.why) == ("starting", "")
+    assert after(starting, STARTED).state == "running"
+
+
+def test_a_batch_size_changes_what_is_planned():
+    now = after(begun(), STARTED, epoch(1, 1))
+    changed = after(now, SettingChanged("w", 1, 23, 1, "batch-size", 128, 64, 12))
+
+    assert planned_steps(changed) == 23 + 39 * 12
+    assert changed.settings["batch-size"] == 128
+
+
+def test_what_comes_often_does_not_push_the_rest_out_of_the_log():
+    saved = CheckpointSaved(1, 1, 1, "epoch", "f", 1, "", "")
+    now = after(begun(), STARTED, *[saved] * 500, *[StartupReached("downloading", 1, 2)] * 500)
+
+    assert [each.event for each in now.log] == [STARTED]
+    assert len(now.checkpoints) == 500
+
+
+def test_the_best_epoch_stays_however_long_ago_it_was():
+    now = after(begun(), STARTED, epoch(1, 1, improved=True))
+    now = after(now, *(epoch(1, number) for number in range(2, 700)))
+    assert now.best is not None
+    assert now.best.epoch == 1
+    later = after(now, epoch(1, 700, improved=True), epoch(1, 701))
+    assert later.best is not None
+    assert later.best.epoch == 700
+    assert len(later.epochs) <= 500

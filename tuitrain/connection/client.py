@@ -1,0 +1,131 @@
+"""One run as screens, commands and notebooks see it: follow what it says, send it commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tuitrain.core.commands import Boundary, Command, Request
+from tuitrain.core.decode import value_of
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.events import EpochEnded, Event, LastWord
+from tuitrain.core.segment import Segment
+from tuitrain.core.spec import RunSpec
+from tuitrain.store import inbox, lock, owner
+from tuitrain.store.event_log import EventLog
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
+from tuitrain.store.rollup import Bucket
+from tuitrain.store.schema import BatchRow
+
+
+class Look(NamedTuple):
+    """What a look at a run found."""
+
+    alive: bool
+    """Somebody trained the run when the look began. If not, `delta` holds its last word."""
+    delta: Delta
+    pid: int | None
+
+
+class Client:
+    """A run directory from outside. It keeps nothing open and may be used from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = RunPaths(directory)
+        self._reader = RunReader(self.paths.record)
+
+    @property
+    def name(self) -> str:
+        return self.paths.name
+
+    def spec(self) -> RunSpec:
+        """Return what the run was asked to train."""
+        return self.paths.read_spec()
+
+    def has_lost_record(self) -> bool:
+        """Return whether its record was removed: it once had one, since it answered commands."""
+        return self.paths.answered.exists() and not self.paths.record.exists()
+
+    def created_at(self) -> float:
+        """Return when the run was asked for, in seconds since the epoch."""
+        return self.paths.spec.stat().st_mtime
+
+    def look(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Look:
+        """Return whether the run is alive and what it said after `cursor`, as `RunReader.since`.
+
+        Its last word is told only once the lock is free: whoever hears it may resume or delete.
+        """
+        # in this order: a trainer writes its last word before it lets the lock go
+        alive = lock.is_held(self.paths.lock)
+        delta = self._reader.since(cursor, segments_after)
+        if alive:
+            return Look(alive, _without_last_word(delta), self._pid())
+        return Look(alive, delta, None)
+
+    def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
+        """Return whether the run is alive, all that it said after `cursor`, and the next cursor."""
+        alive = lock.is_held(self.paths.lock)
+        return alive, *EventLog(self.paths.record).after(cursor)
+
+    def end(self) -> Cursor:
+        """Return the cursor after which only news comes."""
+        return self._reader.end()
+
+    def batches(self, after: int, every: int) -> list[BatchRow]:
+        """Return each `every`th step's batch after the one of key `after`."""
+        return self._reader.batches(after, every)
+
+    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
+        """Return the losses of the steps first..last in buckets of 2^level steps."""
+        return self._reader.losses(take, first, last, level)
+
+    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
+        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
+        return self._reader.values(name, take, steps, level)
+
+    def detail(self, key: int, name: str) -> dict[str, Any] | None:
+        """Return the detail of that name of a step (`schema.key_of`); None where there is none."""
+        return self._reader.detail(key, name)
+
+    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
+        """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""
+        return self._reader.validations(segment, level)
+
+    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
+        """Return one epoch at most in each 2^level of a segment's steps."""
+        return self._reader.epochs(segment, level)
+
+    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+        """Return the best value of each name among the epochs that ended in a segment."""
+        return self._reader.best(segment, part, signs)
+
+    def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
+        """Return what every fitting loss makes of a recent batch, and that batch's step."""
+        return self._reader.latest_batch_losses()
+
+    def send(self, command: Command, at: Boundary | None = None) -> Request:
+        """Leave a command in the inbox; its answer is an event with the same id."""
+        request = Request.new(command, at)
+        inbox.put(self.paths.inbox, request)
+        return request
+
+    def take_back(self, request: Request) -> None:
+        """Remove a command that nobody took."""
+        (self.paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
+
+    def _pid(self) -> int | None:
+        try:
+            pid: int = value_of(int, "pid", owner.read(self.paths.owner).get("pid"))
+        except (OSError, DamagedRecord):
+            return None
+        return pid
+
+
+def _without_last_word(delta: Delta) -> Delta:
+    """Leave the last word for the next look, unless a later trainer has spoken since."""
+    if not delta.events or not isinstance(delta.events[-1].event, LastWord):
+        return delta
+    cursor = delta.cursor._replace(event=delta.events[-1].id - 1)
+    return delta._replace(events=delta.events[:-1], cursor=cursor)

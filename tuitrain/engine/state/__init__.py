@@ -1,0 +1,1 @@
+"""The state of a training: saved, restored, resumed, and where it starts."""

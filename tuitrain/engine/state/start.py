@@ -1,0 +1,70 @@
+"""Where a new run begins: at its first step, or at another run's checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tuitrain.core.errors import Refused
+from tuitrain.core.events import Event, Warned, WeightsCompared
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine import device as devices
+from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.state.weights import weights_sha256
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training
+from tuitrain.steering.schedule import Schedule, planned
+
+
+class Start(NamedTuple):
+    """Where a run begins by its spec, and the file of the checkpoint that a fork goes on from."""
+
+    spec: RunSpec
+    origin: Path
+    between_epochs: bool = False
+    """Go on from where a batch size can change."""
+
+
+def begin(run: Training, steering: Steering, beginning: Start) -> Iterator[Event]:
+    """Bring `run`, freshly built, to where its spec begins.
+
+    Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
+    """
+    spec, origin = beginning.spec, beginning.origin
+    steering.decisions.schedule = Schedule(planned(spec.schedule))
+    parent = spec.parent
+    if parent is None:
+        return
+    yield from differences(parent.environment, run)
+    if parent.sha256 is None:
+        return
+    state = read_state(origin, parent.sha256)
+    try:
+        run.inherit(state, with_optimizer=parent.keeps_optimizer)
+    except RuntimeError:
+        raise Refused(
+            f"{spec.model} is not the model of that checkpoint; "
+            "tuitrain run --init-from begins anew with weights that fit"
+        ) from None
+    if not parent.keeps_optimizer:
+        yield Warned(f"{spec.optimizer} begins without the memory of its parent's optimizer")
+
+
+def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
+    """Lay the weights at the end of a replay beside those that its spec expects."""
+    if spec.parent and spec.parent.expects and run.until is not None:  # else it was trained on
+        name, found = Path(spec.parent.directory).name, weights_sha256(run.model)
+        yield WeightsCompared(name, found == spec.parent.expects)
+
+
+def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
+    """Say what has changed since `before` of all that a repetition to the last bit depends on."""
+    now = devices.environment(run.device)
+    differing = [
+        f"{name} was {was} and is {now.get(name)}"
+        for name, was in before.items()
+        if was != now.get(name)
+    ]
+    if differing:
+        yield Warned(f"not the same to the last bit any more: {', '.join(differing)}")

@@ -1,0 +1,1 @@
+"""What every trainer needs: its record, its commands, its lock and its signals."""

@@ -1,0 +1,292 @@
+"""Start a trainer, and end one. Whoever starts it may go: it does not notice."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tuitrain.core import python
+from tuitrain.core.commands import Change, Epoch, Request, Setting
+from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
+from tuitrain.core.events import Finished
+from tuitrain.core.files import is_plain, open_new, open_plain, write_atomically
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.history.derived import fork_of, replay_of
+from tuitrain.store import inbox, lock
+from tuitrain.store.disk_reserve import set_aside
+from tuitrain.store.initial import keep_copy
+from tuitrain.store.owner import process_of
+from tuitrain.store.paths import RunPaths, make_folder
+from tuitrain.store.reader import RunReader
+
+_WATCH = "{0} is going; tuitrain attach {0} shows it"
+_STOP = "{0} is going; tuitrain ctl {0} stop ends it"
+_DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
+_REFUSED_ENDS_S = 30.0
+"""A refused trainer ends by itself; on a loaded machine that takes seconds."""
+
+
+@dataclass(slots=True)
+class Started:
+    """A trainer of ours. Its process is reaped whenever somebody polls it."""
+
+    paths: RunPaths
+    process: subprocess.Popen[bytes]
+    owner_pipe: int | None = None
+    """While this end is open, an owned run goes on."""
+    resumed: bool = False
+    """The run has a past."""
+
+
+def start(
+    home: Path,
+    spec: RunSpec,
+    name: str | None = None,
+    *,
+    origin: Path | None = None,
+    owned: bool = False,
+) -> Started:
+    """Make a run directory and start its trainer; `owned`: the run ends with this process.
+
+    `origin` is the checkpoint that a fork goes on from, which is copied. Raises NameTaken, WrongUse
+    for a name that cannot be, TuitrainError if home cannot be written.
+    """
+    paths = _new_directory(home, spec, name)
+    try:
+        with _held(paths, _WATCH) as descriptor:
+            if origin is not None:
+                _copy(origin, paths.origin)
+            make_folder(paths.inbox)
+            make_folder(paths.checkpoints)
+            set_aside(paths.reserve)
+            if spec.init_from is not None:
+                spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
+            write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
+            return _launch(paths, descriptor, owned=owned)
+    except BaseException:
+        if not lock.is_held(paths.lock):  # an interrupt can come when the trainer lives already
+            shutil.rmtree(paths.directory, ignore_errors=True)
+        raise
+
+
+def fork(
+    home: Path,
+    parent: RunPaths,
+    epoch: Epoch,
+    changes: Mapping[str, Any],
+    name: str | None = None,
+    *,
+    owned: bool = False,
+) -> Started:
+    """Start a run that goes on from a run's checkpoint of that epoch, with settings changed.
+
+    Raises as `tuitrain.history.derived.fork_of` and `start` do.
+    """
+    past = RunReader(parent.record).events()
+    spec, saved = fork_of(parent.read_spec(), past, str(parent.directory), epoch, changes)
+    made = name or _numbered(home, f"{parent.name}-fork")
+    return start(home, spec, made, origin=parent.checkpoints / saved.file, owned=owned)
+
+
+def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
+    """Return what a fork from that epoch trains as long as nothing is changed.
+
+    From the last epoch of a run it is as many epochs again.
+    """
+    spec, past = parent.read_spec(), RunReader(parent.record).events()
+    try:
+        return fork_of(spec, past, str(parent.directory), epoch, {})[0]
+    except NotOnLineage:
+        raise
+    except Refused:
+        more = {"epochs": epoch + spec.epochs}
+        return fork_of(spec, past, str(parent.directory), epoch, more)[0]
+
+
+def replay(
+    home: Path, paths: RunPaths, spec: RunSpec, name: str | None = None, *, owned: bool = False
+) -> Started:
+    """Start the replay of a run that `tuitrain.history.derived.replay_of` made of it."""
+    origin = paths.origin if spec.parent and spec.parent.sha256 else None
+    made = name or _numbered(home, f"{paths.name}-replay")
+    return start(home, spec, made, origin=origin, owned=owned)
+
+
+def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
+    """Return what repeats the current line of a run; see `tuitrain.history.derived.replay_of`."""
+    past = RunReader(paths.record).events()
+    return replay_of(
+        paths.read_spec(), past, str(paths.directory), until=until, leaving_out=leaving_out
+    )
+
+
+def resume(
+    paths: RunPaths,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    owned: bool = False,
+) -> Started:
+    """Let a new trainer go on with a run that has ended, up to that many epochs in all.
+
+    With another batch size it goes on from the end of an epoch.
+    Raises RunLocked for a run that is trained, NoSuchRun for one that is deleted just now, NotPlain
+    for one with links in it, Refused for a finished one without more epochs.
+    """
+    asked: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    commands = [Change(setting, value) for setting, value in asked.items() if value is not None]
+    with _held(paths, _WATCH) as descriptor:
+        paths.check_plain()
+        _check_there_is_more(paths, epochs)
+        set_aside(paths.reserve)
+        for command in commands:
+            inbox.put(paths.inbox, Request.new(command))
+        started = _launch(paths, descriptor, owned=owned)
+    started.resumed = True
+    return started
+
+
+def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
+    reader = RunReader(paths.record)
+    paths.read_spec()
+    if not paths.record.exists() and paths.answered.exists():
+        raise Refused(
+            f"{paths.name} has lost its record, run.db: put it back, or begin anew with "
+            f"tuitrain run --init-from {paths.checkpoints}/FILE.pt"
+        )
+    reader.events()  # what cannot be read is told now, not by a trainer
+    last = reader.last_word()
+    if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
+        return
+    raise Refused(
+        f"{paths.name} is finished after {last.epoch} epochs; "
+        f"tuitrain resume {paths.name} --epochs {last.epoch * 2} trains on"
+    )
+
+
+def delete(paths: RunPaths) -> None:
+    """Delete a run for good; of a linked run only the link.
+
+    Raises RunLocked if somebody trains it, NoSuchRun if it is deleted already.
+    """
+    if paths.directory.is_symlink():
+        check_idle(paths)
+        paths.directory.unlink(missing_ok=True)
+        return
+    gone = paths.directory.with_name(f".{paths.name}.{secrets.token_hex(4)}.deleted")
+    # A lock that is a link is nobody's. Any other is held, so that no trainer starts meanwhile.
+    with _held(paths, _STOP) if is_plain(paths.lock) else nullcontext():
+        paths.directory.rename(gone)
+    for folder in gone.parent.glob(".*.deleted"):  # and what an interrupted deletion left
+        if _DELETED.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    if gone.exists():
+        raise TuitrainError(f"{paths.name} is deleted, but {safe(gone)} cannot be removed")
+
+
+def delete_refused(paths: RunPaths) -> None:
+    """Delete a run that was refused before its first batch, once its trainer has ended."""
+    give_up_at = time.monotonic() + _REFUSED_ENDS_S
+    while lock.is_held(paths.lock) and time.monotonic() < give_up_at:
+        time.sleep(0.02)
+    delete(paths)
+
+
+def check_idle(paths: RunPaths) -> None:
+    """Raise RunLocked if somebody trains the run."""
+    if lock.is_held(paths.lock):
+        raise RunLocked(_STOP.format(paths.name))
+
+
+def kill(paths: RunPaths) -> None:
+    """End the trainer at once, without a checkpoint, if it is the one on record."""
+    trainer = process_of(paths.owner)
+    if trainer is not None and lock.is_held(paths.lock):
+        with suppress(OSError):
+            os.kill(trainer.pid, signal.SIGKILL)
+
+
+def write_spec(paths: RunPaths, spec: RunSpec) -> None:
+    """Put `spec.json` in its place, whole or not at all."""
+    write_atomically(paths.spec, spec.to_json())
+
+
+def _copy(origin: Path, target: Path) -> None:
+    try:
+        source = open_plain(origin, os.O_RDONLY)
+    except FileNotFoundError:
+        raise Refused(f"checkpoint {safe(origin.name)} is not kept any more") from None
+    with os.fdopen(source, "rb") as found, os.fdopen(open_new(target), "wb") as copy:
+        shutil.copyfileobj(found, copy)
+
+
+@contextmanager
+def _held(paths: RunPaths, otherwise: str) -> Iterator[int]:
+    """Hold the run's lock; a trainer that got its descriptor goes on holding it afterwards."""
+    try:
+        descriptor = lock.acquire(paths.lock)
+    except RunLocked:
+        raise RunLocked(otherwise.format(paths.name)) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _numbered(home: Path, base: str) -> str:
+    """Return the first free name of base, base-2, base-3, ..., cut to what a name may have."""
+    for number in range(1, 10_000):
+        ending = "" if number == 1 else f"-{number}"
+        name = base[: 64 - len(ending)] + ending
+        if not (home / "runs" / name).exists():
+            return name
+    raise NameTaken(f"there are too many runs named {base}; choose a --name")
+
+
+def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
+    make_folder(home)
+    folder = make_folder(home / "runs")
+    made = check_name(name) if name else f"{spec.task}-{time.strftime('%m%d-%H%M%S')}"
+    for attempt in range(1, 100):
+        directory = folder / (made if attempt == 1 else f"{made}-{attempt}")
+        try:
+            directory.mkdir(mode=0o700)
+        except FileExistsError:
+            if name:
+                raise NameTaken(f"there is a run {name} already; choose another --name") from None
+        else:
+            return RunPaths(directory)
+    raise NameTaken(f"there are too many runs named {made}; choose a --name")
+
+
+def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
+    # All three descriptors are redirected: a trainer that printed to a lost terminal would die.
+    log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    read_end, write_end = os.pipe() if owned else (None, None)
+    owner = [read_end] if read_end is not None else []
+    handed = [lock_descriptor, *owner]
+    try:
+        process = subprocess.Popen(
+            python.command("tuitrain.worker", str(paths.directory), *map(str, handed)),
+            env=python.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=handed,
+        )
+    finally:
+        for descriptor in (log, *owner):
+            os.close(descriptor)
+    return Started(paths, process, write_end)

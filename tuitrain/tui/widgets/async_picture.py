@@ -1,0 +1,82 @@
+"""A panel that is read and drawn off the event loop; painting hands back the last picture."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from textual.geometry import Size
+from textual.reactive import var
+
+from tuitrain.tui.widgets.cells import Cells
+from tuitrain.view.picture import Picture, unreadable
+
+Draw = Callable[[Any, int, int], Picture]
+"""From what is settled, a width and a height to cells; called in a thread."""
+
+
+class AsyncPicture(Cells):
+    """Draw what is settled, never twice at a time; what came meanwhile is drawn next."""
+
+    PERIOD_S = 1 / 4
+    REST_S = 0.0
+    """Between two drawings at least, unless somebody hurries it."""
+
+    subject: var[Any] = var(None)
+
+    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._draw = draw
+        self._is_stale = False
+        self._drawn_at = -math.inf
+        self._drawn_size = Size()
+        self._one_at_a_time = asyncio.Lock()
+
+    def on_mount(self) -> None:
+        self.set_interval(self.PERIOD_S, self.draw_if_due)
+
+    def mark_stale(self) -> None:
+        """Draw once more what is shown, the next time."""
+        self._is_stale = True
+
+    def refresh_now(self) -> None:
+        """Draw once more without a rest before."""
+        self._is_stale = True
+        self._drawn_at = -math.inf
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.refresh_now()
+
+    async def draw_if_due(self) -> None:
+        """Draw what is new, unless the last drawing is still fresh."""
+        if time.monotonic() - self._drawn_at >= self.REST_S:
+            await self.draw_if_stale()
+
+    async def draw_if_stale(self) -> None:
+        """Draw what is settled, if it is not drawn yet and can be seen."""
+        async with self._one_at_a_time:
+            if not (self._is_stale and self.subject and self._may_change):
+                return
+            self._is_stale, self._drawn_at = False, time.monotonic()
+            size = self.size
+            try:
+                picture = await asyncio.to_thread(self._draw, self.subject, *size)
+            except Exception as error:  # noqa: BLE001 - the app outlives what cannot be drawn
+                picture = unreadable(error, *size)
+                self._is_stale = True  # the next time it may be readable again
+            if self._may_change:
+                self._drawn_size = size
+                self.show(picture)
+            else:
+                self._is_stale = True
+
+    @property
+    def _may_change(self) -> bool:
+        """Whether it can be seen; behind a dialog it only follows the size of the terminal."""
+        if not (self.display and self.size.area and self.screen.is_current):
+            return False
+        return self.screen.is_active or self.size != self._drawn_size

@@ -1,0 +1,36 @@
+"""Small charts of the numbers that stay comparable when the loss is swapped."""
+
+from __future__ import annotations
+
+from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.view.chart import curves, multiples
+from tuitrain.view.state.snapshot import Snapshot
+
+
+class MetricCharts(AsyncPicture):
+    """Metrics, and what each fitting loss makes of the validations; new when an epoch ends."""
+
+    PERIOD_S = 1.0
+    REST_S = 4.0
+
+    def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
+        if subject is None or (before and _seen(before) == _seen(subject)):
+            return
+        self.mark_stale()
+        if before is None or (before.loss, before.state) != (subject.loss, subject.state):
+            self.refresh_now()
+        self._entitle_for_room()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._entitle_for_room()
+
+    def _entitle_for_room(self) -> None:
+        if self.subject is not None:
+            is_large = self.screen.has_class("-measures")
+            self.entitle(multiples.title(self.subject, *self.size, is_large=is_large))
+
+
+def _seen(run: Snapshot) -> tuple[object, ...]:
+    """Return what the charts depend on."""
+    return run.last_epoch, run.take, run.loss, run.state, curves.last_of_axis(run)

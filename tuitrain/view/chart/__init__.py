@@ -1,0 +1,1 @@
+"""Charts: from losses, metrics and series to cells."""

@@ -1,0 +1,101 @@
+"""The numbers and lines beside a canvas: how much room they take, and the frame they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tuitrain.view.chart import scale
+from tuitrain.view.chart.drawing import Axes, Drawing, Frame, Tick
+from tuitrain.view.picture import Line, Picture, Span
+
+ROWS: dict[Axes, int] = {"none": 0, "thin": 1, "whole": 2}
+"""Rows below the canvas."""
+GUTTER = 4
+"""Cells for the numbers of the y axis at least: a chart whose numbers grow must not shift."""
+_X_TICK: dict[Axes, int] = {"none": 10, "thin": 7, "whole": 10}
+_Y_TICK, _LEAST_Y_TICK = 3, 2
+"""Cells from one number to the next, about and at least."""
+
+
+class Ruled(NamedTuple):
+    """A canvas with the scale of its heights, and the numbers beside it."""
+
+    frame: Frame
+    axis: scale.Axis
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+
+
+def ruled(axis: scale.Axis, axes: Axes, size: tuple[int, int], *, header: int, end: int) -> Ruled:
+    """Return what is left of a chart of size (width, height) for its canvas, and its numbers."""
+    width, height = size
+    rows = height - ROWS[axes]
+    axis, numbers = axis.numbered(max(2, (rows - header) // _Y_TICK))
+    frame = Frame(width, rows, header, end)
+    y_ticks = _apart(
+        Tick(frame.cell_up(axis.place(value)), label.rjust(GUTTER)) for value, label in numbers
+    )
+    if axes != "none":
+        frame = frame._replace(columns=width - 1 - max(len(label) for _, label in y_ticks))
+    x_ticks = _x_ticks(frame, max(1, frame.columns // _X_TICK[axes]))
+    return Ruled(frame, axis, x_ticks, y_ticks)
+
+
+def _apart(ticks: Iterable[Tick]) -> list[Tick]:
+    """Return those of the ticks, from the lowest on, that do not crowd each other."""
+    kept: list[Tick] = []
+    for tick in ticks:
+        if not kept or tick.cell - kept[-1].cell >= _LEAST_Y_TICK:
+            kept.append(tick)
+    return kept
+
+
+def _x_ticks(frame: Frame, count: int) -> list[Tick]:
+    numbers = scale.ticks(0, frame.end, count)
+    whole = [int(number) for number in numbers if number == int(number)]
+    return [Tick(frame.cell(step), scale.step_label(step)) for step in whole]
+
+
+def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
+    """Return the canvas, its topmost line first, with its axes."""
+    if drawing.axes == "none":
+        return tuple(canvas)
+    gutter = max(len(label) for _, label in drawing.y_ticks)
+    labels = {tick.cell: tick.label for tick in drawing.y_ticks}
+    rows = range(len(canvas) - 1, -1, -1)
+    edges = [f"{labels[row]}┤" if row in labels else "│" for row in rows]
+    atomic_path = [
+        (Span(edge.rjust(gutter + 1), "axis"), *line)
+        for edge, line in zip(edges, canvas, strict=True)
+    ]
+    below = _thin(drawing) if drawing.axes == "thin" else _whole(drawing)
+    return (*atomic_path, *((Span(" " * gutter + text, "axis"),) for text in below))
+
+
+def _whole(drawing: Drawing) -> tuple[str, str]:
+    columns = drawing.frame.columns
+    line = ["─"] * columns
+    for tick in drawing.x_ticks:
+        line[tick.cell] = "┬"
+    for column in drawing.rulers:
+        line[column] = "┼" if line[column] == "┬" else "┴"
+    return "└" + "".join(line), " " + "".join(_labelled([" "] * columns, drawing.x_ticks))
+
+
+def _thin(drawing: Drawing) -> tuple[str]:
+    line = ["─"] * drawing.frame.columns
+    for column in drawing.rulers:
+        line[column] = "┴"
+    return ("└" + "".join(_labelled(line, drawing.x_ticks[1:])),)
+
+
+def _labelled(cells: list[str], ticks: Iterable[Tick]) -> list[str]:
+    """Write each label around its tick, as far as there is room between its neighbours."""
+    free = 0
+    for cell, label in ticks:
+        start = min(cell - len(label) // 2, len(cells) - len(label))
+        if start >= free:
+            cells[start : start + len(label)] = label
+            free = start + len(label) + 1
+    return cells

@@ -1,0 +1,133 @@
+"""Charts as cells. Nothing else of this program knows plotext, which paints them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import get_args
+
+from tuitrain.view.chart.axes import framed
+from tuitrain.view.chart.braille import ACROSS, UP
+from tuitrain.view.chart.curve_chart import curves_laid_out
+from tuitrain.view.chart.drawing import ChartOptions, Curve, Drawing, Frame, Mark, Segment
+from tuitrain.view.chart.loss_chart import canvas_columns, laid_out
+from tuitrain.view.picture import Line, Picture, Role, Span
+
+__all__ = ["ChartOptions", "Curve", "Segment", "canvas_columns", "draw_curves", "draw_losses"]
+
+_FIGURE = threading.Lock()
+"""plotext has one figure for the whole process."""
+
+_ROLES: tuple[Role, ...] = get_args(Role)
+_FIRST_COLOR = 16
+"""plotext takes 256 colors: a role travels through it as one of them."""
+_SGR = re.compile(r"\x1b\[(?:38;5;(\d+)|0)m")
+
+
+def draw_losses(
+    segments: Sequence[Segment], *, width: int, height: int, options: ChartOptions
+) -> Picture:
+    """Return the chart of a run, `height` lines of `width` cells, whatever the losses are.
+
+    Segments are given oldest first and never joined. The y axis belongs to the loss of the newest
+    one; segments of other losses, whose values cannot be compared, fill the height by their own
+    range. What was left behind is drawn behind. Any thread may call it.
+    """
+    if width < 2 or height < 2:
+        return _blank(width, height)
+    return _picture(laid_out(segments, width=width, height=height, options=options))
+
+
+def draw_curves(
+    curves: Sequence[Curve],
+    *,
+    width: int,
+    height: int,
+    options: ChartOptions,
+    rulers: Sequence[float] = (),
+) -> Picture:
+    """Return a chart of numbers that compare, on one axis, `height` lines of `width` cells.
+
+    `rulers` are steps at which the loss was swapped. Any thread may call it.
+    """
+    if width < 2 or height < 2:
+        return _blank(width, height)
+    return _picture(
+        curves_laid_out(curves, width=width, height=height, options=options, rulers=rulers)
+    )
+
+
+def _blank(width: int, height: int) -> Picture:
+    return ((Span(" " * width),) if width > 0 else (),) * max(0, height)
+
+
+def _picture(drawing: Drawing) -> Picture:
+    with _FIGURE:
+        coloured = _painted(drawing)
+    return framed([_line(row) for row in coloured.splitlines()], drawing)
+
+
+def _painted(drawing: Drawing) -> str:
+    """Return the drawing's canvas as plotext's rows of text with terminal colors."""
+    import plotext as plt  # 55 ms that only a chart needs
+
+    frame = drawing.frame
+    plt.clear_figure()
+    plt.limit_size(False, False)
+    plt.plotsize(frame.columns, frame.rows)
+    plt.theme("clear")
+    plt.xlim(0, ACROSS * frame.columns - 1)
+    plt.ylim(0, UP * frame.rows - 1)
+    plt.xaxes(False, False)
+    plt.yaxes(False, False)
+    plt.xticks([], [])
+    plt.yticks([], [])
+    plt.scatter([], [])  # without a signal plotext draws nothing at all
+    for column in drawing.rulers:
+        plt.vline(_x(frame, column), color=_color("swap"))
+    _paint_signs(plt, drawing.signs, frame)
+    for stroke in drawing.curves:
+        plt.plot(stroke.xs, stroke.ys, marker="braille", color=_color(stroke.role))
+    _paint_signs(plt, [mark for mark in drawing.marks if len(mark.text) == 1], frame)
+    for mark in drawing.marks:
+        if len(mark.text) > 1:
+            at = _x(frame, mark.column), _y(frame, mark.row)
+            plt.text(mark.text, *at, color=_color(mark.role), alignment="left")
+    return str(plt.build())
+
+
+def _paint_signs(plt: ModuleType, marks: Iterable[Mark], frame: Frame) -> None:
+    """Paint marks of one sign, those of a role at once. No two of them share a cell."""
+    by_role: dict[Role, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        by_role[mark.role].append(mark)
+    for role, several in by_role.items():
+        xs = [_x(frame, mark.column) for mark in several]
+        ys = [_y(frame, mark.row) for mark in several]
+        plt.scatter(xs, ys, marker=[mark.text for mark in several], color=_color(role))
+
+
+def _x(frame: Frame, column: int) -> float:
+    """Return where, counted in dots, plotext finds this column of cells."""
+    return column * (ACROSS * frame.columns - 1) / (frame.columns - 1)
+
+
+def _y(frame: Frame, row: int) -> float:
+    return row * (UP * frame.rows - 1) / (frame.rows - 1)
+
+
+def _color(role: Role) -> int:
+    return _FIRST_COLOR + _ROLES.index(role)
+
+
+def _line(row: str) -> Line:
+    """Return a row of text with terminal colors as pieces with roles."""
+    first, *rest = _SGR.split(row)
+    pieces = [Span(first)]
+    for color, text in zip(rest[::2], rest[1::2], strict=True):
+        role = _ROLES[int(color) - _FIRST_COLOR] if color else "text"
+        pieces.append(Span(text, role))
+    return tuple(piece for piece in pieces if piece.text)

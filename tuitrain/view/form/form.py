@@ -1,0 +1,133 @@
+"""What the form for a new run says: defaults, choices, hints, errors, and how large a run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuitrain.core import catalog
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.options import OPTIONS, at
+from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import Flag, Named, OneOf
+from tuitrain.view.text import words
+
+FIELDS = tuple(option.name for option in at("form"))
+OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
+"""The fields that a fork leaves open: it keeps its parent's data and weights."""
+
+
+def filled(task: str) -> dict[str, str]:
+    """Return the texts of all fields as the task has them; UnknownName for no task."""
+    entry = catalog.task_named(task)
+    return texts_of(RunSpec.of(entry.name, pace=entry.pace))
+
+
+def texts_of(spec: RunSpec) -> dict[str, str]:
+    """Return the texts of all fields as a spec has them."""
+    values = {name: getattr(spec, name, OPTIONS[name].default) for name in FIELDS}
+    return {name: OPTIONS[name].type.write(value) for name, value in values.items()}
+
+
+def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
+    """Return what a field may hold, where that is a list; nothing elsewhere."""
+    match OPTIONS[name].type:
+        case Named(what="loss"):
+            kind = _kind(values)
+            return tuple(each.name for each in catalog.fitting_losses(kind)) if kind else ()
+        case Named(what=what):
+            return tuple(catalog.CATALOG[what])
+        case Flag():
+            return ("no", "yes")
+        case OneOf(words=words):
+            return words
+        case _:
+            return ()
+
+
+def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
+    """Return what may stand in a field; the choices while it has the focus."""
+    if has_focus and (options := _options(name, values[name])):
+        return options
+    several = choices(name, values)
+    if has_focus and several:
+        return " · ".join(several)
+    option = OPTIONS[name]
+    if isinstance(option.type, Named):
+        found = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
+        return found.summary if found else option.help
+    return option.help_and_default
+
+
+def _options(name: str, text: str) -> str:
+    """Return what the options of a catalogue entry take, once a colon after its name is typed."""
+    entry, colon, _ = text.partition(":")
+    found = catalog.CATALOG.get(name, {}).get(entry) if colon else None
+    options = found.options if found else {}
+    return " · ".join(f"{key}: {option.type.says}" for key, option in options.items())
+
+
+def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
+    """Return the spec that the texts make, or None, and what is wrong with which field."""
+    errors: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    task = values["task"]
+    for name in FIELDS:
+        try:
+            value = OPTIONS[name].read(values[name]) if values[name] else None
+            if name == "task":
+                catalog.task_named(task)
+            elif name != "name" and value is not None:
+                settings[name] = value
+                RunSpec.of(task if "task" not in errors else "digits", **{name: value})
+        except TuitrainError as error:
+            errors[name] = str(error)
+    if errors:
+        return None, errors
+    try:
+        return RunSpec.of(task, **settings), {}
+    except TuitrainError as error:  # each will do, but not together
+        return None, {"task": str(error)}
+
+
+def same_sizes(one: RunSpec, other: RunSpec) -> bool:
+    """Return whether data and model are the same."""
+    return (one.task, one.model, one.data) == (other.task, other.model, other.data)
+
+
+def data_words(facts: Mapping[str, Any] | str) -> str:
+    """Return how many samples and classes there are."""
+    if isinstance(facts, str):
+        return facts
+    if not facts["known"]:
+        return "known once it is downloaded"
+    kinds = f"{facts['classes']} classes" if facts["classes"] else "a number each"
+    shape = "×".join(map(str, facts["sample_shape"]))
+    return (
+        f"{words.count(facts['train_samples'])} to train on, "
+        f"{words.count(facts['val_samples'])} to validate, each {shape}; {kinds}"
+    )
+
+
+def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
+    """Return how many parameters and steps there are."""
+    if isinstance(facts, str) or not facts["known"]:
+        return "–"
+    steps = -(-facts["train_samples"] // spec.batch_size)
+    return (
+        f"{words.count(facts['parameters'])} parameters; {words.count(steps)} steps an epoch, "
+        f"{words.count(steps * spec.epochs)} in all"
+    )
+
+
+def losses_words(kind: catalog.Kind) -> str:
+    """Return the losses that fit, the usual one first, and those that do not."""
+    fitting = [loss.name for loss in catalog.fitting_losses(kind)]
+    unfit = [loss.name for loss in catalog.LOSSES.values() if loss.name not in fitting]
+    missing = f"; unfit for {kind}: {', '.join(unfit)}" if unfit else ""
+    return f"{fitting[0]} (usual), {', '.join(fitting[1:])}{missing}"
+
+
+def _kind(values: Mapping[str, str]) -> catalog.Kind | None:
+    task = catalog.TASKS.get(values.get("task", "digits"))
+    return task.kind if task else None

@@ -1,0 +1,118 @@
+"""The settings of a going run as a person is asked for them: their words, and the keys' strides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tuitrain.core.catalog import LOSSES, read_options
+from tuitrain.core.choice import Choice
+from tuitrain.core.commands import SETTINGS, Change, Setting
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.safe import safe
+from tuitrain.core.values import Whole
+from tuitrain.history.changes import is_change
+from tuitrain.view.panel.panels import describe
+from tuitrain.view.state.snapshot import Snapshot
+
+_CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
+"""The kinds of commands that `is_change` is true of, once they are granted."""
+MOST_LEFT_S = 10.0
+"""Seconds of training that an undo may leave behind without a question."""
+
+
+class Stride(NamedTuple):
+    """What a key makes of a number."""
+
+    key: str
+    sign: str
+    says: str
+    made: Callable[[float], float]
+
+
+class Field(NamedTuple):
+    """How a setting is asked for."""
+
+    title: str
+    question: str
+    strides: tuple[Stride, ...]
+    begin: float = 1.0
+    """Where a key begins whose setting is off or 0."""
+
+
+_TIMES = (
+    Stride("up", "↑", "×2", lambda number: number * 2),
+    Stride("down", "↓", "÷2", lambda number: number / 2),
+    Stride("pageup", "PgUp", "×10", lambda number: number * 10),
+    Stride("pagedown", "PgDn", "÷10", lambda number: number / 10),
+)
+_PLUS = (
+    Stride("up", "↑", "+1", lambda number: number + 1),
+    Stride("down", "↓", "−1", lambda number: number - 1),
+    Stride("pageup", "PgUp", "+10", lambda number: number + 10),
+    Stride("pagedown", "PgDn", "−10", lambda number: number - 10),
+)
+FIELDS: Mapping[Setting, Field] = {
+    "lr": Field("learning rate", "How far a step goes. From the next batch on:", _TIMES),
+    "weight-decay": Field(
+        "weight decay", "How hard weights are drawn to 0. From the next batch on:", _TIMES, 1e-4
+    ),
+    "clip-norm": Field(
+        "clip norm", "Gradients longer than this are cut to it; or off. From the next batch on:",
+        _TIMES,
+    ),
+    "batch-size": Field("batch size", "Samples a batch. From the next epoch on:", _TIMES[:2]),
+    "epochs": Field("epochs", "How many epochs the run has in all:", _PLUS),
+    "pace": Field("pace", "At most so many batches a second, or off:", _TIMES),
+}  # fmt: skip
+
+
+def strode(setting: Setting, text: str, key: str) -> str:
+    """Return what a key makes of the text in the field: the text itself where that cannot be."""
+    field = FIELDS[setting]
+    stride = next((each for each in field.strides if each.key == key), None)
+    try:
+        number = float(text) or field.begin
+    except ValueError:
+        number = field.begin
+    made = stride.made(number) if stride and math.isfinite(number) else number
+    has_digest = isinstance(SETTINGS[setting].type, Whole)
+    made = max(1, round(made)) if has_digest and math.isfinite(made) else made
+    try:
+        return Change.read(setting, typed(made)).detail
+    except WrongUse:
+        return text
+
+
+def typed(value: float | None) -> str:
+    """Return a value as a user would type it."""
+    return "off" if value is None else f"{value:.10g}"
+
+
+def parameters(loss: str) -> list[str]:
+    """Return every `key=value` of a loss, those by default as well."""
+    if loss.partition(":")[0] not in LOSSES:
+        return []  # a run may have losses that do not come with this program
+    choice = Choice.read("loss", loss)
+    options = LOSSES[choice.name].options
+    values = read_options(LOSSES[choice.name], choice.options)
+    return [f"{key}={options[key].write(value)}" for key, value in values.items()]
+
+
+class LastChange(NamedTuple):
+    """What an undo takes back, and the seconds of training that it leaves behind."""
+
+    says: str
+    left_s: float
+
+
+def last_change(run: Snapshot) -> LastChange | None:
+    """Return the last change; None without any."""
+    for each in reversed(run.log):
+        if is_change(each.event) and (told := describe(each.event)):
+            return LastChange(told[0], max(0.0, run.elapsed_s - each.elapsed_s))
+    for command in reversed(run.interventions):  # the log keeps only the newest
+        if command.state == "applied" and command.kind in _CHANGES:
+            return LastChange(f"{command.kind} {safe(command.detail)}".strip(), math.inf)
+    return None

@@ -1,0 +1,1 @@
+"""The panels of the run screen: from a snapshot and a size to cells."""

@@ -1,0 +1,54 @@
+"""Forks: the run that one was made from, and the epochs from which it can be forked itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tuitrain.core.events import CheckpointSaved, EpochEnded
+from tuitrain.core.safe import safe
+from tuitrain.history.checkpoints import at_epoch
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+
+
+def made_from(run: Snapshot) -> str:
+    """Return which run it is a fork or a replay of; empty for none."""
+    parent = run.spec.parent
+    if parent is None:
+        return ""
+    name = safe(Path(parent.directory).name)
+    return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
+
+
+class Kept(NamedTuple):
+    """An epoch whose checkpoint is kept, and what its validation found, if it is at hand."""
+
+    saved: CheckpointSaved
+    ended: EpochEnded | None
+    is_best: bool = False
+
+    @property
+    def epoch(self) -> int:
+        return self.saved.epoch
+
+    def __str__(self) -> str:
+        if self.ended is None:
+            what = "before the first batch" if self.saved.step == 0 else ""
+            return f"{self.epoch:>6}  {what}".rstrip()
+        metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
+        val_loss = f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8}"
+        return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
+
+
+def kept_epochs(run: Snapshot) -> list[Kept]:
+    """Return the epochs that are kept, the newest first; of the current line, where it has them."""
+    ended = {(each.take, each.step, each.epoch): each for each in run.epochs}
+    epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
+    found = (
+        at_epoch(run.checkpoints, run.lineage, epoch) for epoch in sorted(epochs, reverse=True)
+    )
+    kept = (
+        (each, ended.get((each.take, each.step, each.epoch))) for each in found if each is not None
+    )
+    return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]

@@ -1,0 +1,347 @@
+"""The panels beside the chart: each a pure function from a snapshot and a size to cells."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tuitrain.core.events import (
+    Answer,
+    CheckpointGone,
+    CheckpointSaved,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
+    EpochEnded,
+    Event,
+    Failed,
+    Finished,
+    LossSwapped,
+    NotFinite,
+    Paused,
+    Resumed,
+    RunStarted,
+    SettingChanged,
+    StartupReached,
+    Stepped,
+    Stopped,
+    TakeOpened,
+    Warned,
+    WeightsCompared,
+)
+from tuitrain.core.safe import safe
+from tuitrain.view.panel.advice import advice
+from tuitrain.view.panel.forks import made_from
+from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.state.progress import epoch_began, planned_steps
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import cut, padded, width_of, wrapped
+from tuitrain.view.text.listing import STATE_ROLES
+
+MOST_ACROSS = 5
+_FIELD_CELLS = 20
+_LABEL_CELLS = 10
+_NARROW_TABLE = 48
+_FAST_EPOCH_S = 1.0
+
+_Field = tuple[str, str, Role]
+"""Label, value, and the value's role."""
+
+
+def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
+    """Return one line: what is trained on the left, its state and open commands on the right."""
+    commands = [
+        f"{each.kind} {each.detail}".strip()
+        for each in now.interventions
+        if each.state == "pending"
+    ] + list(asked)
+    badge = [Span(f"● {now.state}", STATE_ROLES[now.state])]
+    if commands:
+        badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
+    badge_cells = sum(width_of(piece.text) for piece in badge) + 2
+    spec = now.spec
+    parts = [spec.task, spec.model, f"{spec.optimizer} lr {_lr(now)}", f"seed {spec.seed}"]
+    about = " " + " · ".join(filter(None, [made_from(now), *parts]))
+    left = fitted([Span(f" {now.title} ", "strong"), Span(about, "muted")], width - badge_cells)
+    return (fitted([*left, Span(" "), *badge, Span(" ")], width),)
+
+
+def _lr(now: Snapshot) -> str:
+    """Return the learning rate, and how much of it a schedule has left."""
+    lr, used = now.settings["lr"], now.latest.lr if now.latest else None
+    if used is None or "schedule=" not in now.spec.optimizer:
+        return f"{lr:g}"
+    return f"{used:.2g} of {lr:g}"
+
+
+def vitals(now: Snapshot, subject: Snapshot, width: int) -> Picture:
+    """Return the numbers in rows of fields; step and loss are of `now`, the rest `settled`."""
+    fields = _fields(now, subject)
+    across = min(MOST_ACROSS, max(1, width // _FIELD_CELLS))
+    return tuple(
+        fitted([piece for field in fields[start : start + across]
+                for piece in _field(field, width // across)], width)
+        for start in range(0, len(fields), across)
+    )  # fmt: skip
+
+
+def _fields(now: Snapshot, subject: Snapshot) -> list[_Field]:
+    last, best = subject.last_epoch, subject.best
+    metric, number, peak = now.monitor, now.monitored(last), now.monitored(best)
+    pace = f" ≤{subject.pace:g}" if subject.pace else ""
+    return [
+        ("step", words.count(now.step), "strong"),
+        ("loss", words.value(now.latest.loss if now.latest else None), "smooth"),
+        ("val loss", words.value(last.val_loss if last else None), "validation"),
+        (metric, words.value(number), "strong"),
+        ("epoch", f"{subject.epoch}/{subject.planned_epochs}", "strong"),
+        ("train", words.value(last.train_loss if last else None), "text"),
+        (
+            "best",
+            f"{words.value(peak)} @{best.epoch}" if best and peak is not None else "–",
+            "good",
+        ),
+        ("rate", words.rate(subject.rate) + pace, "text"),
+        ("trained", words.duration(subject.elapsed_s), "text"),
+        ("device", subject.started.device if subject.started else subject.spec.device, "text"),
+    ]
+
+
+def _field(field: _Field, cells: int) -> list[Span]:
+    label, text, role = field
+    room = max(1, cells - _LABEL_CELLS)
+    name = cut(f" {label}", _LABEL_CELLS)
+    return [Span(padded(name, _LABEL_CELLS), "muted"), Span(padded(cut(text, room), room), role)]
+
+
+def progress(now: Snapshot, width: int) -> Picture:
+    """Return two bars: this epoch and the whole run, each with the time that is left.
+
+    Where somebody has to decide how the run goes on, what can be done stands there instead.
+    """
+    if (told := advice(now)) is not None:
+        ways = " · ".join(told.ways)
+        return (
+            fitted([Span(" ✗ ", "bad"), Span(told.trouble, "bad")], width),
+            fitted([Span("   "), Span(ways, "warn")], width),
+        )
+    per_epoch, planned = now.steps_per_epoch or 0, planned_steps(now) or 0
+    in_epoch = min(per_epoch, max(0, now.step - epoch_began(now)))
+    if now.state == "finished":
+        in_epoch = per_epoch
+    ended = now.has_ended or now.state == "paused"
+    rate = None if ended else now.rate
+    epoch_s = per_epoch / rate if rate else None
+    if epoch_s is not None and epoch_s < _FAST_EPOCH_S:
+        done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
+    else:
+        done = in_epoch / per_epoch if per_epoch else 0.0
+        left = words.remaining(in_epoch, per_epoch, per_second=rate) if per_epoch else None
+        words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_left(left)}"
+    left = words.remaining(now.step, planned, per_second=rate)
+    words_of_run = f"{now.epoch}/{now.planned_epochs} epochs  {_left(left if planned else None)}"
+    return (
+        _bar("epoch", done, words_of_epoch, width),
+        _bar("run", now.step / planned if planned else 0.0, words_of_run, width),
+    )
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"{words.duration(seconds)} left"
+
+
+def _bar(label: str, done: float, text: str, width: int) -> Line:
+    cells = max(0, width - 8 - 30)
+    halves = round(min(1.0, max(0.0, done)) * cells * 2)
+    full, half = divmod(halves, 2)
+    return fitted(
+        [
+            Span(f" {label:<6} ", "muted"),
+            Span("━" * full + "╸" * half, "bar"),
+            Span("━" * (cells - full - half), "trough"),
+            Span(f"  {text}", "text"),
+        ],
+        width,
+    )
+
+
+def epochs(now: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
+    metric = now.monitor
+    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
+    stride = epoch_stride(now, height - 1)
+    kept = [each for each in now.epochs if each.epoch % stride == 0]
+    if now.last_epoch and now.last_epoch.epoch % stride:
+        kept.append(now.last_epoch)
+    rows = [
+        fitted(
+            [Span(heading, "muted"), Span(" loss" if width > _NARROW_TABLE else "", "muted")],
+            width,
+        )
+    ]
+    rows += [_epoch_row(now, each, width) for each in kept[-max(0, height - 1) :]]
+    blank = fitted([], width)
+    return tuple((rows + [blank] * height)[:height])
+
+
+def epoch_stride(now: Snapshot, rows: int) -> int:
+    """Return k to show every kth epoch: 1 while all fit, else one each few seconds."""
+    if now.epoch <= rows:
+        return 1
+    per_second = now.rate / now.steps_per_epoch if now.rate and now.steps_per_epoch else 0.0
+    stride, ladder = 1, (2, 2.5, 2)
+    for turn in range(18):
+        if per_second / stride <= 0.5:
+            break
+        stride = int(stride * ladder[turn % 3])
+    return stride
+
+
+def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
+    number = now.monitored(each)
+    is_best = now.best is not None and each.epoch == now.best.epoch
+    return fitted(
+        [
+            Span(f"{each.epoch:>6} {words.value(each.train_loss):>8} ", "text"),
+            Span(f"{words.value(each.val_loss):>8} ", "validation"),
+            Span(f"{words.value(number):>8}", "good" if is_best else "text"),
+            Span(" ★" if is_best else "  ", "good"),
+            *([Span(f" {words.loss(each.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
+        ],
+        width,
+    )
+
+
+def events(now: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest events that fit, the newest at the bottom."""
+    told = [(words.clock(each.at), *line) for each in now.log if (line := describe(each.event))]
+    rows = [
+        fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
+        for at, text, role in told[-height:]
+    ]
+    return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def describe(event: Event) -> tuple[str, Role] | None:
+    """Return an event as the log tells it, or None if it is told elsewhere."""
+    match event:
+        case CommandAccepted() | CommandRefused() | CommandDropped():
+            return _describe_reply(event)
+        case Paused() | Resumed() | Stepped() | Stopped():
+            return _describe_answer(event)
+        case LossSwapped() | SettingChanged() | TakeOpened():
+            return _describe_answer(event)
+        case EpochEnded():
+            return None
+        case NotFinite() | Warned() | CheckpointGone() | Failed():
+            return _describe_trouble(event)
+        case _:
+            return _describe_milestone(event)
+
+
+def _describe_milestone(
+    event: StartupReached | RunStarted | CheckpointSaved | WeightsCompared | Finished,
+) -> tuple[str, Role] | None:
+    match event:
+        case StartupReached(stage=stage, done=done):
+            return None if done else (f"{stage} …", "muted")
+        case RunStarted(parameters=parameters, device=device):
+            return f"{words.count(parameters)} parameters on {device}", "muted"
+        case CheckpointSaved(why="epoch" | "best"):
+            return None
+        case CheckpointSaved(why=why, step=step):
+            return f"checkpoint ({why}) at step {words.count(step)}", "muted"
+        case WeightsCompared(with_run=name, is_same=True):
+            return f"the same weights as {name}, to the last bit", "good"
+        case WeightsCompared(with_run=name):
+            return f"other weights than {name}'s", "bad"
+        case Finished(step=step, why=why):
+            return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
+        case other:
+            assert_never(other)
+
+
+def _describe_trouble(
+    event: NotFinite | Warned | CheckpointGone | Failed,
+) -> tuple[str, Role] | None:
+    match event:
+        case NotFinite(step=step, what=what):
+            return f"{what} not finite at step {words.count(step)}: weights untouched", "bad"
+        case Warned(text=text):
+            return text, "warn"
+        case CheckpointGone(file=file, why=why):
+            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
+        case Failed(error=error):
+            return f"failed: {error}", "bad"
+        case other:
+            assert_never(other)
+
+
+def _describe_reply(
+    event: CommandAccepted | CommandRefused | CommandDropped,
+) -> tuple[str, Role] | None:
+    match event:
+        case CommandAccepted(asks=asks, detail=detail, at=at):
+            text = f"{asks} {detail}".strip()
+            return (f"asked: {text}, between epochs", "text") if at == "epoch" else None
+        case CommandRefused(asks=asks, detail=detail, reason=reason):
+            return f"{f'{asks} {detail}'.strip()} refused: {reason}", "warn"
+        case CommandDropped(reason=reason):
+            return f"a command was dropped: {reason}", "warn"
+        case other:
+            assert_never(other)
+
+
+def _describe_answer(
+    event: Answer,
+) -> tuple[str, Role]:
+    at = f"at step {words.count(event.step)}"
+    match event:
+        case LossSwapped(loss=loss, previous=before):
+            swap = f"{words.loss(before)} → {words.loss(loss)}"
+            return f"loss {swap} after step {words.count(event.step)}", "swap"
+        case SettingChanged(setting=setting, value=value, previous=previous):
+            return f"{setting} {_setting(previous)} → {_setting(value)} {at}", "text"
+        case TakeOpened(why=why, take=take):
+            return f"{why}: take {take} goes on {at}", "swap"
+        case Paused():
+            return f"paused {at}", "warn"
+        case Resumed():
+            return f"went on {at}", "good"
+        case Stepped(count=count):
+            return f"{count} batch{'es' if count > 1 else ''} trained", "text"
+        case Stopped(why=why):
+            return f"stopped {at}{f' ({why})' if why else ''}", "warn"
+        case other:
+            assert_never(other)
+
+
+def _setting(value: float | None) -> str:
+    return "off" if value is None else f"{value:.6g}"
+
+
+def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
+    """Return what stands in the chart's place before the first batch."""
+    if now.error:
+        said = wrapped(f"{now.state}: {safe(now.error)}", max(10, width - 4))
+        lines = [Span(line, "bad") for line in said]
+    elif now.has_ended:
+        how = f"{now.state} before the first batch: tuitrain resume {now.title} goes on"
+        lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
+    elif now.state == "paused":
+        lines = [Span("paused before the first batch: space goes on, l chooses a loss", "warn")]
+    else:
+        lines = [Span(f"{safe(now.stage)} … {waited_s:.0f} s", "accent")]
+        done, total = now.loaded
+        if total:
+            cells = min(40, width - 4)
+            full = round(cells * done / total)
+            lines.append(Span("━" * full + " " * (cells - full), "bar"))
+            lines.append(Span(f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {done / total:.0%}"))
+    blank = fitted([], width)
+    middle = [
+        fitted([Span(" " * max(0, (width - width_of(text)) // 2)), Span(text, role)], width)
+        for text, role in lines
+    ]
+    above = max(0, (height - len(middle)) // 2)
+    return tuple(([blank] * above + middle + [blank] * height)[:height])

@@ -1,0 +1,1 @@
+"""A run at one moment, folded from its record."""

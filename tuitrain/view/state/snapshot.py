@@ -1,0 +1,173 @@
+"""One run at one moment, as `tuitrain.view.state.fold` makes it of what the record says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tuitrain.core import catalog
+from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.problem import Problem
+from tuitrain.core.safe import safe
+from tuitrain.core.segment import Segment
+from tuitrain.core.series import SHARES
+from tuitrain.core.spec import RunSpec
+from tuitrain.history.lineage import Lineage
+from tuitrain.store.reader import Recorded
+from tuitrain.store.schema import BatchRow
+from tuitrain.store.series import Summary
+
+State = Literal[
+    "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
+]
+FIRST_STAGE = "starting the trainer"
+ENDED = ("finished", "stopped", "failed", "crashed")
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """A command and what became of it."""
+
+    id: str
+    kind: str
+    detail: str
+    asked_at: float
+    state: Literal["pending", "applied", "refused", "undone", "dropped"]
+    at: str = ""
+    step: int | None = None
+    epoch: int | None = None
+    take: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the panels show."""
+
+    name: str
+    directory: Path
+    spec: RunSpec
+    created_at: float
+    state: State = "starting"
+    stage: str = FIRST_STAGE
+    loaded: tuple[int, int] = (0, 0)
+    """Bytes of a download that are there, and in all; 0 where nothing is counted."""
+    pid: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    steps_per_epoch: int | None = None
+    lineage: Lineage = field(default_factory=Lineage)
+    """What led to the present weights, and what was abandoned."""
+    started: RunStarted | None = None
+    latest: BatchRow | None = None
+    position: tuple[int, int, int] = (1, 0, 0)
+    """Take, step and completed epochs, by the newest fact that has them."""
+    elapsed_s: float = 0.0
+    rate: float | None = None
+    """Steps a second over the last few seconds of training."""
+    rate_points: tuple[tuple[float, int], ...] = ()
+    epochs: tuple[EpochEnded, ...] = ()
+    """The last few hundred of the lineage."""
+    best: EpochEnded | None = None
+    """The best of all epochs of the lineage."""
+    series: tuple[Summary, ...] = ()
+    """What each series has had on the lineage, lr first."""
+    interventions: tuple[Intervention, ...] = ()
+    checkpoints: tuple[CheckpointSaved, ...] = ()
+    log: tuple[Recorded, ...] = ()
+    why: str = ""
+    """What ended it before its last epoch, if nobody's command did."""
+    error: str | None = None
+    exit_code: int = 0
+    same_weights: bool | None = None
+    """Of a replay at its end: whether its weights are those of the run that it repeats."""
+
+    @classmethod
+    def begin(cls, name: str, directory: Path, spec: RunSpec, created_at: float) -> Snapshot:
+        """Return the run as it is before its record says anything."""
+        settings = {
+            "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
+            "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+        }  # fmt: skip
+        lineage = Lineage.of(spec)
+        return cls(
+            name, directory, spec, created_at, settings=settings, lineage=lineage,
+            position=(1, lineage.step, lineage.epoch),
+        )  # fmt: skip
+
+    @property
+    def title(self) -> str:
+        """The name, fit for a terminal: a directory may be called anything."""
+        return safe(self.name, limit=64)
+
+    @property
+    def problem(self) -> Problem:
+        """What its numbers mean, as it states it."""
+        if self.started is not None and self.started.problem is not None:
+            return self.started.problem
+        return catalog.problem_of_task(self.spec.task)
+
+    @property
+    def kind(self) -> str | None:
+        return self.problem.kind
+
+    @property
+    def monitor(self) -> str:
+        """The metric by which epochs are compared; a dash where there is none."""
+        if self.problem.monitor:
+            return self.problem.monitor
+        return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
+
+    def monitored(self, epoch: EpochEnded | None) -> float | None:
+        """Return what that metric was at the end of an epoch."""
+        return epoch.metrics.get(self.monitor) if epoch else None
+
+    @property
+    def loss(self) -> str:
+        return str(self.settings["loss"])
+
+    @property
+    def pace(self) -> float | None:
+        pace: float | None = self.settings["pace"]
+        return pace
+
+    @property
+    def planned_epochs(self) -> int:
+        return int(self.settings["epochs"])
+
+    @property
+    def take(self) -> int:
+        return self.position[0]
+
+    @property
+    def step(self) -> int:
+        return self.position[1]
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+        return self.position[2]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What led to the present weights, trained with which loss, oldest first."""
+        return self.lineage.segments(self.step, self.epoch)
+
+    @property
+    def last_epoch(self) -> EpochEnded | None:
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """The share of each of the five steps, and of waiting for data, in the last second.
+
+        Empty where nothing was recorded yet.
+        """
+        last = {each.series.name: each.last for each in self.series}
+        return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED

@@ -1,0 +1,1 @@
+"""A run in words: reports, tables and numbers."""

@@ -1,0 +1,58 @@
+"""What a run was trained with, in words, and in which of these words several runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tuitrain.core.safe import safe
+from tuitrain.history.plan import plan_of
+from tuitrain.view.panel.forks import made_from
+from tuitrain.view.state.snapshot import Snapshot
+
+
+def settings(run: Snapshot) -> dict[str, str]:
+    """Return what decides how the run learns; what was changed on its way with the epochs."""
+    spec = run.spec
+    found = {
+        "task": spec.task,
+        "model": spec.model,
+        "loss": _history(run, "loss", spec.loss),
+        "optimizer": spec.optimizer,
+        "lr": _history(run, "lr", _number(spec.lr)),
+        "batch size": _history(run, "batch-size", str(spec.batch_size)),
+        "seed": str(spec.seed),
+        "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
+        "clip norm": _history(run, "clip-norm", "off"),
+        "device": run.started.device if run.started else spec.device,
+        "epochs": str(run.planned_epochs),
+        "begins as": made_from(run) or "new",
+    }
+    return {name: safe(text) for name, text in found.items()}
+
+
+def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
+    """Return the settings in which the runs differ, each with one text a run."""
+    told = [settings(run) for run in runs]
+    rows = {name: tuple(each[name] for each in told) for name in told[0]}
+    return {name: row for name, row in rows.items() if len(set(row)) > 1}
+
+
+def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
+    """Return (epochs completed by then, value) of the lineage's changes of that kind."""
+    plan = plan_of(run.lineage)
+    return [(each.epoch, each.command.detail) for each in plan if each.command.kind == kind]
+
+
+def _history(run: Snapshot, kind: str, first: str) -> str:
+    """Return `cross-entropy → mse @ epoch 10`: what came first, and what became of it."""
+    later = [f"{value} @ epoch {epoch}" for epoch, value in changes(run, kind)]
+    return " → ".join([first, *later])
+
+
+def _weight_decay(run: Snapshot) -> float:
+    """Return the weight decay that the run began with."""
+    return float(run.started.settings.get("weight-decay") or 0.0) if run.started else 0.0
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"

@@ -1,0 +1,140 @@
+"""The runs of a home as rows: what a list of them shows, and in which order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tuitrain.core.safe import safe
+from tuitrain.view.picture import Role, Span
+from tuitrain.view.state.snapshot import Snapshot, State
+from tuitrain.view.text import words
+
+STATE_ROLES: dict[State, Role] = {
+    "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
+    "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
+}  # fmt: skip
+COLUMNS = ("mark", "name", "state", "task", "loss", "epoch", "val loss", "best", "started")
+NARROW = ("mark", "name", "state", "epoch", "val loss", "best")
+ORDERS = ("newest", "name", "state", "task")
+_STATES: tuple[State, ...] = (
+    "running", "pausing", "paused", "starting", "crashed", "failed", "stopped", "finished"
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A run in the list, or what keeps it from being read."""
+
+    directory: Path
+    run: Snapshot | None
+    reason: str = ""
+    is_marked: bool = False
+
+    @property
+    def name(self) -> str:
+        return safe(self.directory.name, limit=64)
+
+    def allows(self, action: str) -> bool:
+        """Return whether the run can be `open`ed, `stop`ped, `resume`d, `delete`d as it is now."""
+        has_ended = self.run is not None and self.run.has_ended
+        match action:
+            case "open":
+                return self.run is not None
+            case "stop":
+                return self.run is not None and not has_ended
+            case "resume":
+                return has_ended
+            case "delete":
+                return self.run is None or has_ended
+            case _:
+                raise KeyError(action)
+
+    def cell(self, column: str) -> Span:
+        """Return what stands under that column."""
+        if column == "mark":
+            return Span("✓" if self.is_marked else "", "accent")
+        if column == "name":
+            return Span(self.name, "strong")
+        if self.run is None:
+            text = {"state": "✗ unreadable", "best": self.reason}.get(column, "")
+            return Span(text, "bad")
+        return _cell(self.run, column)
+
+
+def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
+    """Return the rows whose name has that part; newest first within what is otherwise equal."""
+    shown = [row for row in rows if name_part.lower() in row.name.lower()]
+    shown.sort(key=lambda row: row.run.created_at if row.run else -math.inf, reverse=True)
+    if order == "name":
+        shown.sort(key=lambda row: row.name)
+    elif order == "state":
+        shown.sort(key=lambda row: _STATES.index(row.run.state) if row.run else len(_STATES))
+    elif order == "task":
+        shown.sort(key=lambda row: row.run.spec.task if row.run else "~")
+    return shown
+
+
+def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> str:
+    """Return the line above the list: how many runs there are, how many live, and the keys."""
+    if not rows:
+        return " no runs yet: n begins one"
+    live = sum(1 for row in rows if row.allows("stop"))
+    marked = sum(1 for row in rows if row.is_marked)
+    parts = [
+        f" {shown} run{'' if shown == 1 else 's'}",
+        f"{live} live",
+        f"by {order}",
+        "enter opens one",
+        f"{marked} marked, C compares" if marked else "m marks, C compares",
+    ]
+    if name_part:
+        parts.append(f"with {safe(name_part, limit=30)!r} in the name")
+    return " · ".join(parts)
+
+
+def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Path]) -> list[Row]:
+    """Return the rows of the marked runs; if they are fewer than two, the one and its neighbour.
+
+    The neighbour of the marked one, or of the highlighted one, is the newest other run of its task.
+    """
+    readable = {row.directory: row for row in rows if row.run is not None}
+    chosen = [readable[each] for each in marked if each in readable]
+    if len(chosen) > 1:
+        return chosen
+    one = chosen[0] if chosen else highlighted
+    if one is None or one.run is None:
+        return []
+    others = [
+        row
+        for row in readable.values()
+        if row.directory != one.directory and _task(row) == _task(one)
+    ]
+    return [one, *ordered(others, ORDERS[0])[:1]]
+
+
+def _task(row: Row) -> str:
+    return row.run.spec.task if row.run else ""
+
+
+def _cell(run: Snapshot, column: str) -> Span:
+    last, best = run.last_epoch, run.best
+    match column:
+        case "state":
+            return Span(f"● {run.state}", STATE_ROLES[run.state])
+        case "task":
+            return Span(run.spec.task)
+        case "loss":
+            return Span(run.loss)
+        case "epoch":
+            return Span(f"{run.epoch}/{run.planned_epochs}")
+        case "val loss":
+            return Span(words.value(last.val_loss if last else None), "validation")
+        case "best":
+            if best is None or not best.metrics:
+                return Span("–", "muted")
+            metric, number = next(iter(best.metrics.items()))
+            return Span(f"{metric} {words.value(number)}", "good")
+        case _:
+            return Span(words.day(run.created_at), "muted")

@@ -1,0 +1,247 @@
+"""A run as `show` and `ls` print it: for programs with stable keys, for people in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tuitrain.core.detail import Confusion
+from tuitrain.core.events import Warned
+from tuitrain.core.numbers import to_strict
+from tuitrain.core.problem import Problem
+from tuitrain.core.safe import safe
+from tuitrain.store.reader import Best
+from tuitrain.store.series import Summary
+from tuitrain.view.panel.advice import in_words, nonfinite_pause
+from tuitrain.view.panel.forks import made_from
+from tuitrain.view.state.metrics import ComparableMetric
+from tuitrain.view.state.progress import planned_steps
+from tuitrain.view.state.snapshot import Intervention, Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import padded, width_of
+
+_MOST_CLASSES, _LONGEST_CLASS = 10, 12
+
+
+def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
+    """Return the run under the keys of `show --json`; without the lists unless `full`."""
+    last, newest = run.last_epoch, run.checkpoints[-1:]
+    spec = run.spec
+    found: dict[str, Any] = {
+        "name": run.name,
+        "state": run.state,
+        "task": spec.task,
+        "kind": run.kind,
+        "model": spec.model,
+        "optimizer": spec.optimizer,
+        "lr": run.settings["lr"],
+        "loss": run.loss,
+        "device": run.started.device if run.started else spec.device,
+        "seed": spec.seed,
+        "epoch": run.epoch,
+        "epochs": run.planned_epochs,
+        "step": run.step,
+        "take": run.take,
+        "steps_per_epoch": run.steps_per_epoch,
+        "batch_size": run.settings["batch-size"],
+        "pace": run.pace,
+        "started_at": words.utc(run.created_at),
+        "elapsed_s": round(run.elapsed_s, 3),
+        "train_loss": last and last.train_loss,
+        "val_loss": last and last.val_loss,
+        "metrics": dict(last.metrics) if last else {},
+        "best": _best(run),
+        "weights_sha256": newest[0].weights_sha256 if newest else None,
+        "error": run.error,
+        "pid": run.pid,
+        "directory": str(run.directory),
+        "problem": _problem(run.problem),
+        "monitor": run.problem.monitor or None,
+        "origin": run.started.card.origin if run.started else "task",
+        "series": [_series(each) for each in run.series],
+        "timings": run.timings,
+    }
+    if full:
+        found["warnings"] = _warnings(run)
+        found["interventions"] = [_intervention(each) for each in run.interventions]
+        found["checkpoints"] = [
+            {key: asdict(each)[key] for key in
+             ("epoch", "step", "take", "why", "file", "bytes", "sha256")}
+            for each in run.checkpoints
+        ]  # fmt: skip
+    strict: dict[str, Any] = to_strict(found)
+    return strict
+
+
+def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
+    """Return the run for a person, as `show` prints it; `confusion` is of its best epoch."""
+    last = run.last_epoch
+    planned = planned_steps(run)
+    total = f" of {words.count(planned)}" if planned else ""
+    rows = [
+        ("state", _state(run)),
+        ("task", f"{run.spec.task} ({run.kind})" if run.kind else run.spec.task),
+        ("model", run.spec.model),
+        ("loss", run.loss),
+        ("optimizer", _optimizer(run)),
+        ("device", run.started.device if run.started else run.spec.device),
+        ("seed", str(run.spec.seed)),
+        ("epoch", f"{run.epoch} of {run.planned_epochs}"),
+        ("step", words.count(run.step) + total),
+        ("trained for", words.duration(run.elapsed_s)),
+        ("train loss", words.value(last.train_loss if last else None)),
+        ("val loss", words.value(last.val_loss if last else None)),
+        *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
+        ("best", _best_words(run)),
+        *(("weights", f"sha256 {safe(each.weights_sha256)}") for each in run.checkpoints[-1:]),
+        *([("begins as", made_from(run))] if made_from(run) else []),
+        ("directory", safe(run.directory)),
+    ]
+    lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
+    if confusion and run.best and (matrix := confusion_lines(confusion, run.problem.classes)):
+        lines += [
+            "",
+            f"  epoch {run.best.epoch}: true classes down, predicted ones across",
+            *matrix,
+        ]
+    if warnings := _warnings(run):
+        lines += ["", "  warnings", *(f"    {safe(each)}" for each in warnings)]
+    if run.interventions:
+        lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
+    if run.checkpoints:
+        lines += ["", "  checkpoints"]
+        lines += [
+            f"    step {words.count(each.step):<9} epoch {each.epoch:<4} {each.why:<6} {each.file}"
+            for each in run.checkpoints
+        ]
+    return lines
+
+
+def _state(run: Snapshot) -> str:
+    """Return the state and its reason."""
+    bad = nonfinite_pause(run)
+    reason = run.error or run.why or (in_words(bad) if bad else "")
+    return f"{run.state}: {reason}" if reason else run.state
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "metrics": [
+            {"name": metric.name, "direction": metric.direction} for metric in problem.metrics
+        ],
+        "losses": list(problem.losses),
+        "classes": list(problem.classes),
+        "input_shape": list(problem.input_shape),
+    }
+
+
+def _series(summary: Summary) -> dict[str, Any]:
+    of = summary.series
+    return {
+        "name": of.name, "last": summary.last, "min": summary.low, "max": summary.high,
+        "unit": of.unit,
+    }  # fmt: skip
+
+
+def _warnings(run: Snapshot) -> list[str]:
+    return [each.event.text for each in run.log if isinstance(each.event, Warned)]
+
+
+def _optimizer(run: Snapshot) -> str:
+    settings = run.settings
+    words_of = [f"{run.spec.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    if settings["weight-decay"]:
+        words_of.append(f"weight decay {settings['weight-decay']:g}")
+    if settings["clip-norm"]:
+        words_of.append(f"gradients clipped to norm {settings['clip-norm']:g}")
+    return ", ".join(words_of)
+
+
+def table(runs: list[Snapshot]) -> list[str]:
+    """Return the runs for a person, as `ls` prints them."""
+    rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
+    rows += [
+        (
+            run.title, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
+            words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
+            _best_words(run),
+        )
+        for run in runs
+    ]  # fmt: skip
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _best(run: Snapshot) -> dict[str, Any] | None:
+    if run.best is None or not run.best.metrics:
+        return None
+    metric, number = next(iter(run.best.metrics.items()))
+    return {"epoch": run.best.epoch, "metric": metric, "value": number}
+
+
+def _best_words(run: Snapshot) -> str:
+    best = _best(run)
+    if best is None:
+        return "–"
+    return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
+
+
+def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str, Best]) -> str:
+    """Return the newest and the best value of a measure."""
+    newest = measure.of(run.last_epoch) if run.last_epoch else None
+    peak = best.get(measure.name)
+    told = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
+    return f"{measure.name} {words.value(newest)}{told}"
+
+
+def series_in_words(run: Snapshot, name: str) -> str:
+    """Return the newest value of a series, and its extremes."""
+    found = next(each for each in run.series if each.series.name == name)
+    unit = f" {safe(found.series.unit)}" if found.series.unit else ""
+    extremes = f"{words.number(found.low)} to {words.number(found.high)}"
+    return f"{safe(name)} {words.number(found.last)}{unit}, {extremes}"
+
+
+def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
+    """Return a confusion matrix for a person; none where it is too large for that."""
+    size = len(found.counts)
+    if not 0 < size <= _MOST_CLASSES:
+        return []
+    names = [safe(each, limit=_LONGEST_CLASS) for each in classes]
+    names = names if len(names) == size else [str(number) for number in range(size)]
+    cells = max(len(f"{count:,}") for row in found.counts for count in row)
+    widths = [max(cells, len(name)) for name in names]
+    rows = [
+        (name, [f"{count:,}" for count in row])
+        for name, row in zip(names, found.counts, strict=True)
+    ]
+    head = max(map(len, names))
+    return [
+        f"    {name.rjust(head)}  "
+        + "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        for name, texts in (("", names), *rows)
+    ]
+
+
+def _intervention(each: Intervention) -> dict[str, Any]:
+    row = asdict(each)
+    row["asked_at"] = words.utc(each.asked_at)
+    return {
+        key: row[key]
+        for key in (
+            "id", "kind", "detail", "asked_at", "step", "epoch", "take", "state", "reason"
+        )
+    }  # fmt: skip
+
+
+def _intervention_line(each: Intervention) -> str:
+    where = f"step {words.count(each.step)}" if each.step is not None else ""
+    reason = f": {safe(each.reason)}" if each.reason else ""
+    what = f"{each.kind} {safe(each.detail)}".strip()
+    when = f"{each.id}  {words.clock(each.asked_at)}"
+    return f"    {when}  {what:<24} {each.state:<8} {where}{reason}".rstrip()

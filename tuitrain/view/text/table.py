@@ -1,0 +1,74 @@
+"""A table of pieces, with a column for each of several things, in as many blocks as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.text.cells import cut, padded, width_of, wrapped
+
+NO_BREAK = "\u00a0"
+_GAP = 2
+_LEAST, _MOST = 14, 40
+"""Cells of a column."""
+
+
+class Row(NamedTuple):
+    """What it tells, and that of each column."""
+
+    label: str
+    cells: tuple[Span, ...]
+
+
+def table(heads: Sequence[Span], rows: Sequence[Row], width: int) -> Picture:
+    """Return the table in lines of `width` cells; columns that do not fit come in a next block.
+
+    A head is cut short where it must be. Words that a column has no room for go on in its next
+    line; those that a NO_BREAK joins stay together.
+    """
+    label_cells = max((width_of(row.label) for row in rows), default=0) + _GAP
+    room = max(1, (width - label_cells) // (_LEAST + _GAP))
+    lines: list[Line] = []
+    for first in range(0, len(heads), room):
+        part = slice(first, first + room)
+        block = [
+            Row("", tuple(heads[part])),
+            *(row._replace(cells=row.cells[part]) for row in rows),
+        ]
+        if lines:
+            lines.append(fitted([], width))
+        lines += _block(block, label_cells, width)
+    return tuple(lines)
+
+
+def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
+    most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
+    heads, *body = rows
+    told = [[[cut(piece.text, most)] for piece in heads.cells]]
+    told += [[_wrapped(piece, most) for piece in row.cells] for row in body]
+    cells = [
+        max(width_of(text) for texts in column for text in texts)
+        for column in zip(*told, strict=True)
+    ]
+    return [
+        line
+        for row, texts in zip(rows, told, strict=True)
+        for line in _lines(row, texts, label_cells, cells, width)
+    ]
+
+
+def _wrapped(piece: Span, cells: int) -> list[str]:
+    return [line.replace(NO_BREAK, " ") for line in wrapped(piece.text, cells)] or [""]
+
+
+def _lines(
+    row: Row, told: Sequence[Sequence[str]], label_cells: int, cells: Sequence[int], width: int
+) -> Iterator[Line]:
+    for number, texts in enumerate(zip_longest(*told, fillvalue="")):
+        label = row.label if number == 0 else ""
+        pieces = [Span(padded(label, label_cells), "muted")]
+        for text, piece, room in zip(texts, row.cells, cells, strict=True):
+            pieces.append(Span(padded(text, room + _GAP), piece.role))
+        yield fitted(pieces, width)
