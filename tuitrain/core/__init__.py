@@ -1,1 +1,1 @@
-"""The vocabulary that every other room speaks; standard library only."""
+"""Types that every other package uses; standard library only."""

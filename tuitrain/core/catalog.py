@@ -1,7 +1,7 @@
-"""What there is: tasks, models, losses, optimizers; what each is for and where it is built.
+"""The catalogue: tasks, models, losses and optimizers, and where each is built.
 
-Only text and places: `Entry.load` imports the room that builds a thing when it is needed, so that
-help, pickers and checks of a command line never wait for torch.
+It holds only text and import paths: `Entry.load` imports the builder when it is needed, so that
+help, pickers and command-line checks do not import torch.
 """
 
 from __future__ import annotations
@@ -26,62 +26,62 @@ class Entry:
 
     name: str
     place: str
-    """`module:name` of what builds it; imported by `load`, and copied into exported programs."""
+    """`module:name` of its builder; imported by `load`, and copied into exported programs."""
     summary: str
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_images: bool = False
 
     def load(self) -> Any:
-        """Import and return what builds this entry."""
+        """Import and return the builder of this entry."""
         return load(self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Task(Entry):
-    """Data, its problem kind, and what a run of it uses unless told otherwise."""
+    """A data set, its problem kind, and the default settings of its runs."""
 
     kind: Kind = "multiclass"
     classes: tuple[str, ...] = ()
-    """Their names, in the order of their indices; of numbers, none."""
+    """Class names in the order of their indices; empty for regression."""
     model: str = "mlp"
     epochs: int = 40
     has_images: bool = False
     is_downloaded: bool = False
-    """Its data are not embedded, but downloaded once or read from a folder."""
+    """True if the data are downloaded once, or read from a folder, instead of embedded."""
     pace: float | None = None
-    """Batches per second at which a person can watch an embedded task; None: as fast as it goes."""
+    """Default batches per second, slow enough to watch an embedded task; None: unlimited."""
 
     @property
     def outputs(self) -> int:
-        """How many numbers a model returns for each sample."""
+        """Number of model outputs per sample."""
         return len(self.classes) if self.kind == "multiclass" else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Loss(Entry):
-    """A loss function and what a learner should know of it."""
+    """A loss function, with an explanation for learners."""
 
     formula: str = ""
     inside: str = ""
-    """What happens inside."""
+    """How it is computed."""
     when: str = ""
     when_not: str = ""
     takes: Mapping[Kind, str] = field(default_factory=dict)
-    """Shapes and dtypes of prediction and target, for each kind of problem that it fits."""
+    """Shapes and dtypes of prediction and target, by supported problem kind."""
     misfits: Mapping[Kind, str] = field(default_factory=dict)
-    """Why it does not fit the other kinds."""
+    """Why it does not support the other kinds."""
 
     def taken(self, kind: str | None) -> str | None:
-        """Return what it takes on problems of that kind; None where it does not fit."""
+        """Return its input shapes for that problem kind; None if it does not support the kind."""
         return next((text for known, text in self.takes.items() if known == kind), None)
 
     def misfit(self, kind: str | None) -> str | None:
-        """Return why it does not fit problems of that kind; None where nobody knows of one."""
+        """Return why it does not support that problem kind; None if no reason is known."""
         return next((text for known, text in self.misfits.items() if known == kind), None)
 
     def why_not(self, kind: Kind) -> str:
-        """Return one sentence on why it does not fit problems of that kind."""
+        """Return one sentence on why it does not support that problem kind."""
         return f"{self.name} does not fit {kind} problems: {self.misfits[kind]}"
 
 
@@ -297,8 +297,8 @@ SCHEDULES: Mapping[str, str | None] = {
     "cosine": "tuitrain.engine.optim:cosine_schedule",
     "linear": "tuitrain.engine.optim:linear_schedule",
 }
-"""`module:name` of the function of each, from the share of the run that is trained, 0 to 1, to the
-share of the learning rate; None for all of it."""
+"""`module:name` of each function, which maps progress (0 to 1) to a factor of the learning rate;
+None for a constant rate."""
 _SCHEDULE = Option(
     OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
 )
@@ -345,7 +345,7 @@ CATALOG: Mapping[str, Mapping[str, Entry]] = {
 
 
 def load(place: str) -> Any:
-    """Import and return what is at `module:name`."""
+    """Import and return the object at `module:name`."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -379,36 +379,36 @@ METRICS: Mapping[Kind, tuple[Metric, ...]] = {
     "binary": _OF_CLASSES,
     "regression": (Metric("rmse", "min"), Metric("mae", "min"), Metric("r2", "max")),
 }
-"""What validations of each kind of problem are measured by."""
+"""The validation metrics by problem kind."""
 
 
 def problem(
     kind: Kind, *, classes: tuple[str, ...] = (), input_shape: tuple[int, ...] = ()
 ) -> Problem:
-    """Return the problem that a run of that kind states."""
+    """Return the problem that a run of that kind records."""
     metrics = METRICS[kind]
     losses = tuple(loss.name for loss in fitting_losses(kind))
     return Problem(kind, metrics, metrics[0].name, losses, classes, input_shape)
 
 
 def problem_of_task(name: str) -> Problem:
-    """Return the problem of a built-in task, for a run that has not stated its own.
+    """Return the problem of a built-in task, for a run that has not recorded its own.
 
-    It has not begun, or its record is from before runs did. Of a task that is not known here,
-    nothing is known.
+    Such a run has not started, or its record is of an older version. An unknown task has an
+    unknown problem.
     """
     task = TASKS.get(name)
     return problem(task.kind, classes=task.classes) if task else Problem()
 
 
 def fitting_losses(kind: Kind) -> list[Loss]:
-    """Return the losses that make sense for problems of that kind, the usual one first."""
+    """Return the losses that support that problem kind, the default first."""
     fitting = [loss for loss in LOSSES.values() if kind in loss.takes]
     return sorted(fitting, key=lambda loss: loss.name != _USUAL[kind])
 
 
 def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return every option of `entry`, from `texts` or by default; WrongUse for what it lacks."""
+    """Return all options of `entry`, from `texts` or defaults; WrongUse for an unknown one."""
     values: dict[str, Any] = {key: option.default for key, option in entry.options.items()}
     for key, text in texts.items():
         if key not in entry.options:

@@ -1,4 +1,4 @@
-"""A thing of the catalogue as a user names it, with its options."""
+"""A catalogue entry as a user names it, with its options."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Choice:
 
 
 def loss_text(text: str) -> str:
-    """Return the one text for a loss: its name, and the parameters that differ from the usual ones.
+    """Return the canonical text of a loss: its name, and the parameters that are not the default.
 
-    So two losses are the same if their texts are.
+    Two losses are equal if and only if their texts are.
     """
     choice = Choice.read("loss", text)
     options = catalog.loss_named(choice.name).options

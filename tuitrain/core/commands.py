@@ -1,4 +1,4 @@
-"""Commands: what a user asks of a going run, in the imperative. The answer is always an event."""
+"""Commands to a running trainer, in the imperative. Each is answered by an event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tuitrain.core.options import RunOption, at
 
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
-"""The number of a completed epoch, or the best of the lineage, whichever that is."""
+"""The number of a completed epoch, or `best` for the best one of the lineage."""
 _LONGEST_LOSS = 500
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
 
@@ -23,12 +23,12 @@ Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pa
 SETTINGS: Mapping[Setting, RunOption] = {
     cast("Setting", option.key): option for option in at("live")
 }
-"""What can be changed while a run goes on, besides its loss."""
+"""The settings that can change during training, besides the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold at the boundary, until told to go on."""
+    """Pause at the boundary until resumed."""
 
     kind: ClassVar[str] = "pause"
     boundary: ClassVar[Boundary] = "batch"
@@ -37,7 +37,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on; or take back a pause that has not come yet."""
+    """Continue training, or cancel a pause that has not taken effect yet."""
 
     kind: ClassVar[str] = "resume"
     boundary: ClassVar[Boundary] = "batch"
@@ -63,7 +63,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SwapLoss:
-    """Use another loss function. Whether there is such a one, and it fits, its trainer knows."""
+    """Use another loss function. The trainer checks that it exists and fits."""
 
     kind: ClassVar[str] = "loss"
     boundary: ClassVar[Boundary] = "epoch"
@@ -97,7 +97,7 @@ class Change:
 
     @classmethod
     def read(cls, setting: Setting, text: str) -> Change:
-        """Return the change that a user types: a number, or `off`."""
+        """Return the change for the text that a user typed: a number, or `off`."""
         return cls(setting, SETTINGS[setting].read(text))
 
     @property
@@ -120,7 +120,7 @@ class SaveCheckpoint:
     kind: ClassVar[str] = "checkpoint"
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
-    """Empty for a user's command; else why the trainer saves one by itself."""
+    """Empty for a user's command; else why the trainer saves a checkpoint by itself."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.why, str):
@@ -133,7 +133,7 @@ class SaveCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """Go back to an epoch's checkpoint, with the settings of now; None: the newest sound one."""
+    """Restore an epoch's checkpoint but keep the current settings; None: the newest finite one."""
 
     kind: ClassVar[str] = "rollback"
     boundary: ClassVar[Boundary] = "batch"
@@ -150,7 +150,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Go back to just before the last change, settings and all."""
+    """Restore the state before the last change, settings included."""
 
     kind: ClassVar[str] = "undo"
     boundary: ClassVar[Boundary] = "batch"
@@ -159,12 +159,12 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End after this batch, with a checkpoint."""
+    """Stop after this batch, with a checkpoint."""
 
     kind: ClassVar[str] = "stop"
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
-    """Empty for a user's command; else what ended the run in its place: a signal, a lost owner."""
+    """Empty for a user's command; else what stopped the run: a signal, a lost owner."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.why, str):
@@ -179,20 +179,20 @@ Command = Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback 
 
 COMMANDS: dict[str, type[Command]] = {
     **{
-        each.kind: each
-        for each in (Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, Stop)
+        command.kind: command
+        for command in (Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, Stop)
     },
     **dict.fromkeys(SETTINGS, Change),
 }
 
 
 _BARE: Mapping[str, type[Pause | Resume | Undo]] = {
-    each.kind: each for each in (Pause, Resume, Undo)
+    command.kind: command for command in (Pause, Resume, Undo)
 }
 
 
 def command_of(kind: str, detail: str) -> Command:
-    """Return the command of that kind and detail; the detail says all there is to it."""
+    """Return the command of that kind and detail; the two define it completely."""
     match kind:
         case "step":
             return Step(int(detail))
@@ -212,7 +212,7 @@ def command_of(kind: str, detail: str) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command on its way: who is asked gives its answer under `id`."""
+    """A submitted command; its answer carries the same `id`."""
 
     id: str
     asked_at: float
@@ -222,14 +222,14 @@ class Request:
 
     @classmethod
     def new(cls, command: Command, at: Boundary | None = None) -> Request:
-        """Return the command with an id of its own; ids of one machine order by time."""
+        """Return a request with a new id; ids of one machine sort by time."""
         if at is not None:
             _check_boundary(at)
         now = time.time_ns()
         return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, command, at or command.boundary)
 
     def to_json(self) -> str:
-        """Return the request as its file in the inbox holds it."""
+        """Return the text of its file in the inbox."""
         body: dict[str, Any] = {
             "id": self.id, "asked_at": self.asked_at, "kind": self.command.kind, "at": self.at,
             "command": asdict(self.command),
@@ -238,7 +238,7 @@ class Request:
 
     @classmethod
     def again(cls, id: str, command: Command) -> Request:  # noqa: A002 - its field's name
-        """Return a command for the very place where it is asked: its boundary was kept before."""
+        """Return a request to apply at once, since it waited for its boundary the first time."""
         return cls(id, time.time(), command, "batch")
 
     @classmethod
@@ -258,7 +258,7 @@ class Request:
 
 
 def read_epoch(text: str) -> Epoch:
-    """Return the epoch that a user types: the number of a completed one, or `best`."""
+    """Return the epoch for the text that a user typed: a completed one's number, or `best`."""
     epoch: Any = int(text) if text.isdecimal() else text
     _check_epoch(epoch)
     return cast("Epoch", epoch)

@@ -1,4 +1,4 @@
-"""A run in a TOML file: the options of `tuitrain run`, and what it is to change by itself."""
+"""Runs as TOML files: the options of `tuitrain run`, and a schedule of changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tuitrain.core.spec import RunSpec
 def read_config(path: Path) -> dict[str, Any]:
     """Return the settings in a TOML file, whose keys are options of a run.
 
-    Besides, it may have a `[[schedule]]` of changes. Raises WrongUse for what is no TOML, for what
-    is no option, and for a value that its option does not take.
+    It may also have a `[[schedule]]` of changes. Raises WrongUse for invalid TOML, an unknown
+    option, and a value that its option does not accept.
     """
     try:
         found = tomllib.loads(path.read_text())
@@ -36,9 +36,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def as_config(spec: RunSpec) -> str:
-    """Return the file from which `read_config` reads the same training again.
+    """Return the TOML text from which `read_config` reads the same training again.
 
-    Refused for a fork, which begins with a checkpoint that no file of settings can hold.
+    Raises Refused for a fork, since its first checkpoint cannot be part of the file.
     """
     if spec.parent and spec.parent.sha256:
         raise Refused("a fork begins with a checkpoint, which a file of settings cannot hold")

@@ -1,7 +1,7 @@
-"""Values of a declared type from JSON that anybody may have written.
+"""Decode untrusted JSON into values of a declared type.
 
-What a record holds is used as a name, a number or a key, so each value is checked against the type
-of its field when it is read, and nowhere else.
+Values of a record are used as names, numbers and keys, so each is checked against the type of its
+field when it is read, and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.numbers import from_strict
 
 MOST_CHARACTERS = 1 << 20
-"""Of a body of JSON, and with it of every text in it."""
+"""Largest JSON text, and so the largest string in it."""
 _MOST_ENTRIES, _LONGEST_KEY = 1_000, 500
 """Of a mapping."""
 _LARGEST = 1 << 53
 
 Rule = Callable[[Any], bool]
-"""In an `Annotated` type: whether a value of the type may stand there."""
+"""In an `Annotated` type: returns whether a value of the type is allowed."""
 _Read = Callable[[Any], Any]
 _T = TypeVar("_T")
 
@@ -54,8 +54,8 @@ def parsed(text: object, *, most: int = MOST_CHARACTERS) -> dict[str, Any]:
 def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
     """Return an instance of a dataclass made from `values`, each checked against its field's type.
 
-    Values that the class has no field for are left out: a newer version may have written them.
-    Raises DamagedRecord, which names the field, for one that is missing or of another type.
+    Values without a field are ignored: a newer version may have written them.
+    Raises DamagedRecord, naming the field, for a missing value or one of another type.
     """
     checked: dict[str, Any] = {}
     for name, read, is_required in _plan(made):  # type: ignore[arg-type]  # classes are hashable
@@ -67,7 +67,7 @@ def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
 
 
 def value_of(hint: Any, name: str, value: object) -> Any:
-    """Return `value` if it is of the type `hint`; DamagedRecord, which says `name`, if not."""
+    """Return `value` if it is of the type `hint`, else raise DamagedRecord with `name`."""
     return _checked(name, _reader(hint), value)
 
 
@@ -82,21 +82,21 @@ def _checked(name: str, read: _Read, value: object) -> Any:
 def _plan(made: Any) -> tuple[tuple[str, _Read, bool], ...]:
     hints = get_type_hints(made, include_extras=True)
     return tuple(
-        (each.name, _reader(hints[each.name]),
-         each.default is MISSING and each.default_factory is MISSING)
-        for each in fields(made)
+        (field.name, _reader(hints[field.name]),
+         field.default is MISSING and field.default_factory is MISSING)
+        for field in fields(made)
     )  # fmt: skip
 
 
 def _reader(hint: Any) -> _Read:
-    """Return what checks a value of that type, and makes a float of a number's name."""
+    """Return a function that checks a value of that type and decodes named floats."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return partial(_ruled, _reader(arguments[0]), arguments[1:])
     if origin is Literal:
         return partial(_one_of, arguments)
     if origin in (Union, types.UnionType):
-        return partial(_first, [_reader(each) for each in sorted(arguments, key=_is_float)])
+        return partial(_first, [_reader(argument) for argument in sorted(arguments, key=_is_float)])
     if origin is tuple:
         return partial(_sequence, _reader(arguments[0]))
     if is_dataclass(hint):
@@ -196,10 +196,10 @@ def _nested(made: Any, value: Any) -> Any:
 
 
 def holds_scalars(values: Mapping[str, Any]) -> bool:
-    """Return whether nothing in it is a list or a mapping."""
+    """Return whether it contains no list or mapping."""
     return all(value is None or type(value) in (bool, int, float, str) for value in values.values())
 
 
 def is_time(value: float) -> bool:
-    """Return whether it is a moment, in seconds since 1970, that a calendar has."""
+    """Return whether it is a valid time in seconds since 1970."""
     return math.isfinite(value) and 0 <= value <= 1e11

@@ -13,6 +13,6 @@ _Row = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How many samples of each class (row) were taken for which class (column)."""
+    """Number of samples by true class (row) and predicted class (column)."""
 
     counts: Annotated[tuple[_Row, ...], lambda rows: all(len(row) == len(rows) for row in rows)]

@@ -1,6 +1,6 @@
 """The options of a catalogue entry: the `key=value` in `mlp:hidden=256-128,dropout=0.1`.
 
-To the types of `core/values.py` come those that a text without commas needs.
+It adds to `core/values.py` the types that need a text without commas.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Option:
         return self.type.read(text)
 
     def write(self, value: Any) -> str:
-        """Return the shortest text that `read` makes this value of."""
+        """Return the shortest text that `read` turns into this value."""
         return self.type.write(value)
 
 

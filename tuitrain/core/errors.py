@@ -1,4 +1,4 @@
-"""What can go wrong, as the exit codes see it.
+"""Exceptions and their exit codes.
 
 TuitrainError                 1  the run failed, the home cannot be written
 ├── DamagedRecord             1  what a run directory holds is not what a trainer writes
@@ -9,10 +9,10 @@ TuitrainError                 1  the run failed, the home cannot be written
 └── Refused                   3  the command was right, but not possible now
     ├── NoSuchRun             3
     ├── NameTaken             3
-    ├── RunEnded              3  a command for a run that nobody trains
-    ├── RunLocked             3  somebody trains it already
+    ├── RunEnded              3  a command for a run without a trainer
+    ├── RunLocked             3  another trainer holds the run
     ├── DeviceAbsent          3
-    └── NotOnLine             3  a change that the current line does not have
+    └── NotOnLineage          3  a change that the lineage does not have
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CannotSave(TuitrainError):
 
 
 class Damaged(TuitrainError):
-    """A checkpoint is not what was written."""
+    """A checkpoint differs from what was written."""
 
 
 class WrongUse(TuitrainError):
@@ -71,21 +71,21 @@ class UnknownName(WrongUse):
 
 
 class Refused(TuitrainError):
-    """Rightly asked, but not possible as things are."""
+    """A valid command that is not possible now."""
 
     exit_code = 3
 
 
 class NoSuchRun(Refused):
-    """No run of that name, or a beginning that several share."""
+    """No run has that name, or several have that prefix."""
 
 
 class NameTaken(Refused):
-    """A run of that name is there already."""
+    """A run of that name already exists."""
 
 
 class RunEnded(Refused):
-    """A command for a run that nobody trains."""
+    """A command for a run without a trainer."""
 
     def __init__(self, name: str, state: str) -> None:
         more = ", with more --epochs" if state == "finished" else ""
@@ -97,25 +97,25 @@ class RunLocked(Refused):
 
 
 class DeviceAbsent(Refused):
-    """The device that was asked for is not in this machine."""
+    """This machine does not have the requested device."""
 
 
 class NotOnLineage(Refused):
-    """A change, a step or an epoch that the current line of the run does not have."""
+    """A change, a step or an epoch that the lineage of the run does not have."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` is most likely a slip of; None for none."""
+    """Return the known name closest to `name`; None if none is close."""
     return next(iter(get_close_matches(name, list(known), n=1)), None)
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether a disk or a quota had no room left, as the system says it."""
+    """Return whether the error means that a disk or a quota is full."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
 def cannot_use(error: OSError) -> str:
-    """Return one sentence about a file that the system would not open, make or write."""
+    """Return one sentence about a file that could not be opened, created or written."""
     what = f"cannot use {error.filename}: " if error.filename else ""
     next_step = "make room there, or choose" if is_full(error) else "choose"
     return f"{what}{error.strerror or error}; {next_step} another place with --home"

@@ -23,7 +23,7 @@ Take = Annotated[int, at_most(1 << 22, least=1)]
 Step = Annotated[int, at_most((1 << 40) - 1)]
 Epoch = Annotated[int, at_most(1 << 31)]
 Moment = Annotated[float, is_time]
-"""Seconds since 1970, by the clock of who asked."""
+"""Seconds since 1970, by the sender's clock."""
 ExitCode = Annotated[int, at_most(255)]
 _CHECKPOINT = re.compile(r"[0-9]{5,12}-take[0-9]{1,12}-step[0-9]{1,15}\.pt")
 Settings = Annotated[Mapping[str, Any], holds_scalars]
@@ -39,7 +39,7 @@ class BatchDone(NamedTuple):
     step: int
     epoch: int
     loss: SupportsFloat
-    """A device scalar until somebody reads it: reading it earlier would make the device wait."""
+    """A device scalar until it is read: reading it earlier would synchronise the device."""
     lr: float
     samples: int
     marks: tuple[Any, ...]
@@ -50,7 +50,7 @@ class BatchDone(NamedTuple):
 
 
 DOWNLOADING = "downloading"
-"""How the stage of a start begins that waits for the net: it may take minutes."""
+"""Prefix of the start-up stage that waits for the network, which may take minutes."""
 
 
 class Measured(NamedTuple):
@@ -63,7 +63,7 @@ class Measured(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """Something about a step that is read on demand only, such as a confusion matrix."""
+    """Data of a step that is read only on demand, such as a confusion matrix."""
 
     take: int
     step: int
@@ -73,23 +73,23 @@ class Detail(NamedTuple):
 
 
 Fact = BatchDone | Measured | Detail
-"""What comes so often, or is so large, that it is no event."""
+"""Data that is too frequent or too large to be an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartupReached:
-    """The trainer works at something before the first batch."""
+    """The trainer is in a stage before the first batch."""
 
     kind: ClassVar[str] = "startup_reached"
     stage: str
     done: int = 0
     total: int = 0
-    """Bytes of a download so far, and in all; 0 where there is nothing to count."""
+    """Bytes downloaded so far, and in total; 0 if there is no download."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Model, data and device are there; the next thing is a batch."""
+    """Model, data and device are ready; the first batch follows."""
 
     kind: ClassVar[str] = "run_started"
     device: str
@@ -102,7 +102,7 @@ class RunStarted:
     settings: Settings = field(default_factory=dict)
     """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     problem: Problem | None = None
-    """None in a record from before runs stated it."""
+    """None in records of older versions."""
     card: Card = field(default_factory=Card)
 
 
@@ -132,13 +132,13 @@ class EpochEnded:
     improved: bool
     """The leading metric is better than in any epoch before."""
     val_losses: Mapping[str, float] = field(default_factory=dict)
-    """The same outputs judged by every loss that fits, so that epochs compare across swaps: each
-    with its usual parameters, and the one in use with its own as well."""
+    """The same outputs evaluated by every loss that fits, so that epochs compare across swaps: each
+    with its default parameters, and the one in use with its own as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandAccepted:
-    """The trainer took the command and will grant it at the boundary."""
+    """The trainer accepted the command and will apply it at the boundary."""
 
     kind: ClassVar[str] = "command_accepted"
     command: str
@@ -148,7 +148,7 @@ class CommandAccepted:
     asked_at: Moment
     step: Step = 0
     epoch: Epoch = 0
-    """Where it was accepted: a resumption that trains these steps again asks there again."""
+    """Where it was accepted: a resume that trains these steps again submits it again there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class CommandRefused:
 
 @dataclass(frozen=True, slots=True)
 class CommandDropped:
-    """An accepted command lost its point before its boundary came."""
+    """An accepted command became void before its boundary."""
 
     kind: ClassVar[str] = "command_dropped"
     command: str
@@ -176,7 +176,7 @@ class CommandDropped:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The loop holds."""
+    """Training paused."""
 
     kind: ClassVar[str] = "paused"
     command: str | None
@@ -187,7 +187,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The loop goes on."""
+    """Training continued."""
 
     kind: ClassVar[str] = "resumed"
     command: str | None
@@ -198,7 +198,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """The batches asked for one by one are trained; a pause follows."""
+    """The batches of a `Step` are trained; a pause follows."""
 
     kind: ClassVar[str] = "stepped"
     command: str
@@ -239,7 +239,7 @@ class SettingChanged:
 
 @dataclass(frozen=True, slots=True)
 class TakeOpened:
-    """Training goes on from an older checkpoint, on a line of its own."""
+    """Training continues from an older checkpoint in a new take."""
 
     kind: ClassVar[str] = "take_opened"
     command: str | None
@@ -254,7 +254,7 @@ class TakeOpened:
     """Those in use from now on, as in `RunStarted`."""
     steps_per_epoch: int
     left_at: Step
-    """The last step of the take before, which is left."""
+    """The last step of the previous take, which is abandoned."""
     undone: str | None = None
     """Of an undo: the id of the command that it took back."""
 
@@ -276,7 +276,7 @@ class CheckpointSaved:
     is_finite: bool = True
     """Its weights are, and so was its last validation."""
     command: str | None = None
-    """The request that it answers, if somebody asked for it."""
+    """The request that it answers; None if the trainer saved it by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ class CheckpointGone:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that a user should know went otherwise than planned; the run goes on."""
+    """Something unexpected happened that a user should know; the run continues."""
 
     kind: ClassVar[str] = "warned"
     text: str
@@ -298,7 +298,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class WeightsCompared:
-    """A replay came to its end and laid its weights beside those of the run it repeats."""
+    """A replay ended and compared its weights with those of the run that it repeats."""
 
     kind: ClassVar[str] = "weights_compared"
     with_run: str
@@ -327,7 +327,7 @@ class Finished:
     step: Step
     epoch: Epoch
     why: str = ""
-    """Empty for the last epoch; else what made an earlier end of it."""
+    """Empty for the last epoch; else the reason for stopping early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +346,7 @@ Milestone = (
     StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned
     | WeightsCompared | Finished | Failed
 )  # fmt: skip
-"""Events that nobody's command is answered by."""
+"""Events that do not answer a command."""
 
 LastWord = Stopped | Finished | Failed
 """Events that a trainer ends with: nothing comes after one until another trainer starts."""
@@ -358,8 +358,8 @@ Event = (
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
-    each.kind: each
-    for each in (
+    event.kind: event
+    for event in (
         StartupReached, RunStarted, NotFinite, EpochEnded,
         CommandAccepted, CommandRefused, CommandDropped,
         Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
@@ -389,7 +389,7 @@ def from_json(kind: str, body: str) -> Event | None:
 
 
 def _check(event: Event) -> None:
-    """Raise DamagedRecord for fields that are right each by itself, but not together."""
+    """Raise DamagedRecord for fields that are valid one by one but inconsistent."""
     match event:
         case SettingChanged(setting=setting, value=value):
             _check_settings({setting: value})

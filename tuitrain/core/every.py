@@ -1,4 +1,4 @@
-"""What is to be done now and then, by a clock."""
+"""A clock for periodic work."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class Every:
-    """Tells whether so many seconds have gone by since it last said so; at first they have."""
+    """True once per period of so many seconds, and true the first time."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
         self._due_at = float("-inf")
 
     def is_due(self) -> bool:
-        """Return whether it is time, and if so, count from now on."""
+        """Return whether the period is over; if so, start the next one."""
         now = self._clock()
         if now < self._due_at:
             return False

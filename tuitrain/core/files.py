@@ -1,4 +1,4 @@
-"""Open and write files in a folder that somebody else may have filled.
+"""Open and write files in an untrusted folder.
 
 A run directory can come by mail. So a name in it is never trusted to be a plain file: links are
 not followed, and nothing waits for the other end of a FIFO.
@@ -19,7 +19,7 @@ from tuitrain.core.errors import DamagedRecord, Refused
 from tuitrain.core.safe import safe
 
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
-"""The system's answers to opening a link, a FIFO that nobody reads, and a folder."""
+"""The system's answers to opening a link, a FIFO without a reader, and a folder."""
 
 
 class NotPlain(Refused):
@@ -51,7 +51,7 @@ def open_new(path: Path, *, mode: int = 0o600) -> int:
 
 @contextmanager
 def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
-    """Give a new file that takes the place of `path` when the body ends well.
+    """Yield a new file that replaces `path` when the body succeeds.
 
     Else nothing is left of it. Whatever interrupts this, `path` is either the old file or the new.
     """
@@ -69,7 +69,7 @@ def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Put the text in the place of whatever `path` was."""
+    """Replace `path` with a file that contains the text."""
     with atomic(path) as file:
         file.write(text.encode())
 
@@ -80,7 +80,7 @@ def read_text(path: Path, *, most: int) -> str:
     Raises DamagedRecord, which names the file, for one that is larger, no text or no file, and
     OSError where it cannot be read.
     """
-    # without O_NONBLOCK, opening a FIFO waits for somebody to write to it
+    # without O_NONBLOCK, opening a FIFO waits for a writer
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -105,7 +105,7 @@ def is_plain(path: Path) -> bool:
 
 
 def check_folder(path: Path) -> None:
-    """Raise NotPlain if there is something that is no folder, such as a link to one."""
+    """Raise NotPlain if the path exists and is not a folder; a link to one counts as none."""
     if os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
         raise NotPlain(path, "folder")
 

@@ -1,4 +1,4 @@
-"""The options of a run, each once: its name, type, range, default and help, and where it stands.
+"""The table of a run's options: name, type, range, default, help and surfaces.
 
 Specs check their settings by this table; the command line's options, the form's fields, the keys of
 a configuration file, what can change while a run goes on, and docs/options.md are made from it.
@@ -45,7 +45,7 @@ class RunOption:
     help: str
     default: Any = None
     default_says: str = ""
-    """What it is by default, where `default` does not say so."""
+    """Text for the default where `default` does not give it."""
     group: Group = "Training"
     places: tuple[Place, ...] = ()
     is_of_weights: bool = False
@@ -58,12 +58,12 @@ class RunOption:
 
     @property
     def says(self) -> str:
-        """What it may be, in words that follow "takes"."""
+        """Its valid values, in words that follow "takes"."""
         return self.type.says
 
     @property
     def shown_default(self) -> str:
-        """What it is by default, for a person; empty for a flag, which is off."""
+        """Its default as text for the user; empty for a flag, which is off."""
         if self.default_says or self.default is None or isinstance(self.type, Flag):
             return self.default_says
         return self.type.write(self.default)
@@ -73,14 +73,14 @@ class RunOption:
         return f"{self.help}  [{self.shown_default}]" if self.shown_default else self.help
 
     def read(self, text: str) -> Any:
-        """Return the value that a user's text stands for; WrongUse if there is none."""
+        """Return the value that a user's text stands for; WrongUse if it is invalid."""
         try:
             return self.type.read(text)
         except ValueError:
             raise self._wrong(text) from None
 
     def take(self, value: Any) -> Any:
-        """Return a value from a file or a record as a run has it; WrongUse if it cannot be."""
+        """Return a value from a file or a record as a run uses it; WrongUse if it is invalid."""
         try:
             return self.type.take(value)
         except ValueError:

@@ -1,6 +1,6 @@
-"""A plan: the changes that a run is to make by itself, each at its place.
+"""A plan: the changes that a run makes by itself, each at its place.
 
-A run is its spec, its seed and its changes at their steps. What somebody changed by hand becomes a
+A run is its spec, its seed and its changes at their steps. Changes made by hand become a
 plan when the run is trained again: by a replay, or by a program written from it.
 """
 
@@ -15,7 +15,7 @@ from tuitrain.core.safe import safe
 
 
 class Planned(NamedTuple):
-    """A change, and the place where it is made: after so many steps and completed epochs."""
+    """A change, and its place: after so many steps and completed epochs."""
 
     step: int
     epoch: int

@@ -1,7 +1,7 @@
-"""What a run's numbers mean, as the run itself states it.
+"""The meaning of a run's numbers, as the run records it.
 
-Whoever shows, compares or exports a run reads this, and never what happens to be installed: a run
-of somebody's own data, or of a catalogue entry that is gone, is as good as any other.
+Code that shows, compares or exports a run reads this instead of the installed catalogue, so that it
+works for custom data and for catalogue entries that no longer exist.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Metric:
 
     name: str
     direction: Direction
-    """Whether more of it is better, or less."""
+    """Whether higher or lower is better."""
     unit: str = ""
-    """The target's own, where it is known."""
+    """The unit of the target, if known."""
 
     @property
     def sign(self) -> int:
-        """1 if more is better, -1 if less is."""
+        """1 if higher is better, -1 if lower is."""
         return 1 if self.direction == "max" else -1
 
 
@@ -33,15 +33,15 @@ class Problem:
     """What is learned."""
 
     kind: str | None = None
-    """multiclass, binary or regression; None where nobody can tell."""
+    """multiclass, binary or regression; None if unknown."""
     metrics: tuple[Metric, ...] = ()
     """Those of a validation, the first one first on every screen."""
     monitor: str = ""
     """The metric that decides which epoch is the best."""
     losses: tuple[str, ...] = ()
-    """The losses that fit, the usual one first; each judges every validation."""
+    """The losses that fit, the default first; every validation evaluates all of them."""
     classes: tuple[str, ...] = ()
-    """Their names, in the order of their indices; of numbers, none."""
+    """Class names in the order of their indices; empty for regression."""
     input_shape: tuple[int, ...] = ()
     """Of one sample; empty where it is not known."""
 

@@ -1,4 +1,4 @@
-"""Run a module of ours in a Python of its own, where no file of the user's can stand in for it."""
+"""Run a module of this package in a separate Python that user files cannot shadow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 _HOME = Path(__file__).resolve().parents[2]
-"""The folder that has this package."""
+"""The folder that contains this package."""
 
 
 def command(module: str, *arguments: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The one door for text that we did not write: names, paths, reasons, errors, printed lines."""
+"""Sanitise untrusted text: names, paths, reasons, errors, printed lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SELECTORS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]
 
 
 def safe(text: object, *, limit: int = _LONGEST) -> str:
-    """Return one line that no terminal obeys and no reader is misled by, `limit` long at most.
+    """Return one line, at most `limit` long, without control or misleading characters.
 
     C0 controls become their Unicode pictures, so that a reader sees that they were there;
     C1 controls, bidirectional and zero-width characters and lone surrogates become U+FFFD. Joiners

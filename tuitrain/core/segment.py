@@ -1,4 +1,4 @@
-"""An unbroken part of a run's training: what charts, tables and programs read it by."""
+"""Segments: unbroken parts of a run's training, the unit of charts, tables and programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Segment(NamedTuple):
     """Steps first..last of a take, trained with one loss, and the epochs that ended in it.
 
     An epoch is validated after its last batch, and between the two a loss may be swapped or another
-    take opened: steps alone do not tell to which segment a validation belongs.
+    take opened: steps alone do not determine the segment of a validation.
     """
 
     take: int
@@ -25,5 +25,5 @@ class Segment(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """How many steps it has; 0 for one that only validates."""
+        """Number of steps; 0 for a segment that only validates."""
         return max(0, self.last - self.first + 1)

@@ -1,6 +1,6 @@
 """Named scalars that a run records, by step or by epoch.
 
-Whatever is recorded under a name gets roll-ups, a chart, a comparison and an export.
+Every recorded series gets roll-ups, a chart, a comparison and an export.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Series:
 
     name: Name
     unit: Unit = ""
-    """Empty for a ratio, or where nobody knows."""
+    """Empty for a ratio, or if unknown."""
     per: Literal["step", "epoch"] = "step"
     """What each value belongs to: a step, or an epoch that ended there."""
 
@@ -30,7 +30,7 @@ LR = Series("lr")
 GRADIENT_NORM = Series("gradient-norm")
 """The 2-norm of all gradients together, before they are clipped."""
 TRAINER_CPU = Series("trainer-cpu", "%")
-"""Of one core, so that several busy threads have more than 100."""
+"""Percent of one core; more than 100 with several busy threads."""
 TRAINER_MEMORY = Series("trainer-memory", "MB")
 """Resident, in 10^6 bytes."""
 

@@ -1,4 +1,4 @@
-"""What to train: everything that decides a run, read from options, TOML or JSON, checked once."""
+"""Run specifications: all settings of a run, read from options, TOML or JSON, checked once."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Parent:
     """The run that another one was made from, by a fork or a replay; drawn behind it."""
 
     directory: str
-    """Only ever read, as a run like any other."""
+    """Its run directory, which is only read."""
     take: Annotated[int, at_most(1 << 22, least=1)] = 1
     step: Annotated[int, at_most((1 << 40) - 1)] = 0
     epoch: Annotated[int, at_most(1 << 31)] = 0
-    """Where the child leaves its parent's line; 0: at the beginning."""
+    """Where the child branches off its parent's lineage; 0: at the start."""
     sha256: str | None = None
     """Of the child's copy of the parent's checkpoint, with which it begins; None: by its seed."""
     keeps_optimizer: bool = True
     """Begin with the optimizer's state in that checkpoint, too."""
     expects: str | None = None
-    """Of a replay: the digest of the weights that it should end with, where that is known."""
+    """Of a replay: the expected digest of its final weights, if known."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of a replay: what bit-for-bit repetition depends on, as its parent had it."""
 
@@ -70,10 +70,10 @@ class RunSpec:
     def of(cls, task: str = "digits", **settings: Any) -> RunSpec:
         """Return the checked spec: `settings` that are not None over the task's defaults.
 
-        Raises WrongUse for a value that cannot be, Refused for a loss that does not fit the task.
+        Raises WrongUse for an invalid value, Refused for a loss that does not fit the task.
         """
         entry = catalog.task_named(OPTIONS["task"].take(task))
-        names = [each.name for each in fields(cls)]
+        names = [field.name for field in fields(cls)]
         if unknown := set(settings) - set(names):
             raise UnknownName("setting", min(unknown), names)
         defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS} | {
@@ -103,13 +103,13 @@ class RunSpec:
             raise WrongUse(f"{self.task} comes with scikit-learn and takes no data folder")
         loss = catalog.loss_named(Choice.read("loss", self.loss).name)
         kind = catalog.task_named(self.task).kind
-        for each in (loss, *(_loss_of(change) for change in self.schedule)):
-            if each is not None and kind not in each.takes:
-                raise Refused(f"{each.why_not(kind)} (tuitrain losses --task {self.task})")
+        for entry in (loss, *(_loss_of(change) for change in self.schedule)):
+            if entry is not None and kind not in entry.takes:
+                raise Refused(f"{entry.why_not(kind)} (tuitrain losses --task {self.task})")
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""
-        body = asdict(self) | {"schedule": [each.as_row() for each in self.schedule]}
+        body = asdict(self) | {"schedule": [change.as_row() for change in self.schedule]}
         return json.dumps(body, indent=1) + "\n"
 
     @classmethod
@@ -143,9 +143,9 @@ def _take(name: str, value: object) -> Any:
 
 
 def _check_known(settings: Mapping[str, object]) -> None:
-    if unknown := set(settings) - {each.name for each in fields(RunSpec)}:
+    if unknown := set(settings) - {field.name for field in fields(RunSpec)}:
         raise DamagedRecord(f"it has {min(unknown)!r:.60}: a newer tuitrain may read it")
-    needed = {each.name for each in fields(RunSpec) if each.default is MISSING}
+    needed = {field.name for field in fields(RunSpec) if field.default is MISSING}
     if missing := needed - set(settings):
         raise DamagedRecord(f"it has no {min(missing)}")
 

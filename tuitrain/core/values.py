@@ -1,6 +1,6 @@
-"""Types of values that a user gives: what each may be, and the text that stands for it.
+"""Types of user-supplied values: valid values and their texts.
 
-A value comes from a command line, a form, a file or a record; all of them ask its type.
+Values from a command line, a form, a file or a record are all checked by their type.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ValueType(Protocol):
         """Return a value from a file or a record as a run has it."""
 
     def write(self, value: Any) -> str:
-        """Return the shortest text that `read` makes this value of."""
+        """Return the shortest text that `read` turns into this value."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Number:
 
 
 class Flag:
-    """Yes or no. On a command line it takes no value: it is yes where it stands."""
+    """A flag. On a command line it takes no value: its presence means yes."""
 
     says = "yes or no (in a file: true or false)"
     metavar = ""
@@ -137,7 +137,7 @@ class OneOf(Text):
 
 
 class Named(Text):
-    """The name of a task, loss, model or optimizer; the catalogue knows which there are."""
+    """The name of a task, loss, model or optimizer; the catalogue validates it."""
 
     def __init__(self, what: str, metavar: str = "NAME[:...]") -> None:
         super().__init__("a name", metavar)
@@ -149,7 +149,7 @@ class Weights(Text):
 
 
 class Device(Text):
-    """A device as PyTorch names it; PyTorch knows whether it is there."""
+    """A device as PyTorch names it; PyTorch checks that it exists."""
 
     def take(self, value: Any) -> str:
         if not isinstance(value, str) or not _DEVICE.fullmatch(value):
