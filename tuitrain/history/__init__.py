@@ -1,1 +1,1 @@
-"""What a run's events add up to: which of its takes, steps and changes led to its weights."""
+"""Derive from a run's events which of its takes, steps and changes led to its weights."""

@@ -1,4 +1,4 @@
-"""Changes of a run: those that an undo takes back, and the one that it would take back now."""
+"""Changes of a run: those that an undo reverts, and the one that it would revert now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Change = LossSwapped | SettingChanged | TakeOpened
 
 
 def is_change(event: Event) -> bool:
-    """Return whether an `undo` takes this event back. A pace changes no weights."""
+    """Return whether `undo` reverts this event. It skips a pace, which changes no weights."""
     match event:
         case LossSwapped():
             return True
@@ -23,11 +23,11 @@ def is_change(event: Event) -> bool:
 
 
 def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | None:
-    """Return the change that an `undo` takes back, and the checkpoint from just before it.
+    """Return the change that an `undo` reverts, and the checkpoint from just before it.
 
-    A change that a resume made again is as old as it was the first time.
+    A change that a resume reapplied counts from the first time.
     """
-    found: tuple[Change, CheckpointSaved] | None = None
+    last: tuple[Change, CheckpointSaved] | None = None
     seen: set[str] = set()
     saved: CheckpointSaved | None = None
     for event in events:
@@ -36,10 +36,10 @@ def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | Non
         elif isinstance(event, Change) and change_id(event) not in seen:
             seen.add(change_id(event))
             if is_change(event):
-                found = (event, saved) if saved else None
-    return found
+                last = (event, saved) if saved else None
+    return last
 
 
 def change_id(event: Change) -> str:
-    """Return the id by which a resume makes the change again: its command's, if it has one."""
+    """Return the id under which a resume reapplies the change: its command's, if it has one."""
     return event.command or f"take-{event.take}"

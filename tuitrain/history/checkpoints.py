@@ -1,4 +1,4 @@
-"""The checkpoints that a run can go back to."""
+"""The checkpoints that a run can restore."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuitrain.history.lineage import Lineage
 
 
 def kept(events: Iterable[Event]) -> list[CheckpointSaved]:
-    """Return the checkpoints that were neither deleted nor found damaged, oldest first."""
+    """Return the checkpoints that were neither deleted nor damaged, oldest first."""
     saved: dict[str, CheckpointSaved] = {}
     for event in events:
         if isinstance(event, CheckpointSaved):
@@ -23,46 +23,50 @@ def kept(events: Iterable[Event]) -> list[CheckpointSaved]:
 def at_epoch(
     checkpoints: Iterable[CheckpointSaved], lineage: Lineage, epoch: int
 ) -> CheckpointSaved | None:
-    """Return the checkpoint at the end of that epoch, the lineage's own before any other's."""
-    found = [each for each in checkpoints if each.is_between_epochs and each.epoch == epoch]
-    own = [each for each in found if lineage.has_checkpoint(each)]
-    return next(reversed(own or found), None)
+    """Return the checkpoint at the end of that epoch, preferring one of the lineage."""
+    matching = [
+        checkpoint
+        for checkpoint in checkpoints
+        if checkpoint.is_between_epochs and checkpoint.epoch == epoch
+    ]
+    own = [checkpoint for checkpoint in matching if lineage.has_checkpoint(checkpoint)]
+    return next(reversed(own or matching), None)
 
 
 def to_roll_back_to(
     checkpoints: Sequence[CheckpointSaved], lineage: Lineage, epoch: int | None, step: int
 ) -> CheckpointSaved | None:
-    """Return the checkpoint at the end of that epoch; no epoch: the newest sound one before `step`.
+    """Return the checkpoint of that epoch's end; None: the newest finite one before `step`.
 
-    Sound is one of the lineage whose weights and validation are finite; where there is none, it is
-    the one of step 0.
+    It is of the lineage, with finite weights and validation. If there is none, return the one of
+    step 0.
     """
     if epoch is not None:
         return at_epoch(checkpoints, lineage, epoch)
-    whole = [saved for saved in checkpoints if saved.is_between_epochs]
-    first = [saved for saved in whole if saved.step == 0]
-    sound = [
+    between_epochs = [saved for saved in checkpoints if saved.is_between_epochs]
+    first = [saved for saved in between_epochs if saved.step == 0]
+    finite = [
         saved
-        for saved in whole
+        for saved in between_epochs
         if saved.is_finite and saved.step < step and lineage.has_checkpoint(saved)
     ]
-    return next(reversed(first + sound), None)
+    return next(reversed(first + finite), None)
 
 
 def best_kept(lineage: Lineage) -> CheckpointSaved | None:
-    """Return the checkpoint of the lineage's best epoch that has one; None: none has.
+    """Return the checkpoint of the lineage's best epoch that has one; None if there is none.
 
-    While a run trains, and after a crash, a later epoch may have been better: one that is the best
-    is saved a little later.
+    During training and after a crash, a later epoch may be better: the best epoch is saved with a
+    delay.
     """
-    found = [each for each in lineage.checkpoints if each.why == "best"]
-    return next(reversed(found), None)
+    best = [checkpoint for checkpoint in lineage.checkpoints if checkpoint.why == "best"]
+    return next(reversed(best), None)
 
 
 def epochs_kept(checkpoints: Iterable[CheckpointSaved], epoch: Epoch | None) -> str:
-    """Return a sentence on the epochs that one can go back to, for who asked for another."""
-    there = {each.epoch for each in checkpoints if each.is_between_epochs}
-    if not there:
+    """Return a sentence that lists the kept epochs, for a user who asked for another."""
+    epochs = {checkpoint.epoch for checkpoint in checkpoints if checkpoint.is_between_epochs}
+    if not epochs:
         return "no checkpoint is kept"
     missing = "the best epoch" if epoch == "best" else f"epoch {epoch}"
-    return f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(there)))}"
+    return f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(epochs)))}"

@@ -1,4 +1,4 @@
-"""Runs made from a run: its replay, which repeats what led to the present, and its forks."""
+"""Runs made from a run: its replay, which repeats its lineage, and its forks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def replay_of(
     until: int | None = None,
     leaving_out: Sequence[str] = (),
 ) -> RunSpec:
-    """Return what trains the current line of a run again, unattended, up to its last checkpoint.
+    """Return the spec that repeats the lineage of a run, unattended, up to its last checkpoint.
 
-    `until` ends it at an earlier step, `leaving_out` holds the ids of changes that are not made.
-    Raises NotOnLine if the line has no such step or change.
+    `until` ends it at an earlier step, `leaving_out` holds the ids of changes to skip.
+    Raises NotOnLineage if the lineage has no such step or change.
     """
     lineage = Lineage.of(spec, past)
-    saved = {each.step: each for each in lineage.line if isinstance(each, CheckpointSaved)}
+    saved = {event.step: event for event in lineage.line if isinstance(event, CheckpointSaved)}
     if not saved:
         raise Refused("it has no checkpoint yet, and so nothing to repeat")
     end = max(saved)
@@ -41,13 +41,13 @@ def replay_of(
         raise NotOnLineage(f"step {until} is not on the current line up to its checkpoint at {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
-    started = [each for each in past if isinstance(each, RunStarted)]
+    started = [event for event in past if isinstance(event, RunStarted)]
     parent = replace(
         spec.parent or Parent(directory), directory=directory, expects=expects,
         environment=started[-1].environment if started else {},
     )  # fmt: skip
     return replace(
-        spec, schedule=tuple(each for each in plan if each.step <= until), until=until,
+        spec, schedule=tuple(change for change in plan if change.step <= until), until=until,
         parent=parent, paused=False, pace=None, patience=None, on_nonfinite="skip",
     )  # fmt: skip
 
@@ -55,11 +55,11 @@ def replay_of(
 def fork_of(
     spec: RunSpec, past: Sequence[Event], directory: str, epoch: Epoch, changes: Mapping[str, Any]
 ) -> tuple[RunSpec, CheckpointSaved]:
-    """Return what goes on from the checkpoint of that epoch, and the checkpoint.
+    """Return the spec of a fork from the checkpoint of that epoch, and the checkpoint.
 
-    It has the settings of that moment but for the `changes`, which are settings of `RunSpec.of`;
-    one that is None is off.
-    Raises NotOnLine if the epoch is not kept, WrongUse for a change that the weights forbid.
+    It has the settings of that checkpoint except for `changes`, which are settings of `RunSpec.of`;
+    None turns one off.
+    Raises NotOnLineage if the epoch is not kept, WrongUse for a change that the weights forbid.
     """
     for name in _OF_THE_WEIGHTS:
         if changes.get(name) not in (None, getattr(spec, name)):
@@ -72,7 +72,7 @@ def fork_of(
     if saved is None:
         raise NotOnLineage(epochs_kept(checkpoints, epoch))
     settings = lineage.up_to(saved).settings
-    own = {each.name: getattr(spec, each.name) for each in fields(RunSpec)}
+    own = {field.name: getattr(spec, field.name) for field in fields(RunSpec)}
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None}  # fmt: skip

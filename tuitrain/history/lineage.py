@@ -1,7 +1,7 @@
 """The lineage of a run: the takes that led to its present weights.
 
-An undo, a rollback or a resume after a crash goes back to a checkpoint and opens a new take there.
-What older takes trained after that checkpoint stays on record, but is abandoned. Whoever shows,
+An undo, a rollback or a resume after a crash restores a checkpoint and opens a new take there.
+The steps of older takes after that checkpoint stay on record, but are abandoned. Code that shows,
 exports or repeats a run asks here what belongs to it.
 """
 
@@ -26,14 +26,14 @@ from tuitrain.core.events import (
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.spec import RunSpec
 
-_Told = (
+_Relevant = (
     RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened
 )  # fmt: skip
-"""The events that it depends on."""
+"""The events that a lineage depends on."""
 
 
 class _Mark(NamedTuple):
-    """Where a segment begins: after that step and so many completed epochs."""
+    """The start of a segment: after that step and so many completed epochs."""
 
     step: int
     epoch: int
@@ -47,13 +47,13 @@ class _Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Lineage:
-    """A value made from the events of a run, in their order; the ends of epochs are not needed."""
+    """A value made from the ordered events of a run; it does not need `EpochEnded`."""
 
     step: int = 0
     epoch: int = 0
-    """Where its first take begins: a fork goes on from its parent's."""
+    """The start of its first take: a fork continues from its parent's position."""
     loss: str = ""
-    """With which it begins."""
+    """The initial loss."""
     events: tuple[Event, ...] = ()
 
     @classmethod
@@ -63,13 +63,13 @@ class Lineage:
         return cls(step, epoch, spec.loss).after(events)
 
     def after(self, events: Iterable[Event]) -> Lineage:
-        """Return the lineage once more of the run's events are known."""
-        new = tuple(event for event in events if isinstance(event, _Told))
+        """Return the lineage extended by later events of the run."""
+        new = tuple(event for event in events if isinstance(event, _Relevant))
         return replace(self, events=(*self.events, *new)) if new else self
 
     @cached_property
     def openings(self) -> dict[int, TakeOpened]:
-        """How each take but the first was opened, in the order in which they were."""
+        """The opening event of each take but the first, in order."""
         return {event.take: event for event in self.events if isinstance(event, TakeOpened)}
 
     @property
@@ -101,7 +101,7 @@ class Lineage:
         return tuple(found)
 
     def segments(self, step: int = FAR, epoch: int = FAR) -> tuple[Segment, ...]:
-        """Return what the lineage trained with which loss, oldest first.
+        """Return the segments of the lineage, oldest first; each has one loss.
 
         The newest segment goes on to `step` and so many completed `epoch`s.
         """
@@ -109,17 +109,17 @@ class Lineage:
 
     @cached_property
     def abandoned(self) -> tuple[Segment, ...]:
-        """What was trained and is no part of the lineage, in the order in which it was left."""
-        found: list[Segment] = []
+        """Segments that are not part of the lineage, in the order in which they were abandoned."""
+        abandoned: list[Segment] = []
         newest = 1
         for opening in self.openings.values():
             marks = list(self._marks_of(newest, self.events))
             begin = self._ends.get(newest, marks[0].place)
             later = [mark._replace(step=max(mark.step, begin[0]), epoch=max(mark.epoch, begin[1]))
                      for mark in marks]  # fmt: skip
-            found += _between(later, _Mark(opening.left_at, FAR, 0, ""))
+            abandoned += _between(later, _Mark(opening.left_at, FAR, 0, ""))
             newest = opening.take
-        return tuple(segment for segment in found if segment.steps)
+        return tuple(segment for segment in abandoned if segment.steps)
 
     def has_epoch(self, ended: EpochEnded) -> bool:
         """Return whether that validation belongs to the lineage."""
@@ -129,8 +129,8 @@ class Lineage:
     def has_checkpoint(self, saved: CheckpointSaved) -> bool:
         """Return whether a checkpoint was saved on the lineage.
 
-        Not by its place: one from just before an undo may lie where the undo went back to, and
-        has the settings that were undone.
+        Its place does not decide: a checkpoint from just before an undo may lie where the undo
+        went back to, and has the settings that were undone.
         """
         return saved.file in self._files
 
@@ -173,7 +173,7 @@ class Lineage:
 
     @cached_property
     def _ends(self) -> dict[int, tuple[int, int]]:
-        """Where each take of the lineage was left, the present one nowhere."""
+        """The position where each take of the lineage was left; FAR for the present one."""
         left = [(self.openings[take].step, self.openings[take].epoch) for take in self.takes[1:]]
         return dict(zip(self.takes, [*left, (FAR, FAR)], strict=True))
 
@@ -213,7 +213,7 @@ def _up_to(events: Sequence[Event], opening: TakeOpened) -> Sequence[Event]:
     files = [event.file if isinstance(event, CheckpointSaved) else None for event in events]
     if opening.origin in files:
         return events[: files.index(opening.origin) + 1]
-    place = opening.step, opening.epoch  # an older record may not tell of its checkpoints
+    place = opening.step, opening.epoch  # older records may lack checkpoint events
     return [event for event in events if _place_of(event) <= place]
 
 

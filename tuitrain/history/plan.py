@@ -1,4 +1,4 @@
-"""The plan that a lineage makes: its changes, each at its place, to be made again unattended."""
+"""The plan of a lineage: its changes with their places, to be reapplied unattended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuitrain.history.lineage import Lineage
 
 
 def plan_of(lineage: Lineage) -> list[Planned]:
-    """Return the changes on a lineage, in order; what an undo took back is not among them."""
+    """Return the changes on a lineage, in order, without those that an undo reverted."""
     plan: list[Planned] = []
     settings = dict(lineage.started)
     for event in lineage.line:
@@ -27,12 +27,12 @@ def plan_of(lineage: Lineage) -> list[Planned]:
 
 
 def without(plan: Iterable[Planned], ids: Sequence[str]) -> list[Planned]:
-    """Return the plan without the changes of those ids, or beginnings of ids that only one has.
+    """Return the plan without the changes of those ids, or unique prefixes of ids.
 
-    Raises NotOnLine if the plan has no such change.
+    Raises NotOnLineage if the plan has no such change.
     """
     plan = list(plan)
-    left_out = {_id_in(plan, each) for each in ids}
+    left_out = {_id_in(plan, beginning) for beginning in ids}
     return [change for change in plan if change.id not in left_out]
 
 
@@ -40,7 +40,9 @@ def _id_in(plan: Iterable[Planned], beginning: str) -> str:
     found = {change.id for change in plan if beginning and change.id.startswith(beginning)}
     if beginning in found or len(found) == 1:
         return beginning if beginning in found else found.pop()
-    there = ", ".join(f"{each.id} ({each.command.kind} {each.command.detail})" for each in plan)
+    there = ", ".join(
+        f"{change.id} ({change.command.kind} {change.command.detail})" for change in plan
+    )
     raise NotOnLineage(
         f"{safe(beginning)} is {'no' if not found else 'not one'} change on the current line; "
         + (f"there: {safe(there)}" if there else "there is none")
@@ -48,7 +50,7 @@ def _id_in(plan: Iterable[Planned], beginning: str) -> str:
 
 
 def changes_of(event: Event) -> list[Planned]:
-    """Return what makes the change again that an event tells of."""
+    """Return the planned changes that reapply the event's change."""
     match event:
         case LossSwapped(loss=loss):
             changes: dict[str, object] = {"loss": loss}
