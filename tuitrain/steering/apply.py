@@ -1,4 +1,4 @@
-"""Directives applied to a run: the events that come of it are the answers to the commands."""
+"""Apply directives to a run; the resulting events answer the commands."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tuitrain.steering.steerable import Keeper, Steerable
 
 
 def apply(directive: Directive, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
-    """Do between two batches what was decided, and yield what came of it.
+    """Apply the directive between two batches, and yield the resulting events.
 
-    A command whose checkpoint cannot be saved or loaded is dropped with the reason, and nothing is
-    changed. Raises CannotSave where the run cannot end with a checkpoint.
+    A command whose checkpoint cannot be saved or loaded is dropped with the reason and changes
+    nothing. Raises CannotSave if the run cannot save its final checkpoint.
     """
     match directive:
         case Hold(command=command):
@@ -51,7 +51,7 @@ def apply(directive: Directive, run: Steerable, checkpoints: Keeper) -> Iterator
 
 
 def or_warned(saving: Iterator[Event]) -> Iterator[Event]:
-    """Save, and warn where that fails: the run goes on."""
+    """Save; if that fails, warn and continue."""
     try:
         yield from saving
     except CannotSave as error:
@@ -67,9 +67,9 @@ def take_opened(
     command: str | None = None,
     undone: str | None = None,
 ) -> TakeOpened:
-    """Return the event that opens the run's present take; no origin: from the beginning.
+    """Return the event that opens the run's present take; no origin: from the start.
 
-    `left_at` is the last step of the take before.
+    `left_at` is the last step of the previous take.
     """
     return TakeOpened(
         command, *run.position, why, origin.file if origin else "", origin.take if origin else 1,
@@ -101,7 +101,7 @@ def _use(directive: Use, run: Steerable, checkpoints: Keeper) -> Iterator[Event]
 
 
 def _go_back(directive: GoBack, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
-    """Load first: nothing is changed, nor saved, where the checkpoint turns out to be damaged."""
+    """Load first, so that a damaged checkpoint changes and saves nothing."""
     why, origin = directive.why, directive.origin
     state = yield from checkpoints.loaded(origin)
     yield from checkpoints.save(run, f"before {why}", is_needed=True)

@@ -1,4 +1,4 @@
-"""Changes of a run: whether one can be made, and by which directives it is."""
+"""Changes of a run: whether a change is possible, and the directives that apply it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tuitrain.steering.steerable import Keeper, Steerable
 
 
 class Changes:
-    """Judges the changes that commands ask for, and knows what there is to go back to."""
+    """Checks requested changes and plans them; knows the checkpoints that can be restored."""
 
     def __init__(self, run: Steerable, checkpoints: Keeper, past: Sequence[Event] = ()) -> None:
         self._run = run
@@ -29,21 +29,21 @@ class Changes:
         return self._lineage.take + 1
 
     def learn(self, event: Event) -> None:
-        """Take in what came of a directive."""
+        """Update the lineage with an event of a directive."""
         if isinstance(event, history.Change):
             self._lineage = self._known_lineage().after([event])
 
     def named(self, request: Request) -> Request:
         """Return the request with its loss under the one name that the run has for it.
 
-        Raises WrongUse for a loss that it has not.
+        Raises WrongUse for a loss that the run does not have.
         """
         if not isinstance(request.command, SwapLoss):
             return request
         return replace(request, command=SwapLoss(self._run.loss_named(request.command.loss)))
 
     def why_not(self, request: Request, waiting: Sequence[Request]) -> str | None:
-        """Return why the change cannot be made once those that wait are made; None if it can."""
+        """Return why the change is impossible after the waiting ones; None if it is possible."""
         match request.command:
             case SwapLoss(loss=loss):
                 return self._why_not_loss(loss, waiting)
@@ -61,9 +61,9 @@ class Changes:
     def make(
         self, command: str, change: SwapLoss | Change | Undo | Rollback, *, again: bool = False
     ) -> Iterator[Event | Directive]:
-        """Yield how the change is made. One that is made `again` was saved before the first time.
+        """Yield the directives of the change. One made `again` was saved before the first time.
 
-        A pace changes no weights, so that there is nothing to save.
+        A pace changes no weights, so nothing is saved before it.
         """
         match change:
             case SwapLoss() | Change():
@@ -126,5 +126,5 @@ class Changes:
 
 
 def is_change(command: Command) -> bool:
-    """Return whether the command changes the run; such a one waits for a resumption, too."""
+    """Return whether the command changes the run; such a command also waits for a resume."""
     return isinstance(command, SwapLoss | Change | Undo | Rollback)

@@ -1,6 +1,6 @@
-"""Decisions: from the commands for a run to the directives that its loop carries out.
+"""Decisions: turn commands for a run into directives that its loop applies.
 
-All that is decided is decided here, by commands and position alone; nothing here trains, saves or
+All decisions are made here and depend only on commands and position; nothing here trains, saves or
 waits. So a run on many devices decides once, and every device does the same.
 """
 
@@ -41,11 +41,11 @@ Decision: TypeAlias = Event | Directive
 
 
 class Decisions:
-    """Answers each command when it comes, and decides on it when its boundary has come.
+    """Answers each command on arrival, and decides on it at its boundary.
 
-    What a method yields is an answer to be recorded, or a directive: apply it before taking the
-    next decision, and let `learn` have what came of it. A command for a batch boundary is carried
-    out at either kind, since an epoch ends between two batches.
+    Methods yield answers to record and directives. Apply a directive before taking the next
+    decision, and pass the resulting events to `learn`. A command for a batch boundary is applied
+    at either kind, since an epoch ends between two batches.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class Decisions:
         self._stepping: Request | None = None
         self._steps_left = 0
         self._nonfinite: Literal["loss", "gradient"] | None = None
-        """What was not finite, until it is decided on."""
+        """The nonfinite value that awaits a decision."""
 
     @property
     def has_to_do(self) -> bool:
-        """Whether `after_batch` may decide anything. Cheap: a loop looks at it after each batch."""
+        """True if `after_batch` may decide anything. Cheap, for a check after each batch."""
         return bool(
             self._waiting.commands or self._stepping or self._nonfinite or self.schedule.entries
         )
 
     def learn(self, event: Event) -> None:
-        """Take in what came of a directive, and what was not finite."""
+        """Update from an event of a directive, or a nonfinite value."""
         match event:
             case NotFinite(what=what):
                 self._nonfinite = self._nonfinite or what
@@ -88,7 +88,7 @@ class Decisions:
                 self.changes.learn(event)
 
     def between(self) -> Iterator[Decision]:
-        """Decide where no batch was trained just now: at the beginning and between two epochs."""
+        """Decide at the start and between two epochs, when no batch has just been trained."""
         if self._starts_paused:
             self._starts_paused = False
             yield from self._hold(None)
@@ -141,7 +141,7 @@ class Decisions:
                 assert_never(other)
 
     def _due(self) -> Iterator[Decision]:
-        """Decide on what the schedule has for these steps, then on the commands that are due."""
+        """Decide on the schedule entries that are due, then on the commands that are due."""
         yield from self._scheduled()
         for command in self._waiting.due(self.schedule):
             yield from self._carry_out(command)

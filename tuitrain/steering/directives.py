@@ -1,6 +1,6 @@
-"""Directives: what a loop is to do between two batches. Decided once, and applied wherever it runs.
+"""Directives: actions of a loop between two batches. Decided once, applied on every device.
 
-They hold plain values alone, so that they can be sent to another process.
+They hold only plain values, so that they can be sent to another process.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from tuitrain.core.events import CheckpointSaved
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Save the present and train no further batch until told to go on."""
+    """Save a checkpoint and train no further batch until `GoOn`."""
 
     command: str | None
-    """The id of the command that it carries out; None if nobody asked for it."""
+    """The id of its command; None if it does not come from a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Train again."""
+    """Continue training."""
 
     command: str | None
 
@@ -34,14 +34,14 @@ class Use:
     command: str
     change: SwapLoss | Change
     saves_before: bool = True
-    """Whether the present is saved first, so that the change can be undone."""
+    """Whether to save a checkpoint first, so that the change can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoBack:
-    """Save the present, restore a checkpoint, and go on from it in a new take.
+    """Save a checkpoint, restore an older one, and continue from it in a new take.
 
-    A rollback keeps the settings of the present; an undo restores those of the checkpoint, too.
+    A rollback keeps the current settings; an undo restores those of the checkpoint, too.
     """
 
     command: str
@@ -49,12 +49,12 @@ class GoBack:
     origin: CheckpointSaved
     take: int
     undone: str | None = None
-    """Of an undo: the id of the command that it takes back."""
+    """Of an undo: the id of the command that it reverts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Save a checkpoint, even if the last one is of the same place."""
+    """Save a checkpoint, even if the last one has the same position."""
 
     command: str
     why: str
@@ -69,7 +69,7 @@ class SaveBest:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Save the present and train no more."""
+    """Save a checkpoint and stop training."""
 
     command: str | None
     why: str

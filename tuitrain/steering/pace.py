@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Knows when the next batch is due. A pace of None waits for nothing."""
+    """Computes when the next batch is due. A pace of None never waits."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -23,5 +23,5 @@ class Pace:
         return max(0.0, self._due - self._clock()) if per_s else 0.0
 
     def restart(self) -> None:
-        """Let the next batch be due at once."""
+        """Make the next batch due at once."""
         self._due = 0.0

@@ -1,4 +1,4 @@
-"""What a run is to do by itself: what was asked of it before, and what its spec plans."""
+"""The schedule of a run: commands from before a resume, and the plan of its spec."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from tuitrain.steering.steerable import Steerable
 
 
 class Entry(NamedTuple):
-    """A command and its place: where it was granted, or where it was accepted if it waits still."""
+    """A command and its place: where it was applied, or accepted if it is still waiting."""
 
     step: int
     epoch: int
     request: Request
     how: Literal["again", "planned", "waiting"]
-    """Granted here before; to be granted here as the spec says; or still to wait for its
-    boundary."""
+    """Applied here before; planned here by the spec; or still waiting for its boundary."""
 
 
 class Schedule:
@@ -28,15 +27,15 @@ class Schedule:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = sorted(entries, key=lambda entry: entry[:2])
-        """Those that are not due yet."""
+        """The entries that are not due yet."""
 
     @property
     def catches_up(self) -> bool:
-        """Whether changes are to come that were made before."""
+        """True while changes from before a resume remain to be reapplied."""
         return any(entry.how == "again" for entry in self.entries)
 
     def due(self, run: Steerable) -> Iterator[Entry]:
-        """Yield, once, the entries whose place the run has reached and that change something."""
+        """Yield the entries that are due; skip those whose value is already in effect."""
         while self.entries and self.entries[0][:2] <= run.position[1:]:
             entry = self.entries.pop(0)
             if entry.how == "waiting" or not _is_in_use(run, entry.request.command):
@@ -44,18 +43,18 @@ class Schedule:
 
 
 def applied(event: Event) -> list[Entry]:
-    """Return what makes the change again that an event tells of."""
+    """Return the schedule entries that reapply the event's change."""
     return [_entry(change, "again") for change in changes_of(event)]
 
 
 def planned(plan: Iterable[Planned], past: Iterable[Event] = ()) -> list[Entry]:
-    """Return what makes the changes of a plan, but for those that were made in the past."""
-    made = {getattr(each, "command", None) for each in past}
+    """Return the entries of a plan, except the changes that past events already made."""
+    made = {getattr(event, "command", None) for event in past}
     return [_entry(change, "planned") for change in plan if change.id not in made]
 
 
 def accepted(event: CommandAccepted) -> Entry:
-    """Return what lets a command wait again for its boundary."""
+    """Return the entry with which an accepted command waits again for its boundary."""
     command = command_of(event.asks, event.detail)
     request = Request(event.command, event.asked_at, command, event.at)
     return Entry(event.step, event.epoch, request, "waiting")

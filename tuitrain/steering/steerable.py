@@ -1,6 +1,6 @@
-"""The two things that steering needs: a run that can be steered, and a keeper of its states.
+"""The two protocols of steering: a steerable run, and a keeper of its states.
 
-Our own training meets the first, and so can a loop that is not ours, or one rank of many.
+Our own training implements the first; so can a foreign loop, or one rank of many.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Steerable(Protocol):
 
     take: int
     pace: float | None
-    """At most so many batches a second; None: as fast as it goes."""
+    """At most so many batches a second; None: unlimited."""
 
     @property
     def position(self) -> Position:
@@ -33,7 +33,7 @@ class Steerable(Protocol):
 
     @property
     def is_between_epochs(self) -> bool:
-        """True where no batch of the epoch in hand is trained yet."""
+        """True if no batch of the current epoch is trained yet."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -44,7 +44,7 @@ class Steerable(Protocol):
         """The settings in use by name, the loss and the pace among them."""
 
     def loss_named(self, text: str) -> str:
-        """Return the loss under the one name that the run has for it; WrongUse if it has none."""
+        """Return the run's canonical name of the loss; WrongUse if the run does not have it."""
 
     def why_not(self, setting: str, value: Any) -> str | None:
         """Return why the run cannot use that value; None if it can."""
@@ -56,10 +56,10 @@ class Steerable(Protocol):
         """Use all of these settings."""
 
     def state(self) -> dict[str, Any]:
-        """Return what the next step depends on, position and settings included."""
+        """Return the state that determines the next step, position and settings included."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Become what `state` was taken from, except for the take."""
+        """Restore everything in `state` except the take."""
 
 
 class Keeper(Protocol):
@@ -80,9 +80,9 @@ class Keeper(Protocol):
     def save(
         self, run: Steerable, why: str, *, command: str | None = None, is_needed: bool = False
     ) -> Iterator[Event]:
-        """Save the present, unless the last checkpoint is of the same place and nobody asked.
+        """Save a checkpoint, unless the last one has the same position and there is no command.
 
-        One that is needed comes before a change. Raises CannotSave.
+        `is_needed` marks a checkpoint before a change. Raises CannotSave.
         """
 
     def save_best(self) -> Iterator[Event]:
@@ -95,4 +95,4 @@ class Keeper(Protocol):
         """Return the state in a checkpoint. Reports a damaged one before it raises Damaged."""
 
     def go_back(self, opened: TakeOpened) -> None:
-        """Take in that training goes on from an older checkpoint."""
+        """Record that training continues from an older checkpoint."""

@@ -11,7 +11,7 @@ from tuitrain.steering.steerable import Steerable
 
 
 class Waiting:
-    """The commands in the order in which they came; none holds up a later one."""
+    """The commands in order of arrival; none blocks a later one."""
 
     def __init__(self, run: Steerable) -> None:
         self.commands: list[Request] = []
@@ -23,13 +23,13 @@ class Waiting:
         return [request for request in self.commands if isinstance(request.command, Pause)]
 
     def due(self, schedule: Schedule) -> Iterator[Request]:
-        """Take out and yield those whose boundary is here, one by one.
+        """Remove and yield the commands that are due, one by one.
 
-        Each is looked for anew: what the one before led to may have taken back a command, or gone
-        back to between two epochs.
+        It searches anew after each: the previous command may have cancelled another, or have
+        restored a position between two epochs.
         """
         while command := next(
-            (each for each in self.commands if self._is_due(each, schedule)), None
+            (request for request in self.commands if self._is_due(request, schedule)), None
         ):
             self.commands.remove(command)
             yield command
@@ -37,7 +37,7 @@ class Waiting:
     def _is_due(self, request: Request, schedule: Schedule) -> bool:
         run = self._run
         if is_change(request.command) and schedule.catches_up:
-            return False  # it was asked after the changes that are still to be made again
+            return False  # it was sent after the changes that remain to be reapplied
         if isinstance(request.command, Pause) and run.position.step == 0:
             return request.at == "batch"  # the end of an epoch is after it, not before the first
         return request.at == "batch" or run.is_between_epochs
