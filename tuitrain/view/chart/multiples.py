@@ -140,7 +140,7 @@ def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
         return []
     leading, *others = every
     others.sort(key=lambda metric: metric.part == "metrics")
-    used = {_plain(metric.loss) for metric in run.segments}
+    used = {_plain(segment.loss) for segment in run.segments}
 
     def rank(metric: ComparableMetric) -> tuple[bool, bool, bool]:
         return metric.part == "metrics", metric.name != _plain(run.loss), metric.name not in used

@@ -48,9 +48,7 @@ def nonfinite_pause(now: Snapshot) -> NotFinite | None:
     if now.state != "paused" or now.spec.on_nonfinite != "pause":
         return None
     events = (recorded.event for recorded in reversed(now.log))
-    last = next(
-        (recorded for recorded in events if isinstance(recorded, NotFinite | _GONE_ON)), None
-    )
+    last = next((event for event in events if isinstance(event, NotFinite | _GONE_ON)), None)
     return last if isinstance(last, NotFinite) else None
 
 

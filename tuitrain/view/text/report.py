@@ -201,7 +201,7 @@ def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str,
 
 def series_in_words(run: Snapshot, name: str) -> str:
     """Return the newest value of a series, and its extremes."""
-    summary = next(of_run for of_run in run.series if of_run.series.name == name)
+    summary = next(summary for summary in run.series if summary.series.name == name)
     unit = f" {safe(summary.series.unit)}" if summary.series.unit else ""
     extremes = f"{words.number(summary.low)} to {words.number(summary.high)}"
     return f"{safe(name)} {words.number(summary.last)}{unit}, {extremes}"
