@@ -1,1 +1,1 @@
-"""A run in the hands of a program: what it says, asked and answered. `ctl` is one of those."""
+"""Follow a run and send it commands from a program, such as `ctl`."""

@@ -1,4 +1,4 @@
-"""Ask something of a run, and wait for what its trainer says to it."""
+"""Send a command to a run, and wait for its trainer to answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SILENT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The newest word about a command."""
+    """The latest status of a command."""
 
     id: str
     kind: str
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it will not take effect."""
+        """True if the command will not take effect."""
         return self.state in ("refused", "dropped")
 
     def as_json(self) -> dict[str, Any]:
@@ -67,11 +67,11 @@ def ask(
     until_applied: bool,
     say: Callable[[str], None] = lambda _: None,
 ) -> Answer:
-    """Send the command and return the answer: the first one, or the one that tells its effect.
+    """Send the command and return the first answer, or with `until_applied` the final one.
 
-    If nobody answers for a while, `say` is told why, once, and the waiting goes on. Whatever ends
-    it early (Ctrl-C) takes the command back, unless it is answered.
-    Raises RunEnded if nobody trains the run; then nothing is left in its inbox.
+    If no answer comes for a while, call `say` once with the reason and keep waiting. An
+    interruption (Ctrl-C) removes the command from the inbox, unless it is answered.
+    Raises RunEnded if no trainer is alive; the command is then removed from the inbox.
     """
     cursor = client.end()
     if not client.look(cursor).alive:
@@ -91,13 +91,13 @@ def ask(
 def _answers(
     client: Client, request: Request, cursor: Cursor, say: Callable[[str], None]
 ) -> Iterator[Answer]:
-    """Yield what the trainer says to the request, until it has ended."""
+    """Yield the trainer's answers to the request until the trainer has ended."""
     silent_at, alive = time.monotonic() + _SILENT_S, True
     while alive:
         alive, delta, _ = client.look(cursor)
         cursor = delta.cursor
         for recorded in delta.events:
-            if answer := _heard(request, recorded.event):
+            if answer := _answer_of(request, recorded.event):
                 silent_at = math.inf
                 yield answer
         if time.monotonic() >= silent_at:
@@ -108,17 +108,17 @@ def _answers(
             time.sleep(_LOOK_S)
 
 
-def _heard(request: Request, event: Event) -> Answer | None:
+def _answer_of(request: Request, event: Event) -> Answer | None:
     if getattr(event, "command", None) != request.id:
         return None
-    about = (request.id, request.command.kind, request.command.detail)
+    identity = (request.id, request.command.kind, request.command.detail)
     match event:
         case CommandAccepted():
-            return Answer(*about, "accepted", request.at)
+            return Answer(*identity, "accepted", request.at)
         case CommandRefused(reason=reason, exit_code=code):
-            return Answer(*about, "refused", request.at, reason=reason, exit_code=code)
+            return Answer(*identity, "refused", request.at, reason=reason, exit_code=code)
         case CommandDropped(reason=reason):
-            return Answer(*about, "dropped", request.at, reason=reason, exit_code=3)
+            return Answer(*identity, "dropped", request.at, reason=reason, exit_code=3)
         case _:
             step, epoch = getattr(event, "step", None), getattr(event, "epoch", None)
-            return Answer(*about, "applied", request.at, step, epoch)
+            return Answer(*identity, "applied", request.at, step, epoch)

@@ -1,4 +1,4 @@
-"""One run as screens, commands and notebooks see it: follow what it says, send it commands."""
+"""One run seen from outside: read its record and send it commands."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tuitrain.store.schema import BatchRow
 
 
 class Look(NamedTuple):
-    """What a look at a run found."""
+    """The result of one look at a run."""
 
     alive: bool
-    """Somebody trained the run when the look began. If not, `delta` holds its last word."""
+    """True if a trainer was alive when the look began. If not, `delta` includes its last word."""
     delta: Delta
     pid: int | None
 
@@ -41,7 +41,7 @@ class Client:
         return self.paths.name
 
     def spec(self) -> RunSpec:
-        """Return what the run was asked to train."""
+        """Return the spec of the run."""
         return self.paths.read_spec()
 
     def has_lost_record(self) -> bool:
@@ -49,13 +49,13 @@ class Client:
         return self.paths.answered.exists() and not self.paths.record.exists()
 
     def created_at(self) -> float:
-        """Return when the run was asked for, in seconds since the epoch."""
+        """Return when the run was created, in seconds since the epoch."""
         return self.paths.spec.stat().st_mtime
 
     def look(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Look:
-        """Return whether the run is alive and what it said after `cursor`, as `RunReader.since`.
+        """Return whether the run is alive and its record after `cursor`, as `RunReader.since`.
 
-        Its last word is told only once the lock is free: whoever hears it may resume or delete.
+        Its last word is returned only once the lock is free: the caller may then resume or delete.
         """
         # in this order: a trainer writes its last word before it lets the lock go
         alive = lock.is_held(self.paths.lock)
@@ -65,7 +65,7 @@ class Client:
         return Look(alive, delta, None)
 
     def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
-        """Return whether the run is alive, all that it said after `cursor`, and the next cursor."""
+        """Return whether the run is alive, its events after `cursor`, and the next cursor."""
         alive = lock.is_held(self.paths.lock)
         return alive, *EventLog(self.paths.record).after(cursor)
 
@@ -102,17 +102,17 @@ class Client:
         return self._reader.best(segment, part, signs)
 
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
-        """Return what every fitting loss makes of a recent batch, and that batch's step."""
+        """Return the step of a recent batch and its value under every fitting loss."""
         return self._reader.latest_batch_losses()
 
     def send(self, command: Command, at: Boundary | None = None) -> Request:
-        """Leave a command in the inbox; its answer is an event with the same id."""
+        """Put a command in the inbox; its answer is an event with the same id."""
         request = Request.new(command, at)
         inbox.put(self.paths.inbox, request)
         return request
 
     def take_back(self, request: Request) -> None:
-        """Remove a command that nobody took."""
+        """Remove a command that the trainer has not taken."""
         (self.paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
 
     def _pid(self) -> int | None:

@@ -27,7 +27,7 @@ from tuitrain.view.state.progress import waits_between_epochs
 
 
 class Commands:
-    """What can be asked of a run; see `Run`."""
+    """The commands of a run; see `Run`."""
 
     def __init__(self, client: Client) -> None:
         """Use `tuitrain.connect`."""
@@ -39,11 +39,11 @@ class Commands:
         return self._ask(Pause(), at, wait=wait)
 
     def resume(self, *, wait: bool | None = None) -> Answer:
-        """Go on after a pause; or take back a pause that has not come yet."""
+        """Continue after a pause, or cancel a pending pause."""
         return self._ask(Resume(), None, wait=wait)
 
     def step(self, count: int = 1, *, wait: bool | None = None) -> Answer:
-        """Train so many batches, then pause."""
+        """Train `count` batches, then pause."""
         return self._ask(Step(operator.index(count)), None, wait=wait)
 
     def swap_loss(self, loss: str, at: Boundary = "epoch", *, wait: bool | None = None) -> Answer:
@@ -57,25 +57,25 @@ class Commands:
     def set_weight_decay(
         self, weight_decay: float, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
-        """Pull the weights towards zero by another weight decay."""
+        """Use another weight decay (L2 penalty)."""
         return self._set("weight-decay", float(weight_decay), at, wait=wait)
 
     def set_clip_norm(
         self, norm: float | None, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
-        """Clip the norm of all gradients together; None: do not."""
+        """Clip gradients to this global norm; None: do not clip."""
         return self._set("clip-norm", None if norm is None else float(norm), at, wait=wait)
 
     def set_batch_size(self, samples: int, *, wait: bool | None = None) -> Answer:
-        """Take so many samples a step from the next epoch on."""
+        """Use this many samples per batch from the next epoch on."""
         return self._set("batch-size", operator.index(samples), "epoch", wait=wait)
 
     def set_epochs(self, epochs: int, *, wait: bool | None = None) -> Answer:
-        """Train to so many epochs in all."""
+        """Set the total number of epochs."""
         return self._set("epochs", operator.index(epochs), "batch", wait=wait)
 
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
-        """Train at most so many batches a second, which changes no weights; None: no limit."""
+        """Limit the batches per second, which changes no weights; None: no limit."""
         pace = None if batches_per_s is None else float(batches_per_s)
         return self._set("pace", pace, "batch", wait=wait)
 

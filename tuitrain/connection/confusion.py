@@ -11,7 +11,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 def best_confusion(client: Client, run: Snapshot) -> Confusion | None:
-    """Return it; None where nothing is classified, or none is kept that can be read."""
+    """Return the matrix; None without classes, or if none that is kept can be read."""
     if run.best is None:
         return None
     try:

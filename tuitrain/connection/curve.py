@@ -37,24 +37,26 @@ def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losse
     Where there are more steps, neighbours become two points, their lowest and their highest loss:
     a spike one batch wide survives. Between two losses, which do not compare, stands a NaN.
     """
-    segments = [each for each in run.segments if each.steps and loss in (None, each.loss)]
+    segments = [
+        segment for segment in run.segments if segment.steps and loss in (None, segment.loss)
+    ]
     level = _level(segments, points)
-    found = Losses([], [])
+    losses = Losses([], [])
     for before, segment in zip((None, *segments), segments, strict=False):
         for step, value in _points(source, before, segment, level):
-            found.steps.append(step)
-            found.values.append(value)
-    return found
+            losses.steps.append(step)
+            losses.values.append(value)
+    return losses
 
 
 def series_curve(run: Snapshot, source: Source, points: int, name: str) -> Losses:
     """Return about so many points of a series on the lineage at most, as `curve` does."""
-    segments = [each for each in run.segments if each.steps]
+    segments = [segment for segment in run.segments if segment.steps]
     level = _level(segments, points)
     pairs = [
         point
-        for each in segments
-        for bucket in source.values(name, each.take, (each.first, each.last), level)
+        for segment in segments
+        for bucket in source.values(name, segment.take, (segment.first, segment.last), level)
         for point in ends(bucket)
     ]
     return Losses([step for step, _ in pairs], [value for _, value in pairs])

@@ -1,4 +1,4 @@
-"""A run as its record has it, of which each look reads only what is new."""
+"""Follow the record of a run; each look reads only new entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class Follower:
-    """Keeps what it read. Any thread may look."""
+    """Caches the snapshot of a run. Any thread may call `look`."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -25,7 +25,7 @@ class Follower:
 
     @property
     def run(self) -> Snapshot:
-        """The run as it was found last; before the first look, as it was asked for.
+        """The latest snapshot; before the first look, the run as its spec describes it.
 
         Raises what `Client.spec` does.
         """

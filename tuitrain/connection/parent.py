@@ -14,7 +14,7 @@ _LOOK_AGAIN_S = 2.0
 
 
 class ParentRun:
-    """Looks at a parent now and then. One that was deleted since is not drawn."""
+    """Reads the parent at most every two seconds. A deleted parent is not drawn."""
 
     def __init__(self, parent: Parent) -> None:
         self._client = Client(Path(parent.directory))
@@ -24,7 +24,7 @@ class ParentRun:
         self._look_at = 0.0
 
     def __call__(self) -> ReferenceRun | None:
-        """Return the parent as it is now, or was a moment ago."""
+        """Return the latest cached state of the parent; None if it cannot be read."""
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_AGAIN_S
             try:

@@ -51,7 +51,7 @@ class Run(Commands):
     A command returns an `Answer`: by default when it took effect, but for the end of an epoch that
     is still to come, when it is accepted. `wait` says otherwise; a run that is paused within an
     epoch does not come to its end. Raises Refused with the reason for what the trainer refuses or
-    drops, RunEnded where nobody trains the run, and WrongUse for a value that cannot be.
+    drops, RunEnded if no trainer is alive, and WrongUse for a value that cannot be.
     """
 
     def __repr__(self) -> str:
@@ -87,7 +87,7 @@ class Run(Commands):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Those of the last validation, in the target's own units; {} before the first."""
+        """The metrics of the last validation, in the target's own units; {} before the first."""
         last = self._follower.look().last_epoch
         return dict(last.metrics) if last else {}
 
@@ -96,7 +96,7 @@ class Run(Commands):
         return report.as_json(self._follower.look(), full=True)
 
     def events(self, *, follow: bool = True) -> Iterator[Event]:
-        """Yield all that the run said, oldest first, and what it says until it ends.
+        """Yield all events of the run, oldest first, and new ones until it ends.
 
         Events are the frozen dataclasses of `tuitrain.core.events`; each has a `kind`, such as
         "epoch_ended". `follow=False` ends with what is on record now.
@@ -140,7 +140,7 @@ class Run(Commands):
         Raises UnknownName for any other.
         """
         run = self._follower.look()
-        known = [each.series.name for each in run.series]
+        known = [summary.series.name for summary in run.series]
         if name not in known:
             raise UnknownName("series", name, known)
         return series_curve(run, self._client, points, name)
@@ -160,4 +160,4 @@ class Run(Commands):
             return run.last_epoch
         if epoch == "best":
             return run.best
-        return next((each for each in run.epochs if each.epoch == epoch), None)
+        return next((ended for ended in run.epochs if ended.epoch == epoch), None)

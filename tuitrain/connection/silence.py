@@ -1,4 +1,4 @@
-"""Why nobody answers, as far as that can be told from outside."""
+"""Explain why a trainer does not answer, as far as that is visible from outside."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tuitrain.view.state.snapshot import State
 
 
 def why_silent(client: Client, state: State) -> str:
-    """Return what keeps the trainer of a live run from answering, and what helps."""
+    """Return why the trainer of a live run does not answer, and how to fix it."""
     busy = "it is starting" if state == "starting" else "its trainer is busy or hangs"
     return why_stopped(client) or busy
 
 
 def why_stopped(client: Client) -> str | None:
-    """Return what helps a trainer that a signal has stopped; None if none has."""
+    """Return how to wake a trainer that a signal has stopped; None if none has."""
     trainer = process_of(client.paths.owner)
     if trainer is None or not is_stopped(trainer):
         return None

@@ -18,7 +18,7 @@ SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5
 """For things of one kind beside each other, which never differ by colour alone."""
 
 _CHARACTERS_A_CELL = 4
-"""More signs than that, one over the other, are cut off."""
+"""Further combining characters in one cell are cut off."""
 
 
 class Span(NamedTuple):
@@ -35,24 +35,24 @@ Picture = tuple[Line, ...]
 def fitted(pieces: Iterable[Span], width: int) -> Line:
     """Return the pieces as one line of exactly `width` cells."""
     line: list[Span] = []
-    left = width
+    room = width
     for text, role in pieces:
-        if left <= 0:
+        if room <= 0:
             break
-        shown = cut(safe(text, limit=_CHARACTERS_A_CELL * left), left)
+        shown = cut(safe(text, limit=_CHARACTERS_A_CELL * room), room)
         line.append(Span(shown, role))
-        left -= width_of(shown)
-    if left > 0:
-        line.append(Span(" " * left, "text"))
+        room -= width_of(shown)
+    if room > 0:
+        line.append(Span(" " * room, "text"))
     return tuple(line)
 
 
 def unreadable(error: Exception, width: int, height: int) -> Picture:
-    """Return what stands in the place of a picture of what cannot be read."""
+    """Return a picture of the error, shown where reading the data failed."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
     lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
-    told = [fitted([Span(f" {line}", "bad")], width) for line in lines]
-    return tuple((told + [fitted([], width)] * height)[:height])
+    message = [fitted([Span(f" {line}", "bad")], width) for line in lines]
+    return tuple((message + [fitted([], width)] * height)[:height])
 
 
 def plain(picture: Picture) -> str:

@@ -67,7 +67,7 @@ def columns(buckets: Iterable[Bucket], first: int, last: int, count: int) -> lis
         column = column_of((bucket.first + bucket.last) / 2, first, last, count)
         if 0 <= column < count:
             gathered[column].append(bucket)
-    return [joined(several) if several else None for several in gathered]
+    return [joined(neighbours) if neighbours else None for neighbours in gathered]
 
 
 def stretches(row: Sequence[Bucket | None]) -> Iterator[list[tuple[int, Bucket]]]:

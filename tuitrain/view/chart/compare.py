@@ -69,9 +69,9 @@ def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
     two are different numbers.
     """
     first, *others = [comparable_metrics(run.problem) for run in runs]
-    common = [each for each in first if all(each in other for other in others)]
+    common = [metric for metric in first if all(metric in other for other in others)]
     are_alike = len({run.kind for run in runs}) == 1
-    return common if are_alike else [each for each in common if each.part == "metrics"]
+    return common if are_alike else [metric for metric in common if metric.part == "metrics"]
 
 
 def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
@@ -96,19 +96,19 @@ def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
 
 def legend(compared: Sequence[Compared], width: int) -> Picture:
     """Return a line for each run: its sign, name, and how far it is; and what else is marked."""
-    names = max(width_of(safe(each.run.name)) for each in compared)
-    lines = [_legend_line(each, min(names, width // 3), width) for each in compared]
-    if any(differences.changes(each.run, "loss") for each in compared):
+    names = max(width_of(safe(one.run.name)) for one in compared)
+    lines = [_legend_line(one, min(names, width // 3), width) for one in compared]
+    if any(differences.changes(one.run, "loss") for one in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
     return tuple(lines)
 
 
-def _legend_line(each: Compared, name_cells: int, width: int) -> Line:
-    run = each.run
+def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
+    run = compared.run
     about = f"{run.spec.task} · {run.loss} · {run.spec.optimizer} lr {run.settings['lr']:g}"
     return fitted(
         [
-            Span(f" {each.sign}━ ", each.role),
+            Span(f" {compared.sign}━ ", compared.role),
             *fitted([Span(safe(run.name), "strong")], name_cells),
             Span("  "),
             Span(f"● {run.state}".ljust(12), STATE_ROLES[run.state]),

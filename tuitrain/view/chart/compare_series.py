@@ -67,7 +67,7 @@ def series_json(compared: Sequence[Compared], name: str) -> dict[str, object]:
 
 
 def _of(one: Compared, name: str) -> Summary:
-    return next(each for each in one.run.series if each.series.name == name)
+    return next(summary for summary in one.run.series if summary.series.name == name)
 
 
 def _curve(one: Compared, source: Source, name: str, points: int) -> Curve:

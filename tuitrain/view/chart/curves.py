@@ -1,4 +1,4 @@
-"""What the charts of a run are drawn from: its current line, and what it left behind."""
+"""What the charts of a run are drawn from: its lineage, and its abandoned segments."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def no_reference_run() -> ReferenceRun | None:
 
 
 class Curves:
-    """Reads a run for its charts. What cannot change any more, it reads once."""
+    """Reads a run for its charts. Segments that cannot change are read once."""
 
     def __init__(
         self, source: Source, behind: Callable[[], ReferenceRun | None] = no_reference_run
@@ -91,13 +91,13 @@ class Curves:
         level = _level(run, columns)
         *ended, newest = run.segments or [None]
         behind, parents = self._reference_segments(run)
-        line = [self._ended_series(each, level) for each in ended if each]
+        line = [self._ended_series(segment, level) for segment in ended if segment]
         line += [self._series(newest, level)] if newest else []
         abandoned = [
-            *(behind._ended_series(each, level) for each in parents),
-            *(self._ended_series(each, level) for each in _abandoned(run)),
+            *(behind._ended_series(segment, level) for segment in parents),
+            *(self._ended_series(segment, level) for segment in _abandoned(run)),
         ]
-        return [*(each._replace(validations=(), is_left=True) for each in abandoned),
+        return [*(segment._replace(validations=(), is_left=True) for segment in abandoned),
                 *_joined(line)]  # fmt: skip
 
     def judgements(self, run: Snapshot, points: int) -> Validations:
@@ -116,47 +116,47 @@ class Curves:
         level = _level(run, columns)
         *ended, newest = run.segments or [None]
         behind, parents = self._reference_segments(run)
-        left = [behind._ended_points(each, name, level) for each in parents]
-        left += [self._ended_points(each, name, level) for each in _abandoned(run)]
-        line = [self._ended_points(each, name, level) for each in ended if each]
+        abandoned = [behind._ended_points(segment, name, level) for segment in parents]
+        abandoned += [self._ended_points(segment, name, level) for segment in _abandoned(run)]
+        line = [self._ended_points(segment, name, level) for segment in ended if segment]
         line += [self._points(newest, name, level)] if newest else []
         whole = tuple(point for points in line for point in points)
-        return [*(plot.Curve(points, "past") for points in left), plot.Curve(whole)]
+        return [*(plot.Curve(points, "past") for points in abandoned), plot.Curve(whole)]
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value of each measure on the lineage, and its epoch."""
         wanted = comparable_metrics(run.problem)
-        found: dict[str, Best] = {}
+        best: dict[str, Best] = {}
         for segment in run.segments:
             for part in _PARTS:
-                signs = {each.name: each.sign for each in wanted if each.part == part}
-                found = _better(found, self._best_of(segment, part, signs), signs)
-        return found
+                signs = {metric.name: metric.sign for metric in wanted if metric.part == part}
+                best = _better(best, self._best_of(segment, part, signs), signs)
+        return best
 
     def _reference_segments(self, run: Snapshot) -> tuple[Curves, list[Segment]]:
         """Return what is drawn of the run behind, as far as the axis goes, and where to read it."""
-        behind = self._behind()
-        if behind is None:
+        reference = self._behind()
+        if reference is None:
             return self, []
         reach = max(_planned(run), run.step)
         segments = [
-            each._replace(last=min(each.last, reach))
-            for each in behind.run.segments
-            if each.first <= reach
+            segment._replace(last=min(segment.last, reach))
+            for segment in reference.run.segments
+            if segment.first <= reach
         ]
-        return behind.curves, segments
+        return reference.curves, segments
 
     def _best_of(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
         """Read what came since the last time, or all where the segment has grown shorter."""
         where = segment.take, segment.first, segment.after_epoch, part
-        read, found = self._best.get(where, (segment.after_epoch, {}))
+        read, best = self._best.get(where, (segment.after_epoch, {}))
         if segment.last_epoch < read:
-            read, found = segment.after_epoch, {}
+            read, best = segment.after_epoch, {}
         if segment.last_epoch > read:
             newer = self._source.best(segment._replace(after_epoch=read), part, signs)
-            read, found = segment.last_epoch, _better(found, newer, signs)
-        self._best[where] = read, found
-        return found
+            read, best = segment.last_epoch, _better(best, newer, signs)
+        self._best[where] = read, best
+        return best
 
     def _series(self, segment: Segment, level: int) -> plot.Segment:
         where = segment.first, segment.last
@@ -177,16 +177,17 @@ class Curves:
 def _joined(line: Iterable[plot.Segment]) -> list[plot.Segment]:
     """Return a lineage's segments with neighbours of one loss joined."""
     return [
-        _one(list(several)) for _, several in groupby(line, key=lambda segment: segment.loss_name)
+        _one(list(neighbours))
+        for _, neighbours in groupby(line, key=lambda segment: segment.loss_name)
     ]
 
 
-def _one(several: Sequence[plot.Segment]) -> plot.Segment:
-    return several[0]._replace(
-        last=several[-1].last,
-        buckets=tuple(bucket for segment in several for bucket in segment.buckets),
-        validations=tuple(point for segment in several for point in segment.validations),
-        takes=tuple(mark for segment in several for mark in segment.takes),
+def _one(neighbours: Sequence[plot.Segment]) -> plot.Segment:
+    return neighbours[0]._replace(
+        last=neighbours[-1].last,
+        buckets=tuple(bucket for segment in neighbours for bucket in segment.buckets),
+        validations=tuple(point for segment in neighbours for point in segment.validations),
+        takes=tuple(mark for segment in neighbours for mark in segment.takes),
     )
 
 
@@ -229,8 +230,8 @@ def series_chart(run: Snapshot, curves: Curves, name: str, width: int, height: i
 
 def curves_of(measure: ComparableMetric, judged: Validations) -> list[plot.Curve]:
     """Return a measure's curves: what was abandoned, then the lineage."""
-    left = [plot.Curve(tuple(measure.points(each)), "past") for each in judged.left]
-    return [*left, plot.Curve(tuple(measure.points(judged.line)))]
+    abandoned = [plot.Curve(tuple(measure.points(epochs)), "past") for epochs in judged.left]
+    return [*abandoned, plot.Curve(tuple(measure.points(judged.line)))]
 
 
 def rulers(run: Snapshot) -> list[int]:
@@ -254,7 +255,7 @@ def _planned(run: Snapshot) -> int:
 
 def _reach(run: Snapshot) -> int:
     """Return the last step that was ever trained."""
-    return max([run.step, *(each.last for each in run.lineage.abandoned)])
+    return max([run.step, *(segment.last for segment in run.lineage.abandoned)])
 
 
 def _level(run: Snapshot, points: int) -> int:

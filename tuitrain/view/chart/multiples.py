@@ -139,15 +139,15 @@ def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
     if not every:
         return []
     leading, *others = every
-    others.sort(key=lambda each: each.part == "metrics")
-    used = {_plain(each.loss) for each in run.segments}
+    others.sort(key=lambda metric: metric.part == "metrics")
+    used = {_plain(segment.loss) for segment in run.segments}
 
-    def rank(each: ComparableMetric) -> tuple[bool, bool, bool]:
-        return each.part == "metrics", each.name != _plain(run.loss), each.name not in used
+    def rank(metric: ComparableMetric) -> tuple[bool, bool, bool]:
+        return metric.part == "metrics", metric.name != _plain(run.loss), metric.name not in used
 
     room = places(1 + len(others), width, height).room
     kept = {leading, *sorted(others, key=rank)[: room - 1]}
-    return [each for each in (leading, *others) if each in kept]
+    return [metric for metric in (leading, *others) if metric in kept]
 
 
 def _plain(loss: str) -> str:

@@ -34,7 +34,7 @@ def draw_losses(
 
     Segments are given oldest first and never joined. The y axis belongs to the loss of the newest
     one; segments of other losses, whose values cannot be compared, fill the height by their own
-    range. What was left behind is drawn behind. Any thread may call it.
+    range. Abandoned segments are drawn behind. Any thread may call it.
     """
     if width < 2 or height < 2:
         return _blank(width, height)
@@ -104,10 +104,10 @@ def _paint_signs(plt: ModuleType, marks: Iterable[Mark], frame: Frame) -> None:
     by_role: dict[Role, list[Mark]] = defaultdict(list)
     for mark in marks:
         by_role[mark.role].append(mark)
-    for role, several in by_role.items():
-        xs = [_x(frame, mark.column) for mark in several]
-        ys = [_y(frame, mark.row) for mark in several]
-        plt.scatter(xs, ys, marker=[mark.text for mark in several], color=_color(role))
+    for role, marks_of_role in by_role.items():
+        xs = [_x(frame, mark.column) for mark in marks_of_role]
+        ys = [_y(frame, mark.row) for mark in marks_of_role]
+        plt.scatter(xs, ys, marker=[mark.text for mark in marks_of_role], color=_color(role))
 
 
 def _x(frame: Frame, column: int) -> float:

@@ -23,7 +23,7 @@ _REACH = 4.0
 _START, _START_REACH = 0.02, 100.0
 """A run's first values may lie farther off: a loss begins high, and that is no accident."""
 _FEW = 5
-"""Among fewer values nobody can say which of them is the outlier."""
+"""With fewer values an outlier cannot be identified."""
 
 
 class Range(NamedTuple):

@@ -34,7 +34,7 @@ def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
     match OPTIONS[name].type:
         case Named(what="loss"):
             kind = _kind(values)
-            return tuple(each.name for each in catalog.fitting_losses(kind)) if kind else ()
+            return tuple(loss.name for loss in catalog.fitting_losses(kind)) if kind else ()
         case Named(what=what):
             return tuple(catalog.CATALOG[what])
         case Flag():
@@ -49,21 +49,21 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
     """Return what may stand in a field; the choices while it has the focus."""
     if has_focus and (options := _options(name, values[name])):
         return options
-    several = choices(name, values)
-    if has_focus and several:
-        return " · ".join(several)
+    values_allowed = choices(name, values)
+    if has_focus and values_allowed:
+        return " · ".join(values_allowed)
     option = OPTIONS[name]
     if isinstance(option.type, Named):
-        found = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
-        return found.summary if found else option.help
+        entry = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
+        return entry.summary if entry else option.help
     return option.help_and_default
 
 
 def _options(name: str, text: str) -> str:
     """Return what the options of a catalogue entry take, once a colon after its name is typed."""
-    entry, colon, _ = text.partition(":")
-    found = catalog.CATALOG.get(name, {}).get(entry) if colon else None
-    options = found.options if found else {}
+    entry_name, colon, _ = text.partition(":")
+    entry = catalog.CATALOG.get(name, {}).get(entry_name) if colon else None
+    options = entry.options if entry else {}
     return " · ".join(f"{key}: {option.type.says}" for key, option in options.items())
 
 

@@ -1,4 +1,4 @@
-"""The settings of a going run as a person is asked for them: their words, and the keys' strides."""
+"""The settings of a live run in its form: their texts, and the steps of the keys."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tuitrain.view.panel.panels import describe
 from tuitrain.view.state.snapshot import Snapshot
 
 _CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
-"""The kinds of commands that `is_change` is true of, once they are granted."""
+"""The kinds of commands that `is_change` is true of, once they are applied."""
 MOST_LEFT_S = 10.0
 """Seconds of training that an undo may leave behind without a question."""
 
 
 class Stride(NamedTuple):
-    """What a key makes of a number."""
+    """The change that a key makes to a number."""
 
     key: str
     sign: str
@@ -71,7 +71,7 @@ FIELDS: Mapping[Setting, Field] = {
 def strode(setting: Setting, text: str, key: str) -> str:
     """Return what a key makes of the text in the field: the text itself where that cannot be."""
     field = FIELDS[setting]
-    stride = next((each for each in field.strides if each.key == key), None)
+    stride = next((stride for stride in field.strides if stride.key == key), None)
     try:
         number = float(text) or field.begin
     except ValueError:
@@ -109,9 +109,9 @@ class LastChange(NamedTuple):
 
 def last_change(run: Snapshot) -> LastChange | None:
     """Return the last change; None without any."""
-    for each in reversed(run.log):
-        if is_change(each.event) and (told := describe(each.event)):
-            return LastChange(told[0], max(0.0, run.elapsed_s - each.elapsed_s))
+    for recorded in reversed(run.log):
+        if is_change(recorded.event) and (description := describe(recorded.event)):
+            return LastChange(description[0], max(0.0, run.elapsed_s - recorded.elapsed_s))
     for command in reversed(run.interventions):  # the log keeps only the newest
         if command.state == "applied" and command.kind in _CHANGES:
             return LastChange(f"{command.kind} {safe(command.detail)}".strip(), math.inf)

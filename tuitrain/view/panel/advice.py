@@ -1,4 +1,4 @@
-"""What to do now: said where the bars of progress are, when a run waits for somebody to decide."""
+"""Advice for the user when a run waits for a decision; shown instead of the progress bars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Advice(NamedTuple):
 
 
 def advice(now: Snapshot) -> Advice | None:
-    """Return what a user of the run screen should be told to do; None: nothing."""
+    """Return advice for the user of the run screen; None if nothing is wrong."""
     if now.state == "crashed":
         again = f"tuitrain resume {safe(now.name)} goes on from its last checkpoint"
         return Advice("the trainer process died unexpectedly; nothing on record is lost", (again,))
@@ -44,11 +44,11 @@ def in_words(bad: NotFinite) -> str:
 
 
 def nonfinite_pause(now: Snapshot) -> NotFinite | None:
-    """Return the bad batch that the run is paused for, which may lie some steps back."""
+    """Return the nonfinite batch that the run is paused for, which may lie some steps back."""
     if now.state != "paused" or now.spec.on_nonfinite != "pause":
         return None
-    events = (each.event for each in reversed(now.log))
-    last = next((each for each in events if isinstance(each, NotFinite | _GONE_ON)), None)
+    events = (recorded.event for recorded in reversed(now.log))
+    last = next((event for event in events if isinstance(event, NotFinite | _GONE_ON)), None)
     return last if isinstance(last, NotFinite) else None
 
 

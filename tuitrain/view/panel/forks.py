@@ -42,13 +42,15 @@ class Kept(NamedTuple):
 
 
 def kept_epochs(run: Snapshot) -> list[Kept]:
-    """Return the epochs that are kept, the newest first; of the current line, where it has them."""
+    """Return the epochs that are kept, the newest first; of the lineage, where it has them."""
     ended = {(each.take, each.step, each.epoch): each for each in run.epochs}
     epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
-    found = (
+    checkpoints = (
         at_epoch(run.checkpoints, run.lineage, epoch) for epoch in sorted(epochs, reverse=True)
     )
     kept = (
-        (each, ended.get((each.take, each.step, each.epoch))) for each in found if each is not None
+        (each, ended.get((each.take, each.step, each.epoch)))
+        for each in checkpoints
+        if each is not None
     )
     return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]

@@ -51,9 +51,9 @@ _Field = tuple[str, str, Role]
 def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     """Return one line: what is trained on the left, its state and open commands on the right."""
     commands = [
-        f"{each.kind} {each.detail}".strip()
-        for each in now.interventions
-        if each.state == "pending"
+        f"{command.kind} {command.detail}".strip()
+        for command in now.interventions
+        if command.state == "pending"
     ] + list(asked)
     badge = [Span(f"● {now.state}", STATE_ROLES[now.state])]
     if commands:
@@ -117,12 +117,12 @@ def _field(field: _Field, cells: int) -> list[Span]:
 def progress(now: Snapshot, width: int) -> Picture:
     """Return two bars: this epoch and the whole run, each with the time that is left.
 
-    Where somebody has to decide how the run goes on, what can be done stands there instead.
+    Return advice instead where the run waits for a decision.
     """
-    if (told := advice(now)) is not None:
-        ways = " · ".join(told.ways)
+    if (advised := advice(now)) is not None:
+        ways = " · ".join(advised.ways)
         return (
-            fitted([Span(" ✗ ", "bad"), Span(told.trouble, "bad")], width),
+            fitted([Span(" ✗ ", "bad"), Span(advised.trouble, "bad")], width),
             fitted([Span("   "), Span(ways, "warn")], width),
         )
     per_epoch, planned = now.steps_per_epoch or 0, planned_steps(now) or 0
@@ -170,7 +170,7 @@ def epochs(now: Snapshot, width: int, height: int) -> Picture:
     metric = now.monitor
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
     stride = epoch_stride(now, height - 1)
-    kept = [each for each in now.epochs if each.epoch % stride == 0]
+    kept = [epoch for epoch in now.epochs if epoch.epoch % stride == 0]
     if now.last_epoch and now.last_epoch.epoch % stride:
         kept.append(now.last_epoch)
     rows = [
@@ -179,7 +179,7 @@ def epochs(now: Snapshot, width: int, height: int) -> Picture:
             width,
         )
     ]
-    rows += [_epoch_row(now, each, width) for each in kept[-max(0, height - 1) :]]
+    rows += [_epoch_row(now, epoch, width) for epoch in kept[-max(0, height - 1) :]]
     blank = fitted([], width)
     return tuple((rows + [blank] * height)[:height])
 
@@ -197,16 +197,16 @@ def epoch_stride(now: Snapshot, rows: int) -> int:
     return stride
 
 
-def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
-    number = now.monitored(each)
-    is_best = now.best is not None and each.epoch == now.best.epoch
+def _epoch_row(now: Snapshot, epoch: EpochEnded, width: int) -> Line:
+    number = now.monitored(epoch)
+    is_best = now.best is not None and epoch.epoch == now.best.epoch
     return fitted(
         [
-            Span(f"{each.epoch:>6} {words.value(each.train_loss):>8} ", "text"),
-            Span(f"{words.value(each.val_loss):>8} ", "validation"),
+            Span(f"{epoch.epoch:>6} {words.value(epoch.train_loss):>8} ", "text"),
+            Span(f"{words.value(epoch.val_loss):>8} ", "validation"),
             Span(f"{words.value(number):>8}", "good" if is_best else "text"),
             Span(" ★" if is_best else "  ", "good"),
-            *([Span(f" {words.loss(each.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
+            *([Span(f" {words.loss(epoch.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
         ],
         width,
     )
@@ -214,16 +214,20 @@ def _epoch_row(now: Snapshot, each: EpochEnded, width: int) -> Line:
 
 def events(now: Snapshot, width: int, height: int) -> Picture:
     """Return the newest events that fit, the newest at the bottom."""
-    told = [(words.clock(each.at), *line) for each in now.log if (line := describe(each.event))]
+    described = [
+        (words.clock(recorded.at), *line)
+        for recorded in now.log
+        if (line := describe(recorded.event))
+    ]
     rows = [
         fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
-        for at, text, role in told[-height:]
+        for at, text, role in described[-height:]
     ]
     return tuple((rows + [fitted([], width)] * height)[:height])
 
 
 def describe(event: Event) -> tuple[str, Role] | None:
-    """Return an event as the log tells it, or None if it is told elsewhere."""
+    """Return the event's line in the log, or None if it is shown elsewhere."""
     match event:
         case CommandAccepted() | CommandRefused() | CommandDropped():
             return _describe_reply(event)
@@ -321,7 +325,7 @@ def _setting(value: float | None) -> str:
 
 
 def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
-    """Return what stands in the chart's place before the first batch."""
+    """Return the picture that replaces the chart before the first batch."""
     if now.error:
         said = wrapped(f"{now.state}: {safe(now.error)}", max(10, width - 4))
         lines = [Span(line, "bad") for line in said]

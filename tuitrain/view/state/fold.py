@@ -1,4 +1,4 @@
-"""What becomes of a snapshot when more of its run's record is read."""
+"""Update a snapshot with new entries of the run's record."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _RATE_OVER_S = 5.0
 
 
 def fold(now: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) -> Snapshot:
-    """Return the snapshot after `delta`; `alive` tells whether somebody trains the run."""
+    """Return the snapshot after `delta`; `alive` is whether its trainer is alive."""
     take = now.lineage.take
     now = replace(now, lineage=lineage_after(now, delta.events))
     for recorded in delta.events:
@@ -122,7 +122,7 @@ def _after_milestone(now: Snapshot, event: Milestone) -> Snapshot:
 
 def _after_checkpoint(now: Snapshot, event: CheckpointSaved | CheckpointGone) -> Snapshot:
     if isinstance(event, CheckpointGone):
-        kept = tuple(each for each in now.checkpoints if each.file != event.file)
+        kept = tuple(checkpoint for checkpoint in now.checkpoints if checkpoint.file != event.file)
         return replace(now, checkpoints=kept)
     where = {"take": event.take, "step": event.step, "epoch": event.epoch}
     answered = _changed(now, event.command, state="applied", **where)
@@ -137,7 +137,7 @@ def _after_reply(
             command = Intervention(
                 event.command, event.asks, event.detail, event.asked_at, "pending", event.at
             )
-            return _going_on(replace(now, interventions=(*now.interventions, command)))
+            return _with_pending_pause(replace(now, interventions=(*now.interventions, command)))
         case CommandRefused():
             command = Intervention(
                 event.command, event.asks, event.detail, event.asked_at, "refused",
@@ -146,7 +146,7 @@ def _after_reply(
             return replace(now, interventions=(*now.interventions, command))
         case CommandDropped():
             dropped = _changed(now, event.command, state="dropped", reason=event.reason)
-            return _going_on(replace(now, interventions=dropped))
+            return _with_pending_pause(replace(now, interventions=dropped))
         case other:
             assert_never(other)
 
@@ -162,7 +162,7 @@ def _after_answer(now: Snapshot, event: Answer) -> Snapshot:
         case Paused():
             return replace(now, state="paused", rate=None, rate_points=())
         case Resumed():
-            return _going_on(replace(now, state="running"))
+            return _with_pending_pause(replace(now, state="running"))
         case Stepped():
             return now
         case LossSwapped(loss=loss):
@@ -192,7 +192,7 @@ def _after_opening(now: Snapshot, event: TakeOpened) -> Snapshot:
         settings={**now.settings, **event.settings},
         steps_per_epoch=event.steps_per_epoch,
         rate_points=(),
-        latest=None,  # its loss belongs to what is left
+        latest=None,  # its loss belongs to the abandoned segment
     )
     if event.undone is None:
         return now
@@ -200,8 +200,8 @@ def _after_opening(now: Snapshot, event: TakeOpened) -> Snapshot:
     return replace(now, interventions=_changed(now, again, state="applied"))  # an undo undone
 
 
-def _going_on(now: Snapshot) -> Snapshot:
-    """Tell `pausing` from `running`: a pause is accepted and its boundary has not come."""
+def _with_pending_pause(now: Snapshot) -> Snapshot:
+    """Set `pausing` while an accepted pause waits for its boundary, else `running`."""
     if now.state not in ("running", "pausing"):
         return now
     pausing = any(
@@ -214,20 +214,20 @@ def _changed(now: Snapshot, command: str | None, **changes: object) -> tuple[Int
     if command is None:
         return now.interventions
     return tuple(
-        replace(each, **changes) if each.id == command else each  # type: ignore[arg-type]
-        for each in now.interventions
+        replace(intervention, **changes) if intervention.id == command else intervention  # type: ignore[arg-type]
+        for intervention in now.interventions
     )
 
 
 def _after_epochs(now: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
-    """Take in new epochs as far as they belong to the lineage, which is another since a take."""
+    """Add the new epochs that belong to the lineage; a new take replaces the lineage."""
     if not (delta.epochs or is_other or delta.is_anew):
         return now
     before = () if delta.is_anew else now.epochs
     if is_other:
         before = tuple(filter(now.lineage.has_epoch, before))
     new = tuple(filter(now.lineage.has_epoch, delta.epochs))
-    bests = [each for each in (now.best, delta.best, *before, *new) if each and each.improved]
+    bests = [epoch for epoch in (now.best, delta.best, *before, *new) if epoch and epoch.improved]
     epochs = (*before, *new)[-EPOCHS_KEPT:]
     position = now.position
     if new:
@@ -241,11 +241,14 @@ def _after_epochs(now: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
 
 
 def _after_series(now: Snapshot, delta: Delta) -> Snapshot:
-    """Take in new values of series; anew, what they have had on another lineage."""
+    """Add new values of series; replace them all where the lineage has changed."""
     if not (delta.series or delta.is_anew):
         return now
-    known = {} if delta.is_anew else {each.series.name: each for each in now.series}
-    newer = {each.series.name: each.after(known.get(each.series.name)) for each in delta.series}
+    known = {} if delta.is_anew else {summary.series.name: summary for summary in now.series}
+    newer = {
+        summary.series.name: summary.after(known.get(summary.series.name))
+        for summary in delta.series
+    }
     return replace(now, series=tuple({**known, **newer}.values()))
 
 

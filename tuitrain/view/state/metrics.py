@@ -1,6 +1,6 @@
-"""The numbers of a validation that compare across swaps of the loss: metrics, and every loss's.
+"""Validation values that are comparable across loss swaps: metrics and all fitting losses.
 
-Each validation's outputs are judged by all losses that fit, not by the one in use alone.
+Each validation evaluates all fitting losses, not only the one in use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tuitrain.store.reader import Judged
 
 
 class ComparableMetric(NamedTuple):
-    """One of these numbers."""
+    """A metric, or a validation loss under one fixed loss function."""
 
     name: str
     part: Judged
@@ -24,18 +24,18 @@ class ComparableMetric(NamedTuple):
     """1 if more is better, -1 if less is."""
 
     def of(self, epoch: EpochEnded) -> float | None:
-        """Return its value at an epoch's end; None where nobody took it."""
-        found: Mapping[str, float] = getattr(epoch, self.part)
-        return found.get(self.name)
+        """Return its value at an epoch's end; None if it was not evaluated."""
+        values: Mapping[str, float] = getattr(epoch, self.part)
+        return values.get(self.name)
 
     def points(self, epochs: Iterable[EpochEnded], x: str = "step") -> list[tuple[float, float]]:
-        """Return (step or epoch, value) of those that have one."""
-        pairs = ((getattr(each, x), self.of(each)) for each in epochs)
+        """Return (step or epoch, value) of the epochs that have a value."""
+        pairs = ((getattr(epoch, x), self.of(epoch)) for epoch in epochs)
         return [(at, value) for at, value in pairs if value is not None]
 
 
 def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
-    """Return all that compares: metrics, then what each loss that fits makes of a validation."""
+    """Return the metrics, then the validation loss under each fitting loss."""
     return [
         *(ComparableMetric(metric.name, "metrics", metric.sign) for metric in problem.metrics),
         *(ComparableMetric(loss, "val_losses", -1) for loss in problem.losses),
@@ -45,20 +45,20 @@ def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
 def named(
     name: str, among: Iterable[ComparableMetric], series: Iterable[str] = ()
 ) -> ComparableMetric | str:
-    """Return the measure of that name, a loss by its other names too, or else the series.
+    """Return the metric or loss of that name or alias, or else the series.
 
     Raises UnknownName, which lists both, for none.
     """
     known, others = list(among), list(series)
-    for each in known:
-        if name == each.name or name in _aliases(each):
-            return each
+    for metric in known:
+        if name == metric.name or name in _aliases(metric):
+            return metric
     if name in others:
         return name
-    raise UnknownName("metric", name, [*(each.name for each in known), *others])
+    raise UnknownName("metric", name, [*(metric.name for metric in known), *others])
 
 
-def _aliases(measure: ComparableMetric) -> tuple[str, ...]:
+def _aliases(metric: ComparableMetric) -> tuple[str, ...]:
     """Return the other names of a loss, if it is one that comes with this program."""
-    known = catalog.LOSSES.get(measure.name) if measure.part == "val_losses" else None
-    return known.aliases if known else ()
+    loss = catalog.LOSSES.get(metric.name) if metric.part == "val_losses" else None
+    return loss.aliases if loss else ()

@@ -1,4 +1,4 @@
-"""One run at one moment, as `tuitrain.view.state.fold` makes it of what the record says."""
+"""The state of one run at one moment; `tuitrain.view.state.fold` updates it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDED = ("finished", "stopped", "failed", "crashed")
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """A command and what became of it."""
+    """A command and its outcome."""
 
     id: str
     kind: str
@@ -78,7 +78,7 @@ class Snapshot:
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
     why: str = ""
-    """What ended it before its last epoch, if nobody's command did."""
+    """Why it ended before its last epoch, if no command ended it."""
     error: str | None = None
     exit_code: int = 0
     same_weights: bool | None = None
@@ -165,7 +165,7 @@ class Snapshot:
 
         Empty where nothing was recorded yet.
         """
-        last = {each.series.name: each.last for each in self.series}
+        last = {summary.series.name: summary.last for summary in self.series}
         return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
 
     @property

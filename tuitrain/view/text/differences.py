@@ -1,4 +1,4 @@
-"""What a run was trained with, in words, and in which of these words several runs differ."""
+"""Describe the settings of a run, and find those in which runs differ."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 def settings(run: Snapshot) -> dict[str, str]:
-    """Return what decides how the run learns; what was changed on its way with the epochs."""
+    """Return the settings that affect training; changed ones with their epochs."""
     spec = run.spec
-    found = {
+    texts = {
         "task": spec.task,
         "model": spec.model,
         "loss": _history(run, "loss", spec.loss),
@@ -27,20 +27,20 @@ def settings(run: Snapshot) -> dict[str, str]:
         "epochs": str(run.planned_epochs),
         "begins as": made_from(run) or "new",
     }
-    return {name: safe(text) for name, text in found.items()}
+    return {name: safe(text) for name, text in texts.items()}
 
 
 def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
     """Return the settings in which the runs differ, each with one text a run."""
-    told = [settings(run) for run in runs]
-    rows = {name: tuple(each[name] for each in told) for name in told[0]}
+    by_run = [settings(run) for run in runs]
+    rows = {name: tuple(texts[name] for texts in by_run) for name in by_run[0]}
     return {name: row for name, row in rows.items() if len(set(row)) > 1}
 
 
 def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
     """Return (epochs completed by then, value) of the lineage's changes of that kind."""
     plan = plan_of(run.lineage)
-    return [(each.epoch, each.command.detail) for each in plan if each.command.kind == kind]
+    return [(entry.epoch, entry.command.detail) for entry in plan if entry.command.kind == kind]
 
 
 def _history(run: Snapshot, kind: str, first: str) -> str:

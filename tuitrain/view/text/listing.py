@@ -100,7 +100,7 @@ def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Pa
     The neighbour of the marked one, or of the highlighted one, is the newest other run of its task.
     """
     readable = {row.directory: row for row in rows if row.run is not None}
-    chosen = [readable[each] for each in marked if each in readable]
+    chosen = [readable[directory] for directory in marked if directory in readable]
     if len(chosen) > 1:
         return chosen
     one = chosen[0] if chosen else highlighted

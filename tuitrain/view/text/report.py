@@ -146,7 +146,7 @@ def _series(summary: Summary) -> dict[str, Any]:
 
 
 def _warnings(run: Snapshot) -> list[str]:
-    return [each.event.text for each in run.log if isinstance(each.event, Warned)]
+    return [recorded.event.text for recorded in run.log if isinstance(recorded.event, Warned)]
 
 
 def _optimizer(run: Snapshot) -> str:
@@ -201,10 +201,10 @@ def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str,
 
 def series_in_words(run: Snapshot, name: str) -> str:
     """Return the newest value of a series, and its extremes."""
-    found = next(each for each in run.series if each.series.name == name)
-    unit = f" {safe(found.series.unit)}" if found.series.unit else ""
-    extremes = f"{words.number(found.low)} to {words.number(found.high)}"
-    return f"{safe(name)} {words.number(found.last)}{unit}, {extremes}"
+    summary = next(summary for summary in run.series if summary.series.name == name)
+    unit = f" {safe(summary.series.unit)}" if summary.series.unit else ""
+    extremes = f"{words.number(summary.low)} to {words.number(summary.high)}"
+    return f"{safe(name)} {words.number(summary.last)}{unit}, {extremes}"
 
 
 def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
@@ -212,7 +212,7 @@ def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
     size = len(found.counts)
     if not 0 < size <= _MOST_CLASSES:
         return []
-    names = [safe(each, limit=_LONGEST_CLASS) for each in classes]
+    names = [safe(name, limit=_LONGEST_CLASS) for name in classes]
     names = names if len(names) == size else [str(number) for number in range(size)]
     cells = max(len(f"{count:,}") for row in found.counts for count in row)
     widths = [max(cells, len(name)) for name in names]
@@ -228,9 +228,9 @@ def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _intervention(each: Intervention) -> dict[str, Any]:
-    row = asdict(each)
-    row["asked_at"] = words.utc(each.asked_at)
+def _intervention(intervention: Intervention) -> dict[str, Any]:
+    row = asdict(intervention)
+    row["asked_at"] = words.utc(intervention.asked_at)
     return {
         key: row[key]
         for key in (
@@ -239,9 +239,9 @@ def _intervention(each: Intervention) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _intervention_line(each: Intervention) -> str:
-    where = f"step {words.count(each.step)}" if each.step is not None else ""
-    reason = f": {safe(each.reason)}" if each.reason else ""
-    what = f"{each.kind} {safe(each.detail)}".strip()
-    when = f"{each.id}  {words.clock(each.asked_at)}"
-    return f"    {when}  {what:<24} {each.state:<8} {where}{reason}".rstrip()
+def _intervention_line(intervention: Intervention) -> str:
+    where = f"step {words.count(intervention.step)}" if intervention.step is not None else ""
+    reason = f": {safe(intervention.reason)}" if intervention.reason else ""
+    what = f"{intervention.kind} {safe(intervention.detail)}".strip()
+    when = f"{intervention.id}  {words.clock(intervention.asked_at)}"
+    return f"    {when}  {what:<24} {intervention.state:<8} {where}{reason}".rstrip()

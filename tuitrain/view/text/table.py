@@ -46,15 +46,15 @@ def table(heads: Sequence[Span], rows: Sequence[Row], width: int) -> Picture:
 def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
     heads, *body = rows
-    told = [[[cut(piece.text, most)] for piece in heads.cells]]
-    told += [[_wrapped(piece, most) for piece in row.cells] for row in body]
+    texts_by_row = [[[cut(piece.text, most)] for piece in heads.cells]]
+    texts_by_row += [[_wrapped(piece, most) for piece in row.cells] for row in body]
     cells = [
         max(width_of(text) for texts in column for text in texts)
-        for column in zip(*told, strict=True)
+        for column in zip(*texts_by_row, strict=True)
     ]
     return [
         line
-        for row, texts in zip(rows, told, strict=True)
+        for row, texts in zip(rows, texts_by_row, strict=True)
         for line in _lines(row, texts, label_cells, cells, width)
     ]
 
@@ -64,9 +64,9 @@ def _wrapped(piece: Span, cells: int) -> list[str]:
 
 
 def _lines(
-    row: Row, told: Sequence[Sequence[str]], label_cells: int, cells: Sequence[int], width: int
+    row: Row, columns: Sequence[Sequence[str]], label_cells: int, cells: Sequence[int], width: int
 ) -> Iterator[Line]:
-    for number, texts in enumerate(zip_longest(*told, fillvalue="")):
+    for number, texts in enumerate(zip_longest(*columns, fillvalue="")):
         label = row.label if number == 0 else ""
         pieces = [Span(padded(label, label_cells), "muted")]
         for text, piece, room in zip(texts, row.cells, cells, strict=True):

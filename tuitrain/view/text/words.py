@@ -89,7 +89,7 @@ def utc(at: float) -> str:
 
 
 def remaining(done: int, total: int, *, per_second: float | None) -> float | None:
-    """Return the seconds until `total` at that rate, or None where nobody can know."""
+    """Return the seconds until `total` at that rate, or None if the rate is unknown."""
     if done >= total:
         return 0.0
     return (total - done) / per_second if per_second else None
