@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line and return its exit code; what went wrong is told on stderr."""
+    """Run a command line and return its exit code; errors go to stderr."""
     code: int | None
     speak_plainly()
     try:
@@ -114,7 +114,7 @@ def _tell(message: str, *, hint: str | None = None) -> None:
 def _usage_words(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         options = error.ctx.command.get_params(error.ctx)
-        known = [name for each in options for name in (*each.opts, *each.secondary_opts)]
+        known = [name for option in options for name in (*option.opts, *option.secondary_opts)]
         near = nearest(error.option_name, known)
         return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
     if isinstance(error, click.MissingParameter):  # click lists choices in lines of their own

@@ -20,7 +20,7 @@ Examples:
 def attach(ctx: click.Context, run: str | None) -> int:
     """Watch and steer RUN from any terminal, any number at once. Default: the newest."""
     client = find(ctx, run)
-    snapshot(client)  # what cannot be read is told here, before the app takes the terminal
+    snapshot(client)  # report a read error before the app takes the terminal
     if has_terminal():
         from tuitrain.cli.start import watch
 

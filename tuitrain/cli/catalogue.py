@@ -65,7 +65,7 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:  # noqa: 
 def models(as_json: bool) -> None:  # noqa: FBT001
     """List the models and their options."""
     entries = catalog.MODELS.values()
-    _say([_entry(each) for each in entries] if as_json else _lines(entries))
+    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain optimizers")
@@ -73,7 +73,7 @@ def models(as_json: bool) -> None:  # noqa: FBT001
 def optimizers(as_json: bool) -> None:  # noqa: FBT001
     """List the optimizers and their options."""
     entries = catalog.OPTIMIZERS.values()
-    _say([_entry(each) for each in entries] if as_json else _lines(entries))
+    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain devices")
@@ -86,8 +86,11 @@ def devices(as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         _say(found)
         return
-    lines = [f"  {each['name']:<8} {each['what']}, {_memory(each)}{_busy(each)}" for each in found]
-    if [each["name"] for each in found] == ["cpu"]:
+    lines = [
+        f"  {device['name']:<8} {device['what']}, {_memory(device)}{_busy(device)}"
+        for device in found
+    ]
+    if [device["name"] for device in found] == ["cpu"]:
         lines.append("There is no GPU here that PyTorch can use.")
     _say("\n".join(lines))
 
@@ -113,9 +116,9 @@ def _lesson(loss: Loss, kind: str | None) -> str:
     rows = [("", loss.summary), ("formula", loss.formula), ("inside", loss.inside)]
     rows += [("when", loss.when), ("when not", loss.when_not)]
     rows += [("option", f"{loss.name}{_option(key, each)}") for key, each in loss.options.items()]
-    rows += [(each, takes) for each, takes in loss.takes.items() if kind in (None, each)]
-    rows += [(each, f"does not fit: {why}") for each, why in loss.misfits.items()
-             if kind in (None, each)]  # fmt: skip
+    rows += [(fit, takes) for fit, takes in loss.takes.items() if kind in (None, fit)]
+    rows += [(fit, f"does not fit: {why}") for fit, why in loss.misfits.items()
+             if kind in (None, fit)]  # fmt: skip
     also = f" ({', '.join(loss.aliases)} in PyTorch)" if loss.aliases else ""
     return "\n".join([loss.name + also, *(_wrapped(label, text) for label, text in rows)])
 

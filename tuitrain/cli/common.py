@@ -1,4 +1,4 @@
-"""What commands share: options, finding a run, folding it, and whether there is a terminal."""
+"""Shared parts of the commands: options, finding and folding a run, terminal checks."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def tell(*lines: str, err: bool = False) -> None:
 
 
 def was_refused(run: Snapshot) -> bool:
-    """Return whether a run was refused before its first batch: there is nothing to go on with."""
+    """Return whether a run was refused before its first batch, so that it cannot be resumed."""
     return run.state == "failed" and run.started is None and run.exit_code in (2, 3)
 
 
 class ForgivingGroup(click.Group):
-    """Commands that forgive a slip of the finger: a misspelt one is answered with the nearest."""
+    """A group that suggests the nearest command for a misspelt one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

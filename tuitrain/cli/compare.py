@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEIGHT = 12
 _BESIDE = 40
-"""Cells of a chart that stands beside another."""
+"""Width of a chart in a row of several, in cells."""
 
 
 @click.command(
@@ -77,7 +77,7 @@ def compare(
 
 
 class _Told(NamedTuple):
-    """What is told of the runs besides their settings."""
+    """The charts and the table of a comparison."""
 
     charts: list[Chart]
     title: str
@@ -119,7 +119,7 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
         raise WrongUse(f"compare takes {len(SIGNS)} runs at most, not {len(runs)}")
     clients = [find(ctx, run) for run in runs]
     for client in clients:
-        if [each.paths for each in clients].count(client.paths) > 1:
+        if [other.paths for other in clients].count(client.paths) > 1:
             raise WrongUse(f"{client.name} is named twice; compare it with another run")
     return clients
 
@@ -131,7 +131,7 @@ def _print(compared: list[Compared], told: _Told, width: int, height: int) -> No
 
     across = max(1, min(len(told.charts), width // _BESIDE))
     lines = height * -(-len(told.charts) // across)
-    options = view.options_for([each.run for each in compared])
+    options = view.options_for([run.run for run in compared])
     say(view.legend(compared, width))
     tell("", "by epoch")
     say(grid(told.charts, width, lines, options=options, least_width=width // across))

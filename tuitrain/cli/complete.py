@@ -25,7 +25,7 @@ from tuitrain.core.values import (
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-"""Which of them are there only PyTorch could tell."""
+"""All names that may exist; only PyTorch knows which are present."""
 
 
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -39,7 +39,7 @@ def going_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[Compl
 
 
 def ended_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the runs that nobody trains."""
+    """Return the runs without a trainer."""
     return _beginning(begun, _runs(ctx, is_going=False))
 
 
@@ -50,9 +50,9 @@ def named(what: str) -> Completion:
         if what == "task" and ("/" in begun or "." in begun):
             return [CompletionItem(begun, type="file")]
         return [
-            CompletionItem(each.name, help=each.summary)
-            for each in catalog.CATALOG[what].values()
-            if each.name.startswith(begun)
+            CompletionItem(entry.name, help=entry.summary)
+            for entry in catalog.CATALOG[what].values()
+            if entry.name.startswith(begun)
         ]
 
     return complete
@@ -95,7 +95,7 @@ def _runs(ctx: click.Context, *, is_going: bool | None) -> list[str]:
 
 
 def _home(ctx: click.Context, folder: Callable[[str | None], Path]) -> Path:
-    """Return the home; a command that is being completed has not run, so nobody kept --home."""
+    """Return the home; during completion no command has run, so `--home` is not stored yet."""
     return folder(ctx.obj or ctx.find_root().params.get("home"))
 
 

@@ -21,7 +21,7 @@ ENDINGS = {
     "weights": ".pt", "csv": "-csv", "jsonl": ".jsonl", "tensorboard": "-tensorboard",
     "script": ".py",
 }  # fmt: skip
-"""What an export is called after its run, unless told otherwise, by its format."""
+"""Default suffix of an exported file after the run's name, by format."""
 
 
 @click.command(
@@ -144,7 +144,7 @@ def _told(client: Client) -> dict[str, Any]:
 
 def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
     """Return the last checkpoint, which must come after that step."""
-    saved = [each for each in line.checkpoints if each.step > after]
+    saved = [checkpoint for checkpoint in line.checkpoints if checkpoint.step > after]
     if not saved:
         name = line.paths.name
         raise Refused(

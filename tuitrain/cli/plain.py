@@ -77,7 +77,7 @@ def follow(
 ) -> Snapshot:
     """Print what the run says until it ends, and return its last state.
 
-    Of a run that is being resumed, what it said before is left out.
+    Skip the earlier events of a resumed run.
     """
     follower = Follower(client)
     now, spec, newest = follower.run, follower.run.spec, 0
@@ -96,8 +96,8 @@ def follow(
             tell(line)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
-        epochs = [each for each in delta.epochs if key_of(each.take, each.step) > cursor.epoch]
-        for line in _in_order(now, [*epochs, *(each.event for each in delta.events)], batches):
+        epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
+        for line in _in_order(now, [*epochs, *(entry.event for entry in delta.events)], batches):
             tell(line)
         if not now.has_ended:
             time.sleep(_PULL_S)
@@ -142,7 +142,7 @@ def _tenth(done: int, total: int) -> int:
 
 def _batch(now: Snapshot, row: BatchRow) -> str:
     samples = now.started.train_samples if now.started else 0
-    began = max((each.step for each in now.epochs if each.epoch < row.epoch), default=0)
+    began = max((epoch.step for epoch in now.epochs if epoch.epoch < row.epoch), default=0)
     seen = min((row.step - began) * now.settings["batch-size"], samples)
     return f"{_of_epochs(now, row.epoch)}  {seen}/{samples}  loss {words.value(row.loss)}"
 

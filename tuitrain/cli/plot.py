@@ -17,7 +17,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def size_options(height: int) -> Callable[[_Command], _Command]:
-    """Let a command be told how large its charts are."""
+    """Add the options for the size of a chart."""
 
     def add(command: _Command) -> _Command:
         command = click.option(
@@ -66,7 +66,7 @@ def plot(
     client = find(ctx, run)
     found, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
-    series = [each.series.name for each in found.series]
+    series = [track.series.name for track in found.series]
     chosen = named(metric, comparable_metrics(found.problem), series) if metric else None
     if chosen is None:
         about, picture = found.loss, loss_chart(found, curves, cells, height)

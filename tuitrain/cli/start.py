@@ -38,7 +38,7 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
 
 
 def _leave(started: Started) -> int:
-    """Print the run's name once it trains or downloads; what is refused is told here, too."""
+    """Print the run's name once it trains or downloads, or the reason of its refusal."""
     from tuitrain.connection.client import Client
     from tuitrain.connection.follower import Follower
 

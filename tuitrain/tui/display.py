@@ -73,7 +73,7 @@ class Display:
         return bool(self._controls or self._changed)
 
     def take(self, painted: str) -> None:
-        """Understand what is painted; what lies outside of the terminal is left out."""
+        """Parse painted text; ignore cells outside of the terminal."""
         for token in _TOKEN.finditer(painted):
             value = token[token.lastgroup or 0]
             match token.lastgroup:

@@ -1,4 +1,4 @@
-"""The last door before the terminal: what any widget shows passes it, titles and messages too."""
+"""The filter before the terminal: all text of all widgets passes it, titles and messages too."""
 
 from __future__ import annotations
 

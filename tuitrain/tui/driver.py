@@ -1,4 +1,4 @@
-"""The way to the terminal: the newest picture, never a queue of old ones."""
+"""The terminal driver: it sends the newest picture, never a queue of old ones."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LeanDriver(LinuxDriver):
         signal.signal(signal.SIGWINCH, resized)
 
     def write(self, data: str) -> None:
-        """Paint it; returns at once, whatever the terminal does."""
+        """Paint `data` and return at once, even when the terminal blocks."""
         self._output.paint(data)
 
     def stop_application_mode(self) -> None:
-        self._output.is_resized = True  # what is not sent yet nobody needs to see
+        self._output.is_resized = True  # pending output is out of date
         super().stop_application_mode()
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class _Output(threading.Thread):
             try:
                 while data:
                     data = data[os.write(stderr.fileno(), data) :]
-            except OSError:  # the terminal is gone, and the app is told so by a signal
+            except OSError:  # the terminal is gone; a signal informs the app
                 return
 
     def _next_piece(self) -> str:

@@ -1,4 +1,4 @@
-"""The runs of a home, read as far as they changed since the last look."""
+"""The runs of a home; each look reads only what has changed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ FILE = "keys.toml"
 _LARGEST = 1 << 20
 
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
-_NAMES = {each.value for each in Keys}
+_NAMES = {key.value for key in Keys}
 _ALWAYS = {"ctrl+q": "leaving at once"}
 
 Place = Sequence[Binding]
@@ -150,7 +150,7 @@ def _clash(
     """Return a key that the keymap gives to two bindings of one place, if there is one."""
     for place in places:
         owners = dict(_ALWAYS)
-        for binding in sorted(place, key=lambda each: (each.id or "") in keymap):
+        for binding in sorted(place, key=lambda bound: (bound.id or "") in keymap):
             name = binding.id or ""
             for key in keymap.get(name, binding.key).split(","):
                 owner = owners.setdefault(_sign(key), name)

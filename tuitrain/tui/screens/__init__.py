@@ -1,1 +1,1 @@
-"""The places and the passing questions of the app."""
+"""The screens and dialogs of the app."""

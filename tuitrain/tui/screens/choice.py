@@ -1,4 +1,4 @@
-"""A question with a few answers, each with a key of its own."""
+"""A dialog with a few choices, each with its own key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 
 class Choice(NamedTuple):
-    """An answer: what it means, its key, and what it says."""
+    """A choice: its name, its key and its text."""
 
     name: str
     key: str
@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 
 
 class ChoiceScreen(ModalScreen[str | None]):
-    """Ask; the result is the name of the answer, or None for none."""
+    """Show the choices; the result is the name of the chosen one, or None."""
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
@@ -43,10 +43,10 @@ class ChoiceScreen(ModalScreen[str | None]):
             )  # fmt: skip
 
     def on_key(self, event: Key) -> None:
-        for each in self._choices:
-            if event.key == each.key:
+        for choice in self._choices:
+            if event.key == choice.key:
                 event.stop()
-                self.dismiss(each.name)
+                self.dismiss(choice.name)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)

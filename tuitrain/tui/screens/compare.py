@@ -1,4 +1,4 @@
-"""Several runs over each other, live: their curves, in what they differ, and how they do."""
+"""A live comparison of several runs: curves, differing settings, results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tuitrain.view.chart.curves import Curves
 
 _LOOK_S = 1.0
 _ENDED_EVERY = 5
-"""Looks between two at a run that has ended: somebody may resume it."""
+"""Pulls between two reads of an ended run, which may be resumed."""
 _SIGNS_OF_CHARTS = [
     ("$cell-series1", " A", "a run: on its curve, in the tables"),
     ("$cell-series1", " ◆", "its loss was swapped"),
@@ -56,8 +56,8 @@ class CompareScreen(Screen[None]):
     def __init__(self, directories: Sequence[Path]) -> None:
         """Directories of up to 26 runs; raises TuitrainError or OSError if one cannot be read."""
         super().__init__()
-        self._followed = [Follower(Client(each)) for each in directories[: len(SIGNS)]]
-        self._curves = [Curves(each.client) for each in self._followed]
+        self._followed = [Follower(Client(directory)) for directory in directories[: len(SIGNS)]]
+        self._curves = [Curves(follower.client) for follower in self._followed]
         self._looks = 0
         for followed in self._followed:
             followed.run  # noqa: B018 - one that cannot be read is an error before the screen opens
@@ -79,7 +79,7 @@ class CompareScreen(Screen[None]):
         await self.follow()
 
     async def follow(self) -> None:
-        """Take in what is new, and let the panels follow; not behind a dialog."""
+        """Read new events and update the panels, except under a dialog."""
         async with self._one_at_a_time:
             if not self.is_active:
                 return
@@ -92,8 +92,8 @@ class CompareScreen(Screen[None]):
         self._looks += 1
         is_turn_of_ended = self._looks % _ENDED_EVERY == 1
         runs = [
-            each.look() if is_turn_of_ended or not each.run.has_ended else each.run
-            for each in self._followed
+            follower.look() if is_turn_of_ended or not follower.run.has_ended else follower.run
+            for follower in self._followed
         ]
         return tuple(
             Compared.read(number, run, curves, points)
@@ -112,5 +112,5 @@ class CompareScreen(Screen[None]):
         self.dismiss()
 
     def action_help(self) -> None:
-        explained = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        explained = [binding for binding in self.BINDINGS if isinstance(binding, Binding)]
         self.app.push_screen(HelpScreen(explained, signs=_SIGNS_OF_CHARTS))

@@ -42,7 +42,12 @@ class EpochScreen(ModalScreen[int | None]):
             dialog.border_title = Content(safe(self._title))  # no markup
             dialog.border_subtitle = "enter goes on · esc cancels"
             yield Static(Content(self._question), classes="question")
-            yield OptionList(*(Option(Content(str(each)), str(each.epoch)) for each in self._kept))
+            yield OptionList(
+                *(
+                    Option(Content(str(checkpoint)), str(checkpoint.epoch))
+                    for checkpoint in self._kept
+                )
+            )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(int(event.option_id or 0))

@@ -46,9 +46,12 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_title = "help"
             dialog.border_subtitle = "esc closes"
-            app = [each for each in self.app.BINDINGS if isinstance(each, Binding)]
+            app = [binding for binding in self.app.BINDINGS if isinstance(binding, Binding)]
             keymap = keymap_of(self.app)
-            lines = [_line(shown(each, keymap), each.tooltip) for each in (*self._explained, *app)]
+            lines = [
+                _line(shown(binding, keymap), binding.tooltip)
+                for binding in (*self._explained, *app)
+            ]
             yield Static(Content("\n").join([*lines, Content("")]))
             yield Static(Content("\n").join(_sign_line(*sign) for sign in self._signs))
 

@@ -74,7 +74,7 @@ class LossesScreen(ModalScreen[str | None]):
         """Show what each loss makes of a recent batch, and of the validations so far."""
         try:
             self._step, self._values = await asyncio.to_thread(self._latest_batch_losses)
-        except (TuitrainError, OSError, ValueError):  # the run screen tells of it
+        except (TuitrainError, OSError, ValueError):  # the run screen reports it
             return
         self._run = self._latest()
         highlighted = self.options.highlighted_option
@@ -110,7 +110,7 @@ class LossesScreen(ModalScreen[str | None]):
         return [
             text
             for loss in self._run.problem.losses or (self._run.loss,)
-            for text in dict.fromkeys((loss, *(each for each in own if _name(each) == loss)))
+            for text in dict.fromkeys((loss, *(choice for choice in own if _name(choice) == loss)))
         ]
 
     def _fill(self, highlighted: str) -> None:
@@ -152,7 +152,7 @@ class LossesScreen(ModalScreen[str | None]):
 
     def _trend(self, text: str) -> str | None:
         """Return how the loss of the validations went, first to last; None before the second."""
-        ends = [each.val_losses[text] for each in self._run.epochs if text in each.val_losses]
+        ends = [epoch.val_losses[text] for epoch in self._run.epochs if text in epoch.val_losses]
         if len(ends) < 2:
             return None
         first, last = ends[0], ends[-1]
@@ -167,8 +167,8 @@ class LossesScreen(ModalScreen[str | None]):
         rows = [
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),
-            *(("param", f"{each} ({loss.options[each.partition('=')[0]].says})")
-              for each in parameters(text)),
+            *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].says})")
+              for parameter in parameters(text)),
             ("swap", self._when(text)),
             ("inside", loss.inside),
             ("when", loss.when),

@@ -123,7 +123,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
                 self._field(name).text = text
 
     def _check(self) -> RunSpec | None:
-        """Show what is wrong beside its field; return the spec if nothing is."""
+        """Show each error next to its field; return the spec if there is none."""
         values = self._values()
         spec, errors = form.checked(values)
         errors |= self._errors_of_places(values)
@@ -153,7 +153,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         return errors
 
     async def ask(self) -> None:
-        """Ask torch how large the data and the model are, once they differ from the last time."""
+        """Query the sizes of data and model when the form has changed them."""
         spec, _ = form.checked(self._values())
         if spec is None or (self._asked and form.same_sizes(spec, self._asked)):
             return
@@ -163,7 +163,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             placed = self._placed(replace(spec, init_from=None))
             self._facts = await asyncio.to_thread(self._asker.ask, "sizes", spec=asdict(placed))
             found = await asyncio.to_thread(self._asker.ask, "devices")
-            self._field("device").choices = ("auto", *(each["name"] for each in found))
+            self._field("device").choices = ("auto", *(device["name"] for device in found))
         except TuitrainError as error:
             self._facts = str(error)
         if self.is_mounted:
@@ -211,8 +211,8 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
         if (fork := self._fork) is None:
             return supervisor.start(self._home, self._placed(spec), name)
-        open_to_change = (each for each in form.OF_A_FORK if each != "name")
-        changes = {each: getattr(spec, each) for each in open_to_change}
+        open_to_change = (name for name in form.OF_A_FORK if name != "name")
+        changes = {name: getattr(spec, name) for name in open_to_change}
         return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
 
     def _placed(self, spec: RunSpec) -> RunSpec:

@@ -1,4 +1,4 @@
-"""A question for a setting's value, judged while it is typed."""
+"""A dialog for a setting's value, validated while the user types."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NumberScreen(ModalScreen[Change | None]):
 
     def compose(self) -> ComposeResult:
         about = FIELDS[self._setting]
-        strides = " ".join(f"{each.sign} {each.says}" for each in about.strides)
+        strides = " ".join(f"{stride.sign} {stride.says}" for stride in about.strides)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = about.title
             dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"

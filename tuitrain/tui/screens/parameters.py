@@ -1,4 +1,4 @@
-"""A question for the parameters of a loss, judged while they are typed."""
+"""A dialog for the parameters of a loss, validated while the user types."""
 
 from __future__ import annotations
 

@@ -39,13 +39,14 @@ from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
-"""Pulls between two repaints of all but step and loss, unless something happens: while somebody
-pressed a key not long ago, and when nobody did."""
+"""Pulls between two repaints of everything except step and loss: soon after a key, and otherwise.
+
+An event repaints at once."""
 CALM_NOW_EVERY = 2
-"""Pulls between two repaints of step and loss when nobody did."""
+"""Pulls between two repaints of step and loss when no key was pressed lately."""
 LIVELY_FOR_S = 30.0
 ENDED_EVERY = 3
-"""Pulls between two looks at a run that has ended: somebody may resume it."""
+"""Pulls between two reads of an ended run, which may be resumed."""
 
 
 class RunScreen(SteeringScreen, inherit_bindings=False):
@@ -115,7 +116,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._touched = time.monotonic()
 
     async def follow(self) -> None:
-        """Take in what was appended since the last look, and let the panels follow."""
+        """Read the events since the last look and update the panels."""
         async with self._one_at_a_time:
             self._pulls += 1
             if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
@@ -135,7 +136,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         )
 
     def _publish(self, *, at_once: bool) -> None:
-        """Let the panels show the run; behind a dialog they wait until it closes."""
+        """Update the panels; under a dialog they wait until it closes."""
         if not self.is_active:
             return
         latest = self._latest
@@ -219,5 +220,5 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     def action_help(self) -> None:
         self.app.push_screen(
-            HelpScreen([each for each in self.BINDINGS if isinstance(each, Binding)])
+            HelpScreen([binding for binding in self.BINDINGS if isinstance(binding, Binding)])
         )

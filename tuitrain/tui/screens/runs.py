@@ -174,5 +174,5 @@ class RunsScreen(RunActionsScreen):
         self.table.focus()
 
     def action_help(self) -> None:
-        explained = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        explained = [binding for binding in self.BINDINGS if isinstance(binding, Binding)]
         self.app.push_screen(HelpScreen(explained, signs=()))

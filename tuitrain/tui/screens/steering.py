@@ -39,13 +39,13 @@ from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
 SILENT_S = 3.0
-"""After a command: when a trainer that has not answered is worth a word."""
+"""Seconds after a command before a missing answer is reported."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
-"""After a command: when to look for its answer, without waiting for the next pull."""
+"""Seconds after a command to look for its answer, before the next pull."""
 
 
 class SteeringScreen(Screen[None]):
-    """A screen from which a run is steered. It never sets its own truth: a command is only sent."""
+    """Steer a run. The screen only sends commands; it shows the state that the record has."""
 
     COMMANDS = {ScreenCommands}
     BINDINGS = [
@@ -80,7 +80,7 @@ class SteeringScreen(Screen[None]):
         Binding("", "ask('batch-size')", id="run.batch_size", tooltip="Change the batch size"),
         Binding("", "ask('pace')", id="run.pace", tooltip="Set the pace"),
     ]
-    """What only the command palette has."""
+    """Bindings that appear in the command palette only."""
 
     asked: var[tuple[str, ...]] = var(())
 
@@ -98,17 +98,17 @@ class SteeringScreen(Screen[None]):
         return self._latest
 
     async def follow(self) -> None:
-        """Take in what the run said since the last look."""
+        """Read the events since the last look."""
         raise NotImplementedError
 
     def complain(self, message: str) -> None:
-        """Say what does not work, once for as long as it is the same."""
+        """Notify of an error; repeat only when it changes."""
         if message != self._broken:
             self._broken = message
             self.notify(message, severity="error", markup=False)
 
     def send(self, command: Command, at: Boundary | None = None) -> None:
-        """Ask it of the run, unless nobody is left to grant it."""
+        """Send the command, unless the run has ended."""
         if self._latest.has_ended:
             self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
             return
@@ -123,9 +123,9 @@ class SteeringScreen(Screen[None]):
             self.set_timer(wait_s, self.follow)
 
     def heard(self) -> None:
-        """Forget the commands that the run has answered, and take back what nobody will."""
-        answered = {each.id for each in self._latest.interventions}
-        waiting = [each for each in self._asked if each.id not in answered]
+        """Drop the answered commands; withdraw those that cannot be answered any more."""
+        answered = {intervention.id for intervention in self._latest.interventions}
+        waiting = [command for command in self._asked if command.id not in answered]
         if len(waiting) < len(self._asked):
             self._asked_at, self._broken = time.monotonic(), ""
         self._asked = waiting
@@ -136,23 +136,23 @@ class SteeringScreen(Screen[None]):
         self._show_asked()
 
     async def explain_silence(self) -> None:
-        """Say why nobody answers, once for as long as it is the same reason."""
+        """Notify why the trainer does not answer; repeat only when the reason changes."""
         if self.silent_s > SILENT_S:
             why = await asyncio.to_thread(why_silent, self._client, self._latest.state)
             self.complain(f"Nobody answers: {why}.")
 
     @property
     def silent_s(self) -> float:
-        """Seconds since something was asked, or since the last answer while more is asked."""
+        """Seconds since the first pending command was sent, or since the last answer."""
         return time.monotonic() - self._asked_at if self._asked else 0.0
 
     def on_screen_resume(self) -> None:
         self._show_asked()
 
     def _show_asked(self) -> None:
-        if not self.is_active:  # behind a dialog nothing is drawn
+        if not self.is_active:  # nothing is drawn under a dialog
             return
-        asked = [f"{each.command.kind} {each.command.detail}".strip() for each in self._asked]
+        asked = [f"{sent.command.kind} {sent.command.detail}".strip() for sent in self._asked]
         if self.silent_s > SILENT_S:
             asked.append(f"no answer for {self.silent_s:.0f} s")
         self.asked = tuple(asked)
@@ -187,7 +187,7 @@ class SteeringScreen(Screen[None]):
         self.send(Change("pace", faster(self._pace())))
 
     def _pace(self) -> float | None:
-        paces = [each.command for each in self._asked if each.command.kind == "pace"]
+        paces = [sent.command for sent in self._asked if sent.command.kind == "pace"]
         return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
@@ -200,7 +200,7 @@ class SteeringScreen(Screen[None]):
             self.send(SwapLoss(loss))
 
     def action_ask(self, setting: Setting) -> None:
-        """Ask for another value of a setting."""
+        """Open the dialog for a setting."""
         dialog = NumberScreen(setting, self._latest.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
@@ -242,5 +242,7 @@ class SteeringScreen(Screen[None]):
 
 
 _ACTIONS = {
-    each.action.partition("(")[0] for each in SteeringScreen.BINDINGS if isinstance(each, Binding)
+    binding.action.partition("(")[0]
+    for binding in SteeringScreen.BINDINGS
+    if isinstance(binding, Binding)
 }

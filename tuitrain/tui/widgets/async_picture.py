@@ -23,7 +23,7 @@ class AsyncPicture(Cells):
 
     PERIOD_S = 1 / 4
     REST_S = 0.0
-    """Between two drawings at least, unless somebody hurries it."""
+    """Least time between two drawings; `refresh_now` overrides it."""
 
     subject: var[Any] = var(None)
 
@@ -76,7 +76,7 @@ class AsyncPicture(Cells):
 
     @property
     def _may_change(self) -> bool:
-        """Whether it can be seen; behind a dialog it only follows the size of the terminal."""
+        """Whether it is visible; under a dialog only the size of the terminal is followed."""
         if not (self.display and self.size.area and self.screen.is_current):
             return False
         return self.screen.is_active or self.size != self._drawn_size

@@ -1,4 +1,4 @@
-"""One line of a form: a label, an input, and what is to be said of it."""
+"""One line of a form: a label, an input, and a hint or an error."""
 
 from __future__ import annotations
 

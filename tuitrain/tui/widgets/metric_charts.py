@@ -8,7 +8,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class MetricCharts(AsyncPicture):
-    """Metrics, and what each fitting loss makes of the validations; new when an epoch ends."""
+    """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
 
     PERIOD_S = 1.0
     REST_S = 4.0

@@ -1,4 +1,4 @@
-"""The line in which a part of a name is typed, to list only the runs that have it."""
+"""The input that filters the runs by a part of their name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.widgets import Input
 
 
 class NameFilter(Input):
-    """An input that is out of sight while it is empty and nobody types."""
+    """An input that is hidden while it is empty and without focus."""
 
     def __init__(self) -> None:
         super().__init__(placeholder="part of a name", compact=True)

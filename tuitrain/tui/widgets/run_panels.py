@@ -33,7 +33,7 @@ class _Panel(Cells):
 
 
 class Header(_Panel):
-    """What is trained, its state, and what was asked for and not answered yet."""
+    """Title and state of the run, and its pending commands."""
 
     asked: var[tuple[str, ...]] = var(())
 
