@@ -25,7 +25,7 @@ from tuitrain.core.values import (
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-"""All names that may exist; only PyTorch knows which are present."""
+"""Names that are offered; only PyTorch knows which devices are present."""
 
 
 def runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:

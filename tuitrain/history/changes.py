@@ -10,12 +10,15 @@ Change = LossSwapped | SettingChanged | TakeOpened
 
 
 def is_change(event: Event) -> bool:
-    """Return whether `undo` reverts this event. It skips a pace, which changes no weights."""
+    """Return whether `undo` reverts this event.
+
+    It skips a pace, which changes no weights, and a setting that stayed as it was.
+    """
     match event:
         case LossSwapped():
             return True
-        case SettingChanged(setting=setting):
-            return setting != "pace"
+        case SettingChanged(setting=setting, value=value, previous=previous):
+            return setting != "pace" and value != previous
         case TakeOpened(why=why):
             return why != "resume"
         case _:

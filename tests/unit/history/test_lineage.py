@@ -70,6 +70,14 @@ def test_a_pace_is_no_change_of_the_training():
     assert Change("pace", 9.0).kind == "pace"
 
 
+def test_a_setting_that_stays_as_it_is_is_not_what_an_undo_reverts():
+    same = SettingChanged("w2", 1, 10, 0, "epochs", 40, 40, 10)
+    swap = swapped("w1", 1, 0, "mse")
+
+    assert last_change([started(), START, swap, TEN, same]) == (swap, START)
+    assert last_change([started(), START, TEN, same]) is None
+
+
 def test_a_change_made_again_after_a_crash_is_as_old_as_the_first_time():
     swap, undo = swapped("w1", 1, 10, "mse"), opened("undo", 2, START, "w2")
     resumed = opened("resume", 3, START)

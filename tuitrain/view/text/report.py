@@ -240,8 +240,8 @@ def _intervention(intervention: Intervention) -> dict[str, Any]:
 
 
 def _intervention_line(intervention: Intervention) -> str:
-    where = f"step {words.count(intervention.step)}" if intervention.step is not None else ""
-    reason = f": {safe(intervention.reason)}" if intervention.reason else ""
+    where = [] if intervention.step is None else [f"step {words.count(intervention.step)}"]
+    about = ": ".join(where + ([safe(intervention.reason)] if intervention.reason else []))
     what = f"{intervention.kind} {safe(intervention.detail)}".strip()
     when = f"{intervention.id}  {words.clock(intervention.asked_at)}"
-    return f"    {when}  {what:<24} {intervention.state:<8} {where}{reason}".rstrip()
+    return f"    {when}  {what:<24} {intervention.state:<8} {about}".rstrip()
