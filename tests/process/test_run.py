@@ -27,6 +27,15 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
     assert digests[0] in lines[-1]
 
 
+def test_a_warning_of_an_epoch_is_printed_after_it(threaded: Shell):
+    skips = ("--lr", "1e30", "--epochs", "4", "--on-nonfinite", "skip")
+    said = threaded("run", "digits", *skips, "--plain", "--name", "a").stdout
+
+    places = [said.index(text) for text in ("epoch 2/4", "epoch 2: 23 of 23", "epoch 3/4",
+                                            "epoch 3: 23 of 23", "epoch 4/4")]  # fmt: skip
+    assert places == sorted(places)
+
+
 def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
     tuitrain.trained("a")
 

@@ -29,7 +29,6 @@ def old(tuitrain: Shell) -> Path:
     for name in ("steered", "forked"):
         with tarfile.open(DATA / f"version-1-{name}.tar.xz") as archive:
             archive.extractall(runs, filter="data")
-        (runs / name / "inbox").mkdir()
     spec = runs / "forked" / "spec.json"
     forked = json.loads(spec.read_text())
     forked["parent"]["directory"] = str(runs / "steered")

@@ -21,7 +21,7 @@ _LABEL = 10
 
 @click.command(epilog="\b\nExample:\n  tuitrain tasks")
 @_json_option
-def tasks(as_json: bool) -> None:  # noqa: FBT001 - click's way
+def tasks(as_json: bool) -> None:
     """List what can be trained on."""
     entries = catalog.TASKS.values()
     _say([_task(task) for task in entries] if as_json else _lines(entries))
@@ -40,7 +40,7 @@ Examples:
     help="Which fit this task, and why the others do not.",
 )  # fmt: skip
 @_json_option
-def losses(name: str | None, task: str | None, as_json: bool) -> None:  # noqa: FBT001
+def losses(name: str | None, task: str | None, as_json: bool) -> None:
     """List the loss functions; with NAME, teach one."""
     kind = catalog.task_named(task).kind if task else None
     if name:
@@ -62,7 +62,7 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:  # noqa: 
 
 @click.command(epilog="\b\nExample:\n  tuitrain models")
 @_json_option
-def models(as_json: bool) -> None:  # noqa: FBT001
+def models(as_json: bool) -> None:
     """List the models and their options."""
     entries = catalog.MODELS.values()
     _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
@@ -70,7 +70,7 @@ def models(as_json: bool) -> None:  # noqa: FBT001
 
 @click.command(epilog="\b\nExample:\n  tuitrain optimizers")
 @_json_option
-def optimizers(as_json: bool) -> None:  # noqa: FBT001
+def optimizers(as_json: bool) -> None:
     """List the optimizers and their options."""
     entries = catalog.OPTIMIZERS.values()
     _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
@@ -78,7 +78,7 @@ def optimizers(as_json: bool) -> None:  # noqa: FBT001
 
 @click.command(epilog="\b\nExample:\n  tuitrain devices")
 @_json_option
-def devices(as_json: bool) -> None:  # noqa: FBT001
+def devices(as_json: bool) -> None:
     """List the devices of this machine with their memory. PyTorch is asked: it takes a moment."""
     from tuitrain.trainer.torch_query import ask
 

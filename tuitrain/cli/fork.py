@@ -47,7 +47,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     asked = asked_for(ctx, options)
     parent, home = find(ctx, run), home_of(ctx)
 
-    def start(owned: bool) -> Started:  # noqa: FBT001 - as `go` calls it
+    def start(owned: bool) -> Started:
         started = supervisor.fork(
             home, parent.paths, epoch, asked.settings, asked.name, owned=owned
         )

@@ -20,7 +20,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 @_json_option
 @home_option
 @click.pass_context
-def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
+def ls(ctx: click.Context, as_json: bool) -> int:
     """List the runs and their states, newest first."""
     from tuitrain.connection.client import Client
     from tuitrain.store.paths import runs_in
@@ -46,7 +46,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:  # noqa: FBT001 - click's way
 @_json_option
 @home_option
 @click.pass_context
-def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FBT001
+def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
     from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
@@ -68,7 +68,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:  # noqa: FB
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @home_option
 @click.pass_context
-def logs(ctx: click.Context, run: str | None, follow: bool) -> int:  # noqa: FBT001
+def logs(ctx: click.Context, run: str | None, follow: bool) -> int:
     """Print what the trainer and user code printed. Default: the newest run."""
     from tuitrain.core.files import open_plain
     from tuitrain.store import lock

@@ -106,6 +106,7 @@ def follow(
 
 
 def _in_order(now: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow]) -> Iterator[str]:
+    newest = key_of(now.take, now.step)
     lines = [((row.key, 0), _batch(now, row)) for row in batches]
     for event in events:
         match event:
@@ -115,7 +116,8 @@ def _in_order(now: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
             case SettingChanged() | TakeOpened() | NotFinite() | Warned() | CheckpointGone():
                 if told := describe(event):
-                    place = key_of(getattr(event, "take", 1), getattr(event, "step", 0))
+                    step = getattr(event, "step", 0)
+                    place = key_of(getattr(event, "take", 1), step) if step else newest
                     lines.append(((place, 2), safe(told[0])))
             case _:
                 pass

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_option
 @click.pass_context
-def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:  # noqa: FBT001 - click's way
+def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
     """Delete runs that are not going: record, checkpoints and all. Asks first."""
     from tuitrain.trainer import supervisor
 

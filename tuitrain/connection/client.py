@@ -45,8 +45,8 @@ class Client:
         return self.paths.read_spec()
 
     def has_lost_record(self) -> bool:
-        """Return whether its record was removed: it once had one, since it answered commands."""
-        return self.paths.answered.exists() and not self.paths.record.exists()
+        """Return whether its record was removed."""
+        return self.paths.has_lost_record
 
     def created_at(self) -> float:
         """Return when the run was created, in seconds since the epoch."""

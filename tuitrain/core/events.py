@@ -294,6 +294,9 @@ class Warned:
 
     kind: ClassVar[str] = "warned"
     text: str
+    take: Take = 1
+    step: Step = 0
+    """Where it belongs; 0: nowhere in particular."""
 
 
 @dataclass(frozen=True, slots=True)

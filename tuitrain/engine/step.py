@@ -93,7 +93,7 @@ def _dense(gradient: Tensor) -> Tensor:
 
 
 def check_finite_fast(run: Training, loss: Tensor) -> Tensor:
-    """Return what `found_bad` does, in the way that costs least on the run's device."""
+    """Return what `check_finite` does, in the way that costs least on the run's device."""
     if run.reads_at_once and _has_finite_sums(loss, run.weights):
         return _zero(loss.device)
     return check_finite(loss, run.weights)

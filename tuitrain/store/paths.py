@@ -66,6 +66,13 @@ class RunPaths:
         return self.directory / "answered.json"
 
     @property
+    def has_lost_record(self) -> bool:
+        """Whether the record was removed: commands were answered, or checkpoints saved, by it."""
+        if self.record.exists():
+            return False
+        return self.answered.exists() or any(self.checkpoints.glob("*.pt"))
+
+    @property
     def log(self) -> Path:
         return self.directory / "trainer.log"
 

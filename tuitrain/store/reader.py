@@ -202,7 +202,7 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute(
-                f"select elapsed_ms, body from epoch where {_OF_SEGMENT} order by key limit ?",  # noqa: S608
+                f"select elapsed_ms, body from epoch where {_OF_SEGMENT} order by key limit ?",  # noqa: S608 - names of our own
                 (*_bounds(segment), most),
             ).fetchall()
         return [RecordedEpoch(elapsed_ms / 1000, _epoch(body)) for elapsed_ms, body in rows]
@@ -283,7 +283,7 @@ class RunReader:
 
     def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, Any]]:
         """Yield (key, column) of the first epoch in each 2^level steps."""
-        query = f"select key, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608
+        query = f"select key, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
         with self._connection() as db:
             while db is not None:
                 row = db.execute(query, _bounds(segment)).fetchone()
@@ -395,7 +395,7 @@ def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Seg
     bodies: list[str] = []
     best: EpochEnded | None = None
     for segment in reversed(segments):
-        of_segment = f"select body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608
+        of_segment = f"select body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608 - names of our own
         left = EPOCHS_KEPT - len(bodies)
         if left:
             rows = db.execute(of_segment, (*_bounds(segment), left)).fetchall()

@@ -14,6 +14,9 @@ KINDS = {
 }
 """What an event of version 1 is called today. Rows are never rewritten: digests stand for them."""
 
+COMMAND_ID = "coalesce(body ->> 'command', body ->> 'wish')"
+"""SQL for the id of the command that a row answers, whatever its version."""
+
 
 def event_of(kind: str, body: str) -> Event | None:
     """Return the event of a row of any version, as `tuitrain.core.events.from_json` does."""

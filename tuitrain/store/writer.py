@@ -18,7 +18,7 @@ from tuitrain.store import track
 from tuitrain.store.answered import KINDS, Answered
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import TABLES, VERSION, BatchRow, from_column, key_of, split
-from tuitrain.store.version1 import event_of
+from tuitrain.store.version1 import COMMAND_ID, event_of
 
 
 class Stamped(NamedTuple):
@@ -159,7 +159,7 @@ class RunWriter:
     def known_commands(self) -> set[str]:
         """Return the ids of all commands that were ever answered."""
         rows = self._connection.execute(
-            "select coalesce(body ->> 'command', body ->> 'wish') from event"
+            f"select {COMMAND_ID} from event"  # noqa: S608 - a constant
             " where kind like '%_accepted' or kind like '%_refused'"
         )
         return {command for (command,) in rows}
@@ -172,7 +172,7 @@ class RunWriter:
 
     def _write_batches(self, batches: Sequence[BatchRow]) -> None:
         columns, marks = ", ".join(BatchRow._fields), ", ".join("?" for _ in BatchRow._fields)
-        self._connection.executemany(f"insert into batch ({columns}) values ({marks})", batches)  # noqa: S608
+        self._connection.executemany(f"insert into batch ({columns}) values ({marks})", batches)  # noqa: S608 - names of our own
         for take, rows in groupby(batches, key=lambda row: split(row.key)[0]):
             losses = [(row.key, row.loss) for row in rows]
             if take not in self._rollups:

@@ -149,6 +149,7 @@ def resume(
     with _held(paths, _WATCH) as descriptor:
         paths.check_plain()
         _check_there_is_more(paths, epochs)
+        paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
         set_aside(paths.reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
@@ -160,7 +161,7 @@ def resume(
 def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
     reader = RunReader(paths.record)
     paths.read_spec()
-    if not paths.record.exists() and paths.answered.exists():
+    if paths.has_lost_record:
         raise Refused(
             f"{paths.name} has lost its record, run.db: put it back, or begin anew with "
             f"tuitrain run --init-from {paths.checkpoints}/FILE.pt"

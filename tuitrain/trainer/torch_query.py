@@ -13,7 +13,7 @@ from tuitrain.core.safe import safe
 
 
 class TorchQuery:
-    """Asks what only torch can answer, of a process that imports it once; see `worker/ask.py`.
+    """Asks what only torch can answer, of a process that imports it: `worker/torch_query.py`.
 
     Any thread may ask; answers are kept.
     """

@@ -152,7 +152,9 @@ def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(reads
     mean = sum(float(done.loss) * done.samples for done in good)
     mean /= sum(done.samples for done in good)
     assert ended.train_loss == pytest.approx(mean, rel=1e-9)
-    assert Warned("epoch 1: 2 of 6 batches were skipped, not finite") in events
+    (warned,) = of(events, Warned)
+    assert warned.text == "epoch 1: 2 of 6 batches were skipped, not finite"
+    assert (warned.take, warned.step) == (ended.take, ended.step)
 
 
 def test_a_batch_with_a_finite_loss_and_a_bad_gradient_is_left_out_as_well():

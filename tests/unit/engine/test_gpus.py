@@ -20,33 +20,33 @@ class Nvml:
         self.uuids = [f"GPU-{letter * 4}-{at}" for at, letter in enumerate("aabb")]
         self.open = 0
 
-    def nvmlInit(self):  # noqa: N802
+    def nvmlInit(self):
         self.open += 1
 
-    def nvmlShutdown(self):  # noqa: N802
+    def nvmlShutdown(self):
         self.open -= 1
 
-    def nvmlDeviceGetCount(self):  # noqa: N802
+    def nvmlDeviceGetCount(self):
         return len(self.names)
 
-    def nvmlDeviceGetHandleByIndex(self, at):  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, at):
         return at
 
-    def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid):
         if uuid != "MIG-1234":
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
         return 1
 
-    def nvmlDeviceGetName(self, at):  # noqa: N802
+    def nvmlDeviceGetName(self, at):
         return self.names[at]
 
-    def nvmlDeviceGetUUID(self, at):  # noqa: N802
+    def nvmlDeviceGetUUID(self, at):
         return self.uuids[at]
 
-    def nvmlDeviceGetMemoryInfo(self, at):  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, at):
         return SimpleNamespace(total=80 * GIB, free=(80 - at) * GIB)
 
-    def nvmlDeviceGetUtilizationRates(self, at):  # noqa: N802
+    def nvmlDeviceGetUtilizationRates(self, at):
         if self.names[at] == "L4":
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return SimpleNamespace(gpu=10 * at)
@@ -92,11 +92,11 @@ def test_where_cuda_may_number_them_otherwise_nobody_guesses():
 
 def test_without_a_driver_or_with_one_that_does_not_tell_there_is_no_list():
     class Absent(Nvml):
-        def nvmlInit(self):  # noqa: N802
+        def nvmlInit(self):
             raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     class Unified(Nvml):
-        def nvmlDeviceGetMemoryInfo(self, at):  # noqa: N802
+        def nvmlDeviceGetMemoryInfo(self, at):
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
     for nvml in (Absent(), Unified("GB10"), Nvml("L4")):

@@ -27,7 +27,7 @@ class AsyncPicture(Cells):
 
     subject: var[Any] = var(None)
 
-    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._draw = draw
         self._is_stale = False
