@@ -15,12 +15,12 @@ from tuitrain.core.catalog import Kind, Task
 Batch = tuple[Tensor, Tensor]
 """Inputs (n, ...) and targets (n,), on the device."""
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
-"""What a task's function returns: training inputs (N, ...) float32 and targets (N,), then those for
-validation. Targets are class indices int64, 0 or 1 float32, or numbers in their own unit."""
+"""Training inputs (N, ...) float32 and targets (N,), then those for validation, as a task's
+function returns them. Targets are class indices int64, 0 or 1 float32, or numbers in their unit."""
 
 
 class Source(Protocol):
-    """Where training samples come from. Any position of any epoch can be found again."""
+    """A source of training samples that can restart at any position of any epoch."""
 
     def __len__(self) -> int: ...
 
@@ -29,10 +29,10 @@ class Source(Protocol):
         """Shape of one sample."""
 
     def to(self, device: torch.device) -> Source:
-        """Return the samples for a training on that device."""
+        """Return the samples for training on that device."""
 
     def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches, shuffled by seed and number, the first `skip` left out."""
+        """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Samples:
         return Samples(self.inputs.to(device), self.targets.to(device))
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Yield (inputs, targets) of at most `size` samples, as they lie."""
+        """Yield (inputs, targets) of at most `size` samples, in order."""
         for start in range(0, len(self), size):
             yield self.inputs[start : start + size], self.targets[start : start + size]
 
     def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches, shuffled by seed and number, the first `skip` left out.
+        """Yield an epoch's batches after the first `skip`, shuffled by seed and number.
 
-        Batches are where the samples are, so nothing has to be moved to the device any more.
+        The samples are on the device already, so batches are not moved.
         """
         order = shuffled(len(self), seed=seed, epoch=number).to(self.targets.device)
         for start in range(skip * size, len(self), size):
@@ -72,7 +72,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A task's data, split for good: the split does not depend on a run's seed."""
+    """A task's data in a fixed split, which does not depend on a run's seed."""
 
     kind: Kind
     train: Source
@@ -80,13 +80,13 @@ class Dataset:
     outputs: int
     """What a model must return per sample: classes, or 1."""
     unit: float = 1.0
-    """Of a regression: how much of the targets' own unit one of the standardised targets is."""
+    """The standard deviation of a regression's targets, in their own unit."""
     classes: tuple[str, ...] = ()
-    """Their names, in the order of their indices."""
+    """Class names, by class index."""
 
     @classmethod
     def of(cls, task: Task, parts: Parts) -> Dataset:
-        """Return the data of a task from what its function returns; numbers are standardised."""
+        """Return a task's data from its function's result; regression targets are standardised."""
         train_inputs, train_targets, val_inputs, val_targets = parts
         unit = 1.0
         if task.kind == "regression":
@@ -105,18 +105,18 @@ class Dataset:
 
 
 def standardised(train: Tensor, val: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return numbers with mean 0 and deviation 1 over the training part, and that deviation."""
+    """Return both parts scaled to the training part's mean 0 and deviation 1, and its deviation."""
     mean, deviation = train.numpy().mean(), train.numpy().std()
     normal = [((part - mean) / deviation).float() for part in (train, val)]
     return normal[0], normal[1], float(deviation)
 
 
 def shuffled(count: int, *, seed: int, epoch: int) -> Tensor:
-    """Return the order of samples (count,) int64, which seed and epoch (from 0) alone decide."""
+    """Return the order of samples (count,) int64; it depends only on seed and epoch (from 0)."""
     return torch.randperm(count, generator=generator_of(f"shuffle {seed} {epoch}"))
 
 
 def generator_of(key: str) -> torch.Generator:
-    """Return a random number generator whose state the key alone decides."""
+    """Return a random number generator seeded by the key alone."""
     digest = hashlib.sha256(key.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

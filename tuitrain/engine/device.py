@@ -1,4 +1,4 @@
-"""Devices: which there are, how time is told on them, and the one place that waits for them."""
+"""Devices: which exist, how time is measured on them, and the one place that waits for them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def present() -> list[str]:
 
 
 def choose(name: str) -> torch.device:
-    """Return the device of that name, `auto` being the first there is; DeviceAbsent if none is."""
-    there = present()
-    wanted = {"auto": there[0], "cuda": "cuda:0"}.get(name, name)
-    if wanted not in there:
-        raise DeviceAbsent(f"no device {name} here; there is: {', '.join(there)}")
+    """Return the device of that name, `auto` being the first present; DeviceAbsent if absent."""
+    names = present()
+    wanted = {"auto": names[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in names:
+        raise DeviceAbsent(f"no device {name} here; there is: {', '.join(names)}")
     return torch.device(wanted)
 
 
 def use(device: torch.device) -> None:
-    """Let what names no device of its own, such as an event that times a step, be on this one."""
+    """Make this the default device, which the events that time steps use."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
 
 
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
-    """Return the values of device scalars, waiting for the device once for all of them."""
+    """Return the values of device scalars; waits for the device once."""
     if not scalars:
         return []
     tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
@@ -46,37 +46,37 @@ def read(scalars: Sequence[SupportsFloat]) -> list[float]:
 
 
 class Stopwatch(Protocol):
-    """Tells how long a device takes, without making the host wait for it."""
+    """Measures the time that a device takes, without synchronising the host with it."""
 
     def mark(self) -> Any:
-        """Return a reading to be made sense of later."""
+        """Return a reading for `microseconds`."""
 
     def microseconds(self, marks: Sequence[Any]) -> list[int]:
-        """Return the time between each two readings; called when their work is surely done."""
+        """Return the time between successive readings; call it when their work is done."""
 
 
 class HostStopwatch:
-    """For devices that work while the host waits."""
+    """Times devices whose work the host waits for."""
 
     mark = staticmethod(time.perf_counter_ns)
 
     def microseconds(self, marks: Sequence[int]) -> list[int]:
-        """Return the whole microseconds between each two readings."""
+        """Return the whole microseconds between successive readings."""
         return [(after - before) // 1000 for before, after in pairwise(marks)]
 
 
 class CudaStopwatch:
-    """For CUDA, where the host's clock would time launches only: readings are device events."""
+    """Times CUDA by device events; the host's clock would time only the launches."""
 
     def mark(self) -> torch.cuda.Event:
-        """Return an event that the device passes in its turn."""
+        """Return an event recorded in the device's stream."""
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
 
     def microseconds(self, marks: Sequence[torch.cuda.Event]) -> list[int]:
-        """Return the whole microseconds between each two events."""
-        marks[-1].synchronize()  # the losses were read before: this waits for nothing
+        """Return the whole microseconds between successive events."""
+        marks[-1].synchronize()  # does not wait: the losses were read before
         return [int(before.elapsed_time(after) * 1000) for before, after in pairwise(marks)]
 
 
@@ -86,7 +86,7 @@ def stopwatch(device: torch.device) -> Stopwatch:
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return what a bit-for-bit repetition depends on, to be compared before it is promised."""
+    """Return what bit-for-bit repetition depends on."""
     return {
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),

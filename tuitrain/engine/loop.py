@@ -1,8 +1,8 @@
 """The training loop, as a generator of events.
 
-It opens no file, knows no screen and no clock but the one it is given: what it has to say it
-yields, and whoever takes the events decides what becomes of them. Between two events everything
-that a run is lies in its `Training`, so that it can be saved at any of them.
+It opens no file, writes to no screen and reads no clock but the one it is given. It yields events;
+its caller decides what to do with them. Between two events the whole state of a run is in its
+`Training`, so it can be saved at any of them.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from tuitrain.engine.training import Training
 from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
-"""Samples a validation takes at once, and at most so many times a batch: a smaller batch must
-need less memory there, too."""
+"""Samples per validation batch, and its limit in training batches: a smaller batch size must
+reduce the memory of validation, too."""
 MEASURE_EVERY_S = 1.0
 _MOST_CLASSES = 100
-"""Of a confusion matrix that is recorded."""
+"""Confusion matrices of more classes are not recorded."""
 
 
 def train(
     run: Training, steering: Steering, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Fact | Event]:
-    """Train `run` to its last epoch, or until it is told to stop.
+    """Train `run` to its last epoch or until a command stops it, and yield its events.
 
-    Whatever ends it, the best epoch is saved. `clock` tells when to measure what would cost too
+    However it ends, the best epoch is saved. `clock` times the measurements that would cost too
     much at every step.
     """
     try:
@@ -72,7 +72,7 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
             yield ended
             if skipped:
                 yield _skipped_warning(run, ended, skipped)
-            yield from or_warned(_kept(run, steering, ended))
+            yield from or_warned(_save_epoch(run, steering, ended))
             yield from steering.between()
     if not steering.decisions.stopped:
         yield from steering.checkpoints.save(run, "finish")
@@ -81,7 +81,7 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
 
 
 def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
-    """Train what is left of the epoch in hand, or until the run goes back to another take."""
+    """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
     began = mark()
@@ -98,7 +98,7 @@ def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[
 
 
 class Validation(NamedTuple):
-    """An epoch's end, and what is kept of it to be read on demand."""
+    """The end of an epoch, and its details, which are recorded to be read on demand."""
 
     ended: EpochEnded
     details: tuple[Detail, ...] = ()
@@ -106,7 +106,7 @@ class Validation(NamedTuple):
 
 @torch.no_grad()
 def validate(run: Training) -> Validation:
-    """Judge the model on the validation data; with it the epoch is complete."""
+    """Evaluate the model on the validation data and complete the epoch."""
     run.model.eval()
     loss, outputs = RunningMean(), []
     task = run.data
@@ -116,15 +116,15 @@ def validate(run: Training) -> Validation:
         loss.add(run.criterion(output, target), target.shape[0])
         outputs.append(output)
     output, target = torch.cat(outputs), task.val.targets
-    found, confusion = metrics.evaluate(task.kind, output, target, unit=task.unit)
+    values, confusion = metrics.evaluate(task.kind, output, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
     run.patience.note(run.last_val_loss)
     ended = EpochEnded(
-        run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, found,
-        improved=run.best.improved_by(found), val_losses=by_every_loss(run, output, target),
+        run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
+        improved=run.best.improved_by(values), val_losses=by_every_loss(run, output, target),
     )  # fmt: skip
     return Validation(ended, _details(run, confusion))
 
@@ -137,9 +137,9 @@ def _details(run: Training, confusion: metrics.Confusion | None) -> tuple[Detail
 
 @torch.no_grad()
 def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
-    """Return what each loss that fits the problem makes of the same outputs, by its text.
+    """Return the value of each loss that fits the problem for the same outputs, by loss text.
 
-    Each with its usual parameters, and the one in use with its own as well.
+    Each loss has its default parameters; the loss in use also appears with its own.
     """
     names = [loss.name for loss in fitting_losses(run.data.kind)]
     names += [run.loss_name] if run.loss_name not in names else []
@@ -155,7 +155,7 @@ def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:
     )  # fmt: skip
 
 
-def _kept(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:
+def _save_epoch(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:
     if ended.improved:
         yield from steering.checkpoints.keep_best(run)
     else:

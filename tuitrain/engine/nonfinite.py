@@ -1,4 +1,4 @@
-"""Batches whose loss or gradient was not finite: which they were, and what there is to report."""
+"""Batches whose loss or gradient was nonfinite, and their reports."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ What: TypeAlias = Literal["loss", "gradient"]
 class NonfiniteBatches:
     """The nonfinite batches of a run that are not reported yet.
 
-    On an accelerator nobody knows at once which they are: whoever reads the losses reads that, too,
-    and the loop at the end of an epoch and before a pause, a change or a checkpoint at the latest.
+    On an accelerator the flags are not known at once. They are read with the losses, and by the
+    loop at the latest at the end of an epoch and before a pause, a change or a checkpoint.
     """
 
     def __init__(self, *, reads_at_once: bool) -> None:
@@ -24,31 +24,31 @@ class NonfiniteBatches:
         self.unread: list[BatchDone] = []
         self._reads_at_once = reads_at_once
         self._last: tuple[int, int] | None = None
-        """The place of the one that was reported last."""
+        """Take and step of the nonfinite batch before."""
 
     def note(self, done: BatchDone) -> None:
-        """Take a batch that was trained; the next boundary deals with it if it was nonfinite."""
+        """Take a trained batch; the next boundary handles it if it was nonfinite."""
         if not self._reads_at_once:
             self.unread.append(done)
         elif done.bad:
             self.known.append(done)
 
     def has_read(self, until: BatchDone, nonfinite: Iterable[BatchDone]) -> None:
-        """Learn which batches were nonfinite of those up to `until`, from who has read them."""
-        known = [done for done in self.unread if _place(done) <= _place(until)]
-        if known:
-            del self.unread[: len(known)]
+        """Take the nonfinite batches among those up to `until`, which the caller has read."""
+        now_read = [done for done in self.unread if _place(done) <= _place(until)]
+        if now_read:
+            del self.unread[: len(now_read)]
             places = {_place(done) for done in nonfinite}
-            self.known += [done for done in known if _place(done) in places]
+            self.known += [done for done in now_read if _place(done) in places]
 
     def read_all(self) -> None:
-        """Read all that nobody has read; an accelerator is waited for."""
+        """Read all flags that are still unread; waits for an accelerator."""
         unread, self.unread = self.unread, []
         flags = read([done.bad for done in unread])
         self.known += [done for done, flag in zip(unread, flags, strict=True) if flag]
 
     def report(self) -> Iterator[NotFinite]:
-        """Report those that are known: once for each stretch of them without a finite one."""
+        """Report the known ones, once for each sequence of consecutive nonfinite batches."""
         known, self.known = self.known, []
         for done in known:
             if self._last != (done.take, done.step - 1):
@@ -57,7 +57,7 @@ class NonfiniteBatches:
             self._last = _place(done)
 
     def start_anew(self) -> None:
-        """Report the next one, even right after one: whoever goes on after a pause is to know."""
+        """Report the next one even if it directly follows another, as after a pause."""
         self._last = None
 
 

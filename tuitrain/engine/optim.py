@@ -1,6 +1,6 @@
-"""Optimizers, fused where torch has it: one kernel for all weights; and schedules.
+"""Optimizers, fused where torch has a kernel for all weights at once, and schedules.
 
-An exported program has a copy of its schedule, so schedules use the standard library only.
+An exported program copies its schedule, so schedules use only the standard library.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from tuitrain.core.choice import Choice
 from tuitrain.core.errors import Refused
 
 Schedule = Callable[[float], float]
-"""From the share of the run that is trained, 0 to 1, to the share of the learning rate."""
+"""Maps the trained fraction of the run, 0 to 1, to a factor for the learning rate."""
 
 
 def linear_schedule(done: float) -> float:
-    """Return a share that goes from 1 down to 0 by equal steps."""
+    """Return a factor that decays linearly from 1 to 0."""
     return 1 - done
 
 
 def cosine_schedule(done: float) -> float:
-    """Return a share that goes from 1 down to 0 (I. Loshchilov, F. Hutter, 2017)."""
+    """Return a factor that decays from 1 to 0 along a cosine (I. Loshchilov, F. Hutter, 2017)."""
     return (1 + math.cos(math.pi * done)) / 2
 
 
 def built(
     optimizer: str, weights: Iterable[Parameter], lr: float, device: torch.device
 ) -> tuple[Optimizer, Schedule | None]:
-    """Return what `NAME[:...]` stands for, and how its learning rate goes down, if it does."""
+    """Return the optimizer that `NAME[:...]` describes and its learning rate schedule, if any."""
     choice = Choice.read("optimizer", optimizer)
     entry = find("optimizer", choice.name)
     options = read_options(entry, choice.options)
@@ -49,9 +49,9 @@ def built(
 def _leave_compiler_out() -> None:
     """Keep `Optimizer` from importing PyTorch's compiler, which takes as long as PyTorch itself.
 
-    Its methods look for the variant that the compiler does not trace in an attribute of the
-    function, and import the compiler to make one if it is missing. A run that is not compiled is
-    served by the function as it is.
+    Its methods look in a function attribute for a variant that the compiler does not trace, and
+    import the compiler to make one if it is missing. Without compilation the function itself
+    serves.
     """
     for method in vars(Optimizer).values():
         if (function := getattr(method, "__wrapped__", None)) is not None:
@@ -59,10 +59,10 @@ def _leave_compiler_out() -> None:
 
 
 def take_step(optimizer: Optimizer) -> None:
-    """Take a step, as `optimizer.step()` does.
+    """Take a step, as `optimizer.step()` does, without PyTorch's wrappers.
 
-    Without what PyTorch wraps around that: hooks, which nothing here registers, a profiler's
-    record, and marks for the compiler, which is imported for them.
+    The wrappers are hooks, which nothing here registers, a profiler record, and marks for the
+    compiler, which they import.
     """
     with torch.no_grad():
         _unwrapped(type(optimizer).step)(optimizer)
@@ -75,7 +75,7 @@ def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def take_sparse_gradients(optimizer: Optimizer) -> None:
-    """Let it take sparse gradients, which no fused kernel does; Refused if it never can."""
+    """Use the unfused step, which takes sparse gradients; Refused if the optimizer has none."""
     if not isinstance(optimizer, SGD):
         name = type(optimizer).__name__
         raise Refused(f"{name} cannot take the sparse gradients of an embedding; sgd can")
@@ -89,18 +89,18 @@ def _fused(
     """Return the optimizer, fused unless the device or a weight's dtype has no kernel for it."""
     weights = list(weights)
     if device.type in ("cpu", "cuda") and all(
-        _has_kernel(made, dtype, device) for dtype in {each.dtype for each in weights}
+        _has_kernel(made, dtype, device) for dtype in {weight.dtype for weight in weights}
     ):
         return made(weights, fused=True)
     return made(weights, fused=False)
 
 
 def _has_kernel(made: Callable[..., Optimizer], dtype: torch.dtype, device: torch.device) -> bool:
-    """Return whether fused steps are taken on such weights; by taking one."""
-    tried = Parameter(torch.zeros(1, dtype=dtype, device=device))
-    tried.grad = torch.zeros_like(tried)
+    """Return whether the fused optimizer supports such weights; takes one step to find out."""
+    weight = Parameter(torch.zeros(1, dtype=dtype, device=device))
+    weight.grad = torch.zeros_like(weight)
     try:
-        take_step(made([tried], fused=True))
+        take_step(made([weight], fused=True))
     except RuntimeError:
         return False
     return True

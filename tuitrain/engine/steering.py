@@ -1,4 +1,4 @@
-"""Our loop's side of steering: where it asks for commands, and does what is decided."""
+"""The loop's side of steering: it polls for commands and applies the directives."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tuitrain.steering.directives import Directive, GoBack, Hold, Use
 from tuitrain.steering.pace import Pace
 
 Commands = Callable[[float | None], Sequence[Request]]
-"""Return the commands that came. Waits up to so many seconds for one; None: until one comes;
-0: not at all."""
+"""Return new commands. Waits up to this many seconds for one; None waits without limit, 0 does
+not wait."""
 
 
 def no_commands(_wait_s: float | None) -> Sequence[Request]:
-    """Nobody steers."""
+    """Return no commands."""
     return ()
 
 
 class Steering:
-    """What users ask of a run, and the hold they have over its loop."""
+    """Applies users' commands to a run and holds its loop while it is paused."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Steering:
         self._pace = Pace(clock)
 
     def after_batch(self) -> Iterator[Event]:
-        """Obey after a batch: count it, too, and keep the pace."""
+        """Apply commands after a batch, count the batch, and keep the pace."""
         requests, run = self._commands(0.0), self._run
         if self.nonfinite.unread and (run.has_seen_epoch or run.has_come_far_enough):
             self.nonfinite.read_all()
@@ -64,20 +64,20 @@ class Steering:
         yield from self._carry_out(self.decisions.after_batch())
         self._pace.count(run.pace)
         yield from self.checkpoints.save_best_if_due(idle_s=self._pace.wait_s(run.pace))
-        yield from self._obey(requests)
+        yield from self._apply_requests(requests)
 
     def between(self) -> Iterator[Event]:
-        """Obey where no batch was trained just now: at the beginning and between two epochs."""
+        """Apply commands where no batch was just trained: at the start and between epochs."""
         requests = self._commands(0.0)
         yield from self._carry_out(self.decisions.between())
-        yield from self._obey(requests)
+        yield from self._apply_requests(requests)
 
     def close(self) -> Iterator[Event]:
-        """Answer what can no longer be carried out."""
+        """Answer the commands that can no longer be applied."""
         yield from self.decisions.close(self._commands(0.0))
 
-    def _obey(self, requests: Sequence[Request]) -> Iterator[Event]:
-        """Take commands for as long as the run is paused or ahead of its pace."""
+    def _apply_requests(self, requests: Sequence[Request]) -> Iterator[Event]:
+        """Take commands while the run is paused or ahead of its pace."""
         yield from self._carry_out(self.decisions.receive(requests))
         while (wait_s := self._wait_s()) != 0:
             yield from self._carry_out(self.decisions.receive(self._commands(wait_s)))
@@ -88,7 +88,7 @@ class Steering:
         return None if self.decisions.paused else self._pace.wait_s(self._run.pace)
 
     def _carry_out(self, decisions: Iterator[Decision]) -> Iterator[Event]:
-        """Apply each directive; only once it is known, and reported, what was not finite."""
+        """Apply each directive, after reading and reporting the nonfinite batches before it."""
         for decision in decisions:
             if not isinstance(decision, Directive):
                 yield decision

@@ -1,4 +1,4 @@
-"""Data that is read sample by sample, by worker processes: for what whole tensors cannot hold."""
+"""Data read sample by sample by worker processes, for data sets too large for whole tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tuitrain.engine.data import Batch, generator_of, shuffled
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""From a sample and a generator of its own to another sample of the same shape."""
+"""Maps a sample and its own generator to another sample of the same shape."""
 
 
 class Readable(Protocol):
@@ -30,15 +30,15 @@ _HOST = torch.device("cpu")
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """Training samples from a dataset, the same however many workers read them.
+    """Training samples from a dataset, identical for any number of workers.
 
-    What an augmentation does to a sample is decided by (seed, epoch, index) alone, and the loader
-    draws from no generator of the training: so a run can be resumed in the middle of an epoch.
+    An augmentation depends only on (seed, epoch, index), and the loader draws from no generator
+    of the training, so a run can be resumed in the middle of an epoch.
     """
 
     dataset: Readable
     workers: int = 0
-    """Processes that read ahead; 0: the trainer reads by itself."""
+    """Processes that read ahead; 0: the trainer itself reads."""
     augment: Augment | None = None
     device: torch.device = _HOST
 
@@ -51,11 +51,11 @@ class Streamed:
         return tuple(self.dataset[0][0].shape)
 
     def to(self, device: torch.device) -> Streamed:
-        """Return the samples for a training on that device: each batch is moved there."""
+        """Return the samples for training on that device; each batch is moved there."""
         return replace(self, device=device)
 
     def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches, shuffled by seed and number, the first `skip` left out."""
+        """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
         order = shuffled(len(self), seed=seed, epoch=number).tolist()
         loader = DataLoader(
             _Keyed(self.dataset, self.augment, f"augment {seed} {number}"),
