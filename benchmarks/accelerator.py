@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from tuitrain.core.catalog import METRICS
+from tuitrain.catalog import METRICS
 from tuitrain.core.events import BatchDone
 from tuitrain.core.every import Every
 from tuitrain.engine import device as devices

@@ -17,7 +17,7 @@ import torch
 import workload
 from torch import Tensor
 
-from tuitrain.core.spec import RunSpec
+from tuitrain.catalog import new_spec
 from tuitrain.engine.data import Samples, shuffled
 from tuitrain.engine.metrics import metrics_of
 from tuitrain.engine.training import Training, build
@@ -29,7 +29,7 @@ Log = Callable[[Tensor], object]
 def main(way: str, progress: str) -> None:
     """Train until killed, and write "seconds step" to a file now and then."""
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
-    run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
+    run = build(new_spec(workload.TASK, **workload.SETTINGS))
     with LOGS[way]() as log, Path(progress).open("w", buffering=1) as file:
         for step in train(run, log):
             if step % EVERY == 0:

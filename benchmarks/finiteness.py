@@ -13,7 +13,7 @@ from time import perf_counter_ns
 import workload
 from torch import Tensor
 
-from tuitrain.core.spec import RunSpec
+from tuitrain.catalog import new_spec
 from tuitrain.engine.step import check_finite_fast, zero_grad
 from tuitrain.engine.training import Training, build
 
@@ -21,7 +21,7 @@ STEPS, COLD = 2000, 200
 
 
 def main() -> None:
-    run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
+    run = build(new_spec(workload.TASK, **workload.SETTINGS))
     took: list[tuple[int, int]] = []
     run.model.train()
     while len(took) < STEPS + COLD:

@@ -16,8 +16,8 @@ from typing import Any
 import workload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
@@ -54,7 +54,7 @@ class CountedWriter(RunWriter):
 
 
 def main() -> None:
-    run = build(RunSpec.of(workload.TASK, **workload.SETTINGS))
+    run = build(new_spec(workload.TASK, **workload.SETTINGS))
     run.reads_at_once = False  # as on an accelerator
     reads: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, Dispatched() as dispatched:

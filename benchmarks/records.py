@@ -12,9 +12,9 @@ from pathlib import Path
 import workload
 from figures import Figure
 
+from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.events import EpochEnded, Finished, RunStarted
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
@@ -38,7 +38,7 @@ def make(home: Path, rows: int) -> tuple[Path, float]:
     paths = RunPaths(home / "runs" / f"record-{rows}")
     paths.directory.mkdir(parents=True)
     settings = {**workload.SETTINGS, "epochs": -(-rows // _EPOCH)}
-    write_spec(paths, RunSpec.of(workload.TASK, **settings))
+    write_spec(paths, new_spec(workload.TASK, **settings))
     parts = [range(first, min(first + _ROWS_A_WRITE, rows + 1))
              for first in range(1, rows + 1, _ROWS_A_WRITE)]  # fmt: skip
     began = RunStarted("cpu", _EPOCH, 100_682, 1437, 360, {})

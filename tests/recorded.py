@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core import catalog
-from tuitrain.core.catalog import Kind, task_named
+from tuitrain import catalog
+from tuitrain.catalog import Kind, task_named
 from tuitrain.core.commands import Setting
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -58,7 +58,9 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
     """Return what the engine says when a run of this task, on the CPU, is about to train."""
     from tuitrain.engine.training import build  # torch, only where it is needed
 
-    return replace(build(RunSpec.of(task, device="cpu", **settings)).started(), environment={})
+    return replace(
+        build(catalog.new_spec(task, device="cpu", **settings)).started(), environment={}
+    )
 
 
 def problem(kind: Kind) -> Problem:
@@ -76,7 +78,7 @@ def in_home(home: Path, name: str, **settings: object) -> "RecordedRun":
     paths = RunPaths(home / "runs" / name)
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)
-    spec = RunSpec.of(settings.pop("task", "digits"), **settings)
+    spec = catalog.new_spec(settings.pop("task", "digits"), **settings)
     write_spec(paths, spec)
     return RecordedRun(paths.record, spec)
 
@@ -85,7 +87,7 @@ class RecordedRun:
     """Writes what the test tells it to, as a trainer would, and reads it as a screen does."""
 
     def __init__(self, path: Path, spec: RunSpec | None = None) -> None:
-        self.spec = spec or RunSpec.of("digits")
+        self.spec = spec or catalog.new_spec("digits")
         self.reader = RunReader(path)
         self._path = path
         self._writer = RunWriter(path)

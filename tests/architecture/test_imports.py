@@ -168,11 +168,11 @@ def test_text_leaves_a_command_by_one_door_and_the_rest_is_json():
 def test_a_run_that_is_prepared_loads_nothing_that_takes_as_long_as_torch(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     train = """
-from tuitrain.core.spec import RunSpec
+from tuitrain.catalog import new_spec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
-run = build(RunSpec.of("digits", device="cpu", epochs=1))
+run = build(new_spec("digits", device="cpu", epochs=1))
 list(train(run, Steering(run)))
 """
     assert "sklearn" in loaded_by(train), "it is prepared the first time"

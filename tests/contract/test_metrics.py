@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tuitrain.core.catalog import METRICS, fitting_losses, problem
+from tuitrain.catalog import METRICS, fitting_losses, problem
 from tuitrain.core.errors import UnknownName
 from tuitrain.engine import metrics
 from tuitrain.view.state.metrics import comparable_metrics, named

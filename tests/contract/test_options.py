@@ -8,9 +8,9 @@ import click
 import pytest
 
 from tests.conftest import PROJECT, Shell
+from tuitrain.catalog import TASKS, new_spec
 from tuitrain.cli import cli
 from tuitrain.cli.ctl import ctl
-from tuitrain.core.catalog import TASKS
 from tuitrain.core.commands import SETTINGS, Setting
 from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
@@ -89,7 +89,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_defaults_of_the_table_are_those_of_a_spec(task: str):
-    spec = RunSpec.of(task)
+    spec = new_spec(task)
     for each in fields(RunSpec):
         option = OPTIONS.get(each.name)
         if option is not None and option.default_says != "by the task" and each.name != "task":

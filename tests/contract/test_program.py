@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from tests.unit.engine.test_images import written
-from tuitrain.core import catalog
-from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TASKS
-from tuitrain.core.entry_options import Between, Joined, YesOrNo
+from tuitrain import catalog
+from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TASKS
+from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import OneOf, Whole
@@ -67,7 +67,7 @@ def printed_by(text: str) -> str:
 def test_its_program_ends_with_the_engines_weights(task, loss):
     number = FITTING.index((task, loss))
     models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
-    spec = RunSpec.of(
+    spec = catalog.new_spec(
         task.name, loss=loss.name, epochs=1, seed=number,
         model=models[number % len(models)], optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
     )  # fmt: skip
@@ -79,7 +79,7 @@ def test_its_program_ends_with_the_engines_weights(task, loss):
 
 
 def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
-    spec = RunSpec.of("digits", epochs=1)
+    spec = catalog.new_spec("digits", epochs=1)
     recipe, _ = recipe_of(spec)
     for what in ("model", "optimizer", "loss"):
         for entry in catalog.CATALOG[what].values():
@@ -97,7 +97,7 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
 
 @pytest.mark.parametrize("model", ["mlp:hidden=128", "mlp:hidden=16,norm=batch"])
 def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(model):
-    spec = RunSpec.of(
+    spec = catalog.new_spec(
         "diabetes", model=model, optimizer="sgd", lr=1e25, epochs=2, on_nonfinite="skip"
     )
     recipe, digest = recipe_of(spec)
@@ -107,15 +107,15 @@ def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(
 
 
 def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):
-    spec = RunSpec.of("digits", init_from=str(tmp_path / "w.pt"), epochs=1)
-    recipe, _ = recipe_of(RunSpec.of("digits", epochs=1))
+    spec = catalog.new_spec("digits", init_from=str(tmp_path / "w.pt"), epochs=1)
+    recipe, _ = recipe_of(catalog.new_spec("digits", epochs=1))
     text = program(replace(recipe, spec=spec), written_by="this test")
     assert "weights_only=True" in text
 
 
 @pytest.mark.parametrize("task", EMBEDDED, ids=lambda each: each.name)
 def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
-    usual, _ = recipe_of(RunSpec.of(task.name, epochs=1))
+    usual, _ = recipe_of(catalog.new_spec(task.name, epochs=1))
     models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
     losses = [each.name for fitting, each in FITTING if fitting is task]
     for loss, model, optimizer in product(losses, models, OPTIMIZERS):
@@ -182,7 +182,7 @@ def test_no_two_functions_of_a_program_share_a_name_nor_one_with_its_loop():
     names = [name for part in parts for name in names_of(part.text)]
     assert len(names) == len(set(names))
 
-    spec = RunSpec.of("diabetes", optimizer="sgd:schedule=linear", loss="l1", epochs=1)
+    spec = catalog.new_spec("diabetes", optimizer="sgd:schedule=linear", loss="l1", epochs=1)
     recipe, _ = recipe_of(spec)
     text = program(recipe, written_by="this test")
     calls = {entry.place.partition(":")[2] for entry in (TASKS["diabetes"], LOSSES["l1"])}
@@ -192,7 +192,7 @@ def test_no_two_functions_of_a_program_share_a_name_nor_one_with_its_loop():
 
 
 def test_a_program_without_any_change_is_short_enough_to_be_read_at_once():
-    recipe, _ = recipe_of(RunSpec.of("digits", epochs=1))
+    recipe, _ = recipe_of(catalog.new_spec("digits", epochs=1))
     assert len(program(recipe, written_by="this test").splitlines()) <= 115
 
 
@@ -202,7 +202,7 @@ def test_a_program_reads_images_from_the_folder_that_its_run_read(tmp_path: Path
     pixels, labels = some.integers(0, 256, (80, 28, 28), np.uint8), np.arange(80, dtype=np.uint8)
     data = dict.fromkeys(parts, (pixels, labels % 10))
     written(tmp_path / "data" / "raw", zipped=len(parts) > 1, **data)
-    spec = RunSpec.of("fashion-mnist", data=str(tmp_path / "data"), model="cnn", epochs=1)
+    spec = catalog.new_spec("fashion-mnist", data=str(tmp_path / "data"), model="cnn", epochs=1)
     recipe, digest = recipe_of(spec)
 
     assert printed_by(program(recipe, written_by="this test")) == digest

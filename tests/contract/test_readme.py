@@ -11,10 +11,9 @@ import pytest
 from tests.conftest import PROJECT, Shell, until
 from tests.contract.test_keys import sign
 from tuitrain import Run
+from tuitrain.catalog import LOSSES, TASKS, new_spec
 from tuitrain.cli import cli
 from tuitrain.core import errors
-from tuitrain.core.catalog import LOSSES, TASKS
-from tuitrain.core.spec import RunSpec
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
@@ -123,7 +122,7 @@ def test_every_task_is_there_with_its_defaults():
     named = []
     for tasks, _, default in rows("task"):
         for name in re.findall(r"`([^`]+)`", tasks):
-            spec = RunSpec.of(name)
+            spec = new_spec(name)
             assert default == f"`{spec.model}`, {spec.epochs} epochs"
             named.append(name)
     assert named == list(TASKS)
@@ -131,7 +130,7 @@ def test_every_task_is_there_with_its_defaults():
 
 def test_every_loss_is_there_with_what_it_fits():
     kinds = ("multiclass", "binary", "regression")
-    usual = {task.kind: RunSpec.of(name).loss for name, task in TASKS.items()}
+    usual = {task.kind: new_spec(name).loss for name, task in TASKS.items()}
     found = rows("loss")
     assert {row[0].strip("`") for row in found} == set(LOSSES)
     for name, *cells in ([row[0].strip("`"), *row[1:]] for row in found):

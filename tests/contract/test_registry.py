@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tuitrain.core import catalog
-from tuitrain.core.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain import catalog
+from tuitrain.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import BatchDone, EpochEnded, Finished
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.state.weights import weights_sha256
@@ -49,7 +48,7 @@ def test_an_entry_is_where_the_catalogue_says(entry):
 
 @pytest.mark.parametrize(("task", "loss", "model"), trainings)
 def test_every_model_learns_every_task_by_every_loss_that_fits(task, loss, model):
-    run, events = trained(RunSpec.of(task, loss=loss, model=model, epochs=2))
+    run, events = trained(catalog.new_spec(task, loss=loss, model=model, epochs=2))
     before, after = [event for event in events if isinstance(event, EpochEnded)]
     assert after.train_loss < before.train_loss
     assert math.isfinite(after.val_loss)
@@ -61,7 +60,7 @@ def test_every_model_learns_every_task_by_every_loss_that_fits(task, loss, model
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_learns(optimizer):
-    _, events = trained(RunSpec.of(optimizer=optimizer, lr=0.01, epochs=2))
+    _, events = trained(catalog.new_spec(optimizer=optimizer, lr=0.01, epochs=2))
     before, after = [event for event in events if isinstance(event, EpochEnded)]
     assert after.train_loss < before.train_loss
 
@@ -95,7 +94,7 @@ def test_a_loss_is_made_for_what_it_fits_and_refused_elsewhere(loss, kind):
 
 
 def digest(**settings):
-    run, _ = trained(RunSpec.of(epochs=2, **settings))
+    run, _ = trained(catalog.new_spec(epochs=2, **settings))
     return weights_sha256(run.model)
 
 

@@ -5,8 +5,8 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import r2_score
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import EpochEnded
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import build
@@ -16,7 +16,7 @@ SEEDS = (0, 1, 2)
 
 def last_epoch(task: str, seed: int) -> tuple[EpochEnded, object]:
     torch.set_num_threads(1)
-    run = build(RunSpec.of(task, seed=seed, device="cpu"))
+    run = build(new_spec(task, seed=seed, device="cpu"))
     ends = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
     return ends[-1], run.data
 

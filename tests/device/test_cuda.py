@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from tests.conftest import Shell
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone, EpochEnded, Measured, NotFinite, Stopped
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
@@ -31,7 +31,7 @@ MODELS = pytest.mark.parametrize(
 
 def digits(**settings) -> Training:
     settings = {"device": "cuda", "seed": 1, "epochs": 2, "on_nonfinite": "skip", **settings}
-    return build(RunSpec.of("digits", **settings))
+    return build(new_spec("digits", **settings))
 
 
 def spoil(run: Training, number: int) -> None:

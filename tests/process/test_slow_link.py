@@ -10,7 +10,7 @@ from tests.process.conftest import Terminal, opened
 from tests.recorded import started
 from tests.tui.conftest import ScriptedTrainer
 from tests.tui.test_run_screen import epoch
-from tuitrain.core.spec import RunSpec
+from tuitrain.catalog import new_spec
 from tuitrain.store.paths import RunPaths
 
 LINK = 20_000
@@ -22,7 +22,7 @@ def trainer(tuitrain: Shell) -> Iterator[ScriptedTrainer]:
     paths = RunPaths(tuitrain.home / "runs" / "a")
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)
-    scripted = ScriptedTrainer(paths, RunSpec.of("digits", epochs=60))
+    scripted = ScriptedTrainer(paths, new_spec("digits", epochs=60))
     scripted.says(started("digits", epochs=60))
     yield scripted
     scripted.close()

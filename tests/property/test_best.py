@@ -9,9 +9,9 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.property.test_resume import Life, Script
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
 from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import validate
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.training import Training, build
@@ -19,7 +19,7 @@ from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
 
 EPOCHS, PER_EPOCH = 8, 3
-SPEC = RunSpec.of("digits", model="linear", batch_size=512, epochs=EPOCHS, lr=0.01)
+SPEC = new_spec("digits", model="linear", batch_size=512, epochs=EPOCHS, lr=0.01)
 
 STEERED = st.one_of(
     st.builds(Rollback, st.sampled_from(["best", None, 0, 1, 2, 3, 5])),

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Pause, Request, Resume, Rollback, Step, SwapLoss, Undo
 from tuitrain.core.events import (
     BatchDone,
@@ -36,7 +37,7 @@ from tuitrain.engine.training import Training, build
 
 PER_EPOCH, EPOCHS = 6, 3
 LAST = PER_EPOCH * EPOCHS
-SPEC = RunSpec.of(
+SPEC = new_spec(
     "digits",
     model="mlp:hidden=16,norm=batch,dropout=0.2",
     optimizer="adam:schedule=cosine",

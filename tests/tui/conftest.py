@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.recorded import started
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Event, LastWord
 from tuitrain.core.spec import RunSpec
@@ -94,7 +95,7 @@ def one_asker(asker: TorchQuery, monkeypatch) -> None:
 
 @pytest.fixture
 def trainer(run_paths: RunPaths) -> Iterator[ScriptedTrainer]:
-    scripted = ScriptedTrainer(run_paths, RunSpec.of("digits", epochs=4))
+    scripted = ScriptedTrainer(run_paths, new_spec("digits", epochs=4))
     yield scripted
     scripted.close()
 

@@ -10,10 +10,10 @@ from textual.widgets import DataTable, Input
 from tests.conftest import PATIENCE_S, until
 from tests.recorded import started
 from tests.tui.conftest import ScriptedTrainer, text_of
+from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.torch_query import TorchQuery
@@ -34,7 +34,7 @@ def made(home: Path) -> Callable[..., ScriptedTrainer]:
         paths = RunPaths(home / "runs" / name)
         for folder in (paths.inbox, paths.checkpoints):
             folder.mkdir(parents=True)
-        trainer = ScriptedTrainer(paths, RunSpec.of("digits"))
+        trainer = ScriptedTrainer(paths, new_spec("digits"))
         trainer.says(started(), *events)
         if ended:
             trainer.close()
@@ -197,7 +197,7 @@ async def test_an_empty_home_begins_with_the_form_where_enter_trains(home):
         await app.workers.wait_for_complete()
         await pilot.pause()
         (paths,) = runs_in(home)
-        assert Client(paths.directory).spec() == RunSpec.of("digits", pace=60.0)
+        assert Client(paths.directory).spec() == new_spec("digits", pace=60.0)
         assert isinstance(app.screen, RunScreen)
         until(paths.owner.exists, "its trainer has signed")
         supervisor.kill(paths)
@@ -289,7 +289,7 @@ async def test_torch_tells_the_form_how_large_a_run_is(home):
 
 
 async def test_a_crashed_run_is_resumed_from_the_list(home):
-    started = supervisor.start(home, RunSpec.of("digits", epochs=1), "a")
+    started = supervisor.start(home, new_spec("digits", epochs=1), "a")
     until(started.paths.owner.exists, "it has signed")
     until(lambda: supervisor.kill(started.paths) or started.process.poll(), "it has gone")
     app = TuitrainApp(home)

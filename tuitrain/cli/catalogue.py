@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from tuitrain import catalog
+from tuitrain.catalog import Entry, Loss, Task
+from tuitrain.catalog.entry_options import Option
 from tuitrain.cli import complete
-from tuitrain.core import catalog
-from tuitrain.core.catalog import Entry, Loss, Task
-from tuitrain.core.entry_options import Option
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.spec import NAME
 from tuitrain.core.values import (
     Device,

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tuitrain.catalog import new_spec
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of, home_option
 from tuitrain.cli.options import RunCommand, asked_for, run_options
@@ -31,9 +32,8 @@ def run(ctx: click.Context, /, **options: Any) -> int:
 
     tuitrain tasks lists the tasks.
     """
-    from tuitrain.core.spec import RunSpec
     from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
-    spec, home = RunSpec.of(**asked.settings), home_of(ctx)
+    spec, home = new_spec(**asked.settings), home_of(ctx)
     return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.ways)

@@ -9,10 +9,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from tuitrain.catalog.choice import loss_text
 from tuitrain.connection.client import Client
 from tuitrain.connection.commands import Commands
 from tuitrain.connection.curve import Losses, curve, series_curve
-from tuitrain.core.choice import loss_text
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.events import EpochEnded, Event

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tuitrain.core import catalog
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.values import (
     Device,
@@ -27,7 +26,6 @@ from tuitrain.core.values import (
     ValueType,
     Weights,
     Whole,
-    either,
 )
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
@@ -119,11 +117,11 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="by the task", places=_NEW,
         ),
         RunOption(
-            "model", Named("model"), f"{either(catalog.MODELS)}.",
+            "model", Named("model"), "Model: tuitrain models lists them.",
             default_says="by the task", places=_NEW, is_of_weights=True,
         ),
         RunOption(
-            "optimizer", Named("optimizer"), f"{either(catalog.OPTIMIZERS)}.",
+            "optimizer", Named("optimizer"), "Optimizer: tuitrain optimizers lists them.",
             default="adam", places=_NEW,
         ),
         RunOption(

@@ -1,18 +1,15 @@
-"""Run specifications: all settings of a run, read from options, TOML or JSON, checked once."""
+"""Run specifications: all settings of a run, and how `spec.json` keeps them."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Annotated, Any
 
-from tuitrain.core import catalog
-from tuitrain.core.choice import Choice, loss_text
-from tuitrain.core.commands import SwapLoss
 from tuitrain.core.decode import at_most, decoded, parsed
-from tuitrain.core.errors import DamagedRecord, Refused, UnknownName, WrongUse
+from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.plan import Planned
 
@@ -41,7 +38,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """A run before it starts. Construct it with `RunSpec.of`, which fills defaults and checks.
+    """A run before it starts. `catalog.new_spec` makes one: it fills defaults and checks.
 
     `core.options` says what each option is. The defaults here are those of a record without it.
     """
@@ -66,47 +63,6 @@ class RunSpec:
     """Changes that it makes by itself, each at its place."""
     parent: Parent | None = None
 
-    @classmethod
-    def of(cls, task: str = "digits", **settings: Any) -> RunSpec:
-        """Return the checked spec: `settings` that are not None over the task's defaults.
-
-        Raises WrongUse for an invalid value, Refused for a loss that does not fit the task.
-        """
-        entry = catalog.task_named(OPTIONS["task"].take(task))
-        names = [field.name for field in fields(cls)]
-        if unknown := set(settings) - set(names):
-            raise UnknownName("setting", min(unknown), names)
-        defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS} | {
-            "task": entry.name, "model": entry.model, "epochs": entry.epochs,
-            "loss": catalog.fitting_losses(entry.kind)[0].name,
-        }  # fmt: skip
-        given = {name: value for name, value in settings.items() if value is not None}
-        spec = cls(**defaults | _taken(given))
-        spec._check_that_it_fits()
-        return spec.canonical()
-
-    def canonical(self) -> RunSpec:
-        """Return the spec with aliases replaced by catalogue names."""
-        return replace(
-            self,
-            model=str(Choice.read("model", self.model)),
-            loss=loss_text(self.loss),
-            optimizer=str(Choice.read("optimizer", self.optimizer)),
-            schedule=tuple(map(_canonical, self.schedule)),
-        )
-
-    def _check_that_it_fits(self) -> None:
-        model = catalog.find("model", Choice.read("model", self.model).name)
-        if model.needs_images and not catalog.task_named(self.task).has_images:
-            raise Refused(f"{model.name} needs images, and {self.task} is a table; try mlp")
-        if self.data is not None and not catalog.task_named(self.task).is_downloaded:
-            raise WrongUse(f"{self.task} comes with scikit-learn and takes no data folder")
-        loss = catalog.loss_named(Choice.read("loss", self.loss).name)
-        kind = catalog.task_named(self.task).kind
-        for entry in (loss, *(_loss_of(change) for change in self.schedule)):
-            if entry is not None and kind not in entry.takes:
-                raise Refused(f"{entry.why_not(kind)} (tuitrain losses --task {self.task})")
-
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""
         body = asdict(self) | {"schedule": [change.as_row() for change in self.schedule]}
@@ -122,12 +78,12 @@ class RunSpec:
         try:
             settings = parsed(text)
             _check_known(settings)
-            return cls(**_taken(settings))
+            return cls(**taken(settings))
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
 
 
-def _taken(settings: Mapping[str, Any]) -> dict[str, Any]:
+def taken(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings from JSON, TOML or a caller as a spec has them; WrongUse if one cannot be."""
     return {name: _take(name, value) for name, value in settings.items()}
 
@@ -177,15 +133,3 @@ def _parent(found: object) -> Parent | None:
         return decoded(Parent, found)
     except DamagedRecord as error:
         raise WrongUse(f"its parent is damaged: {error}") from None
-
-
-def _canonical(change: Planned) -> Planned:
-    command = change.command
-    if not isinstance(command, SwapLoss):
-        return change
-    return change._replace(command=SwapLoss(loss_text(command.loss)))
-
-
-def _loss_of(change: Planned) -> catalog.Loss | None:
-    command = change.command
-    return catalog.loss_named(command.name) if isinstance(command, SwapLoss) else None

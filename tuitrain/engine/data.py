@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tuitrain.core.catalog import Kind, Task
+from tuitrain.catalog import Kind, Task
 
 Batch = tuple[Tensor, Tensor]
 """Inputs (n, ...) and targets (n,), on the device."""

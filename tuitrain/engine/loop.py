@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from tuitrain.core.catalog import fitting_losses
+from tuitrain.catalog import fitting_losses
 from tuitrain.core.detail import CONFUSION
 from tuitrain.core.errors import CannotSave
 from tuitrain.core.events import (

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.core.catalog import Kind, loss_named, read_options
-from tuitrain.core.choice import Choice
+from tuitrain.catalog import Kind, loss_named, read_options
+from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
 
 Criterion = Callable[[Tensor, Tensor], Tensor]

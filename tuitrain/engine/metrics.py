@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.core.catalog import Kind
+from tuitrain.catalog import Kind
 from tuitrain.core.problem import Metric
 from tuitrain.engine.device import read
 

@@ -15,8 +15,8 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
-from tuitrain.core.catalog import SCHEDULES, find, load, read_options
-from tuitrain.core.choice import Choice
+from tuitrain.catalog import SCHEDULES, find, load, read_options
+from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
 
 Schedule = Callable[[float], float]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuitrain.core import catalog
-from tuitrain.core.choice import Choice, loss_text
+from tuitrain import catalog
+from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.core.errors import Refused, TuitrainError
 from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Card, Problem

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tuitrain.core.catalog import Kind, task_named
+from tuitrain.catalog import Kind, task_named
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
@@ -57,7 +58,7 @@ def fork_of(
 ) -> tuple[RunSpec, CheckpointSaved]:
     """Return the spec of a fork from the checkpoint of that epoch, and the checkpoint.
 
-    It has the settings of that checkpoint except for `changes`, which are settings of `RunSpec.of`;
+    It has the settings of that checkpoint except for `changes`, which are settings of `new_spec`;
     None turns one off.
     Raises NotOnLineage if the epoch is not kept, WrongUse for a change that the weights forbid.
     """
@@ -80,7 +81,7 @@ def fork_of(
     own["parent"] = Parent(
         directory, saved.take, saved.step, saved.epoch, saved.sha256, optimizer == spec.optimizer
     )
-    made = RunSpec.of(**{**own, **changes})
+    made = new_spec(**{**own, **changes})
     if made.epochs <= saved.epoch:
         raise Refused(
             f"epoch {saved.epoch} is the last of {made.epochs}; "

@@ -18,9 +18,8 @@ import psutil
 import pynvml
 import torch
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
 from tuitrain.engine.gpus import Gpu, listed
@@ -43,7 +42,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
 
     Without the data there is neither: {"known": false}.
     """
-    wanted = RunSpec.of(**spec)
+    wanted = catalog.new_spec(**spec)
     task = catalog.task_named(wanted.task)
     if task.is_downloaded and wanted.data is None:
         return {"known": False}

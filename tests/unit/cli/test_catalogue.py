@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Shell
 from tuitrain import cli
-from tuitrain.core.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
 
 
 @pytest.mark.parametrize(

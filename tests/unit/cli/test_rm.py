@@ -7,8 +7,8 @@ import pytest
 
 from tests.recorded import in_home
 from tuitrain import cli
+from tuitrain.catalog import new_spec
 from tuitrain.core.files import NotPlain
-from tuitrain.core.spec import RunSpec
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
@@ -106,7 +106,7 @@ def test_a_fork_copies_no_checkpoint_through_a_link(paths, outside):
     checkpoint = paths.checkpoints / "one.pt"
     checkpoint.symlink_to(outside / "thesis.tex")
     with pytest.raises(NotPlain, match=r"one\.pt is a link"):
-        supervisor.start(paths.directory.parents[1], RunSpec.of("digits"), "b", origin=checkpoint)
+        supervisor.start(paths.directory.parents[1], new_spec("digits"), "b", origin=checkpoint)
     assert [each.name for each in paths.directory.parent.iterdir()] == ["a"]
 
 
@@ -152,7 +152,7 @@ def test_what_an_interrupted_deletion_left_is_never_listed_and_goes_with_the_nex
 
 def test_a_run_that_cannot_be_made_whole_is_not_left_behind(tmp_path):
     with pytest.raises(FileNotFoundError):
-        supervisor.start(tmp_path, RunSpec.of("digits", init_from=str(tmp_path / "nothing")), "a")
+        supervisor.start(tmp_path, new_spec("digits", init_from=str(tmp_path / "nothing")), "a")
     assert list((tmp_path / "runs").iterdir()) == []
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.catalog import new_spec
 from tuitrain.connection.curve import curve
 from tuitrain.core.events import LossSwapped
-from tuitrain.core.spec import RunSpec
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow, key_of
@@ -28,7 +28,7 @@ def trained(tmp_path, losses, **changes):
             for step, loss in enumerate(losses, 1)]  # fmt: skip
     with closing(RunWriter(tmp_path / "run.db")) as writer:
         writer.write(rows, [])
-    begun = Snapshot.begin("a", Path("a"), RunSpec.of(), 0.0)
+    begun = Snapshot.begin("a", Path("a"), new_spec(), 0.0)
     return replace(begun, position=(1, len(losses), 0), **changes)
 
 
@@ -55,7 +55,7 @@ def test_of_many_steps_a_spike_one_batch_wide_survives(tmp_path, reader):
 
 def test_between_two_losses_stands_a_gap(tmp_path, reader):
     swap = LossSwapped("w", 1, 2, 0, "mse", "cross-entropy")
-    lineage = Lineage.of(RunSpec.of(), [swap])
+    lineage = Lineage.of(new_spec(), [swap])
     run = trained(tmp_path, [3.0, 2.0, 0.2, 0.1], lineage=lineage)
 
     steps, values = curve(run, reader, 100, None)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuitrain.core.catalog import LOSSES
+from tuitrain.catalog import LOSSES
 from tuitrain.core.commands import (
     COMMANDS,
     SETTINGS,

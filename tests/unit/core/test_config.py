@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.config import as_config, read_config
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
@@ -34,21 +35,21 @@ PLANS = st.lists(
 def read(tmp: Path, text: str) -> RunSpec:
     file = tmp / "run.toml"
     file.write_text(text)
-    return RunSpec.of(**read_config(file))
+    return new_spec(**read_config(file))
 
 
 @example(plan=[], lr=0.1, data="".join(map(chr, range(0xA0))))  # every control character
 @given(plan=PLANS, lr=st.floats(1e-9, 10), data=st.none() | st.text(st.characters(codec="utf-8")))
 def test_a_spec_is_the_same_after_a_file(tmp_path_factory, plan, lr, data):
     folder = tmp_path_factory.getbasetemp()
-    spec = RunSpec.of("mnist", lr=lr, schedule=plan, until=70, data=data or None)
+    spec = new_spec("mnist", lr=lr, schedule=plan, until=70, data=data or None)
 
     assert read(folder, as_config(spec)) == spec
     assert RunSpec.from_json(spec.to_json()) == spec
 
 
 def test_a_fork_is_no_file_of_settings():
-    spec = RunSpec.of("digits", parent=Parent("runs/a", sha256="00"))
+    spec = new_spec("digits", parent=Parent("runs/a", sha256="00"))
     with pytest.raises(Refused, match="begins with a checkpoint"):
         as_config(spec)
 

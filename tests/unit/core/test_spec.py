@@ -1,12 +1,13 @@
 import json
 import math
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuitrain.core import catalog
-from tuitrain.core.choice import Choice, loss_text
+from tuitrain import catalog
+from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.core.errors import DamagedRecord, Refused, UnknownName, WrongUse
 from tuitrain.core.spec import RunSpec, check_name
 
@@ -21,7 +22,7 @@ FITTING = [
 
 def spec_of(fitting, **settings):
     task, loss, model = fitting
-    return RunSpec.of(task, loss=loss, model=model, **settings)
+    return catalog.new_spec(task, loss=loss, model=model, **settings)
 
 
 specs = st.builds(
@@ -39,8 +40,8 @@ specs = st.builds(
 
 
 def test_digits_needs_no_settings():
-    spec = RunSpec.of("digits")
-    assert spec == RunSpec.of()
+    spec = catalog.new_spec("digits")
+    assert spec == catalog.new_spec()
     assert (spec.task, spec.epochs, spec.model) == ("digits", 40, "mlp:hidden=256-128")
     assert (spec.loss, spec.optimizer) == ("cross-entropy", "adam")
     assert (spec.lr, spec.batch_size, spec.seed, spec.device) == (0.001, 64, 0, "auto")
@@ -49,11 +50,13 @@ def test_digits_needs_no_settings():
 
 
 def test_none_stands_for_the_default():
-    assert RunSpec.of("digits", lr=None, model=None, epochs=None) == RunSpec.of("digits")
+    assert catalog.new_spec("digits", lr=None, model=None, epochs=None) == catalog.new_spec(
+        "digits"
+    )
 
 
 def test_aliases_become_the_names_of_the_catalogue():
-    spec = RunSpec.of(loss="CrossEntropyLoss", optimizer="SGD:momentum=0.9")
+    spec = catalog.new_spec(loss="CrossEntropyLoss", optimizer="SGD:momentum=0.9")
     assert spec.loss == "cross-entropy"
     assert spec.optimizer == "sgd:momentum=0.9"
 
@@ -72,7 +75,7 @@ def test_aliases_become_the_names_of_the_catalogue():
 )
 def test_an_unknown_name_is_answered_with_the_nearest_one(settings, hint):
     with pytest.raises(UnknownName, match=hint) as caught:
-        RunSpec.of(**settings)
+        catalog.new_spec(**settings)
     assert caught.value.exit_code == 2
 
 
@@ -85,7 +88,7 @@ not_numbers = [
 @pytest.mark.parametrize("value", [0, 0.0, -1, -0.001, *not_numbers])
 def test_a_rate_that_is_no_number_above_zero_is_wrong_use(name, value):
     with pytest.raises(WrongUse, match=name) as caught:
-        RunSpec.of(**{name: value})
+        catalog.new_spec(**{name: value})
     assert caught.value.exit_code == 2
 
 
@@ -93,14 +96,14 @@ def test_a_rate_that_is_no_number_above_zero_is_wrong_use(name, value):
 @pytest.mark.parametrize("value", [-1, 1.5, *not_numbers])
 def test_a_count_that_is_no_whole_number_is_wrong_use(name, value):
     with pytest.raises(WrongUse, match=name.replace("_", "-")) as caught:
-        RunSpec.of(**{name: value})
+        catalog.new_spec(**{name: value})
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size"])
 def test_nothing_is_trained_in_no_epochs_or_empty_batches(name):
     with pytest.raises(WrongUse):
-        RunSpec.of(**{name: 0})
+        catalog.new_spec(**{name: 0})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_nothing_is_trained_in_no_epochs_or_empty_batches(name):
 )
 def test_options_that_cannot_be_are_wrong_use(settings):
     with pytest.raises(WrongUse):
-        RunSpec.of(**settings)
+        catalog.new_spec(**settings)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_options_that_cannot_be_are_wrong_use(settings):
 )
 def test_settings_of_another_type_are_wrong_use(settings):
     with pytest.raises(WrongUse):
-        RunSpec.of(**settings)
+        catalog.new_spec(**settings)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def test_settings_of_another_type_are_wrong_use(settings):
 )
 def test_what_does_not_fit_the_task_is_refused_with_a_reason(settings, reason):
     with pytest.raises(Refused, match=reason) as caught:
-        RunSpec.of(**settings)
+        catalog.new_spec(**settings)
     assert caught.value.exit_code == 3
 
 
@@ -157,12 +160,13 @@ def test_a_spec_survives_its_file(spec):
 
 
 @given(specs)
-def test_a_canonical_spec_stays_as_it_is(spec):
-    assert spec.canonical() == spec
+def test_the_settings_of_a_spec_make_the_same_spec(spec):
+    settings = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    assert catalog.new_spec(**settings) == spec
 
 
 def test_a_spec_file_is_checked_again():
-    settings = json.loads(RunSpec.of().to_json())
+    settings = json.loads(catalog.new_spec().to_json())
     with pytest.raises(DamagedRecord, match="epochs takes a whole number"):
         RunSpec.from_json(json.dumps({**settings, "epochs": 0}))
     with pytest.raises(DamagedRecord, match="it has no seed"):
@@ -186,7 +190,7 @@ def test_a_spec_file_is_checked_again():
     ],
 )
 def test_a_parent_of_wrong_types_is_damage(parent):
-    settings = json.loads(RunSpec.of().to_json())
+    settings = json.loads(catalog.new_spec().to_json())
     with pytest.raises(DamagedRecord, match="its parent is damaged"):
         RunSpec.from_json(json.dumps({**settings, "parent": parent}))
 
@@ -224,7 +228,7 @@ def test_what_could_harm_a_path_or_a_terminal_is_no_name(name):
 )
 def test_an_error_repeats_no_control_character(settings):
     with pytest.raises(WrongUse) as caught:
-        RunSpec.of(**settings)
+        catalog.new_spec(**settings)
     assert "\x1b" not in str(caught.value)
 
 
@@ -244,7 +248,7 @@ def test_a_loss_has_one_text(text, shortest):
     assert loss_text(text) == shortest
     assert loss_text(shortest) == shortest
     task = "digits" if shortest.startswith("cross") else "breast-cancer"
-    assert RunSpec.of(task, loss=text).loss == shortest
+    assert catalog.new_spec(task, loss=text).loss == shortest
 
 
 @given(st.floats(0, 1))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Pause, Request, Resume, SaveCheckpoint, Stop
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
@@ -25,7 +26,6 @@ from tuitrain.core.events import (
     Stopped,
     Warned,
 )
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine import optim
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
@@ -54,7 +54,7 @@ def spoilt(*bad: tuple[int, int], reads_at_once: bool = True, **settings) -> Tra
     """
     torch.set_num_threads(1)
     settings = {"model": "linear", "epochs": 1, "on_nonfinite": "skip", **settings}
-    run = build(RunSpec.of("digits", **{"batch_size": 256, "seed": 1, **settings}))
+    run = build(new_spec("digits", **{"batch_size": 256, "seed": 1, **settings}))
     run.reads_at_once = reads_at_once
     for epoch, number in bad:
         order = shuffled(len(run.data.train), seed=1, epoch=epoch)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuitrain.core.catalog import TASKS
+from tuitrain.catalog import TASKS
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.engine.tasks import dataset, images
 from tuitrain.engine.tasks.download import ignore_progress

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from tests.reads import Reads
-from tuitrain.core.catalog import fitting_losses
+from tuitrain.catalog import fitting_losses, new_spec
 from tuitrain.core.events import BatchDone, Detail, EpochEnded, Finished, Measured
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
@@ -24,7 +23,7 @@ from tuitrain.store.writer import RunWriter
 
 def digits(**settings) -> Training:
     torch.set_num_threads(1)
-    return build(RunSpec.of("digits", **{"epochs": 2, "model": "linear", **settings}))
+    return build(new_spec("digits", **{"epochs": 2, "model": "linear", **settings}))
 
 
 def test_an_epoch_is_its_batches_and_then_its_validation():

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch import nn
 from torch.nn import functional
 
-from tuitrain.core.catalog import LOSSES, fitting_losses
+from tuitrain.catalog import LOSSES, fitting_losses
 from tuitrain.core.errors import Refused
 from tuitrain.engine.losses import criterion_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tuitrain.core.catalog import TASKS
+from tuitrain.catalog import TASKS
 from tuitrain.engine.data import Parts
 from tuitrain.engine.tasks.prepared import prepared
 

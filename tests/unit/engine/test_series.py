@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from tests.unit.engine.test_loop import digits
+from tuitrain.catalog import new_spec
 from tuitrain.core.detail import CONFUSION
 from tuitrain.core.events import Detail, EpochEnded, Measured
 from tuitrain.core.series import GRADIENT_NORM
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import gradient_norm
@@ -62,7 +62,7 @@ def test_a_sparse_gradient_counts_each_row_once():
 
 @pytest.mark.parametrize("task", ["digits", "breast-cancer"])
 def test_an_epochs_confusion_matrix_comes_before_its_end_and_agrees_with_its_accuracy(task):
-    run = build(RunSpec.of(task, epochs=2, model="linear"))
+    run = build(new_spec(task, epochs=2, model="linear"))
     events = [each for each in train(run, Steering(run)) if isinstance(each, Detail | EpochEnded)]
 
     for detail, ended in zip(events[::2], events[1::2], strict=True):
@@ -74,5 +74,5 @@ def test_an_epochs_confusion_matrix_comes_before_its_end_and_agrees_with_its_acc
 
 
 def test_numbers_have_no_confusion_matrix():
-    run = build(RunSpec.of("diabetes", epochs=1))
+    run = build(new_spec("diabetes", epochs=1))
     assert not [each for each in train(run, Steering(run)) if isinstance(each, Detail)]

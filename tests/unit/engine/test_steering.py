@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Command, Pause, Request, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
     BatchDone,
@@ -22,7 +23,6 @@ from tuitrain.core.events import (
     Stepped,
     Stopped,
 )
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
@@ -33,7 +33,7 @@ PER_EPOCH = 6
 
 def small(epochs: int = 3, **more) -> Training:
     torch.set_num_threads(1)
-    return build(RunSpec.of("digits", model="linear", batch_size=256, epochs=epochs, **more))
+    return build(new_spec("digits", model="linear", batch_size=256, epochs=epochs, **more))
 
 
 class Script:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tuitrain.core.spec import RunSpec
+from tuitrain.catalog import new_spec
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.picture import plain
 from tuitrain.view.state.snapshot import Snapshot
 
-run = Snapshot.begin("a", Path("a"), RunSpec.of("mnist"), 0.0)
+run = Snapshot.begin("a", Path("a"), new_spec("mnist"), 0.0)
 
 
 def said(now: Snapshot, width: int = 60) -> str:

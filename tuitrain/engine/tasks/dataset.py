@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.tasks.download import CannotDownload, Tell, ignore_progress
 from tuitrain.engine.tasks.prepared import prepared

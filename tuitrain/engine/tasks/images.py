@@ -18,7 +18,7 @@ import torch
 from platformdirs import user_cache_path
 from torchvision import datasets
 
-from tuitrain.core.catalog import Task
+from tuitrain.catalog import Task
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.data import Parts

@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core import catalog
-from tuitrain.core.catalog import Entry, Kind, Task
-from tuitrain.core.choice import Choice
+from tuitrain import catalog
+from tuitrain.catalog import Entry, Kind, Task
+from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from string import Template
 
-from tuitrain.core.catalog import Kind
+from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.plan import Planned
 from tuitrain.export.program import entries

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tuitrain.core.catalog import LOSSES
+from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view.form.settings import parameters

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tuitrain.core.catalog import loss_named, task_named
+from tuitrain.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name

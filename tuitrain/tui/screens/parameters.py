@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tuitrain.core.catalog import loss_named
-from tuitrain.core.choice import loss_text
+from tuitrain.catalog import loss_named
+from tuitrain.catalog.choice import loss_text
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.view.form.settings import parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.options import OPTIONS, at
 from tuitrain.core.spec import RunSpec
@@ -20,7 +20,7 @@ OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
 def filled(task: str) -> dict[str, str]:
     """Return the texts of all fields as the task has them; UnknownName for no task."""
     entry = catalog.task_named(task)
-    return texts_of(RunSpec.of(entry.name, pace=entry.pace))
+    return texts_of(catalog.new_spec(entry.name, pace=entry.pace))
 
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
@@ -79,13 +79,13 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
                 catalog.task_named(task)
             elif name != "name" and value is not None:
                 settings[name] = value
-                RunSpec.of(task if "task" not in errors else "digits", **{name: value})
+                catalog.new_spec(task if "task" not in errors else "digits", **{name: value})
         except TuitrainError as error:
             errors[name] = str(error)
     if errors:
         return None, errors
     try:
-        return RunSpec.of(task, **settings), {}
+        return catalog.new_spec(task, **settings), {}
     except TuitrainError as error:  # each will do, but not together
         return None, {"task": str(error)}
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tuitrain.core.catalog import LOSSES, read_options
-from tuitrain.core.choice import Choice
+from tuitrain.catalog import LOSSES, read_options
+from tuitrain.catalog.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem

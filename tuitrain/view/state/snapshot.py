@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe

@@ -8,6 +8,7 @@ import psutil
 import pytest
 import torch
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Request, Rollback, Undo
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import (
@@ -24,7 +25,6 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
-from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.moment import Moment
@@ -34,7 +34,7 @@ from tuitrain.engine.training import Training, build
 
 
 def small() -> Training:
-    return build(RunSpec.of("digits", model="linear", batch_size=512, epochs=8))
+    return build(new_spec("digits", model="linear", batch_size=512, epochs=8))
 
 
 def saved_in(events: Iterable[Event]) -> list[CheckpointSaved]:
@@ -234,7 +234,7 @@ def test_where_a_copy_does_not_fit_it_is_saved_at_once_and_that_is_said(
 
 
 def test_a_copy_shares_nothing_with_the_run(tmp_path: Path):
-    run = build(RunSpec.of("digits", model="mlp:hidden=8,norm=batch", batch_size=512, epochs=2))
+    run = build(new_spec("digits", model="mlp:hidden=8,norm=batch", batch_size=512, epochs=2))
     list(train(run, Steering(run)))
     moment = Moment.of(run)
     copied = moment.copied()
@@ -243,7 +243,7 @@ def test_a_copy_shares_nothing_with_the_run(tmp_path: Path):
         *run.optimizer.state_dict()["state"][0].values(),
     ):
         each.zero_()
-    again = build(RunSpec.of("digits", model="mlp:hidden=8,norm=batch", batch_size=512, epochs=2))
+    again = build(new_spec("digits", model="mlp:hidden=8,norm=batch", batch_size=512, epochs=2))
     list(train(again, Steering(again)))
     assert state_sha256(copied.state["model"]) == state_sha256(again.model.state_dict())
     assert copied.state["model"]._metadata == moment.state["model"]._metadata
@@ -280,7 +280,7 @@ class Asking:
 def test_of_five_hundred_changes_the_newest_fifty_can_be_gone_back_to_and_that_is_said(
     tmp_path: Path,
 ):
-    run = build(RunSpec.of("digits", model="linear", batch_size=8, epochs=4))
+    run = build(new_spec("digits", model="linear", batch_size=8, epochs=4))
     checkpoints = Checkpoints(tmp_path)
     asking = Asking(*(Change("lr", 0.001 + each * 1e-6) for each in range(500)), Undo())
     told = list(checkpoints.save(run, "start"))

@@ -6,8 +6,9 @@ from contextlib import closing
 import pytest
 
 from tests.recorded import STEPS, RecordedRun, decay, problem
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import EpochEnded
-from tuitrain.core.spec import Parent, RunSpec
+from tuitrain.core.spec import Parent
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.curves import Curves, ReferenceRun, loss_chart, metric_chart
 from tuitrain.view.picture import plain
@@ -57,7 +58,7 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
     run.trains(4)
     run.swaps("mse")
     run.trains(4)
-    spec = RunSpec.of("digits", loss="l1", epochs=6, parent=Parent("a", 1, 4 * STEPS, 4, "00"))
+    spec = new_spec("digits", loss="l1", epochs=6, parent=Parent("a", 1, 4 * STEPS, 4, "00"))
     with closing(RecordedRun(tmp_path / "child.db", spec)) as child:
         behind = ReferenceRun(run.now(), Curves(run.reader))
         curves = Curves(child.reader, lambda: behind)

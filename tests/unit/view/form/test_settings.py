@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import SETTINGS, Change
 from tuitrain.core.events import CommandAccepted, LossSwapped, SettingChanged, TakeOpened
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Cursor, Delta, Recorded
 from tuitrain.view.form import settings
 from tuitrain.view.state.fold import fold
@@ -16,7 +16,7 @@ SWAP = LossSwapped("w", 1, 69, 3, "mse", "cross-entropy")
 
 def run(*events):
     """Return a run that has trained for 100 s and said (elapsed_s, event)s."""
-    begun = Snapshot.begin("a", Path("a"), RunSpec.of("digits"), 0.0)
+    begun = Snapshot.begin("a", Path("a"), new_spec("digits"), 0.0)
     recorded = tuple(
         Recorded(number, 0.0, elapsed_s, event) for number, (elapsed_s, event) in enumerate(events)
     )

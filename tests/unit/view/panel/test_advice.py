@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.recorded import started
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import (
     CommandDropped,
     Event,
@@ -16,7 +17,6 @@ from tuitrain.core.events import (
     Stepped,
     TakeOpened,
 )
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.panel.advice import advice
@@ -37,7 +37,7 @@ def after(folder: Path, *events: Event, on_nonfinite: str = "pause") -> Snapshot
     writer = RunWriter(folder / "run.db")
     writer.write([], [Stamped(0.0, 0, event) for event in (STARTED, *events)])
     writer.close()
-    spec = RunSpec.of("digits", on_nonfinite=on_nonfinite)
+    spec = new_spec("digits", on_nonfinite=on_nonfinite)
     now = Snapshot.begin("a", folder, spec, 0.0)
     return fold(now, RunReader(folder / "run.db").since(Cursor()), alive=True)
 

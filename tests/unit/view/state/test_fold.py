@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.recorded import started
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Request
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -16,7 +17,6 @@ from tuitrain.core.events import (
     TakeOpened,
 )
 from tuitrain.core.segment import Segment
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.reader import Cursor, Delta, Recorded
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.state.fold import fold
@@ -28,7 +28,7 @@ STARTED = replace(started(), settings=SETTINGS)
 
 
 def begun() -> Snapshot:
-    return Snapshot.begin("a", Path("a"), RunSpec.of("digits"), 0.0)
+    return Snapshot.begin("a", Path("a"), new_spec("digits"), 0.0)
 
 
 def after(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tuitrain.core import catalog
+from tuitrain import catalog
 from tuitrain.core.errors import WrongUse
 
 

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from tuitrain.core import catalog
-from tuitrain.core.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS, Entry
+from tuitrain import catalog
+from tuitrain.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS, Entry
 from tuitrain.core.errors import UnknownName, WrongUse
 
 everything = [(what, entry) for what, entries in CATALOG.items() for entry in entries.values()]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuitrain.core import catalog
-from tuitrain.core.catalog import Entry
-from tuitrain.core.choice import Choice
-from tuitrain.core.entry_options import Between, Joined, Option, YesOrNo
+from tuitrain import catalog
+from tuitrain.catalog import Entry
+from tuitrain.catalog.choice import Choice
+from tuitrain.catalog.entry_options import Between, Joined, Option, YesOrNo
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.values import OneOf, Whole
 

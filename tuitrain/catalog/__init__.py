@@ -1,0 +1,22 @@
+"""The catalogue: tasks, models, losses and optimizers, and where each is built.
+
+It holds only text and import paths: `Entry.load` imports the builder when it is needed, so that
+help, pickers and command-line checks do not import torch.
+"""
+
+from tuitrain.catalog.choice import Choice, loss_text
+from tuitrain.catalog.entry import Entry, Kind, load, read_options
+from tuitrain.catalog.find import CATALOG, find, loss_named, task_named
+from tuitrain.catalog.losses import LOSSES, Loss, fitting_losses
+from tuitrain.catalog.models import MODELS
+from tuitrain.catalog.new_spec import new_spec
+from tuitrain.catalog.optimizers import OPTIMIZERS, SCHEDULES
+from tuitrain.catalog.problems import METRICS, problem, problem_of_task
+from tuitrain.catalog.tasks import TASKS, Task
+
+__all__ = [
+    "CATALOG", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "SCHEDULES", "TASKS",
+    "Choice", "Entry", "Kind", "Loss", "Task",
+    "find", "fitting_losses", "load", "loss_named", "loss_text", "new_spec", "problem",
+    "problem_of_task", "read_options", "task_named",
+]  # fmt: skip

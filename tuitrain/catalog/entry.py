@@ -1,0 +1,54 @@
+"""Entries: what every named thing of the catalogue has, and how its builder is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tuitrain.catalog.entry_options import Option
+from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.safe import safe
+
+Kind = Literal["multiclass", "binary", "regression"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A named thing of the catalogue."""
+
+    name: str
+    place: str
+    """`module:name` of its builder; imported by `load`, and copied into exported programs."""
+    summary: str
+    aliases: tuple[str, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+    needs_images: bool = False
+
+    def load(self) -> Any:
+        """Import and return the builder of this entry."""
+        return load(self.place)
+
+
+def load(place: str) -> Any:
+    """Import and return the object at `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return all options of `entry`, from `texts` or defaults; WrongUse for an unknown one."""
+    values: dict[str, Any] = {key: option.default for key, option in entry.options.items()}
+    for key, text in texts.items():
+        if key not in entry.options:
+            raise UnknownName(f"option of {entry.name}", key, entry.options or ("(none)",))
+        try:
+            values[key] = entry.options[key].read(text)
+        except ValueError:
+            option = entry.options[key]
+            raise WrongUse(
+                f"{entry.name}:{key} takes {option.type.says} ({option.says}), "
+                f"not {safe(text, limit=40)}"
+            ) from None
+    return values

@@ -1,0 +1,42 @@
+"""Find entries by name or alias."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuitrain.catalog.entry import Entry
+from tuitrain.catalog.losses import LOSSES, Loss
+from tuitrain.catalog.models import MODELS
+from tuitrain.catalog.optimizers import OPTIMIZERS
+from tuitrain.catalog.tasks import TASKS, Task
+from tuitrain.core.errors import UnknownName
+
+CATALOG: Mapping[str, Mapping[str, Entry]] = {
+    "task": TASKS,
+    "loss": LOSSES,
+    "model": MODELS,
+    "optimizer": OPTIMIZERS,
+}
+
+
+def find(what: str, name: str) -> Entry:
+    """Return the `what` (task, loss, ...) of that name or alias; UnknownName if there is none."""
+    entries = CATALOG[what]
+    for entry in entries.values():
+        if name == entry.name or name in entry.aliases:
+            return entry
+    raise UnknownName(what, name, entries)
+
+
+def loss_named(name: str) -> Loss:
+    """Return the loss of that name or PyTorch class name."""
+    entry = find("loss", name)
+    assert isinstance(entry, Loss)
+    return entry
+
+
+def task_named(name: str) -> Task:
+    """Return the task of that name."""
+    entry = find("task", name)
+    assert isinstance(entry, Task)
+    return entry

@@ -1,0 +1,45 @@
+"""The models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuitrain.catalog.entry import Entry
+from tuitrain.catalog.entry_options import Between, Joined, Option
+from tuitrain.core.values import OneOf, Whole
+
+_WIDTHS = Joined(Whole(1, 65_536))
+_DROPOUT = Option(Between(0, 0.99), 0.0, "dropout probability")
+_NORM = Option(OneOf("none", "batch"), "none", "normalisation of activations, over the batch")
+
+MODELS: Mapping[str, Entry] = {
+    model.name: model
+    for model in (
+        Entry(
+            "linear",
+            "tuitrain.engine.models:linear",
+            "One layer of weights: the simplest thing that can work",
+        ),
+        Entry(
+            "mlp",
+            "tuitrain.engine.models:mlp",
+            "Fully connected layers with ReLU between them",
+            options={
+                "hidden": Option(_WIDTHS, (256, 128), "width of each hidden layer"),
+                "norm": _NORM,
+                "dropout": _DROPOUT,
+            },
+        ),
+        Entry(
+            "cnn",
+            "tuitrain.engine.models:cnn",
+            "Two 3x3 convolutions with pooling, then a hidden layer; for images",
+            options={
+                "channels": Option(_WIDTHS, (32, 64), "channels of each convolution"),
+                "norm": _NORM,
+                "dropout": _DROPOUT,
+            },
+            needs_images=True,
+        ),
+    )
+}

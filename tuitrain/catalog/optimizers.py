@@ -1,0 +1,53 @@
+"""The optimizers, and the schedules of their learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuitrain.catalog.entry import Entry
+from tuitrain.catalog.entry_options import Between, Option
+from tuitrain.core.values import OneOf
+
+SCHEDULES: Mapping[str, str | None] = {
+    "constant": None,
+    "cosine": "tuitrain.engine.optim:cosine_schedule",
+    "linear": "tuitrain.engine.optim:linear_schedule",
+}
+"""`module:name` of each function, which maps progress (0 to 1) to a factor of the learning rate;
+None for a constant rate."""
+_SCHEDULE = Option(
+    OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
+)
+
+OPTIMIZERS: Mapping[str, Entry] = {
+    optimizer.name: optimizer
+    for optimizer in (
+        Entry(
+            "adam",
+            "torch.optim:Adam",
+            "A step size of its own for every weight; a safe first choice",
+            aliases=("Adam",),
+            options={"schedule": _SCHEDULE},
+        ),
+        Entry(
+            "adamw",
+            "torch.optim:AdamW",
+            "Adam with the weight decay taken out of the gradient",
+            aliases=("AdamW",),
+            options={
+                "weight_decay": Option(Between(0, 1e6), 0.01, "weight decay (L2 penalty)"),
+                "schedule": _SCHEDULE,
+            },
+        ),
+        Entry(
+            "sgd",
+            "torch.optim:SGD",
+            "Plain gradient descent, with momentum if wanted",
+            aliases=("SGD",),
+            options={
+                "momentum": Option(Between(0, 1), 0.0, "momentum"),
+                "schedule": _SCHEDULE,
+            },
+        ),
+    )
+}

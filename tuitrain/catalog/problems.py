@@ -1,0 +1,37 @@
+"""The metrics of each problem kind, and the problem that a run of it records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuitrain.catalog.entry import Kind
+from tuitrain.catalog.losses import fitting_losses
+from tuitrain.catalog.tasks import TASKS
+from tuitrain.core.problem import Metric, Problem
+
+_OF_CLASSES = (Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"))
+METRICS: Mapping[Kind, tuple[Metric, ...]] = {
+    "multiclass": _OF_CLASSES,
+    "binary": _OF_CLASSES,
+    "regression": (Metric("rmse", "min"), Metric("mae", "min"), Metric("r2", "max")),
+}
+"""The validation metrics by problem kind."""
+
+
+def problem(
+    kind: Kind, *, classes: tuple[str, ...] = (), input_shape: tuple[int, ...] = ()
+) -> Problem:
+    """Return the problem that a run of that kind records."""
+    metrics = METRICS[kind]
+    losses = tuple(loss.name for loss in fitting_losses(kind))
+    return Problem(kind, metrics, metrics[0].name, losses, classes, input_shape)
+
+
+def problem_of_task(name: str) -> Problem:
+    """Return the problem of a built-in task, for a run that has not recorded its own.
+
+    Such a run has not started, or its record is of an older version. An unknown task has an
+    unknown problem.
+    """
+    task = TASKS.get(name)
+    return problem(task.kind, classes=task.classes) if task else Problem()
