@@ -35,7 +35,7 @@ from tuitrain.engine.loop import MEASURE_EVERY_S, train_epoch
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import Best, Patience
 from tuitrain.engine.models import cnn, mlp
-from tuitrain.engine.optim import built
+from tuitrain.engine.optim import build_optimizer
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
@@ -61,7 +61,7 @@ class Workload:
         torch.manual_seed(0)
         model = self.made().to(device)
         weights = tuple(model.parameters())
-        optimizer, _ = built("adam", weights, 1e-3, device)
+        optimizer, _ = build_optimizer("adam", weights, 1e-3, device)
         return Training(
             model=model, weights=weights, optimizer=optimizer,
             criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),

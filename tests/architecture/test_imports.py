@@ -157,7 +157,7 @@ def test_the_written_walls_stand():
 
 
 def test_text_leaves_a_command_by_one_door_and_the_rest_is_json():
-    """`tell` makes text safe and `say` pictures; JSON escapes what a terminal would obey."""
+    """`print_safe` makes text safe and `say` pictures; JSON escapes what a terminal would obey."""
     doors = {"common.py", "colour.py"}
     for path in (PROJECT / "tuitrain" / "cli").glob("*.py"):
         for line in path.read_text().splitlines():

@@ -85,7 +85,7 @@ def test_nothing_of_a_bad_batch_stays(model):
     spoil(run, 3)
     events = list(train(run, Steering(run)))
 
-    assert next(done.step for done in events if isinstance(done, BatchDone) and done.bad) == 4
+    assert next(done.step for done in events if isinstance(done, BatchDone) and done.nonfinite) == 4
     assert all(value.isfinite().all() for value in run.model.state_dict().values())
     ended = [event for event in events if isinstance(event, EpochEnded)]
     assert all(math.isfinite(each.train_loss + each.val_loss) for each in ended)

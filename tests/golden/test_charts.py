@@ -97,7 +97,7 @@ def test_a_run_that_has_not_begun():
 
 
 def test_a_swap_that_was_undone_stays_behind_the_line_that_went_on():
-    left = segment("mse", decay(801, 1650, scale=0.1), 801)._replace(is_left=True)
+    left = segment("mse", decay(801, 1650, scale=0.1), 801)._replace(is_abandoned=True)
     line = segment("cross-entropy", decay(1, 1200))._replace(takes=((1, 1), (801, 2)))
     lines = compared("left", left, line).splitlines()
     undone = lines[0].index("↶ take 2")

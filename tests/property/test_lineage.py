@@ -18,7 +18,7 @@ from tuitrain.connection.follower import Follower, snapshot
 from tuitrain.core.commands import Change, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, Measured, TakeOpened
 from tuitrain.core.series import Series
-from tuitrain.export.lineage import Line
+from tuitrain.export.lineage import RunLineage
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
@@ -98,7 +98,7 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert now.series == life.follower.run.series
     life.check_series(now)
 
-    line = Line.read(paths)
+    line = RunLineage.read(paths)
     exported = [(each.row.step, each.row.loss, each.loss_name) for each in line.batches()]
     assert exported == life.batches
     assert [each.ended for each in line.epochs()] == life.epochs
@@ -106,7 +106,7 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert [(each.step, each.value) for each in line.measured() if each.series == AGAIN] == lived
 
     curves = Curves(reader)
-    drawn = [each for each in curves.losses(now, columns=4 * LAST) if not each.is_left]
+    drawn = [each for each in curves.losses(now, columns=4 * LAST) if not each.is_abandoned]
     points = [(bucket.first, bucket.low, each.loss_name) for each in drawn
               for bucket in each.buckets]  # fmt: skip
     assert points == life.batches
@@ -114,7 +114,7 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert validations == [(each.step, each.val_loss, each.loss_name) for each in life.epochs]
     *_, drawn_again = curves.series(now, AGAIN.name, columns=4 * LAST)
     assert list(drawn_again.points) == lived
-    assert list(curves.judgements(now, 4 * LAST).line) == life.epochs
+    assert list(curves.validations(now, 4 * LAST).line) == life.epochs
     names = [each.loss_name for each in drawn]
     assert all(before != after for before, after in pairwise(names)), "no swap that was not"
     assert len(rulers(now)) == len(names) - 1 if names else not rulers(now)

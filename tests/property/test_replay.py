@@ -59,7 +59,9 @@ def test_a_replay_without_a_change_departs_exactly_there(commands, data):
     place = min(each.place for each in plan if each.id == left_out.id)
     together = range(1, place[0] + 1)
     assert [other.losses[step] for step in together] == [with_it.losses[step] for step in together]
-    made = [each.command for each in Lineage().after(other.events).line if isinstance(each, Made)]
+    made = [
+        each.command for each in Lineage().after(other.events).kept_events if isinstance(each, Made)
+    ]
     before = [each.id for each in plan if each.place < place]
     assert made[: len(before)] == before
     assert left_out.id not in made

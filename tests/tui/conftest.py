@@ -73,19 +73,19 @@ class ScriptedTrainer:
 
 
 @pytest.fixture(scope="session")
-def asker() -> Iterator[TorchQuery]:
-    asker = TorchQuery()
-    yield asker
-    asker.close()
+def torch_query() -> Iterator[TorchQuery]:
+    torch_query = TorchQuery()
+    yield torch_query
+    torch_query.close()
 
 
 @pytest.fixture(autouse=True)
-def one_asker(asker: TorchQuery, monkeypatch) -> None:
+def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
     """Let every form ask the same process, since each of its own would start PyTorch."""
 
     class Shared:
         def ask(self, question: str, **about: object) -> object:
-            return asker.ask(question, **about)
+            return torch_query.query(question, **about)
 
         def close(self) -> None:
             """It is asked again."""

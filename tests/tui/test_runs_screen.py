@@ -305,8 +305,8 @@ async def test_a_crashed_run_is_resumed_from_the_list(home):
 
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():
-    asker = TorchQuery()
-    assert "cpu" in [each["name"] for each in asker.ask("devices")]
-    process = asker._process
-    asker.close()
+    torch_query = TorchQuery()
+    assert "cpu" in [each["name"] for each in torch_query.query("devices")]
+    process = torch_query._process
+    torch_query.close()
     assert process.returncode is not None

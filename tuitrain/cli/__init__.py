@@ -9,7 +9,7 @@ import traceback
 import click
 
 from tuitrain import __version__
-from tuitrain.cli.common import ForgivingGroup, tell
+from tuitrain.cli.common import ForgivingGroup, print_safe
 from tuitrain.cli.encoding import replace_closed_streams, speak_plainly
 from tuitrain.core.errors import TuitrainError, cannot_use, nearest
 from tuitrain.core.safe import safe
@@ -106,9 +106,9 @@ def run(arguments: list[str]) -> int:
 def _tell(message: str, *, hint: str | None = None) -> None:
     if "--debug" in sys.argv:
         traceback.print_exc()
-    tell(f"tuitrain: {safe(message)}", err=True)
+    print_safe(f"tuitrain: {safe(message)}", err=True)
     if hint:
-        tell(f"  {hint}", err=True)
+        print_safe(f"  {hint}", err=True)
 
 
 def _usage_words(error: click.ClickException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, has_terminal, home_of, home_option, snapshot
+from tuitrain.cli.common import find_run, has_terminal, home_of, home_option, snapshot
 
 
 @click.command(
@@ -19,7 +19,7 @@ Examples:
 @click.pass_context
 def attach(ctx: click.Context, run: str | None) -> int:
     """Watch and steer RUN from any terminal, any number at once. Default: the newest."""
-    client = find(ctx, run)
+    client = find_run(ctx, run)
     snapshot(client)  # report a read error before the app takes the terminal
     if has_terminal():
         from tuitrain.cli.start import watch

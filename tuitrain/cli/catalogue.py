@@ -80,9 +80,9 @@ def optimizers(as_json: bool) -> None:
 @_json_option
 def devices(as_json: bool) -> None:
     """List the devices of this machine with their memory. PyTorch is asked: it takes a moment."""
-    from tuitrain.trainer.torch_query import ask
+    from tuitrain.trainer.torch_query import query
 
-    found: list[dict[str, Any]] = ask("devices")
+    found: list[dict[str, Any]] = query("devices")
     if as_json:
         _say(found)
         return

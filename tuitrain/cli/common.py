@@ -21,7 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONGEST_LINE = 10_000
 
 
-def tell(*lines: str, err: bool = False) -> None:
+def print_safe(*lines: str, err: bool = False) -> None:
     """Print the lines. What else a command prints is JSON, which has its own escapes.
 
     Text from a record goes no other way: none of it is obeyed by a terminal or begins a line.
@@ -65,12 +65,12 @@ def home_of(ctx: click.Context) -> Path:
     return home_folder(ctx.obj)
 
 
-def find(ctx: click.Context, run: str | None) -> Client:
+def find_run(ctx: click.Context, run: str | None) -> Client:
     """Return the run of that name, beginning or directory; None: the newest."""
     from tuitrain.connection.client import Client
-    from tuitrain.store.paths import find_run
+    from tuitrain.store import paths
 
-    return Client(find_run(home_of(ctx), run).directory)
+    return Client(paths.find_run(home_of(ctx), run).directory)
 
 
 def snapshot(client: Client) -> Snapshot:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tuitrain.cli.common import find, home_option, snapshot, tell
+from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.cli.plot import size_options
 from tuitrain.core.errors import Refused, WrongUse
 
@@ -117,7 +117,7 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
         raise WrongUse("compare takes two runs or more; tuitrain ls lists what there is")
     if len(runs) > len(SIGNS):
         raise WrongUse(f"compare takes {len(SIGNS)} runs at most, not {len(runs)}")
-    clients = [find(ctx, run) for run in runs]
+    clients = [find_run(ctx, run) for run in runs]
     for client in clients:
         if [other.paths for other in clients].count(client.paths) > 1:
             raise WrongUse(f"{client.name} is named twice; compare it with another run")
@@ -133,9 +133,9 @@ def _print(compared: list[Compared], told: _Told, width: int, height: int) -> No
     lines = height * -(-len(told.charts) // across)
     options = view.options_for([run.run for run in compared])
     say(view.legend(compared, width))
-    tell("", "by epoch")
+    print_safe("", "by epoch")
     say(grid(told.charts, width, lines, options=options, least_width=width // across))
-    tell("", "what differs")
+    print_safe("", "what differs")
     say(view.settings_table(compared, width))
-    tell("", told.title)
+    print_safe("", told.title)
     say(told.table)

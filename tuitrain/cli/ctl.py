@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import ForgivingGroup, find, home_option, tell
+from tuitrain.cli.common import ForgivingGroup, find_run, home_option, print_safe
 from tuitrain.core.commands import (
     SETTINGS,
     Boundary,
@@ -189,18 +189,18 @@ def _ask(
     as_json: bool,
 ) -> int:
     """Send a command, wait for its answer, print it, and return the exit code."""
-    from tuitrain.connection.answer import ask
+    from tuitrain.connection.answer import submit
 
-    client = find(ctx, ctx.meta[_RUN])
+    client = find_run(ctx, ctx.meta[_RUN])
     with _interruptible():
-        answer = ask(
+        answer = submit(
             client, command, at,
             until_applied=waits if wait is None else wait,
-            say=lambda why: tell(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
+            say=lambda why: print_safe(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
         )  # fmt: skip
     said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
     if as_json:
         click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
     else:
-        tell(said, err=answer.is_refusal)
+        print_safe(said, err=answer.is_refusal)
     return answer.exit_code

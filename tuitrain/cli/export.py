@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, snapshot, tell
+from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
     from tuitrain.connection.client import Client
     from tuitrain.core.events import CheckpointSaved
-    from tuitrain.export.lineage import Line
+    from tuitrain.export.lineage import RunLineage
 
 ENDINGS = {
     "weights": ".pt", "csv": "-csv", "jsonl": ".jsonl", "tensorboard": "-tensorboard",
@@ -54,14 +54,14 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
     It is the current line of the run: what was undone or rolled back is left out.
     """
     from tuitrain.export.files import check_free
-    from tuitrain.export.lineage import Line
+    from tuitrain.export.lineage import RunLineage
 
     if which and form != "weights":
         raise WrongUse(f"--which chooses between weights; {form} has the whole run")
-    client = find(ctx, run)
+    client = find_run(ctx, run)
     target = (out or Path(f"{client.name}{ENDINGS[form]}")).expanduser()
     check_free(target, for_folder=form in ("csv", "tensorboard") and target.suffix != ".csv")
-    line = Line.read(client.paths)
+    line = RunLineage.read(client.paths)
     match form:
         case "weights":
             said = _weights(line, target, which or "last")
@@ -73,21 +73,21 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
             said = _jsonl(line, client, target)
         case _:
             said = _csv(line, client, target)
-    tell(f"wrote {safe(target)}{said}")
+    print_safe(f"wrote {safe(target)}{said}")
     return 0
 
 
-def _weights(line: Line, target: Path, which: str) -> str:
-    from tuitrain.trainer.torch_query import ask
+def _weights(line: RunLineage, target: Path, which: str) -> str:
+    from tuitrain.trainer.torch_query import query
 
     saved, what = _best(line) if which == "best" else (_last(line), "")
     file = line.paths.checkpoints / saved.file
-    ask("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
+    query("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
     return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
 
 
-def _script(line: Line, target: Path) -> str:
+def _script(line: RunLineage, target: Path) -> str:
     from tuitrain import __version__
     from tuitrain.export.files import atomic_path
     from tuitrain.export.program import program
@@ -103,7 +103,7 @@ def _script(line: Line, target: Path) -> str:
     )
 
 
-def _tensorboard(line: Line, target: Path) -> str:
+def _tensorboard(line: RunLineage, target: Path) -> str:
     from tuitrain.export import tensorboard
     from tuitrain.export.files import atomic_path
 
@@ -113,7 +113,7 @@ def _tensorboard(line: Line, target: Path) -> str:
     return f"; tensorboard --logdir {safe(target)} shows it"
 
 
-def _jsonl(line: Line, client: Client, target: Path) -> str:
+def _jsonl(line: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
     from tuitrain.export.files import atomic_path
 
@@ -124,7 +124,7 @@ def _jsonl(line: Line, client: Client, target: Path) -> str:
     return ": an object a line, each of a kind: run, intervention, batch, series, epoch"
 
 
-def _csv(line: Line, client: Client, target: Path) -> str:
+def _csv(line: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
     from tuitrain.export.files import atomic_path
 
@@ -142,7 +142,7 @@ def _told(client: Client) -> dict[str, Any]:
     return report.as_json(snapshot(client), full=True)
 
 
-def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
+def _last(line: RunLineage, *, after: int = -1) -> CheckpointSaved:
     """Return the last checkpoint, which must come after that step."""
     saved = [checkpoint for checkpoint in line.checkpoints if checkpoint.step > after]
     if not saved:
@@ -154,7 +154,7 @@ def _last(line: Line, *, after: int = -1) -> CheckpointSaved:
     return saved[-1]
 
 
-def _best(line: Line) -> tuple[CheckpointSaved, str]:
+def _best(line: RunLineage) -> tuple[CheckpointSaved, str]:
     """Return the checkpoint of the best epoch, and what to say of it."""
     best, (saved, says) = line.best, line.best_checkpoint
     if best is None:

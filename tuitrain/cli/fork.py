@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, snapshot, tell
+from tuitrain.cli.common import find_run, home_of, home_option, print_safe, snapshot
 from tuitrain.cli.options import RunCommand, asked_for, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.commands import Epoch, read_epoch
@@ -45,7 +45,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
-    parent, home = find(ctx, run), home_of(ctx)
+    parent, home = find_run(ctx, run), home_of(ctx)
 
     def start(owned: bool) -> Started:
         started = supervisor.fork(
@@ -59,14 +59,14 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
 
 def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
     """Say which epoch the best one is, and of another if it is not on the parent's lineage."""
-    from tuitrain.export.lineage import Line
+    from tuitrain.export.lineage import RunLineage
 
     run, origin = snapshot(parent), fork.paths.read_spec().parent
     assert origin is not None
     if epoch == "best":
-        _, says = Line.read(parent.paths).best_checkpoint
+        _, says = RunLineage.read(parent.paths).best_checkpoint
     elif any(saved.sha256 == origin.sha256 for saved in run.lineage.checkpoints):
         return
     else:
         says = f"as take {origin.take} trained it, which was abandoned"
-    tell(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
+    print_safe(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)

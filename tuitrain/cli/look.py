@@ -9,7 +9,7 @@ import time
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, snapshot, tell, unreadable
+from tuitrain.cli.common import find_run, home_of, home_option, print_safe, snapshot, unreadable
 
 _LOG_LOOK_S = 0.2
 
@@ -31,13 +31,13 @@ def ls(ctx: click.Context, as_json: bool) -> int:
         try:
             runs.append(snapshot(Client(paths.directory)))
         except Exception as error:  # noqa: BLE001 - one bad run hides no other
-            tell(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
+            print_safe(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
     if as_json:
         click.echo(json.dumps([report.as_json(run, full=False) for run in runs], indent=1))
     elif runs:
-        tell(*report.table(runs))
+        print_safe(*report.table(runs))
     elif not found:
-        tell("no runs yet; tuitrain run starts one")
+        print_safe("no runs yet; tuitrain run starts one")
     return 0
 
 
@@ -52,14 +52,14 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     from tuitrain.connection.silence import why_stopped
     from tuitrain.view.text import report
 
-    client = find(ctx, run)
+    client = find_run(ctx, run)
     found = snapshot(client)
     if not found.has_ended and (why := why_stopped(client)):
-        tell(f"tuitrain: {found.title} does not answer: {why}", err=True)
+        print_safe(f"tuitrain: {found.title} does not answer: {why}", err=True)
     if as_json:
         click.echo(json.dumps(report.as_json(found, full=True), indent=1))
     else:
-        tell(*report.as_lines(found, best_confusion(client, found)))
+        print_safe(*report.as_lines(found, best_confusion(client, found)))
     return 0
 
 
@@ -73,12 +73,12 @@ def logs(ctx: click.Context, run: str | None, follow: bool) -> int:
     from tuitrain.core.files import open_plain
     from tuitrain.store import lock
 
-    paths = find(ctx, run).paths
+    paths = find_run(ctx, run).paths
     with os.fdopen(open_plain(paths.log, os.O_RDONLY), encoding="utf-8", errors="replace") as log:
         while True:
             alive = lock.is_held(paths.lock)  # before reading: the last words come before the end
             for line in log:
-                tell(line.rstrip("\n"))
+                print_safe(line.rstrip("\n"))
             if not (follow and alive):
                 return 0
             time.sleep(_LOG_LOOK_S)

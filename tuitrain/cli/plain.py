@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.common import tell, was_refused
+from tuitrain.cli.common import print_safe, was_refused
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
@@ -48,7 +48,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
         interrupts += 1
         if interrupts == 1:
             client.send(Stop())
-            tell("stopping after this batch; Ctrl-C again ends it at once", err=True)
+            print_safe("stopping after this batch; Ctrl-C again ends it at once", err=True)
         else:
             supervisor.kill(started.paths)
 
@@ -56,14 +56,14 @@ def own(started: supervisor.Started, *, every: int) -> int:
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
     started.process.wait()  # it has said its last word, and now lets the run go
     if was_refused(end):
-        tell(f"tuitrain: {safe(end.error)}", err=True)
+        print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
-        tell(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
+        print_safe(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
     if end.same_weights is False:
-        tell(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
+        print_safe(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
         return 1
     return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
 
@@ -81,7 +81,7 @@ def follow(
     """
     follower = Follower(client)
     now, spec, newest = follower.run, follower.run.spec, 0
-    tell(
+    print_safe(
         f"{now.title}: {spec.task}, {spec.model}, {spec.loss}, "
         f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
     )
@@ -93,15 +93,15 @@ def follow(
         before, cursor = now, follower.delta.cursor
         now, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
-            tell(line)
+            print_safe(line)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(now, [*epochs, *(entry.event for entry in delta.events)], batches):
-            tell(line)
+            print_safe(line)
         if not now.has_ended:
             time.sleep(_PULL_S)
-    tell(*_last_words(now))
+    print_safe(*_last_words(now))
     return now
 
 

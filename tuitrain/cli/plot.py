@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, snapshot, tell
+from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 
 _HEIGHT = 20
 
@@ -63,7 +63,7 @@ def plot(
     from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics, named
     from tuitrain.view.text.report import metric_in_words, series_in_words
 
-    client = find(ctx, run)
+    client = find_run(ctx, run)
     found, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
     series = [track.series.name for track in found.series]
@@ -76,6 +76,6 @@ def plot(
     else:
         about = series_in_words(found, chosen)
         picture = series_chart(found, curves, chosen, cells, height)
-    tell(f"{found.title}: {found.spec.task}, {about}, {found.state}")
+    print_safe(f"{found.title}: {found.spec.task}, {about}, {found.state}")
     say(picture)
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_of, home_option, tell
+from tuitrain.cli.common import find_run, home_of, home_option, print_safe
 from tuitrain.cli.options import RunCommand, asked_for, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
@@ -37,7 +37,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     """
     from tuitrain.trainer import supervisor
 
-    asked, paths, home = asked_for(ctx, options), find(ctx, run).paths, home_of(ctx)
+    asked, paths, home = asked_for(ctx, options), find_run(ctx, run).paths, home_of(ctx)
     until, without = asked.settings.get("until"), asked.settings.get("without", ())
     try:
         spec = supervisor.replay_spec(paths, until, without)
@@ -63,4 +63,4 @@ def _write(path: Path, text: str) -> None:
         raise WrongUse(f"{safe(path)} is there already; choose another file") from None
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
-    tell(f"tuitrain run --config {safe(path)} trains it")
+    print_safe(f"tuitrain run --config {safe(path)} trains it")

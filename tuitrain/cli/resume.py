@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, tell
+from tuitrain.cli.common import find_run, home_option, print_safe
 from tuitrain.cli.options import RunCommand, asked_for, run_options
 from tuitrain.cli.start import go
 
@@ -36,8 +36,8 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     from tuitrain.trainer import supervisor
 
     asked = asked_for(ctx, options)
-    paths = find(ctx, run).paths
+    paths = find_run(ctx, run).paths
     answered = Answered.read(paths.answered)  # before the record, which is written first
     if why := answered.why_not(RunReader(paths.record).rows()):
-        tell(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
+        print_safe(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
     return go(lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.ways)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find, home_option, tell
+from tuitrain.cli.common import find_run, home_option, print_safe
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
     """Delete runs that are not going: record, checkpoints and all. Asks first."""
     from tuitrain.trainer import supervisor
 
-    found = _each_once(find(ctx, run).paths for run in runs)
+    found = _each_once(find_run(ctx, run).paths for run in runs)
     for paths in found:
         supervisor.check_idle(paths)
     if not yes and not click.confirm(f"Delete {', '.join(map(_shown, found))} for good?"):
@@ -39,7 +39,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
             deleted.append(shown)
     finally:
         if deleted:
-            tell(f"deleted {', '.join(deleted)}")
+            print_safe(f"deleted {', '.join(deleted)}")
     return 0
 
 

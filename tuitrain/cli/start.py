@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain.cli.common import has_terminal, tell, was_refused
+from tuitrain.cli.common import has_terminal, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.events import DOWNLOADING
 from tuitrain.store.paths import RunPaths, home_folder
@@ -51,9 +51,9 @@ def _leave(started: Started) -> int:
         started.process.wait()
         supervisor.delete_refused(started.paths)
     if now.state in ("failed", "crashed"):
-        tell(f"tuitrain: {now.error}", err=True)
+        print_safe(f"tuitrain: {now.error}", err=True)
         return now.exit_code or 1
-    tell(now.name)
+    print_safe(now.name)
     return 0
 
 
@@ -83,12 +83,12 @@ def _show(app: TuitrainApp) -> int:
     if last is None:
         return app.return_code or 0
     if was_refused(last):
-        tell(f"tuitrain: {last.error}", err=True)
+        print_safe(f"tuitrain: {last.error}", err=True)
         supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code
     if last.has_ended:
         why = f": {last.error}" if last.error else ""
-        tell(f"{last.title} {last.state} at step {words.count(last.step)}{why}")
+        print_safe(f"{last.title} {last.state} at step {words.count(last.step)}{why}")
     else:
-        tell(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
+        print_safe(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
     return 1 if last.state == "crashed" else last.exit_code

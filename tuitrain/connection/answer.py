@@ -59,7 +59,7 @@ class Answer:
                 return f"{what}: {self.state}: {safe(self.reason)}"
 
 
-def ask(
+def submit(
     client: Client,
     command: Command,
     at: Boundary | None = None,

@@ -15,7 +15,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock, owner
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Best, Cursor, Delta, Judged, RunReader, SegmentsAfter
+from tuitrain.store.reader import Best, Cursor, Delta, EpochPart, RunReader, SegmentsAfter
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
 
@@ -97,7 +97,7 @@ class Client:
         """Return one epoch at most in each 2^level of a segment's steps."""
         return self._reader.epochs(segment, level)
 
-    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+    def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best value of each name among the epochs that ended in a segment."""
         return self._reader.best(segment, part, signs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 
-from tuitrain.connection.answer import Answer, ask
+from tuitrain.connection.answer import Answer, submit
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import (
@@ -110,7 +110,7 @@ class Commands:
             wait = (at or command.boundary) == "batch" or waits_between_epochs(
                 self._follower.look()
             )
-        answer = ask(self._client, command, at, until_applied=wait)
+        answer = submit(self._client, command, at, until_applied=wait)
         if answer.is_refusal:
             raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))
         return answer

@@ -44,7 +44,7 @@ class BatchDone(NamedTuple):
     samples: int
     marks: tuple[Any, ...]
     """Readings of the stopwatch around the five steps; see `tuitrain.engine.device`."""
-    bad: SupportsFloat = 0.0
+    nonfinite: SupportsFloat = 0.0
     """1 if the loss or a gradient was not finite and the weights were left as they were, else 0;
     a device scalar, too."""
 

@@ -30,7 +30,7 @@ class NonfiniteBatches:
         """Take a trained batch; the next boundary handles it if it was nonfinite."""
         if not self._reads_at_once:
             self.unread.append(done)
-        elif done.bad:
+        elif done.nonfinite:
             self.known.append(done)
 
     def has_read(self, until: BatchDone, nonfinite: Iterable[BatchDone]) -> None:
@@ -44,7 +44,7 @@ class NonfiniteBatches:
     def read_all(self) -> None:
         """Read all flags that are still unread; waits for an accelerator."""
         unread, self.unread = self.unread, []
-        flags = read([done.bad for done in unread])
+        flags = read([done.nonfinite for done in unread])
         self.known += [done for done, flag in zip(unread, flags, strict=True) if flag]
 
     def report(self) -> Iterator[NotFinite]:

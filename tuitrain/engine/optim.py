@@ -33,7 +33,7 @@ def cosine_schedule(done: float) -> float:
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def built(
+def build_optimizer(
     optimizer: str, weights: Iterable[Parameter], lr: float, device: torch.device
 ) -> tuple[Optimizer, Schedule | None]:
     """Return the optimizer that `NAME[:...]` describes and its learning rate schedule, if any."""

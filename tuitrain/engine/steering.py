@@ -12,7 +12,7 @@ from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
-from tuitrain.steering.directives import Directive, GoBack, Hold, Use
+from tuitrain.steering.directives import Directive, Hold, MakeChange, Restore
 from tuitrain.steering.pace import Pace
 
 Commands = Callable[[float | None], Sequence[Request]]
@@ -98,7 +98,7 @@ class Steering:
             for event in apply(decision, self._run, self.checkpoints):
                 self.decisions.learn(event)
                 yield event
-            if isinstance(decision, Use | GoBack):
+            if isinstance(decision, MakeChange | Restore):
                 self._pace.restart()
             elif isinstance(decision, Hold):
                 self.nonfinite.start_anew()

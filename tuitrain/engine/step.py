@@ -116,18 +116,18 @@ def _zero(device: torch.device) -> Tensor:
     return torch.zeros((), dtype=torch.float32, device=device)
 
 
-def optimizer_step(run: Training, bad: Tensor) -> None:
-    """Update the weights; a nonfinite batch (`bad` is 1) changes neither weights nor buffers.
+def optimizer_step(run: Training, nonfinite: Tensor) -> None:
+    """Update the weights; where `nonfinite` is 1, leave weights and buffers as they were.
 
-    Where reading `bad` would synchronise, fused optimizers take it as `found_inf` and skip the
+    Where reading it would synchronise, fused optimizers take it as `found_inf` and skip the
     step on the device.
     """
     optimizer = run.optimizer
     if not run.reads_at_once and optimizer.defaults.get("fused"):
-        run.buffers.put_back_if(bad)
-        optimizer.found_inf, optimizer.grad_scale = bad, None  # type: ignore[attr-defined]
+        run.buffers.put_back_if(nonfinite)
+        optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]
         take_step(optimizer)
-    elif bad:
+    elif nonfinite:
         run.buffers.put_back()
     else:
         take_step(optimizer)

@@ -23,7 +23,7 @@ from tuitrain.engine.data import Dataset
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.metrics import Best, Patience, RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
-from tuitrain.engine.optim import Schedule, built, take_sparse_gradients
+from tuitrain.engine.optim import Schedule, build_optimizer, take_sparse_gradients
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.state.weights import load as load_weights
@@ -286,11 +286,11 @@ def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
     devices.use(device)
     data = dataset.load(spec.task, spec.data, tell)
     rng.seed(spec.seed)
-    model = made("model", spec.model, data.input_shape, data.outputs).to(device)
+    model = build_entry("model", spec.model, data.input_shape, data.outputs).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
-    optimizer, schedule = built(spec.optimizer, weights, spec.lr, device)
+    optimizer, schedule = build_optimizer(spec.optimizer, weights, spec.lr, device)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
     run = Training(
@@ -320,7 +320,7 @@ def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
     return run
 
 
-def made(what: str, text: str, *arguments: Any) -> Any:
+def build_entry(what: str, text: str, *arguments: Any) -> Any:
     """Return the model, ... that `NAME[:key=value,...]` stands for, from `arguments`.
 
     Raises Refused where they cannot be what it needs.

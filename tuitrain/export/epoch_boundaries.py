@@ -24,16 +24,16 @@ class EpochBoundaries:
         self, begin: tuple[int, int], samples: int, batch_size: int, plan: Iterable[Planned]
     ) -> None:
         """Let the first epoch begin at `begin`: after so many steps and completed epochs."""
-        self._eras = [_UniformEpochs(*begin, -(-samples // batch_size))]
+        self._spans = [_UniformEpochs(*begin, -(-samples // batch_size))]
         for step, epoch, _, command in plan:
             if isinstance(command, Change) and command.setting == "batch-size":
                 assert command.value
-                self._eras.append(_UniformEpochs(step, epoch, -(-samples // int(command.value))))
+                self._spans.append(_UniformEpochs(step, epoch, -(-samples // int(command.value))))
 
     def is_between_epochs(self, place: tuple[int, int]) -> bool:
         """Return whether no batch of the epoch that comes after `place` is trained there."""
         step, epoch = place
-        era = [self._eras[0], *(each for each in self._eras if each.epoch <= epoch)][-1]
+        era = [self._spans[0], *(each for each in self._spans if each.epoch <= epoch)][-1]
         return step == era.step + (epoch - era.epoch) * era.steps_per_epoch
 
     def epochs_begun(self, step: int) -> int:
@@ -47,4 +47,4 @@ class EpochBoundaries:
         return (step - era.step) % era.steps_per_epoch == 0
 
     def _epochs_at(self, step: int) -> _UniformEpochs:
-        return [self._eras[0], *(each for each in self._eras if each.step < step)][-1]
+        return [self._spans[0], *(each for each in self._spans if each.step < step)][-1]

@@ -55,7 +55,7 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class RunLineage:
     """What led a run to its present weights, as far as the record went when it was read."""
 
     paths: RunPaths
@@ -66,7 +66,7 @@ class Line:
     """The newest step on record."""
 
     @classmethod
-    def read(cls, paths: RunPaths) -> Line:
+    def read(cls, paths: RunPaths) -> RunLineage:
         """Return the line of a run; Refused if it never came as far as its first batch."""
         delta = RunReader(paths.record).since(Cursor())
         if not any(isinstance(each.event, RunStarted) for each in delta.events):
@@ -161,7 +161,7 @@ class _Clock:
     the event before a batch tells both.
     """
 
-    def __init__(self, line: Line, take: int) -> None:
+    def __init__(self, line: RunLineage, take: int) -> None:
         self._known: list[tuple[int, float]] = []
         where, step = 1, 0
         for each in line.recorded:

@@ -17,7 +17,7 @@ from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.export.epoch_boundaries import EpochBoundaries
-from tuitrain.export.lineage import Line
+from tuitrain.export.lineage import RunLineage
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
     """A loss or gradient was not finite, and the weights were left as they were."""
 
     @classmethod
-    def of(cls, line: Line, checkpoint: CheckpointSaved) -> Recipe:
+    def of(cls, line: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
         """Return what led to a checkpoint of the line; Refused if what it began with is gone."""
         spec = line.spec
         bad = [each for each in line.events if isinstance(each, NotFinite)]
@@ -113,7 +113,7 @@ class Recipe:
         return [self.setting(setting), *values][-1]
 
 
-def _origin(line: Line) -> Path | None:
+def _origin(line: RunLineage) -> Path | None:
     init_from = line.spec.init_from
     if init_from and not Path(init_from).is_file():
         raise Refused(f"the weights that it began with are gone: {safe(init_from)}")

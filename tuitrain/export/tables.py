@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain.core.numbers import to_strict
-from tuitrain.export.lineage import Batch, Epoch, Line, Measured
+from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
 Row = Mapping[str, Any]
 _TIMES = ("data_us", "zero_us", "forward_us", "loss_us", "backward_us", "step_us")
 
 
-def batch_rows(line: Line) -> Iterator[Row]:
+def batch_rows(line: RunLineage) -> Iterator[Row]:
     """Yield a row for every batch; times of the five steps, and of the data, in microseconds."""
     return map(_batch_row, line.batches())
 
 
-def epoch_rows(line: Line) -> Iterator[Row]:
+def epoch_rows(line: RunLineage) -> Iterator[Row]:
     """Yield a row for every epoch: its metrics, and the validation by every loss that fits."""
     return map(_epoch_row, line.epochs())
 
 
-def series_rows(line: Line) -> Iterator[Row]:
+def series_rows(line: RunLineage) -> Iterator[Row]:
     """Yield a row for every value of a series; the learning rate is in the rows of batches."""
     return map(_series_row, line.measured())
 
 
-def write_csv(line: Line, interventions: Iterable[Row], folder: Path) -> None:
+def write_csv(line: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
     """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
     write_table(batch_rows(line), folder / "batches.csv")
@@ -51,7 +51,7 @@ def write_table(rows: Iterable[Row], path: Path) -> None:
             table.writerows(chain([first], several))
 
 
-def write_jsonl(line: Line, run: Row, interventions: Iterable[Row], path: Path) -> None:
+def write_jsonl(line: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
     """Write an object a line, each with its `kind`: run, intervention, batch, series, epoch.
 
     The last three stand in the order in which they came. Strict JSON: a number that is not

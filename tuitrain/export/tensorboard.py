@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
-from tuitrain.export.lineage import Batch, Epoch, Line, Measured
+from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
 _VERSION = "brain.Event:2"
 
@@ -24,7 +24,7 @@ class Scalars(NamedTuple):
     values: Mapping[str, float]
 
 
-def scalars(line: Line) -> Iterator[Scalars]:
+def scalars(line: RunLineage) -> Iterator[Scalars]:
     """Yield what batches, series and epochs have to say, in the order of their steps."""
     return merge(
         map(_of_batch, line.batches()),
@@ -34,7 +34,7 @@ def scalars(line: Line) -> Iterator[Scalars]:
     )
 
 
-def write(line: Line, folder: Path) -> None:
+def write(line: RunLineage, folder: Path) -> None:
     """Make a folder that `tensorboard --logdir` opens; TuitrainError without TensorBoard."""
     open_records, event = writer_and_event()
     folder.mkdir()

@@ -33,7 +33,9 @@ def replay_of(
     Raises NotOnLineage if the lineage has no such step or change.
     """
     lineage = Lineage.of(spec, past)
-    saved = {event.step: event for event in lineage.line if isinstance(event, CheckpointSaved)}
+    saved = {
+        event.step: event for event in lineage.kept_events if isinstance(event, CheckpointSaved)
+    }
     if not saved:
         raise Refused("it has no checkpoint yet, and so nothing to repeat")
     end = max(saved)

@@ -89,7 +89,7 @@ class Lineage:
         return tuple(reversed(takes))
 
     @cached_property
-    def line(self) -> tuple[Event, ...]:
+    def kept_events(self) -> tuple[Event, ...]:
         """The events of these takes, each up to the checkpoint from which the next one went on."""
         found: list[Event] = []
         for take, following in pairwise((*self.takes, None)):
@@ -138,14 +138,14 @@ class Lineage:
     def checkpoints(self) -> tuple[CheckpointSaved, ...]:
         """Those of the lineage that are kept, oldest first."""
         gone = {event.file for event in self.events if isinstance(event, CheckpointGone)}
-        saved = (event for event in self.line if isinstance(event, CheckpointSaved))
+        saved = (event for event in self.kept_events if isinstance(event, CheckpointSaved))
         return tuple(event for event in saved if event.file not in gone)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
         settings = dict(self.started)
-        for event in self.line:
+        for event in self.kept_events:
             match event:
                 case LossSwapped(loss=loss):
                     settings["loss"] = loss
@@ -169,7 +169,9 @@ class Lineage:
 
     @cached_property
     def _files(self) -> frozenset[str]:
-        return frozenset(event.file for event in self.line if isinstance(event, CheckpointSaved))
+        return frozenset(
+            event.file for event in self.kept_events if isinstance(event, CheckpointSaved)
+        )
 
     @cached_property
     def _ends(self) -> dict[int, tuple[int, int]]:
@@ -188,7 +190,7 @@ class Lineage:
 
     @cached_property
     def _marks(self) -> Sequence[_Mark]:
-        return [mark for take in self.takes for mark in self._marks_of(take, self.line)]
+        return [mark for take in self.takes for mark in self._marks_of(take, self.kept_events)]
 
     def _marks_of(self, take: int, events: Iterable[Event]) -> Iterator[_Mark]:
         """Yield where a take begins, and where its loss is swapped in these events."""

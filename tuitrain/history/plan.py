@@ -17,7 +17,7 @@ def plan_of(lineage: Lineage) -> list[Planned]:
     """Return the changes on a lineage, in order, without those that an undo reverted."""
     plan: list[Planned] = []
     settings = dict(lineage.started)
-    for event in lineage.line:
+    for event in lineage.kept_events:
         for change in changes_of(event):
             kind, value = change.command.kind, _value(change.command)
             if kind != "pace" and settings.get(kind) != value:

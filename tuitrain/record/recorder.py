@@ -57,10 +57,10 @@ class Recorder:
         self._trained_s = writer.elapsed_ms / 1000
         self.newest_read: BatchDone | None = None
         """The batch up to which all numbers are read."""
-        self._bad: list[BatchDone] = []
+        self._nonfinite: list[BatchDone] = []
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
-        self._untold: list[BatchRow] = []
+        self._unshared: list[BatchRow] = []
         """Those whose shares are not recorded yet."""
         self._shares = Every(SHARES_EVERY_S, clock)
 
@@ -97,7 +97,7 @@ class Recorder:
         """Write all that waits, in one transaction."""
         self._check()
         self._gather()
-        if self._untold and self._shares.is_due():
+        if self._unshared and self._shares.is_due():
             self._take_shares()
         self._writer.write(self._rows, self._events, self._values, self._details)
         self._rows, self._events, self._values, self._details = [], [], [], []
@@ -121,7 +121,7 @@ class Recorder:
 
     def nonfinite_batches(self) -> list[BatchDone]:
         """Return, once, the batches whose numbers were read by now and were not finite."""
-        bad, self._bad = self._bad, []
+        bad, self._nonfinite = self._nonfinite, []
         return bad
 
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
@@ -142,7 +142,7 @@ class Recorder:
                 self._unread.append((key, series, value))
 
     def _take_shares(self) -> None:
-        rows, self._untold = self._untold, []
+        rows, self._unshared = self._unshared, []
         self._values += [
             MeasuredRow(rows[-1].key, series, share) for series, share in shares_of(rows).items()
         ]
@@ -165,7 +165,7 @@ class Recorder:
         from tuitrain.engine.device import read  # torch is there, since it made these batches
 
         several = [done for _, done in self._batches]
-        scalars = [each for done in several for each in (done.loss, done.bad)]
+        scalars = [each for done in several for each in (done.loss, done.nonfinite)]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
         losses, bad = numbers[: len(scalars) : 2], numbers[1 : len(scalars) : 2]
         self._values += [
@@ -173,7 +173,7 @@ class Recorder:
             for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
         ]
         self._unread = []
-        self._bad += [done for done, is_bad in zip(several, bad, strict=True) if is_bad]
+        self._nonfinite += [done for done, is_bad in zip(several, bad, strict=True) if is_bad]
         rows = [
             BatchRow(
                 key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples,
@@ -182,7 +182,7 @@ class Recorder:
             for (at, done), loss in zip(self._batches, losses, strict=True)
         ]  # fmt: skip
         self._rows += rows
-        self._untold += rows
+        self._unshared += rows
         self.newest_read = several[-1] if several else self.newest_read
         self._batches = []
 

@@ -19,7 +19,16 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
-from tuitrain.steering.directives import Directive, End, GoBack, GoOn, Hold, Save, SaveBest, Use
+from tuitrain.steering.directives import (
+    Continue,
+    Directive,
+    End,
+    Hold,
+    MakeChange,
+    Restore,
+    Save,
+    SaveBest,
+)
 from tuitrain.steering.steerable import Keeper, Steerable
 
 
@@ -33,11 +42,11 @@ def apply(directive: Directive, run: Steerable, checkpoints: Keeper) -> Iterator
         case Hold(command=command):
             yield from or_warned(checkpoints.save(run, "pause"))
             yield Paused(command, *run.position)
-        case GoOn(command=command):
+        case Continue(command=command):
             yield Resumed(command, *run.position)
-        case Use(command=command):
+        case MakeChange(command=command):
             yield from _or_dropped(_use(directive, run, checkpoints), command)
-        case GoBack(command=command):
+        case Restore(command=command):
             yield from _or_dropped(_go_back(directive, run, checkpoints), command)
         case Save(command=command, why=why):
             yield from _or_dropped(checkpoints.save(run, why, command=command), command)
@@ -84,7 +93,7 @@ def _or_dropped(applying: Iterator[Event], command: str) -> Iterator[Event]:
         yield CommandDropped(command, str(error))
 
 
-def _use(directive: Use, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
+def _use(directive: MakeChange, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
     change, answers = directive.change, (directive.command, *run.position)
     if directive.saves_before:
         yield from checkpoints.save(run, f"before {change.kind}", is_needed=True)
@@ -100,7 +109,7 @@ def _use(directive: Use, run: Steerable, checkpoints: Keeper) -> Iterator[Event]
             yield SettingChanged(*answers, setting, value, previous, run.steps_per_epoch)
 
 
-def _go_back(directive: GoBack, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
+def _go_back(directive: Restore, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:
     """Load first, so that a damaged checkpoint changes and saves nothing."""
     why, origin = directive.why, directive.origin
     state = yield from checkpoints.loaded(origin)

@@ -11,7 +11,7 @@ from tuitrain.core.events import CheckpointSaved, CommandDropped, Event
 from tuitrain.history import changes as history
 from tuitrain.history.checkpoints import epochs_kept, to_roll_back_to
 from tuitrain.history.lineage import Lineage
-from tuitrain.steering.directives import Directive, GoBack, SaveBest, Use
+from tuitrain.steering.directives import Directive, MakeChange, Restore, SaveBest
 from tuitrain.steering.steerable import Keeper, Steerable
 
 
@@ -67,12 +67,12 @@ class Changes:
         """
         match change:
             case SwapLoss() | Change():
-                yield Use(command, change, saves_before=not again and change.kind != "pace")
+                yield MakeChange(command, change, saves_before=not again and change.kind != "pace")
             case Undo():
                 last = history.last_change(self._lineage.events)
                 assert last is not None
                 undone, origin = last
-                yield GoBack(command, "undo", origin, self.next_take, undone.command)
+                yield Restore(command, "undo", origin, self.next_take, undone.command)
             case Rollback(epoch=epoch):
                 yield from self._roll_back(command, epoch)
             case other:
@@ -87,7 +87,7 @@ class Changes:
         if origin is None:  # deleted since it was asked for
             yield CommandDropped(command, epochs_kept(self._checkpoints.kept, epoch))
         else:
-            yield GoBack(command, "rollback", origin, self.next_take)
+            yield Restore(command, "rollback", origin, self.next_take)
 
     def _of_epoch(self, epoch: Epoch | None) -> CheckpointSaved | None:
         if epoch == "best":

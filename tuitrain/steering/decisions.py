@@ -32,7 +32,7 @@ from tuitrain.core.events import (
     Stepped,
 )
 from tuitrain.steering.changes import Changes, is_change
-from tuitrain.steering.directives import Directive, End, GoOn, Hold, Save
+from tuitrain.steering.directives import Continue, Directive, End, Hold, Save
 from tuitrain.steering.schedule import Schedule
 from tuitrain.steering.steerable import Keeper, Position, Steerable
 from tuitrain.steering.waiting import Waiting
@@ -188,7 +188,7 @@ class Decisions:
             yield CommandDropped(pause.id, "told to go on before its boundary came")
         yield from self._end_stepping("told to go on")
         self.paused = False
-        yield GoOn(command)
+        yield Continue(command)
 
     def _after_nonfinite(self) -> Iterator[Decision]:
         what, self._nonfinite = self._nonfinite, None

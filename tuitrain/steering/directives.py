@@ -14,21 +14,21 @@ from tuitrain.core.events import CheckpointSaved
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Save a checkpoint and train no further batch until `GoOn`."""
+    """Save a checkpoint and train no further batch until `Continue`."""
 
     command: str | None
     """The id of its command; None if it does not come from a command."""
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class Continue:
     """Continue training."""
 
     command: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class MakeChange:
     """Use another loss, or another value of a setting, from the next batch on."""
 
     command: str
@@ -38,7 +38,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class GoBack:
+class Restore:
     """Save a checkpoint, restore an older one, and continue from it in a new take.
 
     A rollback keeps the current settings; an undo restores those of the checkpoint, too.
@@ -75,4 +75,4 @@ class End:
     why: str
 
 
-Directive = Hold | GoOn | Use | GoBack | Save | SaveBest | End
+Directive = Hold | Continue | MakeChange | Restore | Save | SaveBest | End

@@ -75,7 +75,7 @@ SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
 """From the events that are new to the segments whose epochs are wanted."""
 
 
-Judged = Literal["metrics", "val_losses"]
+EpochPart = Literal["metrics", "val_losses"]
 """Where an epoch has its numbers by name."""
 
 
@@ -261,7 +261,7 @@ class RunReader:
         """Return the epochs that ended in a segment, thinned as `validations` are."""
         return [_epoch(body) for _, body in self._thinned("body", segment, level)]
 
-    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+    def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best finite value of each name, and its epoch, among a segment's epochs.
 
         `part` is where an epoch has those names; `signs` gives 1 to a name of which more is

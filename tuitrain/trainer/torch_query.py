@@ -24,7 +24,7 @@ class TorchQuery:
         self._known: dict[str, Any] = {}
         self._is_closed = False
 
-    def ask(self, question: str, **about: Any) -> Any:
+    def query(self, question: str, **about: Any) -> Any:
         """Return the answer; TuitrainError if there is none."""
         line = json.dumps({"ask": question, **about}, sort_keys=True)
         with self._one_at_a_time:
@@ -67,10 +67,10 @@ class TorchQuery:
         return found
 
 
-def ask(question: str, **about: Any) -> Any:
+def query(question: str, **about: Any) -> Any:
     """Return the answer to one question."""
-    asker = TorchQuery()
+    process = TorchQuery()
     try:
-        return asker.ask(question, **about)
+        return process.query(question, **about)
     finally:
-        asker.close()
+        process.close()

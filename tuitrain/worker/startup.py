@@ -23,7 +23,7 @@ class StopRequested(Exception):
         self.request = request
 
 
-class Telling:
+class StartupEvents:
     """Tells of a download now and then, and ends it when the run should end."""
 
     def __init__(

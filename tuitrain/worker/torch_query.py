@@ -26,7 +26,7 @@ from tuitrain.engine.gpus import Gpu, listed
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.training import made
+from tuitrain.engine.training import build_entry
 
 
 def devices() -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
     if task.is_downloaded and wanted.data is None:
         return {"known": False}
     data = _data(wanted.task, wanted.data)
-    model = made("model", wanted.model, data.input_shape, data.outputs)
+    model = build_entry("model", wanted.model, data.input_shape, data.outputs)
     return {
         "known": True,
         "train_samples": len(data.train),

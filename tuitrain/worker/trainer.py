@@ -28,7 +28,7 @@ from tuitrain.steering.steerable import Position
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
-from tuitrain.worker.startup import StopRequested, Telling, asked, stop_before_training
+from tuitrain.worker.startup import StartupEvents, StopRequested, asked, stop_before_training
 
 _LOOK_EVERY_S = 1.0
 
@@ -43,7 +43,7 @@ def train_run(
     """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
     recorder.take(StartupReached(f"loading {spec.task}"))
     try:
-        run = build(spec, Telling(paths, recorder, ending))
+        run = build(spec, StartupEvents(paths, recorder, ending))
     except StopRequested as told:
         stop_before_training(told.request, paths, writer, recorder)
         return

@@ -67,7 +67,7 @@ def of(events: Sequence[object], *kinds: type) -> list:
 
 
 def bad_steps(events: Sequence[object]) -> list[int]:
-    return [done.step for done in of(events, BatchDone) if done.bad]
+    return [done.step for done in of(events, BatchDone) if done.nonfinite]
 
 
 @on_both_devices
@@ -147,7 +147,7 @@ def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(reads
     events = list(train(run, Steering(run)))
 
     (ended,) = of(events, EpochEnded)
-    good = [done for done in of(events, BatchDone) if not done.bad]
+    good = [done for done in of(events, BatchDone) if not done.nonfinite]
     assert len(good) == PER_EPOCH - 2
     mean = sum(float(done.loss) * done.samples for done in good)
     mean /= sum(done.samples for done in good)
@@ -288,7 +288,7 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(reads_at_once):
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
     for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
         weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
-        optimizer, _ = optim.built("adam", weights, 0.1, CPU)
+        optimizer, _ = optim.build_optimizer("adam", weights, 0.1, CPU)
         assert optimizer.defaults["fused"] == fused
         weights[0].grad = torch.ones_like(weights[0])
         optimizer.step()
@@ -299,10 +299,10 @@ def test_sparse_gradients_are_for_sgd_alone():
     embedding = nn.Embedding(4, 2, sparse=True)
     assert has_sparse_gradients(nn.Sequential(embedding))
     assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
-    adam, _ = optim.built("adam", embedding.parameters(), 0.1, CPU)
+    adam, _ = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
     with pytest.raises(Refused, match="sgd can"):
         optim.take_sparse_gradients(adam)
-    sgd, _ = optim.built("sgd", embedding.parameters(), 0.1, CPU)
+    sgd, _ = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
     optim.take_sparse_gradients(sgd)
     before = embedding.weight.detach().clone()
     embedding(torch.tensor([1])).sum().backward()

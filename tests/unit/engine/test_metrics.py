@@ -146,5 +146,5 @@ def test_a_mean_of_more_batches_than_are_kept_is_the_mean_of_all():
 
 def test_nothing_that_is_not_a_number_is_ever_the_best():
     best = Best(Metric("rmse", "min"))
-    judgements = [best.improved_by({"rmse": value}) for value in (math.nan, 2.0, 3.0, 1.0)]
-    assert judgements == [False, True, False, True]
+    validations = [best.improved_by({"rmse": value}) for value in (math.nan, 2.0, 3.0, 1.0)]
+    assert validations == [False, True, False, True]

@@ -10,7 +10,7 @@ from tests.recorded import STEPS, in_home
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.spec import Parent
-from tuitrain.export.lineage import Line
+from tuitrain.export.lineage import RunLineage
 from tuitrain.export.recipe import Recipe
 from tuitrain.store.paths import RunPaths
 
@@ -18,13 +18,13 @@ SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002-take1-step23.pt", 9, "f" *
 
 
 @pytest.fixture
-def line(home: Path) -> Line:
+def line(home: Path) -> RunLineage:
     """An epoch, with a checkpoint at its end."""
     run = in_home(home, "a")
     run.trains(1)
     run.says(SAVED)
     run.finishes()
-    return Line.read(RunPaths(home / "runs" / "a"))
+    return RunLineage.read(RunPaths(home / "runs" / "a"))
 
 
 def test_weights_that_a_run_began_with_must_be_there(line, tmp_path):

@@ -11,7 +11,7 @@ from tests.recorded import STEPS, decay, in_home
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.export import tables, tensorboard
 from tuitrain.export.files import atomic_path, check_free
-from tuitrain.export.lineage import Line
+from tuitrain.export.lineage import RunLineage
 from tuitrain.store.paths import RunPaths
 
 
@@ -29,7 +29,7 @@ def line(home):
     run.goes_back(2, "cross-entropy")
     run.trains(1)
     run.finishes()
-    return Line.read(RunPaths(home / "runs" / "a"))
+    return RunLineage.read(RunPaths(home / "runs" / "a"))
 
 
 def test_tables_have_the_current_line_and_nothing_of_what_was_undone(line, tmp_path):
@@ -115,4 +115,4 @@ def test_a_run_that_trained_nothing_has_nothing_to_export(home):
     run._writer._connection.execute("delete from event")
     run.close()
     with pytest.raises(Refused, match="nothing to export"):
-        Line.read(RunPaths(home / "runs" / "a"))
+        RunLineage.read(RunPaths(home / "runs" / "a"))

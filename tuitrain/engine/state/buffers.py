@@ -42,10 +42,10 @@ class Buffers:
         for group in self._groups:
             group.put_back()
 
-    def put_back_if(self, bad: Tensor) -> None:
-        """Do so where `bad`, a scalar on the device, is not 0, without reading it."""
+    def put_back_if(self, nonfinite: Tensor) -> None:
+        """Do so where `nonfinite`, a scalar on the device, is not 0, without reading it."""
         for group in self._groups:
-            group.select(bad)
+            group.select(nonfinite)
 
 
 def _kind_of(place: _Place) -> tuple[str, str]:
@@ -76,11 +76,11 @@ class _Group:
         torch._foreach_copy_(self.now(), self._before_each)
 
     @torch.no_grad()
-    def select(self, bad: Tensor) -> None:
+    def select(self, nonfinite: Tensor) -> None:
         """Choose between the two copies by a condition that stays on the device."""
         now = self.now()
         torch._foreach_copy_(self._after_each, now)
-        was_bad = bad.to(self._before.device, non_blocking=True) != 0
+        was_bad = nonfinite.to(self._before.device, non_blocking=True) != 0
         torch.where(was_bad, self._before, self._after, out=self._after)
         torch._foreach_copy_(now, self._after_each)
 

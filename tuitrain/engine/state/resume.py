@@ -40,7 +40,7 @@ def resume(
     """
     before = [each.environment for each in past if isinstance(each, RunStarted)]
     yield from differences(before[-1] if before else {}, run)
-    line = Lineage().after(past).line
+    line = Lineage().after(past).kept_events
     origin = yield from _restored(run, steering, line, between_epochs=beginning.between_epochs)
     if origin is None:
         yield from begin(run, steering, beginning)
@@ -107,7 +107,7 @@ def _not_done_again(past: Sequence[Event]) -> list[Event]:
     if opening is None or opening.why != "resume":
         return []
     before, since = past[: past.index(opening)], past[past.index(opening) + 1 :]
-    _, after = _after(Lineage().after(before).line, opening.origin)
+    _, after = _after(Lineage().after(before).kept_events, opening.origin)
     left = [each for each in (*after, *_not_done_again(before)) if applied(each)]
     left.sort(key=lambda each: _first(past, each))
     # they are made again in this order, but for those that would change nothing by then; and a

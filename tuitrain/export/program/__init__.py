@@ -30,7 +30,7 @@ def program(recipe: Recipe, *, written_by: str) -> str:
             _inherited(recipe),
         ]),
         loop(recipe),
-        _farewell(recipe),
+        _closing_lines(recipe),
     ]  # fmt: skip
     functions = list(dict.fromkeys(_called(script)))
     head = _header(recipe, written_by) + "\n" + _imports([*functions, *script])
@@ -111,7 +111,7 @@ def _inherited(recipe: Recipe) -> Part:
     return Part(text)
 
 
-def _farewell(recipe: Recipe) -> Part:
+def _closing_lines(recipe: Recipe) -> Part:
     return Part(
         comment(f"At step {recipe.until}, the weights of the run have this digest:")
         + f"# {safe(recipe.weights_sha256)}\n"

@@ -69,7 +69,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._home = home
         self._fork = fork
         self._fields = form.OF_A_FORK if fork else form.FIELDS
-        self._asker = TorchQuery()
+        self._query = TorchQuery()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
         self._asked: RunSpec | None = None
         self._facts: dict[str, Any] | str = "asking PyTorch …"
@@ -93,7 +93,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self.set_interval(_ASK_AFTER_S, self.ask)
 
     def on_unmount(self) -> None:
-        self._asker.close()
+        self._query.close()
 
     def _field(self, name: str) -> FormField:
         return self.query_one(f"#{name}", FormField)
@@ -161,8 +161,8 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._facts = "asking PyTorch …"
         try:
             placed = self._placed(replace(spec, init_from=None))
-            self._facts = await asyncio.to_thread(self._asker.ask, "sizes", spec=asdict(placed))
-            found = await asyncio.to_thread(self._asker.ask, "devices")
+            self._facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
+            found = await asyncio.to_thread(self._query.query, "devices")
             self._field("device").choices = ("auto", *(device["name"] for device in found))
         except TuitrainError as error:
             self._facts = str(error)

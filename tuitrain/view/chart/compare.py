@@ -41,7 +41,7 @@ class Compared:
     @classmethod
     def read(cls, number: int, run: Snapshot, curves: Curves, points: int) -> Compared:
         """Read a run, the `number`th of those compared, counted from 0."""
-        epochs = curves.judgements(run, points).line
+        epochs = curves.validations(run, points).line
         return cls(SIGNS[number], SERIES[number % len(SERIES)], run, epochs, curves.best(run))
 
     def newest(self, measure: ComparableMetric) -> float | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, get_args
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Best, Judged
+from tuitrain.store.reader import Best, EpochPart
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view.chart import columns, plot, scale
 from tuitrain.view.picture import Picture
@@ -22,7 +22,7 @@ _MOST_ABANDONED = 12
 _MARKS = 2
 """A validation is marked every 2 to 4 cells at most: levels above that of the losses."""
 _REMEMBERED = 64
-_PARTS: tuple[Judged, ...] = get_args(Judged)
+_PARTS: tuple[EpochPart, ...] = get_args(EpochPart)
 
 
 class Source(Protocol):
@@ -44,7 +44,7 @@ class Source(Protocol):
         """Return one epoch at most in each 2^level of a segment's steps."""
         ...
 
-    def best(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+    def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best value of each name among the epochs that ended in a segment."""
         ...
 
@@ -81,7 +81,7 @@ class Curves:
         self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
         self._ended_points = lru_cache(_REMEMBERED)(self._points)
-        self._best: dict[tuple[int, int, int, Judged], tuple[int, dict[str, Best]]] = {}
+        self._best: dict[tuple[int, int, int, EpochPart], tuple[int, dict[str, Best]]] = {}
 
     def losses(self, run: Snapshot, columns: int) -> list[plot.Segment]:
         """Return what was abandoned, then the lineage, in about so many buckets on the latter.
@@ -97,10 +97,10 @@ class Curves:
             *(behind._ended_series(segment, level) for segment in parents),
             *(self._ended_series(segment, level) for segment in _abandoned(run)),
         ]
-        return [*(segment._replace(validations=(), is_left=True) for segment in abandoned),
+        return [*(segment._replace(validations=(), is_abandoned=True) for segment in abandoned),
                 *_joined(line)]  # fmt: skip
 
-    def judgements(self, run: Snapshot, points: int) -> Validations:
+    def validations(self, run: Snapshot, points: int) -> Validations:
         """Return the epochs of both, thinned to about so many on the lineage."""
         level = _level(run, points)
         *ended, newest = run.segments or [None]
@@ -146,7 +146,9 @@ class Curves:
         ]
         return reference.curves, segments
 
-    def _best_of(self, segment: Segment, part: Judged, signs: Mapping[str, int]) -> dict[str, Best]:
+    def _best_of(
+        self, segment: Segment, part: EpochPart, signs: Mapping[str, int]
+    ) -> dict[str, Best]:
         """Read what came since the last time, or all where the segment has grown shorter."""
         where = segment.take, segment.first, segment.after_epoch, part
         read, best = self._best.get(where, (segment.after_epoch, {}))
@@ -213,7 +215,7 @@ def metric_chart(
     run: Snapshot, curves: Curves, measure: ComparableMetric, width: int, height: int
 ) -> Picture:
     """Read what a chart of that size shows of one measure of the run, and draw it."""
-    judged = curves.judgements(run, plot.canvas_columns(width))
+    judged = curves.validations(run, plot.canvas_columns(width))
     return plot.draw_curves(
         curves_of(measure, judged), width=width, height=height, options=options_for(run),
         rulers=rulers(run),

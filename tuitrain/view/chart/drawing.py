@@ -21,7 +21,7 @@ class Segment(NamedTuple):
     buckets: tuple[Bucket, ...]
     validations: tuple[tuple[int, float], ...] = ()
     """(step, value)"""
-    is_left: bool = False
+    is_abandoned: bool = False
     """It is no part of the lineage: an undo or the like went back to before it."""
     takes: tuple[tuple[int, int], ...] = ()
     """(first step, number) of the takes in it."""

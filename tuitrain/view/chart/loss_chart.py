@@ -62,8 +62,8 @@ def laid_out(
     """Return the chart of `segments`, given oldest first, in at least 2 x 2 cells."""
     axes: Axes = "whole" if width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT else "none"
     header = int(axes != "none" and height - ROWS[axes] >= _LEAST_FOR_WORDS)
-    line = [one for one in segments if not one.is_left]
-    left = [one for one in segments if one.is_left]
+    line = [one for one in segments if not one.is_abandoned]
+    left = [one for one in segments if one.is_abandoned]
     owner = _owner(line) or _owner(left)
     own = [one for one in line or left if one.loss_name == owner]
     newest = max((one.last for one in segments), default=options.newest)

@@ -108,7 +108,7 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     """Return the curves of a run that stay comparable when its loss is swapped."""
     shown = chosen(run, width, height)
     across = places(len(shown), width, height).across
-    judged = curves.judgements(run, plot.canvas_columns(width // across))
+    judged = curves.validations(run, plot.canvas_columns(width // across))
     best = curves.best(run)
     swaps = tuple(rulers(run))
     charts = [

@@ -12,14 +12,14 @@ from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
-from tuitrain.store.reader import Judged
+from tuitrain.store.reader import EpochPart
 
 
 class ComparableMetric(NamedTuple):
     """A metric, or a validation loss under one fixed loss function."""
 
     name: str
-    part: Judged
+    part: EpochPart
     sign: int
     """1 if more is better, -1 if less is."""
 

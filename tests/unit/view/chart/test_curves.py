@@ -36,7 +36,7 @@ def undone(run):
 def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
     now = undone(run)
     segments = Curves(run.reader).losses(now, 150)
-    where = [(each.loss_name, each.first, each.last, each.is_left) for each in segments]
+    where = [(each.loss_name, each.first, each.last, each.is_abandoned) for each in segments]
     assert where == [
         ("mse", 10 * STEPS + 1, 15 * STEPS, True),
         ("cross-entropy", 1, 14 * STEPS, False),
@@ -47,7 +47,7 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
 
 
 def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
-    judged = Curves(run.reader).judgements(undone(run), 1000)
+    judged = Curves(run.reader).validations(undone(run), 1000)
     assert [(each.take, each.epoch) for each in judged.line] == [
         *((1, number) for number in range(1, 11)), *((2, number) for number in range(11, 15))
     ]  # fmt: skip
@@ -65,18 +65,20 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
         begun = child.now()
         assert (begun.step, begun.epoch) == (4 * STEPS, 4)
         segments = curves.losses(begun, 150)
-        assert [(each.loss_name, each.first, each.last, each.is_left) for each in segments] == [
+        assert [
+            (each.loss_name, each.first, each.last, each.is_abandoned) for each in segments
+        ] == [
             ("cross-entropy", 1, 4 * STEPS, True),
             ("mse", 4 * STEPS + 1, 6 * STEPS, True),
         ]
-        judged = curves.judgements(begun, 1000)
+        judged = curves.validations(begun, 1000)
         assert [each.epoch for several in judged.left for each in several] == [1, 2, 3, 4, 5, 6]
         assert Curves(child.reader).losses(begun, 150) == []
 
 
 def test_judgements_are_thinned_to_what_a_chart_can_show(run):
     run.trains(200)
-    judged = Curves(run.reader).judgements(run.now(), 50)
+    judged = Curves(run.reader).validations(run.now(), 50)
     assert 12 <= len(judged.line) <= 50
 
 
@@ -111,7 +113,7 @@ def test_what_was_read_of_an_ended_stretch_is_what_would_be_read_again(run):
     run.trains(3)
     later = run.now()
     assert curves.losses(later, 150) == Curves(run.reader).losses(later, 150)
-    assert curves.judgements(later, 90) == Curves(run.reader).judgements(later, 90)
+    assert curves.validations(later, 90) == Curves(run.reader).validations(later, 90)
 
 
 def test_a_validation_that_comes_after_its_epochs_last_batch_is_not_missed(run):
@@ -119,9 +121,9 @@ def test_a_validation_that_comes_after_its_epochs_last_batch_is_not_missed(run):
     curves, now = Curves(run.reader), run.now()
     ended = now.last_epoch
     assert isinstance(ended, EpochEnded)
-    before = curves.judgements(now, 1000)
+    before = curves.validations(now, 1000)
     run.trains(1)
-    assert len(curves.judgements(run.now(), 1000).line) == len(before.line) + 1
+    assert len(curves.validations(run.now(), 1000).line) == len(before.line) + 1
 
 
 def test_before_the_first_epoch_charts_are_empty_and_whole(run):

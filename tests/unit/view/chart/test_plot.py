@@ -144,7 +144,7 @@ def test_at_a_swap_a_line_names_the_new_loss_and_the_old_one_keeps_its_own_range
 
 
 def left(losses, name="mse", first=1):
-    return segment(losses, name, first)._replace(is_left=True)
+    return segment(losses, name, first)._replace(is_abandoned=True)
 
 
 def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line():
