@@ -26,19 +26,22 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from tuitrain.catalog import METRICS
+from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone
 from tuitrain.core.every import Every
 from tuitrain.engine import device as devices
+from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset, Samples
+from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.loop import MEASURE_EVERY_S, train_epoch
 from tuitrain.engine.losses import criterion_for
-from tuitrain.engine.metrics import Best, Patience
 from tuitrain.engine.models import cnn, mlp
+from tuitrain.engine.monitor import Monitor, Monitored
 from tuitrain.engine.optim import build_optimizer
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
+from tuitrain.engine.user_code import UserCode
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
 
@@ -68,7 +71,8 @@ class Workload:
             device=device, stopwatch=devices.stopwatch(device),
             reads_at_once=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
             batch_size=self.batch_size, epochs=1_000_000, seed=0,
-            best=Best(METRICS["multiclass"][0]), patience=Patience(None),
+            losses=Losses("multiclass"), metrics=Metrics("multiclass"),
+            monitor=Monitor(Monitored("accuracy", 1)), spec=new_spec("digits"), code=UserCode(),
         )  # fmt: skip
 
     def _data(self) -> Dataset:

@@ -52,13 +52,15 @@ def train(run: Training, log: Log) -> Iterator[int]:
             log(loss)
             step += 1
             yield step
-        validate(run, run.data.val)
+        validate(run)
 
 
 @torch.no_grad()
-def validate(run: Training, data: Samples) -> tuple[float, dict[str, float]]:
+def validate(run: Training) -> tuple[float, dict[str, float]]:
     """Return loss and metrics: the same as tuitrain's, since both have to do that work."""
     run.model.eval()
+    data = run.data.val
+    assert isinstance(data, Samples)
     output = run.model(data.inputs)
     return run.criterion(output, data.targets).item(), metrics_of(
         run.data.kind, output, data.targets

@@ -19,7 +19,6 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.writer import RunWriter, Stamped
-from tuitrain.trainer.supervisor import write_spec
 from tuitrain.view.chart.curves import Curves, loss_chart
 from tuitrain.view.chart.plot import canvas_columns
 from tuitrain.view.state.fold import fold
@@ -38,7 +37,7 @@ def make(home: Path, rows: int) -> tuple[Path, float]:
     paths = RunPaths(home / "runs" / f"record-{rows}")
     paths.directory.mkdir(parents=True)
     settings = {**workload.SETTINGS, "epochs": -(-rows // _EPOCH)}
-    write_spec(paths, new_spec(workload.TASK, **settings))
+    paths.write_spec(new_spec(workload.TASK, **settings))
     parts = [range(first, min(first + _ROWS_A_WRITE, rows + 1))
              for first in range(1, rows + 1, _ROWS_A_WRITE)]  # fmt: skip
     began = RunStarted("cpu", _EPOCH, 100_682, 1437, 360, {})

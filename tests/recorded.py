@@ -29,7 +29,6 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
-from tuitrain.trainer.supervisor import write_spec
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -79,7 +78,7 @@ def in_home(home: Path, name: str, **settings: object) -> "RecordedRun":
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)
     spec = catalog.new_spec(settings.pop("task", "digits"), **settings)
-    write_spec(paths, spec)
+    paths.write_spec(spec)
     return RecordedRun(paths.record, spec)
 
 

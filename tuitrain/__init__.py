@@ -1,6 +1,7 @@
 """A terminal cockpit for training neural networks.
 
-From Python, without PyTorch: `connect("name")` returns a `Run`, `runs()` the names of all.
+From Python, without PyTorch: `connect("name")` returns a `Run`, `runs()` the names of all, and a
+`Task` describes data, model and losses of one's own.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 __all__ = [
-    "Answer", "NoSuchRun", "Refused", "Run", "RunEnded", "TuitrainError", "WrongUse", "connect",
-    "runs",
+    "Answer", "NoSuchRun", "Refused", "Run", "RunEnded", "Task", "TuitrainError", "WrongUse",
+    "connect", "runs",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from tuitrain.connection.answer import Answer
     from tuitrain.connection.run import Run, connect, runs
     from tuitrain.core.errors import NoSuchRun, Refused, RunEnded, TuitrainError, WrongUse
+    from tuitrain.task import Task
 else:
 
     def __getattr__(name: str) -> Any:
@@ -27,6 +29,6 @@ else:
         from importlib import import_module
 
         at_home = {"Run": "connection.run", "connect": "connection.run", "runs": "connection.run",
-                   "Answer": "connection.answer"}  # fmt: skip
+                   "Answer": "connection.answer", "Task": "task"}  # fmt: skip
         module = import_module(f"{__name__}.{at_home.get(name, 'core.errors')}")
         return getattr(module, name)

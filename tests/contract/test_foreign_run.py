@@ -111,7 +111,7 @@ def foreign(home: Path) -> Iterator[Foreign]:
 
 
 def test_it_is_listed_shown_and_charted(foreign: Foreign, tuitrain: Shell):
-    assert "own   running  my/data.csv  lambda-rank  3/9" in tuitrain("ls").stdout
+    assert "own   running  data.csv  lambda-rank  3/9" in tuitrain("ls").stdout
     shown = tuitrain.show("own")
     assert shown["kind"] == "ranking"
     assert shown["best"] == {"epoch": 3, "metric": "ndcg", "value": pytest.approx(0.9)}

@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from tuitrain.catalog import new_spec
-from tuitrain.trainer import supervisor
 from tuitrain.tui import screens
 from tuitrain.tui.app import SCREENS, TuitrainApp, places
 from tuitrain.tui.keys import chosen
@@ -115,7 +114,7 @@ def test_an_id_is_the_same_key_on_every_screen_that_has_it():
 
 
 async def test_every_key_of_the_run_screen_stands_in_its_help(run_paths):
-    supervisor.write_spec(run_paths, new_spec())
+    run_paths.write_spec(new_spec())
     app = TuitrainApp(run_paths.directory.parents[1], watch=run_paths)
     async with app.run_test() as pilot:
         await pilot.press("question_mark")

@@ -41,7 +41,7 @@ def judge() -> Training:
 def leading_metric(weights) -> float:
     run = judge()
     run.model.load_state_dict(weights)
-    return validate(run).ended.metrics[run.best.metric]
+    return validate(run).ended.metrics[run.monitor.quantity.name]
 
 
 class Watched(Life):
@@ -62,7 +62,7 @@ class Watched(Life):
         self.looked += 1
         assert saved is not None
         state = read_state(self.folder / saved.file, saved.sha256)
-        assert leading_metric(state["model"]) == state["best"] == run.best.value
+        assert leading_metric(state["model"]) == state["monitor"][0] == run.monitor.best
         assert state["position"]["batch"] == 0
 
 

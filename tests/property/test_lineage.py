@@ -22,7 +22,6 @@ from tuitrain.export.lineage import RunLineage
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.trainer.supervisor import write_spec
 from tuitrain.view.chart.curves import Curves, rulers
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -42,7 +41,7 @@ class RecordedLife(Life):
 
     def __init__(self, paths: RunPaths, commands) -> None:
         super().__init__(paths.checkpoints, Script(commands))
-        write_spec(paths, SPEC)
+        paths.write_spec(SPEC)
         self.writer = RunWriter(paths.record)
         self.recorder = Recorder(self.writer)
         self.follower = Follower(Client(paths.directory))

@@ -17,7 +17,6 @@ from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
-from tuitrain.trainer.supervisor import write_spec
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
@@ -31,7 +30,7 @@ class ScriptedTrainer:
 
     def __init__(self, paths: RunPaths, spec: RunSpec) -> None:
         self.paths = paths
-        write_spec(paths, spec)
+        paths.write_spec(spec)
         self._lock = lock.acquire(paths.lock)
         self._writer = RunWriter(paths.record)
         self._step = 0

@@ -31,9 +31,10 @@ class Loss(Entry):
         """Return why it does not support that problem kind; None if no reason is known."""
         return next((text for known, text in self.misfits.items() if known == kind), None)
 
-    def why_not(self, kind: Kind) -> str:
+    def why_not(self, kind: str | None) -> str:
         """Return one sentence on why it does not support that problem kind."""
-        return f"{self.name} does not fit {kind} problems: {self.misfits[kind]}"
+        reason = self.misfit(kind) or f"it is for {', '.join(self.takes)}"
+        return f"{self.name} does not fit {kind or 'these'} problems: {reason}"
 
 
 _ON_PROBABILITIES: Mapping[Kind, str] = {
@@ -116,14 +117,14 @@ LOSSES: Mapping[str, Loss] = {
     )
 }
 
-_USUAL: Mapping[Kind, str] = {
+_USUAL: Mapping[str, str] = {
     "multiclass": "cross-entropy",
     "binary": "bce-with-logits",
     "regression": "mse",
 }
 
 
-def fitting_losses(kind: Kind) -> list[Loss]:
+def fitting_losses(kind: str | None) -> list[Loss]:
     """Return the losses that support that problem kind, the default first."""
     fitting = [loss for loss in LOSSES.values() if kind in loss.takes]
-    return sorted(fitting, key=lambda loss: loss.name != _USUAL[kind])
+    return sorted(fitting, key=lambda loss: loss.name != _USUAL.get(str(kind)))

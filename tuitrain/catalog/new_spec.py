@@ -2,69 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.find import find, loss_named, task_named
-from tuitrain.catalog.losses import Loss, fitting_losses
+from tuitrain.catalog.losses import fitting_losses
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import OPTIONS
+from tuitrain.core.own import Source, own_python, source_of, title_of
 from tuitrain.core.plan import Planned
-from tuitrain.core.spec import RunSpec, taken
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, taken
+
+_SOURCES: Mapping[Source, str] = {
+    "catalog": "a built-in task", "python": "a Python file", "table": "a table",
+    "images": "a folder of images",
+}  # fmt: skip
 
 
 def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     """Return the checked spec: `settings` that are not None over the task's defaults.
 
-    Aliases become catalogue names. Raises WrongUse for an invalid value, Refused for a loss that
-    does not fit the task.
+    Aliases become catalogue names. Of a task of the user's own, the trainer fills in what is not
+    given, since only it reads the data and runs the user's code. Raises WrongUse for an invalid
+    value and for a file that is not there, Refused for a loss that does not fit the task.
     """
-    entry = task_named(OPTIONS["task"].take(task))
+    task = OPTIONS["task"].take(task)
     names = [field.name for field in fields(RunSpec)]
     if unknown := set(settings) - set(names):
         raise UnknownName("setting", min(unknown), names)
-    defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS} | {
+    given = {name: value for name, value in settings.items() if value is not None}
+    is_own = source_of(task) != "catalog"
+    defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS}
+    is_kept = given.get("parent") is not None  # then the run has copies of the user's files
+    defaults |= _left_to_task(task, is_kept=is_kept) if is_own else _defaults(task)
+    _check_sources(task, given)
+    spec = RunSpec(**defaults | taken(given))
+    if not is_own:
+        _check_that_it_fits(spec)
+    return _canonical(spec)
+
+
+def _left_to_task(task: str, *, is_kept: bool) -> dict[str, Any]:
+    left = {**dict.fromkeys(FILLED_IN_STRINGS, ""), **dict.fromkeys(FILLED_IN_NUMBERS, 0)}
+    return {"task": task if is_kept else own_task(task), **left}
+
+
+def _defaults(task: str) -> dict[str, Any]:
+    entry = task_named(task)
+    return {
         "task": entry.name, "model": entry.model, "epochs": entry.epochs,
         "loss": fitting_losses(entry.kind)[0].name,
     }  # fmt: skip
-    given = {name: value for name, value in settings.items() if value is not None}
-    spec = RunSpec(**defaults | taken(given))
-    _check_that_it_fits(spec)
-    return _canonical(spec)
+
+
+def _check_sources(task: str, given: Mapping[str, Any]) -> None:
+    """Raise WrongUse for an option of another kind of task."""
+    source = source_of(task)
+    for name, value in given.items():
+        option = OPTIONS.get(name)
+        if option and option.sources and source not in option.sources and value != option.default:
+            raise WrongUse(
+                f"--{option.key} is for {_SOURCES[option.sources[0]]}, "
+                f"and {safe(title_of(task))} is {_SOURCES[source]}"
+            )
 
 
 def _check_that_it_fits(spec: RunSpec) -> None:
     task = task_named(spec.task)
-    model = find("model", Choice.read("model", spec.model).name)
-    if model.needs_images and not task.has_images:
-        raise Refused(f"{model.name} needs images, and {task.name} is a table; try mlp")
+    if own_python(spec.model) is None:
+        model = find("model", Choice.read("model", spec.model).name)
+        if model.needs_images and not task.has_images:
+            raise Refused(f"{model.name} needs images, and {task.name} is a table; try mlp")
     if spec.data is not None and not task.is_downloaded:
         raise WrongUse(f"{task.name} comes with scikit-learn and takes no data folder")
-    loss = loss_named(Choice.read("loss", spec.loss).name)
-    for entry in (loss, *(_loss_of(change) for change in spec.schedule)):
-        if entry is not None and task.kind not in entry.takes:
+    commands = [change.command for change in spec.schedule]
+    swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
+    for loss in (spec.loss, *swapped):
+        if own_python(loss) is not None:
+            continue
+        entry = loss_named(Choice.read("loss", loss).name)
+        if task.kind not in entry.takes:
             raise Refused(f"{entry.why_not(task.kind)} (tuitrain losses --task {task.name})")
 
 
 def _canonical(spec: RunSpec) -> RunSpec:
+    """Return the spec with catalogue names for aliases, and files named in full."""
+    is_own = source_of(spec.task) != "catalog"
     return replace(
         spec,
-        model=str(Choice.read("model", spec.model)),
-        loss=loss_text(spec.loss),
-        optimizer=str(Choice.read("optimizer", spec.optimizer)),
-        schedule=tuple(map(_canonical_change, spec.schedule)),
+        model=_text("model", spec.model),
+        loss=_own_loss(spec.loss) if is_own else _loss(spec.loss),
+        optimizer=_text("optimizer", spec.optimizer),
+        schedule=spec.schedule if is_own else tuple(map(_canonical_change, spec.schedule)),
     )
+
+
+def _text(what: str, text: str) -> str:
+    own = own_python(text)
+    if own is not None:
+        return str(replace(own, file=own_file(own.file)))
+    return str(Choice.read(what, text)) if text else ""
+
+
+def _loss(text: str) -> str:
+    return loss_text(text) if own_python(text) is None else _own_loss(text)
+
+
+def _own_loss(text: str) -> str:
+    """Return a loss that only the trainer can look up; a file is named in full."""
+    own = own_python(text)
+    return text if own is None else str(replace(own, file=own_file(own.file)))
+
+
+def own_task(task: str) -> str:
+    """Return the text of a task of the user's own with the full path; WrongUse if it is missing."""
+    own = own_python(task)
+    file = own.file if own is not None else task
+    path = Path(file).expanduser()
+    if source_of(task) == "images":
+        if not path.is_dir():
+            raise WrongUse(f"there is no folder {safe(task)}")
+        return f"{path.absolute()}/"
+    if not path.is_file():
+        raise WrongUse(f"there is no file {safe(file)}")
+    return str(path.absolute() if own is None else replace(own, file=str(path.absolute())))
+
+
+def own_file(file: str) -> str:
+    """Return the full path of a user's file; WrongUse if it is missing.
+
+    A bare name may be one of the run's own copies, which only the trainer knows.
+    """
+    path = Path(file).expanduser()
+    if path.is_file():
+        return str(path.absolute())
+    if "/" in file:
+        raise WrongUse(f"there is no file {safe(file)}")
+    return file
 
 
 def _canonical_change(change: Planned) -> Planned:
     command = change.command
     if not isinstance(command, SwapLoss):
         return change
-    return change._replace(command=SwapLoss(loss_text(command.loss)))
-
-
-def _loss_of(change: Planned) -> Loss | None:
-    command = change.command
-    return loss_named(command.name) if isinstance(command, SwapLoss) else None
+    return change._replace(command=SwapLoss(_loss(command.loss)))

@@ -10,7 +10,7 @@ from tuitrain.catalog.tasks import TASKS
 from tuitrain.core.problem import Metric, Problem
 
 _OF_CLASSES = (Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"))
-METRICS: Mapping[Kind, tuple[Metric, ...]] = {
+METRICS: Mapping[str, tuple[Metric, ...]] = {
     "multiclass": _OF_CLASSES,
     "binary": _OF_CLASSES,
     "regression": (Metric("rmse", "min"), Metric("mae", "min"), Metric("r2", "max")),

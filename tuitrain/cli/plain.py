@@ -82,8 +82,10 @@ def follow(
     follower = Follower(client)
     now, spec, newest = follower.run, follower.run.spec, 0
     print_safe(
-        f"{now.title}: {spec.task}, {spec.model}, {spec.loss}, "
-        f"{spec.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+        f"{now.title}: {now.task}, {now.model}, {spec.loss}, "
+        f"{now.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+        if spec.is_complete
+        else f"{now.title}: {now.task}, seed {spec.seed}"
     )
     if resumed:
         now = follower.look_at_a_restart()

@@ -76,6 +76,6 @@ def plot(
     else:
         about = series_in_words(found, chosen)
         picture = series_chart(found, curves, chosen, cells, height)
-    print_safe(f"{found.title}: {found.spec.task}, {about}, {found.state}")
+    print_safe(f"{found.title}: {found.task}, {about}, {found.state}")
     say(picture)
     return 0

@@ -39,6 +39,8 @@ class Follower:
     def look(self) -> Snapshot:
         """Return the run as it is now."""
         with self._one_at_a_time:
+            if self._run is not None and not self._run.spec.is_complete:
+                self._run = self._run.completed(self.client.spec())
             before = self.run
 
             def segments_after(events: Sequence[Recorded]) -> Sequence[Segment]:

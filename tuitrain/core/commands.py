@@ -16,7 +16,7 @@ from tuitrain.core.options import RunOption, at
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
 """The number of a completed epoch, or `best` for the best one of the lineage."""
-_LONGEST_LOSS = 500
+_LONGEST_LOSS = 1_000
 Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
 
 

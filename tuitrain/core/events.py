@@ -104,6 +104,9 @@ class RunStarted:
     problem: Problem | None = None
     """None in records of older versions."""
     card: Card = field(default_factory=Card)
+    model: str = ""
+    """As text for the user, where the spec has no name for it; else empty. So the next one."""
+    optimizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

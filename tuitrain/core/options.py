@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.own import Source
 from tuitrain.core.values import (
     Device,
     File,
@@ -30,7 +31,14 @@ from tuitrain.core.values import (
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
 """Commands that start a trainer; the form; a configuration file; a run that goes on."""
-Group = Literal["Training", "Data and weights", "The run", "While it trains", "How it is shown"]
+Group = Literal[
+    "Training",
+    "Data and weights",
+    "A table or images of your own",
+    "The run",
+    "While it trains",
+    "How it is shown",
+]
 MOST_STEPS = 1 << 40
 
 
@@ -46,6 +54,8 @@ class RunOption:
     """Text for the default where `default` does not give it."""
     group: Group = "Training"
     places: tuple[Place, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """The kinds of tasks that it is for; empty: all."""
     is_of_weights: bool = False
     """A fork keeps it as its parent has it: the weights depend on it."""
 
@@ -101,6 +111,8 @@ class RunOption:
         return WrongUse(f"{self.key} takes {self.says}, not {value!r:.40}")
 
 
+_COLUMN = Text("a column's name", "COLUMN")
+_OWN: tuple[Place, ...] = ("run", "fork", "config")
 _NEW: tuple[Place, ...] = ("run", "fork", "form", "config")
 _ANY: tuple[Place, ...] = ("run", "fork", "resume", "replay", "config")
 
@@ -145,8 +157,13 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "patience", OrNone(Whole(1, 1 << 31)),
-            "End after N epochs without a lower validation loss.",
+            "End after N epochs in which the monitor was not better.",
             default_says="never", places=_NEW,
+        ),
+        RunOption(
+            "monitor", OrNone(Text("the name of a metric or of a loss", "NAME")),
+            "What decides the best epoch, and patience.",
+            default_says="the first metric", places=_NEW,
         ),
         RunOption(
             "seed", Whole(0, (1 << 63) - 1), "Decides first weights and order.",
@@ -169,6 +186,53 @@ OPTIONS: Mapping[str, RunOption] = {
             "init_from", OrNone(Weights("a run or a file", "RUN|FILE")),
             "Begin with the weights of a run or file.",
             group="Data and weights", places=_NEW, is_of_weights=True,
+        ),
+        RunOption(
+            "workers", OrNone(Whole(0, 1024)),
+            "Processes that read samples ahead, where data are streamed.",
+            default_says="by the task", group="Data and weights", places=_NEW,
+        ),
+        RunOption(
+            "kind", OrNone(OneOf("multiclass", "binary", "regression")), "Kind of problem.",
+            default_says="by the target", group="A table or images of your own", places=_OWN,
+            is_of_weights=True, sources=("table",),
+        ),
+        RunOption(
+            "target", OrNone(_COLUMN), "Column to predict.",
+            default_says="target, label, class or y", group="A table or images of your own",
+            places=_OWN, is_of_weights=True, sources=("table",),
+        ),
+        *(
+            RunOption(
+                name, Several(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
+                group="A table or images of your own", places=_OWN, is_of_weights=True,
+                sources=("table",),
+            )
+            for name, takes_several, says, default in (
+                ("group", False, "Column whose rows of one value stay in one part.", None),
+                ("split", False, "Column that says train or val.", None),
+                ("drop", True, "Leave a column out; may be repeated.", ()),
+                ("as_number", True, "Read a column as numbers.", ()),
+                ("as_category", True, "Read a column as categories.", ()),
+                ("as_date", True, "Read a column as dates.", ()),
+            )
+        ),
+        RunOption(
+            "image_size", OrNone(Whole(1, 4096)), "Side to which images are resized.",
+            default_says="64", group="A table or images of your own", places=_OWN,
+            is_of_weights=True, sources=("images",),
+        ),
+        RunOption(
+            "augment", Several(OneOf("flip", "crop", "color")),
+            "Random changes to training images: flip, crop, color, with commas.",
+            default=(), group="A table or images of your own", places=_OWN, is_of_weights=True,
+            sources=("images",),
+        ),
+        RunOption(
+            "class_weights",
+            OrNone(Text("balanced, or a weight for each class", "balanced|W,W,...")),
+            "Weights of the classes in the loss.",
+            default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
         ),
         RunOption(
             "name", OrNone(Text("a name", "NAME")), "Name of the new run.",

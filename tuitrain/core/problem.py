@@ -52,3 +52,5 @@ class Card:
 
     title: str = ""
     origin: Literal["task", "watch"] = "task"
+    notes: tuple[str, ...] = ()
+    """What was found out about the data, a line each: columns used, dropped and filled."""

@@ -11,8 +11,13 @@ from typing import Annotated, Any
 from tuitrain.core.decode import at_most, decoded, parsed
 from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
+from tuitrain.core.own import source_of
 from tuitrain.core.plan import Planned
 
+FILLED_IN_STRINGS = ("model", "loss", "optimizer")
+FILLED_IN_NUMBERS = ("lr", "batch_size", "epochs")
+"""Settings that a spec may leave, empty or 0, to a task of the user's own; an empty model or
+optimizer stays so where the task has one of its own."""
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
 
@@ -53,6 +58,19 @@ class RunSpec:
     seed: int
     device: str = "auto"
     patience: int | None = None
+    monitor: str | None = None
+    workers: int | None = None
+    kind: str | None = None
+    target: str | None = None
+    group: str | None = None
+    split: str | None = None
+    drop: tuple[str, ...] = ()
+    as_number: tuple[str, ...] = ()
+    as_category: tuple[str, ...] = ()
+    as_date: tuple[str, ...] = ()
+    image_size: int | None = None
+    augment: tuple[str, ...] = ()
+    class_weights: str | None = None
     data: str | None = None
     init_from: str | None = None
     on_nonfinite: str = "pause"
@@ -62,6 +80,11 @@ class RunSpec:
     schedule: tuple[Planned, ...] = ()
     """Changes that it makes by itself, each at its place."""
     parent: Parent | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the trainer has filled in what was left to a task of the user's own."""
+        return bool(self.loss and self.lr and self.batch_size and self.epochs)
 
     def to_json(self) -> str:
         """Return the spec as `spec.json` keeps it."""
@@ -78,9 +101,21 @@ class RunSpec:
         try:
             settings = parsed(text)
             _check_known(settings)
-            return cls(**taken(settings))
+            left = {name: value for name, value in settings.items() if _is_left(settings, name)}
+            given = {name: value for name, value in settings.items() if name not in left}
+            return cls(**taken(given), **left)
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
+
+
+def _is_left(settings: Mapping[str, Any], name: str) -> bool:
+    """Return whether a setting is left to a task of the user's own."""
+    if source_of(str(settings["task"])) == "catalog":
+        return False
+    value = settings[name]
+    if name in FILLED_IN_STRINGS:
+        return bool(value == "")
+    return name in FILLED_IN_NUMBERS and type(value) in (int, float) and value == 0
 
 
 def taken(settings: Mapping[str, Any]) -> dict[str, Any]:

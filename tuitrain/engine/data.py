@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from tuitrain.catalog import Kind, Task
+from tuitrain.catalog import Task
 
-Batch = tuple[Tensor, Tensor]
-"""Inputs (n, ...) and targets (n,), on the device."""
+Batch = tuple[Any, Tensor]
+"""Inputs (n, ...), or a structure of them, and targets (n, ...), on the device."""
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Training inputs (N, ...) float32 and targets (N,), then those for validation, as a task's
 function returns them. Targets are class indices int64, 0 or 1 float32, or numbers in their unit."""
 
 
 class Source(Protocol):
-    """A source of training samples that can restart at any position of any epoch."""
+    """A source of samples that can restart at any position of any epoch."""
 
     def __len__(self) -> int: ...
 
@@ -33,6 +33,9 @@ class Source(Protocol):
 
     def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield (inputs, targets) of at most `size` samples, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,11 @@ class Samples:
 class Dataset:
     """A task's data in a fixed split, which does not depend on a run's seed."""
 
-    kind: Kind
+    kind: str | None
     train: Source
-    val: Samples
+    val: Source
     outputs: int
-    """What a model must return per sample: classes, or 1."""
+    """What a model must return per sample: classes, or 1; 0 where it is not known."""
     unit: float = 1.0
     """The standard deviation of a regression's targets, in their own unit."""
     classes: tuple[str, ...] = ()

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 
-from tuitrain.catalog import fitting_losses
 from tuitrain.core.detail import CONFUSION
 from tuitrain.core.errors import CannotSave
 from tuitrain.core.events import (
@@ -30,7 +29,6 @@ from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.engine import metrics
 from tuitrain.engine.device import read
-from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import gradient_norm, train_step
@@ -108,23 +106,24 @@ class Validation(NamedTuple):
 def validate(run: Training) -> Validation:
     """Evaluate the model on the validation data and complete the epoch."""
     run.model.eval()
-    loss, outputs = RunningMean(), []
+    loss, outputs, targets = RunningMean(), [], []
     task = run.data
     at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
     for data, target in task.val.batches(at_once):
         output = run.model(data)
         loss.add(run.criterion(output, target), target.shape[0])
         outputs.append(output)
-    output, target = torch.cat(outputs), task.val.targets
-    values, confusion = metrics.evaluate(task.kind, output, target, unit=task.unit)
+        targets.append(target)
+    output, target = torch.cat(outputs), torch.cat(targets)
+    values, confusion = run.metrics.evaluate(output, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
-    run.patience.note(run.last_val_loss)
+    val_losses = by_every_loss(run, output, target)
     ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
-        improved=run.best.improved_by(values), val_losses=by_every_loss(run, output, target),
+        improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
     return Validation(ended, _details(run, confusion))
 
@@ -141,9 +140,9 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 
     Each loss has its default parameters; the loss in use also appears with its own.
     """
-    names = [loss.name for loss in fitting_losses(run.data.kind)]
-    names += [run.loss_name] if run.loss_name not in names else []
-    values = [criterion_for(name, run.data.kind)(output, target) for name in names]
+    monitored = [run.monitor.quantity.name] if run.monitor.quantity.is_loss else []
+    names = list(dict.fromkeys([*run.losses.names, *monitored, run.loss_name]))
+    values = [run.losses.criterion(name)(output, target) for name in names]
     return dict(zip(names, read(values), strict=True))
 
 

@@ -28,7 +28,7 @@ from tuitrain.core.errors import Refused
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
-def criterion_for(loss: str, kind: Kind) -> Criterion:
+def criterion_for(loss: str, kind: str | None) -> Criterion:
     """Return the criterion of a loss on a problem; Refused where the two do not fit."""
     choice = Choice.read("loss", loss)
     entry = loss_named(choice.name)
@@ -40,7 +40,8 @@ def criterion_for(loss: str, kind: Kind) -> Criterion:
 def cross_entropy(logits: Tensor, target: Tensor, *, kind: Kind, label_smoothing: float) -> Tensor:
     """Return -log softmax(z)[y]; one logit z stands for the two (0, z)."""
     if kind == "binary":
-        logits, target = torch.cat((torch.zeros_like(logits), logits), dim=1), target.long()
+        logits, target = logits.reshape(-1, 1), target.long()
+        logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
     return functional.cross_entropy(logits, target, label_smoothing=label_smoothing)
 
 
@@ -49,7 +50,7 @@ def bce_with_logits(logits: Tensor, target: Tensor, *, kind: Kind, pos_weight: f
     if kind == "multiclass":
         target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
     else:
-        logits = logits.squeeze(1)
+        logits = logits.flatten()
     # made on the device: a copy from the host would wait
     weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
     return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
@@ -70,5 +71,5 @@ def as_numbers(prediction: Tensor, target: Tensor, kind: Kind) -> tuple[Tensor, 
     if kind == "multiclass":
         one_hot = functional.one_hot(target, prediction.shape[1]).to(prediction.dtype)
         return prediction.softmax(dim=1), one_hot
-    prediction = prediction.squeeze(1)
+    prediction = prediction.flatten()
     return prediction.sigmoid() if kind == "binary" else prediction, target

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.catalog import Kind
-from tuitrain.core.problem import Metric
 from tuitrain.engine.device import read
 
 _PENDING = 256
@@ -108,13 +106,15 @@ class Evaluation(NamedTuple):
 
 
 def metrics_of(
-    kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0
+    kind: str | None, outputs: Tensor, targets: Tensor, *, unit: float = 1.0
 ) -> dict[str, float]:
     """Return the metrics of a validation, as `evaluate` does."""
     return evaluate(kind, outputs, targets, unit=unit).metrics
 
 
-def evaluate(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0) -> Evaluation:
+def evaluate(
+    kind: str | None, outputs: Tensor, targets: Tensor, *, unit: float = 1.0
+) -> Evaluation:
     """Return the metrics of a validation and its confusion matrix; waits for the device once.
 
     `outputs` (N, C) or (N, 1) and `targets` (N,) are as `tuitrain.engine.losses` has them; errors
@@ -127,11 +127,13 @@ def evaluate(kind: Kind, outputs: Tensor, targets: Tensor, *, unit: float = 1.0)
             areas = auroc(log_odds(outputs).T.contiguous(), each)
             return _of_classes(chosen, targets, classes, areas)
         case "binary":
-            logits, labels = outputs.squeeze(1), targets.long()
+            logits, labels = outputs.flatten(), targets.long()
             areas = auroc(logits[None, :], labels[None, :])
             return _of_classes((logits > 0).long(), labels, 2, areas)
         case "regression":
-            return Evaluation(_of_numbers(outputs.squeeze(1), targets, unit))
+            return Evaluation(_of_numbers(outputs.flatten(), targets, unit))
+        case _:
+            return Evaluation({})
 
 
 def _of_classes(chosen: Tensor, targets: Tensor, classes: int, areas: Tensor) -> Evaluation:
@@ -188,50 +190,3 @@ def auroc(scores: Tensor, positive: Tensor) -> Tensor:
     pairs = 2 * positives.sum(dim=1) * negatives.sum(dim=1)
     areas = in_order.to(_precision(scores.device)) / pairs
     return areas.masked_fill(scores.isnan().any(dim=1), math.nan)
-
-
-class Best:
-    """Knows the best value so far of the metric that is monitored."""
-
-    def __init__(self, metric: Metric) -> None:
-        self.metric, self._sign = metric.name, metric.sign
-        self.value = math.nan
-
-    def improved_by(self, metrics: Mapping[str, float]) -> bool:
-        """Take an epoch's metrics and return whether it is the best so far; NaN never is."""
-        value = metrics[self.metric]
-        if math.isnan(value) or self._sign * value <= self._sign * self.value:
-            return False
-        self.value = value
-        return True
-
-
-class Patience:
-    """Counts the epochs in a row that did not lower the validation loss."""
-
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
-        self.begin_anew()
-
-    @property
-    def is_out(self) -> bool:
-        return self.limit is not None and self._waited >= self.limit
-
-    def begin_anew(self) -> None:
-        """Forget the epochs so far: the losses to come are not comparable with theirs."""
-        self._lowest, self._waited = math.inf, 0
-
-    def note(self, val_loss: float) -> None:
-        """Take an epoch's validation loss; NaN is no improvement."""
-        if val_loss < self._lowest:
-            self._lowest, self._waited = val_loss, 0
-        else:
-            self._waited += 1
-
-    def state(self) -> tuple[float, int]:
-        """Return what `restore` takes."""
-        return self._lowest, self._waited
-
-    def restore(self, state: tuple[float, int]) -> None:
-        """Go on from `state`."""
-        self._lowest, self._waited = state

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,28 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain import catalog
-from tuitrain.catalog.choice import Choice, loss_text
-from tuitrain.core.errors import Refused, TuitrainError
+from tuitrain.catalog.choice import Choice
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.events import RunStarted
+from tuitrain.core.options import OPTIONS
+from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
-from tuitrain.engine.losses import Criterion, criterion_for
-from tuitrain.engine.metrics import Best, Patience, RunningMean
+from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.losses import Criterion
+from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
+from tuitrain.engine.monitor import Monitor, monitored
 from tuitrain.engine.optim import Schedule, build_optimizer, take_sparse_gradients
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.state.weights import load as load_weights
-from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
+from tuitrain.engine.user_code import UserCode, call_own
 from tuitrain.steering.steerable import Position
 
 
@@ -52,8 +57,12 @@ class Training:
     batch_size: int
     epochs: int
     seed: int
-    best: Best
-    patience: Patience
+    losses: Losses
+    metrics: Metrics
+    monitor: Monitor
+    spec: RunSpec
+    """With the settings that it left to the task."""
+    code: UserCode
     card: Card = field(default_factory=Card)
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
@@ -84,7 +93,10 @@ class Training:
     def problem(self) -> Problem:
         """What the run's numbers mean."""
         data = self.data
-        return catalog.problem(data.kind, classes=data.classes, input_shape=data.input_shape)
+        return Problem(
+            data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
+            data.classes, data.input_shape,
+        )  # fmt: skip
 
     @property
     def steps_per_epoch(self) -> int:
@@ -112,7 +124,8 @@ class Training:
     def is_over(self) -> bool:
         """Whether nothing is left to be trained; an epoch whose batches are all seen is judged."""
         return self.has_come_far_enough or (
-            self.is_between_epochs and (self.epoch >= self.epochs or self.patience.is_out)
+            self.is_between_epochs
+            and (self.epoch >= self.epochs or self.monitor.is_out_of_patience)
         )
 
     @property
@@ -126,7 +139,7 @@ class Training:
             return ""
         if self.has_come_far_enough:
             return f"step {self.until} is trained, as asked"
-        return f"no lower validation loss for {self.patience.limit} epochs"
+        return f"no better {self.monitor.quantity.name} for {self.monitor.patience} epochs"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -149,7 +162,7 @@ class Training:
 
     def loss_named(self, text: str) -> str:
         """Return the loss under the one name that the run has for it; WrongUse if it has none."""
-        return loss_text(text)
+        return self.losses.canonical(text)
 
     def why_not(self, setting: str, value: Any) -> str | None:
         """Return why the run cannot use that value for a setting; None if it can."""
@@ -166,7 +179,7 @@ class Training:
 
     def _why_not_loss(self, loss: str) -> str | None:
         try:
-            criterion_for(loss, self.data.kind)
+            self.losses.criterion(loss)
         except TuitrainError as error:
             return str(error)
         return None
@@ -216,8 +229,7 @@ class Training:
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
             "epoch_loss": self.epoch_loss.state(),
-            "best": self.best.value,
-            "patience": self.patience.state(),
+            "monitor": self.monitor.state(),
             "last_val_loss": self.last_val_loss,
             "rng": rng.state(self.device),
             "seed": self.seed,
@@ -231,8 +243,10 @@ class Training:
         for name, value in state["position"].items():
             setattr(self, name, value)
         self.epoch_loss = RunningMean.of(state["epoch_loss"], self.device)
-        self.best.value = state["best"]
-        self.patience.restore(state["patience"])
+        if "monitor" in state:
+            self.monitor.restore(*state["monitor"])
+        else:  # of an older version
+            self.monitor.restore(state["best"], state["patience"][1])
         self.last_val_loss = state["last_val_loss"]
         self.newest_batch = None
         rng.restore(state["rng"], self.device)
@@ -246,8 +260,7 @@ class Training:
         mine = {name: self.settings[name] for name in names}
         self.restore(state)
         self.use(mine)
-        self.patience.begin_anew()
-        self.best.value = math.nan
+        self.monitor.begin_anew()
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
@@ -263,6 +276,8 @@ class Training:
             settings=self.settings,
             problem=self.problem,
             card=self.card,
+            model="" if self.spec.model else type(self.model).__name__,
+            optimizer="" if self.spec.optimizer else type(self.optimizer).__name__,
         )
 
     def _set_in_optimizer(self, name: str, value: float) -> None:
@@ -270,34 +285,44 @@ class Training:
             group[name] = value
 
     def _swap_loss(self, loss: str) -> None:
-        self.criterion = criterion_for(loss, self.data.kind)
+        self.criterion = self.losses.criterion(loss)
         self.loss_name = loss
         self.epoch_loss = RunningMean()  # two losses have no common mean
-        self.patience.begin_anew()
 
 
-def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
+def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = None) -> Training:
     """Load the data and make model, optimizer and criterion, all by the spec's seed.
 
-    Raises DeviceAbsent, or Refused where model or loss do not fit the data, or what loading the
-    data raises. `tell` hears of a download.
+    `tell` hears of a download, `code` has the user's files. Raises DeviceAbsent, Refused where
+    model or loss do not fit the data, and what loading the data or the user's own code raises.
     """
     device = devices.choose(spec.device)
     devices.use(device)
-    data = dataset.load(spec.task, spec.data, tell)
+    code = code or UserCode()
+    rng.seed(spec.seed)  # the user's own code may draw while it is loaded
+    task = open_task(spec, code, tell)
+    usual = str(task.defaults.get("loss", ""))
+    losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
+    spec = resolved(spec, task, losses.usual)
+    spec = replace(spec, loss=losses.canonical(spec.loss))
+    data = task.data
     rng.seed(spec.seed)
-    model = build_entry("model", spec.model, data.input_shape, data.outputs).to(device)
+    model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
     weights = tuple(each for each in model.parameters() if each.requires_grad)
-    optimizer, schedule = build_optimizer(spec.optimizer, weights, spec.lr, device)
+    optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
+    spec = replace(spec, lr=lr, model=by_file_name(spec.model),
+                   optimizer=by_file_name(spec.optimizer))  # fmt: skip
+    metrics = Metrics(data.kind, task.metrics)
+    problem = Problem(data.kind, metrics.described, losses=losses.names)
     run = Training(
         model=model,
         weights=weights,
         optimizer=optimizer,
-        criterion=criterion_for(spec.loss, data.kind),
+        criterion=losses.criterion(spec.loss),
         data=data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
@@ -307,9 +332,12 @@ def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
         batch_size=spec.batch_size,
         epochs=spec.epochs,
         seed=spec.seed,
-        best=Best(catalog.METRICS[data.kind][0]),
-        card=Card(catalog.task_named(spec.task).summary),
-        patience=Patience(spec.patience),
+        losses=losses,
+        metrics=metrics,
+        monitor=Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience),
+        spec=spec,
+        code=code,
+        card=task.card,
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,
@@ -318,6 +346,44 @@ def build(spec: RunSpec, tell: Tell = ignore_progress) -> Training:
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
+
+
+def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
+    """Return the model that a spec names, or the task's own where it names none."""
+    shape, outputs = task.data.input_shape, task.data.outputs
+    own = own_python(text)
+    if own is not None:
+        model = call_own(own, code, shape=shape, outputs=outputs)
+    elif not text and task.model is not None:
+        model = task.model()
+    else:
+        model = build_entry("model", text, shape, outputs)
+    if not isinstance(model, nn.Module):
+        raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def _optimizer(
+    spec: RunSpec, task: OpenedTask, weights: tuple[nn.Parameter, ...], device: torch.device,
+    code: UserCode,
+) -> tuple[Optimizer, Schedule | None, float]:  # fmt: skip
+    """Return optimizer, schedule and learning rate; an own optimizer may bring its rate."""
+    own = own_python(spec.optimizer)
+    if own is None and spec.optimizer:
+        lr = spec.lr or OPTIONS["lr"].default
+        optimizer, schedule = build_optimizer(spec.optimizer, weights, lr, device)
+        return optimizer, schedule or task.schedule, lr
+    if own is not None:
+        optimizer = call_own(own, code, params=weights)
+    else:
+        assert task.optimizer is not None
+        optimizer = task.optimizer(weights)
+    if not isinstance(optimizer, Optimizer):
+        raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
+    lr = spec.lr or float(optimizer.param_groups[0]["lr"])
+    for group in optimizer.param_groups:
+        group["lr"] = lr if spec.lr else group["lr"]
+    return optimizer, task.schedule, lr
 
 
 def build_entry(what: str, text: str, *arguments: Any) -> Any:

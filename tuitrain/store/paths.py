@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.errors import DamagedRecord, NoSuchRun, TuitrainError
-from tuitrain.core.files import NotPlain, check_folder, is_plain, read_text
+from tuitrain.core.files import NotPlain, check_folder, is_plain, read_text, write_atomically
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
 
@@ -81,6 +81,11 @@ class RunPaths:
         return self.directory / "spec.json"
 
     @property
+    def code(self) -> Path:
+        """Copies of the user's Python files."""
+        return self.directory / "code"
+
+    @property
     def reserve(self) -> Path:
         return self.directory / "reserve"
 
@@ -91,7 +96,7 @@ class RunPaths:
                      self.lock, self.origin, self.answered):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)
-        for folder in (self.inbox, self.checkpoints):
+        for folder in (self.inbox, self.checkpoints, self.code):
             check_folder(folder)
 
     def read_spec(self) -> RunSpec:
@@ -106,6 +111,10 @@ class RunPaths:
             raise DamagedRecord(error.reason, self.title) from None
         except OSError as error:
             raise DamagedRecord(f"its spec.json: {error.strerror}", self.title) from None
+
+    def write_spec(self, spec: RunSpec) -> None:
+        """Put `spec.json` in its place, whole or not at all."""
+        write_atomically(self.spec, spec.to_json())
 
     def _own_weights(self, name: str | None) -> str | None:
         if name is None:

@@ -19,7 +19,8 @@ from tuitrain.core import python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
-from tuitrain.core.files import is_plain, open_new, open_plain, write_atomically
+from tuitrain.core.files import is_plain, open_new, open_plain
+from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.history.derived import fork_of, replay_of
@@ -32,6 +33,7 @@ from tuitrain.store.reader import RunReader
 
 _WATCH = "{0} is going; tuitrain attach {0} shows it"
 _STOP = "{0} is going; tuitrain ctl {0} stop ends it"
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
 _REFUSED_ENDS_S = 30.0
 """A refused trainer ends by itself; on a loaded machine that takes seconds."""
@@ -55,11 +57,13 @@ def start(
     name: str | None = None,
     *,
     origin: Path | None = None,
+    parent: RunPaths | None = None,
     owned: bool = False,
 ) -> Started:
     """Make a run directory and start its trainer; `owned`: the run ends with this process.
 
-    `origin` is the checkpoint that a fork goes on from, which is copied. Raises NameTaken, WrongUse
+    `origin` is the checkpoint that a fork goes on from, which is copied, and so is the user's code
+    that `parent` has. Raises NameTaken, WrongUse
     for a name that cannot be, TuitrainError if home cannot be written.
     """
     paths = _new_directory(home, spec, name)
@@ -67,12 +71,14 @@ def start(
         with _held(paths, _WATCH) as descriptor:
             if origin is not None:
                 _copy(origin, paths.origin)
+            if parent is not None:
+                _copy_code(parent, paths)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
             set_aside(paths.reserve)
             if spec.init_from is not None:
                 spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
-            write_spec(paths, spec)  # last: from here on the run is listed, and its lock is held
+            paths.write_spec(spec)  # last: from here on the run is listed, and its lock is held
             return _launch(paths, descriptor, owned=owned)
     except BaseException:
         if not lock.is_held(paths.lock):  # an interrupt can come when the trainer lives already
@@ -96,7 +102,8 @@ def fork(
     past = RunReader(parent.record).events()
     spec, saved = fork_of(parent.read_spec(), past, str(parent.directory), epoch, changes)
     made = name or _numbered(home, f"{parent.name}-fork")
-    return start(home, spec, made, origin=parent.checkpoints / saved.file, owned=owned)
+    origin = parent.checkpoints / saved.file
+    return start(home, spec, made, origin=origin, parent=parent, owned=owned)
 
 
 def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
@@ -120,7 +127,7 @@ def replay(
     """Start the replay of a run that `tuitrain.history.derived.replay_of` made of it."""
     origin = paths.origin if spec.parent and spec.parent.sha256 else None
     made = name or _numbered(home, f"{paths.name}-replay")
-    return start(home, spec, made, origin=origin, owned=owned)
+    return start(home, spec, made, origin=origin, parent=paths, owned=owned)
 
 
 def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
@@ -218,9 +225,13 @@ def kill(paths: RunPaths) -> None:
             os.kill(trainer.pid, signal.SIGKILL)
 
 
-def write_spec(paths: RunPaths, spec: RunSpec) -> None:
-    """Put `spec.json` in its place, whole or not at all."""
-    write_atomically(paths.spec, spec.to_json())
+def _copy_code(parent: RunPaths, paths: RunPaths) -> None:
+    """Copy what a run has of the user's code; only plain files, since a run may be anybody's."""
+    for file in sorted(parent.code.rglob("*")):
+        target = paths.code / file.relative_to(parent.code)
+        if is_plain(file) and file.is_file():
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy(file, target)
 
 
 def _copy(origin: Path, target: Path) -> None:
@@ -258,7 +269,7 @@ def _numbered(home: Path, base: str) -> str:
 def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
     make_folder(home)
     folder = make_folder(home / "runs")
-    made = check_name(name) if name else f"{spec.task}-{time.strftime('%m%d-%H%M%S')}"
+    made = check_name(name) if name else f"{_stem(spec.task)}-{time.strftime('%m%d-%H%M%S')}"
     for attempt in range(1, 100):
         directory = folder / (made if attempt == 1 else f"{made}-{attempt}")
         try:
@@ -269,6 +280,12 @@ def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
         else:
             return RunPaths(directory)
     raise NameTaken(f"there are too many runs named {made}; choose a --name")
+
+
+def _stem(task: str) -> str:
+    """Return the beginning of a run's name: the task's, or that of its file or folder."""
+    name = title_of(task).partition(":")[0].partition(".")[0]
+    return _NOT_IN_A_NAME.sub("-", name)[:40].strip("-.") or "own"
 
 
 def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:

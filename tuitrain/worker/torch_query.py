@@ -52,7 +52,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
         "known": True,
         "train_samples": len(data.train),
         "val_samples": len(data.val),
-        "classes": {"multiclass": data.outputs, "binary": 2, "regression": 0}[data.kind],
+        "classes": {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0),
         "sample_shape": list(data.input_shape),
         "parameters": sum(weights.numel() for weights in model.parameters()),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from tuitrain.core.events import (
     BatchDone,
@@ -12,8 +14,10 @@ from tuitrain.core.events import (
     Measured,
     Paused,
     StartupReached,
+    Warned,
 )
 from tuitrain.core.every import Every
+from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.state.checkpoint import Checkpoints
@@ -21,6 +25,7 @@ from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training, build
+from tuitrain.engine.user_code import UserCode
 from tuitrain.record.controls import Controls
 from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
@@ -41,12 +46,18 @@ def train_run(
     ending: Callable[[], str | None],
 ) -> None:
     """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
-    recorder.take(StartupReached(f"loading {spec.task}"))
+    recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
+    code = UserCode(paths.code)
     try:
-        run = build(spec, StartupEvents(paths, recorder, ending))
+        run = build(spec, StartupEvents(paths, recorder, ending), code)
     except StopRequested as told:
         stop_before_training(told.request, paths, writer, recorder)
         return
+    for original in code.changed():
+        recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))
+    if run.spec != spec:
+        spec = run.spec
+        paths.write_spec(replace(spec, init_from=spec.init_from and Path(spec.init_from).name))
     recorder.time_with(run.stopwatch.microseconds)
     try:
         _train(run, spec, paths, writer, recorder, ending)

@@ -17,9 +17,8 @@ from sklearn.metrics import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tuitrain.core.problem import Metric
 from tuitrain.engine import metrics
-from tuitrain.engine.metrics import Best, RunningMean, auroc, log_odds, metrics_of
+from tuitrain.engine.metrics import RunningMean, auroc, log_odds, metrics_of
 
 
 def test_several_classes_are_judged_as_scikit_learn_does():
@@ -142,9 +141,3 @@ def test_a_mean_of_more_batches_than_are_kept_is_the_mean_of_all():
     total = sum(number * (number % 3 + 1) for number in range(1000))
     assert mean.value() == pytest.approx(total / sum(n % 3 + 1 for n in range(1000)))
     assert math.isnan(RunningMean().value())
-
-
-def test_nothing_that_is_not_a_number_is_ever_the_best():
-    best = Best(Metric("rmse", "min"))
-    validations = [best.improved_by({"rmse": value}) for value in (math.nan, 2.0, 3.0, 1.0)]
-    assert validations == [False, True, False, True]

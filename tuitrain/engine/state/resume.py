@@ -54,8 +54,8 @@ def resume(
     steering.decisions.schedule = Schedule(
         [*again, *waiting, *planned(beginning.spec.schedule, past)]
     )
-    if run.patience.is_out:
-        run.patience.begin_anew()  # whoever goes on past that end wants more epochs
+    if run.monitor.is_out_of_patience:
+        run.monitor.waited = 0  # whoever goes on past that end wants more epochs
     if run.has_come_far_enough:
         run.until = None  # and past this one more steps
     if again or run.position != recorded:

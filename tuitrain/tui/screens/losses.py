@@ -60,7 +60,7 @@ class LossesScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             kind = f" ({self._run.kind})" if self._run.kind else ""
-            dialog.border_title = f"loss for {self._run.spec.task}{kind}"
+            dialog.border_title = f"loss for {self._run.task}{kind}"
             yield Static(id="heading")
             yield OptionList()
             yield Static(classes="teaching", id="teaching")

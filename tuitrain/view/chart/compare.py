@@ -81,9 +81,7 @@ def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
 
 def nothing_shared(runs: Sequence[Snapshot]) -> str:
     """Return why there is nothing to compare."""
-    told = ", ".join(
-        f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.spec.task})" for run in runs
-    )
+    told = ", ".join(f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs)
     return f"these runs have no metric in common: {told}; compare runs of one kind of problem"
 
 
@@ -105,7 +103,7 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
     run = compared.run
-    about = f"{run.spec.task} · {run.loss} · {run.spec.optimizer} lr {run.settings['lr']:g}"
+    about = f"{run.task} · {run.loss} · {run.optimizer} lr {run.settings['lr']:g}"
     return fitted(
         [
             Span(f" {compared.sign}━ ", compared.role),

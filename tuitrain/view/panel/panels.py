@@ -59,8 +59,7 @@ def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
-    spec = now.spec
-    parts = [spec.task, spec.model, f"{spec.optimizer} lr {_lr(now)}", f"seed {spec.seed}"]
+    parts = [now.task, now.model, f"{now.optimizer} lr {_lr(now)}", f"seed {now.spec.seed}"]
     about = " " + " · ".join(filter(None, [made_from(now), *parts]))
     left = fitted([Span(f" {now.title} ", "strong"), Span(about, "muted")], width - badge_cells)
     return (fitted([*left, Span(" "), *badge, Span(" ")], width),)

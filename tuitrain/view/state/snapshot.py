@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain import catalog
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
@@ -87,20 +88,38 @@ class Snapshot:
     @classmethod
     def begin(cls, name: str, directory: Path, spec: RunSpec, created_at: float) -> Snapshot:
         """Return the run as it is before its record says anything."""
-        settings = {
-            "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
-            "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
-        }  # fmt: skip
         lineage = Lineage.of(spec)
         return cls(
-            name, directory, spec, created_at, settings=settings, lineage=lineage,
+            name, directory, spec, created_at, settings=_settings(spec), lineage=lineage,
             position=(1, lineage.step, lineage.epoch),
+        )  # fmt: skip
+
+    def completed(self, spec: RunSpec) -> Snapshot:
+        """Return the run with the spec that its trainer completed."""
+        return replace(
+            self, spec=spec, lineage=replace(self.lineage, loss=spec.loss),
+            settings=self.settings if self.started else _settings(spec),
         )  # fmt: skip
 
     @property
     def title(self) -> str:
         """The name, fit for a terminal: a directory may be called anything."""
         return safe(self.name, limit=64)
+
+    @property
+    def task(self) -> str:
+        """The task's name, or that of the user's file or folder."""
+        return safe(title_of(self.spec.task), limit=64)
+
+    @property
+    def model(self) -> str:
+        """The model as its spec names it, or its class where the task made it."""
+        return _named(self.spec.model, self.started.model if self.started else "")
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer, named as the model is."""
+        return _named(self.spec.optimizer, self.started.optimizer if self.started else "")
 
     @property
     def problem(self) -> Problem:
@@ -171,3 +190,14 @@ class Snapshot:
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+
+def _settings(spec: RunSpec) -> dict[str, Any]:
+    return {
+        "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
+        "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+    }  # fmt: skip
+
+
+def _named(text: str, recorded: str) -> str:
+    return safe(by_file_name(text) or recorded or "its own", limit=80)

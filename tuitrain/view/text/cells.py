@@ -46,4 +46,9 @@ def wrapped(text: str, cells: int) -> list[str]:
         return textwrap.wrap(text, cells, break_on_hyphens=False)
     import wcwidth
 
-    return wcwidth.wrap(text, cells, break_on_hyphens=False)
+    # wrapping and measuring disagree on a few sequences, such as a virama before digits
+    for width in range(cells, 0, -1):
+        lines: list[str] = wcwidth.wrap(text, width, break_on_hyphens=False)
+        if all(width_of(line) <= cells for line in lines):
+            break
+    return lines

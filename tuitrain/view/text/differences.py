@@ -14,10 +14,10 @@ def settings(run: Snapshot) -> dict[str, str]:
     """Return the settings that affect training; changed ones with their epochs."""
     spec = run.spec
     texts = {
-        "task": spec.task,
-        "model": spec.model,
+        "task": run.task,
+        "model": run.model,
         "loss": _history(run, "loss", spec.loss),
-        "optimizer": spec.optimizer,
+        "optimizer": run.optimizer,
         "lr": _history(run, "lr", _number(spec.lr)),
         "batch size": _history(run, "batch-size", str(spec.batch_size)),
         "seed": str(spec.seed),

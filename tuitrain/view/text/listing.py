@@ -72,7 +72,7 @@ def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
     elif order == "state":
         shown.sort(key=lambda row: _STATES.index(row.run.state) if row.run else len(_STATES))
     elif order == "task":
-        shown.sort(key=lambda row: row.run.spec.task if row.run else "~")
+        shown.sort(key=lambda row: row.run.task if row.run else "~")
     return shown
 
 
@@ -115,7 +115,7 @@ def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Pa
 
 
 def _task(row: Row) -> str:
-    return row.run.spec.task if row.run else ""
+    return row.run.task if row.run else ""
 
 
 def _cell(run: Snapshot, column: str) -> Span:
@@ -124,7 +124,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "state":
             return Span(f"● {run.state}", STATE_ROLES[run.state])
         case "task":
-            return Span(run.spec.task)
+            return Span(run.task)
         case "loss":
             return Span(run.loss)
         case "epoch":

@@ -33,8 +33,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "state": run.state,
         "task": spec.task,
         "kind": run.kind,
-        "model": spec.model,
-        "optimizer": spec.optimizer,
+        "model": run.model,
+        "optimizer": run.optimizer,
         "lr": run.settings["lr"],
         "loss": run.loss,
         "device": run.started.device if run.started else spec.device,
@@ -81,8 +81,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
     total = f" of {words.count(planned)}" if planned else ""
     rows = [
         ("state", _state(run)),
-        ("task", f"{run.spec.task} ({run.kind})" if run.kind else run.spec.task),
-        ("model", run.spec.model),
+        ("task", f"{run.task} ({run.kind})" if run.kind else run.task),
+        ("model", run.model),
         ("loss", run.loss),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
@@ -151,7 +151,7 @@ def _warnings(run: Snapshot) -> list[str]:
 
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    words_of = [f"{run.spec.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    words_of = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
     if settings["weight-decay"]:
         words_of.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
@@ -164,7 +164,7 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.title, run.state, run.spec.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
+            run.title, run.state, run.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )

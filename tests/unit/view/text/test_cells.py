@@ -4,7 +4,7 @@ import re
 
 import pytest
 import wcwidth
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuitrain.core.safe import safe
@@ -42,6 +42,7 @@ def test_a_cut_text_has_room_and_says_that_it_was_cut(text, cells):
 
 
 @given(texts, st.integers(2, 30))
+@example("\u094d00", 2)
 def test_wrapped_lines_have_room_and_lose_no_word(text, cells):
     lines = wrapped(text, cells)
     assert all(width_of(line) <= cells for line in lines)

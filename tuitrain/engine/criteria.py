@@ -1,0 +1,167 @@
+"""The losses that a run can use: those of the catalogue that fit, the task's own, and files'."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tuitrain.catalog import LOSSES, Loss, fitting_losses
+from tuitrain.catalog.choice import Choice, loss_text
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.own import OwnPython, own_python
+from tuitrain.engine.losses import Criterion, criterion_for
+from tuitrain.engine.user_code import UserCode
+
+
+class Losses:
+    """The losses of one run, each under one text.
+
+    `own` are those of the task; `usual` is the one to begin with, of the task or the catalogue.
+    """
+
+    def __init__(
+        self,
+        kind: str | None,
+        own: Mapping[str, Any] | None = None,
+        *,
+        usual: str = "",
+        code: UserCode | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.kind = kind
+        self._own = dict(own or {})
+        self._code = code or UserCode()
+        self._device = device
+        fitting = [loss.name for loss in fitting_losses(kind)]
+        names = [*self._own, *(name for name in fitting if name not in self._own)]
+        self.usual = usual or next(iter(fitting or self._own), "")
+        self.names = tuple(sorted(names, key=lambda name: name != self.usual))
+        """Those that fit the problem, the usual one first."""
+
+    def canonical(self, text: str) -> str:
+        """Return the one text of a loss: its name, and the options that are not the default.
+
+        Raises WrongUse for a loss that does not exist, and for options that it does not have.
+        """
+        own = self._read_own(text)
+        if own is None:
+            try:
+                return loss_text(text)
+            except UnknownName as error:
+                raise self._unknown(text) if self._own else error from None
+        name, function, options = own
+        defaults = _options(function)
+        given = {key: value for key, value in options.items() if value != defaults[key]}
+        return str(Choice(name, {key: str(value) for key, value in given.items()}))
+
+    def criterion(self, text: str) -> Criterion:
+        """Return the criterion of a loss; Refused if it does not fit the problem."""
+        own = self._read_own(text)
+        if own is None:
+            return criterion_for(text, self.kind)
+        _, function, options = own
+        if isinstance(function, type):
+            return self._placed(function(**options))
+        return partial(function, **options) if options else self._placed(function)
+
+    def is_own(self, text: str) -> bool:
+        """Return whether a loss is the user's."""
+        return own_python(text) is not None or text.partition(":")[0] in self._own
+
+    def _placed(self, criterion: Any) -> Criterion:
+        """Return a criterion whose own tensors, such as weights of classes, are on the device."""
+        if isinstance(criterion, nn.Module) and self._device is not None:
+            criterion = criterion.to(self._device)
+        placed: Criterion = criterion
+        return placed
+
+    def _read_own(self, text: str) -> tuple[str, Any, dict[str, Any]] | None:
+        """Return name, function and options of a loss of the user; None for another one."""
+        file = own_python(text)
+        if file is not None:
+            if not file.name:
+                raise WrongUse(f"{file.file} of which loss? write {file.file}:NAME")
+            function, kept_name = self._code.object(file)
+            return f"{kept_name}:{file.name}", function, _given(function, file)
+        name, _, rest = text.partition(":")
+        if name not in self._own:
+            return None
+        as_file = own_python(f"own.py:{name}:{rest}" if rest else f"own.py:{name}")
+        assert as_file is not None
+        return name, self._own[name], _given(self._own[name], as_file)
+
+    def _unknown(self, text: str) -> UnknownName:
+        return UnknownName("loss", text.partition(":")[0], [*self._own, *LOSSES])
+
+
+def name_of(criterion: Any) -> str:
+    """Return the name of a criterion: that of its function or of its class."""
+    return getattr(criterion, "__name__", None) or type(criterion).__name__
+
+
+def same_as(criterion: Any) -> str | None:
+    """Return the catalogue's name of a module of torch.nn whose parameters are the defaults."""
+    entry: Loss | None = next(
+        (loss for loss in LOSSES.values() if type(criterion).__name__ in loss.aliases), None
+    )
+    if entry is None or type(criterion) is not getattr(nn, type(criterion).__name__, None):
+        return None
+    plain = type(criterion)()
+    return entry.name if repr(plain.__getstate__()) == repr(criterion.__getstate__()) else None
+
+
+def _options(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the options of an own loss: its keyword parameters with simple defaults."""
+    if isinstance(function, nn.Module):
+        return {}
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {
+        each.name: each.default
+        for each in parameters
+        if isinstance(each.default, bool | int | float | str)
+    }
+
+
+def _given(function: Callable[..., Any], own: OwnPython) -> dict[str, Any]:
+    """Return the values of the options that a text has, read as their defaults are."""
+    known, values = _options(function), {}
+    for key, text in own.options.items():
+        if key not in known:
+            raise UnknownName(f"option of {own.name}", key, known or ("(none)",))
+        values[key] = _read(key, text, known[key])
+    return values
+
+
+def _read(key: str, text: str, default: Any) -> Any:
+    if isinstance(default, str):
+        return text
+    try:
+        if isinstance(default, bool):
+            return {"yes": True, "true": True, "no": False, "false": False}[text.lower()]
+        return (
+            int(text) if isinstance(default, int) and text.lstrip("+-").isdigit() else float(text)
+        )
+    except (KeyError, ValueError):
+        raise WrongUse(f"{key} takes a value such as {default}, not {text!r:.40}") from None
+
+
+def scalar(loss: Any, name: str) -> Tensor:
+    """Return the value of a loss if it is a scalar that can be differentiated; Refused if not."""
+    if not isinstance(loss, Tensor):
+        raise Refused(f"{name} returns {type(loss).__name__}, not a tensor")
+    if loss.dim() != 0:
+        raise Refused(
+            f"{name} returns a tensor of shape {tuple(loss.shape)}, not one number: "
+            'use reduction="mean", or .mean()'
+        )
+    if not loss.is_floating_point():
+        raise Refused(f"{name} returns {loss.dtype}, not a floating-point number")
+    return loss

@@ -1,0 +1,62 @@
+"""The metrics of a run: those of its problem kind, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from tuitrain.catalog import METRICS
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.problem import Direction, Metric
+from tuitrain.engine.metrics import Evaluation, evaluate
+
+
+class Metrics:
+    """Evaluates a validation."""
+
+    def __init__(self, kind: str | None, own: Mapping[str, Any] | None = None) -> None:
+        self._kind = kind
+        self._own = {name: _function(value) for name, value in (own or {}).items()}
+        directions = {name: _direction(name, value) for name, value in (own or {}).items()}
+        built_in = METRICS.get(kind or "", ())
+        self.described = (
+            *(metric for metric in built_in if metric.name not in self._own),
+            *(Metric(name, direction) for name, direction in directions.items()),
+        )
+        """Those of a validation, in order."""
+
+    def evaluate(self, output: Tensor, target: Tensor, *, unit: float = 1.0) -> Evaluation:
+        """Return the metrics of a whole validation; `unit` is as `metrics.evaluate` has it."""
+        found = evaluate(self._kind, output, target, unit=unit)
+        own = {name: value_of(name, self._own[name], output, target) for name in self._own}
+        return Evaluation({**found.metrics, **own}, found.confusion)
+
+
+def value_of(name: str, function: Any, output: Tensor, target: Tensor) -> float:
+    """Return the value of an own metric; WrongUse if it is no number."""
+    if hasattr(function, "update") and hasattr(function, "compute"):
+        function.reset()
+        function.to(output.device).update(output, target)
+        value = function.compute()
+    else:
+        value = function(output, target)
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return float(value)
+    if isinstance(value, int | float):
+        return float(value)
+    raise WrongUse(f"the metric {name} returns {type(value).__name__}, not one number")
+
+
+def _function(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) and len(value) == 2 else value
+
+
+def _direction(name: str, value: Any) -> Direction:
+    if isinstance(value, tuple):
+        if len(value) != 2 or value[1] not in ("min", "max"):
+            raise WrongUse(f'the metric {name} is a function, or a pair (function, "min")')
+        direction: Direction = value[1]
+        return direction
+    return "min" if getattr(value, "higher_is_better", None) is False else "max"

@@ -1,0 +1,12 @@
+"""A task of folders of images: to come."""
+
+from __future__ import annotations
+
+from tuitrain.core.errors import Refused
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.tasks.opened import OpenedTask
+
+
+def open_folder(spec: RunSpec) -> OpenedTask:
+    """Return the task of a spec."""
+    raise Refused(f"cannot train on folders of images yet: {spec.task}")

@@ -1,0 +1,76 @@
+"""A task as a run trains it, wherever it came from: the catalogue, a table, images, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from tuitrain import catalog
+from tuitrain.core.options import OPTIONS
+from tuitrain.core.own import own_python, source_of
+from tuitrain.core.problem import Card
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.data import Dataset
+from tuitrain.engine.tasks import dataset
+from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.user_code import UserCode
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTask:
+    """Data, and what the task has of its own."""
+
+    data: Dataset
+    card: Card = field(default_factory=Card)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a run by name: the model of the catalogue, loss, lr, batch_size, epochs."""
+    model: Callable[[], nn.Module] | None = None
+    optimizer: Callable[[Any], Optimizer] | None = None
+    schedule: Callable[[float], float] | None = None
+    losses: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    is_own: bool = False
+    """The user wrote it, so that it is checked on one batch first."""
+
+
+def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> OpenedTask:
+    """Return the task of a spec with its data loaded; `tell` hears of a download.
+
+    Raises what `dataset.load` and the user's files raise.
+    """
+    match source_of(spec.task):
+        case "catalog":
+            entry = catalog.task_named(spec.task)
+            defaults = {"model": entry.model, "epochs": entry.epochs}
+            data = dataset.load(spec.task, spec.data, tell)
+            return OpenedTask(data, Card(entry.summary), defaults)
+        case "python":
+            from tuitrain.engine.tasks.python import open_python
+
+            own = own_python(spec.task)
+            assert own is not None
+            return open_python(own, spec, code)
+        case "table":
+            from tuitrain.engine.tasks.table import open_table
+
+            return open_table(spec)
+        case "images":
+            from tuitrain.engine.tasks.folder import open_folder
+
+            return open_folder(spec)
+
+
+def resolved(spec: RunSpec, task: OpenedTask, usual_loss: str) -> RunSpec:
+    """Return the spec with the settings that it left to the task."""
+    settings = {
+        "loss": usual_loss,
+        "optimizer": "" if task.optimizer else OPTIONS["optimizer"].default,
+        **{name: OPTIONS[name].default for name in ("lr", "batch_size")},
+        **task.defaults,
+    }
+    missing = {name: value for name, value in settings.items() if not getattr(spec, name) and value}
+    return replace(spec, **missing)

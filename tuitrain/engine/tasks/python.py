@@ -1,0 +1,245 @@
+"""A task in a Python file of the user: `tuitrain run task.py`."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+from torch.utils.data import Subset
+
+from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.files import write_atomically
+from tuitrain.core.options import OPTIONS
+from tuitrain.core.own import OwnPython
+from tuitrain.core.problem import Card
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.criteria import name_of, same_as
+from tuitrain.engine.data import Dataset, Samples, Source, generator_of
+from tuitrain.engine.streaming import Streamed
+from tuitrain.engine.tasks.opened import OpenedTask
+from tuitrain.engine.user_code import UserCode, told_by_user_code
+from tuitrain.task import Task
+
+_KINDS = ("multiclass", "binary", "regression", "multilabel", None)
+
+
+def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
+    """Return the task that a file describes; WrongUse, with the line, where its code fails."""
+    module, file = code.load(own)
+    task = _task_in(vars(module), own.name, file)
+    _check(task, file)
+    _prepare(task, Path(str(module.__file__)))
+    train, val = _data(task, file, spec.workers)
+    classes = tuple(map(str, task.classes))
+    outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
+    loss, losses = _losses(task)
+    defaults = {
+        "model": task.model if isinstance(task.model, str) else "",
+        "optimizer": task.optimizer if isinstance(task.optimizer, str) else "",
+        "loss": loss, "lr": task.lr or 0.0, "batch_size": task.batch_size, "epochs": task.epochs,
+    }  # fmt: skip
+    return OpenedTask(
+        Dataset(task.kind, train, val, outputs, classes=classes),
+        Card(task.describe or f"the task in {file}"),
+        defaults,
+        None if isinstance(task.model, str) else _called(task.model, file, "model"),
+        None if isinstance(task.optimizer, str) else task.optimizer,
+        task.schedule,
+        losses,
+        task.metrics,
+        is_own=True,
+    )
+
+
+def _task_in(names: Mapping[str, Any], name: str, file: str) -> Task:
+    """Return the task of that name, or else the only one of the file."""
+    tasks = {key: value for key, value in names.items() if isinstance(value, Task)}
+    if name:
+        if name not in tasks:
+            raise UnknownName(f"task in {file}", name, tasks or ("(none)",))
+        return tasks[name]
+    if "task" in tasks:
+        return tasks["task"]
+    if len(tasks) == 1:
+        return next(iter(tasks.values()))
+    if not tasks:
+        raise WrongUse(
+            f"{file} has no task: write `task = tuitrain.Task(train=..., model=..., kind=...)`"
+        )
+    raise WrongUse(f"{file} has several tasks; write {file}:{min(tasks)}")
+
+
+def _check(task: Task, file: str) -> None:
+    """Raise WrongUse for a field that cannot be."""
+    reason = next(filter(None, _mistakes(task)), None)
+    if reason is not None:
+        raise WrongUse(f"{file}: {reason}")
+    for name in ("lr", "batch_size", "epochs"):
+        if getattr(task, name) is not None:
+            OPTIONS[name].check(getattr(task, name))
+
+
+def _mistakes(task: Task) -> Iterator[str]:
+    if task.kind not in _KINDS:
+        yield f"kind is multiclass, binary, regression or multilabel, not {task.kind!r:.40}"
+    if task.kind in ("multiclass", "multilabel") and len(task.classes) < 2:
+        yield f"{task.kind} needs classes=[...], the names of two or more"
+    if task.kind in (None, "multilabel") and task.criterion is None:
+        yield f"a task of kind {task.kind} needs a criterion"
+    if not callable(task.train):
+        yield "train is a function that returns the data; write train=lambda: ..."
+    if not callable(task.val) and not isinstance(task.val, float):
+        yield "val is a function that returns the data, or the share to hold out, such as 0.2"
+    if not callable(task.model) and not isinstance(task.model, str):
+        yield "model is a function that returns the model, or a name of the catalogue"
+
+
+def _losses(task: Task) -> tuple[str, dict[str, Any]]:
+    """Return the name of the loss to begin with, empty for the usual one, and the own losses."""
+    own = dict(task.losses)
+    if task.criterion is None or isinstance(task.criterion, str):
+        return task.criterion or "", own
+    if task.kind is not None and (known := same_as(task.criterion)) is not None:
+        return known, own
+    name = next((key for key, value in own.items() if value is task.criterion), None)
+    name = name or name_of(task.criterion)
+    return name, {name: task.criterion, **own}
+
+
+def _called(function: Callable[[], Any], file: str, what: str) -> Callable[[], Any]:
+    """Return the function, with what it raises told by the line of the user's file."""
+
+    def call() -> Any:
+        try:
+            return function()
+        except Exception as error:
+            raise WrongUse(f"{what}: {told_by_user_code(error)}") from error
+
+    del file
+    return call
+
+
+def _data(task: Task, file: str, workers: int | None) -> tuple[Source, Source]:
+    """Return training and validation samples; arrays lie whole on the device, datasets stream."""
+    workers = task.workers if workers is None else workers
+    found = _called(task.train, file, "train")()
+    if isinstance(task.val, float | int) and not callable(task.val):
+        train, val = _split(found, float(task.val), task.kind)
+    else:
+        train, val = found, _called(task.val, file, "val")()
+    is_streamed = task.augment is not None or task.collate_fn is not None
+    sources = [
+        _source(part, task, workers, what, is_streamed=is_streamed, is_training=what == "train")
+        for part, what in ((train, "train"), (val, "val"))
+    ]
+    return sources[0], sources[1]
+
+
+def _source(
+    data: Any, task: Task, workers: int, what: str, *, is_streamed: bool, is_training: bool
+) -> Source:
+    if _are_arrays(data):
+        inputs, targets = _tensors(data, what)
+        if not len(targets):
+            raise WrongUse(f"{what} has no samples")
+        if not is_streamed:
+            return Samples(inputs, targets)
+        data = torch.utils.data.TensorDataset(inputs, targets)
+    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        raise WrongUse(
+            f"{what} returns {type(data).__name__}: it must be a Dataset with a length, or two "
+            "arrays (inputs, targets)"
+        )
+    if not len(data):
+        raise WrongUse(f"{what} has no samples")
+    return Streamed(data, workers, task.augment if is_training else None, task.collate_fn)
+
+
+def _are_arrays(data: Any) -> bool:
+    return (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and all(isinstance(part, Tensor | np.ndarray) for part in data)
+    )
+
+
+def _tensors(data: Any, what: str) -> tuple[Tensor, Tensor]:
+    inputs, targets = (torch.as_tensor(part) for part in data)
+    if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets):
+        raise WrongUse(
+            f"{what} returns inputs of shape {tuple(inputs.shape)} and targets of shape "
+            f"{tuple(targets.shape)}: they must have one row for each sample"
+        )
+    return inputs, targets
+
+
+def _split(data: Any, share: float, kind: str | None) -> tuple[Any, Any]:
+    """Return two parts of the data, the second one with that share; always the same ones.
+
+    The classes of arrays keep their shares.
+    """
+    if not 0 < share < 1:
+        raise WrongUse(f"val is a share between 0 and 1, or a function, not {share:g}")
+    if _are_arrays(data):
+        inputs, targets = _tensors(data, "train")
+        labels = targets.tolist() if kind in ("multiclass", "binary") else None
+        train, val = split_indices(len(targets), share, labels)
+        return (inputs[train], targets[train]), (inputs[val], targets[val])
+    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        return data, data  # refused by its type afterwards
+    labels = getattr(data, "targets", None)
+    known = labels if kind in ("multiclass", "binary") and labels is not None else None
+    train, val = split_indices(len(data), share, None if known is None else list(map(int, known)))
+    return Subset(data, train.tolist()), Subset(data, val.tolist())
+
+
+def split_indices(
+    count: int, share: float, labels: list[Any] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the indices of both parts, in order; each label keeps its share if it can.
+
+    A function of its arguments alone. Raises WrongUse where a part would be empty.
+    """
+    order = torch.randperm(count, generator=generator_of(f"split {count} {share}")).tolist()
+    wanted = max(1, round(count * share))
+    if labels is None or min(Counter(labels).values()) < 2:
+        chosen = order[:wanted]
+    else:
+        members: dict[Any, list[int]] = {}
+        for index in order:
+            members.setdefault(labels[index], []).append(index)
+        chosen = [
+            index
+            for indices in members.values()
+            for index in indices[: min(len(indices) - 1, max(1, round(len(indices) * share)))]
+        ]
+    val = sorted(chosen)
+    train = sorted(set(range(count)) - set(val))
+    if not train or not val:
+        raise WrongUse(f"{count} samples are too few to hold out a share of {share:g}")
+    return torch.tensor(train), torch.tensor(val)
+
+
+def _prepare(task: Task, file: Path) -> None:
+    """Call the task's `prepare` once on this machine for this text of the file."""
+    if task.prepare is None:
+        return
+    folder = user_cache_path("tuitrain", appauthor=False) / "prepared-tasks"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = file.read_bytes() if file.is_file() else b""
+    key = hashlib.sha256(str(file).encode() + b"\0" + text).hexdigest()
+    stamp = folder / f"{key}.done"
+    with (folder / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists():
+            _called(task.prepare, file.name, "prepare")()
+            write_atomically(stamp, safe(file) + "\n")
