@@ -166,8 +166,8 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 def epochs(now: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
-    metric = now.monitor
-    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {metric:>8}  "
+    metric = cut(safe(words.loss(now.monitor)), 8)
+    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {' ' * (8 - width_of(metric))}{metric}  "
     stride = epoch_stride(now, height - 1)
     kept = [epoch for epoch in now.epochs if epoch.epoch % stride == 0]
     if now.last_epoch and now.last_epoch.epoch % stride:

@@ -134,14 +134,17 @@ class Snapshot:
 
     @property
     def monitor(self) -> str:
-        """The metric by which epochs are compared; a dash where there is none."""
+        """The metric or loss by which epochs are compared; a dash where there is none."""
         if self.problem.monitor:
             return self.problem.monitor
         return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
 
     def monitored(self, epoch: EpochEnded | None) -> float | None:
-        """Return what that metric was at the end of an epoch."""
-        return epoch.metrics.get(self.monitor) if epoch else None
+        """Return the value of the monitor at the end of an epoch."""
+        if epoch is None:
+            return None
+        is_metric = self.monitor in epoch.metrics
+        return (epoch.metrics if is_metric else epoch.val_losses).get(self.monitor)
 
     @property
     def loss(self) -> str:

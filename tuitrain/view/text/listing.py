@@ -119,7 +119,7 @@ def _task(row: Row) -> str:
 
 
 def _cell(run: Snapshot, column: str) -> Span:
-    last, best = run.last_epoch, run.best
+    last, best = run.last_epoch, run.monitored(run.best)
     match column:
         case "state":
             return Span(f"● {run.state}", STATE_ROLES[run.state])
@@ -132,9 +132,8 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":
-            if best is None or not best.metrics:
+            if best is None:
                 return Span("–", "muted")
-            metric, number = next(iter(best.metrics.items()))
-            return Span(f"{metric} {words.value(number)}", "good")
+            return Span(f"{words.loss(run.monitor)} {words.value(best)}", "good")
         case _:
             return Span(words.day(run.created_at), "muted")

@@ -178,17 +178,17 @@ def table(runs: list[Snapshot]) -> list[str]:
 
 
 def _best(run: Snapshot) -> dict[str, Any] | None:
-    if run.best is None or not run.best.metrics:
+    number = run.monitored(run.best)
+    if run.best is None or number is None:
         return None
-    metric, number = next(iter(run.best.metrics.items()))
-    return {"epoch": run.best.epoch, "metric": metric, "value": number}
+    return {"epoch": run.best.epoch, "metric": run.monitor, "value": number}
 
 
 def _best_words(run: Snapshot) -> str:
     best = _best(run)
     if best is None:
         return "–"
-    return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
+    return f"{safe(best['metric'])} {words.value(best['value'])} (epoch {best['epoch']})"
 
 
 def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str, Best]) -> str:
