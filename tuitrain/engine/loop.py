@@ -7,6 +7,7 @@ its caller decides what to do with them. Between two events the whole state of a
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -65,9 +66,10 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
         yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
-            ended, details = validate(run)
+            ended, details, warnings = validate(run)
             yield from details
             yield ended
+            yield from warnings
             if skipped:
                 yield _skipped_warning(run, ended, skipped)
             yield from or_warned(_save_epoch(run, steering, ended))
@@ -96,10 +98,11 @@ def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[
 
 
 class Validation(NamedTuple):
-    """The end of an epoch, and its details, which are recorded to be read on demand."""
+    """The end of an epoch, and what else there is to record of it."""
 
     ended: EpochEnded
     details: tuple[Detail, ...] = ()
+    warnings: tuple[Warned, ...] = ()
 
 
 @torch.no_grad()
@@ -125,13 +128,22 @@ def validate(run: Training) -> Validation:
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    return Validation(ended, _details(run, confusion))
+    return Validation(ended, _details(run, confusion), _undefined(ended, target))
 
 
 def _details(run: Training, confusion: metrics.Confusion | None) -> tuple[Detail, ...]:
     if confusion is None or len(confusion) > _MOST_CLASSES:
         return ()
     return (Detail(run.take, run.step, CONFUSION, {"counts": confusion}),)
+
+
+def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
+    """Say once which metrics the validation data leave undefined."""
+    names = [name for name, value in ended.metrics.items() if math.isnan(value)]
+    if ended.epoch > 1 or not names or not (target == target[0]).all():
+        return ()
+    what = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} undefined"
+    return (Warned(f"{what}: all validation targets are the same", ended.take, ended.step),)
 
 
 @torch.no_grad()

@@ -156,7 +156,8 @@ def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, fl
     precise = targets.to(_precision(targets.device))
     errors = predicted - precise
     squared, spread = errors.square().sum(), (precise - precise.mean()).square().sum()
-    mse, mae, r2 = read([squared / len(errors), errors.abs().mean(), 1 - squared / spread])
+    share = (1 - squared / spread).masked_fill((targets == targets[0]).all(), math.nan)
+    mse, mae, r2 = read([squared / len(errors), errors.abs().mean(), share])
     return {"rmse": unit * math.sqrt(mse), "mae": unit * mae, "r2": r2}
 
 

@@ -9,7 +9,7 @@ import torch
 
 from tests.reads import Reads
 from tuitrain.catalog import fitting_losses, new_spec
-from tuitrain.core.events import BatchDone, Detail, EpochEnded, Finished, Measured
+from tuitrain.core.events import BatchDone, Detail, EpochEnded, Finished, Measured, Warned
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
@@ -69,6 +69,18 @@ def test_an_epoch_is_judged_by_every_loss_that_fits_and_by_the_one_in_use_as_it_
     assert list(ended.val_losses) == [*fitting, smooth]
     assert ended.val_losses[smooth] == pytest.approx(ended.val_loss, rel=1e-6)
     assert ended.val_losses["cross-entropy"] < ended.val_losses[smooth]
+
+
+@pytest.mark.parametrize(
+    ("task", "undefined"), [("breast-cancer", "auroc is"), ("diabetes", "r2 is")]
+)
+def test_a_metric_that_the_validation_data_leave_undefined_is_said_once(task, undefined):
+    run = build(new_spec(task, epochs=2))
+    run.data.val.targets.fill_(1.0)
+    warned = [event for event in train(run, Steering(run)) if isinstance(event, Warned)]
+    assert [event.text for event in warned] == [
+        f"{undefined} undefined: all validation targets are the same"
+    ]
 
 
 def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch():

@@ -100,6 +100,13 @@ def test_an_area_that_is_undefined_is_no_number(kind):
     assert not math.isnan(metrics_of(kind, outputs, two)["auroc"])
 
 
+@pytest.mark.parametrize("target", [0.1, 3.0])
+def test_r2_of_a_constant_target_is_undefined(target):
+    targets = torch.full((150,), target)
+    assert math.isnan(metrics_of("regression", torch.randn(150, 1), targets)["r2"])
+    assert math.isnan(metrics_of("regression", targets[:, None], targets)["r2"])
+
+
 class NoDoubles(TorchDispatchMode):
     """Let no operation return a float64, as on Apple's GPUs."""
 

@@ -32,7 +32,12 @@ def cut(text: str, cells: int) -> str:
         return text
     import wcwidth
 
-    return wcwidth.clip(text, 0, max(0, cells - 1)).rstrip() + "…"[:cells]
+    # clipping and measuring disagree on a few sequences, such as a virama before digits
+    for room in range(cells - 1, -1, -1):
+        shown = wcwidth.clip(text, 0, room).rstrip() + "…"
+        if width_of(shown) <= cells:
+            return shown
+    return ""
 
 
 def padded(text: str, cells: int) -> str:
