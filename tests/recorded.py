@@ -183,5 +183,6 @@ class RecordedRun:
             each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in _METRICS[kind]
         }
         judged = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
+        judged.setdefault(self.loss, loss)  # with its own parameters
         return EpochEnded(self._take, self._step, epoch, self.loss, loss, loss, metrics,
                           improved=True, val_losses=judged)  # fmt: skip

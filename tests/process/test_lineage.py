@@ -138,6 +138,21 @@ def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, 
     assert tuitrain.show("a-fork")["weights_sha256"] == steered["weights_sha256"]
 
 
+def test_a_fork_by_an_alias_or_with_another_schedule_keeps_the_optimizers_state(threaded: Shell):
+    threaded("run", "digits", "--optimizer", "adam:schedule=cosine", "--epochs", "4",
+             "--plain", "--name", "a")  # fmt: skip
+    forks = {"same": ("adam:schedule=cosine",), "alias": ("Adam:schedule=cosine",),
+             "constant": ("Adam",)}  # fmt: skip
+    for name, optimizer in forks.items():
+        said = threaded("fork", "a", "--epoch", "best", "--epochs", "6", "--name", name,
+                        "--plain", "--optimizer", *optimizer).stdout  # fmt: skip
+        assert "without the memory" not in said
+    runs = {name: threaded.show(name) for name in forks}
+    assert runs["same"]["weights_sha256"] == runs["alias"]["weights_sha256"]
+    rates = {series["name"]: series for series in runs["constant"]["series"]}["lr"]
+    assert rates["min"] == rates["max"] == 0.001, "not what the parent's schedule had come to"
+
+
 def test_a_killed_fork_goes_on_to_the_same_weights(tuitrain: Shell, steered: dict):
     options = ("--epoch", "4", "--epochs", "8", "--detach")
     tuitrain.process("fork", "a", *options, "--name", "killed", "--pace", "10")

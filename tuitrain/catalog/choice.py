@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tuitrain import catalog
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.own import own_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,24 @@ class Choice:
         if not self.options:
             return self.name
         return f"{self.name}:{','.join(f'{k}={v}' for k, v in self.options.items())}"
+
+
+def shares_state(optimizer: str, other: str) -> bool:
+    """Return whether one optimizer can go on with the state of the other.
+
+    They may differ in the schedule of the learning rate, which has no state.
+    """
+    if optimizer == other:
+        return True
+    if not optimizer or not other or own_python(optimizer) or own_python(other):
+        return False
+    return _without_schedule(optimizer) == _without_schedule(other)
+
+
+def _without_schedule(optimizer: str) -> tuple[str, Mapping[str, object]]:
+    choice = Choice.read("optimizer", optimizer)
+    options = catalog.read_options(catalog.find("optimizer", choice.name), choice.options)
+    return choice.name, {key: value for key, value in options.items() if key != "schedule"}
 
 
 def loss_text(text: str) -> str:

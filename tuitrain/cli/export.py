@@ -130,7 +130,7 @@ def _csv(line: RunLineage, client: Client, target: Path) -> str:
 
     with atomic_path(target) as path:
         if target.suffix == ".csv":
-            tables.write_table(tables.batch_rows(line), path)
+            tables.write_batches(line, path)
             return ": its batches; a folder gets epochs, series and interventions, too"
         tables.write_csv(line, _told(client)["interventions"], path)
     return ": batches.csv, epochs.csv, series.csv, interventions.csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, cast, get_args
 
@@ -210,6 +210,17 @@ def command_of(kind: str, detail: str) -> Command:
             return _BARE[kind]()
 
 
+def _rising() -> Iterator[int]:
+    """Yield the time in nanoseconds, but each time more than before, whatever the clock does."""
+    last = 0
+    while True:
+        last = max(last + 1, time.time_ns())
+        yield last
+
+
+_moments = _rising()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A submitted command; its answer carries the same `id`."""
@@ -225,7 +236,7 @@ class Request:
         """Return a request with a new id; ids of one machine sort by time."""
         if at is not None:
             _check_boundary(at)
-        now = time.time_ns()
+        now = next(_moments)
         return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, command, at or command.boundary)
 
     def to_json(self) -> str:

@@ -260,6 +260,8 @@ class Training:
         mine = {name: self.settings[name] for name in names}
         self.restore(state)
         self.use(mine)
+        if len({group["lr"] for group in self.optimizer.param_groups}) == 1:
+            self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
         self.monitor.begin_anew()
         if state["seed"] != self.seed:
             rng.seed(self.seed)

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tuitrain.core.numbers import to_strict
+from tuitrain.core.problem import Problem
 from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
 Row = Mapping[str, Any]
 _TIMES = ("data_us", "zero_us", "forward_us", "loss_us", "backward_us", "step_us")
+_BATCH_COLUMNS = (
+    "take", "step", "epoch", "loss", "loss_name", "lr", "samples", "elapsed_s", *_TIMES
+)  # fmt: skip
+_EPOCH_COLUMNS = ("take", "step", "epoch", "loss_name", "train_loss", "val_loss")
+_SERIES_COLUMNS = ("take", "step", "name", "value", "unit")
+_INTERVENTION_COLUMNS = (
+    "id", "kind", "detail", "asked_at", "step", "epoch", "take", "state", "reason"
+)  # fmt: skip
 
 
 def batch_rows(line: RunLineage) -> Iterator[Row]:
@@ -35,20 +44,34 @@ def series_rows(line: RunLineage) -> Iterator[Row]:
 def write_csv(line: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
     """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
-    write_table(batch_rows(line), folder / "batches.csv")
-    write_table(epoch_rows(line), folder / "epochs.csv")
-    write_table(series_rows(line), folder / "series.csv")
-    write_table(interventions, folder / "interventions.csv")
+    write_batches(line, folder / "batches.csv")
+    _write_table(epoch_rows(line), _epoch_columns(line), folder / "epochs.csv")
+    _write_table(series_rows(line), _SERIES_COLUMNS, folder / "series.csv")
+    _write_table(interventions, _INTERVENTION_COLUMNS, folder / "interventions.csv")
 
 
-def write_table(rows: Iterable[Row], path: Path) -> None:
-    """Write rows, which share their keys, under a line of these; without rows, an empty file."""
+def write_batches(line: RunLineage, path: Path) -> None:
+    """Write a table of the batches."""
+    _write_table(batch_rows(line), _BATCH_COLUMNS, path)
+
+
+def _write_table(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
+    """Write rows under a line of the columns; what a row does not have stays empty."""
     with path.open("x", encoding="utf-8", newline="") as file:
-        several = iter(rows)
-        for first in several:
-            table = csv.DictWriter(file, list(first), lineterminator="\n")
-            table.writeheader()
-            table.writerows(chain([first], several))
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _epoch_columns(line: RunLineage) -> list[str]:
+    """Return the columns of all epochs: a swap adds a loss to those that are evaluated."""
+    problem = line.started.problem or Problem()
+    metrics = dict.fromkeys(metric.name for metric in problem.metrics)
+    losses = dict.fromkeys(problem.losses)
+    for epoch in line.epochs():
+        metrics |= dict.fromkeys(epoch.ended.metrics)
+        losses |= dict.fromkeys(epoch.ended.val_losses)
+    return [*_EPOCH_COLUMNS, *metrics, *(f"val_{loss}" for loss in losses), "improved", "elapsed_s"]
 
 
 def write_jsonl(line: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.catalog import new_spec
+from tuitrain.catalog.choice import shares_state
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
@@ -79,11 +80,10 @@ def fork_of(
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None}  # fmt: skip
-    optimizer = changes.get("optimizer", spec.optimizer)
-    own["parent"] = Parent(
-        directory, saved.take, saved.step, saved.epoch, saved.sha256, optimizer == spec.optimizer
-    )
-    made = new_spec(**{**own, **changes})
+    parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
+    made = new_spec(**{**own, "parent": parent, **changes})
+    keeps = shares_state(made.optimizer, spec.optimizer)
+    made = replace(made, parent=replace(parent, keeps_optimizer=keeps))
     if made.epochs <= saved.epoch:
         raise Refused(
             f"epoch {saved.epoch} is the last of {made.epochs}; "

@@ -1,5 +1,7 @@
+import itertools
 import json
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -82,8 +84,12 @@ def test_a_batch_size_waits_for_the_epoch_and_other_settings_do_not():
     assert waits == ["batch-size"]
 
 
-def test_later_requests_have_later_ids():
+@pytest.mark.parametrize("step_ns", [1, 0, -50])
+def test_later_requests_have_later_ids_whatever_the_clock_does(monkeypatch, step_ns):
+    clock = itertools.count(time.time_ns(), step_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: next(clock))
     ids = [Request.new(Pause()).id for _ in range(100)]
+    assert ids == sorted(ids)
     assert len(set(ids)) == 100
     assert [each[:-4] for each in ids] == sorted(each[:-4] for each in ids)
 

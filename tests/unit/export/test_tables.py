@@ -45,7 +45,35 @@ def test_tables_have_the_current_line_and_nothing_of_what_was_undone(line, tmp_p
     assert (batches[29]["loss"], batches[30]["loss"]) == ("nan", "inf")
     assert [int(row["epoch"]) for row in epochs] == [1, 2, 3]
     assert {"val_mse", "val_l1", "accuracy", "train_loss"} <= set(epochs[0])
-    assert (tmp_path / "a" / "interventions.csv").read_text() == "id,kind\nw,loss\n"
+    with (tmp_path / "a" / "interventions.csv").open() as file:
+        (swap,) = csv.DictReader(file)
+    assert (swap["id"], swap["kind"], swap["reason"]) == ("w", "loss", "")
+
+
+def test_a_swap_to_a_loss_with_a_parameter_is_a_column_of_its_own(home, tmp_path):
+    smooth = "cross-entropy:label_smoothing=0.1"
+    run = in_home(home, "a")
+    run.trains(1)
+    run.swaps(smooth)
+    run.trains(1, lambda _: 0.5)
+    run.finishes()
+
+    tables.write_csv(RunLineage.read(RunPaths(home / "runs" / "a")), [], tmp_path / "a")
+    with (tmp_path / "a" / "epochs.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert (first[f"val_{smooth}"], second[f"val_{smooth}"]) == ("", "0.5")
+
+
+def test_a_table_without_rows_has_its_header(home, tmp_path):
+    in_home(home, "a").close()
+    tables.write_csv(RunLineage.read(RunPaths(home / "runs" / "a")), [], tmp_path / "a")
+    headers = {
+        file.stem: file.read_text().removesuffix("\n") for file in (tmp_path / "a").iterdir()
+    }
+    assert headers["batches"].startswith("take,step,epoch,loss,")
+    assert ",accuracy,f1_macro,auroc,val_cross-entropy," in headers["epochs"]
+    assert headers["series"] == "take,step,name,value,unit"
+    assert headers["interventions"].startswith("id,kind,detail,")
 
 
 def test_lines_of_json_are_strict(line, tmp_path):

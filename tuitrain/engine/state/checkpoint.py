@@ -20,7 +20,7 @@ from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.retention import Retention
-from tuitrain.engine.state.weights import state_sha256
+from tuitrain.engine.state.weights import state_sha256, without_wrappers
 from tuitrain.steering.apply import or_warned
 from tuitrain.steering.steerable import Steerable
 
@@ -205,7 +205,7 @@ class Checkpoints:
             raise CannotSave(self._folder, error) from error
         saved = CheckpointSaved(
             moment.take, step, position["epoch"], why, name, target.stat().st_size, digest,
-            state_sha256(model), moment.is_between_epochs, moment.is_finite, command,
+            state_sha256(without_wrappers(model)), moment.is_between_epochs, moment.is_finite, command,
         )  # fmt: skip
         self._retention.remember(saved)
         self._present = moment.place

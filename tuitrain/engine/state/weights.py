@@ -62,9 +62,24 @@ def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
         atomic_path.unlink(missing_ok=True)
 
 
+def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights under the names that they have without DDP and `torch.compile`.
+
+    A compiled part adds `_orig_mod.` to names, DDP a `module.` at the beginning of all.
+    """
+    found = {_compiled(name): tensor for name, tensor in weights.items()}
+    while found and all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return found
+
+
+def _compiled(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
 def weights_sha256(model: nn.Module) -> str:
     """Return the digest by which two trainings are compared."""
-    return state_sha256(model.state_dict())
+    return state_sha256(without_wrappers(model.state_dict()))
 
 
 def state_sha256(weights: Mapping[str, torch.Tensor]) -> str:
