@@ -194,7 +194,8 @@ class Checkpoints:
     def _saved(self, moment: Moment, why: str, command: str | None = None) -> CheckpointSaved:
         assert self._folder is not None
         began = self._clock()
-        position, model = moment.state["position"], moment.state["model"]
+        position = moment.state["position"]
+        weights = without_wrappers(moment.state["model"])
         step = position["step"]
         name = f"{self._retention.count + 1:05d}-take{moment.take}-step{step}.pt"
         target = self._folder / name
@@ -205,7 +206,7 @@ class Checkpoints:
             raise CannotSave(self._folder, error) from error
         saved = CheckpointSaved(
             moment.take, step, position["epoch"], why, name, target.stat().st_size, digest,
-            state_sha256(without_wrappers(model)), moment.is_between_epochs, moment.is_finite, command,
+            state_sha256(weights), moment.is_between_epochs, moment.is_finite, command,
         )  # fmt: skip
         self._retention.remember(saved)
         self._present = moment.place
