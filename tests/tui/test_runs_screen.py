@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import DataTable, Input
 
 from tests.conftest import PATIENCE_S, until
-from tests.recorded import started
+from tests.recorded import in_home, started
 from tests.tui.conftest import ScriptedTrainer, text_of
 from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
@@ -302,6 +302,20 @@ async def test_a_crashed_run_is_resumed_from_the_list(home):
         until(lambda: not client.look(client.end()).alive, "it is trained")
         await screen.follow()
         assert screen.latest.state == "finished"
+
+
+async def test_more_epochs_for_a_schedule_say_what_they_do_to_its_rate(home):
+    run = in_home(home, "a", optimizer="adam:schedule=cosine", epochs=2)
+    run.trains(2)
+    run.finishes()
+    app = TuitrainApp(home)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await listed(app)
+        await pilot.press("R", "backspace", "4")
+        await pilot.pause()
+        said = " ".join(text_of(app).replace("│", " ").split())
+        assert "2 → 4; its cosine schedule now ends with epoch 4" in said
+        assert "the learning rate goes from 0.001 to 0.0005" in said
 
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():

@@ -47,6 +47,12 @@ def shares_state(optimizer: str, other: str) -> bool:
     return _without_schedule(optimizer) == _without_schedule(other)
 
 
+def schedule_of(optimizer: str) -> str:
+    """Return the name of an optimizer's schedule; constant where its text names none."""
+    pairs = [part.partition("=") for part in optimizer.partition(":")[2].split(",")]
+    return next((value for key, _, value in pairs if key == "schedule"), "constant")
+
+
 def _without_schedule(optimizer: str) -> tuple[str, Mapping[str, object]]:
     choice = Choice.read("optimizer", optimizer)
     options = catalog.read_options(catalog.find("optimizer", choice.name), choice.options)

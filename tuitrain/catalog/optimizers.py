@@ -10,8 +10,8 @@ from tuitrain.core.values import OneOf
 
 SCHEDULES: Mapping[str, str | None] = {
     "constant": None,
-    "cosine": "tuitrain.engine.optim:cosine_schedule",
-    "linear": "tuitrain.engine.optim:linear_schedule",
+    "cosine": "tuitrain.core.schedules:cosine_schedule",
+    "linear": "tuitrain.core.schedules:linear_schedule",
 }
 """`module:name` of each function, which maps progress (0 to 1) to a factor of the learning rate;
 None for a constant rate."""

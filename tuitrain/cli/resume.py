@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tuitrain.cli import complete
-from tuitrain.cli.common import find_run, home_option, print_safe
+from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.cli.options import RunCommand, asked_for, run_options
 from tuitrain.cli.start import go
 
@@ -34,10 +34,15 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     from tuitrain.store.answered import Answered, missing_words
     from tuitrain.store.reader import RunReader
     from tuitrain.trainer import supervisor
+    from tuitrain.view.text.resumption import rate_jump
 
     asked = asked_for(ctx, options)
-    paths = find_run(ctx, run).paths
+    client = find_run(ctx, run)
+    paths = client.paths
     answered = Answered.read(paths.answered)  # before the record, which is written first
     if why := answered.why_not(RunReader(paths.record).rows()):
         print_safe(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
+    epochs = asked.settings.get("epochs")
+    if epochs and (jump := rate_jump(snapshot(client), epochs)):
+        print_safe(f"tuitrain: {jump}", err=True)
     return go(lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.ways)

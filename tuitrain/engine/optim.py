@@ -1,12 +1,8 @@
-"""Optimizers, fused where torch has a kernel for all weights at once, and schedules.
-
-An exported program copies its schedule, so schedules use only the standard library.
-"""
+"""Optimizers, fused where torch has a kernel for all weights at once."""
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
@@ -18,19 +14,7 @@ from torch.optim import SGD, Optimizer
 from tuitrain.catalog import SCHEDULES, find, load, read_options
 from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
-
-Schedule = Callable[[float], float]
-"""Maps the trained fraction of the run, 0 to 1, to a factor for the learning rate."""
-
-
-def linear_schedule(done: float) -> float:
-    """Return a factor that decays linearly from 1 to 0."""
-    return 1 - done
-
-
-def cosine_schedule(done: float) -> float:
-    """Return a factor that decays from 1 to 0 along a cosine (I. Loshchilov, F. Hutter, 2017)."""
-    return (1 + math.cos(math.pi * done)) / 2
+from tuitrain.core.schedules import Schedule
 
 
 def build_optimizer(

@@ -18,6 +18,7 @@ from tuitrain.core.events import RunStarted
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Card, Problem
+from tuitrain.core.schedules import Schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
@@ -27,7 +28,7 @@ from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import has_sparse_gradients, least_batch
 from tuitrain.engine.monitor import Monitor, monitored
-from tuitrain.engine.optim import Schedule, build_optimizer, take_sparse_gradients
+from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.state.weights import load as load_weights

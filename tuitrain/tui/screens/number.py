@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -32,8 +34,17 @@ class NumberScreen(ModalScreen[Change | None]):
     field = getters.query_one("#value", Input)
     verdict = getters.query_one("#verdict", Static)
 
-    def __init__(self, setting: Setting, value: Number, *, says: str = "") -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        value: Number,
+        *,
+        says: str = "",
+        consequence: Callable[[Change], str | None] = lambda _: None,
+    ) -> None:
+        """`consequence` is what else a change does, said below the field before it is made."""
         super().__init__()
+        self._consequence = consequence
         self._setting = setting
         self._value = value
         self._says = says
@@ -70,7 +81,8 @@ class NumberScreen(ModalScreen[Change | None]):
         except TuitrainError as wrong:
             self.verdict.update(Content.styled(safe(wrong), "$error"))
             return None
-        says = f"{typed(self._value)} → {change.detail}"
+        more = self._consequence(change)
+        says = f"{typed(self._value)} → {change.detail}{f'; {more}' if more else ''}"
         if change.value == self._value:
             says = f"{SETTINGS[self._setting].says}; this is what it is now"
         self.verdict.update(Content.styled(says, "$cell-muted"))

@@ -18,6 +18,7 @@ from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.listing import Row
+from tuitrain.view.text.resumption import rate_jump
 
 
 class RunActionsScreen(Screen[None]):
@@ -110,14 +111,19 @@ class RunActionsScreen(Screen[None]):
 
     def action_resume(self) -> None:
         row = self.row
-        if row is None or row.run is None:
+        if row is None or (run := row.run) is None:
             return
         paths = RunPaths(row.directory)
-        if row.run.state != "finished":
+        if run.state != "finished":
             self._resume(paths, None)
             return
         self.app.push_screen(
-            NumberScreen("epochs", row.run.planned_epochs, says=f"{row.name} is finished."),
+            NumberScreen(
+                "epochs",
+                run.planned_epochs,
+                says=f"{row.name} is finished.",
+                consequence=lambda change: rate_jump(run, int(change.value or 0)),
+            ),
             lambda change: self._resume(paths, int(change.value or 0)) if change else None,
         )
 
