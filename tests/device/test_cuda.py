@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.conftest import Shell
 from tuitrain.catalog import new_spec
-from tuitrain.core.events import BatchDone, EpochEnded, Measured, NotFinite, Stopped
+from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
@@ -97,7 +97,7 @@ def test_a_bad_last_batch_stops_the_run():
     events = list(train(run, Steering(run)))
 
     others = [event for event in events if not isinstance(event, BatchDone | Measured)]
-    assert [type(event) for event in others] == [NotFinite, Stopped]
+    assert [type(event) for event in others] == [NotFinite, Failed]
 
 
 @pytest.mark.parametrize("number", [1.0, math.nan, math.inf])

@@ -33,6 +33,7 @@ from tuitrain.core.commands import (
 
 _RUN = "tuitrain.run"
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_TAKES_NUMBERS = {"ignore_unknown_options": True}  # -1 is a number, if a wrong one
 
 
 @click.group(
@@ -86,7 +87,7 @@ def resume(ctx: click.Context, **how: Any) -> int:
     return _ask(ctx, Resume(), waits=True, **how)
 
 
-@ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10")
+@ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10", context_settings=_TAKES_NUMBERS)
 @click.argument("count", type=int, default=1, metavar="[N]")
 @_command(waits=True)
 def step(ctx: click.Context, count: int, **how: Any) -> int:
@@ -117,7 +118,7 @@ def _setting(name: Setting, example: str, says: str) -> None:
     change = click.argument("value", metavar=SETTINGS[name].type.metavar)(change)
     ctl.command(
         name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
-        context_settings={"ignore_unknown_options": True},  # -1 is a number, if a wrong one
+        context_settings=_TAKES_NUMBERS,
     )(change)  # fmt: skip
 
 
@@ -141,7 +142,8 @@ def checkpoint(ctx: click.Context, **how: Any) -> int:
 Examples:
   tuitrain ctl a rollback
   tuitrain ctl a rollback 12
-  tuitrain ctl a rollback best"""
+  tuitrain ctl a rollback best""",
+    context_settings=_TAKES_NUMBERS,
 )
 @click.argument("epoch", type=read_epoch, required=False, metavar="[EPOCH|best]")
 @_command(waits=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 from tuitrain.connection.answer import Answer, submit
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import (
+    SETTINGS,
     Boundary,
     Change,
     Command,
@@ -44,7 +46,7 @@ class Commands:
 
     def step(self, count: int = 1, *, wait: bool | None = None) -> Answer:
         """Train `count` batches, then pause."""
-        return self._ask(Step(operator.index(count)), None, wait=wait)
+        return self._ask(Step(_index(count)), None, wait=wait)
 
     def swap_loss(self, loss: str, at: Boundary = "epoch", *, wait: bool | None = None) -> Answer:
         """Use another loss function from the next epoch on, or `at="batch"` the next batch."""
@@ -52,31 +54,32 @@ class Commands:
 
     def set_lr(self, lr: float, at: Boundary = "batch", *, wait: bool | None = None) -> Answer:
         """Use another learning rate."""
-        return self._set("lr", float(lr), at, wait=wait)
+        return self._set("lr", _number("lr", lr), at, wait=wait)
 
     def set_weight_decay(
         self, weight_decay: float, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
         """Use another weight decay (L2 penalty)."""
-        return self._set("weight-decay", float(weight_decay), at, wait=wait)
+        return self._set("weight-decay", _number("weight-decay", weight_decay), at, wait=wait)
 
     def set_clip_norm(
         self, norm: float | None, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
         """Clip gradients to this global norm; None: do not clip."""
-        return self._set("clip-norm", None if norm is None else float(norm), at, wait=wait)
+        clip = None if norm is None else _number("clip-norm", norm)
+        return self._set("clip-norm", clip, at, wait=wait)
 
     def set_batch_size(self, samples: int, *, wait: bool | None = None) -> Answer:
         """Use this many samples per batch from the next epoch on."""
-        return self._set("batch-size", operator.index(samples), "epoch", wait=wait)
+        return self._set("batch-size", _whole("batch-size", samples), "epoch", wait=wait)
 
     def set_epochs(self, epochs: int, *, wait: bool | None = None) -> Answer:
         """Set the total number of epochs."""
-        return self._set("epochs", operator.index(epochs), "batch", wait=wait)
+        return self._set("epochs", _whole("epochs", epochs), "batch", wait=wait)
 
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
         """Limit the batches per second, which changes no weights; None: no limit."""
-        pace = None if batches_per_s is None else float(batches_per_s)
+        pace = None if batches_per_s is None else _number("pace", batches_per_s)
         return self._set("pace", pace, "batch", wait=wait)
 
     def checkpoint(self, *, wait: bool | None = None) -> Answer:
@@ -93,8 +96,7 @@ class Commands:
         "best" is the best epoch so far, None the newest sound one. Refused for an epoch that is
         not kept; the reason lists those that are.
         """
-        named = epoch if epoch is None or isinstance(epoch, str) else operator.index(epoch)
-        return self._ask(Rollback(named), None, wait=wait)
+        return self._ask(Rollback(_index(epoch)), None, wait=wait)
 
     def stop(self, *, wait: bool | None = None) -> Answer:
         """End the run after this batch, with a checkpoint; `tuitrain resume` goes on with it."""
@@ -114,3 +116,22 @@ class Commands:
         if answer.is_refusal:
             raise (WrongUse if answer.exit_code == 2 else Refused)(str(answer))
         return answer
+
+
+def _number(setting: Setting, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise WrongUse(f"{setting} takes {SETTINGS[setting].says}, not {value!r:.40}") from None
+
+
+def _whole(setting: Setting, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise WrongUse(f"{setting} takes {SETTINGS[setting].says}, not {value!r:.40}") from None
+
+
+def _index(value: Any) -> Any:
+    """Return a number of any integer type as an int; the command refuses anything else."""
+    return operator.index(value) if hasattr(value, "__index__") else value

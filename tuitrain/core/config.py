@@ -19,7 +19,7 @@ def read_config(path: Path) -> dict[str, Any]:
     option, and a value that its option does not accept.
     """
     try:
-        found = tomllib.loads(path.read_text())
+        found = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
     options = {option.key: option for option in at("config")}

@@ -176,6 +176,8 @@ class File(Text):
 
     def read(self, text: str) -> str:
         path = Path(text).expanduser()
+        if path.is_dir():
+            raise WrongUse(f"{safe(text)} is a folder; name a file")
         if self.is_read and not path.is_file():
             raise WrongUse(f"there is no file {safe(text)}")
         return str(path)

@@ -11,6 +11,7 @@ from tuitrain.core.events import (
     CheckpointSaved,
     CommandDropped,
     Event,
+    Failed,
     LossSwapped,
     Paused,
     Resumed,
@@ -52,9 +53,9 @@ def apply(directive: Directive, run: Steerable, checkpoints: Keeper) -> Iterator
             yield from _or_dropped(checkpoints.save(run, why, command=command), command)
         case SaveBest(command=command):
             yield from _or_dropped(checkpoints.save_best(), command)
-        case End(command=command, why=why):
+        case End(command=command, why=why, is_failure=is_failure):
             yield from checkpoints.save(run, "stop")
-            yield Stopped(command, *run.position, why)
+            yield Failed(why) if is_failure else Stopped(command, *run.position, why)
         case other:
             assert_never(other)
 

@@ -7,7 +7,7 @@ waits. So a run on many devices decides once, and every device does the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from tuitrain.core.commands import (
     Change,
@@ -67,7 +67,7 @@ class Decisions:
         self._waiting = Waiting(run)
         self._stepping: Request | None = None
         self._steps_left = 0
-        self._nonfinite: Literal["loss", "gradient"] | None = None
+        self._nonfinite: NotFinite | None = None
         """The nonfinite value that awaits a decision."""
 
     @property
@@ -80,8 +80,8 @@ class Decisions:
     def learn(self, event: Event) -> None:
         """Update from an event of a directive, or a nonfinite value."""
         match event:
-            case NotFinite(what=what):
-                self._nonfinite = self._nonfinite or what
+            case NotFinite():
+                self._nonfinite = self._nonfinite or event
             case Paused() if self._on_nonfinite == "pause":
                 self._nonfinite = None
             case _:
@@ -108,10 +108,14 @@ class Decisions:
             except TuitrainError as error:
                 yield _refusal(asked, str(error), error.exit_code)
                 continue
-            reason = self._why_not(command)
+            moved = self._waiting.elsewhere(command)
+            reason = self._why_not(command, moved)
             if reason is not None:
                 yield _refusal(command, reason)
                 continue
+            for earlier in moved:
+                self._waiting.commands.remove(earlier)
+                yield CommandDropped(earlier.id, f"asked for again, at the {command.at} boundary")
             yield _acceptance(command, self._run.position)
             self._waiting.commands.append(command)
             yield from self._due()
@@ -125,7 +129,7 @@ class Decisions:
                 yield CommandDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
-    def _why_not(self, request: Request) -> str | None:
+    def _why_not(self, request: Request, moved: Sequence[Request]) -> str | None:
         match request.command:
             case _ if self.stopped:
                 return "the run has ended"
@@ -134,7 +138,8 @@ class Decisions:
             case Resume() if not (self.paused or self._stepping or self._waiting.pauses):
                 return "it is not paused"
             case SwapLoss() | Change() | Undo() | Rollback():
-                return self.changes.why_not(request, self._waiting.commands)
+                staying = [other for other in self._waiting.commands if other not in moved]
+                return self.changes.why_not(request, staying)
             case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
                 return None
             case other:
@@ -191,12 +196,16 @@ class Decisions:
         yield Continue(command)
 
     def _after_nonfinite(self) -> Iterator[Decision]:
-        what, self._nonfinite = self._nonfinite, None
-        if what is not None and self._on_nonfinite == "pause":
+        bad, self._nonfinite = self._nonfinite, None
+        if bad is not None and self._on_nonfinite == "pause":
             yield from self._hold(None)
-        elif what is not None and self._on_nonfinite == "stop":
+        elif bad is not None and self._on_nonfinite == "stop":
             self.stopped = True
-            yield End(None, f"the {what} was not finite")
+            why = (
+                f"the {bad.what} was not finite at step {bad.step:,}, which left the weights as "
+                "they were; tuitrain resume goes on from its last good checkpoint"
+            )
+            yield End(None, why, is_failure=True)
 
     def _count_step(self) -> Iterator[Decision]:
         if self._stepping is None:

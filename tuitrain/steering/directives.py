@@ -73,6 +73,8 @@ class End:
 
     command: str | None
     why: str
+    is_failure: bool = False
+    """Whether `why` is an error."""
 
 
 Directive = Hold | Continue | MakeChange | Restore | Save | SaveBest | End

@@ -22,6 +22,14 @@ class Waiting:
         """Those that pause the run."""
         return [request for request in self.commands if isinstance(request.command, Pause)]
 
+    def elsewhere(self, request: Request) -> list[Request]:
+        """Return those that are the same command, but wait for another boundary."""
+        return [
+            other
+            for other in self.commands
+            if other.command == request.command and other.at != request.at
+        ]
+
     def due(self, schedule: Schedule) -> Iterator[Request]:
         """Remove and yield the commands that are due, one by one.
 

@@ -20,10 +20,10 @@ from tuitrain.core.events import (
     CheckpointSaved,
     EpochEnded,
     Fact,
+    Failed,
     Finished,
     NotFinite,
     Paused,
-    Stopped,
     Warned,
 )
 from tuitrain.engine import optim
@@ -197,7 +197,7 @@ def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(reads_at_once, until)
     events = list(train(run, Steering(run)))
 
     after = [type(each) for each in events if not isinstance(each, Fact)]
-    assert after == [NotFinite, Stopped]
+    assert after == [NotFinite, Failed]
     assert len(of(events, BatchDone)) == bad + 1
 
 

@@ -207,6 +207,26 @@ def test_a_swap_waits_for_its_boundary_and_a_rate_does_not():
     assert run.settings == {"loss": "distance", "lr": 0.5, "pace": None}
 
 
+def test_a_command_that_waits_moves_to_the_boundary_for_which_it_is_asked_again():
+    swap = SwapLoss("distance")
+    _, events = steered((1, swap), (2, swap, "batch"), (2, swap, "batch"))
+
+    first, *_ = of(events, CommandAccepted)
+    (dropped,), (swapped,) = of(events, CommandDropped), of(events, LossSwapped)
+    assert dropped == CommandDropped(first.command, "asked for again, at the batch boundary")
+    assert swapped.step == 2
+    (refused,) = of(events, CommandRefused)
+    assert refused.reason == "distance is in use already"
+
+
+def test_a_command_does_not_move_where_it_cannot_be():
+    size = Change("batch-size", 2)
+    _, events = steered((1, size), (2, size, "batch"))
+    assert [event.reason for event in of(events, CommandRefused)] == [
+        "a descent has no batch-size", "a batch size can change between epochs only"
+    ]  # fmt: skip
+
+
 def test_an_undo_takes_back_the_weight_the_step_and_the_setting():
     undisturbed, _ = steered()
     run, events = steered((2, Change("lr", 5.0)), (5, Undo()))
@@ -265,13 +285,23 @@ def test_a_change_is_dropped_where_the_present_cannot_be_saved():
     assert steered.run.lr == 0.1
 
 
-@pytest.mark.parametrize(("policy", "answer"), [("pause", Paused), ("stop", Stopped)])
-def test_what_is_not_finite_is_decided_on_at_the_next_batch(policy, answer):
-    steered = Steered(on_nonfinite=policy)
+def test_what_is_not_finite_pauses_at_the_next_batch():
+    steered = Steered(on_nonfinite="pause")
     steered.decisions.learn(NotFinite(1, 1, 0, "loss"))
 
-    (event,) = of(steered.descend(), answer)
+    (event,) = of(steered.descend(), Paused)
     assert (event.step, event.command) == (1, None)
+
+
+def test_what_is_not_finite_fails_the_run_with_its_step_where_it_shall_stop():
+    steered = Steered(on_nonfinite="stop")
+    steered.decisions.learn(NotFinite(1, 1, 0, "loss"))
+
+    *_, saved, failed = steered.descend()
+    assert (saved.step, saved.why) == (1, "stop")
+    assert failed.error.startswith("the loss was not finite at step 1,")
+    assert "tuitrain resume goes on from its last good checkpoint" in failed.error
+    assert failed.exit_code == 1
 
 
 COMMANDS = st.one_of(
