@@ -37,6 +37,10 @@ WRONG_USE = [
     ("run", "--plain", "--detach"),
     ("run", "--plain", "--speed", "3"),
     ("run", "--plain", "--config", "nowhere.toml"),
+    ("run", "--plain", "--config", "/"),
+    ("run", "nowhere.csv", "--plain"),
+    ("run", "nowhere.py:task", "--plain"),
+    ("run", "nowhere/", "--plain"),
     ("run", "--plain", "--init-from", "nowhere"),
     ("run", "mnist", "--plain", "--data", "nowhere"),
     ("losses", "focl"),
@@ -154,15 +158,53 @@ def test_a_command_that_makes_no_sense_exits_2(tuitrain: Shell, command: tuple[s
     complaint(tuitrain.here("ctl", "a", *command, code=2))
 
 
-def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell):
-    said = complaint(tuitrain.here("ctl", "a", "lr", "-1", code=2))
-    assert said.startswith("tuitrain: lr takes ")
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("lr", "-1"), "lr takes a number above 0, not '-1'"),
+        (("epochs", "-1"), "epochs takes a whole number from 1"),
+        (("step", "-1"), "step takes a whole number of batches from 1, not -1"),
+        (("rollback", "-1"), "an epoch is the number of a completed one, or best, not '-1'"),
+    ],
+)
+def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell, command, says: str):
+    assert says in complaint(tuitrain.here("ctl", "a", *command, code=2))
 
 
-def test_a_home_that_is_a_file_is_one_sentence_and_exit_1(tuitrain: Shell, tmp_path: Path):
-    (tmp_path / "file").write_text("")
-    said = complaint(tuitrain("--home", str(tmp_path / "file"), "run", "--plain", code=1))
-    assert "--home" in said
+@pytest.mark.parametrize("command", [("run", "--plain"), ("ls",), ("show", "a"), ("tasks",)])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_home_that_can_be_none_is_an_error_in_every_command(
+    tuitrain: Shell, tmp_path: Path, command: tuple[str, ...], kind: str
+):
+    home = tmp_path / "here"
+    if kind == "file":
+        home.write_text("")
+    else:
+        home.symlink_to("nowhere")
+    said = complaint(tuitrain.here("--home", str(home), *command, code=1))
+    assert f"{home} is {'not a folder' if kind == 'file' else 'a link that leads nowhere'}" in said
+    assert "choose another place with --home" in said
+
+
+@pytest.mark.parametrize("command", [("run", "--plain"), ("ls",), ("ctl", "a", "pause")])
+def test_a_home_with_a_name_that_no_folder_can_have_is_refused(tuitrain: Shell, command):
+    said = complaint(tuitrain.here("--home", "/" + "x" * 3_000, *command, code=3))
+    assert "a home of 3,001 characters has too long a name" in said
+    assert len(said) < 300
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+@pytest.mark.parametrize("command", [("tasks",), ("--help",), ("--version",), ("ls", "--json")])
+def test_output_onto_a_full_device_gives_advice_that_helps(tuitrain: Shell, command):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "tuitrain", *command],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=tuitrain.env, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert complaint(done) == (
+        "tuitrain: cannot write the output: No space left on device; send it to another place\n"
+    )
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null", "/dev/null/below"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 
 import click
 
 from tuitrain import __version__
-from tuitrain.cli.common import ForgivingGroup, print_safe
+from tuitrain.cli.common import ForgivingGroup, keep_home, print_safe
 from tuitrain.cli.encoding import replace_closed_streams, speak_plainly
 from tuitrain.core.errors import TuitrainError, cannot_use, nearest
 from tuitrain.core.safe import safe
@@ -63,7 +64,7 @@ class _Commands(ForgivingGroup):
 @click.pass_context
 def cli(ctx: click.Context, home: str | None) -> int:
     """Train neural networks and watch, pause and steer them while they learn."""
-    ctx.obj = home
+    keep_home(ctx, home)
     if ctx.invoked_subcommand is not None:
         return 0
     from tuitrain.cli.start import open_app
@@ -95,12 +96,23 @@ def run(arguments: list[str]) -> int:
         sys.stderr.close()  # or the interpreter complains of the pipe once more
         code = 0
     except OSError as error:
-        _tell(cannot_use(error))
+        _tell(_cannot_write(error) if _is_of_output(error) else cannot_use(error))
         code = 1
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         _tell(f"unexpected: {type(error).__name__}: {error}", hint="--debug shows the traceback")
         code = 1
     return code or 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_code is click.echo.__code__ for frame in frames)
+
+
+def _cannot_write(error: OSError) -> str:
+    """Return what to say of output that could not be written, and let go of what is left of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return f"cannot write the output: {error.strerror}; send it to another place"
 
 
 def _tell(message: str, *, hint: str | None = None) -> None:

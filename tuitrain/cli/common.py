@@ -50,12 +50,19 @@ def home_option(command: _Command) -> _Command:
     """Let `--home` stand after the command, too."""
 
     def keep(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-        ctx.obj = value or ctx.obj
+        keep_home(ctx, value or ctx.obj)
 
     return click.option(
         "--home", metavar="DIR", expose_value=False, is_eager=True, callback=keep,
         help="Where runs live; else $TUITRAIN_HOME.",
     )(command)  # fmt: skip
+
+
+def keep_home(ctx: click.Context, home: str | None) -> None:
+    """Keep the folder that a user named for `home_of`; TuitrainError if it can be none."""
+    ctx.obj = home
+    if home:
+        home_of(ctx)
 
 
 def home_of(ctx: click.Context) -> Path:

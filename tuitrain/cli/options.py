@@ -75,6 +75,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
         asked["data"] = OPTIONS["data"].read(folder)
     if isinstance(weights := asked.get("init_from"), str):
         asked["init_from"] = str(weights_file(home_of(ctx), weights))
+        asked["init_given"] = weights
     return Asked(name, asked, ways)
 
 

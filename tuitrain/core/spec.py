@@ -73,6 +73,8 @@ class RunSpec:
     class_weights: str | None = None
     data: str | None = None
     init_from: str | None = None
+    init_given: str | None = None
+    """The file or run that the user named for it; `init_from` becomes a copy of the run's own."""
     on_nonfinite: str = "pause"
     pace: float | None = None
     paused: bool = False
@@ -129,6 +131,8 @@ def _take(name: str, value: object) -> Any:
             return _schedule(value)
         case "parent":
             return _parent(value)
+        case "init_given":
+            return OPTIONS["init_from"].take(value)
         case _:
             return OPTIONS[name].take(value)
 

@@ -312,7 +312,7 @@ def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = N
     rng.seed(spec.seed)
     model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
-        load_weights(model, Path(spec.init_from))
+        load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
     weights = tuple(each for each in model.parameters() if each.requires_grad)
     optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):

@@ -79,7 +79,7 @@ def fork_of(
     own = {field.name: getattr(spec, field.name) for field in fields(RunSpec)}
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
-            "init_from": None}  # fmt: skip
+            "init_from": None, "init_given": None}  # fmt: skip
     parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
     made = new_spec(**{**own, "parent": parent, **changes})
     keeps = shares_state(made.optimizer, spec.optimizer)

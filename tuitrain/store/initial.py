@@ -33,14 +33,19 @@ def weights_file(home: Path, given: str) -> Path:
     return paths.checkpoints.absolute() / file
 
 
-def keep_copy(source: Path, paths: RunPaths) -> str:
-    """Copy the weights into a run directory and return the file's name there."""
-    with source.open("rb") as found:
-        digest = hashlib.file_digest(found, "sha256").hexdigest()
-        found.seek(0)
-        name = f"init-{digest[:12]}.pt"
-        with os.fdopen(open_new(paths.directory / name), "wb") as copy:
-            shutil.copyfileobj(found, copy)
+def keep_copy(source: Path, paths: RunPaths, given: str) -> str:
+    """Copy the weights into a run directory and return the file's name there.
+
+    Raises WrongUse, which names what the user has `given`, for a file that cannot be read.
+    """
+    try:
+        with source.open("rb") as found:
+            digest = hashlib.file_digest(found, "sha256").hexdigest()
+    except OSError as error:
+        raise WrongUse(f"cannot read weights from {safe(given)}: {error.strerror}") from None
+    name = f"init-{digest[:12]}.pt"
+    with source.open("rb") as found, os.fdopen(open_new(paths.directory / name), "wb") as copy:
+        shutil.copyfileobj(found, copy)
     return name
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tuitrain.core.errors import DamagedRecord, NoSuchRun, TuitrainError
+from tuitrain.core.errors import DamagedRecord, NoSuchRun, Refused, TuitrainError
 from tuitrain.core.files import NotPlain, check_folder, is_plain, read_text, write_atomically
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
@@ -125,12 +127,36 @@ class RunPaths:
 
 
 def home_folder(given: str | None = None) -> Path:
-    """Return where runs live: `given`, else $TUITRAIN_HOME, else the platform's state folder."""
+    """Return where runs live: `given`, else $TUITRAIN_HOME, else the platform's state folder.
+
+    It need not exist. Raises Refused for a name that no folder can have, TuitrainError for what is
+    there and no folder.
+    """
     if chosen := given or os.environ.get("TUITRAIN_HOME"):
-        return Path(chosen).expanduser().absolute()
+        return _checked_home(Path(chosen).expanduser().absolute())
     from platformdirs import user_state_path
 
     return user_state_path("tuitrain", appauthor=False)
+
+
+def _checked_home(home: Path) -> Path:
+    try:
+        found = os.lstat(home)
+    except FileNotFoundError:
+        return home
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise Refused(
+                f"a home of {len(str(home)):,} characters has too long a name: "
+                f"{safe(home, limit=40)}; choose another place with --home"
+            ) from None
+        raise TuitrainError(
+            f"cannot use {safe(home)}: {error.strerror}; choose another place with --home"
+        ) from None
+    if not home.is_dir():
+        what = "a link that leads nowhere" if stat.S_ISLNK(found.st_mode) else "not a folder"
+        raise TuitrainError(f"{safe(home)} is {what}; choose another place with --home")
+    return home
 
 
 def make_folder(path: Path) -> Path:

@@ -77,7 +77,9 @@ def start(
             make_folder(paths.checkpoints)
             set_aside(paths.reserve)
             if spec.init_from is not None:
-                spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
+                given = spec.init_given or spec.init_from
+                copy = keep_copy(Path(spec.init_from), paths, given)
+                spec = replace(spec, init_from=copy, init_given=given)
             paths.write_spec(spec)  # last: from here on the run is listed, and its lock is held
             return _launch(paths, descriptor, owned=owned)
     except BaseException:

@@ -8,6 +8,7 @@ import pytest
 from tests.recorded import in_home
 from tuitrain import cli
 from tuitrain.catalog import new_spec
+from tuitrain.core.errors import WrongUse
 from tuitrain.core.files import NotPlain
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
@@ -151,7 +152,7 @@ def test_what_an_interrupted_deletion_left_is_never_listed_and_goes_with_the_nex
 
 
 def test_a_run_that_cannot_be_made_whole_is_not_left_behind(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(WrongUse, match="cannot read weights from"):
         supervisor.start(tmp_path, new_spec("digits", init_from=str(tmp_path / "nothing")), "a")
     assert list((tmp_path / "runs").iterdir()) == []
 

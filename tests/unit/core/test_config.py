@@ -74,3 +74,8 @@ def test_a_file_that_cannot_be_says_what_is_wrong(tmp_path, text, error, says):
         read(tmp_path, text)
     assert says in str(caught.value)
     assert isinstance(caught.value, TuitrainError)
+
+
+def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbflr = 0.5\n")
+    assert read_config(tmp_path / "a.toml") == {"lr": 0.5}

@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,40 +20,54 @@ from torch import nn
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 
+_SAVE = "torch.save(model.state_dict(), FILE) writes a file of weights"
 
-def load(model: nn.Module, path: Path) -> None:
-    """Give the model the weights in a file; Refused if they are another model's."""
+
+def load(model: nn.Module, path: Path, given: str) -> None:
+    """Give the model the weights in a file, which the user knows by the name `given`.
+
+    Raises Refused if they are another model's, WrongUse for a file that holds none.
+    """
     try:
-        model.load_state_dict(weights_of(path))
+        model.load_state_dict(weights_of(path, given))
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise Refused(
-            f"the weights in {safe(path.name)} do not fit the model: {safe(first[0].strip())}"
+            f"the weights in {safe(given)} do not fit the model: {safe(first[0].strip())}"
         ) from None
 
 
-def weights_of(path: Path) -> dict[str, torch.Tensor]:
+def weights_of(path: Path, given: str) -> dict[str, torch.Tensor]:
     """Return the model's weights from a checkpoint or a saved `state_dict`.
 
-    Raises WrongUse for a file that holds neither.
+    Raises WrongUse, which names the file as it was `given`, for one that holds neither.
     """
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for what is no checkpoint
-        raise WrongUse(f"cannot read weights from {safe(path)}: {type(error).__name__}") from None
-    weights = found.get("model", found) if isinstance(found, dict) else None
+        kind = type(error).__name__
+        raise WrongUse(f"cannot read weights from {safe(given)} ({kind}); {_SAVE}") from None
+    weights = weights_in(found) if isinstance(found, dict) else {}
     if not weights or not all(isinstance(each, torch.Tensor) for each in weights.values()):
-        raise WrongUse(f"{safe(path)} holds no weights")
-    return dict(weights)
+        raise WrongUse(f"{safe(given)} holds no weights; {_SAVE}")
+    return weights
+
+
+def weights_in(found: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the weights in a checkpoint, under the names that they have without wrappers."""
+    keys = ("model", "state_dict", "model_state_dict")
+    held = next((found[key] for key in keys if isinstance(found.get(key), dict)), found)
+    return without_wrappers(held)
 
 
 def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
     """Write a plain `state_dict`, whole and read back, or nothing; TuitrainError says why."""
+    plain = without_wrappers(weights)
     atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with atomic_path.open("xb") as file:
-            torch.save(dict(weights), file)
-        if state_sha256(weights_of(atomic_path)) != state_sha256(weights):
+            torch.save(plain, file)
+        if state_sha256(weights_of(atomic_path, str(target))) != state_sha256(plain):
             raise TuitrainError(f"{safe(target)} did not come out as it was written")
         atomic_path.rename(target)
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
@@ -67,7 +82,7 @@ def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 
     A compiled part adds `_orig_mod.` to names, DDP a `module.` at the beginning of all.
     """
-    found = {_compiled(name): tensor for name, tensor in weights.items()}
+    found = {_compiled(str(name)): tensor for name, tensor in weights.items()}
     while found and all(name.startswith("module.") for name in found):
         found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
     return found

@@ -91,7 +91,9 @@ def _given_weights(recipe: Recipe) -> Part:
     file = quoted(recipe.spec.init_from)
     return Part(
         fitted("given = torch.load(", f'{file}, map_location="cpu", weights_only=True')
-        + 'model.load_state_dict(given.get("model", given))  # a checkpoint has more besides\n'
+        + "model.load_state_dict(weights_in(given))\n",
+        (),
+        (function("tuitrain.engine.state.weights:weights_in"),),
     )
 
 

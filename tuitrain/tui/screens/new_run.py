@@ -217,8 +217,10 @@ class NewRunScreen(Screen[supervisor.Started | None]):
 
     def _placed(self, spec: RunSpec) -> RunSpec:
         """Return the spec with the file of its first weights named in full."""
-        weights = spec.init_from and str(weights_file(self._home, spec.init_from))
-        return replace(spec, init_from=weights)
+        if spec.init_from is None:
+            return spec
+        weights = str(weights_file(self._home, spec.init_from))
+        return replace(spec, init_from=weights, init_given=spec.init_from)
 
     def action_leave(self) -> None:
         self.dismiss(None)
