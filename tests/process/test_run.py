@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,24 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
     tuitrain.trained("b")
 
     lines = first.splitlines()
-    assert "epoch 1/2  640/1437  loss " in first
+    batches = [line for line in lines if line.startswith("Epoch:")]
+    assert [line.partition("]")[0] for line in batches] == [
+        f"Epoch: {epoch}/2 [{seen}"
+        for epoch in (1, 2)
+        for seen in ("640/1437 (45%)", "1280/1437 (89%)")
+    ]
+    assert all(re.fullmatch(r".+\]  Loss: \d\.\d{6}", line) for line in batches)
     assert any(line.startswith("epoch 2/2  train loss") and "accuracy" in line for line in lines)
     digests = [tuitrain.show(name)["weights_sha256"] for name in "ab"]
     assert digests[0] == digests[1], "whatever the pace"
     assert digests[0] in lines[-1]
+
+
+def test_the_first_epoch_of_a_fork_is_counted_from_where_it_begins(threaded: Shell):
+    threaded("run", "digits", "--epochs", "2", "--plain", "--name", "a")
+    said = threaded("fork", "a", "--epoch", "2", "--epochs", "3", "--plain", "--log-interval", "20")
+    lines = [line for line in said.stdout.splitlines() if line.startswith("Epoch:")]
+    assert [line.partition("]")[0] for line in lines] == ["Epoch: 3/3 [1280/1437 (89%)"]
 
 
 def test_a_warning_of_an_epoch_is_printed_after_it(threaded: Shell):

@@ -81,6 +81,7 @@ def follow(
     """
     follower = Follower(client)
     now, spec, newest = follower.run, follower.run.spec, 0
+    begin = spec.parent.step if spec.parent else 0
     print_safe(
         f"{now.title}: {now.task}, {now.model}, {spec.loss}, "
         f"{now.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
@@ -96,8 +97,9 @@ def follow(
         now, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
             print_safe(line)
-        batches = client.batches(newest, every) if delta.latest else []
-        newest = batches[-1].key if batches else newest
+        keys = (newest, delta.latest.key if delta.latest else newest)
+        batches = client.batches_of_epochs(keys, every, begin=begin)
+        newest = max(keys)
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(now, [*epochs, *(entry.event for entry in delta.events)], batches):
             print_safe(line)
@@ -107,9 +109,11 @@ def follow(
     return now
 
 
-def _in_order(now: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow]) -> Iterator[str]:
+def _in_order(
+    now: Snapshot, events: Iterable[Event], batches: Iterable[tuple[int, BatchRow]]
+) -> Iterator[str]:
     newest = key_of(now.take, now.step)
-    lines = [((row.key, 0), _batch(now, row)) for row in batches]
+    lines = [((row.key, 0), _batch(now, row, number)) for number, row in batches]
     for event in events:
         match event:
             case EpochEnded():
@@ -144,11 +148,14 @@ def _tenth(done: int, total: int) -> int:
     return 10 * done // total if total else 0
 
 
-def _batch(now: Snapshot, row: BatchRow) -> str:
+def _batch(now: Snapshot, row: BatchRow, number: int) -> str:
     samples = now.started.train_samples if now.started else 0
-    began = max((epoch.step for epoch in now.epochs if epoch.epoch < row.epoch), default=0)
-    seen = min((row.step - began) * now.settings["batch-size"], samples)
-    return f"{_of_epochs(now, row.epoch)}  {seen}/{samples}  loss {words.value(row.loss)}"
+    seen = min(number * now.settings["batch-size"], samples)
+    share = f"{seen / samples:.0%}" if samples else "–"
+    return (
+        f"Epoch: {row.epoch}/{now.planned_epochs} [{seen}/{samples} ({share})]  "
+        f"Loss: {row.loss:.6f}"
+    )
 
 
 def _epoch(now: Snapshot, event: EpochEnded) -> str:

@@ -77,6 +77,12 @@ class Client:
         """Return each `every`th step's batch after the one of key `after`."""
         return self._reader.batches(after, every)
 
+    def batches_of_epochs(
+        self, keys: tuple[int, int], every: int, *, begin: int
+    ) -> list[tuple[int, BatchRow]]:
+        """Return each `every`th batch of an epoch within the keys, after its number in it."""
+        return self._reader.batches_of_epochs(keys, every, begin=begin)
+
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level steps."""
         return self._reader.losses(take, first, last, level)

@@ -185,6 +185,19 @@ class RunReader:
             ).fetchall()
         return list(map(_batch, rows))
 
+    def batches_of_epochs(
+        self, keys: tuple[int, int], every: int, *, begin: int
+    ) -> list[tuple[int, BatchRow]]:
+        """Return each `every`th batch of an epoch whose key is above the first and up to the last.
+
+        Each has its number in the epoch, from 1; the run's own first epoch came after step `begin`.
+        """
+        with self._connection() as db:
+            if db is None:
+                return []
+            rows = db.execute(_OF_EPOCHS, (STEP_BITS, STEP_BITS, begin, *keys, every)).fetchall()
+        return [(number, _batch(row)) for *row, number in rows]
+
     def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
         """Return the batches of the steps first..last of a take, the first `most` of them."""
         with self._connection() as db:
@@ -410,8 +423,17 @@ def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Seg
 
 _BATCH = f"select {', '.join(BatchRow._fields)} from batch"  # noqa: S608 - our own words
 
+_EPOCH_BEGAN = """(
+    select ended.key & ? from epoch as ended
+    where ended.key < batch.key and ended.epoch = batch.epoch - 1 order by ended.key desc limit 1
+)"""
+_OF_EPOCHS = f"""
+select {", ".join(BatchRow._fields)}, (key & ?) - coalesce({_EPOCH_BEGAN}, ?) as number
+from batch where key > ? and key <= ? and number % ? = 0 order by key
+"""  # noqa: S608 - names of our own
 
-def _batch(row: tuple[float, ...]) -> BatchRow:
+
+def _batch(row: Sequence[float]) -> BatchRow:
     batch = BatchRow._make(row)
     return batch._replace(loss=from_column(batch.loss))
 
