@@ -92,7 +92,7 @@ def _of_metrics(
 
     return _Told(
         view.charts(compared, comparable_metrics),
-        "how they did: last, and best @ epoch; ★ is the better one",
+        view.results_title(compared),
         view.results_table(compared, comparable_metrics, width),
         view.as_json(compared, comparable_metrics),
     )

@@ -173,14 +173,15 @@ def _of_epochs(now: Snapshot, epoch: int) -> str:
 
 def _change(event: LossSwapped | Paused | Resumed) -> str:
     if isinstance(event, LossSwapped):
-        return f"loss {event.previous} -> {event.loss} after step {event.step}"
-    return f"{event.kind} at step {event.step}"
+        return f"loss {event.previous} -> {event.loss} after step {words.count(event.step)}"
+    return f"{event.kind} at step {words.count(event.step)}"
 
 
 def _last_words(now: Snapshot) -> list[str]:
     why = f" ({safe(now.why)})" if now.why else ""
     lines = [
-        f"{now.state}{why}: epoch {now.epoch} of {now.planned_epochs}, step {now.step}, "
+        f"{now.state}{why}: epoch {words.count(now.epoch)} of {words.count(now.planned_epochs)}, "
+        f"step {words.count(now.step)}, "
         f"trained for {words.duration(now.elapsed_s)}"
     ]
     if now.checkpoints:

@@ -12,6 +12,8 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 
 _HEIGHT = 20
+_LEAST_WIDTH = 20
+"""Cells that a chart with numbers beside it needs."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -21,11 +23,11 @@ def size_options(height: int) -> Callable[[_Command], _Command]:
 
     def add(command: _Command) -> _Command:
         command = click.option(
-            "--height", type=click.IntRange(1, 500), default=height, show_default=True,
+            "--height", type=click.IntRange(2, 500), default=height, show_default=True,
             metavar="N", help="Lines of a chart.",
         )(command)  # fmt: skip
         return click.option(
-            "--width", type=click.IntRange(1, 1000), metavar="N",
+            "--width", type=click.IntRange(_LEAST_WIDTH, 1000), metavar="N",
             help="Cells.  [the terminal's]",
         )(command)  # fmt: skip
 
@@ -78,4 +80,6 @@ def plot(
         picture = series_chart(found, curves, chosen, cells, height)
     print_safe(f"{found.title}: {found.task}, {about}, {found.state}")
     say(picture)
+    if behind := curves.drawn_behind(found):
+        print_safe(f"dashed: {behind}")
     return 0

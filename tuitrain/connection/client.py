@@ -48,6 +48,10 @@ class Client:
         """Return whether its record was removed."""
         return self.paths.has_lost_record
 
+    def is_deleted(self) -> bool:
+        """Return whether its directory is gone."""
+        return not self.paths.directory.exists()
+
     def created_at(self) -> float:
         """Return when the run was created, in seconds since the epoch."""
         return self.paths.spec.stat().st_mtime

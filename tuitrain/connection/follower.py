@@ -10,7 +10,7 @@ from tuitrain.connection.client import Client
 from tuitrain.core.segment import Segment
 from tuitrain.store.reader import Cursor, Delta, Recorded
 from tuitrain.view.state.fold import fold, lineage_after
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DELETED, Snapshot
 
 
 class Follower:
@@ -48,7 +48,9 @@ class Follower:
 
             alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
             now, self.delta = fold(before, delta, alive=alive, pid=pid), delta
-            if now.state == "crashed" and self.client.has_lost_record():
+            if not alive and self.client.is_deleted():
+                now = replace(now, error=DELETED)
+            elif now.state == "crashed" and self.client.has_lost_record():
                 now = replace(now, error="its record, run.db, is gone")
             self._run = now
             return now

@@ -125,3 +125,33 @@ def test_a_chart_of_one_metric_is_printed_with_its_last_and_best_value(said):
     assert first.endswith("@ epoch 20, finished")
     assert len(chart) == 12
     assert chart[-2].count("┴") == 1, "the swap"
+
+
+def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
+    other = in_home(tmp_path, "cancer", task="breast-cancer")
+    other.trains(3)
+    other.finishes()
+    text = said("compare", "one", "cancer", "--width", "90")
+    assert "no contest, since their tasks differ" in text
+    assert "★" not in text
+    told = json.loads(said("compare", "one", "cancer", "--json"))
+    assert {tuple(each["better_best"]) for each in told["measures"]} == {()}
+
+
+@pytest.mark.parametrize("command", [("plot", "one"), ("compare", "one", "two")])
+def test_a_chart_too_narrow_for_its_numbers_is_refused(refused, command):
+    code, told = refused(*command, "--width", "5")
+    assert code == 2
+    assert "5 is not in the range 20<=x<=1000" in told
+
+
+def test_a_chart_in_a_pipe_tells_what_was_abandoned_from_the_lineage(said, tmp_path):
+    assert "dashed" not in said("plot", "two")
+    undone = in_home(tmp_path, "undone")
+    undone.trains(4)
+    undone.goes_back(1, "cross-entropy")
+    undone.trains(1, lambda step: 5.0)
+    undone.finishes()
+    for more in ((), ("--metric", "accuracy")):
+        text = said("plot", "undone", "--width", "80", *more)
+        assert "dashed: left behind by an undo, a rollback or a crash" in text

@@ -56,7 +56,9 @@ def test_show_has_the_series_of_the_lineage_alone(said):
 
 
 def test_any_series_has_a_chart(said):
-    first, *chart = said("plot", "one", "--metric", "gpu-temperature", "--width", "60").splitlines()
+    text = said("plot", "one", "--metric", "gpu-temperature", "--width", "60")
+    first, *chart, dashed = text.splitlines()
+    assert dashed.startswith("dashed: left behind")
     assert first == "one: digits, gpu-temperature 86 °C, 41 to 86, finished"
     assert len(chart) == 20
     numbers = [line.split("┤")[0].strip() for line in chart if "┤" in line]

@@ -22,7 +22,7 @@ SIGNS = [
     (
         "$cell-past",
         "⠤⠒",
-        "left behind by an undo, a rollback or a crash; the run it was forked from",
+        "dashed: left behind by an undo, a rollback or a crash; the run it was forked from",
     ),
     ("$cell-swap", " ▸", "the loss in use, among the curves that compare across swaps"),
     ("$success", " ★", "the best value so far"),

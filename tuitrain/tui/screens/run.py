@@ -106,7 +106,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.now = self.subject = self._latest
+        self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:

@@ -65,9 +65,8 @@ class Settings(_Lines):
 class Results(_Lines):
     """Each measure's last and best value."""
 
-    BORDER_TITLE = "how they do: last, and best @ epoch"
-
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
+        self.entitle(compare.results_title(compared))
         return compare.results_table(compared, compare.shared_by(compared), self.size.width)
 
 

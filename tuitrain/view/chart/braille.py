@@ -38,6 +38,13 @@ def line(dots: Sequence[tuple[int, int]]) -> Cells:
     return cells
 
 
+def dashed(dots: Sequence[tuple[int, int]]) -> Cells:
+    """Return the cells of such a line with a gap in every third column, where it is that long."""
+    cells = line(dots)
+    with_gaps = {place: bits for place, bits in cells.items() if place[0] % 3 != 2}
+    return with_gaps or cells
+
+
 def _on_the_way(dots: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     for (x, y), (to_x, to_y) in pairwise(dots):
         steps = max(abs(to_x - x), abs(to_y - y), 1)

@@ -195,15 +195,20 @@ def _results(compared: Sequence[Compared], measure: ComparableMetric) -> tuple[R
     at = [one.best[measure.name].epoch if measure.name in one.best else None for one in compared]
     told = [f"{NO_BREAK}@{epoch}" if epoch is not None else "" for epoch in at]
     return (
-        Row(measure.name, _marked(newest, measure, [""] * len(newest))),
-        Row("  best", _marked(peaks, measure, told)),
+        Row(measure.name, _marked(newest, _leaders(compared, newest, measure), [""] * len(newest))),
+        Row("  best", _marked(peaks, _leaders(compared, peaks, measure), told)),
     )
 
 
+def _leaders(
+    compared: Sequence[Compared], values: Sequence[float | None], measure: ComparableMetric
+) -> list[bool]:
+    return better(values, measure) if is_contest(compared) else [False] * len(values)
+
+
 def _marked(
-    values: Sequence[float | None], measure: ComparableMetric, after: Sequence[str]
+    values: Sequence[float | None], leaders: Sequence[bool], after: Sequence[str]
 ) -> tuple[Span, ...]:
-    leaders = better(values, measure)
     return tuple(
         Span(
             f"{words.value(value)}{more}{NO_BREAK + '★' if leads else ''}",
@@ -211,6 +216,18 @@ def _marked(
         )
         for value, more, leads in zip(values, after, leaders, strict=True)
     )
+
+
+def is_contest(compared: Sequence[Compared]) -> bool:
+    """Return whether one of the runs can be the better one: all are of the same task."""
+    return len({one.run.spec.task for one in compared}) == 1
+
+
+def results_title(compared: Sequence[Compared]) -> str:
+    """Return what the table of results shows."""
+    if is_contest(compared):
+        return "how they did: last, and best @ epoch; ★ is the better one"
+    return "how they did: last, and best @ epoch; no contest, since their tasks differ"
 
 
 def better(values: Sequence[float | None], measure: ComparableMetric) -> list[bool]:
@@ -248,8 +265,8 @@ def _metric_json(compared: Sequence[Compared], measure: ComparableMetric) -> dic
         "final": newest,
         "best": peaks,
         "best_epoch": [best and best.epoch for best in bests],
-        "better_final": _names(compared, better(newest, measure)),
-        "better_best": _names(compared, better(peaks, measure)),
+        "better_final": _names(compared, _leaders(compared, newest, measure)),
+        "better_best": _names(compared, _leaders(compared, peaks, measure)),
     }
 
 

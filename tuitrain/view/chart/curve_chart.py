@@ -96,7 +96,7 @@ def _dots(line: _Line, frame: Frame) -> list[tuple[int, int]]:
 
 def _dimmed(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[Mark]:
     for line in _pieces(curve, frame, axis):
-        yield from signs(braille.line(_dots(line, frame)), "past")
+        yield from signs(braille.dashed(_dots(line, frame)), "past")
 
 
 def _strokes(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[Stroke]:

@@ -133,6 +133,12 @@ class Curves:
                 best = _better(best, self._best_of(segment, part, signs), signs)
         return best
 
+    def drawn_behind(self, run: Snapshot) -> str:
+        """Return in words what the charts of a run have in dashes; empty where that is nothing."""
+        _, parents = self._reference_segments(run)
+        left = ["left behind by an undo, a rollback or a crash"] if _abandoned(run) else []
+        return " and ".join([*left, *(["the run that it was made from"] if parents else [])])
+
     def _reference_segments(self, run: Snapshot) -> tuple[Curves, list[Segment]]:
         """Return what is drawn of the run behind, as far as the axis goes, and where to read it."""
         reference = self._behind()

@@ -137,10 +137,10 @@ def _bands(seen: Iterable[_Seen], frame: Frame) -> Iterator[Mark]:
 
 
 def _behind(left: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Mark]:
-    """Yield the smoothed losses that are no part of the line, as cells that the line goes over."""
+    """Yield the smoothed losses that are no part of the line, dashed, under the line."""
     for one in left:
         for dots in _smooth(one, frame, half_life):
-            yield from signs(braille.line(dots), "past")
+            yield from signs(braille.dashed(dots), "past")
 
 
 def _runs(

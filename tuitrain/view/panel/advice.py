@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.history.changes import is_change
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DELETED, Snapshot
 from tuitrain.view.text import words
 
 _GONE_ON = RunStarted | Resumed | Stepped | TakeOpened
@@ -24,6 +24,8 @@ class Advice(NamedTuple):
 
 def advice(now: Snapshot) -> Advice | None:
     """Return advice for the user of the run screen; None if nothing is wrong."""
+    if now.error == DELETED:
+        return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if now.state == "crashed":
         again = f"tuitrain resume {safe(now.name)} goes on from its last checkpoint"
         return Advice("the trainer process died unexpectedly; nothing on record is lost", (again,))

@@ -93,11 +93,11 @@ def _fields(now: Snapshot, subject: Snapshot) -> list[_Field]:
         ("loss", words.value(now.latest.loss if now.latest else None), "smooth"),
         ("val loss", words.value(last.val_loss if last else None), "validation"),
         (metric, words.value(number), "strong"),
-        ("epoch", f"{subject.epoch}/{subject.planned_epochs}", "strong"),
+        ("epoch", _of_epochs(subject), "strong"),
         ("train", words.value(last.train_loss if last else None), "text"),
         (
             "best",
-            f"{words.value(peak)} @{best.epoch}" if best and peak is not None else "–",
+            f"{words.value(peak)} @{words.count(best.epoch)}" if best and peak is not None else "–",
             "good",
         ),
         ("rate", words.rate(subject.rate) + pace, "text"),
@@ -135,14 +135,19 @@ def progress(now: Snapshot, width: int) -> Picture:
         done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
     else:
         done = in_epoch / per_epoch if per_epoch else 0.0
-        left = words.remaining(in_epoch, per_epoch, per_second=rate) if per_epoch else None
-        words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_left(left)}"
+        left = words.remaining(in_epoch, per_epoch, per_second=rate)
+        total = words.count(per_epoch) if per_epoch else "–"
+        words_of_epoch = f"{words.count(in_epoch)}/{total}  {_left(left)}"
     left = words.remaining(now.step, planned, per_second=rate)
-    words_of_run = f"{now.epoch}/{now.planned_epochs} epochs  {_left(left if planned else None)}"
+    words_of_run = f"{_of_epochs(now)} epochs  {_left(left)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", now.step / planned if planned else 0.0, words_of_run, width),
     )
+
+
+def _of_epochs(now: Snapshot) -> str:
+    return f"{words.count(now.epoch)}/{words.count(now.planned_epochs)}"
 
 
 def _left(seconds: float | None) -> str:
@@ -250,10 +255,8 @@ def _describe_milestone(
             return None if done else (f"{stage} …", "muted")
         case RunStarted(parameters=parameters, device=device):
             return f"{words.count(parameters)} parameters on {device}", "muted"
-        case CheckpointSaved(why="epoch" | "best"):
-            return None
-        case CheckpointSaved(why=why, step=step):
-            return f"checkpoint ({why}) at step {words.count(step)}", "muted"
+        case CheckpointSaved():
+            return _describe_checkpoint(event)
         case WeightsCompared(with_run=name, is_same=True):
             return f"the same weights as {name}, to the last bit", "good"
         case WeightsCompared(with_run=name):
@@ -262,6 +265,16 @@ def _describe_milestone(
             return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
         case other:
             assert_never(other)
+
+
+def _describe_checkpoint(saved: CheckpointSaved) -> tuple[str, Role] | None:
+    match saved.why:
+        case "epoch":
+            return None
+        case "best":
+            return f"epoch {words.count(saved.epoch)} is the best so far", "good"
+        case why:
+            return f"checkpoint ({why}) at step {words.count(saved.step)}", "muted"
 
 
 def _describe_trouble(

@@ -64,7 +64,7 @@ def lineage_after(now: Snapshot, events: Iterable[Recorded]) -> Lineage:
 def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
     now = replace(
         now,
-        log=now.log if _is_routine(recorded.event) else (*now.log, recorded)[-_LOG_KEPT:],
+        log=_logged(now.log, recorded),
         elapsed_s=max(now.elapsed_s, recorded.elapsed_s),
     )
     event: Event = recorded.event
@@ -81,13 +81,26 @@ def _after(now: Snapshot, recorded: Recorded) -> Snapshot:
             return _after_milestone(now, event)
 
 
+def _logged(log: tuple[Recorded, ...], recorded: Recorded) -> tuple[Recorded, ...]:
+    """Return the log with an event; a new best takes the place of one that nothing came after."""
+    if _is_routine(recorded.event):
+        return log
+    if _is_best(recorded.event) and log and _is_best(log[-1].event):
+        log = log[:-1]
+    return (*log, recorded)[-_LOG_KEPT:]
+
+
+def _is_best(event: Event) -> bool:
+    return isinstance(event, CheckpointSaved) and event.why == "best"
+
+
 def _is_routine(event: Event) -> bool:
     """Return whether it comes so often that it would push the rest out of the log."""
     match event:
         case StartupReached(done=done):
             return done > 0
         case CheckpointSaved(why=why):
-            return why in ("epoch", "best")
+            return why == "epoch"
         case CheckpointGone(why=why):
             return why == "pruned"
         case _:

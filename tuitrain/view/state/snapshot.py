@@ -24,6 +24,7 @@ State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
 ]
 FIRST_STAGE = "starting the trainer"
+DELETED = "the run was deleted"
 ENDED = ("finished", "stopped", "failed", "crashed")
 
 

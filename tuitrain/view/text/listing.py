@@ -128,7 +128,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "loss":
             return Span(run.loss)
         case "epoch":
-            return Span(f"{run.epoch}/{run.planned_epochs}")
+            return Span(f"{words.count(run.epoch)}/{words.count(run.planned_epochs)}")
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":

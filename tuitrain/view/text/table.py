@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
@@ -13,6 +14,8 @@ NO_BREAK = "\u00a0"
 _GAP = 2
 _LEAST, _MOST = 14, 40
 """Cells of a column."""
+_BREAK = re.compile(r"(?<=[:=/_])|(?<=,)(?!\d{3}\b)|(?<=[^e]-)")
+"""Where a long word may end a line: not within 1,000 or 1e-05."""
 
 
 class Row(NamedTuple):
@@ -60,7 +63,17 @@ def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
 
 
 def _wrapped(piece: Span, cells: int) -> list[str]:
-    return [line.replace(NO_BREAK, " ") for line in wrapped(piece.text, cells)] or [""]
+    """Return the text in lines; a word that fits in none breaks beside its numbers, not in them."""
+    lines = [""]
+    for word in piece.text.split(" "):
+        gap = " " if lines[-1] else ""
+        for part in [word] if width_of(word) <= cells else _BREAK.split(word):
+            if width_of(lines[-1] + gap + part) <= cells:
+                lines[-1] += gap + part
+            else:
+                lines += wrapped(part, cells)
+            gap = ""
+    return [line.replace(NO_BREAK, " ") for line in lines if line] or [""]
 
 
 def _lines(

@@ -89,7 +89,5 @@ def utc(at: float) -> str:
 
 
 def remaining(done: int, total: int, *, per_second: float | None) -> float | None:
-    """Return the seconds until `total` at that rate, or None if the rate is unknown."""
-    if done >= total:
-        return 0.0
-    return (total - done) / per_second if per_second else None
+    """Return the seconds until `total` at that rate; None if it is unknown or nothing is left."""
+    return (total - done) / per_second if per_second and done < total else None

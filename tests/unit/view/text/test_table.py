@@ -1,3 +1,6 @@
+import re
+from itertools import pairwise
+
 import pytest
 
 from tuitrain.view.picture import Span, plain
@@ -44,3 +47,15 @@ def test_columns_that_do_not_fit_come_in_a_next_block():
 @pytest.mark.parametrize("width", [1, 5, 20])
 def test_a_narrow_table_is_as_wide_as_asked(width):
     drawn(["A"], [("loss", "cross-entropy → mse")], width)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mlp:hidden=256-128-64-32,dropout=0.125", "adam:lr=1e-05,x=1e-07"],
+)
+def test_a_long_word_breaks_beside_its_numbers_and_not_in_them(text):
+    lines = drawn(["A", "B"], [("", text, "x")], 36)[1:]
+    parts = [re.sub(r"\s+x?$", "", line).strip() for line in lines]
+    assert "".join(parts) == text
+    for part, following in pairwise(parts):
+        assert not re.search(r"\d$", part) or not re.match(r"\d|,\d", following), parts

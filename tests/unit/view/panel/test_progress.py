@@ -1,0 +1,45 @@
+"""The bars and numbers of a run that goes on, has ended, or is long."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.recorded import in_home
+from tuitrain.core.events import CheckpointSaved
+from tuitrain.view.panel.panels import events, progress, vitals
+from tuitrain.view.picture import plain
+
+
+@pytest.fixture
+def run(home):
+    return in_home(home, "a", epochs=2)
+
+
+def test_a_finished_run_has_no_time_left(run):
+    run.trains(2)
+    going = replace(run.now(), state="running", rate=23.0)
+    run.finishes()
+    assert "left" not in plain(progress(run.now(), 100))
+    assert "0:00" not in plain(progress(going, 100))
+
+
+def test_large_counts_have_separators(run):
+    run.trains(1)
+    long = replace(
+        run.now(), settings={**run.now().settings, "epochs": 40_000}, steps_per_epoch=15_625,
+        rate=100.0, state="running", position=(1, 5_000, 1_234),
+    )  # fmt: skip
+    assert "/15,625  " in plain(progress(long, 100))
+    assert "1,234/40,000 epochs" in plain(progress(long, 100))
+    assert "1,234/40,000" in plain(vitals(long, long, 120))
+
+
+def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
+    run.trains(1)
+    for epoch in range(1, 300):
+        file = f"{epoch:05d}-take1-step{epoch}.pt"
+        run.says(CheckpointSaved(1, epoch, epoch, "best", file, 1, "00", "00"))
+    told = [line for line in plain(events(run.now(), 80, 40)).splitlines() if "best so far" in line]
+    assert len(told) == 1
+    assert "epoch 299 is the best so far" in told[0]
+    assert "parameters on" in plain(events(run.now(), 80, 40)), "the rest is not pushed out"
