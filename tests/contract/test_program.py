@@ -207,5 +207,5 @@ def test_a_program_reads_images_from_the_folder_that_its_run_read(tmp_path: Path
 
     assert printed_by(program(recipe, written_by="this test")) == digest
     (tmp_path / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match=r"the data are not in .*data any more"):
+    with pytest.raises(Refused, match=r"the data are no longer in .*data"):
         program(recipe, written_by="this test")

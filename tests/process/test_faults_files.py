@@ -32,7 +32,7 @@ SHADOWING = ("types", "random", "copy", "torch", "statistics", "json", "psutil",
 
 @pytest.fixture
 def recorded(tuitrain: Shell) -> RunPaths:
-    """A run with a past, which nobody trains."""
+    """A run that was trained and has no trainer now."""
     run = in_home(tuitrain.home, "a", epochs=500)
     run.trains(1)
     run.close()

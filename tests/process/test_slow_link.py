@@ -31,7 +31,7 @@ def trainer(tuitrain: Shell) -> Iterator[ScriptedTrainer]:
 
 @pytest.fixture
 def trains(trainer: ScriptedTrainer) -> Callable[[], int]:
-    """Return what trains an epoch, and returns its number."""
+    """Return a function that trains an epoch and returns its number."""
     numbers = count(1)
 
     def train() -> int:

@@ -97,7 +97,7 @@ class Recipe:
         if not {"torch", "threads", "cpu", "device"} <= set(environment) or not (
             environment["threads"].isascii() and environment["threads"].isdigit()
         ):
-            raise DamagedRecord("it does not say on what it was trained", self.name)
+            raise DamagedRecord("it does not name the environment of its training", self.name)
         return environment
 
     def changes(self, setting: str) -> bool:
