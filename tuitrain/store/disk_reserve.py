@@ -12,7 +12,7 @@ ROOM = 1 << 18
 """Bytes reserved; SQLite's side files and one flush of the record take less."""
 
 
-def set_aside(path: Path) -> None:
+def reserve(path: Path) -> None:
     """Reserve the space; OSError if the disk has too little.
 
     The file holds random bytes, since some disks do not store zeros.
@@ -29,6 +29,6 @@ def set_aside(path: Path) -> None:
         raise
 
 
-def give_back(path: Path) -> None:
+def release(path: Path) -> None:
     """Free the reserved space."""
     path.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ _TABLES = {
 _BEFORE_ALL = -(1 << 63)
 
 
-def opened(path: Path) -> sqlite3.Connection:
+def open_read_only(path: Path) -> sqlite3.Connection:
     """Return a read-only connection; an immutable one where SQLite cannot create its side files.
 
     Raises DamagedRecord or OSError if the record cannot be opened.

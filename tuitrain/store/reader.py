@@ -20,8 +20,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
 from tuitrain.store import series, track
-from tuitrain.store.opened import Takes, check_tables
-from tuitrain.store.opened import opened as _open
+from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 from tuitrain.store.series import Summary, Value
@@ -311,7 +310,7 @@ class RunReader:
             yield None
             return
         try:
-            with closing(_open(self._path)) as db:
+            with closing(open_read_only(self._path)) as db:
                 version = db.execute("pragma user_version").fetchone()[0]
                 _check_version(version)
                 if version:

@@ -24,7 +24,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
-from tuitrain.store.disk_reserve import set_aside
+from tuitrain.store.disk_reserve import reserve
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
@@ -69,7 +69,7 @@ def start(
                 _copy(origin, paths.origin)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
-            set_aside(paths.reserve)
+            reserve(paths.reserve)
             if spec.init_from is not None:
                 spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
             write_spec(paths, spec)  # last: now the run is listed, with its lock held
@@ -150,7 +150,7 @@ def resume(
         paths.check_plain()
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
-        set_aside(paths.reserve)
+        reserve(paths.reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
         started = _launch(paths, descriptor, owned=owned)

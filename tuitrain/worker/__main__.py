@@ -19,7 +19,7 @@ from tuitrain.record import process
 from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.answered import missing_words
-from tuitrain.store.disk_reserve import give_back
+from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
@@ -69,7 +69,7 @@ def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
 
 
 def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: RunWriter) -> int:
-    give_back(paths.reserve)  # space for the last word on a full disk
+    release(paths.reserve)  # space for the last word on a full disk
     with suppress(OSError):
         traceback.print_exc()
     traceback.clear_frames(error.__traceback__)  # ends data loaders that the frames hold
@@ -82,7 +82,7 @@ def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: Run
 def _close(paths: RunPaths, recorder: Recorder, writer: RunWriter) -> None:
     """Write the last word after all other cleanup, and close the record."""
     process.end_children()
-    give_back(paths.reserve)
+    release(paths.reserve)
     recorder.close()
     writer.close()
 
