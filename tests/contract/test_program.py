@@ -101,7 +101,7 @@ def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(
         "diabetes", model=model, optimizer="sgd", lr=1e25, epochs=2, on_nonfinite="skip"
     )
     recipe, digest = recipe_of(spec)
-    text = program(replace(recipe, skips_bad_batches=True), written_by="this test")
+    text = program(replace(recipe, skips_nonfinite=True), written_by="this test")
     assert printed_by(text) == digest
     assert printed_by(program(recipe, written_by="this test")) != digest
 
@@ -207,5 +207,5 @@ def test_a_program_reads_images_from_the_folder_that_its_run_read(tmp_path: Path
 
     assert printed_by(program(recipe, written_by="this test")) == digest
     (tmp_path / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match=r"the data are not in .*data any more"):
+    with pytest.raises(Refused, match=r"the data are no longer in .*data"):
         program(recipe, written_by="this test")

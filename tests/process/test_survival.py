@@ -1,4 +1,4 @@
-"""Runs that end in every way there is, and go on as if nothing had been."""
+"""Runs that end in every possible way, and resume as if nothing had happened."""
 
 import json
 import os
@@ -178,7 +178,7 @@ def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain:
 
 
 @pytest.mark.parametrize(("way", "state"), [("stop", "stopped"), ("skip", "finished")])
-def test_what_bad_numbers_lead_to_can_be_chosen(tuitrain: Shell, way: str, state: str):
+def test_the_reaction_to_nonfinite_numbers_can_be_chosen(tuitrain: Shell, way: str, state: str):
     tuitrain(
         "run", "diabetes", "--optimizer", "sgd", "--lr", "1e12", "--plain", "--name", "a",
         "--epochs", "2", "--on-nonfinite", way,

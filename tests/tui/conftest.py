@@ -55,7 +55,7 @@ class ScriptedTrainer:
             )  # fmt: skip
         self._writer.write(rows, [])
 
-    def glances(self, step: int, losses: dict[str, float]) -> None:
+    def latest_batch_losses(self, step: int, losses: dict[str, float]) -> None:
         self._writer.latest_batch_losses(step, losses)
 
     def commands(self) -> list[Request]:

@@ -1,4 +1,4 @@
-"""The current line of a run as tables: CSV for data frames, JSON lines for programs."""
+"""The lineage of a run as tables: CSV for data frames, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ Row = Mapping[str, Any]
 _TIMES = ("data_us", "zero_us", "forward_us", "loss_us", "backward_us", "step_us")
 
 
-def batch_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every batch; times of the five steps, and of the data, in microseconds."""
-    return map(_batch_row, line.batches())
+def batch_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per batch, with the times of data and of the five steps in microseconds."""
+    return map(_batch_row, lineage.batches())
 
 
-def epoch_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every epoch: its metrics, and the validation by every loss that fits."""
-    return map(_epoch_row, line.epochs())
+def epoch_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per epoch, with its metrics and its validation loss by every fitting loss."""
+    return map(_epoch_row, lineage.epochs())
 
 
-def series_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every value of a series; the learning rate is in the rows of batches."""
-    return map(_series_row, line.measured())
+def series_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per value of a series; the learning rate is in the rows of batches."""
+    return map(_series_row, lineage.measured())
 
 
-def write_csv(line: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
+def write_csv(lineage: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
     """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
-    write_table(batch_rows(line), folder / "batches.csv")
-    write_table(epoch_rows(line), folder / "epochs.csv")
-    write_table(series_rows(line), folder / "series.csv")
+    write_table(batch_rows(lineage), folder / "batches.csv")
+    write_table(epoch_rows(lineage), folder / "epochs.csv")
+    write_table(series_rows(lineage), folder / "series.csv")
     write_table(interventions, folder / "interventions.csv")
 
 
 def write_table(rows: Iterable[Row], path: Path) -> None:
-    """Write rows, which share their keys, under a line of these; without rows, an empty file."""
+    """Write a CSV file of rows with the same keys; without rows, the file is empty."""
     with path.open("x", encoding="utf-8", newline="") as file:
-        several = iter(rows)
-        for first in several:
+        remaining = iter(rows)
+        for first in remaining:
             table = csv.DictWriter(file, list(first), lineterminator="\n")
             table.writeheader()
-            table.writerows(chain([first], several))
+            table.writerows(chain([first], remaining))
 
 
-def write_jsonl(line: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
-    """Write an object a line, each with its `kind`: run, intervention, batch, series, epoch.
+def write_jsonl(lineage: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
+    """Write one JSON object per line with its `kind`: run, intervention, batch, series, epoch.
 
-    The last three stand in the order in which they came. Strict JSON: a number that is not
-    finite is "nan", "inf" or "-inf".
+    Batches, series and epochs are in order of steps. The JSON is strict: nonfinite numbers are
+    "nan", "inf" and "-inf".
     """
-    head = (("run", run), *(("intervention", each) for each in interventions))
-    course = merge(
-        (("batch", row) for row in batch_rows(line)),
-        (("series", row) for row in series_rows(line)),
-        (("epoch", row) for row in epoch_rows(line)),
-        key=lambda each: each[1]["step"],
+    head = (("run", run), *(("intervention", row) for row in interventions))
+    steps = merge(
+        (("batch", row) for row in batch_rows(lineage)),
+        (("series", row) for row in series_rows(lineage)),
+        (("epoch", row) for row in epoch_rows(lineage)),
+        key=lambda kind_and_row: kind_and_row[1]["step"],
     )
     with path.open("x", encoding="utf-8") as file:
-        for kind, row in chain(head, course):
+        for kind, row in chain(head, steps):
             body = to_strict({"kind": kind, **row})
             file.write(json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n")
 

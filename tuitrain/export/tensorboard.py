@@ -1,6 +1,6 @@
-"""The current line of a run as TensorBoard reads it, by TensorBoard's own writer of records.
+"""The lineage of a run as TensorBoard event files.
 
-Only its writer is imported: its front door would load TensorFlow where that is installed.
+Only TensorBoard's record writer is imported; its public API would load TensorFlow if installed.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ _VERSION = "brain.Event:2"
 
 
 class Scalars(NamedTuple):
-    """Numbers by their tags, at a step and a time in seconds since the epoch."""
+    """Numbers by tag, at a step and a Unix time in seconds."""
 
     step: int
     at: float
     values: Mapping[str, float]
 
 
-def scalars(line: RunLineage) -> Iterator[Scalars]:
-    """Yield what batches, series and epochs have to say, in the order of their steps."""
+def scalars(lineage: RunLineage) -> Iterator[Scalars]:
+    """Yield the scalars of batches, series and epochs, in order of steps."""
     return merge(
-        map(_of_batch, line.batches()),
-        map(_of_series, line.measured()),
-        map(_of_epoch, line.epochs()),
-        key=lambda each: each.step,
+        map(_of_batch, lineage.batches()),
+        map(_of_series, lineage.measured()),
+        map(_of_epoch, lineage.epochs()),
+        key=lambda scalars: scalars.step,
     )
 
 
-def write(line: RunLineage, folder: Path) -> None:
-    """Make a folder that `tensorboard --logdir` opens; TuitrainError without TensorBoard."""
+def write(lineage: RunLineage, folder: Path) -> None:
+    """Make a folder for `tensorboard --logdir`; TuitrainError if TensorBoard is not installed."""
     open_records, event = writer_and_event()
     folder.mkdir()
-    began = line.recorded[0].at
+    began = lineage.recorded[0].at
     with (folder / f"events.out.tfevents.{int(began):010d}.tuitrain").open("xb") as file:
         records = open_records(file)
         records.write(event(wall_time=began, file_version=_VERSION).SerializeToString())
-        for step, at, values in scalars(line):
+        for step, at, values in scalars(lineage):
             tagged = [{"tag": tag, "simple_value": value} for tag, value in values.items()]
-            told = event(wall_time=at, step=step, summary={"value": tagged})
-            records.write(told.SerializeToString())
+            scalar_event = event(wall_time=at, step=step, summary={"value": tagged})
+            records.write(scalar_event.SerializeToString())
 
 
 def writer_and_event() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return TensorBoard's record writer and its event; TuitrainError where it is not installed."""
+    """Return TensorBoard's record writer and event class; TuitrainError if it is not installed."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter

@@ -1,6 +1,6 @@
-"""The weights that a run begins with: found by the name of a run or file, and kept beside it.
+"""The initial weights of a run, from a file or from another run.
 
-A run keeps a copy of its own: it may be resumed long after the file that it began with is gone.
+A run keeps its own copy of them: it may be resumed long after the original file is deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tuitrain.store.reader import Cursor, RunReader
 
 
 def weights_file(home: Path, given: str) -> Path:
-    """Return the file that --init-from means: a file itself, or a run's newest checkpoint."""
+    """Return the file that --init-from names: that file, or the newest checkpoint of a run."""
     path = Path(given).expanduser()
     if path.is_file():
         return path.absolute()
@@ -35,17 +35,17 @@ def weights_file(home: Path, given: str) -> Path:
 
 def keep_copy(source: Path, paths: RunPaths) -> str:
     """Copy the weights into a run directory and return the file's name there."""
-    with source.open("rb") as found:
-        digest = hashlib.file_digest(found, "sha256").hexdigest()
-        found.seek(0)
+    with source.open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+        weights.seek(0)
         name = f"init-{digest[:12]}.pt"
         with os.fdopen(open_new(paths.directory / name), "wb") as copy:
-            shutil.copyfileobj(found, copy)
+            shutil.copyfileobj(weights, copy)
     return name
 
 
 def _newest_checkpoint(paths: RunPaths) -> str | None:
-    events = [each.event for each in RunReader(paths.record).since(Cursor()).events]
-    gone = {each.file for each in events if isinstance(each, CheckpointGone)}
-    saved = [each.file for each in events if isinstance(each, CheckpointSaved)]
+    events = [recorded.event for recorded in RunReader(paths.record).since(Cursor()).events]
+    gone = {event.file for event in events if isinstance(event, CheckpointGone)}
+    saved = [event.file for event in events if isinstance(event, CheckpointSaved)]
     return next((file for file in reversed(saved) if file not in gone), None)

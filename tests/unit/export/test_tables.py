@@ -1,4 +1,4 @@
-"""A record as tables and for TensorBoard, read back by others."""
+"""Tables and TensorBoard files, read back by other libraries."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ def with_a_gap(step: int) -> float:
 
 @pytest.fixture
 def line(home):
-    """Four epochs with a swap, of which the last two were undone and trained anew."""
+    """Four epochs with a swap, of which the last two were undone and trained again."""
     run = in_home(home, "a")
     run.trains(2, with_a_gap)
     run.swaps("mse")
@@ -32,7 +32,7 @@ def line(home):
     return RunLineage.read(RunPaths(home / "runs" / "a"))
 
 
-def test_tables_have_the_current_line_and_nothing_of_what_was_undone(line, tmp_path):
+def test_tables_have_the_lineage_and_nothing_that_was_undone(line, tmp_path):
     tables.write_csv(line, [{"id": "w", "kind": "loss"}], tmp_path / "a")
     with (tmp_path / "a" / "batches.csv").open() as file:
         batches = list(csv.DictReader(file))
