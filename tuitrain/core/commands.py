@@ -253,10 +253,10 @@ class Request:
         _check_boundary(body["at"])
         command = COMMANDS[body["kind"]](**body["command"])
         if command.kind != body["kind"]:
-            raise WrongUse("a command is of its kind")
+            raise WrongUse(f"this is not a {body['kind']} command")
         asked_at = float(body["asked_at"])
         if not is_time(asked_at):
-            raise WrongUse("a command was asked at some time")
+            raise WrongUse(f"asked_at must be a time, not {asked_at}")
         return cls(str(body["id"]), asked_at, command, body["at"])
 
 

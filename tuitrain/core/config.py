@@ -41,7 +41,7 @@ def as_config(spec: RunSpec) -> str:
     Raises Refused for a fork: a configuration file cannot contain the checkpoint it starts from.
     """
     if spec.parent and spec.parent.sha256:
-        raise Refused("a fork begins with a checkpoint, which a file of settings cannot hold")
+        raise Refused("a fork starts from a checkpoint, which a configuration file cannot contain")
     import tomli_w  # here: at their top, modules of core import the standard library only
 
     settings = {

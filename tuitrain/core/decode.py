@@ -42,7 +42,7 @@ def at_most(most: float, least: float = 0) -> Rule:
 def parsed(text: object, *, most: int = MOST_CHARACTERS) -> dict[str, Any]:
     """Return the JSON object in `text`; DamagedRecord for anything else."""
     if not isinstance(text, str) or len(text) > most:
-        raise DamagedRecord("it is no text, or a very long one")
+        raise DamagedRecord("it is not text, or is too long")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

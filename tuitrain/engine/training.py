@@ -192,8 +192,8 @@ class Training:
         if min(size, tail) >= least:
             return None
         return (
-            f"batch norm needs {least} samples, and of {len(self.data.train)} in batches of {size} "
-            f"the last one has {tail}; try {size + 1}"
+            f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
+            f"{len(self.data.train)} has {tail}; try {size + 1}"
         )
 
     def change(self, setting: str, value: Any) -> None:

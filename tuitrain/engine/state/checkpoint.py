@@ -149,7 +149,7 @@ class Checkpoints:
         assert self._folder is not None
         saved = self._retention.find(file)
         if saved is None:
-            raise Damaged(f"checkpoint {file} is not kept any more")
+            raise Damaged(f"checkpoint {file} was deleted")
         self._retention.origin = file
         return read_state(self._folder / file, saved.sha256)
 
@@ -188,7 +188,7 @@ class Checkpoints:
             self._folder.mkdir(mode=0o700)
         except OSError as error:
             raise CannotSave(self._folder, error) from error
-        yield Warned(f"{self._folder.name}/ was removed, and is made again for what comes")
+        yield Warned(f"{self._folder.name}/ was removed; it is created again for new checkpoints")
         for saved in self.kept:
             yield self.lose(saved.file)
 

@@ -83,7 +83,7 @@ def _restored(
             try:
                 state = yield from steering.checkpoints.loaded(saved)
             except Damaged as error:
-                yield Warned(f"{error}; the one before it is taken")
+                yield Warned(f"{error}; using the one before it")
                 continue
             run.restore(state)
             run.take = saved.take

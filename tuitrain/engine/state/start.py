@@ -45,10 +45,10 @@ def begin(run: Training, steering: Steering, start: Start) -> Iterator[Event]:
     except RuntimeError:
         raise Refused(
             f"{spec.model} is not the model of that checkpoint; "
-            "tuitrain run --init-from begins anew with weights that fit"
+            "tuitrain run --init-from starts a new run with weights that fit"
         ) from None
     if not parent.keeps_optimizer:
-        yield Warned(f"{spec.optimizer} begins without the memory of its parent's optimizer")
+        yield Warned(f"{spec.optimizer} starts without the state of its parent's optimizer")
 
 
 def compared(run: Training, spec: RunSpec) -> Iterator[Event]:

@@ -53,7 +53,7 @@ def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
         with atomic_path.open("xb") as file:
             torch.save(dict(weights), file)
         if state_sha256(weights_of(atomic_path)) != state_sha256(weights):
-            raise TuitrainError(f"{safe(target)} did not come out as it was written")
+            raise TuitrainError(f"{safe(target)} differs from what was written")
         atomic_path.rename(target)
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
         reason = error.strerror if isinstance(error, OSError) else "is the disk full?"

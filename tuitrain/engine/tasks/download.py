@@ -61,7 +61,7 @@ def fetch(
         with atomic(target) as file:
             digest = _copy(url, file, lambda *bytes_: report(stage, *bytes_), timeout_s)
             if digest != md5:
-                raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
+                raise CannotDownload(f"{safe(url)} is not the expected file: its digest differs")
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise CannotDownload(f"cannot download {safe(url)}: {safe(reason)}") from None
