@@ -30,7 +30,8 @@ from tuitrain.core.values import (
 )
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
-"""Commands that start a trainer; the form; a configuration file; a run that goes on."""
+"""Where an option is offered: commands that start a trainer, the form, a configuration file, and
+a run in training."""
 Group = Literal[
     "Training",
     "Data and weights",
@@ -169,7 +170,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="the first metric", places=_NEW,
         ),
         RunOption(
-            "seed", Whole(0, (1 << 63) - 1), "Decides first weights and order.",
+            "seed", Whole(0, (1 << 63) - 1), "Seed of initial weights and data order.",
             default=0, places=_NEW,
         ),
         RunOption(

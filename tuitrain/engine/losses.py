@@ -29,7 +29,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def criterion_for(loss: str, kind: str | None) -> Criterion:
-    """Return the criterion of a loss on a problem; Refused where the two do not fit."""
+    """Return the criterion of a loss for a problem kind; Refused if the loss does not fit it."""
     choice = Choice.read("loss", loss)
     entry = loss_named(choice.name)
     if kind not in entry.takes:
@@ -51,7 +51,7 @@ def bce_with_logits(logits: Tensor, target: Tensor, *, kind: Kind, pos_weight: f
         target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
     else:
         logits = logits.flatten()
-    # made on the device: a copy from the host would wait
+    # created on the device: a copy from the host would synchronise
     weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
     return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 

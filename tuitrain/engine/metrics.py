@@ -102,7 +102,7 @@ class Evaluation(NamedTuple):
     """The metrics of a validation, and its confusion matrix."""
 
     metrics: dict[str, float]
-    """The monitored one first."""
+    """By name, in the order of `Problem.metrics`."""
     confusion: Confusion | None = None
     """None for regression."""
 

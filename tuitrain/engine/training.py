@@ -31,7 +31,7 @@ from tuitrain.engine.optim import Schedule, build_optimizer, take_sparse_gradien
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.state.weights import load as load_weights
-from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
 from tuitrain.engine.user_code import UserCode, call_own
 from tuitrain.steering.steerable import Position
@@ -124,7 +124,7 @@ class Training:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to be trained; an epoch whose batches are all seen is judged."""
-        return self.has_come_far_enough or (
+        return self.has_reached_until or (
             self.is_between_epochs
             and (self.epoch >= self.epochs or self.monitor.is_out_of_patience)
         )
@@ -163,7 +163,7 @@ class Training:
         )
 
     def loss_named(self, text: str) -> str:
-        """Return the loss under the one name that the run has for it; WrongUse if it has none."""
+        """Return the canonical text of a loss; WrongUse if there is no such loss."""
         return self.losses.canonical(text)
 
     def why_not(self, setting: str, value: Any) -> str | None:
@@ -265,8 +265,8 @@ class Training:
             names.append("weight-decay")
         own = {name: self.settings[name] for name in names}
         self.restore(state)
-        self.use(mine)
-        self.monitor.begin_anew()
+        self.use(own)
+        self.monitor.reset()
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
@@ -296,17 +296,20 @@ class Training:
         self.epoch_loss = RunningMean()  # two losses have no common mean
 
 
-def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = None) -> Training:
-    """Load the data and make model, optimizer and criterion, all by the spec's seed.
+def build(
+    spec: RunSpec, report: Report = ignore_progress, code: UserCode | None = None
+) -> Training:
+    """Load the data, and build model, optimizer and criterion from the spec and its seed.
 
-    `tell` hears of a download, `code` has the user's files. Raises DeviceAbsent, Refused where
-    model or loss do not fit the data, and what loading the data or the user's own code raises.
+    `report` is called with the progress of a download; `code` has the user's files. Raises
+    DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
+    the data or the user's code.
     """
     device = devices.choose(spec.device)
     devices.use(device)
     code = code or UserCode()
     rng.seed(spec.seed)  # the user's own code may draw while it is loaded
-    task = open_task(spec, code, tell)
+    task = open_task(spec, code, report)
     usual = str(task.defaults.get("loss", ""))
     losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
     spec = resolved(spec, task, losses.usual)
@@ -316,7 +319,7 @@ def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = N
     model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from))
-    weights = tuple(each for each in model.parameters() if each.requires_grad)
+    weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
     optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)

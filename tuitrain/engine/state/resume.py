@@ -51,13 +51,11 @@ def resume(
     changes.sort(key=lambda event: _first(past, event))
     again = [entry for event in changes for entry in applied(event)]
     waiting, dropped = _open_commands(past)
-    steering.decisions.schedule = Schedule(
-        [*again, *waiting, *planned(beginning.spec.schedule, past)]
-    )
+    steering.decisions.schedule = Schedule([*again, *waiting, *planned(start.spec.schedule, past)])
     if run.monitor.is_out_of_patience:
-        run.monitor.waited = 0  # whoever goes on past that end wants more epochs
-    if run.has_come_far_enough:
-        run.until = None  # and past this one more steps
+        run.monitor.waited = 0  # a user who resumes past that end wants more epochs
+    if run.has_reached_until:
+        run.until = None  # and here, more steps
     if again or run.position != recorded:
         run.take = steering.decisions.changes.next_take
         opened = take_opened(run, origin, "resume", left_at=recorded.step)
