@@ -19,9 +19,9 @@ class Task(Entry):
     epochs: int = 40
     has_images: bool = False
     is_downloaded: bool = False
-    """True if the data are downloaded once, or read from a folder, instead of embedded."""
+    """True if the data are downloaded, or read from a folder; False if scikit-learn has them."""
     pace: float | None = None
-    """Default batches per second, slow enough to watch an embedded task; None: unlimited."""
+    """Batches per second that the form suggests, slow enough to watch; None: unlimited."""
 
     @property
     def outputs(self) -> int:
@@ -65,7 +65,7 @@ TASKS: Mapping[str, Task] = {
         Task(
             "diabetes",
             "tuitrain.engine.tasks.diabetes:diabetes",
-            "442 patients, 10 measurements, how far the disease went; comes with scikit-learn",
+            "442 patients, 10 measurements, disease progression; comes with scikit-learn",
             kind="regression",
             model="mlp:hidden=128",
             epochs=20,
@@ -84,7 +84,7 @@ TASKS: Mapping[str, Task] = {
         Task(
             "fashion-mnist",
             "tuitrain.engine.tasks.idx:fashion_mnist",
-            "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
+            "70,000 images of clothes, 28x28 pixels, ten classes; 31 MB to download",
             classes=_CLOTHES,
             model="mlp:hidden=256-128",
             epochs=10,

@@ -1,6 +1,6 @@
-"""The built-in losses: functions of what a model returns and the targets, for a kind of problem.
+"""The built-in losses: functions of a model's outputs, the targets, and the problem kind.
 
-A model always returns logits or numbers; a loss makes of them what it needs:
+A model always returns logits or numbers. Each loss converts them as it needs:
 
 | kind       | prediction            | target                |
 |------------|-----------------------|-----------------------|
@@ -8,8 +8,8 @@ A model always returns logits or numbers; a loss makes of them what it needs:
 | binary     | logits (N, 1) float   | 0 or 1, (N,) float    |
 | regression | numbers (N, 1) float  | numbers (N,) float    |
 
-Each returns a scalar, the mean over the batch. An exported program has a copy of the functions that
-it needs, so they use torch and one another only.
+Each returns a scalar, the mean over the batch. An exported program contains a copy of the functions
+that it needs, so they use only torch and one another.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def criterion_for(loss: str, kind: str | None) -> Criterion:
-    """Return the criterion of a loss on a problem; Refused where the two do not fit."""
+    """Return the criterion of a loss for a problem kind; Refused if the loss does not fit it."""
     choice = Choice.read("loss", loss)
     entry = loss_named(choice.name)
     if kind not in entry.takes:
@@ -38,7 +38,7 @@ def criterion_for(loss: str, kind: str | None) -> Criterion:
 
 
 def cross_entropy(logits: Tensor, target: Tensor, *, kind: Kind, label_smoothing: float) -> Tensor:
-    """Return -log softmax(z)[y]; one logit z stands for the two (0, z)."""
+    """Return -log softmax(z)[y]; a binary logit z is used as the two logits (0, z)."""
     if kind == "binary":
         logits, target = logits.reshape(-1, 1), target.long()
         logits = torch.cat((torch.zeros_like(logits), logits), dim=1)
@@ -46,28 +46,28 @@ def cross_entropy(logits: Tensor, target: Tensor, *, kind: Kind, label_smoothing
 
 
 def bce_with_logits(logits: Tensor, target: Tensor, *, kind: Kind, pos_weight: float) -> Tensor:
-    """Return the binary cross-entropy of sigmoid(z); of classes, the mean over each of them."""
+    """Return the binary cross-entropy of sigmoid(z), for multiclass the mean over the classes."""
     if kind == "multiclass":
         target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
     else:
         logits = logits.flatten()
-    # made on the device: a copy from the host would wait
+    # created on the device: a copy from the host would synchronise
     weight = None if pos_weight == 1 else logits.new_full((), pos_weight)
     return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 
 
 def mse(prediction: Tensor, target: Tensor, *, kind: Kind) -> Tensor:
-    """Return the mean squared error; of classes, between probabilities and one-hot targets."""
+    """Return the mean squared error; for classes, between probabilities and one-hot targets."""
     return functional.mse_loss(*as_numbers(prediction, target, kind))
 
 
 def l1(prediction: Tensor, target: Tensor, *, kind: Kind) -> Tensor:
-    """Return the mean absolute error; of classes, between probabilities and one-hot targets."""
+    """Return the mean absolute error; for classes, between probabilities and one-hot targets."""
     return functional.l1_loss(*as_numbers(prediction, target, kind))
 
 
 def as_numbers(prediction: Tensor, target: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
-    """Return probabilities and what they should be; of regression, the numbers as they are."""
+    """Return probabilities and their targets; for regression, the predictions and targets."""
     if kind == "multiclass":
         one_hot = functional.one_hot(target, prediction.shape[1]).to(prediction.dtype)
         return prediction.softmax(dim=1), one_hot

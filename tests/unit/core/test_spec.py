@@ -142,7 +142,7 @@ def test_settings_of_another_type_are_wrong_use(settings):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"task": "diabetes", "loss": "cross-entropy"}, "a number is no class"),
+        ({"task": "diabetes", "loss": "cross-entropy"}, "its target is a class index"),
         ({"task": "breast-cancer", "model": "cnn"}, "breast-cancer is a table"),
     ],
 )

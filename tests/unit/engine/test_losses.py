@@ -124,7 +124,7 @@ def test_a_loss_is_scikit_learns_number_too(loss, kind):
 
 
 def test_an_unfit_loss_is_refused_with_its_reason():
-    with pytest.raises(Refused, match="a number is no class"):
+    with pytest.raises(Refused, match="its target is a class index"):
         criterion_for("cross-entropy", "regression")
 
 

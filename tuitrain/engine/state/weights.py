@@ -1,4 +1,4 @@
-"""A model's weights: read from files that somebody saved, and told apart by a digest.
+"""Read, write and digest a model's weights.
 
 The digest is over the entries of a `state_dict` in name order: for each its name, dtype (without
 "torch.") and shape (sizes joined by commas), in UTF-8 and each ended by a zero byte, then its
@@ -21,7 +21,7 @@ from tuitrain.core.safe import safe
 
 
 def load(model: nn.Module, path: Path) -> None:
-    """Give the model the weights in a file; Refused if they are another model's."""
+    """Load the weights in a file into the model; Refused if they do not fit it."""
     try:
         model.load_state_dict(weights_of(path))
     except RuntimeError as error:
@@ -34,26 +34,26 @@ def load(model: nn.Module, path: Path) -> None:
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
     """Return the model's weights from a checkpoint or a saved `state_dict`.
 
-    Raises WrongUse for a file that holds neither.
+    Raises WrongUse for any other file.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for what is no checkpoint
         raise WrongUse(f"cannot read weights from {safe(path)}: {type(error).__name__}") from None
-    weights = found.get("model", found) if isinstance(found, dict) else None
-    if not weights or not all(isinstance(each, torch.Tensor) for each in weights.values()):
+    weights = content.get("model", content) if isinstance(content, dict) else None
+    if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise WrongUse(f"{safe(path)} holds no weights")
     return dict(weights)
 
 
 def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
-    """Write a plain `state_dict`, whole and read back, or nothing; TuitrainError says why."""
+    """Write a plain `state_dict` atomically and read it back; TuitrainError if that fails."""
     atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with atomic_path.open("xb") as file:
             torch.save(dict(weights), file)
         if state_sha256(weights_of(atomic_path)) != state_sha256(weights):
-            raise TuitrainError(f"{safe(target)} did not come out as it was written")
+            raise TuitrainError(f"{safe(target)} differs from what was written")
         atomic_path.rename(target)
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
         reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
@@ -63,7 +63,7 @@ def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Return the digest by which two trainings are compared."""
+    """Return the digest of a model's weights, by which two runs are compared."""
     return state_sha256(model.state_dict())
 
 

@@ -16,7 +16,7 @@ from tuitrain.core.problem import Card
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.user_code import UserCode
 
 
@@ -37,8 +37,8 @@ class OpenedTask:
     """The user wrote it, so that it is checked on one batch first."""
 
 
-def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> OpenedTask:
-    """Return the task of a spec with its data loaded; `tell` hears of a download.
+def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -> OpenedTask:
+    """Return the task of a spec with its data loaded; `report` receives the progress of a download.
 
     Raises what `dataset.load` and the user's files raise.
     """
@@ -46,7 +46,7 @@ def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> Op
         case "catalog":
             entry = catalog.task_named(spec.task)
             defaults = {"model": entry.model, "epochs": entry.epochs}
-            data = dataset.load(spec.task, spec.data, tell)
+            data = dataset.load(spec.task, spec.data, report)
             return OpenedTask(data, Card(entry.summary), defaults)
         case "python":
             from tuitrain.engine.tasks.python import open_python
