@@ -392,10 +392,10 @@ async def test_nothing_is_repainted_while_nothing_happens(
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
-        before = app.screen.subject
+        before = app.screen.slow_snapshot
         for _ in range(20):
             await seen(app)
-        assert app.screen.subject == before
+        assert app.screen.slow_snapshot == before
 
 
 async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):

@@ -39,11 +39,11 @@ from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
-"""Pulls between two repaints of everything except step and loss: soon after a key, and otherwise.
+"""Pulls between two updates of the slow snapshot: soon after a key, and otherwise.
 
-An event repaints at once."""
-CALM_NOW_EVERY = 2
-"""Pulls between two repaints of step and loss when no key was pressed lately."""
+An event updates both snapshots at once."""
+CALM_FAST_EVERY = 2
+"""Pulls between two updates of the fast snapshot when no key was pressed lately."""
 LIVELY_FOR_S = 30.0
 ENDED_EVERY = 3
 """Pulls between two reads of an ended run, which may be resumed."""
@@ -66,8 +66,10 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
                 tooltip="Keys and signs"),
     ]  # fmt: skip
 
-    now: var[Snapshot | None] = var(None)
-    subject: var[Snapshot | None] = var(None)
+    fast_snapshot: var[Snapshot | None] = var(None)
+    """For step and loss."""
+    slow_snapshot: var[Snapshot | None] = var(None)
+    """For everything else."""
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
@@ -93,20 +95,22 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.subject, RunScreen.asked)
-        yield Vitals(id="vitals").data_bind(RunScreen.now, RunScreen.subject)
+        yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.asked)
+        yield Vitals(id="vitals").data_bind(RunScreen.fast_snapshot, RunScreen.slow_snapshot)
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
-                yield LossChart(self._draw, id="loss").data_bind(RunScreen.subject)
-                yield MetricCharts(self._draw_metrics, id="measures").data_bind(RunScreen.subject)
-                yield Progress(id="progress").data_bind(RunScreen.subject)
+                yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
+                yield MetricCharts(self._draw_metrics, id="measures").data_bind(
+                    subject=RunScreen.slow_snapshot
+                )
+                yield Progress(id="progress").data_bind(RunScreen.slow_snapshot)
             with Horizontal(id="side"):
-                yield Epochs(id="epochs").data_bind(RunScreen.subject)
-                yield Events(id="events").data_bind(RunScreen.subject)
+                yield Epochs(id="epochs").data_bind(RunScreen.slow_snapshot)
+                yield Events(id="events").data_bind(RunScreen.slow_snapshot)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.now = self.subject = self._latest
+        self.fast_snapshot = self.slow_snapshot = self._latest
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:
@@ -142,11 +146,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         latest = self._latest
         starting = latest.state == "starting"
         is_lively = time.monotonic() - self._touched < LIVELY_FOR_S
-        now_every, every = (1, LIVELY_EVERY) if is_lively else (CALM_NOW_EVERY, CALM_EVERY)
-        if at_once or starting or self._pulls % now_every == 0:
-            self.now = latest
-        if at_once or starting or self._pulls % every == 0:
-            self.subject = latest
+        fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
+        if at_once or starting or self._pulls % fast_every == 0:
+            self.fast_snapshot = latest
+        if at_once or starting or self._pulls % slow_every == 0:
+            self.slow_snapshot = latest
         if starting:
             self.chart.mark_stale()
         self.phase = latest.state
