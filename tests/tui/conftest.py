@@ -109,7 +109,7 @@ async def seen(app: TuitrainApp) -> str:
     screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
     await screen.follow()
     await screen.chart.draw_if_stale()
-    await screen.measures.draw_if_stale()
+    await screen.metrics.draw_if_stale()
     return text_of(app)
 
 

@@ -244,7 +244,7 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
         await pilot.pause()
         await seen(app)
         pictures = []
-        monkeypatch.setattr(app.screen.measures, "show", pictures.append)
+        monkeypatch.setattr(app.screen.metrics, "show", pictures.append)
         for _ in range(3):
             trainer.trains([2.0] * 5)
             for _ in range(6):

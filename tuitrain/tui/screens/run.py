@@ -74,7 +74,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
-    measures = getters.query_one("#measures", MetricCharts)
+    metrics = getters.query_one("#metrics", MetricCharts)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
                 yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
-                yield MetricCharts(self._draw_metrics, id="measures").data_bind(
+                yield MetricCharts(self._draw_metrics, id="metrics").data_bind(
                     subject=RunScreen.slow_snapshot
                 )
                 yield Progress(id="progress").data_bind(RunScreen.slow_snapshot)
@@ -169,7 +169,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     def action_curves(self) -> None:
         """Let loss chart and comparable curves change places."""
-        self.toggle_class("-measures")
+        self.toggle_class("-metrics")
 
     def action_leave(self) -> None:
         if self._latest.has_ended:

@@ -27,7 +27,7 @@ class MetricCharts(AsyncPicture):
 
     def _entitle_for_room(self) -> None:
         if self.subject is not None:
-            is_large = self.screen.has_class("-measures")
+            is_large = self.screen.has_class("-metrics")
             self.entitle(multiples.title(self.subject, *self.size, is_large=is_large))
 
 
