@@ -19,8 +19,8 @@ from textual.screen import Screen
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import keys, themes
-from tuitrain.tui.door import Door
 from tuitrain.tui.driver import LeanDriver
+from tuitrain.tui.safe_text import SafeText
 from tuitrain.tui.screens.choice import ChoiceScreen
 from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.epoch import EpochScreen
@@ -68,7 +68,7 @@ class TuitrainApp(App[Snapshot]):
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
     ) -> None:
         self._themes = themes.load()
-        self._door = Door()
+        self._safe_text = SafeText()
         super().__init__()
         self._home = home
         self._watch = watch
@@ -90,8 +90,8 @@ class TuitrainApp(App[Snapshot]):
         return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Let every line of every widget pass the door."""
-        return [*super().get_line_filters(), self._door]
+        """Return Textual's filters, and the one that makes text safe for a terminal."""
+        return [*super().get_line_filters(), self._safe_text]
 
     def on_mount(self) -> None:
         self.set_keymap(self.keymap)
