@@ -131,7 +131,7 @@ class SteeringScreen(Screen[None]):
         self._asked = waiting
         if self._latest.has_ended:
             for request in self._asked:
-                self._client.take_back(request)
+                self._client.withdraw(request)
             self._asked = []
         self._show_asked()
 
