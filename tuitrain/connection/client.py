@@ -24,7 +24,7 @@ class Look(NamedTuple):
     """New records of a run, and whether its trainer is alive."""
 
     alive: bool
-    """True if a trainer was alive before `delta` was read; `delta` then has no last word."""
+    """True if a trainer was alive before `delta` was read; `delta` then ends with no last word."""
     delta: Delta
     pid: int | None
 

@@ -1,4 +1,4 @@
-"""The screen of one run: it pulls what the run says and sends it commands."""
+"""The screen of one run: it reads the record of the run and sends commands."""
 
 from __future__ import annotations
 
@@ -45,12 +45,13 @@ An event updates both snapshots at once."""
 CALM_FAST_EVERY = 2
 """Pulls between two updates of the fast snapshot when no key was pressed lately."""
 LIVELY_FOR_S = 30.0
+"""Seconds after a key in which the screen is updated at the higher rates."""
 ENDED_EVERY = 3
 """Pulls between two reads of an ended run, which may be resumed."""
 
 
 class RunScreen(SteeringScreen, inherit_bindings=False):
-    """Follow a run, show what its record says, and nothing else."""
+    """Follow a run and show its record."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high"), (34, "-tall")]
@@ -83,19 +84,19 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         *,
         leave: Callable[[Snapshot], object],
     ) -> None:
-        """`leave` takes the run as it was found last, when the user has enough of it."""
+        """`leave` is called with the newest snapshot when the user leaves the screen."""
         client = Client(directory)
         self._follower = Follower(client)
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
-        self._go_away = leave
+        self._close = leave
         self._started = started
-        self._opened = self._touched = time.monotonic()
+        self._opened_at = self._key_at = time.monotonic()
         self._pulls = 0
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.asked)
+        yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.pending)
         yield Vitals(id="vitals").data_bind(RunScreen.fast_snapshot, RunScreen.slow_snapshot)
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
@@ -117,10 +118,10 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._publish(at_once=True)
 
     def on_key(self) -> None:
-        self._touched = time.monotonic()
+        self._key_at = time.monotonic()
 
     async def follow(self) -> None:
-        """Read the events since the last look and update the panels."""
+        """Read new events and update the panels."""
         async with self._one_at_a_time:
             self._pulls += 1
             if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
@@ -133,19 +134,19 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.complain(f"cannot read the run: {safe(error)}")
             return
         self._reap()
-        self.heard()
+        self.update_pending()
         await self.explain_silence()
         self._publish(
             at_once=bool(self._follower.delta.events) or self._latest.state != before.state
         )
 
     def _publish(self, *, at_once: bool) -> None:
-        """Update the panels; under a dialog they wait until it closes."""
+        """Update the panels, unless a dialog covers them."""
         if not self.is_active:
             return
         latest = self._latest
         starting = latest.state == "starting"
-        is_lively = time.monotonic() - self._touched < LIVELY_FOR_S
+        is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
         fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
         if at_once or starting or self._pulls % fast_every == 0:
             self.fast_snapshot = latest
@@ -157,7 +158,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
         if not has_begun(run):
-            return waiting(run, time.monotonic() - self._opened, width, height)
+            return waiting(run, time.monotonic() - self._opened_at, width, height)
         return loss_chart(run, self._curves, width, height)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
@@ -168,12 +169,12 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self._started.process.poll()
 
     def action_curves(self) -> None:
-        """Let loss chart and comparable curves change places."""
+        """Show the metric charts in place of the loss chart, or the loss chart again."""
         self.toggle_class("-metrics")
 
     def action_leave(self) -> None:
         if self._latest.has_ended:
-            self._go_away(self._latest)
+            self._close(self._latest)
             return
         question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
         choices = [
@@ -188,11 +189,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.send(Stop())
             self.set_interval(PULL_S, self._exit_when_ended)
         elif chosen == "detach":
-            self._go_away(self._latest)
+            self._close(self._latest)
 
     def _exit_when_ended(self) -> None:
         if self._latest.has_ended:
-            self._go_away(self._latest)
+            self._close(self._latest)
 
     def action_fork(self) -> None:
         kept = kept_epochs(self._latest)

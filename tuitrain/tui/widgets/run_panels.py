@@ -1,4 +1,4 @@
-"""The text panels of a run: each draws its function of `view.panels` when its snapshot changes."""
+"""The text panels of a run; each draws its function of `view.panel` when its snapshot changes."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class _Panel(Cells):
 
 
 class Header(_Panel):
-    """Title and state of the run, and its pending commands."""
+    """Title and state of the run, and the pending commands."""
 
-    asked: var[tuple[str, ...]] = var(())
+    pending: var[tuple[str, ...]] = var(())
 
-    def watch_asked(self) -> None:
+    def watch_pending(self) -> None:
         self.draw()
 
     def picture(self, snapshot: Snapshot) -> Picture:
-        return panels.header(snapshot, self.asked, self.size.width)
+        return panels.header(snapshot, self.pending, self.size.width)
 
 
 class Vitals(_Panel):
