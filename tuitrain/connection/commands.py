@@ -90,8 +90,8 @@ class Commands:
     def rollback(self, epoch: Epoch | None = None, *, wait: bool | None = None) -> Answer:
         """Go back to an epoch's checkpoint and keep the present settings.
 
-        "best" is the best epoch so far, None the newest intact checkpoint. Refused for an epoch
-        whose checkpoint is not kept; the reason lists those that are.
+        "best" is the best epoch so far, None the newest checkpoint whose weights and validation are
+        finite. Refused for an epoch whose checkpoint is not kept; the reason lists those that are.
         """
         target = epoch if epoch is None or isinstance(epoch, str) else operator.index(epoch)
         return self._submit(Rollback(target), None, wait=wait)

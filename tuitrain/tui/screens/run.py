@@ -130,7 +130,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     async def _look(self) -> None:
         try:
             before, self._latest = self._latest, await asyncio.to_thread(self._follower.look)
-        except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+        except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
             self.complain(f"cannot read the run: {safe(error)}")
             return
         self._reap()
