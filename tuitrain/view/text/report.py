@@ -191,12 +191,12 @@ def _best_words(run: Snapshot) -> str:
     return f"{best['metric']} {words.value(best['value'])} (epoch {best['epoch']})"
 
 
-def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str, Best]) -> str:
-    """Return the newest and the best value of a measure."""
-    newest = measure.of(run.last_epoch) if run.last_epoch else None
-    peak = best.get(measure.name)
+def metric_in_words(run: Snapshot, metric: ComparableMetric, best: Mapping[str, Best]) -> str:
+    """Return the newest and the best value of a metric."""
+    newest = metric.of(run.last_epoch) if run.last_epoch else None
+    peak = best.get(metric.name)
     told = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
-    return f"{measure.name} {words.value(newest)}{told}"
+    return f"{metric.name} {words.value(newest)}{told}"
 
 
 def series_in_words(run: Snapshot, name: str) -> str:
