@@ -212,12 +212,12 @@ class SteeringScreen(Screen[None]):
 
     def action_undo(self) -> None:
         last = settings.last_change(self._latest)
-        if last is None or last.left_s <= settings.MOST_LEFT_S:
+        if last is None or last.abandoned_s <= settings.MOST_ABANDONED_S:
             self.send(Undo())
             return
         question = (
-            f"Go back to just before: {last.says}? {duration(last.left_s)} of training since then "
-            "is left behind. It stays in the record, and another undo brings it back."
+            f"Go back to just before: {last.says}? {duration(last.abandoned_s)} of training since "
+            "then is abandoned. It stays in the record, and another undo brings it back."
         )
         choices = [Choice("undo", "y", "Undo it"), Choice("stay", "n", "Go on training")]
         self.app.push_screen(

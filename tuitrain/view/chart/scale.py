@@ -72,7 +72,7 @@ def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
 
 
 def _reached(ends: list[float], others: list[float]) -> float:
-    """Return the largest of `ends` that is no outlier; `others` are the smaller values of the pairs."""
+    """Return the largest of `ends` that is no outlier; `others` has the other end of each pair."""
     core = sorted(ends)[int((1 - _CORE) * (len(ends) - 1))]
     floor = sorted(others)[math.ceil(_CORE * (len(others) - 1))]
     height = max(core / 2 - floor / 2, abs(core) * 0.05) * 2
