@@ -1,4 +1,4 @@
-"""A run as lines on stdout: for pipes, logs and terminals that cannot do more."""
+"""Print a run as lines on stdout, for pipes, logs and plain terminals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PULL_S = 0.1
 def own(started: supervisor.Started, *, every: int) -> int:
     """Follow a run that ends with this process, and return the exit code.
 
-    The first Ctrl-C ends it after this batch with a checkpoint, the second one at once.
+    The first Ctrl-C stops it after this batch with a checkpoint, the second one kills it.
     """
     client, interrupts = Client(started.paths.directory), 0
 
@@ -75,7 +75,7 @@ def follow(
     idle: Callable[[], object] = lambda: None,
     resumed: bool = False,
 ) -> Snapshot:
-    """Print what the run says until it ends, and return its last state.
+    """Print the events of the run until it ends, and return its last snapshot.
 
     Skip the earlier events of a resumed run.
     """
@@ -117,17 +117,17 @@ def _in_order(run: Snapshot, events: Iterable[Event], batches: Iterable[BatchRow
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
             case SettingChanged() | TakeOpened() | NotFinite() | Warned() | CheckpointGone():
-                if told := describe(event):
+                if description := describe(event):
                     step = getattr(event, "step", 0)
                     place = key_of(getattr(event, "take", 1), step) if step else newest
-                    lines.append(((place, 2), safe(told[0])))
+                    lines.append(((place, 2), safe(description[0])))
             case _:
                 pass
     return (line for _, line in sorted(lines, key=lambda pair: pair[0]))
 
 
 def _loading(before: Snapshot, delta: Delta) -> Iterator[str]:
-    """Yield a line for each new stage of a start, and for each tenth of a download."""
+    """Yield a line for each new stage of the start, and for each tenth of a download."""
     stage, tenth = before.stage, _tenth(*before.loaded)
     for recorded in delta.events:
         event = recorded.event
@@ -146,8 +146,8 @@ def _tenth(done: int, total: int) -> int:
 
 def _batch(run: Snapshot, row: BatchRow) -> str:
     samples = run.started.train_samples if run.started else 0
-    began = max((epoch.step for epoch in run.epochs if epoch.epoch < row.epoch), default=0)
-    seen = min((row.step - began) * run.settings["batch-size"], samples)
+    first = max((epoch.step for epoch in run.epochs if epoch.epoch < row.epoch), default=0)
+    seen = min((row.step - first) * run.settings["batch-size"], samples)
     return f"{_of_epochs(run, row.epoch)}  {seen}/{samples}  loss {words.value(row.loss)}"
 
 

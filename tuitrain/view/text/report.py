@@ -154,7 +154,7 @@ def _warnings(run: Snapshot) -> list[str]:
 
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    words_of = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
