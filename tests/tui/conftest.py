@@ -83,7 +83,7 @@ def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
     """Let every form ask the same process, since each of its own would start PyTorch."""
 
     class Shared:
-        def ask(self, question: str, **about: object) -> object:
+        def query(self, question: str, **about: object) -> object:
             return torch_query.query(question, **about)
 
         def close(self) -> None:
