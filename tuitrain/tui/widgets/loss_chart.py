@@ -7,7 +7,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class LossChart(AsyncPicture):
-    """Every batch's loss, as it comes."""
+    """The loss of every batch."""
 
     def watch_subject(self, subject: Snapshot | None) -> None:
         self.mark_stale()

@@ -1,4 +1,4 @@
-"""What the form for a new run says: defaults, choices, hints, errors, and how large a run is."""
+"""The form for a new run: defaults, choices, hints, errors, and the size of the run."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tuitrain.view.text import words
 
 FIELDS = tuple(option.name for option in at("form"))
 OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
-"""The fields that a fork leaves open: it keeps its parent's data and weights."""
+"""The fields that a fork may change: it keeps the data and the weights of its parent."""
 
 
 def filled(task: str) -> dict[str, str]:
-    """Return the texts of all fields as the task has them; UnknownName for no task."""
+    """Return the default texts of all fields for a task; raise UnknownName if there is none."""
     entry = catalog.task_named(task)
     return texts_of(catalog.new_spec(entry.name, pace=entry.pace))
 
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
-    """Return the texts of all fields as a spec has them."""
+    """Return the texts of all fields for a spec."""
     values = {name: getattr(spec, name, OPTIONS[name].default) for name in FIELDS}
     return {name: OPTIONS[name].type.write(value) for name, value in values.items()}
 
 
 def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
-    """Return what a field may hold, where that is a list; nothing elsewhere."""
+    """Return the choices of a field; empty if it takes free text."""
     match OPTIONS[name].type:
         case Named(what="loss"):
             kind = _kind(values)
@@ -46,12 +46,11 @@ def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
 
 
 def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
-    """Return what may stand in a field; the choices while it has the focus."""
+    """Return the hint of a field; its choices while it has the focus."""
     if has_focus and (options := _options(name, values[name])):
         return options
-    values_allowed = choices(name, values)
-    if has_focus and values_allowed:
-        return " · ".join(values_allowed)
+    if has_focus and (allowed := choices(name, values)):
+        return " · ".join(allowed)
     option = OPTIONS[name]
     if isinstance(option.type, Named):
         entry = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
@@ -60,7 +59,7 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
 
 
 def _options(name: str, text: str) -> str:
-    """Return what the options of a catalogue entry take, once a colon after its name is typed."""
+    """Return the options of a catalogue entry, once a colon after its name is typed."""
     entry_name, colon, _ = text.partition(":")
     entry = catalog.CATALOG.get(name, {}).get(entry_name) if colon else None
     options = entry.options if entry else {}
@@ -68,7 +67,7 @@ def _options(name: str, text: str) -> str:
 
 
 def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
-    """Return the spec that the texts make, or None, and what is wrong with which field."""
+    """Return the spec of the texts, or None, and the errors by field."""
     errors: dict[str, str] = {}
     settings: dict[str, Any] = {}
     task = values["task"]
@@ -86,17 +85,17 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
         return None, errors
     try:
         return catalog.new_spec(task, **settings), {}
-    except TuitrainError as error:  # each will do, but not together
+    except TuitrainError as error:  # each value is valid, but not their combination
         return None, {"task": str(error)}
 
 
 def same_sizes(one: RunSpec, other: RunSpec) -> bool:
-    """Return whether data and model are the same."""
+    """Return whether two specs have the same data and model."""
     return (one.task, one.model, one.data) == (other.task, other.model, other.data)
 
 
 def data_words(facts: Mapping[str, Any] | str) -> str:
-    """Return how many samples and classes there are."""
+    """Return the numbers of samples and classes in words."""
     if isinstance(facts, str):
         return facts
     if not facts["known"]:
@@ -110,7 +109,7 @@ def data_words(facts: Mapping[str, Any] | str) -> str:
 
 
 def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
-    """Return how many parameters and steps there are."""
+    """Return the numbers of parameters and steps in words."""
     if isinstance(facts, str) or not facts["known"]:
         return "–"
     steps = -(-facts["train_samples"] // spec.batch_size)
@@ -121,7 +120,7 @@ def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
 
 
 def losses_words(kind: catalog.Kind) -> str:
-    """Return the losses that fit, the usual one first, and those that do not."""
+    """Return the fitting losses, the usual one first, and the unfit ones, in words."""
     fitting = [loss.name for loss in catalog.fitting_losses(kind)]
     unfit = [loss.name for loss in catalog.LOSSES.values() if loss.name not in fitting]
     missing = f"; unfit for {kind}: {', '.join(unfit)}" if unfit else ""
