@@ -65,7 +65,7 @@ def _check_sources(task: str, given: Mapping[str, Any]) -> None:
     source = source_of(task)
     for name, value in given.items():
         option = OPTIONS.get(name)
-        if option and option.sources and source not in option.sources and value != option.default:
+        if value and option and option.sources and source not in option.sources:
             raise WrongUse(
                 f"--{option.key} is for {_SOURCES[option.sources[0]]}, "
                 f"and {safe(title_of(task))} is {_SOURCES[source]}"

@@ -96,9 +96,8 @@ def devices(as_json: bool) -> None:
 
 
 def _say(content: object) -> None:
-    click.echo(
-        content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
-    )
+    text = content if isinstance(content, str) else None
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False) if text is None else text)
 
 
 def _lines(entries: Iterable[Entry]) -> str:
