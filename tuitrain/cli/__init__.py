@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": "tuitrain.cli.replay:replay",
     "fork": "tuitrain.cli.fork:fork",
     "export": "tuitrain.cli.export:export",
+    "predict": "tuitrain.cli.predict:predict",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",

@@ -80,11 +80,16 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
 def _weights(lineage: RunLineage, target: Path, which: str) -> str:
     from tuitrain.trainer.torch_query import query
 
-    saved, what = _best(lineage) if which == "best" else (_last(lineage), "")
+    saved, what = chosen_checkpoint(lineage, which)
     file = lineage.paths.checkpoints / saved.file
     query("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
     return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
+
+
+def chosen_checkpoint(lineage: RunLineage, which: str) -> tuple[CheckpointSaved, str]:
+    """Return the checkpoint of the best epoch or the last one, and a remark on it."""
+    return _best(lineage) if which == "best" else (_last(lineage), "")
 
 
 def _script(lineage: RunLineage, target: Path) -> str:

@@ -63,6 +63,7 @@ class Training:
     spec: RunSpec
     """With the settings that it left to the task."""
     code: UserCode
+    task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
@@ -346,6 +347,7 @@ def build(
         monitor=Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience),
         spec=spec,
         code=code,
+        task=task,
         card=task.card,
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,

@@ -8,8 +8,10 @@ import threading
 from typing import Any
 
 from tuitrain.core import python
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
+
+_ERRORS: dict[int | None, type[TuitrainError]] = {2: WrongUse, 3: Refused}
 
 
 class TorchQuery:
@@ -32,7 +34,7 @@ class TorchQuery:
                 self._answers[line] = self._send(line)
         reply = self._answers[line]
         if "error" in reply:
-            raise TuitrainError(safe(reply["error"]))
+            raise _ERRORS.get(reply.get("exit_code"), TuitrainError)(safe(reply["error"]))
         return reply["answer"]
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.training import build_entry
+from tuitrain.engine.user_code import UserCode
+from tuitrain.store.paths import RunPaths
 
 
 def devices() -> list[dict[str, Any]]:
@@ -68,6 +70,18 @@ def export_weights(checkpoint: str, sha256: str, out: str) -> None:
     save(read_state(Path(checkpoint), sha256)["model"], Path(out))
 
 
+def predict(run: str, file: str, sha256: str, data: str | None) -> dict[str, Any]:
+    """Return what a checkpoint of a run predicts, as columns and rows."""
+    from tuitrain.engine.predict import predict as predictions_of
+
+    paths = RunPaths(Path(run))
+    found = predictions_of(
+        paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code),
+        None if data is None else Path(data),
+    )  # fmt: skip
+    return found._asdict()
+
+
 @lru_cache(maxsize=1)
 def _data(task: str, folder: str | None) -> Dataset:
     return dataset.load(task, folder)
@@ -95,6 +109,7 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "devices": devices,
     "sizes": sizes,
     "export_weights": export_weights,
+    "predict": predict,
 }
 
 
@@ -104,7 +119,7 @@ def answer(line: str) -> dict[str, Any]:
     try:
         return {"answer": QUERIES[query.pop("ask")](**query)}
     except TuitrainError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:  # noqa: BLE001 - the client handles it
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.optim import Optimizer
@@ -14,10 +15,20 @@ from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.problem import Card
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.data import Dataset
+from tuitrain.engine.data import Dataset, Source
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.user_code import UserCode
+
+
+class NewData(NamedTuple):
+    """Samples that a run has not seen, to be predicted."""
+
+    names: Sequence[str]
+    """One for each sample; empty: they are numbered."""
+    source: Source
+    has_targets: bool
+    """Whether the targets of `source` are known; else they are anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,8 @@ class OpenedTask:
     schedule: Callable[[float], float] | None = None
     losses: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    read_new: Callable[[Path], NewData] | None = None
+    """Reads a file or folder as the task reads its own, for `tuitrain predict`; raises WrongUse."""
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
 
