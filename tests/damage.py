@@ -179,6 +179,11 @@ UNREADABLE: dict[str, Damage] = {
         sql("create view measured as select 1 as series, 1 as key, 1.0 as value"),
     ),
     "an endless view": endless_view,
+    "an endless trigger": sql(
+        "create trigger endless after insert on event begin insert into glance with recursive"
+        " n(id) as (select 2 union all select id + 1 from n) select id, '{}' from n where id < 0;"
+        " end"
+    ),
     "a table without types": untyped,
 }  # fmt: skip
 """Of these a run cannot be read, and that is said."""
