@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -76,6 +77,21 @@ def test_what_can_be_read_is_shown_as_far_as_it_goes(damaged, capfd, damage):
         captured = capfd.readouterr()
         assert "bad" in captured.out
         assert captured.err == ""
+
+
+def test_nobody_waits_for_a_checkpoint_that_is_no_file(damaged, capfd, tmp_path):
+    for number, file in enumerate(sorted((damaged / "checkpoints").iterdir())):
+        file.unlink()
+        os.mkfifo(file) if number % 2 else file.symlink_to("/dev/zero")
+    for command in (
+        ["export", "bad", "--format", "weights", "--out", str(tmp_path / "a")],
+        ["fork", "bad", "--epoch", "0", "--detach"],
+        ["run", "--init-from", "bad", "--detach"],
+    ):
+        assert cli.run(command) in (1, 3), command
+        assert re.search(r"is (a link|not a plain file)", capfd.readouterr().err), command
+    assert cli.run(["resume", "bad", "--epochs", "5", "--plain"]) == 0
+    assert "00001-take1-step0.pt is not a plain file" in capfd.readouterr().out
 
 
 def test_no_file_outside_a_run_is_touched_by_its_names(damaged, tmp_path):

@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -42,6 +43,11 @@ def open_plain(path: Path, flags: int, *, mode: int = 0o600) -> int:
         os.close(descriptor)
         raise NotPlain(path)
     return descriptor
+
+
+def read_plain(path: Path) -> BufferedReader:
+    """Open a plain file for reading; NotPlain for anything else."""
+    return os.fdopen(open_plain(path, os.O_RDONLY), "rb")
 
 
 def open_new(path: Path, *, mode: int = 0o600) -> int:

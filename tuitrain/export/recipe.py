@@ -13,6 +13,7 @@ from tuitrain.catalog import Kind, task_named
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
+from tuitrain.core.files import read_plain
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
@@ -124,7 +125,7 @@ def _origin(lineage: RunLineage) -> Path | None:
         return None
     path = lineage.paths.origin.absolute()
     try:
-        with path.open("rb") as file:
+        with read_plain(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TuitrainError(f"cannot read {safe(path)}: {safe(error.strerror)}") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tuitrain.core.numbers import to_strict
 from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
@@ -36,17 +36,22 @@ def write_csv(lineage: RunLineage, interventions: Iterable[Row], folder: Path) -
     """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
     write_table(batch_rows(lineage), folder / "batches.csv")
-    write_table(epoch_rows(lineage), folder / "epochs.csv")
+    # an epoch also has the validation by the loss in use then, with its own parameters
+    columns = dict.fromkeys(name for row in epoch_rows(lineage) for name in row)
+    write_table(epoch_rows(lineage), folder / "epochs.csv", columns)
     write_table(series_rows(lineage), folder / "series.csv")
     write_table(interventions, folder / "interventions.csv")
 
 
-def write_table(rows: Iterable[Row], path: Path) -> None:
-    """Write a CSV file of rows with the same keys; without rows, the file is empty."""
-    with path.open("x", encoding="utf-8", newline="") as file:
+def write_table(rows: Iterable[Row], path: Path, columns: Iterable[str] = ()) -> None:
+    """Write a CSV file with these columns, by default those of the first row.
+
+    A row without one of the columns has an empty cell. Without rows, the file is empty.
+    """
+    with _create(path, newline="") as file:
         remaining = iter(rows)
         for first in remaining:
-            table = csv.DictWriter(file, list(first), lineterminator="\n")
+            table = csv.DictWriter(file, list(columns) or list(first), lineterminator="\n")
             table.writeheader()
             table.writerows(chain([first], remaining))
 
@@ -64,10 +69,15 @@ def write_jsonl(lineage: RunLineage, run: Row, interventions: Iterable[Row], pat
         (("epoch", row) for row in epoch_rows(lineage)),
         key=lambda kind_and_row: kind_and_row[1]["step"],
     )
-    with path.open("x", encoding="utf-8") as file:
+    with _create(path) as file:
         for kind, row in chain(head, steps):
             body = to_strict({"kind": kind, **row})
             file.write(json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _create(path: Path, newline: str | None = None) -> TextIO:
+    """Create a text file; a lone surrogate, which JSON may contain, is written as its escape."""
+    return path.open("x", encoding="utf-8", errors="backslashreplace", newline=newline)
 
 
 def _batch_row(batch: Batch) -> Row:

@@ -10,6 +10,7 @@ from heapq import merge
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tuitrain.core.decode import is_time
 from tuitrain.core.errors import TuitrainError
 from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
@@ -39,11 +40,15 @@ def write(lineage: RunLineage, folder: Path) -> None:
     open_records, event = writer_and_event()
     folder.mkdir()
     began = lineage.recorded[0].at
+    began = began if is_time(began) else 0.0  # a record may contain any number
     with (folder / f"events.out.tfevents.{int(began):010d}.tuitrain").open("xb") as file:
         records = open_records(file)
         records.write(event(wall_time=began, file_version=_VERSION).SerializeToString())
         for step, at, values in scalars(lineage):
-            tagged = [{"tag": tag, "simple_value": value} for tag, value in values.items()]
+            tagged = [
+                {"tag": tag.encode(errors="backslashreplace").decode(), "simple_value": value}
+                for tag, value in values.items()
+            ]
             scalar_event = event(wall_time=at, step=step, summary={"value": tagged})
             records.write(scalar_event.SerializeToString())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded, Event
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.reader import Cursor, RunReader, epoch_of
 from tuitrain.store.version1 import event_of
 
 
@@ -32,11 +32,15 @@ class EventLog(RunReader):
                 (cursor.event,),
             ).fetchall()
             epochs = db.execute(
-                "select key, elapsed_ms, 'epoch_ended', body from epoch where key > ? order by key",
+                "select key, elapsed_ms, epoch, body from epoch where key > ? order by key",
                 (cursor.epoch,),
             ).fetchall()
         last = [rows[-1][0] if rows else 0 for rows in (events, epochs)]
-        return in_order(_logged(events), _logged(epochs)), Cursor(*map(max, cursor, last))
+        ended = (
+            LoggedEvent(elapsed_ms, epoch_of(key, epoch, body))
+            for key, elapsed_ms, epoch, body in epochs
+        )
+        return in_order(_logged(events), ended), Cursor(*map(max, cursor, last))
 
 
 def in_order(events: Iterable[LoggedEvent], epochs: Iterable[LoggedEvent]) -> list[Event]:

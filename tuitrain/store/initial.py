@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.events import CheckpointGone, CheckpointSaved
-from tuitrain.core.files import open_new
+from tuitrain.core.files import NotPlain, is_plain, open_new
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths, find_run
 from tuitrain.store.reader import Cursor, RunReader
@@ -30,7 +30,10 @@ def weights_file(home: Path, given: str) -> Path:
     file = _newest_checkpoint(paths)
     if file is None:
         raise Refused(f"{safe(paths.name)} has no checkpoint yet")
-    return paths.checkpoints.absolute() / file
+    checkpoint = paths.checkpoints.absolute() / file
+    if not is_plain(checkpoint):
+        raise NotPlain(checkpoint)
+    return checkpoint
 
 
 def keep_copy(source: Path, paths: RunPaths) -> str:

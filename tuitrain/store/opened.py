@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import TakeOpened
 from tuitrain.core.files import is_plain
 from tuitrain.core.safe import safe
+from tuitrain.store.schema import TABLES
 from tuitrain.store.version1 import event_of
 
 _BUSY_S = 2.0
@@ -24,6 +27,9 @@ _TABLES = {
     "batch", "rollup", "epoch", "glance", "event", "series", "measured", "bucket", "detail",
 }  # fmt: skip
 _BEFORE_ALL = -(1 << 63)
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,), "REAL": (float, int), "TEXT": (str,),
+}  # fmt: skip
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
@@ -70,13 +76,42 @@ def _restrict(db: sqlite3.Connection) -> None:
 def check_tables(db: sqlite3.Connection) -> None:
     """Raise DamagedRecord unless our tables are real tables with strict column types.
 
-    A view with the name of a table may never end; a column without a type may hold anything.
+    A view with the name of a table may never end, nor may a trigger, which the trainer would fire
+    when it resumes the run. A column without a type may hold anything. A table may have been filled
+    before its schema said strict: from now on, the connection checks each row that it returns.
     """
+    if db.execute("select 1 from sqlite_schema where type = 'trigger'").fetchone():
+        raise DamagedRecord("its record is damaged: it has a trigger")
     for _, name, kind, _, _, is_strict in db.execute("pragma main.table_list"):
         if name.lower() in _TABLES and not (kind == "table" and is_strict):
             raise DamagedRecord(
                 f"its record is damaged: {safe(name, limit=40)} is not a strict table"
             )
+
+    db.row_factory = _checked_row
+
+
+@cache
+def _column_types() -> dict[str, tuple[type, ...]]:
+    """Return the Python types of each column; columns of one name have one type in all tables."""
+    types: dict[str, tuple[type, ...]] = {}
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(TABLES)
+        for table in _TABLES:
+            for _, name, kind, not_null, _, in_key in db.execute(f"pragma table_info({table})"):
+                nullable = () if not_null or in_key else (type(None),)
+                types[name] = (*_PYTHON_TYPES[kind], *nullable)
+    return types
+
+
+def _checked_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the row; DamagedRecord if a value is not of its column's type."""
+    types = _column_types()
+    for column, value in zip(cursor.description, row, strict=True):
+        expected = types.get(column[0])
+        if expected is not None and type(value) not in expected:
+            raise DamagedRecord(f"its record is damaged: a {column[0]} is {value!r:.40}")
+    return row
 
 
 class Takes(NamedTuple):

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -114,7 +114,7 @@ class RunReader:
             latest = db.execute(f"{_BATCH} order by key desc limit 1").fetchone()
             delta = Delta(
                 recorded,
-                tuple(_epoch(body) for _, body in rows),
+                tuple(starmap(epoch_of, rows)),
                 _batch(latest) if latest else None,
                 Cursor(
                     events[-1][0] if events else cursor.event,
@@ -200,10 +200,11 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute(
-                f"select elapsed_ms, body from epoch where {_OF_SEGMENT} order by key limit ?",  # noqa: S608 - names of our own
+                f"select elapsed_ms, key, epoch, body from epoch where {_OF_SEGMENT}"  # noqa: S608 - names of our own
+                " order by key limit ?",
                 (*_bounds(segment), most),
             ).fetchall()
-        return [RecordedEpoch(elapsed_ms / 1000, _epoch(body)) for elapsed_ms, body in rows]
+        return [RecordedEpoch(elapsed_ms / 1000, epoch_of(*row)) for elapsed_ms, *row in rows]
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level, oldest first.
@@ -254,11 +255,11 @@ class RunReader:
         The first one in each 2^level steps is kept: the choice stays the same while the run grows.
         """
         rows = self._thinned("val_loss", segment, level)
-        return [(split(key)[1], from_column(value)) for key, value in rows]
+        return [(split(key)[1], from_column(value)) for key, _, value in rows]
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
         """Return the epochs that ended in a segment, thinned as `validations` are."""
-        return [_epoch(body) for _, body in self._thinned("body", segment, level)]
+        return list(starmap(epoch_of, self._thinned("body", segment, level)))
 
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best finite value of each name, and its epoch, among the epochs of a segment.
@@ -280,9 +281,9 @@ class RunReader:
             ).fetchall()
         return {name: Best(value, epoch) for name, value, epoch in rows}
 
-    def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, Any]]:
-        """Yield (key, column) of the first epoch in each 2^level steps."""
-        query = f"select key, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
+    def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, int, Any]]:
+        """Yield (key, epoch, column) of the first epoch in each 2^level steps."""
+        query = f"select key, epoch, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
         with self._connection() as db:
             while db is not None:
                 row = db.execute(query, _bounds(segment)).fetchone()
@@ -355,19 +356,21 @@ def _bounds(segment: Segment) -> tuple[int, int, int, int]:
     )  # fmt: skip
 
 
-def _newest_epochs(db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
-    """Return (key, body) of the epochs after `key`, at most the newest EPOCHS_KEPT."""
+def _newest_epochs(db: sqlite3.Connection, key: int) -> list[tuple[int, int, str]]:
+    """Return (key, epoch, body) of the epochs after `key`, at most the newest EPOCHS_KEPT."""
     return db.execute(
-        "select key, body from epoch where key > ? order by key desc limit ?", (key, EPOCHS_KEPT)
+        "select key, epoch, body from epoch where key > ? order by key desc limit ?",
+        (key, EPOCHS_KEPT),
     ).fetchall()[::-1]
 
 
 def _best_before(db: sqlite3.Connection, key: int) -> EpochEnded | None:
     """Return the best epoch before `key`."""
     row = db.execute(
-        "select body from epoch where improved and key < ? order by key desc limit 1", (key,)
+        "select key, epoch, body from epoch where improved and key < ? order by key desc limit 1",
+        (key,),
     ).fetchone()
-    return _epoch(row[0]) if row else None
+    return epoch_of(*row) if row else None
 
 
 def _of_segments(
@@ -391,20 +394,22 @@ def _must_reread(delta: Delta, before: Cursor) -> bool:
 
 def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Segment]) -> Delta:
     """Return `delta` with the newest epochs of these segments, and their best one."""
-    bodies: list[str] = []
+    newest: list[tuple[int, int, str]] = []
     best: EpochEnded | None = None
     for segment in reversed(segments):
-        of_segment = f"select body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608 - names of our own
-        room = EPOCHS_KEPT - len(bodies)
+        of_segment = (
+            f"select key, epoch, body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608 - names of our own
+        )
+        room = EPOCHS_KEPT - len(newest)
         if room:
-            rows = db.execute(of_segment, (*_bounds(segment), room)).fetchall()
-            bodies += (body for (body,) in rows)
+            newest += db.execute(of_segment, (*_bounds(segment), room)).fetchall()
         if best is None:
             row = db.execute(
                 of_segment.replace(" order", " and improved order"), (*_bounds(segment), 1)
             ).fetchone()
-            best = _epoch(row[0]) if row else None
-    return delta._replace(epochs=tuple(map(_epoch, reversed(bodies))), best=best, is_anew=True)
+            best = epoch_of(*row) if row else None
+    epochs = tuple(starmap(epoch_of, reversed(newest)))
+    return delta._replace(epochs=epochs, best=best, is_anew=True)
 
 
 _BATCH = f"select {', '.join(BatchRow._fields)} from batch"  # noqa: S608 - our own words
@@ -422,7 +427,13 @@ def _latest_batch_losses(body: str) -> tuple[int, dict[str, float]]:
     return step, losses
 
 
-def _epoch(body: str) -> EpochEnded:
+def epoch_of(key: int, epoch: int, body: str) -> EpochEnded:
+    """Return the epoch of a row; DamagedRecord if the body contradicts the other columns."""
     event = event_of(EpochEnded.kind, body)
     assert isinstance(event, EpochEnded)
+    if (key_of(event.take, event.step), event.epoch) != (key, epoch):
+        raise DamagedRecord(
+            f"its record is damaged: epoch {epoch} calls itself epoch {event.epoch} at step "
+            f"{event.step} of take {event.take}"
+        )
     return event

@@ -87,15 +87,14 @@ def values(
 ) -> list[Value]:
     """Return the first `most` values of the steps (first, last), in order."""
     rows = db.execute(
-        "select measured.key, value, elapsed_ms from measured"
+        "select measured.key, value, coalesce(elapsed_ms, 0) from measured"
         " left join batch on batch.key = measured.key"
         " where series = (select id from series where name = ?) and measured.key between ? and ?"
         " order by measured.key limit ?",
         (series.name, key_of(take, steps[0]), key_of(take, min(steps[1], STEP_BITS)), most),
     )
     return [
-        Value(key & STEP_BITS, from_column(value), elapsed_ms or 0)
-        for key, value, elapsed_ms in rows
+        Value(key & STEP_BITS, from_column(value), elapsed_ms) for key, value, elapsed_ms in rows
     ]
 
 

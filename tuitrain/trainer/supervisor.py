@@ -19,7 +19,7 @@ from tuitrain.core import python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
-from tuitrain.core.files import is_plain, open_new, open_plain
+from tuitrain.core.files import is_plain, open_new, open_plain, read_plain
 from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
@@ -236,10 +236,10 @@ def _copy_code(parent: RunPaths, paths: RunPaths) -> None:
 
 def _copy(origin: Path, target: Path) -> None:
     try:
-        source = open_plain(origin, os.O_RDONLY)
+        source = read_plain(origin)
     except FileNotFoundError:
         raise Refused(f"checkpoint {safe(origin.name)} is no longer kept") from None
-    with os.fdopen(source, "rb") as checkpoint, os.fdopen(open_new(target), "wb") as copy:
+    with source as checkpoint, os.fdopen(open_new(target), "wb") as copy:
         shutil.copyfileobj(checkpoint, copy)
 
 

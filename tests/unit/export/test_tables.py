@@ -48,6 +48,36 @@ def test_tables_have_the_lineage_and_nothing_that_was_undone(line, tmp_path):
     assert (tmp_path / "a" / "interventions.csv").read_text() == "id,kind\nw,loss\n"
 
 
+def test_a_loss_with_parameters_of_its_own_has_a_column_that_earlier_epochs_leave_empty(
+    home, tmp_path
+):
+    run = in_home(home, "b")
+    run.trains(1)
+    run.swaps("huber:delta=2")
+    run.trains(1, val_losses={"huber": 0.4, "huber:delta=2": 0.5})
+    run.finishes()
+
+    tables.write_csv(RunLineage.read(RunPaths(home / "runs" / "b")), [], tmp_path / "b")
+
+    with (tmp_path / "b" / "epochs.csv").open() as file:
+        assert [row["val_huber:delta=2"] for row in csv.DictReader(file)] == ["", "0.5"]
+
+
+def test_half_a_character_in_a_name_is_escaped(home, tmp_path):
+    run = in_home(home, "c")
+    run.trains(1, metrics={"\ud800": 1.0})
+    run.finishes()
+    line = RunLineage.read(RunPaths(home / "runs" / "c"))
+
+    tables.write_csv(line, [], tmp_path / "c")
+    tables.write_jsonl(line, {}, [], tmp_path / "c.jsonl")
+    tensorboard.write(line, tmp_path / "c-tensorboard")
+
+    assert ",\\ud800," in (tmp_path / "c" / "epochs.csv").read_text()
+    last = (tmp_path / "c.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["\ud800"] == 1.0
+
+
 def test_lines_of_json_are_strict(line, tmp_path):
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")

@@ -18,6 +18,7 @@ import torch
 
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
+from tuitrain.core.files import NotPlain, read_plain
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.retention import Retention
 from tuitrain.engine.state.weights import state_sha256
@@ -237,11 +238,13 @@ class Checkpoints:
 def read_state(path: Path, sha256: str) -> dict[str, Any]:
     """Return the state in a checkpoint file; Damaged if it is unreadable or has another digest."""
     try:
-        with path.open("rb") as file:
+        with read_plain(path) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise Damaged(f"checkpoint {path.name} is damaged")
             file.seek(0)
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except NotPlain:
+        raise Damaged(f"checkpoint {path.name} is not a plain file") from None
     except OSError as error:
         raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
     return state

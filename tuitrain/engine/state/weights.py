@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.core.files import read_plain
 from tuitrain.core.safe import safe
 
 
@@ -37,7 +38,8 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
     Raises WrongUse for any other file.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with read_plain(path) as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for what is no checkpoint
         raise WrongUse(f"cannot read weights from {safe(path)}: {type(error).__name__}") from None
     weights = content.get("model", content) if isinstance(content, dict) else None

@@ -34,7 +34,8 @@ from tuitrain.core.events import (
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.reader import EPOCHS_KEPT, Delta, Recorded
 from tuitrain.store.schema import BatchRow
-from tuitrain.view.state.snapshot import Intervention, Snapshot
+from tuitrain.view.state.interventions import checkpoints_after, interventions_after
+from tuitrain.view.state.snapshot import Snapshot
 
 _LOG_KEPT = 200
 _RATE_OVER_S = 5.0
@@ -46,6 +47,8 @@ def fold(run: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
     run = replace(run, lineage=lineage_after(run, delta.events))
     for recorded in delta.events:
         run = _after(run, recorded)
+    if delta.events:
+        run = _with_pending_pause(_after_commands(run, delta.events))
     run = _after_epochs(run, delta, is_other=run.lineage.take != take)
     run = _after_series(run, delta)
     latest = delta.latest
@@ -70,7 +73,7 @@ def _after(run: Snapshot, recorded: Recorded) -> Snapshot:
     event: Event = recorded.event
     match event:
         case CommandAccepted() | CommandRefused() | CommandDropped():
-            return _after_reply(run, event)
+            return run  # see `interventions_after`
         case Paused() | Resumed() | Stepped() | Stopped():
             return _after_answer(run, event)
         case LossSwapped() | SettingChanged() | TakeOpened():
@@ -101,15 +104,13 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
                 run, stage=stage, loaded=(done, total), state="starting", why="", error=None,
                 exit_code=0,
             )  # fmt: skip
-        case NotFinite() | Warned():
+        case NotFinite() | Warned() | CheckpointSaved() | CheckpointGone():
             return run
         case RunStarted(settings=settings, steps_per_epoch=steps):
             return replace(
                 run, started=event, state="running", steps_per_epoch=steps, error=None,
                 settings={**run.settings, **settings},
             )  # fmt: skip
-        case CheckpointSaved() | CheckpointGone():
-            return _after_checkpoint(run, event)
         case WeightsCompared(is_same=is_same):
             return replace(run, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):
@@ -120,49 +121,13 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
             assert_never(other)
 
 
-def _after_checkpoint(run: Snapshot, event: CheckpointSaved | CheckpointGone) -> Snapshot:
-    if isinstance(event, CheckpointGone):
-        kept = tuple(checkpoint for checkpoint in run.checkpoints if checkpoint.file != event.file)
-        return replace(run, checkpoints=kept)
-    where = {"take": event.take, "step": event.step, "epoch": event.epoch}
-    answered = _changed(run, event.command, state="applied", **where)
-    return replace(run, checkpoints=(*run.checkpoints, event), interventions=answered)
-
-
-def _after_reply(
-    run: Snapshot, event: CommandAccepted | CommandRefused | CommandDropped
-) -> Snapshot:
-    match event:
-        case CommandAccepted():
-            command = Intervention(
-                event.command, event.asks, event.detail, event.asked_at, "pending", event.at
-            )
-            return _with_pending_pause(replace(run, interventions=(*run.interventions, command)))
-        case CommandRefused():
-            command = Intervention(
-                event.command, event.asks, event.detail, event.asked_at, "refused",
-                reason=event.reason,
-            )  # fmt: skip
-            return replace(run, interventions=(*run.interventions, command))
-        case CommandDropped():
-            dropped = _changed(run, event.command, state="dropped", reason=event.reason)
-            return _with_pending_pause(replace(run, interventions=dropped))
-        case other:
-            assert_never(other)
-
-
 def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
-    where = {"take": event.take, "step": event.step, "epoch": event.epoch}
-    run = replace(
-        run,
-        position=(event.take, event.step, event.epoch),
-        interventions=_changed(run, event.command, state="applied", **where),
-    )
+    run = replace(run, position=(event.take, event.step, event.epoch))
     match event:
         case Paused():
             return replace(run, state="paused", rate=None, rate_points=())
         case Resumed():
-            return _with_pending_pause(replace(run, state="running"))
+            return replace(run, state="running")
         case Stepped():
             return run
         case LossSwapped(loss=loss):
@@ -179,26 +144,22 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
 
 
 def _after_opening(run: Snapshot, event: TakeOpened) -> Snapshot:
-    undone_before = next(
-        (
-            opened.undone
-            for opened in run.lineage.openings.values()
-            if opened.command == event.undone
-        ),
-        None,
-    )
-    run = replace(
+    return replace(
         run,
         settings={**run.settings, **event.settings},
         steps_per_epoch=event.steps_per_epoch,
         rate_points=(),
         latest=None,  # its loss belongs to the abandoned segment
     )
-    if event.undone is None:
-        return run
-    run = replace(run, interventions=_changed(run, event.undone, state="undone"))
-    # if the undone command was itself an undo, the command that it had undone applies again
-    return replace(run, interventions=_changed(run, undone_before, state="applied"))
+
+
+def _after_commands(run: Snapshot, new: Iterable[Recorded]) -> Snapshot:
+    events = [recorded.event for recorded in new]
+    return replace(
+        run,
+        interventions=interventions_after(run.interventions, events, run.lineage),
+        checkpoints=checkpoints_after(run.checkpoints, events),
+    )
 
 
 def _with_pending_pause(run: Snapshot) -> Snapshot:
@@ -209,15 +170,6 @@ def _with_pending_pause(run: Snapshot) -> Snapshot:
         command.kind == "pause" and command.state == "pending" for command in run.interventions
     )
     return replace(run, state="pausing" if pausing else "running")
-
-
-def _changed(run: Snapshot, command: str | None, **changes: object) -> tuple[Intervention, ...]:
-    if command is None:
-        return run.interventions
-    return tuple(
-        replace(intervention, **changes) if intervention.id == command else intervention  # type: ignore[arg-type]
-        for intervention in run.interventions
-    )
 
 
 def _after_epochs(run: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:

@@ -32,7 +32,11 @@ def cut(text: str, cells: int) -> str:
         return text
     import wcwidth
 
-    return wcwidth.clip(text, 0, max(0, cells - 1)).rstrip() + "…"[:cells]
+    for room in range(cells - 1, 0, -1):  # a sign may be wider without what followed it
+        shown: str = wcwidth.clip(text, 0, room).rstrip() + "…"
+        if width_of(shown) <= cells:
+            return shown
+    return "…"[:cells]
 
 
 def padded(text: str, cells: int) -> str:

@@ -31,6 +31,7 @@ def test_what_counts_as_narrow_without_a_look_fills_a_cell_a_character():
 
 
 @given(texts, st.integers(0, 30))
+@example("\u094d00", 2)
 def test_a_cut_text_has_room_and_says_that_it_was_cut(text, cells):
     shown = cut(text, cells)
     assert width_of(shown) <= cells
