@@ -116,7 +116,6 @@ class RunOption:
 
 
 _COLUMN = Text("a column's name", "COLUMN")
-_OWN: tuple[Place, ...] = ("run", "fork", "config")
 _NEW: tuple[Place, ...] = ("run", "fork", "form", "config")
 _ANY: tuple[Place, ...] = ("run", "fork", "resume", "replay", "config")
 
@@ -198,18 +197,18 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "kind", OrNone(OneOf("multiclass", "binary", "regression")), "Kind of problem.",
-            default_says="by the target", group="A table or images of your own", places=_OWN,
+            default_says="by the target", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("table",),
         ),
         RunOption(
             "target", OrNone(_COLUMN), "Column to predict.",
             default_says="target, label, class or y", group="A table or images of your own",
-            places=_OWN, is_of_weights=True, sources=("table",),
+            places=_NEW, is_of_weights=True, sources=("table",),
         ),
         *(
             RunOption(
                 name, Several(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
-                group="A table or images of your own", places=_OWN, is_of_weights=True,
+                group="A table or images of your own", places=_NEW, is_of_weights=True,
                 sources=("table",),
             )
             for name, takes_several, says, default in (
@@ -223,13 +222,13 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "image_size", OrNone(Whole(1, 4096)), "Side to which images are resized.",
-            default_says="64", group="A table or images of your own", places=_OWN,
+            default_says="64", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("images",),
         ),
         RunOption(
             "augment", Several(OneOf("flip", "crop", "color")),
             "Random changes to training images: flip, crop, color, with commas.",
-            default=(), group="A table or images of your own", places=_OWN, is_of_weights=True,
+            default=(), group="A table or images of your own", places=_NEW, is_of_weights=True,
             sources=("images",),
         ),
         RunOption(

@@ -21,13 +21,17 @@ import torch
 
 from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.own import source_of
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
 from tuitrain.engine.gpus import Gpu, listed
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.training import build_entry
+from tuitrain.engine.tasks.opened import open_task, resolved
+from tuitrain.engine.training import build_entry, build_model
 from tuitrain.engine.user_code import UserCode
 from tuitrain.store.paths import RunPaths
 
@@ -46,6 +50,8 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
     If the data would have to be downloaded, the answer is {"known": false}.
     """
     checked = catalog.new_spec(**spec)
+    if source_of(checked.task) != "catalog":
+        return _own_sizes(checked)
     task = catalog.task_named(checked.task)
     if task.is_downloaded and checked.data is None:
         return {"known": False}
@@ -58,6 +64,28 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
         "classes": {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0),
         "sample_shape": list(data.input_shape),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+def _own_sizes(spec: RunSpec) -> dict[str, Any]:
+    """Return the sizes of a table or of images, and what is used where nothing is given."""
+    if source_of(spec.task) == "python":  # it runs when it trains
+        return {"known": False, "why": "the trainer reads it"}
+    task = open_task(spec, UserCode())
+    losses = Losses(task.data.kind, usual=str(task.defaults.get("loss", "")))
+    complete = resolved(spec, task, losses.usual)
+    model = build_model(complete.model, task, UserCode())
+    names = ("model", "loss", "optimizer", "lr", "batch_size", "epochs")
+    return {
+        "known": True,
+        "train_samples": len(task.data.train),
+        "val_samples": len(task.data.val),
+        "classes": len(task.data.classes),
+        "sample_shape": list(task.data.input_shape),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "kind": task.data.kind,
+        "notes": list(task.card.notes),
+        "defaults": {name: getattr(complete, name) for name in names},
     }
 
 

@@ -15,7 +15,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tuitrain.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
@@ -131,6 +130,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             field = self._field(name)
             hint = form.hint(name, values, has_focus=field.has_focus_within)
             field.say(safe(errors.get(name, "")), safe(hint))
+            field.display = form.is_shown(name, values["task"])
         self._show_facts(spec, errors)
         return None if errors else spec
 
@@ -161,9 +161,12 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._facts = "asking PyTorch …"
         try:
             placed = self._with_weights_path(replace(spec, init_from=None))
-            self._facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
+            facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
+            self._facts = facts
             devices = await asyncio.to_thread(self._query.query, "devices")
             self._field("device").choices = ("auto", *(device["name"] for device in devices))
+            for name, default in facts.get("defaults", {}).items():
+                self._field(name).suggest(str(default))
         except TuitrainError as error:
             self._facts = str(error)
         if self.is_mounted:
@@ -175,11 +178,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             for name, error in errors.items()
         ]
         if spec is not None and not errors:
-            task, loss = task_named(spec.task), loss_named(spec.loss.partition(":")[0])
-            rows = [("data", form.data_words(self._facts)),
-                    ("model", form.model_words(self._facts, spec)),
-                    ("losses", form.losses_words(task.kind)),
-                    (loss.name, f"{loss.formula}   {loss.when}")]  # fmt: skip
+            rows = form.explained(spec, self._facts)
             lines = [
                 Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), safe(text))
                 for label, text in rows

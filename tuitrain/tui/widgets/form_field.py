@@ -48,6 +48,10 @@ class FormField(Horizontal):
     def text(self, text: str) -> None:
         self.query_one(Input).value = text
 
+    def suggest(self, default: str) -> None:
+        """Show what is used where nothing is typed."""
+        self.query_one(Input).placeholder = default
+
     def focus_input(self) -> None:
         self.query_one(Input).focus()
 
