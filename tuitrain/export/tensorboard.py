@@ -6,12 +6,16 @@ Only TensorBoard's record writer is imported; its public API would load TensorFl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from heapq import merge
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.options import OPTIONS, RunOption
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec
 from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
 _VERSION = "brain.Event:2"
@@ -38,12 +42,14 @@ def scalars(lineage: RunLineage) -> Iterator[Scalars]:
 def write(lineage: RunLineage, folder: Path) -> None:
     """Make a folder for `tensorboard --logdir`; TuitrainError if TensorBoard is not installed."""
     open_records, event = writer_and_event()
+    settings = _session(lineage)
     folder.mkdir()
     began = lineage.recorded[0].at
     began = began if is_time(began) else 0.0  # a record may contain any number
     with (folder / f"events.out.tfevents.{int(began):010d}.tuitrain").open("xb") as file:
         records = open_records(file)
         records.write(event(wall_time=began, file_version=_VERSION).SerializeToString())
+        records.write(event(wall_time=began, summary={"value": [settings]}).SerializeToString())
         for step, at, values in scalars(lineage):
             tagged = [
                 {"tag": tag.encode(errors="backslashreplace").decode(), "simple_value": value}
@@ -63,6 +69,42 @@ def writer_and_event() -> tuple[Callable[..., Any], Callable[..., Any]]:
             "TensorBoard is not installed: pip install 'tuitrain[tensorboard]'"
         ) from None
     return RecordWriter, Event
+
+
+def hyperparameters(spec: RunSpec) -> dict[str, str | float]:
+    """Return the settings of a run that the dashboard of hyperparameters compares."""
+    found = {name: getattr(spec, name) for name, option in OPTIONS.items() if _compares(option)}
+    return {
+        name: value if isinstance(value, int | float) else safe(value, limit=500)
+        for name, value in found.items()
+        if value not in (None, (), "")
+    }
+
+
+def _compares(option: RunOption) -> bool:
+    is_of_spec = option.name in {field.name for field in fields(RunSpec)}
+    return is_of_spec and option.name not in ("until", "pace", "paused", "init_from", "data")
+
+
+def _session(lineage: RunLineage) -> Mapping[str, Any]:
+    """Return the summary that starts a session of TensorBoard's dashboard of hyperparameters."""
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    start = plugin_data_pb2.SessionStartInfo(
+        start_time_secs=lineage.recorded[0].at,
+        group_name=safe(lineage.paths.name, limit=64),
+    )
+    for name, value in hyperparameters(lineage.spec).items():
+        if isinstance(value, str):
+            start.hparams[name].string_value = value
+        else:
+            start.hparams[name].number_value = value
+    data = plugin_data_pb2.HParamsPluginData(session_start_info=start)
+    return {
+        "tag": metadata.SESSION_START_INFO_TAG,
+        "metadata": metadata.create_summary_metadata(data),
+        "tensor": metadata.NULL_TENSOR,
+    }
 
 
 def _of_batch(batch: Batch) -> Scalars:

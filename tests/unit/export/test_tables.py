@@ -108,6 +108,21 @@ def test_tensorboards_own_reader_opens_it(line, tmp_path):
     assert "val_loss_by/mse" in read.Tags()["scalars"]
 
 
+def test_tensorboards_dashboard_of_hyperparameters_has_the_settings(line, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    tensorboard.write(line, tmp_path / "a")
+    read = EventAccumulator(str(tmp_path / "a"))
+    read.Reload()
+    content = read.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    settings = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert settings["task"].string_value == "digits"
+    assert settings["lr"].number_value == line.spec.lr
+    assert settings["batch_size"].number_value == 64
+    assert "monitor" not in settings, "which was not given"
+
+
 def test_without_tensorboard_it_says_how_to_get_it(line, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
     with pytest.raises(TuitrainError, match=r"pip install 'tuitrain\[tensorboard\]'"):
