@@ -95,7 +95,7 @@ async def test_a_trainer_that_does_not_answer_is_told_of(
         text = await seen(app)
         assert "asked: pause, no answer for " in text
         await pilot.pause()
-        assert "Nobody answers: its trainer" in text_of(app)
+        assert "No answer: its trainer" in text_of(app)
         (request,) = trainer.commands()
         trainer.says(CommandRefused(request.id, "pause", "", "no", request.asked_at))
         assert "no answer" not in await seen(app)

@@ -102,14 +102,16 @@ class RunSpec:
         try:
             settings = parsed(text)
             _check_known(settings)
-            left = {name: value for name, value in settings.items() if _is_left(settings, name)}
+            left = {
+                name: value for name, value in settings.items() if _is_for_the_task(settings, name)
+            }
             given = {name: value for name, value in settings.items() if name not in left}
             return cls(**taken(given), **left)
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
 
 
-def _is_left(settings: Mapping[str, Any], name: str) -> bool:
+def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
     """Return whether a setting is left to a task of the user's own."""
     if source_of(str(settings["task"])) == "catalog":
         return False

@@ -86,13 +86,13 @@ class RunPaths:
         return self.directory / "code"
 
     @property
-    def reserve(self) -> Path:
+    def disk_reserve(self) -> Path:
         return self.directory / "reserve"
 
     def check_plain(self) -> None:
         """Raise NotPlain if a path that a trainer writes or deletes is a link or a special file."""
         side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
-        for path in (self.record, *side_files, self.owner, self.log, self.spec, self.reserve,
+        for path in (self.record, *side_files, self.owner, self.log, self.spec, self.disk_reserve,
                      self.lock, self.origin, self.answered):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)

@@ -75,7 +75,7 @@ def start(
                 _copy_code(parent, paths)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
-            reserve(paths.reserve)
+            reserve(paths.disk_reserve)
             if spec.init_from is not None:
                 spec = replace(spec, init_from=keep_copy(Path(spec.init_from), paths))
             paths.write_spec(spec)  # last: now the run is listed, with its lock held
@@ -157,7 +157,7 @@ def resume(
         paths.check_plain()
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
-        reserve(paths.reserve)
+        reserve(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
         started = _launch(paths, descriptor, owned=owned)

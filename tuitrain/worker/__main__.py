@@ -69,7 +69,7 @@ def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
 
 
 def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: RunWriter) -> int:
-    release(paths.reserve)  # space for the last word on a full disk
+    release(paths.disk_reserve)  # space for the last word on a full disk
     with suppress(OSError):
         traceback.print_exc()
     traceback.clear_frames(error.__traceback__)  # ends data loaders that the frames hold
@@ -82,7 +82,7 @@ def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: Run
 def _close(paths: RunPaths, recorder: Recorder, writer: RunWriter) -> None:
     """Write the last word after all other cleanup, and close the record."""
     process.end_children()
-    release(paths.reserve)
+    release(paths.disk_reserve)
     recorder.close()
     writer.close()
 

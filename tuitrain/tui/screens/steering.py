@@ -140,7 +140,7 @@ class SteeringScreen(Screen[None]):
         """Show why the trainer does not answer; repeat it only when the reason changes."""
         if self.silent_s > SILENT_S:
             why = await asyncio.to_thread(why_silent, self._client, self._latest.state)
-            self.complain(f"Nobody answers: {why}.")
+            self.complain(f"No answer: {why}.")
 
     @property
     def silent_s(self) -> float:

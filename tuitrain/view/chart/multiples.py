@@ -67,23 +67,23 @@ def grid(
     for number in range(down):
         lines = height * (number + 1) // down - height * number // down
         row = charts[number * across : (number + 1) * across]
-        rows += _beside(row, across, (width, lines), options)
+        rows += _side_by_side(row, across, (width, lines), options)
     return tuple(rows)
 
 
-def _beside(
+def _side_by_side(
     charts: Sequence[Chart], across: int, size: tuple[int, int], options: plot.ChartOptions
 ) -> list[Line]:
     width, height = size
     cells = width // across
-    pictures = [_drawn(chart, cells - _GAP, height, options) for chart in charts]
+    pictures = [_draw(chart, cells - _GAP, height, options) for chart in charts]
     return [
         fitted([span for line in lines for span in (*line, Span(" " * _GAP))], width)
         for lines in zip(*pictures, strict=True)
     ]
 
 
-def _drawn(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
+def _draw(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
     picture = plot.draw_curves(
         chart.curves, width=width, height=height - 1, options=options, rulers=chart.rulers
     )

@@ -136,10 +136,10 @@ def progress(run: Snapshot, width: int) -> Picture:
     else:
         done = in_epoch / per_epoch if per_epoch else 0.0
         epoch_left_s = words.remaining(in_epoch, per_epoch, per_second=rate) if per_epoch else None
-        words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_left(epoch_left_s)}"
+        words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_time_left(epoch_left_s)}"
     run_left_s = words.remaining(run.step, planned, per_second=rate)
     words_of_run = (
-        f"{run.epoch}/{run.planned_epochs} epochs  {_left(run_left_s if planned else None)}"
+        f"{run.epoch}/{run.planned_epochs} epochs  {_time_left(run_left_s if planned else None)}"
     )
     return (
         _bar("epoch", done, words_of_epoch, width),
@@ -147,7 +147,7 @@ def progress(run: Snapshot, width: int) -> Picture:
     )
 
 
-def _left(seconds: float | None) -> str:
+def _time_left(seconds: float | None) -> str:
     return "" if seconds is None else f"{words.duration(seconds)} left"
 
 
