@@ -64,6 +64,8 @@ class Training:
     """With the settings that it left to the task."""
     code: UserCode
     card: Card = field(default_factory=Card)
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about its data."""
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
     until: int | None = None
@@ -347,6 +349,7 @@ def build(
         spec=spec,
         code=code,
         card=task.card,
+        warnings=task.warnings,
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,

@@ -35,6 +35,8 @@ class OpenedTask:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the data."""
 
 
 def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -> OpenedTask:
