@@ -99,7 +99,7 @@ def _split(spec: RunSpec, target: Target, frame: pd.DataFrame) -> Split:
     if spec.split is not None:
         return by_column(frame[spec.split])
     if spec.group is not None:
-        return by_group(target, frame[spec.group])
+        return by_group(frame[spec.group])
     return at_random(target)
 
 

@@ -59,6 +59,6 @@ def date_parts(dates: pd.Series) -> np.ndarray:
     """Return (N, 7) float64: `PARTS` of each date, NaN where there is none."""
     seconds = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     hours = dates.dt.hour + dates.dt.minute / 60
-    turns = [(dates.dt.month - 1) / 12, dates.dt.weekday / 7, hours / 24]
+    turns = [(dates.dt.month - 1) / 12, dates.dt.day_of_week / 7, hours / 24]
     circles = [wave(2 * np.pi * turn) for turn in turns for wave in (np.sin, np.cos)]
     return np.column_stack([seconds, *circles]).astype(np.float64)

@@ -36,19 +36,25 @@ def _explained(values: np.ndarray, target: Target, train: np.ndarray, val: np.nd
     """Return the share of the error of a constant that a tree on one column takes away."""
     known, truth = target.values[train], target.values[val]
     if target.kind == "regression":
-        tree, constant, error = DecisionTreeRegressor, known.mean(), np.square
+        tree, constant, power = DecisionTreeRegressor, known.mean(), 2
     else:
-        tree, constant, error = DecisionTreeClassifier, np.bincount(known).argmax(), np.sign
-    before = np.abs(error(truth - constant)).mean()
-    if not before > 0:
-        return 0.0
-    guess = tree(max_leaf_nodes=_LEAVES, random_state=0).fit(values[train], known)
-    return float(1 - np.abs(error(truth - guess.predict(values[val]))).mean() / before)
+        tree, constant, power = DecisionTreeClassifier, np.bincount(known).argmax(), 0
+    fitted = tree(max_leaf_nodes=_LEAVES, random_state=0).fit(values[train], known)
+    before, after = (
+        _error(truth - guess, power) for guess in (constant, fitted.predict(values[val]))
+    )
+    return 1 - after / before if before > 0 else 0.0
+
+
+def _error(differences: np.ndarray, power: int) -> float:
+    """Return the mean of a power of them: 2 for squares, 0 for how many there are."""
+    return float((np.abs(differences[differences != 0]) ** power).sum() / len(differences))
 
 
 def _numbers(column: Column) -> np.ndarray:
     """Return (N, 1): numbers, seconds, or the places of categories in their order."""
     assert column.values is not None
+    found: np.ndarray
     match column.read_as:
         case "number":
             found = column.values.to_numpy(np.float64)
@@ -56,4 +62,4 @@ def _numbers(column: Column) -> np.ndarray:
             found = column.values.astype("int64").to_numpy(np.float64)
         case _:
             found = pd.factorize(column.values, sort=True)[0].astype(np.float64)
-    return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)[:, None]
+    return np.where(np.isfinite(found), found, 0.0)[:, None]

@@ -11,9 +11,10 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +26,8 @@ MOST_BYTES = 4 << 30
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 200
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16"}
+"""Those that are said to have been assumed."""
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TOO_LONG = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
@@ -60,27 +63,30 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
         raise WrongUse(f"{name} is empty: its first line must have the names of the columns")
     columns = _unique(head)
     decimal = "," if delimiter != "," and _has_decimal_commas(rows) else "."
-    reading = {
+    reading: dict[str, Any] = {
         "encoding": encoding, "sep": delimiter, "decimal": decimal,
         "dtype": {column: str for column in columns if column in as_text},
     }  # fmt: skip
     frame = _frame(content, columns, name, reading)
     if not len(frame):
         raise WrongUse(f"{name} has a header and no rows")
-    how = [f"{len(frame):,} rows", f"{len(columns):,} columns", f"between {_DELIMITERS[delimiter]}"]
-    how += ["with decimal commas"] * (decimal == ",")
-    notes = [f"{name}: {', '.join(how)}"]
-    if encoding.startswith(("cp", "latin", "utf-16")):
-        notes.append(f"its text is not UTF-8; it was read as {_ENCODINGS[encoding]}")
-    notes += [
-        f"{count} columns are called {safe(column, limit=40)!r}: they have numbers now"
-        for column, count in Counter(map(str.strip, head)).items()
-        if count > 1
-    ]
-    return Table(frame, sha256, tuple(notes))
+    size = f"{name}: {len(frame):,} rows, {len(columns):,} columns"
+    return Table(frame, sha256, (size, *_how(reading), *_of_one_name(head)))
 
 
-_ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16"}
+def _how(reading: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was found out about the file."""
+    decimal = ", decimal commas" if reading["decimal"] == "," else ""
+    yield f"its cells are between {_DELIMITERS[reading['sep']]}{decimal}"
+    if reading["encoding"] in _ENCODINGS:
+        yield f"its text is not UTF-8; it was read as {_ENCODINGS[reading['encoding']]}"
+
+
+def _of_one_name(head: Sequence[str]) -> Iterator[str]:
+    for column, count in Counter(map(str.strip, head)).items():
+        if count > 1:
+            name = repr(safe(column, limit=40)) if column else "nothing"
+            yield f"{count} columns are called {name}: they have numbers now"
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -196,12 +202,12 @@ def _unique(head: Sequence[str]) -> list[str]:
 
 
 def _frame(
-    content: bytes, columns: list[str], name: str, reading: dict[str, object]
+    content: bytes, columns: list[str], name: str, reading: Mapping[str, Any]
 ) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(  # type: ignore[no-any-return]
+            return pd.read_csv(
                 io.BytesIO(content), header=0, names=columns, index_col=False, low_memory=False,
                 skipinitialspace=reading["sep"] != "\t", **reading,
             )  # fmt: skip

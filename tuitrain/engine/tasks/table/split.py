@@ -54,7 +54,7 @@ def at_random(target: Target) -> Split:
     return Split(train, val, tuple(notes))
 
 
-def by_group(target: Target, groups: pd.Series) -> Split:
+def by_group(groups: pd.Series) -> Split:
     """Return about a fifth of the groups for validation; no group is in both parts."""
     codes, names = pd.factorize(as_text(groups).where(groups.notna(), MISSING))
     shown = repr(safe(groups.name, limit=40))

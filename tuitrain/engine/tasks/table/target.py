@@ -99,7 +99,8 @@ def _numbers(cells: pd.Series, shown: str) -> np.ndarray:
             f"the target {shown} is text, such as {safe(cells.iloc[0], limit=30)!r}: "
             "it takes --kind binary or multiclass"
         )
-    return cells.to_numpy(np.float64)
+    numbers: np.ndarray = cells.to_numpy(np.float64)
+    return numbers
 
 
 def _classes(cells: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
