@@ -89,7 +89,7 @@ def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
 
 
 def test_a_spec_has_the_options_that_say_what_to_train():
-    names = {each.name for each in fields(RunSpec)} - {"schedule", "parent"}
+    names = {each.name for each in fields(RunSpec)} - {"schedule", "parent", "data_sha256"}
     of_the_command = {"name", "config", "as_config", "without", *WAYS}
     only_live = {option.name for option in OPTIONS.values() if option.places == ("live",)}
     assert names == set(OPTIONS) - of_the_command - only_live

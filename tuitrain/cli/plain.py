@@ -96,6 +96,8 @@ def follow(
         run, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
             print_safe(line)
+        for note in run.started.card.notes if run.started and not before.started else ():
+            print_safe(note)
         batches = client.batches(newest, every) if delta.latest else []
         newest = batches[-1].key if batches else newest
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]

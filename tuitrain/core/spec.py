@@ -72,6 +72,8 @@ class RunSpec:
     image_size: int | None = None
     augment: tuple[str, ...] = ()
     class_weights: str | None = None
+    data_sha256: str | None = None
+    """Of the file of a table, which the trainer fills in: another file is another run's."""
     data: str | None = None
     init_from: str | None = None
     on_nonfinite: str = "pause"
@@ -132,6 +134,8 @@ def _take(name: str, value: object) -> Any:
             return _schedule(value)
         case "parent":
             return _parent(value)
+        case "data_sha256":
+            return _digest(value)
         case _:
             return OPTIONS[name].take(value)
 
@@ -151,6 +155,12 @@ def check_name(name: str) -> str:
             "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
         )
     return name
+
+
+def _digest(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)):
+        return value
+    raise WrongUse(f"data_sha256 must be a SHA-256 in hexadecimal digits, not {value!r:.40}")
 
 
 def _schedule(rows: object) -> tuple[Planned, ...]:

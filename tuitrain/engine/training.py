@@ -65,6 +65,8 @@ class Training:
     code: UserCode
     task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about its data."""
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
     until: int | None = None
@@ -349,6 +351,7 @@ def build(
         code=code,
         task=task,
         card=task.card,
+        warnings=task.warnings,
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,

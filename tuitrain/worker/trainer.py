@@ -61,6 +61,8 @@ def train_run(
         return
     for original in code.changed():
         recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))
+    for warning in run.warnings if not writer.has_started else ():
+        recorder.take(Warned(warning))
     if run.spec != spec:
         spec = run.spec
         paths.write_spec(replace(spec, init_from=spec.init_from and Path(spec.init_from).name))

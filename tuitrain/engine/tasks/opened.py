@@ -48,6 +48,8 @@ class OpenedTask:
     """Reads a file or folder as the task reads its own, for `tuitrain predict`; raises WrongUse."""
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the data."""
 
 
 def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -> OpenedTask:

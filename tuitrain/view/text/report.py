@@ -63,6 +63,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "timings": run.timings,
     }
     if full:
+        report["data_notes"] = _data_notes(run)
         report["warnings"] = _warnings(run)
         report["interventions"] = [
             _intervention(intervention) for intervention in run.interventions
@@ -107,6 +108,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             f"  epoch {run.best.epoch}: true classes down, predicted ones across",
             *matrix,
         ]
+    if notes := _data_notes(run):
+        lines += ["", "  data", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
@@ -146,6 +149,10 @@ def _series(summary: Summary) -> dict[str, Any]:
         "name": of.name, "last": summary.last, "min": summary.low, "max": summary.high,
         "unit": of.unit,
     }  # fmt: skip
+
+
+def _data_notes(run: Snapshot) -> list[str]:
+    return list(run.started.card.notes) if run.started else []
 
 
 def _warnings(run: Snapshot) -> list[str]:
