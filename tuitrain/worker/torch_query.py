@@ -22,7 +22,7 @@ import torch
 from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.own import source_of
-from tuitrain.core.spec import RunSpec
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
@@ -49,7 +49,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
 
     If the data would have to be downloaded, the answer is {"known": false}.
     """
-    checked = catalog.new_spec(**spec)
+    checked = catalog.new_spec(**_given(spec))
     if source_of(checked.task) != "catalog":
         return _own_sizes(checked)
     task = catalog.task_named(checked.task)
@@ -65,6 +65,12 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
         "sample_shape": list(data.input_shape),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
+
+
+def _given(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a spec without those that it leaves to its task."""
+    left = (*FILLED_IN_STRINGS, *FILLED_IN_NUMBERS)
+    return {name: value for name, value in spec.items() if value or name not in left}
 
 
 def _own_sizes(spec: RunSpec) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tuitrain.view.form import form
 
 _QUERY_AFTER_S = 0.3
 _LABEL = 17
+_ASKING = "asking PyTorch …"
 
 
 class Fork(NamedTuple):
@@ -71,7 +72,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._query = TorchQuery()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
         self._queried: RunSpec | None = None
-        self._facts: dict[str, Any] | str = "asking PyTorch …"
+        self._facts: dict[str, Any] | str = _ASKING
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="form", can_focus=False) as box:
@@ -158,7 +159,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         if spec is None or (self._queried and form.same_sizes(spec, self._queried)):
             return
         self._queried = spec
-        self._facts = "asking PyTorch …"
+        self._facts = _ASKING
         try:
             placed = self._with_weights_path(replace(spec, init_from=None))
             facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
@@ -178,7 +179,8 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             for name, error in errors.items()
         ]
         if spec is not None and not errors:
-            rows = form.explained(spec, self._facts)
+            is_known = self._queried is not None and form.same_sizes(spec, self._queried)
+            rows = form.explained(spec, self._facts if is_known else _ASKING)
             lines = [
                 Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), safe(text))
                 for label, text in rows

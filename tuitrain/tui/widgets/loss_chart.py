@@ -12,4 +12,4 @@ class LossChart(AsyncPicture):
     def watch_subject(self, subject: Snapshot | None) -> None:
         self.mark_stale()
         if subject is not None:
-            self.entitle(f"loss: {subject.loss}")
+            self.entitle(f"loss: {subject.loss}" if subject.loss else "loss")

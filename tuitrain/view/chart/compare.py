@@ -112,7 +112,7 @@ def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
             *fitted([Span(safe(run.name), "strong")], name_cells),
             Span("  "),
             Span(f"● {run.state}".ljust(12), STATE_ROLES[run.state]),
-            Span(f"epoch {run.epoch}/{run.planned_epochs}  "),
+            Span(f"epoch {run.epochs_words}  "),
             Span(safe(about), "muted"),
         ],
         width,

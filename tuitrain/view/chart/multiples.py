@@ -107,6 +107,8 @@ def _cells(spans: Iterable[Span]) -> int:
 def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     """Return the curves of a run that stay comparable when its loss is swapped."""
     shown = chosen(run, width, height)
+    if not shown:  # its problem is not known yet
+        return grid((), width, height, options=options_for(run))
     across = places(len(shown), width, height).across
     validations = curves.validations(run, plot.canvas_columns(width // across))
     best = curves.best(run)

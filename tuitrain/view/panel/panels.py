@@ -59,7 +59,9 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
-    parts = [run.task, run.model, f"{run.optimizer} lr {_lr(run)}", f"seed {run.spec.seed}"]
+    parts = [run.task, f"seed {run.spec.seed}"]
+    if run.settings["lr"]:  # else the trainer has not said it yet
+        parts[1:1] = [run.model, f"{run.optimizer} lr {_lr(run)}"]
     about = " " + " · ".join(filter(None, [made_from(run), *parts]))
     left = fitted([Span(f" {run.title} ", "strong"), Span(about, "muted")], width - badge_cells)
     return (fitted([*left, Span(" "), *badge, Span(" ")], width),)
@@ -93,7 +95,7 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
         ("loss", words.value(fast.latest.loss if fast.latest else None), "smooth"),
         ("val loss", words.value(last.val_loss if last else None), "validation"),
         (metric, words.value(number), "strong"),
-        ("epoch", f"{slow.epoch}/{slow.planned_epochs}", "strong"),
+        ("epoch", slow.epochs_words, "strong"),
         ("train", words.value(last.train_loss if last else None), "text"),
         (
             "best",
@@ -138,9 +140,7 @@ def progress(run: Snapshot, width: int) -> Picture:
         epoch_left_s = words.remaining(in_epoch, per_epoch, per_second=rate) if per_epoch else None
         words_of_epoch = f"{in_epoch}/{per_epoch or '–'}  {_time_left(epoch_left_s)}"
     run_left_s = words.remaining(run.step, planned, per_second=rate)
-    words_of_run = (
-        f"{run.epoch}/{run.planned_epochs} epochs  {_time_left(run_left_s if planned else None)}"
-    )
+    words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s if planned else None)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", run.step / planned if planned else 0.0, words_of_run, width),

@@ -157,6 +157,11 @@ class Snapshot:
         return int(self.settings["epochs"])
 
     @property
+    def epochs_words(self) -> str:
+        """Completed epochs of all: 3/40; a dash where the trainer has not said how many."""
+        return f"{self.epoch}/{self.planned_epochs or '–'}"
+
+    @property
     def take(self) -> int:
         return self.position[0]
 
@@ -200,4 +205,4 @@ def _settings(spec: RunSpec) -> dict[str, Any]:
 
 
 def _named(text: str, recorded: str) -> str:
-    return safe(by_file_name(text) or recorded or "its own", limit=80)
+    return safe(by_file_name(text) or recorded or "–", limit=80)

@@ -129,7 +129,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "loss":
             return Span(run.loss)
         case "epoch":
-            return Span(f"{run.epoch}/{run.planned_epochs}")
+            return Span(run.epochs_words)
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":

@@ -86,11 +86,11 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         ("state", _state(run)),
         ("task", f"{run.task} ({run.kind})" if run.kind else run.task),
         ("model", run.model),
-        ("loss", run.loss),
+        ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
         ("seed", str(run.spec.seed)),
-        ("epoch", f"{run.epoch} of {run.planned_epochs}"),
+        ("epoch", f"{run.epoch} of {run.planned_epochs or '–'}"),
         ("step", words.count(run.step) + total),
         ("trained for", words.duration(run.elapsed_s)),
         ("train loss", words.value(last.train_loss if last else None)),
@@ -174,7 +174,7 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.title, run.state, run.task, run.loss, f"{run.epoch}/{run.planned_epochs}",
+            run.title, run.state, run.task, run.loss, run.epochs_words,
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )
