@@ -264,6 +264,11 @@ def test_a_file_too_large_for_memory_is_refused_before_it_is_read(csv, monkeypat
         opened(csv, PLAIN)
 
 
+def test_a_table_of_more_columns_than_can_be_looked_at_is_refused(csv):
+    with pytest.raises(WrongUse, match=r"my\.csv has 20,001 columns; a table has at most 20,000"):
+        opened(csv, ",".join(["a"] * 20_001) + "\n")
+
+
 def test_columns_of_one_name_are_numbered_and_said(csv):
     task = opened(csv, PLAIN.replace("name,b", "b,b"))
     assert "2 columns are called 'b': they have numbers now" in task.card.notes

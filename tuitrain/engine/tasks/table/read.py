@@ -23,6 +23,8 @@ from tuitrain.core.safe import safe
 
 MOST_BYTES = 4 << 30
 """Of a file and of the text in it: more does not belong whole in memory."""
+MOST_COLUMNS = 20_000
+"""Each is looked at by itself, for about a millisecond."""
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 200
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -61,6 +63,8 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
     head, *rows = _records(sample, delimiter) or [[]]
     if not any(cell.strip() for cell in head):
         raise WrongUse(f"{name} is empty: its first line must have the names of the columns")
+    if len(head) > MOST_COLUMNS:
+        raise WrongUse(f"{name} has {len(head):,} columns; a table has at most {MOST_COLUMNS:,}")
     columns = _unique(head)
     decimal = "," if delimiter != "," and _has_decimal_commas(rows) else "."
     reading: dict[str, Any] = {
@@ -190,15 +194,14 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
 
 def _unique(head: Sequence[str]) -> list[str]:
     """Return a name for each column, no two the same: of two called x the second is x.1."""
-    taken: dict[str, None] = {}
+    uses: dict[str, int] = {}
     for number, cell in enumerate(head, start=1):
         name = stem = cell.strip() or f"column {number}"
-        again = 0
-        while name in taken:
-            again += 1
-            name = f"{stem}.{again}"
-        taken[name] = None
-    return list(taken)
+        while name in uses:
+            uses[stem] += 1
+            name = f"{stem}.{uses[stem]}"
+        uses[name] = 0
+    return list(uses)
 
 
 def _frame(
