@@ -1,6 +1,7 @@
 """A table of a user's own: what is found out about it, and what is said where it is none."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,15 @@ def test_a_file_too_large_for_memory_is_refused_before_it_is_read(csv, monkeypat
     monkeypatch.setattr(read, "MOST_BYTES", 100)
     with pytest.raises(WrongUse, match="more than a table that lies whole in memory"):
         opened(csv, PLAIN)
+
+
+def test_what_is_no_file_is_not_waited_for(csv):
+    csv.write_text(PLAIN)
+    spec = new_spec(str(csv))
+    csv.unlink()
+    os.mkfifo(csv)
+    with pytest.raises(WrongUse, match="there is no file"):
+        open_table(spec)
 
 
 def test_a_table_of_more_columns_than_can_be_looked_at_is_refused(csv):

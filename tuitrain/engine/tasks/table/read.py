@@ -94,6 +94,8 @@ def _of_one_name(head: Sequence[str]) -> Iterator[str]:
 
 
 def _content(path: Path, name: str) -> bytes:
+    if not path.is_file():  # opening a FIFO would wait for ever
+        raise WrongUse(f"there is no file {safe(path)}")
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
