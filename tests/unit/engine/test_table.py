@@ -260,9 +260,10 @@ def test_a_compressed_table_is_the_table_and_a_cut_one_is_none(csv):
 
 
 def test_a_file_too_large_for_memory_is_refused_before_it_is_read(csv, monkeypatch):
-    monkeypatch.setattr(read, "MOST_BYTES", 100)
-    with pytest.raises(WrongUse, match="more than a table that lies whole in memory"):
-        opened(csv, PLAIN)
+    monkeypatch.setattr(read, "MEMORY_PER_BYTE", 1 << 45)
+    for file, content in ((csv, PLAIN), (csv.with_name("my.csv.gz"), gzip.compress(b""))):
+        with pytest.raises(Refused, match="more than fits into the memory that is free"):
+            opened(file, content)
 
 
 def test_what_is_no_file_is_not_waited_for(csv):
