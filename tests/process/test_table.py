@@ -90,8 +90,10 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
         assert "penguins.csv has changed since the run began with it" in said
     assert [paths.name for paths in (threaded.home / "runs").iterdir()] == ["a"], "nothing is left"
 
+    assert "built-in tasks" in threaded("export", "a", "--format", "script", code=3).stderr
+
     file.unlink()
-    assert "cannot read penguins.csv" in threaded("replay", "a", "--plain", code=2).stderr
+    assert "there is no file" in threaded("replay", "a", "--plain", code=2).stderr
     file.write_text(original)
     threaded("resume", "a", "--epochs", "9", "--plain")
     threaded("fork", "a", "--epoch", "8", "--epochs", "9", "--plain")

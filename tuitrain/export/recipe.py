@@ -14,6 +14,7 @@ from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
 from tuitrain.core.files import read_plain
+from tuitrain.core.own import source_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
@@ -40,8 +41,10 @@ class Recipe:
 
     @classmethod
     def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
-        """Return the recipe for a checkpoint of the lineage; Refused if --init-from is missing."""
+        """Return the recipe for a checkpoint of the lineage; Refused where there is none."""
         spec = lineage.spec
+        if source_of(spec.task) != "catalog":
+            raise Refused("a program is written for built-in tasks; --format weights has the model")
         nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
         return cls(
             lineage.paths.name,

@@ -177,6 +177,14 @@ def test_a_spec_file_is_checked_again():
         RunSpec.from_json(json.dumps({**settings, "quantum": True}))
 
 
+def test_a_digest_in_a_spec_file_is_a_digest():
+    settings = json.loads(catalog.new_spec().to_json())
+    digest = {"data_sha256": "0a" * 32}
+    assert RunSpec.from_json(json.dumps(settings | digest)).data_sha256 == "0a" * 32
+    with pytest.raises(DamagedRecord, match="data_sha256 must be a SHA-256"):
+        RunSpec.from_json(json.dumps(settings | {"data_sha256": "0A"}))
+
+
 @pytest.mark.parametrize(
     "parent",
     [

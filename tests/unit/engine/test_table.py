@@ -1,6 +1,7 @@
 """A table of a user's own: what is found out about it, and what is said where it is none."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -259,9 +260,24 @@ def test_a_compressed_table_is_the_table_and_a_cut_one_is_none(csv):
 
 
 def test_a_file_too_large_for_memory_is_refused_before_it_is_read(csv, monkeypatch):
-    monkeypatch.setattr(read, "MOST_BYTES", 100)
-    with pytest.raises(WrongUse, match="more than a table that lies whole in memory"):
-        opened(csv, PLAIN)
+    monkeypatch.setattr(read, "MEMORY_PER_BYTE", 1 << 45)
+    for file, content in ((csv, PLAIN), (csv.with_name("my.csv.gz"), gzip.compress(b""))):
+        with pytest.raises(Refused, match="more than fits into the memory that is free"):
+            opened(file, content)
+
+
+def test_what_is_no_file_is_not_waited_for(csv):
+    csv.write_text(PLAIN)
+    spec = new_spec(str(csv))
+    csv.unlink()
+    os.mkfifo(csv)
+    with pytest.raises(WrongUse, match="there is no file"):
+        open_table(spec)
+
+
+def test_a_table_of_more_columns_than_can_be_looked_at_is_refused(csv):
+    with pytest.raises(WrongUse, match=r"my\.csv has 20,001 columns; a table has at most 20,000"):
+        opened(csv, ",".join(["a"] * 20_001) + "\n")
 
 
 def test_columns_of_one_name_are_numbered_and_said(csv):

@@ -17,6 +17,7 @@ ReadAs = Literal["number", "category", "date", "dropped"]
 MISSING = "(missing)"
 """The category of cells without a value."""
 MOST_CATEGORIES = 40
+_SAMPLE = 100
 _MOST_UNIQUE = 0.99
 _FREE_TEXT = 0.5
 """Share of distinct texts above which they are names or prose, and no categories."""
@@ -54,14 +55,18 @@ def read_column(name: str, cells: pd.Series, asked: ReadAs | None = None) -> Col
 
 def as_numbers_or_text(cells: pd.Series) -> pd.Series:
     """Return cells as float64 or integers if all of them are numbers, else as text."""
-    if pd.api.types.is_bool_dtype(cells) or not pd.api.types.is_numeric_dtype(cells):
-        texts = cells.astype(object).where(cells.notna(), None).map(str, na_action="ignore")
-        if pd.api.types.is_bool_dtype(cells):
-            return texts
-        numbers = pd.to_numeric(texts, errors="coerce").astype(np.float64)
-        has_all = bool((numbers.notna() == cells.notna()).all()) and bool(cells.notna().any())
-        return numbers if has_all else texts
-    return cells
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_bool_dtype(cells):
+        return cells
+    texts = cells if isinstance(cells.dtype, pd.StringDtype) else as_text(cells)
+    sample = texts.dropna().iloc[:_SAMPLE]
+    if not len(sample) or _parsed(sample).isna().any():
+        return texts
+    numbers = _parsed(texts)
+    return numbers if (numbers.notna() == texts.notna()).all() else texts
+
+
+def _parsed(texts: pd.Series) -> pd.Series:
+    return pd.to_numeric(texts, errors="coerce").astype(np.float64)
 
 
 def _by_rules(name: str, cells: pd.Series) -> Column:
@@ -113,16 +118,16 @@ def as_text(cells: pd.Series) -> pd.Series:
 
 
 def _number(name: str, cells: pd.Series, *, is_asked: bool = False) -> Column:
-    numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
-    lost = int((numbers.isna() & cells.notna()).sum())
-    if is_asked and lost == int(cells.notna().sum()):
+    is_there, numbers = cells.notna().to_numpy(), _parsed(cells).to_numpy()
+    is_number = ~np.isnan(numbers)
+    if is_asked and not is_number.any():
         raise WrongUse(f"column {safe(name)!r} has no numbers")
-    is_held = numbers.abs() <= _LARGEST
-    too_large = int((numbers.notna() & ~is_held).sum())
+    is_held = np.abs(numbers) <= _LARGEST
+    lost, too_large = int((is_there & ~is_number).sum()), int((is_number & ~is_held).sum())
     notes = [f"{lost:,} not a number"] * bool(lost) + [
         f"{too_large:,} infinite or beyond what float32 holds"
     ] * bool(too_large)
-    return Column(name, "number", numbers.where(is_held), ", ".join(notes))
+    return Column(name, "number", pd.Series(np.where(is_held, numbers, np.nan)), ", ".join(notes))
 
 
 def _date(name: str, cells: pd.Series) -> Column:

@@ -28,7 +28,8 @@ def read_dates(cells: pd.Series, *, is_asked: bool = False) -> pd.Series | None:
     known = cells.dropna()
     sample = known.iloc[:: max(1, len(known) // _SAMPLE)]
     least = 0.0 if is_asked else _LEAST_SHARE
-    formats = [*_FORMATS, *_clear_slashes(known, is_asked=is_asked), *["%Y%m%d", "%Y"] * is_asked]
+    slashes = _slashes(known, is_asked=is_asked) if sample.str.contains("/").any() else []
+    formats = [*_FORMATS, *slashes, *["%Y%m%d", "%Y"] * is_asked]
     shares = {form: _parsed(sample, form).notna().mean() for form in formats}
     best = max(shares, key=lambda form: shares[form])
     if not len(sample) or shares[best] <= 0 or shares[best] < least:
@@ -41,9 +42,9 @@ def _parsed(cells: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(cells, format=form, utc=True, errors="coerce")
 
 
-def _clear_slashes(known: pd.Series, *, is_asked: bool) -> list[str]:
+def _slashes(known: pd.Series, *, is_asked: bool) -> list[str]:
     """Return the formats with slashes in the order of day and month that the dates show."""
-    pairs = known.str.extract(r"^\s*(\d{1,2})/(\d{1,2})/\d").dropna().astype(int)
+    pairs = known.drop_duplicates().str.extract(r"^\s*(\d{1,2})/(\d{1,2})/\d").dropna().astype(int)
     has_late = [bool((pairs[column] > 12).any()) for column in (0, 1)]
     day_first = [form.replace("%m/%d", "%d/%m") for form in _SLASHES]
     match has_late:

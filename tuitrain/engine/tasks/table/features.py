@@ -63,11 +63,11 @@ def _frame(
     numbers: Sequence[Column], dates: Sequence[Column], parts: Mapping[str, np.ndarray],
     categories: Sequence[Column],
 ) -> pd.DataFrame:  # fmt: skip
-    """Return numbers and the dates' seconds, then the dates' circles, then categories."""
+    """Return numbers and the dates' seconds, the dates' circles, and places of categories."""
     found: list[Any] = [_values(column).to_numpy() for column in numbers]
     found += [parts[column.name][:, 0] for column in dates]
     found += [circle for column in dates for circle in parts[column.name][:, 1:].T]
-    found += [_values(column).to_numpy(object) for column in categories]
+    found += [pd.factorize(_values(column), sort=True)[0] for column in categories]
     return pd.DataFrame({f"{number}": values for number, values in enumerate(found)})
 
 

@@ -14,15 +14,18 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
+import psutil
 
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 
-MOST_BYTES = 4 << 30
-"""Of a file and of the text in it: more does not belong whole in memory."""
+MEMORY_PER_BYTE = 10
+"""Bytes of memory that a byte of text takes, with what is made of it, at the most."""
+MOST_COLUMNS = 20_000
+"""Each is looked at by itself, for about a millisecond."""
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 200
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -48,7 +51,7 @@ class Table:
 def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
     """Return the table in a CSV file, which may be compressed; cells of `as_text` stay text.
 
-    Raises WrongUse, in one sentence, for what is no table.
+    Raises WrongUse, in one sentence, for what is no table, Refused for one too large.
     """
     name = safe(path.name, limit=80)
     content = _content(path, name)
@@ -61,6 +64,8 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
     head, *rows = _records(sample, delimiter) or [[]]
     if not any(cell.strip() for cell in head):
         raise WrongUse(f"{name} is empty: its first line must have the names of the columns")
+    if len(head) > MOST_COLUMNS:
+        raise WrongUse(f"{name} has {len(head):,} columns; a table has at most {MOST_COLUMNS:,}")
     columns = _unique(head)
     decimal = "," if delimiter != "," and _has_decimal_commas(rows) else "."
     reading: dict[str, Any] = {
@@ -90,27 +95,31 @@ def _of_one_name(head: Sequence[str]) -> Iterator[str]:
 
 
 def _content(path: Path, name: str) -> bytes:
+    if not path.is_file():  # opening a FIFO would wait for ever
+        raise WrongUse(f"there is no file {safe(path)}")
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            return _whole(file, name)
     except OSError as error:
         raise WrongUse(f"cannot read {name}: {error.strerror}") from None
-    return _checked_size(content, name)
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            return _checked_size(file.read(MOST_BYTES + 1), name)
+            return _whole(file, name)
     except (OSError, EOFError, zlib.error):
         raise WrongUse(f"{name} is not a whole gzip file") from None
 
 
-def _checked_size(content: bytes, name: str) -> bytes:
-    if len(content) > MOST_BYTES:
-        raise WrongUse(
-            f"{name} has over {MOST_BYTES >> 30} GiB, more than a table that lies whole in memory; "
-            "a task in a Python file can stream it"
+def _whole(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
+    """Return what is in a file; Refused if there is too little memory to make a table of it."""
+    most = psutil.virtual_memory().available // MEMORY_PER_BYTE
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise Refused(
+            f"{name} has over {most / (1 << 30):.1f} GiB of text, more than fits into the memory "
+            "that is free; a task in a Python file can stream its data"
         )
     return content
 
@@ -190,15 +199,14 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
 
 def _unique(head: Sequence[str]) -> list[str]:
     """Return a name for each column, no two the same: of two called x the second is x.1."""
-    taken: dict[str, None] = {}
+    uses: dict[str, int] = {}
     for number, cell in enumerate(head, start=1):
         name = stem = cell.strip() or f"column {number}"
-        again = 0
-        while name in taken:
-            again += 1
-            name = f"{stem}.{again}"
-        taken[name] = None
-    return list(taken)
+        while name in uses:
+            uses[stem] += 1
+            name = f"{stem}.{uses[stem]}"
+        uses[name] = 0
+    return list(uses)
 
 
 def _frame(
