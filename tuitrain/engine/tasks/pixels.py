@@ -23,9 +23,11 @@ _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L")
 class DamagedImage(TuitrainError):
     """An image cannot be read."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, reason: str = "") -> None:
         # raised in a loader's process, it comes with a traceback before its own words
         super().__init__(message.strip().rpartition("DamagedImage: ")[2])
+        self.reason = reason
+        """Why, without the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ def _damaged(path: Path, error: Exception) -> Exception:
     reason: object = (isinstance(error, OSError) and error.strerror) or error
     if isinstance(error, UnidentifiedImageError):
         reason = "it is no image"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        reason = f"it has more than {Image.MAX_IMAGE_PIXELS} pixels"
-    return DamagedImage(f"cannot read {safe(path)}: {safe(reason)}")
+    if isinstance(error, Image.DecompressionBombError):
+        reason = "it has too many pixels"
+    return DamagedImage(f"cannot read {safe(path)}: {safe(reason)}", safe(reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def read_each(
 
 def _readable(
     files: Sequence[ImageFile], results: Sequence[_Read | DamagedImage]
-) -> tuple[list[ImageFile], list[_Read], list[ImageFile]]:
-    """Return the files that could be read, what was read of them, and the other files."""
+) -> tuple[list[ImageFile], list[_Read], list[tuple[Path, str]]]:
+    """Return the files that could be read, what was read of them, and the others with reasons."""
     pairs = list(zip(files, results, strict=True))
     return (
         [file for file, result in pairs if not isinstance(result, DamagedImage)],
         [result for _, result in pairs if not isinstance(result, DamagedImage)],
-        [file for file, result in pairs if isinstance(result, DamagedImage)],
+        [(file.path, result.reason) for file, result in pairs if isinstance(result, DamagedImage)],
     )
 
 
@@ -109,11 +109,11 @@ def pixels_of(images: Images, part: Sequence[int], *, most: int) -> Tensor:
     return torch.stack(read)
 
 
-def _left_out(damaged: Sequence[ImageFile], root: Path) -> list[str]:
+def _left_out(damaged: Sequence[tuple[Path, str]], root: Path) -> list[str]:
     if not damaged:
         return []
-    names = [safe(file.path.relative_to(root)) for file in damaged]
-    return [f"left out, since unreadable: {some(names)}"]
+    names = [f"{safe(path.relative_to(root))} ({reason})" for path, reason in damaged]
+    return [f"{len(damaged):,} left out: {some(names)}"]
 
 
 def some(names: Sequence[str]) -> str:
