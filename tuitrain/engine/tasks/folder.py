@@ -61,7 +61,8 @@ def open_folder(
         data,
         Card(f"the images in {safe(title_of(spec.task))}", notes=_notes(images, train, val)),
         {
-            "model": "cnn" if images.size >= _LEAST_OF_CNN else "mlp", "epochs": _EPOCHS,
+            "model": "cnn" if images.size >= _LEAST_OF_CNN else "mlp",
+            "epochs": _EPOCHS,
             "data_sha256": images.sha256,
         },
     )

@@ -37,7 +37,9 @@ class Images(NamedTuple):
 def read_images(root: Path, size: int, report: Report, most_held: int) -> Images:
     """Find the images and read them, as far as they are held; unreadable ones are left out."""
     found = find_images(root)
-    headers = read_each(read_header, [file.path for file in found.files], "looking at images", report)
+    headers = read_each(
+        read_header, [file.path for file in found.files], "looking at images", report
+    )
     files, known, damaged = _readable(found.files, headers)
     channels = 1 if all(header.is_grey for header in known) else 3
     pixels = None
