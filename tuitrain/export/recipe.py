@@ -17,6 +17,7 @@ from tuitrain.core.files import read_plain
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
 
@@ -57,6 +58,14 @@ class Recipe:
     @property
     def kind(self) -> Kind:
         return task_named(self.spec.task).kind  # the program loads the data of that task
+
+    @property
+    def class_weights(self) -> tuple[float, ...]:
+        """The weights of the classes in each loss; empty if there are none."""
+        text = self.spec.class_weights
+        if text == BALANCED:
+            raise DamagedRecord("it does not say how it weighed the classes", self.name)
+        return ClassWeights.numbers(text) if text else ()
 
     @property
     def begin(self) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from tuitrain.engine.data import generator_of
 from tuitrain.engine.tasks.augment import augmentation
 from tuitrain.engine.tasks.folder import open_folder
 from tuitrain.engine.tasks.image_files import find_images
+from tuitrain.engine.tasks.normalised import spread
 from tuitrain.engine.tasks.opened import OpenedTask
-from tuitrain.engine.tasks.pixels import DamagedImage, read_pixels, spread
+from tuitrain.engine.tasks.pixels import DamagedImage, read_pixels
 from tuitrain.engine.training import build
 
 SIZE = 8

@@ -23,8 +23,9 @@ from tuitrain.engine.data import Dataset, Samples, Source
 from tuitrain.engine.streaming import Augment, Streamed
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.image_files import ImageFile
+from tuitrain.engine.tasks.normalised import Normalised, spread
 from tuitrain.engine.tasks.opened import OpenedTask
-from tuitrain.engine.tasks.pixels import LabelledFiles, Normalised, spread
+from tuitrain.engine.tasks.pixels import LabelledFiles
 from tuitrain.engine.tasks.python import split_indices
 from tuitrain.engine.tasks.read_images import Images, pixels_of, read_images, some
 

@@ -1,12 +1,11 @@
-"""Image files as pixels of one size: bytes until they are on the device, then normal numbers."""
+"""Image files as pixels of one size."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.engine.data import Batch, Source
 
 _GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L")
 
@@ -115,56 +113,3 @@ class LabelledFiles:
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return read_pixels(self.paths[index], self.size, self.channels), self.targets[index]
-
-
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """Another source's bytes as float32 with a mean of 0 and a deviation of 1, batch by batch."""
-
-    pixels: Source
-    """Of inputs (N, C, H, W) uint8."""
-    mean: Tensor
-    """Of each channel, (C, 1, 1)."""
-    deviation: Tensor
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return self.pixels.input_shape
-
-    def to(self, device: torch.device) -> Normalised:
-        """Return the samples for training on that device."""
-        pixels = self.pixels.to(device)
-        return Normalised(pixels, self.mean.to(device), self.deviation.to(device))
-
-    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
-        return map(self._normalise, self.pixels.epoch(size, seed=seed, number=number, skip=skip))
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield (inputs, targets) of at most `size` samples, in order."""
-        return map(self._normalise, self.pixels.batches(size))
-
-    def _normalise(self, batch: Batch) -> Batch:
-        pixels, targets = batch
-        return pixels.float().sub_(self.mean).div_(self.deviation), targets
-
-
-def spread(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of each channel (C, 1, 1) of images (N, C, H, W) uint8.
-
-    They are counted, which takes no copy of the pixels as floats.
-    """
-    values = torch.arange(256, dtype=torch.float64)
-    found: list[Any] = []
-    for channel in pixels.unbind(1):
-        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
-        mean = (share * values).sum()
-        found.append((mean, (share * (values - mean).square()).sum().sqrt().clamp(min=1.0)))
-    mean, deviation = (
-        torch.stack(part).float().reshape(-1, 1, 1) for part in zip(*found, strict=True)
-    )
-    return mean, deviation
