@@ -173,13 +173,13 @@ def test_an_image_with_too_many_pixels_is_said_to_have_them(tmp_path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda root: None, "no image; images lie in a folder for each class"),
+        (lambda root: None, "has no images: it takes CLASS/IMAGE.png, or .bmp"),
         (lambda root: folder(root, {"cat": 3}), "one class only, cat"),
         (lambda root: folder(root, {"cat": 3, "dog": 0}), "one class only, cat"),
-        (lambda root: picture(root / "1.png"), "no folders of classes, only images"),
-        (lambda root: folder(root / "train", {".": 3}), "train/CLASS/IMAGE.png"),
+        (lambda root: picture(root / "1.png"), "has images, but no folders of classes: it takes"),
+        (lambda root: folder(root / "train", {".": 3}), "it takes train/CLASS/IMAGE.png"),
         (lambda root: folder(root, {"cat": 1, "dog": 1}), "one image only"),
-        (lambda root: (root / "cat").mkdir(), "no image;"),
+        (lambda root: (root / "cat").mkdir(), "has no images"),
         (lambda root: [folder(root / each, {"a": 2, "b": 2}) for each in ("train", "val", "valid")],
          "both val and valid"),
         (lambda root: [folder(root / "train", {"a": 2, "b": 2}), folder(root / "val", {"c": 2})],

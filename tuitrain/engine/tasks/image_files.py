@@ -13,7 +13,6 @@ from tuitrain.core.safe import safe
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _VAL = ("val", "valid", "validation")
 _SPLITS = ("train", *_VAL, "test")
-_LAYOUT = "images lie in a folder for each class: CLASS/IMAGE.png"
 
 
 class ImageFile(NamedTuple):
@@ -49,7 +48,7 @@ def find_images(root: Path) -> ImageFiles:
             files += images
             notes += [] if images else [f"no image in {safe((folder / name).relative_to(root))}"]
     if not any(file.part != "val" for file in files):
-        raise WrongUse(f"{safe(root)} has no {_what_is_missing(parts)}")
+        raise WrongUse(_what_is_missing(root, parts))
     return ImageFiles(files, notes)
 
 
@@ -70,12 +69,11 @@ def _parts(root: Path) -> tuple[dict[str, Path], list[str]]:
     return parts, notes
 
 
-def _what_is_missing(parts: dict[str, Path]) -> str:
-    folder = parts.get("train") or parts[""]
-    prefix = "train/" if "train" in parts else ""
-    if any(is_image(entry) for entry in _entries(folder)):
-        return f"folders of classes, only images: {_LAYOUT.replace('CLASS', prefix + 'CLASS')}"
-    return f"image; {_LAYOUT.replace('CLASS', prefix + 'CLASS')} ({', '.join(ENDINGS)})"
+def _what_is_missing(root: Path, parts: dict[str, Path]) -> str:
+    layout = "train/CLASS/IMAGE.png" if "train" in parts else "CLASS/IMAGE.png"
+    if any(is_image(name) for name in _entries(parts.get("train") or parts[""])):
+        return f"{safe(root)} has images, but no folders of classes: it takes {layout}"
+    return f"{safe(root)} has no images: it takes {layout}, or {', '.join(ENDINGS)}"
 
 
 def _images(folder: Path) -> Iterator[Path]:
