@@ -80,6 +80,10 @@ def test_a_run_says_what_it_found_and_goes_on_with_the_same_images_only(
     said = tuitrain("export", "a", "--format", "script", code=3).stderr
     assert "a program has only what is built in, and mine is your own" in said
 
+    predicted = tuitrain("predict", "a", f"{mine}/digit 1").stdout.splitlines()
+    assert predicted[0].startswith("sample,prediction,p(digit 0),")
+    assert len(predicted) == 1 + len(list((mine / "digit 1").iterdir()))
+
     (mine / "digit 0" / "damaged.png").unlink()
     said = tuitrain("resume", "a", "--epochs", "9", "--plain", code=3).stderr
     assert "mine/ are not those with which the run began" in said

@@ -359,3 +359,33 @@ def test_what_ends_the_start_ends_the_reading_of_images(tmp_path):
     spec = catalog.new_spec(f"{folder(tmp_path, {'cat': 6, 'dog': 7})}/")
     with pytest.raises(Ended):
         open_folder(spec, report)
+
+
+def test_new_images_are_read_as_the_tasks_own_and_named_by_their_path(tmp_path):
+    task = opened(folder(tmp_path / "photos", {"cat": 6, "dog": 7}))
+    own = {tuple(image.flatten().tolist()) for image in pixels(task.data.train)}
+    assert task.read_new is not None
+
+    found = task.read_new(tmp_path / "photos")
+    assert found.has_targets
+    assert targets(found.source) == [0] * 6 + [1] * 7
+    assert list(found.names[:2]) == ["cat/0.png", "cat/1.png"]
+    assert own <= {tuple(image.flatten().tolist()) for image in pixels(found.source)}
+
+    (one, *_) = found.names
+    found = task.read_new(tmp_path / "photos" / one)
+    assert (list(found.names), found.has_targets, len(found.source)) == (["0.png"], False, 1)
+    assert not task.read_new(tmp_path / "photos" / "dog").has_targets
+    picture(tmp_path / "photos" / "owl" / "1.png")
+    assert not task.read_new(tmp_path / "photos").has_targets, "owls are not known"
+
+
+def test_new_images_that_cannot_be_read_are_one_sentence(tmp_path):
+    task = opened(folder(tmp_path / "photos", {"cat": 6, "dog": 7}))
+    assert task.read_new is not None
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WrongUse, match=r"empty has no images: it takes \.bmp"):
+        task.read_new(tmp_path / "empty")
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(WrongUse, match=r"cannot read .*notes\.txt: it is no image"):
+        task.read_new(tmp_path / "notes.txt")

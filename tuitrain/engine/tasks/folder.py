@@ -22,10 +22,10 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Dataset, Samples, Source
 from tuitrain.engine.streaming import Augment, Streamed
 from tuitrain.engine.tasks.download import Report, ignore_progress
-from tuitrain.engine.tasks.image_files import ImageFile
+from tuitrain.engine.tasks.image_files import ImageFile, images_at
 from tuitrain.engine.tasks.normalised import Normalised, spread
-from tuitrain.engine.tasks.opened import OpenedTask
-from tuitrain.engine.tasks.pixels import LabelledFiles
+from tuitrain.engine.tasks.opened import NewData, OpenedTask
+from tuitrain.engine.tasks.pixels import DamagedImage, LabelledFiles, read_header
 from tuitrain.engine.tasks.python import split_indices
 from tuitrain.engine.tasks.read_images import Images, pixels_of, read_images, some
 
@@ -66,11 +66,33 @@ def open_folder(
             "epochs": _EPOCHS,
             "data_sha256": images.sha256,
         },
+        read_new=lambda path: _read_new(path, images.size, images.channels, data),
     )
 
 
+def _read_new(path: Path, size: int, channels: int, data: Dataset) -> NewData:
+    """Return the images at a path, read as those of the task; folders of classes give targets.
+
+    Raises WrongUse for an image that cannot be read.
+    """
+    assert isinstance(data.train, Normalised)
+    paths = images_at(path)
+    try:
+        for file in paths:
+            read_header(file)
+    except DamagedImage as error:
+        raise WrongUse(str(error)) from None
+    names = [file.relative_to(path) if file != path else Path(file.name) for file in paths]
+    folders = [safe(name.parts[0]) for name in names if len(name.parts) > 1]
+    has_targets = len(folders) == len(names) and set(folders) <= set(data.classes)
+    targets = list(map(data.classes.index, folders)) if has_targets else [0] * len(names)
+    files = LabelledFiles(paths, torch.tensor(targets), size, channels)
+    source = Normalised(Streamed(files), data.train.mean, data.train.deviation)
+    return NewData(list(map(str, names)), source, has_targets)
+
+
 def _classes(images: Images, task: str) -> list[str]:
-    """Return the names of the classes, in order; WrongUse if there is nothing to report apart."""
+    """Return the names of the classes, in order; WrongUse if there is nothing to tell apart."""
     names = sorted({file.label for file in images.files if file.part != "val"})
     where = safe(title_of(task))
     if not names:

@@ -52,6 +52,14 @@ def find_images(root: Path) -> ImageFiles:
     return ImageFiles(files, notes)
 
 
+def images_at(path: Path) -> list[Path]:
+    """Return an image file, or those below a folder; WrongUse if there are none."""
+    found = list(_images(path)) if path.is_dir() else [path]
+    if not found:
+        raise WrongUse(f"{safe(path)} has no images: it takes {', '.join(ENDINGS)}")
+    return found
+
+
 def _parts(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the folders with classes: one, or those for training and for validation.
 
