@@ -95,6 +95,24 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
                 assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
+WEIGHTED = [each for each in FITTING if each[0].name in ("digits", "breast-cancer")]
+
+
+@pytest.mark.parametrize(("task", "loss"), WEIGHTED, ids=lambda each: each.name)
+def test_its_program_weighs_the_classes_as_the_run_did(task, loss):
+    torch.set_num_threads(1)
+    run = build(
+        catalog.new_spec(task.name, loss=loss.name, epochs=1, class_weights="balanced", lr=0.1)
+    )
+    recipe, digest = recipe_of(run.spec)
+    text = program(recipe, written_by="this test")
+
+    assert "weight=WEIGHTS" in text
+    assert printed_by(text) == digest
+    assert max(map(len, text.splitlines())) <= LONGEST_LINE
+    assert digest != recipe_of(replace(run.spec, class_weights=None))[1]
+
+
 @pytest.mark.parametrize("model", ["mlp:hidden=128", "mlp:hidden=16,norm=batch"])
 def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(model):
     spec = catalog.new_spec(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import Source
 from tuitrain.core.values import (
+    ClassWeights,
     Device,
     File,
     Flag,
@@ -233,7 +234,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "class_weights",
-            OrNone(Text("balanced, or a weight for each class", "balanced|W,W,...")),
+            OrNone(ClassWeights()),
             "Weights of the classes in the loss.",
             default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
         ),

@@ -73,7 +73,7 @@ class RunSpec:
     augment: tuple[str, ...] = ()
     class_weights: str | None = None
     data_sha256: str | None = None
-    """Of the file of a table, which the trainer fills in: another file is another run's."""
+    """Of a table or images, which the trainer fills in: other data are another run's."""
     data: str | None = None
     init_from: str | None = None
     on_nonfinite: str = "pause"

@@ -15,6 +15,7 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.numbers import is_positive
 from tuitrain.core.safe import safe
 
+BALANCED = "balanced"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
@@ -146,6 +147,26 @@ class Named(Text):
 
 class Weights(Text):
     """A run, or a file with weights."""
+
+
+class ClassWeights(Text):
+    """Weights of classes with commas between them, or the word for those that balance them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{BALANCED}, or a weight above 0 for each class, such as 1,2.5", f"{BALANCED}|W,W,..."
+        )
+
+    def take(self, value: Any) -> str:
+        text = super().take(value)
+        if text != BALANCED and not all(map(is_positive, self.numbers(text))):
+            _reject()
+        return text
+
+    @staticmethod
+    def numbers(text: str) -> tuple[float, ...]:
+        """Return the weights that a text has; ValueError if it has others."""
+        return tuple(map(float, text.split(",")))
 
 
 class Device(Text):

@@ -20,6 +20,7 @@ from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
@@ -318,6 +319,8 @@ def build(
     spec = resolved(spec, task, losses.usual)
     spec = replace(spec, loss=losses.canonical(spec.loss))
     data = task.data
+    if spec.class_weights is not None:
+        spec, task = _weighed(spec, task, losses)
     rng.seed(spec.seed)
     model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
@@ -360,6 +363,15 @@ def build(
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
+
+
+def _weighed(spec: RunSpec, task: OpenedTask, losses: Losses) -> tuple[RunSpec, OpenedTask]:
+    """Give each class its weight; return the spec with the weights and the task that says so."""
+    weights = class_weights(str(spec.class_weights), task.data)
+    losses.weigh(weights)
+    card = replace(task.card, notes=(*task.card.notes, described(weights, task.data)))
+    spec = replace(spec, class_weights=",".join(map(repr, weights)))
+    return spec, replace(task, card=card)
 
 
 def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:

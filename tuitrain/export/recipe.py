@@ -14,10 +14,11 @@ from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
 from tuitrain.core.files import read_plain
-from tuitrain.core.own import source_of
+from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
 
@@ -43,8 +44,7 @@ class Recipe:
     def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
         """Return the recipe for a checkpoint of the lineage; Refused where there is none."""
         spec = lineage.spec
-        if source_of(spec.task) != "catalog":
-            raise Refused("a program is written for built-in tasks; --format weights has the model")
+        _check_built_in(spec)
         nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
         return cls(
             lineage.paths.name,
@@ -60,6 +60,14 @@ class Recipe:
     @property
     def kind(self) -> Kind:
         return task_named(self.spec.task).kind  # the program loads the data of that task
+
+    @property
+    def class_weights(self) -> tuple[float, ...]:
+        """The weights of the classes in each loss; empty if there are none."""
+        text = self.spec.class_weights
+        if text == BALANCED:
+            raise DamagedRecord("it does not say how it weighed the classes", self.name)
+        return ClassWeights.numbers(text) if text else ()
 
     @property
     def begin(self) -> tuple[int, int]:
@@ -117,6 +125,17 @@ class Recipe:
             if isinstance(command, Change) and command.kind == setting
         ]
         return [self.setting(setting), *values][-1]
+
+
+def _check_built_in(spec: RunSpec) -> None:
+    """Raise Refused if the run has something of the user's own, which a program cannot copy."""
+    own = [text for text in (spec.model, spec.optimizer, spec.loss) if own_python(text)]
+    own += [title_of(spec.task)] if source_of(spec.task) != "catalog" else []
+    if own:
+        raise Refused(
+            f"a program has only what is built in, and {safe(own[0])} is your own; "
+            "--format weights exports the model's weights"
+        )
 
 
 def _origin(lineage: RunLineage) -> Path | None:

@@ -76,7 +76,7 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
         case "images":
             from tuitrain.engine.tasks.folder import open_folder
 
-            return open_folder(spec)
+            return open_folder(spec, report)
 
 
 def resolved(spec: RunSpec, task: OpenedTask, usual_loss: str) -> RunSpec:

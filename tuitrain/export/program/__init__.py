@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from tuitrain.core.safe import safe
 from tuitrain.export.program import entries
 from tuitrain.export.program.entries import comment
 from tuitrain.export.program.loop import loop
-from tuitrain.export.program.part import TORCH, Part, fitted, joined, quoted
+from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, joined, quoted
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
@@ -79,7 +80,16 @@ def _constants(recipe: Recipe) -> Part:
     if recipe.started.device != "cpu":
         lines.append(f"device = torch.device({quoted(recipe.started.device)})")
     lines.append(f"torch.set_num_threads({int(recipe.environment['threads'])})")
-    return Part("\n".join(lines) + "\n", (TORCH,))
+    return Part("\n".join(lines) + "\n" + _class_weights(recipe), (TORCH,))
+
+
+def _class_weights(recipe: Recipe) -> str:
+    if not recipe.class_weights:
+        return ""
+    numbers = textwrap.fill(", ".join(map(repr, recipe.class_weights)), WIDTH - 8)
+    device = ", device=device" if recipe.started.device != "cpu" else ""
+    line = fitted("WEIGHTS = torch.tensor(", f"[{numbers}]{device}")
+    return f"# The weights of the classes in the loss.\n{line}"
 
 
 def _on_device(recipe: Recipe, names: Iterable[str]) -> Part:

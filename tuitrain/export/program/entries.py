@@ -58,12 +58,16 @@ def schedule(text: str) -> Part | None:
     return Part(f"{place.partition(':')[2]}(done)", (), (function(place),)) if place else None
 
 
-def criterion(loss: str, kind: Kind) -> Part:
-    """Return the expression for a loss; Refused if it does not fit the problem."""
+def criterion(loss: str, kind: Kind, *, is_weighted: bool) -> Part:
+    """Return the expression for a loss; Refused if it does not fit the problem.
+
+    If the loss is weighted, the program has the weights of the classes as WEIGHTS.
+    """
     entry, options = _read("loss", loss)
     if kind not in catalog.loss_named(entry.name).takes:
         raise Refused(catalog.loss_named(entry.name).why_not(kind))
-    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options)))
+    weights = ["weight=WEIGHTS"] if is_weighted else []
+    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options), *weights))
     return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
 
 

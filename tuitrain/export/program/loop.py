@@ -93,7 +93,7 @@ _METRICS: dict[Kind, tuple[str, str]] = {
 def loop(recipe: Recipe) -> Part:
     """Return the training loop, up to the checkpoint of the recipe."""
     metric, formula = _METRICS[recipe.kind]
-    losses = [entries.criterion(loss, recipe.kind) for loss in recipe.losses]
+    losses = [_criterion(recipe, loss) for loss in recipe.losses]
     schedule = entries.schedule(recipe.spec.optimizer)
     many = recipe.started.val_samples > _AT_ONCE
     text = _LOOP.substitute(
@@ -117,6 +117,10 @@ def loop(recipe: Recipe) -> Part:
         Part(text, imports, (function("tuitrain.engine.data:shuffled"),)),
         *(part._replace(text="") for part in needed),
     ])  # fmt: skip
+
+
+def _criterion(recipe: Recipe, loss: str) -> Part:
+    return entries.criterion(loss, recipe.kind, is_weighted=bool(recipe.class_weights))
 
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
@@ -202,7 +206,7 @@ def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
 
 def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
     if isinstance(command, SwapLoss):
-        return f"criterion = {entries.criterion(command.loss, recipe.kind).text}"
+        return f"criterion = {_criterion(recipe, command.loss).text}"
     if entries.schedule(recipe.spec.optimizer) and command.setting in ("lr", "epochs"):
         return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
     name = command.setting.replace("-", "_")
