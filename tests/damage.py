@@ -89,6 +89,29 @@ def untyped(directory: Path) -> None:
         db.execute("update batch set loss = ?", (HOSTILE,))
 
 
+def filled_before_it_was_strict(statement: str, *values: object) -> Damage:
+    """Return what changes a record whose tables are strict only by what its schema says."""
+
+    def change(directory: Path) -> None:
+        path = directory / "run.db"
+        with closing(sqlite3.connect(path)) as db:
+            stated = db.execute("select sql, name from sqlite_schema where type = 'table'")
+            strict = stated.fetchall()
+            free = [(said.rpartition(")")[0].replace("not null", "") + ")", name)
+                    for said, name in strict if "without rowid" not in said]  # fmt: skip
+        _state(path, free)
+        sql(statement, *values)(directory)
+        _state(path, strict)
+
+    return change
+
+
+def _state(path: Path, tables: list[tuple[str, str]]) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("pragma writable_schema = on")
+        db.executemany("update sqlite_schema set sql = ? where name = ?", tables)
+
+
 FIRST = "update event set body = ? where id = 1"
 UNREADABLE: dict[str, Damage] = {
     "record cut": bytes_of("run.db", lambda found: found[: len(found) // 2]),
@@ -136,6 +159,15 @@ UNREADABLE: dict[str, Damage] = {
         "setting_changed", command="x", take=1, step=1, epoch=0, setting="epochs", value=None,
         previous=2, steps_per_epoch=23,
     ),
+    "epoch that calls itself the first": sql(
+        "update epoch set body = json_set(body, '$.epoch', 0)"
+    ),
+    "epoch of another step": sql("update epoch set body = json_set(body, '$.step', 1)"),
+    "event of bytes": filled_before_it_was_strict("update event set body = cast(body as blob)"),
+    "event of nothing": filled_before_it_was_strict("update event set body = null"),
+    "batch of text": filled_before_it_was_strict("update batch set elapsed_ms = ?", HOSTILE),
+    "batch of nothing": filled_before_it_was_strict("update batch set elapsed_ms = null"),
+    "rate of text": filled_before_it_was_strict("update batch set lr = ?", HOSTILE),
     "epoch no JSON": sql("update epoch set body = 'nope'"),
     "newer record": sql("pragma user_version = 99"),
     "series without a name": sql("insert into series (name, unit, per) values ('', '', 'step')"),
@@ -147,6 +179,11 @@ UNREADABLE: dict[str, Damage] = {
         sql("create view measured as select 1 as series, 1 as key, 1.0 as value"),
     ),
     "an endless view": endless_view,
+    "an endless trigger": sql(
+        "create trigger endless after insert on event begin insert into glance with recursive"
+        " n(id) as (select 2 union all select id + 1 from n) select id, '{}' from n where id < 0;"
+        " end"
+    ),
     "a table without types": untyped,
 }  # fmt: skip
 """Of these a run cannot be read, and that is said."""
@@ -175,6 +212,7 @@ READABLE: dict[str, Damage] = {
         "loss_swapped", command="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
     ),
     "moment beyond calendars": sql("update event set at = 1e300"),
+    "moment without an end": sql("update event set at = 9e999"),
     "parent gone": spec(parent={"directory": "/nonexistent\x00"}),
 }
 """Of these a run can be read as far as it goes."""

@@ -104,8 +104,8 @@ class RecordedRun:
     def says(self, *events: Event) -> None:
         self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
 
-    def trains(self, epochs: int, way: Way = decay) -> None:
-        """Train and validate so many epochs."""
+    def trains(self, epochs: int, way: Way = decay, **validation: object) -> None:
+        """Train and validate so many epochs; `validation`: fields of their ends."""
         for _ in range(epochs):
             steps = range(self._step + 1, self._step + STEPS + 1)
             self._step += STEPS
@@ -113,7 +113,7 @@ class RecordedRun:
             rows = [BatchRow(key_of(self._take, each), epoch, way(each), 0.001, 64, 10 * each,
                              *[1] * 6) for each in steps]  # fmt: skip
             self._writer.write(rows, [])
-            self.says(self._ended(epoch, way(self._step)))
+            self.says(replace(self._ended(epoch, way(self._step)), **validation))
 
     def _saves(self) -> None:
         """Save the present, as is done before every change."""

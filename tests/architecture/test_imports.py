@@ -12,7 +12,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 TRAINER_ONLY = {
-    "torch", "torchvision", "torchmetrics", "sklearn", "tuitrain.engine", "tuitrain.worker",
+    "torch", "torchvision", "torchmetrics", "pandas", "sklearn", "tuitrain.engine",
+    "tuitrain.worker",
 }  # fmt: skip
 
 LIST = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"

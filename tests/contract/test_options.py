@@ -76,21 +76,25 @@ def test_help_has_each_option_in_its_group(place: Place, tuitrain: Shell):
 def test_the_form_has_a_field_for_each_and_a_fork_for_those_that_may_change():
     assert tuple(option.name for option in at("form")) == form.FIELDS
     assert set(form.FIELDS) - set(form.OF_A_FORK) == {
-        "task", "model", "data", "init_from", "class_weights",
-    }  # fmt: skip
+        name for name in form.FIELDS if OPTIONS[name].is_of_weights
+    }
     assert list(form.filled("digits")) == list(form.FIELDS)
 
 
 def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
     known = {option.name for option in at("run")} - {"config"}
     assert known == {option.name for option in at("fork")} - {"config"}
-    of_own_data = {option.name for option in at("run") if option.sources}
-    assert known - set(WAYS) - of_own_data == {option.name for option in at("form")} - {"task"}
+    assert known - set(WAYS) == {option.name for option in at("form")} - {"task"}
     assert known == {option.name for option in at("config")} - {"task", "until"}
 
 
 def test_a_spec_has_the_options_that_say_what_to_train():
-    names = {each.name for each in fields(RunSpec)} - {"schedule", "parent", "init_given"}
+    names = {each.name for each in fields(RunSpec)} - {
+        "schedule",
+        "parent",
+        "data_sha256",
+        "init_given",
+    }
     of_the_command = {"name", "config", "as_config", "without", *WAYS}
     only_live = {option.name for option in OPTIONS.values() if option.places == ("live",)}
     assert names == set(OPTIONS) - of_the_command - only_live

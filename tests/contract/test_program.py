@@ -95,13 +95,31 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
                 assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
+WEIGHTED = [each for each in FITTING if each[0].name in ("digits", "breast-cancer")]
+
+
+@pytest.mark.parametrize(("task", "loss"), WEIGHTED, ids=lambda each: each.name)
+def test_its_program_weighs_the_classes_as_the_run_did(task, loss):
+    torch.set_num_threads(1)
+    run = build(
+        catalog.new_spec(task.name, loss=loss.name, epochs=1, class_weights="balanced", lr=0.1)
+    )
+    recipe, digest = recipe_of(run.spec)
+    text = program(recipe, written_by="this test")
+
+    assert "weight=WEIGHTS" in text
+    assert printed_by(text) == digest
+    assert max(map(len, text.splitlines())) <= LONGEST_LINE
+    assert digest != recipe_of(replace(run.spec, class_weights=None))[1]
+
+
 @pytest.mark.parametrize("model", ["mlp:hidden=128", "mlp:hidden=16,norm=batch"])
 def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(model):
     spec = catalog.new_spec(
         "diabetes", model=model, optimizer="sgd", lr=1e25, epochs=2, on_nonfinite="skip"
     )
     recipe, digest = recipe_of(spec)
-    text = program(replace(recipe, skips_bad_batches=True), written_by="this test")
+    text = program(replace(recipe, skips_nonfinite=True), written_by="this test")
     assert printed_by(text) == digest
     assert printed_by(program(recipe, written_by="this test")) != digest
 
@@ -207,5 +225,5 @@ def test_a_program_reads_images_from_the_folder_that_its_run_read(tmp_path: Path
 
     assert printed_by(program(recipe, written_by="this test")) == digest
     (tmp_path / "data").rename(tmp_path / "elsewhere")
-    with pytest.raises(Refused, match=r"the data are not in .*data any more"):
+    with pytest.raises(Refused, match=r"the data are no longer in .*data"):
         program(recipe, written_by="this test")

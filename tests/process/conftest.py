@@ -7,13 +7,14 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyte
 import pytest
 
 from tests.conftest import Shell, until
 
+TUITRAIN = (sys.executable, "-m", "tuitrain")
 _TURN_S = 0.1
 """A slow link brings no more at a time than in this time, however long nobody looked."""
 
@@ -23,7 +24,7 @@ class Terminal:
 
     def __init__(
         self, shell: Shell, *arguments: str, size: tuple[int, int] = (100, 30),
-        bytes_per_s: float = math.inf, **env: str,
+        bytes_per_s: float = math.inf, program: Sequence[str] = TUITRAIN, **env: str,
     ) -> None:  # fmt: skip
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
@@ -35,7 +36,7 @@ class Terminal:
             termios.tcsetwinsize(0, (size[1], size[0]))
             usual = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
             env = {**usual, **shell.env, "TERM": env.get("TERM", usual["TERM"])}
-            os.execve(sys.executable, [sys.executable, "-m", "tuitrain", *arguments], env)
+            os.execvpe(program[0], [*program, *arguments], env)
         os.set_blocking(self._fd, False)
 
     def text(self) -> str:

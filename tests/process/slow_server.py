@@ -1,4 +1,4 @@
-"""An https server behind a proxy of its own: whatever host is asked for, it answers slowly."""
+"""A slow https server behind its own proxy, which answers for every host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK = 1 << 14
 
 
 class SlowServer:
-    """Sends chunks of zeros, as many as it is told to."""
+    """Sends as many chunks of zeros as `send` permits."""
 
     def __init__(self, folder: Path, host: str) -> None:
         """Make a certificate for `host` in the folder; OSError if there is no openssl."""
@@ -36,12 +36,12 @@ class SlowServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What lets a program use this server and trust it."""
+        """Environment variables that make a program use and trust this server."""
         port = self._listening.getsockname()[1]
         return {"https_proxy": f"http://127.0.0.1:{port}", "SSL_CERT_FILE": str(self.certificate)}
 
     def send(self, chunks: int) -> None:
-        """Let so many chunks go."""
+        """Permit so many more chunks."""
         self._permits.release(chunks)
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ def read_only() -> Iterator[Callable[[Path], Path]]:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what was said on stderr, having checked that it is fit for a user."""
+    """Check that stderr is fit for a user, and return it."""
     lines = done.stderr.splitlines()
     assert 1 <= len(lines) <= 2, done.stderr
     assert lines[0].startswith("tuitrain: ")
@@ -243,7 +243,7 @@ def test_a_hostile_name_of_a_directory_does_no_terminal_harm(tuitrain: Shell):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to be full")
 def test_a_full_disk_at_the_start_is_one_sentence_and_exit_1(tuitrain: Shell):
-    """A file size limit of zero is what this process can do to a disk without being root."""
+    """A file size limit of zero stands in for a full disk, which would take root."""
     program = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"

@@ -26,7 +26,7 @@ def tuitrain(threaded: Shell) -> Shell:
 
 @pytest.fixture
 def offered(tuitrain: Shell, tmp_path: Path):
-    """Return what is offered for a line, whose last word is begun."""
+    """Return the completions of a command line whose last word is incomplete."""
     program = tmp_path / "tuitrain"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tuitrain "$@"\n')
     program.chmod(0o700)

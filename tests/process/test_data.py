@@ -16,7 +16,7 @@ def tuitrain(threaded: Shell) -> Shell:
 
 
 def squares(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images that are easy to tell apart: a bright square at a place of its own for each class."""
+    """Images that are easy to classify: a bright square at a different place for each class."""
     labels = np.arange(count, dtype=np.uint8) % 10
     pixels = np.zeros((count, 28, 28), np.uint8)
     for at, label in enumerate(labels):

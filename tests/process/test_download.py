@@ -70,7 +70,7 @@ def it_begins_anew(tuitrain: Shell, server: SlowServer) -> None:
     assert "was cut after" in tuitrain.show("a")["error"]
 
 
-def test_a_file_that_is_not_what_it_was_is_refused_and_its_progress_told(
+def test_a_file_with_another_digest_is_refused_and_its_progress_shown(
     threaded: Shell, server: SlowServer, tmp_path: Path
 ):
     tuitrain = threaded

@@ -1,4 +1,4 @@
-"""What a run is exported as, and whether others can use it."""
+"""Exports of runs, read back or executed without tuitrain."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def tuitrain(threaded: Shell) -> Shell:
 def steered(
     tuitrain: Shell, name: str, *commands: tuple[str, ...], options: tuple[str, ...]
 ) -> dict:
-    """Start a run that waits, ask this of it, and return it when it has ended."""
+    """Start a paused run, send it these commands, and return it when it has ended."""
     tuitrain("run", *options, "--detach", "--name", name, "--paused")
     until(lambda: tuitrain.show(name)["state"] == "paused", f"{name} waits")
     for command in commands:
@@ -137,7 +137,7 @@ def test_the_best_weights_are_as_good_as_the_record_says(tuitrain: Shell, tmp_pa
 
 
 def accuracy_of(file: Path) -> float:
-    """Return how many validation images of digits a linear model with these weights knows."""
+    """Return the validation accuracy on digits of a linear model with these weights."""
     images, labels = load_digits(return_X_y=True)
     train, val, _, known = train_test_split(
         images, labels, test_size=0.2, random_state=0, stratify=labels
@@ -165,9 +165,7 @@ def test_a_best_epoch_without_a_checkpoint_is_refused_with_what_there_is(
     assert "--which last takes the last checkpoint" in refused
 
 
-def test_what_was_recorded_is_written_where_it_was_asked_for(
-    tuitrain: Shell, home: Path, tmp_path: Path
-):
+def test_an_export_is_written_to_the_path_given(tuitrain: Shell, home: Path, tmp_path: Path):
     run = in_home(home, "a")
     run.trains(2)
     run.finishes()

@@ -29,7 +29,7 @@ def begun(tuitrain: Shell, name: str, epochs: int) -> Client:
 
 
 def written(run: Client) -> tuple[int, int]:
-    """Return how many batches and events are on record, having checked that it is whole."""
+    """Check the integrity of the record; return its numbers of batches and events."""
     record = sqlite3.connect(f"file:{run.paths.record}?mode=ro", uri=True)
     try:
         assert record.execute("pragma integrity_check").fetchone() == ("ok",)

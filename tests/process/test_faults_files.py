@@ -32,7 +32,7 @@ SHADOWING = ("types", "random", "copy", "torch", "statistics", "json", "psutil",
 
 @pytest.fixture
 def recorded(tuitrain: Shell) -> RunPaths:
-    """A run with a past, which nobody trains."""
+    """A run that was trained and has no trainer now."""
     run = in_home(tuitrain.home, "a", epochs=500)
     run.trains(1)
     run.close()
@@ -93,7 +93,7 @@ def test_a_trainer_started_with_closed_descriptors_holds_its_lock(
     until(lambda: tuitrain.show("a")["state"] not in ("starting", "crashed"), "it trains")
 
     assert tuitrain.show("a")["state"] == "running"
-    assert "a is going" in tuitrain("resume", "a", "--detach", code=3).stderr
+    assert "a has not ended" in tuitrain("resume", "a", "--detach", code=3).stderr
 
 
 @pytest.mark.parametrize("round_", range(STARTS))

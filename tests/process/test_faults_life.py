@@ -1,4 +1,4 @@
-"""A trainer's life: it ends with its last word, and notices what is taken away under it.
+"""The life of a trainer: it ends with its last word, and notices files that are removed.
 
 `make faults COUNT=100` does each ten times; without it once.
 """
@@ -30,7 +30,7 @@ LONG = ("--seed", "5", "--epochs", "5000", "--pace", "100")
 
 
 def trainer_of(run: Client) -> psutil.Process:
-    return until(lambda: process_of(run.paths.owner), "its trainer has signed")
+    return until(lambda: process_of(run.paths.owner), "its trainer has written the owner file")
 
 
 def gone(trainer: psutil.Process) -> None:
@@ -62,7 +62,9 @@ def test_a_stopped_run_is_resumed_at_once_time_after_time(tuitrain: Shell):
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-def test_a_trainer_whose_lock_is_removed_never_writes_beside_the_next(tuitrain: Shell, turn: int):
+def test_a_trainer_whose_lock_is_removed_never_writes_once_another_has_started(
+    tuitrain: Shell, turn: int
+):
     draw = random.Random(SEED + turn)
     run = tuitrain.start("a", *LONG)
     first = trainer_of(run)
@@ -124,7 +126,7 @@ def test_a_trainer_whose_directory_is_removed_ends_and_makes_nothing_again(
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-def test_removed_checkpoints_are_told_and_saved_again(tuitrain: Shell, turn: int):
+def test_removed_checkpoints_are_reported_and_saved_again(tuitrain: Shell, turn: int):
     run = tuitrain.start("a", *LONG, *(["--paused"] if turn % 2 == 0 else []))
     shutil.rmtree(run.paths.checkpoints)
 
@@ -143,7 +145,7 @@ def test_removed_checkpoints_are_told_and_saved_again(tuitrain: Shell, turn: int
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
-def test_a_stopped_trainer_is_told_of_and_whatever_ends_ctl_takes_the_command_back(
+def test_a_suspended_trainer_is_reported_and_a_ctl_that_ends_withdraws_its_command(
     tuitrain: Shell, ending: signal.Signals
 ):
     run = tuitrain.start("a", *LONG)
@@ -165,7 +167,7 @@ def test_a_stopped_trainer_is_told_of_and_whatever_ends_ctl_takes_the_command_ba
     assert tuitrain.show("a")["interventions"][0]["kind"] == "stop"
 
 
-def test_a_change_that_a_damaged_log_lost_is_told_at_the_resume(tuitrain: Shell):
+def test_a_change_that_a_damaged_log_lost_is_reported_at_the_resume(tuitrain: Shell):
     run = tuitrain.start("a", *LONG, "--paused")  # its log is short, and stays where it is
     tuitrain("ctl", "a", "lr", "0.003", "--wait")
     tuitrain("ctl", "a", "loss", "mse", "--at", "batch", "--wait")

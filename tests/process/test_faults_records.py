@@ -1,4 +1,4 @@
-"""A run directory is somebody's mail: whatever it holds, nothing of it is obeyed, used or hidden.
+"""A run directory may come from anywhere: its contents are never trusted, executed or hidden.
 
 `make faults COUNT=100` draws a hundred times; without it a few have to do.
 """
@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -40,8 +41,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bad(source: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the run beside a good one, both in a home of their own."""
+def damaged(source: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run, next to an undamaged copy in the same home."""
     monkeypatch.setenv("TUITRAIN_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "100")
     shutil.copytree(source, home / "runs" / "good")
@@ -49,8 +50,8 @@ def bad(source: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(bad, capfd, damage):
-    damage(bad)
+def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(damaged, capfd, damage):
+    damage(damaged)
     assert cli.run(["ls"]) == 0
     listed = capfd.readouterr()
     assert "good" in listed.out
@@ -62,30 +63,45 @@ def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(bad, capfd, dama
         ["show"], ["plot"], ["attach"], ["resume", "--detach"], ["export", "--format", "jsonl"]
     ):  # fmt: skip
         code = cli.run([command[0], "bad", *command[1:]])
-        told = capfd.readouterr()
-        assert code in (1, 3), (command, told)
-        assert len(told.err.splitlines()) == 1, (command, told)
-        assert "unexpected" not in told.err, command
+        captured = capfd.readouterr()
+        assert code in (1, 3), (command, captured)
+        assert len(captured.err.splitlines()) == 1, (command, captured)
+        assert "unexpected" not in captured.err, command
 
 
 @pytest.mark.parametrize("damage", READABLE.values(), ids=READABLE)
-def test_what_can_be_read_is_shown_as_far_as_it_goes(bad, capfd, damage):
-    damage(bad)
+def test_what_can_be_read_is_shown_as_far_as_it_goes(damaged, capfd, damage):
+    damage(damaged)
     for command in (["ls"], ["show", "bad"], ["show", "bad", "--json"], ["plot", "bad"]):
         assert cli.run(command) == 0, (command, capfd.readouterr().err)
-        told = capfd.readouterr()
-        assert "bad" in told.out
-        assert told.err == ""
+        captured = capfd.readouterr()
+        assert "bad" in captured.out
+        assert captured.err == ""
 
 
-def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path):
+def test_nobody_waits_for_a_checkpoint_that_is_no_file(damaged, capfd, tmp_path):
+    for number, file in enumerate(sorted((damaged / "checkpoints").iterdir())):
+        file.unlink()
+        os.mkfifo(file) if number % 2 else file.symlink_to("/dev/zero")
+    for command in (
+        ["export", "bad", "--format", "weights", "--out", str(tmp_path / "a")],
+        ["fork", "bad", "--epoch", "0", "--detach"],
+        ["run", "--init-from", "bad", "--detach"],
+    ):
+        assert cli.run(command) in (1, 3), command
+        assert re.search(r"is (a link|not a plain file)", capfd.readouterr().err), command
+    assert cli.run(["resume", "bad", "--epochs", "5", "--plain"]) == 0
+    assert "00001-take1-step0.pt is not a plain file" in capfd.readouterr().out
+
+
+def test_no_file_outside_a_run_is_touched_by_its_names(damaged, tmp_path):
     thesis = tmp_path / "thesis.tex"
     thesis.write_text("years")
     draw = random.Random(SEED)
     names = [str(thesis), f"../../../../{thesis.name}", f"x/../../../../../{thesis.name}"]
     for _ in range(COUNT):
         field = draw.choice(["file", "origin"])
-        with closing(sqlite3.connect(bad / "run.db")) as db, db:
+        with closing(sqlite3.connect(damaged / "run.db")) as db, db:
             number, body = draw.choice(db.execute(
                 "select id, body from event where json_type(body, ?) = 'text'", (f"$.{field}",)
             ).fetchall())  # fmt: skip
@@ -100,7 +116,7 @@ def test_no_file_outside_a_run_is_touched_by_its_names(bad, tmp_path):
             assert cli.run(command) == 1, command
         assert thesis.read_text() == "years"
         assert sorted(tmp_path.iterdir()) == [tmp_path / "home", thesis]
-        with closing(sqlite3.connect(bad / "run.db")) as db, db:
+        with closing(sqlite3.connect(damaged / "run.db")) as db, db:
             db.execute("update event set body = ? where id = ?", (body, number))
 
 

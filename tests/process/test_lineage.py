@@ -58,7 +58,7 @@ def test_a_replay_ends_with_the_same_weights_and_says_so(tuitrain: Shell, steere
     assert (tuitrain.show("c")["step"], tuitrain.show("c")["state"]) == (50, "finished")
 
 
-def test_what_is_not_on_the_line_is_refused(tuitrain: Shell, steered: dict):
+def test_what_is_not_on_the_lineage_is_refused(tuitrain: Shell, steered: dict):
     undone = ids(steered)["loss mse"]
     assert (
         "no change on the current line"

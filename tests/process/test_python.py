@@ -1,4 +1,4 @@
-"""Runs from Python, as a notebook has them, asked and heard in this process."""
+"""Runs steered and read from Python in this process, as in a notebook."""
 
 import doctest
 import math
@@ -29,7 +29,7 @@ def shell(tmp_path_factory, library: Library) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def waiting(shell: Shell) -> Run:
-    """A run that waits before its first batch, and is asked nothing that lasts."""
+    """A run that is paused before its first batch; no test changes it for good."""
     shell.start("waiting", "--epochs", "5000", "--paused")
     return connect("waiting", home=shell.home)
 
@@ -103,7 +103,7 @@ def test_what_the_trainer_refuses_is_raised_with_its_reason(waiting: Run):
     assert refused == ["undo", "loss", "rollback", "pause"], "each of them stands in the record"
 
 
-def test_what_cannot_be_is_told_before_anything_is_asked(waiting: Run):
+def test_an_impossible_command_is_refused_before_it_is_sent(waiting: Run):
     before = waiting.show()
     for ask in (
         lambda: waiting.set_lr(-1),
@@ -151,7 +151,7 @@ def the_events_come_in_order_until_the_run_ends(run: Run) -> None:
     assert heard == list(run.events(follow=False)), "what is on record, once more"
 
 
-def test_what_is_on_record_is_told_without_waiting_for_more(waiting: Run):
+def test_recorded_events_are_returned_without_waiting_for_more(waiting: Run):
     told = list(waiting.events(follow=False))
     assert any(isinstance(event, RunStarted) for event in told)
     assert any(isinstance(event, Paused) for event in told)

@@ -166,7 +166,7 @@ def test_the_first_ctrl_c_saves_a_checkpoint_and_exits_130(tuitrain: Shell):
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
 
-def test_a_detached_run_outlives_whoever_started_it_and_attach_tells_its_whole_story(
+def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
     tuitrain: Shell,
 ):
     tuitrain.start("a", "--epochs", "5000", "--paused")
@@ -193,7 +193,7 @@ def test_a_failing_trainer_says_why_in_one_line(tuitrain: Shell, way: str):
     assert list((tuitrain.home / "runs").iterdir()) == [], "it never came to life"
 
 
-def test_wrong_use_is_told_in_at_most_two_lines_and_leaves_nothing_behind(tuitrain: Shell):
+def test_wrong_use_is_reported_in_at_most_two_lines_and_leaves_no_files(tuitrain: Shell):
     for arguments, code, hint in [
         (["runn"], 2, "did you mean 'run'?"),
         (["run", "digts"], 2, "did you mean 'digits'?"),

@@ -25,7 +25,7 @@ def tuitrain(threaded: Shell) -> Shell:
 
 @pytest.fixture
 def short_of_memory(monkeypatch) -> None:
-    """Let trainers have room for batches of 300 samples only."""
+    """Limit the memory of trainers to batches of 300 samples."""
     real = loop.train_step
 
     def train_step(run, data, *rest):

@@ -1,4 +1,4 @@
-"""Runs that end in every way there is, and go on as if nothing had been."""
+"""Runs that end in every possible way, and resume as if nothing had happened."""
 
 import json
 import os
@@ -178,17 +178,8 @@ def test_numbers_that_are_not_finite_pause_the_run_and_it_can_be_saved(tuitrain:
 
 
 DIVERGING = (
-    "run",
-    "diabetes",
-    "--optimizer",
-    "sgd",
-    "--lr",
-    "1e12",
-    "--epochs",
-    "2",
-    "--name",
-    "a",
-)
+    "run", "diabetes", "--optimizer", "sgd", "--lr", "1e12", "--epochs", "2", "--name", "a"
+)  # fmt: skip
 
 
 def test_bad_numbers_can_be_skipped(tuitrain: Shell):

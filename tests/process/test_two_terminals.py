@@ -39,14 +39,14 @@ EVERY_KIND: list[Asked] = [
     (Change("pace", 300.0), None), (SaveCheckpoint(), None), (Rollback(), None),
     (Rollback(10**6), None), (Undo(), None), (Undo(), None),
 ]  # fmt: skip
-GRANTED = {
+APPLIED = {
     "paused", "resumed", "stepped", "loss_swapped", "setting_changed", "take_opened",
     "checkpoint_saved",
 }  # fmt: skip
 
 
 class Turns:
-    """Sends for several at once; only the moment of sending is one's own.
+    """Sends commands of several clients in turn; only the sending itself is serialised.
 
     Of two commands on their way in the same instant the later one may arrive first.
     """
@@ -65,8 +65,8 @@ class Turns:
 
 
 def _is_answered(client: Client, cursor: Cursor, request: Request) -> bool:
-    told = client.look(cursor).delta.events
-    return any(getattr(each.event, "command", None) == request.id for each in told)
+    events = client.look(cursor).delta.events
+    return any(getattr(recorded.event, "command", None) == request.id for recorded in events)
 
 
 def test_two_clients_steer_at_once_and_every_command_has_one_answer(threaded: Shell):
@@ -95,7 +95,7 @@ def test_two_clients_steer_at_once_and_every_command_has_one_answer(threaded: Sh
         else:
             assert first == "command_accepted"
             (effect,) = rest
-            assert effect in GRANTED or answers[request.id][1].reason
+            assert effect in APPLIED or answers[request.id][1].reason
     states = {each["state"] for each in shown}
     assert {"applied", "refused"} <= states <= {"applied", "undone", "refused", "dropped"}
     kinds = {each["kind"] for each in shown if each["state"] in ("applied", "undone")}

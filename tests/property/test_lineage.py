@@ -113,7 +113,7 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert validations == [(each.step, each.val_loss, each.loss_name) for each in life.epochs]
     *_, drawn_again = curves.series(now, AGAIN.name, columns=4 * LAST)
     assert list(drawn_again.points) == lived
-    assert list(curves.validations(now, 4 * LAST).line) == life.epochs
+    assert list(curves.validations(now, 4 * LAST).lineage) == life.epochs
     names = [each.loss_name for each in drawn]
     assert all(before != after for before, after in pairwise(names)), "no swap that was not"
     assert len(rulers(now)) == len(names) - 1 if names else not rulers(now)

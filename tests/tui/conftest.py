@@ -55,7 +55,7 @@ class ScriptedTrainer:
             )  # fmt: skip
         self._writer.write(rows, [])
 
-    def glances(self, step: int, losses: dict[str, float]) -> None:
+    def latest_batch_losses(self, step: int, losses: dict[str, float]) -> None:
         self._writer.latest_batch_losses(step, losses)
 
     def commands(self) -> list[Request]:
@@ -83,7 +83,7 @@ def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
     """Let every form ask the same process, since each of its own would start PyTorch."""
 
     class Shared:
-        def ask(self, question: str, **about: object) -> object:
+        def query(self, question: str, **about: object) -> object:
             return torch_query.query(question, **about)
 
         def close(self) -> None:
@@ -109,7 +109,7 @@ async def seen(app: TuitrainApp) -> str:
     screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
     await screen.follow()
     await screen.chart.draw_if_stale()
-    await screen.measures.draw_if_stale()
+    await screen.metrics.draw_if_stale()
     return text_of(app)
 
 

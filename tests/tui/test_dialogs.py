@@ -56,11 +56,11 @@ async def test_behind_a_dialog_nothing_is_drawn_and_all_is_when_it_closes(
         text = await seen(app)
         assert "161" in text, "the newest step"
         assert "7/4" in text, "the newest epoch"
-        panels = ("header", "vitals", "epochs", "events", "progress", "loss", "measures")
+        panels = ("header", "vitals", "epochs", "events", "progress", "loss", "metrics")
         assert {panel: drawn.count(panel) for panel in panels if drawn.count(panel) > 2} == {}, (
             "one catch-up: at most a picture of the numbers, and one of what is settled"
         )
-        assert {"vitals", "epochs", "loss", "measures"} <= set(drawn)
+        assert {"vitals", "epochs", "loss", "metrics"} <= set(drawn)
 
 
 async def test_behind_a_dialog_a_change_of_size_is_drawn(

@@ -95,7 +95,7 @@ async def test_a_trainer_that_does_not_answer_is_told_of(
         text = await seen(app)
         assert "asked: pause, no answer for " in text
         await pilot.pause()
-        assert "Nobody answers: its trainer" in text_of(app)
+        assert "No answer: its trainer" in text_of(app)
         (request,) = trainer.commands()
         trainer.says(CommandRefused(request.id, "pause", "", "no", request.asked_at))
         assert "no answer" not in await seen(app)
@@ -244,7 +244,7 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
         await pilot.pause()
         await seen(app)
         pictures = []
-        monkeypatch.setattr(app.screen.measures, "show", pictures.append)
+        monkeypatch.setattr(app.screen.metrics, "show", pictures.append)
         for _ in range(3):
             trainer.trains([2.0] * 5)
             for _ in range(6):
@@ -392,10 +392,10 @@ async def test_nothing_is_repainted_while_nothing_happens(
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
-        before = app.screen.subject
+        before = app.screen.slow_snapshot
         for _ in range(20):
             await seen(app)
-        assert app.screen.subject == before
+        assert app.screen.slow_snapshot == before
 
 
 async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):

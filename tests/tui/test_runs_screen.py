@@ -288,6 +288,23 @@ async def test_torch_tells_the_form_how_large_a_run_is(home):
         assert isinstance(app.screen, RunsScreen)
 
 
+async def test_the_form_asks_for_the_column_of_a_table_and_says_what_it_found(home, tmp_path):
+    table = tmp_path / "houses.csv"
+    table.write_text("area,price\n" + "".join(f"{n * 37 % 101},{n * n % 997}\n" for n in range(60)))
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 60)) as pilot:
+        await pilot.pause()
+        assert not field(app, "target").parent.display, "it is for tables"
+        field(app, "task").value = str(table)
+        await eventually(pilot, app, "which column is to be predicted?")
+        assert field(app, "target").parent.display
+        assert not field(app, "image_size").parent.display
+        field(app, "target").value = "price"
+        await eventually(pilot, app, "48 to train on, 12 to validate, each 1; a number each")
+        assert "target 'price': regression" in text_of(app)
+        assert field(app, "epochs").placeholder == "30"
+
+
 async def test_a_crashed_run_is_resumed_from_the_list(home):
     started = supervisor.start(home, new_spec("digits", epochs=1), "a")
     until(started.paths.owner.exists, "it has signed")

@@ -1,6 +1,6 @@
-"""The catalogue: tasks, models, losses and optimizers, and where each is built.
+"""The catalogue: tasks, models, losses and optimizers, with the import path of each builder.
 
-It holds only text and import paths: `Entry.load` imports the builder when it is needed, so that
+It contains only text and import paths. `Entry.load` imports a builder when it is needed, so that
 help, pickers and command-line checks do not import torch.
 """
 

@@ -1,4 +1,4 @@
-"""A catalogue entry as a user names it, with its options."""
+"""A user's choice of a catalogue entry: its name and options."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from tuitrain.core.own import own_python
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A catalogue name with its options: `mlp:hidden=256-128`."""
+    """A catalogue name with its options, such as `mlp:hidden=256-128`."""
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, what: str, text: str) -> Choice:
-        """Read `NAME[:key=value,...]`; the name may be an alias, the options are checked."""
+        """Return the choice of a `what` (task, loss, ...) from `NAME[:key=value,...]`.
+
+        The name may be an alias. Raises WrongUse for an unknown name or an invalid option.
+        """
         name, colon, rest = text.partition(":")
         pairs = [part.partition("=") for part in rest.split(",")] if colon else []
         if not all(key and value for key, _, value in pairs):
@@ -60,13 +63,13 @@ def _without_schedule(optimizer: str) -> tuple[str, Mapping[str, object]]:
 
 
 def loss_text(text: str) -> str:
-    """Return the canonical text of a loss: its name, and the parameters that are not the default.
+    """Return the canonical text of a loss: its name, and its parameters that are not the default.
 
     Two losses are equal if and only if their texts are.
     """
     choice = Choice.read("loss", text)
     options = catalog.loss_named(choice.name).options
-    given = catalog.read_options(catalog.loss_named(choice.name), choice.options)
-    own = {key: options[key].write(value) for key, value in given.items()
-           if value != options[key].default}  # fmt: skip
-    return str(Choice(choice.name, own))
+    values = catalog.read_options(catalog.loss_named(choice.name), choice.options)
+    changed = {key: options[key].write(value) for key, value in values.items()
+               if value != options[key].default}  # fmt: skip
+    return str(Choice(choice.name, changed))

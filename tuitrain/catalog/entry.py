@@ -1,4 +1,4 @@
-"""Entries: what every named thing of the catalogue has, and how its builder is imported."""
+"""Entries of the catalogue: their common fields, and the import of their builders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["multiclass", "binary", "regression"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A named thing of the catalogue."""
+    """A task, model, loss or optimizer."""
 
     name: str
     place: str
@@ -38,7 +38,10 @@ def load(place: str) -> Any:
 
 
 def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return all options of `entry`, from `texts` or defaults; WrongUse for an unknown one."""
+    """Return the value of every option of `entry`, from `texts` or its default.
+
+    Raises WrongUse for an unknown option or an invalid value.
+    """
     values: dict[str, Any] = {key: option.default for key, option in entry.options.items()}
     for key, text in texts.items():
         if key not in entry.options:

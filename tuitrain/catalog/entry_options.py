@@ -1,6 +1,6 @@
 """The options of a catalogue entry: the `key=value` in `mlp:hidden=256-128,dropout=0.1`.
 
-It adds to `core/values.py` the types that need a text without commas.
+Their types are those of `core/values.py`, and some whose texts contain no comma.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from tuitrain.core.values import Flag, ValueType
 
 @dataclass(frozen=True)
 class Option:
-    """An option of an entry; its key is the name of the argument that its function takes."""
+    """An option of an entry. Its key is the name of the builder's keyword argument."""
 
     type: ValueType
     default: Any
     says: str = ""
-    """What it does."""
+    """Its effect, in a few words."""
 
     def read(self, text: str) -> Any:
-        """Return the value that `text` stands for, or raise ValueError."""
+        """Return the value for `text`; ValueError if it is invalid."""
         return self.type.read(text)
 
     def write(self, value: Any) -> str:
@@ -33,7 +33,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Between:
-    """A number in a range, its ends included."""
+    """A number from `low` to `high`, both included."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ class Between:
 
 
 class YesOrNo(Flag):
-    """Yes or no, in a text."""
+    """Yes or no, written out."""
 
     says = "yes or no"
     metavar = "yes|no"
@@ -64,7 +64,7 @@ class YesOrNo(Flag):
 
 @dataclass(frozen=True)
 class Joined:
-    """Numbers of another type with dashes between them: 256-128; 1e-3--0.5 are 0.001 and -0.5."""
+    """A tuple of numbers with dashes between them: 256-128; 1e-3--0.5 are 0.001 and -0.5."""
 
     of: ValueType
 

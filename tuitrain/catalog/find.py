@@ -20,7 +20,7 @@ CATALOG: Mapping[str, Mapping[str, Entry]] = {
 
 
 def find(what: str, name: str) -> Entry:
-    """Return the `what` (task, loss, ...) of that name or alias; UnknownName if there is none."""
+    """Return the `what` (task, loss, ...) with that name or alias; UnknownName if there is none."""
     entries = CATALOG[what]
     for entry in entries.values():
         if name == entry.name or name in entry.aliases:
@@ -29,14 +29,14 @@ def find(what: str, name: str) -> Entry:
 
 
 def loss_named(name: str) -> Loss:
-    """Return the loss of that name or PyTorch class name."""
+    """Return the loss with that name or PyTorch class name; UnknownName if there is none."""
     entry = find("loss", name)
     assert isinstance(entry, Loss)
     return entry
 
 
 def task_named(name: str) -> Task:
-    """Return the task of that name."""
+    """Return the task with that name; UnknownName if there is none."""
     entry = find("task", name)
     assert isinstance(entry, Task)
     return entry

@@ -1,4 +1,4 @@
-"""The losses, with the texts that teach them."""
+"""The losses, with explanations for learners."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ class Loss(Entry):
     inside: str = ""
     """How it is computed."""
     when: str = ""
+    """When to use it."""
     when_not: str = ""
+    """When to use another one."""
     takes: Mapping[Kind, str] = field(default_factory=dict)
     """Shapes and dtypes of prediction and target, by supported problem kind."""
     misfits: Mapping[Kind, str] = field(default_factory=dict)
-    """Why it does not support the other kinds."""
+    """The reason why it does not support a problem kind, by kind."""
 
     def taken(self, kind: str | None) -> str | None:
-        """Return its input shapes for that problem kind; None if it does not support the kind."""
+        """Return `takes` for that problem kind; None if it does not support the kind."""
         return next((text for known, text in self.takes.items() if known == kind), None)
 
     def misfit(self, kind: str | None) -> str | None:
-        """Return why it does not support that problem kind; None if no reason is known."""
+        """Return `misfits` for that problem kind; None if no reason is known."""
         return next((text for known, text in self.misfits.items() if known == kind), None)
 
     def why_not(self, kind: str | None) -> str:
@@ -40,7 +42,7 @@ class Loss(Entry):
 _ON_PROBABILITIES: Mapping[Kind, str] = {
     "multiclass": "probabilities softmax(z) (N, C) float; one-hot targets (N, C) float",
     "binary": "probabilities sigmoid(z) (N,) float; targets 0 or 1 (N,) float",
-    "regression": "numbers (N,) float; numbers (N,) float",
+    "regression": "predictions (N,) float; targets (N,) float",
 }
 
 LOSSES: Mapping[str, Loss] = {
@@ -49,69 +51,69 @@ LOSSES: Mapping[str, Loss] = {
         Loss(
             "cross-entropy",
             "tuitrain.engine.losses:cross_entropy",
-            "How surprised the model is by the right class",
+            "Negative log-probability of the true class",
             aliases=("CrossEntropyLoss",),
             formula="−log softmax(z)[y]",
-            inside="Log-softmax turns the logits z into log-probabilities that add up to one "
-            "class; the negative log-likelihood then reads off the right class y.",
-            when="For one class out of several. Its gradient, softmax(z) − onehot(y), stays large "
-            "while the model is wrong.",
-            when_not="Not where several classes may be right at once, nor for numbers.",
+            inside="Log-softmax turns the logits z into log-probabilities over the classes. The "
+            "loss is the negative log-probability of the true class y.",
+            when="For exactly one true class per sample. Its gradient, softmax(z) − onehot(y), "
+            "stays large while the model is wrong.",
+            when_not="Not for labels that can be true together, nor for regression.",
             options={
                 "label_smoothing": Option(
-                    Between(0, 1), 0.0, "share of the target for all classes alike"
+                    Between(0, 1), 0.0, "share of the target spread evenly over the classes"
                 )
             },
             takes={
                 "multiclass": "logits (N, C) float; class indices (N,) int64",
-                "binary": "one logit per sample as the two logits (0, z) (N, 2) float; "
-                "targets 0 or 1 (N,) as class indices. The same value as bce-with-logits",
+                "binary": "one logit z per sample as the two logits (0, z) (N, 2) float; "
+                "targets 0 or 1 (N,) as class indices. Its value equals that of bce-with-logits",
             },
-            misfits={"regression": "a number is no class, and has no index; try mse"},
+            misfits={"regression": "its target is a class index, not a number; try mse"},
         ),
         Loss(
             "bce-with-logits",
             "tuitrain.engine.losses:bce_with_logits",
-            "How surprised the model is by each yes or no",
+            "Negative log-probability of each binary label",
             aliases=("BCEWithLogitsLoss",),
             formula="−y·log σ(z) − (1 − y)·log(1 − σ(z))",
-            inside="The sigmoid σ is folded into the logarithm, so that a large |z| neither "
-            "overflows nor rounds to log 0.",
-            when="For yes or no, and where several labels may be right at once.",
-            when_not="With C classes it asks C questions that know nothing of each other: "
-            "cross-entropy uses that just one of them is right.",
+            inside="The sigmoid σ and the logarithm are computed as one function, so that a large "
+            "|z| neither overflows nor rounds to log 0.",
+            when="For binary labels, one or several per sample.",
+            when_not="With C exclusive classes it trains C independent binary classifiers; "
+            "cross-entropy uses that exactly one class is true.",
             options={"pos_weight": Option(Between(1e-6, 1e6), 1.0, "weight of the positive class")},
             takes={
                 "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
-                "one yes or no for each class (one-versus-rest)",
+                "one binary label for each class (one-versus-rest)",
                 "binary": "one logit per sample (N,) float; targets 0 or 1 (N,) float",
             },
-            misfits={"regression": "a target outside 0 to 1 makes it negative; try mse"},
+            misfits={"regression": "its targets must be from 0 to 1; try mse"},
         ),
         Loss(
             "mse",
             "tuitrain.engine.losses:mse",
-            "The mean of the squared errors",
+            "Mean of the squared errors",
             aliases=("MSELoss",),
             formula="mean (p − t)²",
-            inside="Squaring punishes large errors: one of 10 counts as much as a hundred of 1. "
-            "Its best constant guess is the mean.",
-            when="For numbers whose errors are about normal.",
-            when_not="One outlier can rule it (see l1). On classes it learns slowly where the "
-            "model is surely wrong: there the softmax is flat.",
+            inside="Squaring emphasises large errors: one error of 10 counts as much as a hundred "
+            "of 1. The best constant prediction is the mean.",
+            when="For regression with errors that are roughly normal.",
+            when_not="One outlier can dominate it (see l1). On classes it learns slowly where the "
+            "model is confidently wrong: there the gradient of the softmax is almost zero.",
             takes=_ON_PROBABILITIES,
         ),
         Loss(
             "l1",
             "tuitrain.engine.losses:l1",
-            "The mean of the absolute errors",
+            "Mean of the absolute errors",
             aliases=("L1Loss",),
             formula="mean |p − t|",
-            inside="The absolute value does not mind outliers: every error pulls with the same "
-            "force. Its best constant guess is the median.",
-            when="For numbers where outliers lurk.",
-            when_not="The force does not fade near the target, so it settles less finely; on "
-            "classes it may give up on the hard ones.",
+            inside="Its gradient has the same size for every error, so that it is robust against "
+            "outliers. The best constant prediction is the median.",
+            when="For regression with outliers.",
+            when_not="The gradient does not shrink near the target, so it converges less "
+            "precisely. On classes it may never learn the hard ones.",
             takes=_ON_PROBABILITIES,
         ),
     )

@@ -10,7 +10,7 @@ from tuitrain.core.values import OneOf, Whole
 
 _WIDTHS = Joined(Whole(1, 65_536))
 _DROPOUT = Option(Between(0, 0.99), 0.0, "dropout probability")
-_NORM = Option(OneOf("none", "batch"), "none", "normalisation of activations, over the batch")
+_NORM = Option(OneOf("none", "batch"), "none", "normalisation of the activations: batch norm")
 
 MODELS: Mapping[str, Entry] = {
     model.name: model
@@ -18,7 +18,7 @@ MODELS: Mapping[str, Entry] = {
         Entry(
             "linear",
             "tuitrain.engine.models:linear",
-            "One layer of weights: the simplest thing that can work",
+            "One linear layer, the simplest baseline",
         ),
         Entry(
             "mlp",

@@ -1,4 +1,4 @@
-"""The spec of a new run: the settings that a user gave over the defaults, checked once."""
+"""Make the spec of a new run from a user's settings and the defaults, and check it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SOURCES: Mapping[Source, str] = {
 
 
 def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
-    """Return the checked spec: `settings` that are not None over the task's defaults.
+    """Return the checked spec of `settings`; a missing or None setting has its default.
 
     Aliases become catalogue names. Of a task of the user's own, the trainer fills in what is not
     given, since only it reads the data and runs the user's code. Raises WrongUse for an invalid
@@ -65,7 +65,7 @@ def _check_sources(task: str, given: Mapping[str, Any]) -> None:
     source = source_of(task)
     for name, value in given.items():
         option = OPTIONS.get(name)
-        if option and option.sources and source not in option.sources and value != option.default:
+        if value and option and option.sources and source not in option.sources:
             raise WrongUse(
                 f"--{option.key} is for {_SOURCES[option.sources[0]]}, "
                 f"and {safe(title_of(task))} is {_SOURCES[source]}"

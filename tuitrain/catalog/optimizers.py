@@ -1,4 +1,4 @@
-"""The optimizers, and the schedules of their learning rate."""
+"""The optimizers, and their learning rate schedules."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SCHEDULES: Mapping[str, str | None] = {
     "cosine": "tuitrain.core.schedules:cosine_schedule",
     "linear": "tuitrain.core.schedules:linear_schedule",
 }
-"""`module:name` of each function, which maps progress (0 to 1) to a factor of the learning rate;
-None for a constant rate."""
+"""`module:name` of each function from progress (0 to 1) to a factor of the learning rate; None for
+a constant rate."""
 _SCHEDULE = Option(
     OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
 )
@@ -25,24 +25,24 @@ OPTIMIZERS: Mapping[str, Entry] = {
         Entry(
             "adam",
             "torch.optim:Adam",
-            "A step size of its own for every weight; a safe first choice",
+            "Adaptive step size for each weight; a safe first choice",
             aliases=("Adam",),
             options={"schedule": _SCHEDULE},
         ),
         Entry(
             "adamw",
             "torch.optim:AdamW",
-            "Adam with the weight decay taken out of the gradient",
+            "Adam with decoupled weight decay",
             aliases=("AdamW",),
             options={
-                "weight_decay": Option(Between(0, 1e6), 0.01, "weight decay (L2 penalty)"),
+                "weight_decay": Option(Between(0, 1e6), 0.01, "decoupled weight decay"),
                 "schedule": _SCHEDULE,
             },
         ),
         Entry(
             "sgd",
             "torch.optim:SGD",
-            "Plain gradient descent, with momentum if wanted",
+            "Stochastic gradient descent, with optional momentum",
             aliases=("SGD",),
             options={
                 "momentum": Option(Between(0, 1), 0.0, "momentum"),

@@ -1,4 +1,4 @@
-"""The metrics of each problem kind, and the problem that a run of it records."""
+"""The metrics of each problem kind, and the `Problem` that a run records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 def problem(
     kind: Kind, *, classes: tuple[str, ...] = (), input_shape: tuple[int, ...] = ()
 ) -> Problem:
-    """Return the problem that a run of that kind records."""
+    """Return the problem that a run of that kind records; its first metric is monitored."""
     metrics = METRICS[kind]
     losses = tuple(loss.name for loss in fitting_losses(kind))
     return Problem(kind, metrics, metrics[0].name, losses, classes, input_shape)
@@ -30,8 +30,8 @@ def problem(
 def problem_of_task(name: str) -> Problem:
     """Return the problem of a built-in task, for a run that has not recorded its own.
 
-    Such a run has not started, or its record is of an older version. An unknown task has an
-    unknown problem.
+    Such a run has not started, or an older version recorded it. An unknown task has an empty
+    `Problem`.
     """
     task = TASKS.get(name)
     return problem(task.kind, classes=task.classes) if task else Problem()

@@ -19,9 +19,9 @@ class Task(Entry):
     epochs: int = 40
     has_images: bool = False
     is_downloaded: bool = False
-    """True if the data are downloaded once, or read from a folder, instead of embedded."""
+    """True if the data are downloaded, or read from a folder; False if scikit-learn has them."""
     pace: float | None = None
-    """Default batches per second, slow enough to watch an embedded task; None: unlimited."""
+    """Batches per second that the form suggests, slow enough to watch; None: unlimited."""
 
     @property
     def outputs(self) -> int:
@@ -65,10 +65,49 @@ TASKS: Mapping[str, Task] = {
         Task(
             "diabetes",
             "tuitrain.engine.tasks.diabetes:diabetes",
-            "442 patients, 10 measurements, how far the disease went; comes with scikit-learn",
+            "442 patients, 10 measurements, disease progression; comes with scikit-learn",
             kind="regression",
             model="mlp:hidden=128",
             epochs=20,
+            pace=60,
+        ),
+        Task(
+            "moons",
+            "tuitrain.engine.tasks.toys:moons",
+            "1,000 points in a plane, on one of two half moons; drawn from a seed",
+            kind="binary",
+            classes=("upper", "lower"),
+            model="mlp:hidden=32-32",
+            epochs=60,
+            pace=60,
+        ),
+        Task(
+            "circles",
+            "tuitrain.engine.tasks.toys:circles",
+            "1,000 points in a plane, on one of two circles; drawn from a seed",
+            kind="binary",
+            classes=("outer", "inner"),
+            model="mlp:hidden=32-32",
+            epochs=60,
+            pace=60,
+        ),
+        Task(
+            "spirals",
+            "tuitrain.engine.tasks.toys:spirals",
+            "1,000 points in a plane, on one of two spirals; drawn from a seed",
+            kind="binary",
+            classes=("first", "second"),
+            model="mlp:hidden=64-64-64",
+            epochs=150,
+            pace=60,
+        ),
+        Task(
+            "sine",
+            "tuitrain.engine.tasks.toys:sine",
+            "500 numbers and their sine, with noise and outliers; drawn from a seed",
+            kind="regression",
+            model="mlp:hidden=64-64",
+            epochs=150,
             pace=60,
         ),
         Task(
@@ -84,7 +123,7 @@ TASKS: Mapping[str, Task] = {
         Task(
             "fashion-mnist",
             "tuitrain.engine.tasks.idx:fashion_mnist",
-            "70,000 pictures of clothes, 28x28 pixels, ten classes; 31 MB to download",
+            "70,000 images of clothes, 28x28 pixels, ten classes; 31 MB to download",
             classes=_CLOTHES,
             model="mlp:hidden=256-128",
             epochs=10,

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs inside itself, so that help is instant."""
+"""The command line. Each command imports its modules when it runs, so that help is instant."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "tuitrain.cli.replay:replay",
     "fork": "tuitrain.cli.fork:fork",
     "export": "tuitrain.cli.export:export",
+    "predict": "tuitrain.cli.predict:predict",
     "ls": "tuitrain.cli.look:ls",
     "show": "tuitrain.cli.look:show",
     "ctl": "tuitrain.cli.ctl:ctl",
@@ -35,11 +36,11 @@ COMMANDS = {
     "optimizers": "tuitrain.cli.catalogue:optimizers",
     "devices": "tuitrain.cli.catalogue:devices",
 }
-"""Where each command is; in the order in which help lists them."""
+"""The module and function of each command, in the order of the help."""
 
 
 class _Commands(ForgivingGroup):
-    """Commands that are imported when they are asked for."""
+    """A group that imports a command when it is used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -73,7 +74,7 @@ def cli(ctx: click.Context, home: str | None) -> int:
 
 
 def main() -> None:
-    """Run the command line that this process was started with, and exit as it says."""
+    """Run the command line of this process, and exit with its exit code."""
     replace_closed_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -85,21 +86,23 @@ def run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
     except click.ClickException as error:
-        _tell(_usage_words(error), hint=_usage_hint(error))
+        _print_error(_usage_words(error), hint=_usage_hint(error))
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
     except TuitrainError as error:
-        _tell(str(error))
+        _print_error(str(error))
         code = error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()  # or the interpreter complains of the pipe once more
+        sys.stderr.close()  # else the interpreter reports the broken pipe, too
         code = 0
     except OSError as error:
-        _tell(_cannot_write(error) if _is_of_output(error) else cannot_use(error))
+        _print_error(_cannot_write(error) if _is_of_output(error) else cannot_use(error))
         code = 1
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        _tell(f"unexpected: {type(error).__name__}: {error}", hint="--debug shows the traceback")
+        _print_error(
+            f"unexpected: {type(error).__name__}: {error}", hint="--debug shows the traceback"
+        )
         code = 1
     return code or 0
 
@@ -110,12 +113,12 @@ def _is_of_output(error: OSError) -> bool:
 
 
 def _cannot_write(error: OSError) -> str:
-    """Return what to say of output that could not be written, and let go of what is left of it."""
+    """Return what to say of output that could not be written, and drop what is left of it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return f"cannot write the output: {error.strerror}; send it to another place"
 
 
-def _tell(message: str, *, hint: str | None = None) -> None:
+def _print_error(message: str, *, hint: str | None = None) -> None:
     if "--debug" in sys.argv:
         traceback.print_exc()
     print_safe(f"tuitrain: {safe(message)}", err=True)
@@ -129,7 +132,7 @@ def _usage_words(error: click.ClickException) -> str:
         known = [name for option in options for name in (*option.opts, *option.secondary_opts)]
         near = nearest(error.option_name, known)
         return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
-    if isinstance(error, click.MissingParameter):  # click lists choices in lines of their own
+    if isinstance(error, click.MissingParameter):  # click puts choices on separate lines
         return " ".join(error.format_message().split())
     return error.format_message()
 

@@ -1,4 +1,4 @@
-"""tuitrain tasks, losses, models, optimizers, devices: what there is, and what each is for."""
+"""tuitrain tasks, losses, models, optimizers, devices: list and explain the catalogue."""
 
 from __future__ import annotations
 
@@ -82,21 +82,22 @@ def devices(as_json: bool) -> None:
     """List the devices of this machine with their memory. PyTorch is asked: it takes a moment."""
     from tuitrain.trainer.torch_query import query
 
-    found: list[dict[str, Any]] = query("devices")
+    machine_devices: list[dict[str, Any]] = query("devices")
     if as_json:
-        _say(found)
+        _say(machine_devices)
         return
     lines = [
         f"  {device['name']:<8} {device['what']}, {_memory(device)}{_busy(device)}"
-        for device in found
+        for device in machine_devices
     ]
-    if [device["name"] for device in found] == ["cpu"]:
+    if [device["name"] for device in machine_devices] == ["cpu"]:
         lines.append("There is no GPU here that PyTorch can use.")
     _say("\n".join(lines))
 
 
-def _say(what: object) -> None:
-    click.echo(what if isinstance(what, str) else json.dumps(what, indent=1, ensure_ascii=False))
+def _say(content: object) -> None:
+    text = content if isinstance(content, str) else None
+    click.echo(json.dumps(content, indent=1, ensure_ascii=False) if text is None else text)
 
 
 def _lines(entries: Iterable[Entry]) -> str:
@@ -115,7 +116,9 @@ def _option(key: str, option: Option) -> str:
 def _lesson(loss: Loss, kind: str | None) -> str:
     rows = [("", loss.summary), ("formula", loss.formula), ("inside", loss.inside)]
     rows += [("when", loss.when), ("when not", loss.when_not)]
-    rows += [("option", f"{loss.name}{_option(key, each)}") for key, each in loss.options.items()]
+    rows += [
+        ("option", f"{loss.name}{_option(key, option)}") for key, option in loss.options.items()
+    ]
     rows += [(fit, takes) for fit, takes in loss.takes.items() if kind in (None, fit)]
     rows += [(fit, f"does not fit: {why}") for fit, why in loss.misfits.items()
              if kind in (None, fit)]  # fmt: skip
@@ -132,8 +135,12 @@ def _wrapped(label: str, text: str) -> str:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     options = {
-        key: {"default": each.write(each.default), "says": each.says, "takes": each.type.says}
-        for key, each in entry.options.items()
+        key: {
+            "default": option.write(option.default),
+            "says": option.says,
+            "takes": option.type.says,
+        }
+        for key, option in entry.options.items()
     }
     return {"name": entry.name, "summary": entry.summary, "aliases": list(entry.aliases),
             "options": options}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pictures on stdout: in the terminal's own colours where there are any, else plain."""
+"""Print pictures to stdout, in the terminal's own colours if it has any."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _SGR: dict[Role, int] = {
     "bar": 36, "trough": 90,
     "series1": 36, "series2": 33, "series3": 32, "series4": 35, "series5": 34, "series6": 31,
 }  # fmt: skip
-"""Of the sixteen that every terminal has, and that its owner chose to be readable."""
+"""SGR codes within the sixteen colours of every terminal, which follow the user's scheme."""
 
-_WIDEST = 1_000
-"""Cells."""
+_LONGEST = 1_000
+"""Characters of a span."""
 
 
 def say(picture: Picture) -> None:
-    """Print the picture; in a pipe, a plain terminal or under NO_COLOR without any escapes."""
+    """Print the picture; without escapes in a pipe, a plain terminal or under NO_COLOR."""
     has_colour = sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
     picture = tuple(
-        tuple(Span(safe(text, limit=_WIDEST), role) for text, role in line) for line in picture
+        tuple(Span(safe(text, limit=_LONGEST), role) for text, role in line) for line in picture
     )
     click.echo(_coloured(picture) if has_colour else plain(picture))
 

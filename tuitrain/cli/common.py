@@ -1,4 +1,4 @@
-"""Shared parts of the commands: options, finding and folding a run, terminal checks."""
+"""Shared parts of the commands: options, finding and reading a run, terminal checks."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _LONGEST_LINE = 10_000
 
 
 def print_safe(*lines: str, err: bool = False) -> None:
-    """Print the lines. What else a command prints is JSON, which has its own escapes.
+    """Print the lines without control characters.
 
-    Text from a record goes no other way: none of it is obeyed by a terminal or begins a line.
+    Text from a record is printed only here, by `colour.say` or as JSON, which escapes them.
     """
     click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
 
 
 def was_refused(run: Snapshot) -> bool:
-    """Return whether a run was refused before its first batch, so that it cannot be resumed."""
+    """Return whether a run was refused before it started, and so cannot be resumed."""
     return run.state == "failed" and run.started is None and run.exit_code in (2, 3)
 
 
@@ -66,14 +66,14 @@ def keep_home(ctx: click.Context, home: str | None) -> None:
 
 
 def home_of(ctx: click.Context) -> Path:
-    """Return the folder that --home, $TUITRAIN_HOME or the platform names."""
+    """Return the folder of --home, $TUITRAIN_HOME or the platform."""
     from tuitrain.store.paths import home_folder
 
     return home_folder(ctx.obj)
 
 
 def find_run(ctx: click.Context, run: str | None) -> Client:
-    """Return the run of that name, beginning or directory; None: the newest."""
+    """Return the run of that name, unique prefix or directory; None: the newest."""
     from tuitrain.connection.client import Client
     from tuitrain.store import paths
 
@@ -81,24 +81,24 @@ def find_run(ctx: click.Context, run: str | None) -> Client:
 
 
 def snapshot(client: Client) -> Snapshot:
-    """Return the run as its record has it now."""
+    """Return the present snapshot of a run, read once."""
     from tuitrain.connection import follower
 
     return follower.snapshot(client)
 
 
 def has_terminal() -> bool:
-    """Return whether there is a terminal that the app can draw on."""
+    """Return whether stdin and stdout are a terminal that can show the app."""
     return is_capable() and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def is_capable() -> bool:
-    """Return whether the terminal, if there is one, does more than print lines."""
+    """Return whether TERM names a terminal that can do more than print lines."""
     return os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def unreadable(error: Exception, directory: Path) -> str:
-    """Return one sentence about a run that cannot be read."""
+    """Return a sentence with the reason why a run cannot be read."""
     if isinstance(error, DamagedRecord):
         reason = error.reason
     else:

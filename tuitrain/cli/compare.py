@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEIGHT = 12
 _BESIDE = 40
-"""Width of a chart in a row of several, in cells."""
+"""Least width, in cells, of a chart in a row of several."""
 
 
 @click.command(
@@ -48,35 +48,35 @@ def compare(
     width: int | None,
     height: int,
 ) -> int:
-    """Print runs over each other, by epoch, with a table of what differs and how they did.
+    """Print the curves of runs by epoch, with a table of differing settings and of results.
 
-    Shown are the metrics and, where all runs are of one kind of problem, what each loss makes of
-    their validations: these compare, whatever loss a run is trained with.
+    Shown are the metrics and, if all runs are of one kind of problem, every fitting loss on their
+    validations: these are comparable, whatever loss a run is trained with.
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series
     from tuitrain.view.state.metrics import named
 
     clients = _clients(ctx, runs)
-    found = [snapshot(client) for client in clients]
-    common, series = view.shared(found), shared_series(found)
+    snapshots = [snapshot(client) for client in clients]
+    common, series = view.shared(snapshots), shared_series(snapshots)
     if not common and metric not in series:
-        raise Refused(view.nothing_shared(found))
+        raise Refused(view.nothing_shared(snapshots))
     chosen = named(metric, common, series) if metric else None
     cells = width or shutil.get_terminal_size().columns
-    compared = view.read_all(found, clients, points=2 * cells)
+    compared = view.read_all(snapshots, clients, points=2 * cells)
     if isinstance(chosen, str):
-        told = _of_series(compared, clients, chosen, cells)
+        comparison = _of_series(compared, clients, chosen, cells)
     else:
-        told = _of_metrics(compared, [chosen] if chosen else common, cells)
+        comparison = _of_metrics(compared, [chosen] if chosen else common, cells)
     if as_json:
-        click.echo(json.dumps(told.as_json, indent=1))
+        click.echo(json.dumps(comparison.as_json, indent=1))
     else:
-        _print(compared, told, cells, height)
+        _print(compared, comparison, cells, height)
     return 0
 
 
-class _Told(NamedTuple):
+class _Comparison(NamedTuple):
     """The charts and the table of a comparison."""
 
     charts: list[Chart]
@@ -87,10 +87,10 @@ class _Told(NamedTuple):
 
 def _of_metrics(
     compared: list[Compared], comparable_metrics: list[ComparableMetric], width: int
-) -> _Told:
+) -> _Comparison:
     from tuitrain.view.chart import compare as view
 
-    return _Told(
+    return _Comparison(
         view.charts(compared, comparable_metrics),
         view.results_title(compared),
         view.results_table(compared, comparable_metrics, width),
@@ -98,11 +98,13 @@ def _of_metrics(
     )
 
 
-def _of_series(compared: list[Compared], clients: list[Client], name: str, width: int) -> _Told:
+def _of_series(
+    compared: list[Compared], clients: list[Client], name: str, width: int
+) -> _Comparison:
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart import compare_series as series
 
-    return _Told(
+    return _Comparison(
         [series.series_chart(compared, clients, name, points=2 * width)],
         "how it went: last, lowest and highest",
         series.series_table(compared, name, width),
@@ -124,18 +126,18 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
     return clients
 
 
-def _print(compared: list[Compared], told: _Told, width: int, height: int) -> None:
+def _print(compared: list[Compared], comparison: _Comparison, width: int, height: int) -> None:
     from tuitrain.cli.colour import say
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.multiples import grid
 
-    across = max(1, min(len(told.charts), width // _BESIDE))
-    lines = height * -(-len(told.charts) // across)
+    across = max(1, min(len(comparison.charts), width // _BESIDE))
+    lines = height * -(-len(comparison.charts) // across)
     options = view.options_for([run.run for run in compared])
     say(view.legend(compared, width))
     print_safe("", "by epoch")
-    say(grid(told.charts, width, lines, options=options, least_width=width // across))
+    say(grid(comparison.charts, width, lines, options=options, least_width=width // across))
     print_safe("", "what differs")
     say(view.settings_table(compared, width))
-    print_safe("", told.title)
-    say(told.table)
+    print_safe("", comparison.title)
+    say(comparison.table)

@@ -1,4 +1,4 @@
-"""What a shell completes: names of runs, of what the catalogue has, and files."""
+"""Shell completion of runs, names of the catalogue, values and files."""
 
 from __future__ import annotations
 
@@ -25,79 +25,78 @@ from tuitrain.core.values import (
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-"""Names that are offered; only PyTorch knows which devices are present."""
+"""Suggested names; only PyTorch could list the present devices."""
 
 
-def runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the runs of the home that the command line so far, or the environment, names."""
-    return _beginning(begun, _runs(ctx, is_going=None))
+def runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Return the runs of the home of the command line or the environment."""
+    return _starting_with(prefix, _runs(ctx, is_live=None))
 
 
-def going_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the runs that are trained."""
-    return _beginning(begun, _runs(ctx, is_going=True))
+def live_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Return the runs with a live trainer."""
+    return _starting_with(prefix, _runs(ctx, is_live=True))
 
 
-def ended_runs(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Return the runs without a trainer."""
-    return _beginning(begun, _runs(ctx, is_going=False))
+def ended_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Return the runs without a live trainer."""
+    return _starting_with(prefix, _runs(ctx, is_live=False))
 
 
 def named(what: str) -> Completion:
-    """Return what completes names of the catalogue; a task may be a file or a folder, too."""
+    """Return the completion of names of the catalogue; a task may also be a file or a folder."""
 
-    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
-        if what == "task" and ("/" in begun or "." in begun):
-            return [CompletionItem(begun, type="file")]
+    def complete(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
+        if what == "task" and ("/" in prefix or "." in prefix):
+            return [CompletionItem(prefix, type="file")]
         return [
             CompletionItem(entry.name, help=entry.summary)
             for entry in catalog.CATALOG[what].values()
-            if entry.name.startswith(begun)
+            if entry.name.startswith(prefix)
         ]
 
     return complete
 
 
 def value(
-    type_: ValueType, ctx: click.Context, param: click.Parameter, begun: str
+    type_: ValueType, ctx: click.Context, param: click.Parameter, prefix: str
 ) -> list[CompletionItem]:
-    """Return what completes a value of one of the table's types; nothing where it may be any."""
+    """Return the completions of a value of that type; [] if there is no list of values."""
     match type_:
         case OrNone(of=of) | Several(of=of):
-            return value(of, ctx, param, begun)
+            return value(of, ctx, param, prefix)
         case Named(what=what):
-            return named(what)(ctx, param, begun)
+            return named(what)(ctx, param, prefix)
         case OneOf(words=words):
-            return _beginning(begun, words)
+            return _starting_with(prefix, words)
         case Device():
-            return _beginning(begun, _DEVICES)
+            return _starting_with(prefix, _DEVICES)
         case Weights():
-            found = _beginning(begun, _runs(ctx, is_going=None))
-            return found if found and "/" not in begun else [CompletionItem(begun, type="file")]
+            names = [] if "/" in prefix else _starting_with(prefix, _runs(ctx, is_live=None))
+            return names or [CompletionItem(prefix, type="file")]
         case File():
-            return [CompletionItem(begun, type="file")]
+            return [CompletionItem(prefix, type="file")]
         case Folder():
-            return [CompletionItem(begun, type="dir")]
+            return [CompletionItem(prefix, type="dir")]
         case _:
             return []
 
 
-def _runs(ctx: click.Context, *, is_going: bool | None) -> list[str]:
+def _runs(ctx: click.Context, *, is_live: bool | None) -> list[str]:
     from tuitrain.store import lock
     from tuitrain.store.paths import home_folder, runs_in
 
-    found = runs_in(_home(ctx, home_folder))
     return [
         paths.name
-        for paths in found
-        if NAME.fullmatch(paths.name) and is_going in (None, lock.is_held(paths.lock))
+        for paths in runs_in(_home(ctx, home_folder))
+        if NAME.fullmatch(paths.name) and is_live in (None, lock.is_held(paths.lock))
     ]
 
 
 def _home(ctx: click.Context, folder: Callable[[str | None], Path]) -> Path:
-    """Return the home; during completion no command has run, so `--home` is not stored yet."""
+    """Return the home; `ctx.obj` is not set during completion, as no command has run."""
     return folder(ctx.obj or ctx.find_root().params.get("home"))
 
 
-def _beginning(begun: str, names: Iterable[str]) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in names if name.startswith(begun)]
+def _starting_with(prefix: str, names: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in names if name.startswith(prefix)]

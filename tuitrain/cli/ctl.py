@@ -45,7 +45,7 @@ Examples:
   tuitrain ctl a loss mse
   tuitrain ctl a step 10""",
 )
-@click.argument("run", shell_complete=complete.going_runs)
+@click.argument("run", shell_complete=complete.live_runs)
 @home_option
 @click.pass_context
 def ctl(ctx: click.Context, run: str) -> None:
@@ -54,7 +54,7 @@ def ctl(ctx: click.Context, run: str) -> None:
 
 
 def _command(*, waits: bool) -> Callable[[Any], Any]:
-    """Give a command of `ctl` the options that all commands have."""
+    """Return a decorator that adds the common options of `ctl` to a command."""
     options: list[Callable[[Any], Any]] = [
         click.option("--at", type=click.Choice(["batch", "epoch"]), help="Which boundary."),
         click.option(
@@ -76,15 +76,15 @@ def _command(*, waits: bool) -> Callable[[Any], Any]:
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a pause --at epoch")
 @_command(waits=True)
 def pause(ctx: click.Context, **how: Any) -> int:
-    """Hold after this batch, or with --at epoch after this epoch's validation."""
-    return _ask(ctx, Pause(), waits=how["at"] != "epoch", **how)
+    """Pause after this batch, or with --at epoch after this epoch's validation."""
+    return _submit(ctx, Pause(), waits=how["at"] != "epoch", **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a resume")
 @_command(waits=True)
 def resume(ctx: click.Context, **how: Any) -> int:
     """Go on after a pause."""
-    return _ask(ctx, Resume(), waits=True, **how)
+    return _submit(ctx, Resume(), waits=True, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10", context_settings=_TAKES_NUMBERS)
@@ -92,7 +92,7 @@ def resume(ctx: click.Context, **how: Any) -> int:
 @_command(waits=True)
 def step(ctx: click.Context, count: int, **how: Any) -> int:
     """Train N batches, then pause."""
-    return _ask(ctx, Step(count), waits=True, **how)
+    return _submit(ctx, Step(count), waits=True, **how)
 
 
 @ctl.command(
@@ -105,7 +105,7 @@ Examples:
 @_command(waits=False)
 def loss(ctx: click.Context, name: str, **how: Any) -> int:
     """Use another loss from the next epoch on, or with --at batch from the next batch."""
-    return _ask(ctx, SwapLoss(name), waits=False, **how)
+    return _submit(ctx, SwapLoss(name), waits=False, **how)
 
 
 def _setting(name: Setting, example: str, says: str) -> None:
@@ -113,7 +113,7 @@ def _setting(name: Setting, example: str, says: str) -> None:
 
     @_command(waits=False)
     def change(ctx: click.Context, value: str, **how: Any) -> int:
-        return _ask(ctx, Change.read(name, value), waits=False, **how)
+        return _submit(ctx, Change.read(name, value), waits=False, **how)
 
     change = click.argument("value", metavar=SETTINGS[name].type.metavar)(change)
     ctl.command(
@@ -134,7 +134,7 @@ _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 @_command(waits=False)
 def checkpoint(ctx: click.Context, **how: Any) -> int:
     """Save a checkpoint after this batch."""
-    return _ask(ctx, SaveCheckpoint(), waits=False, **how)
+    return _submit(ctx, SaveCheckpoint(), waits=False, **how)
 
 
 @ctl.command(
@@ -148,27 +148,27 @@ Examples:
 @click.argument("epoch", type=read_epoch, required=False, metavar="[EPOCH|best]")
 @_command(waits=False)
 def rollback(ctx: click.Context, epoch: Epoch | None, **how: Any) -> int:
-    """Go back to an epoch's checkpoint, with the settings of now; default: the newest sound one."""
-    return _ask(ctx, Rollback(epoch), waits=False, **how)
+    """Go back to an epoch's checkpoint, keep the settings; default: the newest finite one."""
+    return _submit(ctx, Rollback(epoch), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a undo")
 @_command(waits=False)
 def undo(ctx: click.Context, **how: Any) -> int:
     """Go back to just before the last change: weights, position and settings."""
-    return _ask(ctx, Undo(), waits=False, **how)
+    return _submit(ctx, Undo(), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a stop")
 @_command(waits=True)
 def stop(ctx: click.Context, **how: Any) -> int:
     """End after this batch, with a checkpoint."""
-    return _ask(ctx, Stop(), waits=True, **how)
+    return _submit(ctx, Stop(), waits=True, **how)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let a lost terminal or a kill take the command back, as Ctrl-C does."""
+    """Withdraw the command on SIGTERM or SIGHUP, as on Ctrl-C."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -181,7 +181,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _ask(
+def _submit(
     ctx: click.Context,
     command: Command,
     *,

@@ -1,4 +1,4 @@
-"""Output where not every character can be written: charts and frames from plain characters."""
+"""Output to streams that cannot encode every character: replace these by ASCII."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = "tuitrain-plain"
 
 
 def replace_closed_streams() -> None:
-    """Let /dev/null stand for each standard stream that was closed: Python has None for it."""
+    """Replace each closed standard stream, which is None in Python, by /dev/null."""
     fill_standard_descriptors()
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -27,9 +27,9 @@ def replace_closed_streams() -> None:
 
 
 def speak_plainly() -> None:
-    """Let the standard streams write a plain character, of one cell too, for what they cannot.
+    """Let the standard streams write one ASCII character for each that they cannot encode.
 
-    Without it, a terminal or locale without UTF-8 gets escapes such as a backslash and a code.
+    Otherwise, a terminal or locale without UTF-8 would get backslash escapes.
     """
     codecs.register_error(_NAME, _replaced)
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
@@ -38,13 +38,13 @@ def speak_plainly() -> None:
 
 
 def plain(character: str) -> str:
-    """Return a printable ASCII character that looks most like this one."""
+    """Return the printable ASCII character that resembles this one most."""
     if 0x2800 <= ord(character) <= 0x28FF:
         return " " if character == "\u2800" else "*"
-    found = character.translate(_PLAIN)
-    if not found.isascii():
-        found = unicodedata.normalize("NFKD", character)[:1]
-    return found if found.isascii() else "?"
+    replacement = character.translate(_PLAIN)
+    if not replacement.isascii():
+        replacement = unicodedata.normalize("NFKD", character)[:1]
+    return replacement if replacement.isascii() else "?"
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

@@ -49,9 +49,9 @@ Examples:
 @home_option
 @click.pass_context
 def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path | None) -> int:
-    """Write RUN in a form that other tools read: weights, tables, or a program.
+    """Write RUN in a format that other tools read: weights, tables, or a program.
 
-    It is the current line of the run: what was undone or rolled back is left out.
+    Only the lineage of the run is exported, without what was undone or rolled back.
     """
     from tuitrain.export.files import check_free
     from tuitrain.export.lineage import RunLineage
@@ -61,39 +61,46 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
     client = find_run(ctx, run)
     target = (out or Path(f"{client.name}{ENDINGS[form]}")).expanduser()
     check_free(target, for_folder=form in ("csv", "tensorboard") and target.suffix != ".csv")
-    line = RunLineage.read(client.paths)
+    lineage = RunLineage.read(client.paths)
     match form:
         case "weights":
-            said = _weights(line, target, which or "last")
+            said = _weights(lineage, target, which or "last")
         case "script":
-            said = _script(line, target)
+            said = _script(lineage, target)
         case "tensorboard":
-            said = _tensorboard(line, target)
+            said = _tensorboard(lineage, target)
         case "jsonl":
-            said = _jsonl(line, client, target)
+            said = _jsonl(lineage, client, target)
         case _:
-            said = _csv(line, client, target)
+            said = _csv(lineage, client, target)
     print_safe(f"wrote {safe(target)}{said}")
     return 0
 
 
-def _weights(line: RunLineage, target: Path, which: str) -> str:
+def _weights(lineage: RunLineage, target: Path, which: str) -> str:
     from tuitrain.trainer.torch_query import query
 
-    saved, what = _best(line) if which == "best" else (_last(line), "")
-    file = line.paths.checkpoints / saved.file
+    saved, what = chosen_checkpoint(lineage, which)
+    file = lineage.paths.checkpoints / saved.file
     query("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
     return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
 
 
-def _script(line: RunLineage, target: Path) -> str:
+def chosen_checkpoint(lineage: RunLineage, which: str) -> tuple[CheckpointSaved, str]:
+    """Return the checkpoint of the best epoch or the last one, and a remark on it."""
+    return _best(lineage) if which == "best" else (_last(lineage), "")
+
+
+def _script(lineage: RunLineage, target: Path) -> str:
     from tuitrain import __version__
     from tuitrain.export.files import atomic_path
     from tuitrain.export.program import program
     from tuitrain.export.recipe import Recipe
 
-    recipe = Recipe.of(line, _last(line, after=line.spec.parent.step if line.spec.parent else 0))
+    recipe = Recipe.of(
+        lineage, _last(lineage, after=lineage.spec.parent.step if lineage.spec.parent else 0)
+    )
     text = program(recipe, written_by=f"tuitrain {__version__}")
     with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
@@ -103,50 +110,50 @@ def _script(line: RunLineage, target: Path) -> str:
     )
 
 
-def _tensorboard(line: RunLineage, target: Path) -> str:
+def _tensorboard(lineage: RunLineage, target: Path) -> str:
     from tuitrain.export import tensorboard
     from tuitrain.export.files import atomic_path
 
     tensorboard.writer_and_event()
     with atomic_path(target) as path:
-        tensorboard.write(line, path)
+        tensorboard.write(lineage, path)
     return f"; tensorboard --logdir {safe(target)} shows it"
 
 
-def _jsonl(line: RunLineage, client: Client, target: Path) -> str:
+def _jsonl(lineage: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
     from tuitrain.export.files import atomic_path
 
-    run = _told(client)
+    run = _run_json(client)
     interventions = run.pop("interventions")
     with atomic_path(target) as path:
-        tables.write_jsonl(line, run, interventions, path)
+        tables.write_jsonl(lineage, run, interventions, path)
     return ": an object a line, each of a kind: run, intervention, batch, series, epoch"
 
 
-def _csv(line: RunLineage, client: Client, target: Path) -> str:
+def _csv(lineage: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
     from tuitrain.export.files import atomic_path
 
     with atomic_path(target) as path:
         if target.suffix == ".csv":
-            tables.write_batches(line, path)
+            tables.write_batches(lineage, path)
             return ": its batches; a folder gets epochs, series and interventions, too"
-        tables.write_csv(line, _told(client)["interventions"], path)
+        tables.write_csv(lineage, _run_json(client)["interventions"], path)
     return ": batches.csv, epochs.csv, series.csv, interventions.csv"
 
 
-def _told(client: Client) -> dict[str, Any]:
+def _run_json(client: Client) -> dict[str, Any]:
     from tuitrain.view.text import report
 
     return report.as_json(snapshot(client), full=True)
 
 
-def _last(line: RunLineage, *, after: int = -1) -> CheckpointSaved:
-    """Return the last checkpoint, which must come after that step."""
-    saved = [checkpoint for checkpoint in line.checkpoints if checkpoint.step > after]
+def _last(lineage: RunLineage, *, after: int = -1) -> CheckpointSaved:
+    """Return the last checkpoint after that step; raise Refused if there is none."""
+    saved = [checkpoint for checkpoint in lineage.checkpoints if checkpoint.step > after]
     if not saved:
-        name = line.paths.name
+        name = lineage.paths.name
         raise Refused(
             f"{name} has no checkpoint {'after its first step ' if after >= 0 else ''}yet; "
             f"tuitrain ctl {name} checkpoint saves one while it goes on"
@@ -154,13 +161,13 @@ def _last(line: RunLineage, *, after: int = -1) -> CheckpointSaved:
     return saved[-1]
 
 
-def _best(line: RunLineage) -> tuple[CheckpointSaved, str]:
-    """Return the checkpoint of the best epoch, and what to say of it."""
-    best, (saved, says) = line.best, line.best_checkpoint
+def _best(lineage: RunLineage) -> tuple[CheckpointSaved, str]:
+    """Return the checkpoint of the best epoch, and a remark on it."""
+    best, (saved, says) = lineage.best, lineage.best_checkpoint
     if best is None:
-        raise Refused(f"{line.paths.name} has no best epoch yet: none was validated")
+        raise Refused(f"{lineage.paths.name} has no best epoch yet: none was validated")
     if saved is None:
-        _last(line)  # where there is none at all, that is what to say
+        _last(lineage)  # raises a clearer error if there is no checkpoint at all
         raise Refused(
             f"the best epoch, {best.epoch}, has no checkpoint; while the run trains, a pause saves "
             "one; --which last takes the last checkpoint"

@@ -39,8 +39,8 @@ Examples:
 def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     """Start a new run from a checkpoint of RUN, with any option changed.
 
-    It has the settings that RUN had at that moment, but for those that are given here; its chart
-    shows RUN behind it. Data and model stay.
+    Settings that are not given are those of RUN at that epoch; data and model stay the same. The
+    chart of the new run shows RUN behind its own curve.
     """
     from tuitrain.trainer import supervisor
 
@@ -58,7 +58,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
 
 
 def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
-    """Say which epoch the best one is, and of another if it is not on the parent's lineage."""
+    """Print the epoch of "best", or that the epoch is not on the lineage of the parent."""
     from tuitrain.export.lineage import RunLineage
 
     run, origin = snapshot(parent), fork.paths.read_spec().parent

@@ -1,4 +1,4 @@
-"""tuitrain ls, tuitrain show"""
+"""tuitrain ls, tuitrain show, tuitrain logs"""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def ls(ctx: click.Context, as_json: bool) -> int:
     from tuitrain.store.paths import runs_in
     from tuitrain.view.text import report
 
-    found, runs = runs_in(home_of(ctx)), []
-    for paths in found:
+    all_paths, runs = runs_in(home_of(ctx)), []
+    for paths in all_paths:
         try:
             runs.append(snapshot(Client(paths.directory)))
-        except Exception as error:  # noqa: BLE001 - one bad run hides no other
+        except Exception as error:  # noqa: BLE001 - an unreadable run must not hide the others
             print_safe(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
     if as_json:
         click.echo(json.dumps([report.as_json(run, full=False) for run in runs], indent=1))
     elif runs:
         print_safe(*report.table(runs))
-    elif not found:
+    elif not all_paths:
         print_safe("no runs yet; tuitrain run starts one")
     return 0
 
@@ -53,13 +53,13 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     from tuitrain.view.text import report
 
     client = find_run(ctx, run)
-    found = snapshot(client)
-    if not found.has_ended and (why := why_stopped(client)):
-        print_safe(f"tuitrain: {found.title} does not answer: {why}", err=True)
+    run_snapshot = snapshot(client)
+    if not run_snapshot.has_ended and (why := why_stopped(client)):
+        print_safe(f"tuitrain: {run_snapshot.title} does not answer: {why}", err=True)
     if as_json:
-        click.echo(json.dumps(report.as_json(found, full=True), indent=1))
+        click.echo(json.dumps(report.as_json(run_snapshot, full=True), indent=1))
     else:
-        print_safe(*report.as_lines(found, best_confusion(client, found)))
+        print_safe(*report.as_lines(run_snapshot, best_confusion(client, run_snapshot)))
     return 0
 
 
@@ -76,7 +76,7 @@ def logs(ctx: click.Context, run: str | None, follow: bool) -> int:
     paths = find_run(ctx, run).paths
     with os.fdopen(open_plain(paths.log, os.O_RDONLY), encoding="utf-8", errors="replace") as log:
         while True:
-            alive = lock.is_held(paths.lock)  # before reading: the last words come before the end
+            alive = lock.is_held(paths.lock)  # before reading, so that the last lines are read, too
             for line in log:
                 print_safe(line.rstrip("\n"))
             if not (follow and alive):

@@ -1,4 +1,4 @@
-"""The options of a run on the command line, made from their table, and what they ask for."""
+"""The options of a run on the command line, made from the table of options."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Asked(NamedTuple):
-    """What a command line asks for, and the file that it names."""
+    """The options of a command line, merged with those of its --config file."""
 
     name: str | None
-    """Of the new run; None: not given."""
+    """The name of the new run; None: not given."""
     settings: dict[str, Any]
-    """The options that are given, by name; None is off."""
+    """The given options by name; None is off."""
     ways: dict[str, Any]
-    """How the run is shown, as `tuitrain.cli.start.go` takes it."""
+    """How the run is shown, as keyword arguments of `tuitrain.cli.start.go`."""
 
 
 class RunCommand(click.Command):
-    """A command whose help lists its options in the groups of the table."""
+    """A command whose help groups the options as the table does."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each group under its own heading, in the order in which they are declared."""
+        """Write each group under its heading, in the order of declaration."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
@@ -48,7 +48,7 @@ class RunCommand(click.Command):
 
 
 def run_options(place: Place) -> Callable[[_Function], _Function]:
-    """Give a command the options that the table has for it; `asked_for` reads them."""
+    """Add the options that the table has for a command; `asked_for` reads them."""
 
     def decorate(command: _Function) -> _Function:
         for option in reversed(at(place)):
@@ -59,7 +59,7 @@ def run_options(place: Place) -> Callable[[_Function], _Function]:
 
 
 def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
-    """Return what the options of a command ask for; they win over the file of --config."""
+    """Return the options of a command; these override the file of --config."""
     from tuitrain.core.config import read_config
     from tuitrain.core.spec import check_name
     from tuitrain.store.initial import weights_file
@@ -80,7 +80,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
 
 
 class _Value(click.ParamType[Any]):
-    """A value of the table's types."""
+    """A click type for a value of an option of the table."""
 
     def __init__(self, option: RunOption) -> None:
         self._option = option
@@ -101,7 +101,9 @@ class _Value(click.ParamType[Any]):
 
 
 def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Function]:
-    is_default_shown = place == "run" or option.name in WAYS  # else it is as the parent had it
+    is_default_shown = (
+        place == "run" or option.name in WAYS
+    )  # else the default is the value of the parent
     says = option.help_and_default if is_default_shown else option.help
     declared = partial(click.option, f"--{option.key}", option.name, help=says)
     if isinstance(option.type, Flag):
@@ -118,5 +120,5 @@ def _heading(param: click.Parameter) -> str:
 
 
 def _is_given(ctx: click.Context, option: str) -> bool:
-    """Return whether the command line has it: `--pace off` wins over a file's pace, too."""
+    """Return whether the option is on the command line, even as `--pace off`."""
     return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE

@@ -1,4 +1,4 @@
-"""A run as lines on stdout: for pipes, logs and terminals that cannot do more."""
+"""Print a run as lines on stdout, for pipes, logs and plain terminals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PULL_S = 0.1
 def own(started: supervisor.Started, *, every: int) -> int:
     """Follow a run that ends with this process, and return the exit code.
 
-    The first Ctrl-C ends it after this batch with a checkpoint, the second one at once.
+    The first Ctrl-C stops it after this batch with a checkpoint, the second one kills it.
     """
     client, interrupts = Client(started.paths.directory), 0
 
@@ -54,7 +54,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
-    started.process.wait()  # it has said its last word, and now lets the run go
+    started.process.wait()  # it has said its last word, and then releases the run
     if was_refused(end):
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
@@ -75,63 +75,65 @@ def follow(
     idle: Callable[[], object] = lambda: None,
     resumed: bool = False,
 ) -> Snapshot:
-    """Print what the run says until it ends, and return its last state.
+    """Print the events of the run until it ends, and return its last snapshot.
 
     Skip the earlier events of a resumed run.
     """
     follower = Follower(client)
-    now, spec, newest = follower.run, follower.run.spec, 0
+    run, spec, newest = follower.run, follower.run.spec, 0
     begin = spec.parent.step if spec.parent else 0
     print_safe(
-        f"{now.title}: {now.task}, {now.model}, {spec.loss}, "
-        f"{now.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+        f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
+        f"{run.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
         if spec.is_complete
-        else f"{now.title}: {now.task}, seed {spec.seed}"
+        else f"{run.title}: {run.task}, seed {spec.seed}"
     )
     if resumed:
-        now = follower.look_at_a_restart()
+        run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
-    while not now.has_ended:
+    while not run.has_ended:
         idle()
-        before, cursor = now, follower.delta.cursor
-        now, delta = follower.look(), follower.delta
+        before, cursor = run, follower.delta.cursor
+        run, delta = follower.look(), follower.delta
         for line in _loading(before, delta):
             print_safe(line)
+        for note in run.started.card.notes if run.started and not before.started else ():
+            print_safe(note)
         keys = (newest, delta.latest.key if delta.latest else newest)
         batches = client.batches_of_epochs(keys, every, begin=begin)
         newest = max(keys)
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
-        for line in _in_order(now, [*epochs, *(entry.event for entry in delta.events)], batches):
+        for line in _in_order(run, [*epochs, *(entry.event for entry in delta.events)], batches):
             print_safe(line)
-        if not now.has_ended:
+        if not run.has_ended:
             time.sleep(_PULL_S)
-    print_safe(*_last_words(now))
-    return now
+    print_safe(*_last_words(run))
+    return run
 
 
 def _in_order(
-    now: Snapshot, events: Iterable[Event], batches: Iterable[tuple[int, BatchRow]]
+    run: Snapshot, events: Iterable[Event], batches: Iterable[tuple[int, BatchRow]]
 ) -> Iterator[str]:
-    newest = key_of(now.take, now.step)
-    lines = [((row.key, 0), _batch(now, row, number)) for number, row in batches]
+    newest = key_of(run.take, run.step)
+    lines = [((row.key, 0), _batch(run, row, number)) for number, row in batches]
     for event in events:
         match event:
             case EpochEnded():
-                lines.append(((key_of(event.take, event.step), 1), _epoch(now, event)))
+                lines.append(((key_of(event.take, event.step), 1), _epoch(run, event)))
             case LossSwapped() | Paused() | Resumed():
                 lines.append(((key_of(event.take, event.step), 2), _change(event)))
             case SettingChanged() | TakeOpened() | NotFinite() | Warned() | CheckpointGone():
-                if told := describe(event):
+                if description := describe(event):
                     step = getattr(event, "step", 0)
                     place = key_of(getattr(event, "take", 1), step) if step else newest
-                    lines.append(((place, 2), safe(told[0])))
+                    lines.append(((place, 2), safe(description[0])))
             case _:
                 pass
     return (line for _, line in sorted(lines, key=lambda pair: pair[0]))
 
 
 def _loading(before: Snapshot, delta: Delta) -> Iterator[str]:
-    """Yield a line for each new stage of a start, and for each tenth of a download."""
+    """Yield a line for each new stage of the start, and for each tenth of a download."""
     stage, tenth = before.stage, _tenth(*before.loaded)
     for recorded in delta.events:
         event = recorded.event
@@ -148,26 +150,26 @@ def _tenth(done: int, total: int) -> int:
     return 10 * done // total if total else 0
 
 
-def _batch(now: Snapshot, row: BatchRow, number: int) -> str:
-    samples = now.started.train_samples if now.started else 0
-    seen = min(number * now.settings["batch-size"], samples)
+def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
+    samples = run.started.train_samples if run.started else 0
+    seen = min(number * run.settings["batch-size"], samples)
     share = f"{seen / samples:.0%}" if samples else "–"
     return (
-        f"Epoch: {row.epoch}/{now.planned_epochs} [{seen}/{samples} ({share})]  "
+        f"Epoch: {row.epoch}/{run.planned_epochs} [{seen}/{samples} ({share})]  "
         f"Loss: {row.loss:.6f}"
     )
 
 
-def _epoch(now: Snapshot, event: EpochEnded) -> str:
+def _epoch(run: Snapshot, event: EpochEnded) -> str:
     metrics = "  ".join(f"{name} {words.value(value)}" for name, value in event.metrics.items())
     return (
-        f"{_of_epochs(now, event.epoch)}  train loss {words.value(event.train_loss)}"
+        f"{_of_epochs(run, event.epoch)}  train loss {words.value(event.train_loss)}"
         f"  val loss {words.value(event.val_loss)}  {metrics}"
     )
 
 
-def _of_epochs(now: Snapshot, epoch: int) -> str:
-    total = str(now.planned_epochs)
+def _of_epochs(run: Snapshot, epoch: int) -> str:
+    total = str(run.planned_epochs)
     return f"epoch {epoch:>{len(total)}}/{total}"
 
 
@@ -177,23 +179,23 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
     return f"{event.kind} at step {words.count(event.step)}"
 
 
-def _last_words(now: Snapshot) -> list[str]:
-    why = f" ({safe(now.why)})" if now.why else ""
+def _last_words(run: Snapshot) -> list[str]:
+    why = f" ({safe(run.why)})" if run.why else ""
     lines = [
-        f"{now.state}{why}: epoch {words.count(now.epoch)} of {words.count(now.planned_epochs)}, "
-        f"step {words.count(now.step)}, "
-        f"trained for {words.duration(now.elapsed_s)}"
+        f"{run.state}{why}: epoch {words.count(run.epoch)} of {words.count(run.planned_epochs)}, "
+        f"step {words.count(run.step)}, "
+        f"trained for {words.duration(run.elapsed_s)}"
     ]
-    if now.checkpoints:
-        last = now.checkpoints[-1]
+    if run.checkpoints:
+        last = run.checkpoints[-1]
         lines += [f"checkpoint {last.file}", f"weights sha256 {last.weights_sha256}"]
-    if now.same_weights:
-        lines.append(_comparison(now))
+    if run.same_weights:
+        lines.append(_comparison(run))
     return lines
 
 
-def _comparison(now: Snapshot) -> str:
-    name = safe(Path(now.spec.parent.directory).name) if now.spec.parent else ""
-    if now.same_weights:
+def _comparison(run: Snapshot) -> str:
+    name = safe(Path(run.spec.parent.directory).name) if run.spec.parent else ""
+    if run.same_weights:
         return f"the same weights as {name}, to the last bit"
-    return f"{now.name} ended with other weights than {name}"
+    return f"{run.name} ended with other weights than {name}"

@@ -39,14 +39,14 @@ def size_options(height: int) -> Callable[[_Command], _Command]:
 Examples:
   tuitrain plot a --width 100 --height 24
   tuitrain plot a --metric accuracy
-  tuitrain plot a --metric mse              what mse makes of each validation
+  tuitrain plot a --metric mse              mse of each validation
   tuitrain plot a --metric gradient-norm"""
 )
 @click.argument("run", required=False, shell_complete=complete.runs)
 @click.option(
     "--metric",
     metavar="NAME",
-    help="A metric, a loss as validations have it, or a series such as lr.",
+    help="A metric, a validation loss, or a series such as lr.",
 )
 @size_options(_HEIGHT)
 @home_option
@@ -66,20 +66,20 @@ def plot(
     from tuitrain.view.text.report import metric_in_words, series_in_words
 
     client = find_run(ctx, run)
-    found, curves = snapshot(client), curves_of(client)
+    run_snapshot, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
-    series = [track.series.name for track in found.series]
-    chosen = named(metric, comparable_metrics(found.problem), series) if metric else None
+    series = [summary.series.name for summary in run_snapshot.series]
+    chosen = named(metric, comparable_metrics(run_snapshot.problem), series) if metric else None
     if chosen is None:
-        about, picture = found.loss, loss_chart(found, curves, cells, height)
+        about, picture = run_snapshot.loss, loss_chart(run_snapshot, curves, cells, height)
     elif isinstance(chosen, ComparableMetric):
-        about = metric_in_words(found, chosen, curves.best(found))
-        picture = metric_chart(found, curves, chosen, cells, height)
+        about = metric_in_words(run_snapshot, chosen, curves.best(run_snapshot))
+        picture = metric_chart(run_snapshot, curves, chosen, cells, height)
     else:
-        about = series_in_words(found, chosen)
-        picture = series_chart(found, curves, chosen, cells, height)
-    print_safe(f"{found.title}: {found.task}, {about}, {found.state}")
+        about = series_in_words(run_snapshot, chosen)
+        picture = series_chart(run_snapshot, curves, chosen, cells, height)
+    print_safe(f"{run_snapshot.title}: {run_snapshot.task}, {about}, {run_snapshot.state}")
     say(picture)
-    if behind := curves.drawn_behind(found):
+    if behind := curves.drawn_behind(run_snapshot):
         print_safe(f"dashed: {behind}")
     return 0

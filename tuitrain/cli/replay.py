@@ -31,9 +31,8 @@ Examples:
 def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     """Train RUN again in a new run, unattended, with the changes that were made to it.
 
-    It repeats the current line, without what was undone, up to the last checkpoint, and compares
-    the weights at its end with those of RUN. By default the new run is named
-    RUN-replay.
+    It repeats the lineage, without what was undone, up to the last checkpoint, and compares the
+    final weights with those of RUN. By default the new run is named RUN-replay.
     """
     from tuitrain.trainer import supervisor
 
@@ -42,7 +41,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     try:
         spec = supervisor.replay_spec(paths, until, without)
     except DamagedRecord:
-        raise  # it names the run
+        raise  # its message names the run
     except TuitrainError as error:
         raise type(error)(f"{paths.name}: {error}") from None
     if file := asked.settings.get("as_config"):

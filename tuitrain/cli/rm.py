@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 @home_option
 @click.pass_context
 def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
-    """Delete runs that are not going: record, checkpoints and all. Asks first."""
+    """Delete finished runs: record, checkpoints and all. Asks first."""
     from tuitrain.trainer import supervisor
 
-    found = _each_once(find_run(ctx, run).paths for run in runs)
-    for paths in found:
+    all_paths = _distinct(find_run(ctx, run).paths for run in runs)
+    for paths in all_paths:
         supervisor.check_idle(paths)
-    if not yes and not click.confirm(f"Delete {', '.join(map(_shown, found))} for good?"):
+    if not yes and not click.confirm(f"Delete {', '.join(map(_shown, all_paths))} for good?"):
         return 0
     deleted = []
     try:
-        for paths in found:
+        for paths in all_paths:
             shown = _shown(paths)
             supervisor.delete(paths)
             deleted.append(shown)
@@ -43,8 +43,8 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
     return 0
 
 
-def _each_once(runs: Iterable[RunPaths]) -> list[RunPaths]:
-    """Return the runs without those that name a directory again; a link is one of its own."""
+def _distinct(runs: Iterable[RunPaths]) -> list[RunPaths]:
+    """Return the runs without repeated directories; a link differs from its target."""
     return list({paths.directory.parent.resolve() / paths.name: paths for paths in runs}.values())
 
 

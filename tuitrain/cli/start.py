@@ -1,4 +1,4 @@
-"""Open the app, and say afterwards how the run goes on."""
+"""Start a trainer, show the run in the app, and report its state afterwards."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LOOK_S = 0.05
 
 
 def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int) -> int:
-    """Start a trainer, owned by this command or not, and show it the way that was asked for."""
+    """Start a trainer and show it in the app or as lines (then it ends with us), or detach."""
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
     if detach:
-        return _leave(start(False))
+        return _detach(start(False))
     if not (plain or has_terminal()):
         plain = True
     started = start(plain)
@@ -37,23 +37,23 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
     return watch(started.paths, started)
 
 
-def _leave(started: Started) -> int:
-    """Print the run's name once it trains or downloads, or the reason of its refusal."""
+def _detach(started: Started) -> int:
+    """Print the name of the run once it trains or downloads, or the reason of its failure."""
     from tuitrain.connection.client import Client
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))
-    now = follower.look_at_a_restart() if started.resumed else follower.look()
-    while now.state == "starting" and not now.stage.startswith(DOWNLOADING):
+    run = follower.look_at_a_restart() if started.resumed else follower.look()
+    while run.state == "starting" and not run.stage.startswith(DOWNLOADING):
         time.sleep(_LOOK_S)
-        now = follower.look()
-    if was_refused(now):
+        run = follower.look()
+    if was_refused(run):
         started.process.wait()
         supervisor.delete_refused(started.paths)
-    if now.state in ("failed", "crashed"):
-        print_safe(f"tuitrain: {now.error}", err=True)
-        return now.exit_code or 1
-    print_safe(now.name)
+    if run.state in ("failed", "crashed"):
+        print_safe(f"tuitrain: {run.error}", err=True)
+        return run.exit_code or 1
+    print_safe(run.name)
     return 0
 
 
@@ -69,16 +69,16 @@ def open_app(home: str | None) -> int:
 
 
 def watch(paths: RunPaths, started: Started | None = None, *, home: Path | None = None) -> int:
-    """Open the app on one run; `home` has the user's keys, by default the one that has the run."""
+    """Open the app on one run; `home` has the keys.toml, by default the home of the run."""
     from tuitrain.tui.app import TuitrainApp
 
     home = home or paths.directory.parent.parent
     code = _show(TuitrainApp(home, watch=paths, started=started))
-    return code if started else 0  # a watcher did its work, however the run went
+    return code if started else 0  # `attach` succeeds, however the run ended
 
 
 def _show(app: TuitrainApp) -> int:
-    """Run the app; its result is what to say of the run that was watched last."""
+    """Run the app, print the state of the run watched last, and return the exit code."""
     last = app.run()
     if last is None:
         return app.return_code or 0

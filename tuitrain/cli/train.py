@@ -28,7 +28,7 @@ Examples:
 @home_option
 @click.pass_context
 def run(ctx: click.Context, /, **options: Any) -> int:
-    """Start a run of TASK (digits, unless told otherwise) and watch it.
+    """Start a run of TASK (default: digits) and watch it.
 
     tuitrain tasks lists the tasks.
     """

@@ -18,7 +18,7 @@ from tuitrain.core.safe import safe
 from tuitrain.store.reader import Cursor
 from tuitrain.view.text import words
 
-_LOOK_S = 0.02
+_POLL_S = 0.02
 _SILENT_S = 5.0
 
 
@@ -30,14 +30,14 @@ class Answer:
     kind: str
     detail: str
     state: Literal["accepted", "applied", "refused", "dropped"]
-    """Accepted: it waits for its boundary. Applied: it took effect, after `step`."""
+    """An accepted command waits for its boundary; an applied one took effect after `step`."""
     at: Boundary
     step: int | None = None
     epoch: int | None = None
-    """Completed epochs by then."""
+    """Completed epochs when the command took effect."""
     reason: str | None = None
     exit_code: int = 0
-    """Of `ctl`: 2 for a command that was wrong, 3 for one that is not possible now."""
+    """Exit code of `ctl`: 2 if the command is invalid, 3 if it is not possible now."""
 
     @property
     def is_refusal(self) -> bool:
@@ -69,9 +69,9 @@ def submit(
 ) -> Answer:
     """Send the command and return the first answer, or with `until_applied` the final one.
 
-    If no answer comes for a while, call `say` once with the reason and keep waiting. An
-    interruption (Ctrl-C) removes the command from the inbox, unless it is answered.
-    Raises RunEnded if no trainer is alive; the command is then removed from the inbox.
+    If no answer comes within 5 s, call `say` once with the reason and keep waiting. An interruption
+    (Ctrl-C) withdraws the command, unless the trainer has already taken it.
+    Raises RunEnded if no trainer is alive, or if it ends before that answer.
     """
     cursor = client.end()
     if not client.look(cursor).alive:
@@ -82,30 +82,30 @@ def submit(
             if answer.state != "accepted" or not until_applied:
                 return answer
     except BaseException:
-        client.take_back(request)
+        client.withdraw(request)
         raise
-    client.take_back(request)
+    client.withdraw(request)
     raise RunEnded(client.name, snapshot(client).state)
 
 
 def _answers(
     client: Client, request: Request, cursor: Cursor, say: Callable[[str], None]
 ) -> Iterator[Answer]:
-    """Yield the trainer's answers to the request until the trainer has ended."""
-    silent_at, alive = time.monotonic() + _SILENT_S, True
+    """Yield the trainer's answers to the request until the trainer ends."""
+    report_at, alive = time.monotonic() + _SILENT_S, True
     while alive:
         alive, delta, _ = client.look(cursor)
         cursor = delta.cursor
         for recorded in delta.events:
             if answer := _answer_of(request, recorded.event):
-                silent_at = math.inf
+                report_at = math.inf
                 yield answer
-        if time.monotonic() >= silent_at:
-            silent_at = math.inf
+        if time.monotonic() >= report_at:
+            report_at = math.inf
             why = why_silent(client, snapshot(client).state)
-            say(f"nobody has answered for {_SILENT_S:.0f} s: {why}")
+            say(f"no answer for {_SILENT_S:.0f} s: {why}")
         if alive:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
 
 
 def _answer_of(request: Request, event: Event) -> Answer | None:

@@ -1,4 +1,4 @@
-"""One run seen from outside: read its record and send it commands."""
+"""Read the record of a run and send it commands, from another process."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tuitrain.store.schema import BatchRow
 
 
 class Look(NamedTuple):
-    """The result of one look at a run."""
+    """New records of a run, and whether its trainer is alive."""
 
     alive: bool
-    """True if a trainer was alive when the look began. If not, `delta` includes its last word."""
+    """True if a trainer was alive before `delta` was read; `delta` then ends with no last word."""
     delta: Delta
     pid: int | None
 
 
 class Client:
-    """A run directory from outside. It keeps nothing open and may be used from any thread."""
+    """Access to a run directory. It keeps no file open; any thread may use it."""
 
     def __init__(self, directory: Path) -> None:
         self.paths = RunPaths(directory)
@@ -45,7 +45,7 @@ class Client:
         return self.paths.read_spec()
 
     def has_lost_record(self) -> bool:
-        """Return whether its record was removed."""
+        """Return whether the record of the run was removed."""
         return self.paths.has_lost_record
 
     def is_deleted(self) -> bool:
@@ -57,28 +57,29 @@ class Client:
         return self.paths.spec.stat().st_mtime
 
     def look(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Look:
-        """Return whether the run is alive and its record after `cursor`, as `RunReader.since`.
+        """Return whether the trainer is alive and what `RunReader.since` returns.
 
-        Its last word is returned only once the lock is free: the caller may then resume or delete.
+        While a trainer holds the lock, its last word is withheld: a caller that reads it may at
+        once resume or delete the run.
         """
-        # in this order: a trainer writes its last word before it lets the lock go
+        # check the lock first: a trainer writes its last word before it releases the lock
         alive = lock.is_held(self.paths.lock)
         delta = self._reader.since(cursor, segments_after)
         if alive:
             return Look(alive, _without_last_word(delta), self._pid())
         return Look(alive, delta, None)
 
-    def story(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
-        """Return whether the run is alive, its events after `cursor`, and the next cursor."""
+    def events_after(self, cursor: Cursor) -> tuple[bool, list[Event], Cursor]:
+        """Return whether the trainer is alive, the events after `cursor`, and the next cursor."""
         alive = lock.is_held(self.paths.lock)
         return alive, *EventLog(self.paths.record).after(cursor)
 
     def end(self) -> Cursor:
-        """Return the cursor after which only news comes."""
+        """Return the cursor at the end of the record."""
         return self._reader.end()
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
-        """Return each `every`th step's batch after the one of key `after`."""
+        """Return the batches after the key `after` whose step is a multiple of `every`."""
         return self._reader.batches(after, every)
 
     def batches_of_epochs(
@@ -88,41 +89,41 @@ class Client:
         return self._reader.batches_of_epochs(keys, every, begin=begin)
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last in buckets of 2^level steps."""
+        """Return the losses of the steps first..last, in buckets of 2^level steps."""
         return self._reader.losses(take, first, last, level)
 
     def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
+        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
         return self._reader.values(name, take, steps, level)
 
     def detail(self, key: int, name: str) -> dict[str, Any] | None:
-        """Return the detail of that name of a step (`schema.key_of`); None where there is none."""
+        """Return the detail `name` of the step with this key (`schema.key_of`), or None."""
         return self._reader.detail(key, name)
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""
+        """Return (step, validation loss) of at most one epoch per 2^level steps."""
         return self._reader.validations(segment, level)
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
-        """Return one epoch at most in each 2^level of a segment's steps."""
+        """Return at most one epoch per 2^level steps of the segment."""
         return self._reader.epochs(segment, level)
 
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in a segment."""
+        """Return the best value of each name among the epochs that ended in the segment."""
         return self._reader.best(segment, part, signs)
 
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
-        """Return the step of a recent batch and its value under every fitting loss."""
+        """Return the step of a recent batch, and the value of every fitting loss on that batch."""
         return self._reader.latest_batch_losses()
 
     def send(self, command: Command, at: Boundary | None = None) -> Request:
-        """Put a command in the inbox; its answer is an event with the same id."""
+        """Put a command in the inbox; the events that answer it have the id of the request."""
         request = Request.new(command, at)
         inbox.put(self.paths.inbox, request)
         return request
 
-    def take_back(self, request: Request) -> None:
-        """Remove a command that the trainer has not taken."""
+    def withdraw(self, request: Request) -> None:
+        """Remove a command from the inbox, if the trainer has not taken it."""
         (self.paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
 
     def _pid(self) -> int | None:
@@ -134,7 +135,7 @@ class Client:
 
 
 def _without_last_word(delta: Delta) -> Delta:
-    """Leave the last word for the next look, unless a later trainer has spoken since."""
+    """Return the delta and its cursor without a last word at its end."""
     if not delta.events or not isinstance(delta.events[-1].event, LastWord):
         return delta
     cursor = delta.cursor._replace(event=delta.events[-1].id - 1)

@@ -1,4 +1,4 @@
-"""The commands for a run from a notebook or a script: each method waits for its answer."""
+"""Send commands to a run from a notebook or a script; each method waits for the answer."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ class Commands:
         self._follower = Follower(client)
 
     def pause(self, at: Boundary = "batch", *, wait: bool = True) -> Answer:
-        """Hold after this batch, or `at="epoch"` after this epoch's validation."""
-        return self._ask(Pause(), at, wait=wait)
+        """Pause after this batch, or with `at="epoch"` after this epoch's validation."""
+        return self._submit(Pause(), at, wait=wait)
 
     def resume(self, *, wait: bool | None = None) -> Answer:
         """Continue after a pause, or cancel a pending pause."""
-        return self._ask(Resume(), None, wait=wait)
+        return self._submit(Resume(), None, wait=wait)
 
     def step(self, count: int = 1, *, wait: bool | None = None) -> Answer:
         """Train `count` batches, then pause."""
-        return self._ask(Step(_index(count)), None, wait=wait)
+        return self._submit(Step(_index(count)), None, wait=wait)
 
     def swap_loss(self, loss: str, at: Boundary = "epoch", *, wait: bool | None = None) -> Answer:
-        """Use another loss function from the next epoch on, or `at="batch"` the next batch."""
-        return self._ask(SwapLoss(loss), at, wait=wait)
+        """Use another loss function from the next epoch on, or batch with `at="batch"`."""
+        return self._submit(SwapLoss(loss), at, wait=wait)
 
     def set_lr(self, lr: float, at: Boundary = "batch", *, wait: bool | None = None) -> Answer:
         """Use another learning rate."""
@@ -78,36 +78,36 @@ class Commands:
         return self._set("epochs", _whole("epochs", epochs), "batch", wait=wait)
 
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
-        """Limit the batches per second, which changes no weights; None: no limit."""
+        """Limit the batches per second; None: no limit. The weights are not affected."""
         pace = None if batches_per_s is None else _number("pace", batches_per_s)
         return self._set("pace", pace, "batch", wait=wait)
 
     def checkpoint(self, *, wait: bool | None = None) -> Answer:
         """Save a checkpoint after this batch."""
-        return self._ask(SaveCheckpoint(), None, wait=wait)
+        return self._submit(SaveCheckpoint(), None, wait=wait)
 
     def undo(self, *, wait: bool | None = None) -> Answer:
         """Go back to just before the last change: weights, position and settings."""
-        return self._ask(Undo(), None, wait=wait)
+        return self._submit(Undo(), None, wait=wait)
 
     def rollback(self, epoch: Epoch | None = None, *, wait: bool | None = None) -> Answer:
-        """Go back to an epoch's checkpoint, with the settings of now.
+        """Go back to an epoch's checkpoint and keep the present settings.
 
-        "best" is the best epoch so far, None the newest sound one. Refused for an epoch that is
-        not kept; the reason lists those that are.
+        "best" is the best epoch so far, None the newest checkpoint whose weights and validation are
+        finite. Refused for an epoch whose checkpoint is not kept; the reason lists those that are.
         """
-        return self._ask(Rollback(_index(epoch)), None, wait=wait)
+        return self._submit(Rollback(_index(epoch)), None, wait=wait)
 
     def stop(self, *, wait: bool | None = None) -> Answer:
-        """End the run after this batch, with a checkpoint; `tuitrain resume` goes on with it."""
-        return self._ask(Stop(), None, wait=wait)
+        """End the run after this batch and save a checkpoint; `tuitrain resume` continues it."""
+        return self._submit(Stop(), None, wait=wait)
 
     def _set(
         self, setting: Setting, value: float | int | None, at: Boundary, *, wait: bool | None
     ) -> Answer:
-        return self._ask(Change(setting, value), at, wait=wait)
+        return self._submit(Change(setting, value), at, wait=wait)
 
-    def _ask(self, command: Command, at: Boundary | None, *, wait: bool | None) -> Answer:
+    def _submit(self, command: Command, at: Boundary | None, *, wait: bool | None) -> Answer:
         if wait is None:
             wait = (at or command.boundary) == "batch" or waits_between_epochs(
                 self._follower.look()

@@ -11,11 +11,11 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 def best_confusion(client: Client, run: Snapshot) -> Confusion | None:
-    """Return the matrix; None without classes, or if none that is kept can be read."""
+    """Return the matrix; None if none is kept, or if the record is damaged."""
     if run.best is None:
         return None
     try:
-        body = client.detail(key_of(run.best.take, run.best.step), CONFUSION)
-        return decoded(Confusion, body) if body else None
-    except DamagedRecord:  # the rest of the run can be shown all the same
+        detail = client.detail(key_of(run.best.take, run.best.step), CONFUSION)
+        return decoded(Confusion, detail) if detail else None
+    except DamagedRecord:  # the rest of the run can still be shown
         return None

@@ -1,4 +1,4 @@
-"""The losses of a run, or another of its series, as two lists for a plot."""
+"""The losses or another series of a run, as two lists for a plot."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class Losses(NamedTuple):
-    """Points of a curve, in the order of their steps; of losses or of another series."""
+    """Points of a curve, in step order: losses, or the values of another series."""
 
     steps: list[int]
     values: list[float]
 
 
 class Source(Protocol):
-    """Where losses and other series are read."""
+    """A reader of losses and other series, such as a client."""
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last in buckets of 2^level steps."""
+        """Return the losses of the steps first..last, in buckets of 2^level steps."""
         ...
 
     def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
+        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
         ...
 
 
 def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losses:
-    """Return about so many points of the lineage at most, those of one loss or of all.
+    """Return at most about `points` losses of the lineage, of one loss function or of all.
 
-    Where there are more steps, neighbours become two points, their lowest and their highest loss:
-    a spike one batch wide survives. Between two losses, which do not compare, stands a NaN.
+    If there are more steps, neighbours become two points, their lowest and their highest loss, so
+    that a spike one batch wide survives. A NaN separates the values of two loss functions, which
+    are not comparable.
     """
     segments = [
         segment for segment in run.segments if segment.steps and loss in (None, segment.loss)
@@ -50,7 +51,7 @@ def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losse
 
 
 def series_curve(run: Snapshot, source: Source, points: int, name: str) -> Losses:
-    """Return about so many points of a series on the lineage at most, as `curve` does."""
+    """Return at most about `points` values of a series on the lineage, thinned as by `curve`."""
     segments = [segment for segment in run.segments if segment.steps]
     level = _level(segments, points)
     pairs = [

@@ -19,7 +19,7 @@ class Follower:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.delta = Delta((), (), None, Cursor())
-        """What came with the last look."""
+        """The entries that the last look read."""
         self._run: Snapshot | None = None
         self._one_at_a_time = threading.Lock()
 
@@ -27,7 +27,7 @@ class Follower:
     def run(self) -> Snapshot:
         """The latest snapshot; before the first look, the run as its spec describes it.
 
-        Raises what `Client.spec` does.
+        Raises the errors of `Client.spec`.
         """
         if self._run is None:
             client = self.client
@@ -37,7 +37,7 @@ class Follower:
         return self._run
 
     def look(self) -> Snapshot:
-        """Return the run as it is now."""
+        """Read new entries and return the present snapshot."""
         with self._one_at_a_time:
             if self._run is not None and not self._run.spec.is_complete:
                 self._run = self._run.completed(self.client.spec())
@@ -47,16 +47,16 @@ class Follower:
                 return lineage_after(before, events).segments()
 
             alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
-            now, self.delta = fold(before, delta, alive=alive, pid=pid), delta
+            run, self.delta = fold(before, delta, alive=alive, pid=pid), delta
             if not alive and self.client.is_deleted():
-                now = replace(now, error=DELETED)
-            elif now.state == "crashed" and self.client.has_lost_record():
-                now = replace(now, error="its record, run.db, is gone")
-            self._run = now
-            return now
+                run = replace(run, error=DELETED)
+            elif run.state == "crashed" and self.client.has_lost_record():
+                run = replace(run, error="its record, run.db, is gone")
+            self._run = run
+            return run
 
     def look_at_a_restart(self) -> Snapshot:
-        """Look at a run whose new trainer may not have said anything yet: it is starting."""
+        """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""
         self._run = replace(
             self.look(), state="starting", stage="", loaded=(0, 0), error=None, why=""
         )
@@ -64,5 +64,5 @@ class Follower:
 
 
 def snapshot(client: Client) -> Snapshot:
-    """Return the run as its record has it now."""
+    """Return the present snapshot of a run, read once."""
     return Follower(client).look()

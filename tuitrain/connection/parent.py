@@ -1,4 +1,4 @@
-"""The run that another one was made from, for its charts to draw behind it."""
+"""Read the parent of a run, whose curves the charts draw behind those of the run."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _LOOK_AGAIN_S = 2.0
 
 
 class ParentRun:
-    """Reads the parent at most every two seconds. A deleted parent is not drawn."""
+    """Reads the parent at most once in two seconds."""
 
     def __init__(self, parent: Parent) -> None:
         self._client = Client(Path(parent.directory))
         self._follower = Follower(self._client)
         self._curves = Curves(self._client)
-        self._behind: ReferenceRun | None = None
-        self._look_at = 0.0
+        self._reference: ReferenceRun | None = None
+        self._next_look_at = 0.0
 
     def __call__(self) -> ReferenceRun | None:
-        """Return the latest cached state of the parent; None if it cannot be read."""
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_AGAIN_S
+        """Return the parent as last read; None if it cannot be read, such as after its deletion."""
+        if time.monotonic() >= self._next_look_at:
+            self._next_look_at = time.monotonic() + _LOOK_AGAIN_S
             try:
-                self._behind = ReferenceRun(self._follower.look(), self._curves)
-            except Exception:  # noqa: BLE001 - a run is shown without its parent
-                self._behind = None
-        return self._behind
+                self._reference = ReferenceRun(self._follower.look(), self._curves)
+            except Exception:  # noqa: BLE001 - the run is shown without its parent
+                self._reference = None
+        return self._reference
 
 
 def curves_of(client: Client) -> Curves:
-    """Return what reads a run for its charts, with its parent behind it."""
+    """Return the reader for the charts of a run, with the parent, if any, as reference run."""
     parent = client.spec().parent
     return Curves(client, ParentRun(parent)) if parent else Curves(client)

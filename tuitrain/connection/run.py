@@ -1,4 +1,4 @@
-"""The public face for notebooks and scripts: `tuitrain.connect`, `tuitrain.runs`, and a `Run`."""
+"""The public API for notebooks and scripts: `tuitrain.connect`, `tuitrain.runs` and `Run`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.text import report
 
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 def connect(
     run: str | PathLike[str] | None = None, *, home: str | PathLike[str] | None = None
 ) -> Run:
-    """Return a run by its name, a beginning that only it has, or its directory; None: the newest.
+    """Return a run by its name, a unique prefix of its name, or its directory; None: the newest.
 
-    Runs are looked for in `home`, else $TUITRAIN_HOME, else the platform's state folder. A path
+    Runs are looked up in `home`, else $TUITRAIN_HOME, else the platform's state folder. A path
     object is always a directory. Raises NoSuchRun.
     """
     wanted = run if run is None or isinstance(run, str) else str(Path(run).absolute())
@@ -37,7 +37,7 @@ def connect(
 
 
 def runs(home: str | PathLike[str] | None = None) -> list[str]:
-    """Return the names of all runs there, live and ended, the newest first."""
+    """Return the names of all runs of a home, live and ended, the newest first."""
     return [paths.name for paths in runs_in(_home(home))]
 
 
@@ -46,12 +46,12 @@ def _home(home: str | PathLike[str] | None) -> Path:
 
 
 class Run(Commands):
-    """One run, live or ended. It keeps nothing open; any thread may use it.
+    """One run, live or ended. It keeps no file open; any thread may use it.
 
-    A command returns an `Answer`: by default when it took effect, but for the end of an epoch that
-    is still to come, when it is accepted. `wait` says otherwise; a run that is paused within an
-    epoch does not come to its end. Raises Refused with the reason for what the trainer refuses or
-    drops, RunEnded if no trainer is alive, and WrongUse for a value that cannot be.
+    A command returns its `Answer` once it has taken effect; a command for the end of the present
+    epoch returns once it is accepted. `wait` overrides this; a run that is paused within an epoch
+    does not reach its end. Raises Refused with the reason if the trainer refuses or drops the
+    command, RunEnded if no trainer is alive, and WrongUse for an invalid value.
     """
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class Run(Commands):
 
     @property
     def steps(self) -> int:
-        """Optimizer steps so far, of those that led to the present weights."""
+        """Optimizer steps that led to the present weights."""
         return self._follower.look().step
 
     @property
@@ -92,41 +92,42 @@ class Run(Commands):
         return dict(last.metrics) if last else {}
 
     def show(self) -> dict[str, Any]:
-        """Return what `tuitrain show --json` prints: settings, numbers, interventions, ..."""
+        """Return the dictionary that `tuitrain show --json` prints: settings, metrics, ..."""
         return report.as_json(self._follower.look(), full=True)
 
     def events(self, *, follow: bool = True) -> Iterator[Event]:
         """Yield all events of the run, oldest first, and new ones until it ends.
 
         Events are the frozen dataclasses of `tuitrain.core.events`; each has a `kind`, such as
-        "epoch_ended". `follow=False` ends with what is on record now.
+        "epoch_ended". With `follow=False`, yield only the events recorded so far.
         """
         cursor, alive = Cursor(), True
         while alive:
-            alive, events, cursor = self._client.story(cursor)
+            alive, events, cursor = self._client.events_after(cursor)
             yield from events
             if not follow:
                 return
             if alive:
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
 
     def batches(self, after: BatchRow | None = None, *, every: int = 1) -> list[BatchRow]:
-        """Return the batches on record, all or those after a row, of each `every`th step.
+        """Return the recorded batches, all or those after a row, whose step `every` divides.
 
         A row has `take`, `step`, `epoch` (from 1), `loss`, `lr`, `samples`, `elapsed_ms` (of
         training so far) and the microseconds of each part of the step, such as `backward_us`.
-        Rows come in the order of (take, step): an undo or a rollback opens a new take.
+        Rows are ordered by (take, step): an undo or a rollback opens a new take.
         """
         if every < 1:
             raise WrongUse(f"every takes a whole number of steps from 1, not {every!r:.40}")
         return self._client.batches(after.key if after else 0, operator.index(every))
 
     def losses(self, loss: str | None = None, *, points: int = 2000) -> Losses:
-        """Return (steps, values) for a plot: training losses that led to the present weights.
+        """Return (steps, values) of the training losses that led to the present weights.
 
-        Up to `points` steps come as they are. Of more, neighbours become two points, their lowest
-        and their highest loss, so that a spike survives. A value is NaN where no loss was finite,
-        and between two loss functions, which do not compare; `loss` chooses one of them.
+        Up to `points` steps are returned unchanged. If there are more, neighbours become two
+        points, their lowest and their highest loss, so that a spike survives. A value is NaN where
+        no loss was finite, and between two loss functions, whose values are not comparable; `loss`
+        selects one of them.
         """
         run = self._follower.look()
         used = {segment.loss for segment in run.segments}
@@ -134,10 +135,10 @@ class Run(Commands):
         return curve(run, self._client, points, named)
 
     def series(self, name: str, *, points: int = 2000) -> Losses:
-        """Return (steps, values) of a series, thinned as `losses` are.
+        """Return (steps, values) of a series, thinned as by `losses`.
 
-        `show()["series"]` names those that there are: lr, gradient-norm, trainer-memory, ...
-        Raises UnknownName for any other.
+        `show()["series"]` lists the series: lr, gradient-norm, trainer-memory, ...
+        Raises UnknownName for any other name.
         """
         run = self._follower.look()
         known = [summary.series.name for summary in run.series]
@@ -148,8 +149,9 @@ class Run(Commands):
     def detail(self, name: str, epoch: Epoch | None = None) -> dict[str, Any] | None:
         """Return a detail of an epoch, such as "confusion": {"counts": [[...], ...]}.
 
-        The epoch is the last one, "best", or a number of completed epochs. None where it has no
-        such detail: kept are those of the last hundred epochs, and of each that was the best.
+        `epoch` is the number of completed epochs, "best", or None for the last one. Return None if
+        the epoch has no such detail. Details of the last hundred epochs are kept, and of every
+        epoch that was the best so far.
         """
         ended = self._epoch(epoch)
         return self._client.detail(key_of(ended.take, ended.step), name) if ended else None

@@ -1,4 +1,4 @@
-"""Explain why a trainer does not answer, as far as that is visible from outside."""
+"""Explain why a trainer does not answer, as far as another process can see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def why_silent(client: Client, state: State) -> str:
 
 
 def why_stopped(client: Client) -> str | None:
-    """Return how to wake a trainer that a signal has stopped; None if none has."""
+    """Return how to continue a trainer that a signal has stopped; None if it is not stopped."""
     trainer = process_of(client.paths.owner)
     if trainer is None or not is_stopped(trainer):
         return None

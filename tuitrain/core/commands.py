@@ -1,4 +1,4 @@
-"""Commands to a running trainer, in the imperative. Each is answered by an event."""
+"""Commands to a running trainer, in the imperative. An event answers each of them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class SaveCheckpoint:
     kind: ClassVar[str] = "checkpoint"
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
-    """Empty for a user's command; else why the trainer saves a checkpoint by itself."""
+    """Empty for a user's command, else why the trainer saves a checkpoint on its own."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.why, str):
@@ -164,7 +164,7 @@ class Stop:
     kind: ClassVar[str] = "stop"
     boundary: ClassVar[Boundary] = "batch"
     why: str = ""
-    """Empty for a user's command; else what stopped the run: a signal, a lost owner."""
+    """Empty for a user's command, else what stopped the run: a signal, a lost owner."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.why, str):
@@ -192,7 +192,7 @@ _BARE: Mapping[str, type[Pause | Resume | Undo]] = {
 
 
 def command_of(kind: str, detail: str) -> Command:
-    """Return the command of that kind and detail; the two define it completely."""
+    """Return the command with that kind and detail; the two define it completely."""
     match kind:
         case "step":
             return Step(int(detail))
@@ -223,24 +223,24 @@ _moments = _rising()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A submitted command; its answer carries the same `id`."""
+    """A submitted command. The event that answers it carries the same `id`."""
 
     id: str
     asked_at: float
-    """Seconds since the epoch, by the sender's clock; for showing only."""
+    """Seconds since 1970, by the sender's clock; only displayed."""
     command: Command
     at: Boundary
 
     @classmethod
     def new(cls, command: Command, at: Boundary | None = None) -> Request:
-        """Return a request with a new id; ids of one machine sort by time."""
+        """Return a request with a new id. Ids from one machine sort by time."""
         if at is not None:
             _check_boundary(at)
         now = next(_moments)
         return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, command, at or command.boundary)
 
     def to_json(self) -> str:
-        """Return the text of its file in the inbox."""
+        """Return the request as the text of its file in the inbox."""
         body: dict[str, Any] = {
             "id": self.id, "asked_at": self.asked_at, "kind": self.command.kind, "at": self.at,
             "command": asdict(self.command),
@@ -249,7 +249,10 @@ class Request:
 
     @classmethod
     def again(cls, id: str, command: Command) -> Request:  # noqa: A002 - its field's name
-        """Return a request to apply at once, since it waited for its boundary the first time."""
+        """Return a request with that id whose command applies at the next batch.
+
+        Its boundary was awaited the first time.
+        """
         return cls(id, time.time(), command, "batch")
 
     @classmethod
@@ -261,15 +264,15 @@ class Request:
         _check_boundary(body["at"])
         command = COMMANDS[body["kind"]](**body["command"])
         if command.kind != body["kind"]:
-            raise WrongUse("a command is of its kind")
+            raise WrongUse(f"this is not a {body['kind']} command")
         asked_at = float(body["asked_at"])
         if not is_time(asked_at):
-            raise WrongUse("a command was asked at some time")
+            raise WrongUse(f"asked_at must be a time, not {asked_at}")
         return cls(str(body["id"]), asked_at, command, body["at"])
 
 
 def read_epoch(text: str) -> Epoch:
-    """Return the epoch for the text that a user typed: a completed one's number, or `best`."""
+    """Return the epoch for the text that a user typed: a number, or `best`; WrongUse if neither."""
     epoch: Any = int(text) if text.isdecimal() else text
     _check_epoch(epoch)
     return cast("Epoch", epoch)

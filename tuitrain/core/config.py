@@ -1,4 +1,4 @@
-"""Runs as TOML files: the options of `tuitrain run`, and a schedule of changes."""
+"""Configuration files of runs (TOML): the options of `tuitrain run`, and a schedule of changes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tuitrain.core.spec import RunSpec
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings in a TOML file, whose keys are options of a run.
+    """Return the settings in a TOML file by option name, and its `[[schedule]]` if it has one.
 
-    It may also have a `[[schedule]]` of changes. Raises WrongUse for invalid TOML, an unknown
-    option, and a value that its option does not accept.
+    Raises WrongUse for a file that cannot be read, invalid TOML, an unknown option, and a value
+    that its option does not accept.
     """
     try:
-        found = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
+        table = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
     options = {option.key: option for option in at("config")}
     settings: dict[str, Any] = {}
-    for key, value in found.items():
+    for key, value in table.items():
         option = options.get(key.replace("_", "-"))
         if option is not None:
             settings[option.name] = option.take(value)
@@ -36,13 +36,13 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def as_config(spec: RunSpec) -> str:
-    """Return the TOML text from which `read_config` reads the same training again.
+    """Return the TOML text from which `read_config` reads the same settings.
 
-    Raises Refused for a fork, since its first checkpoint cannot be part of the file.
+    Raises Refused for a fork: a configuration file cannot contain the checkpoint it starts from.
     """
     if spec.parent and spec.parent.sha256:
-        raise Refused("a fork begins with a checkpoint, which a file of settings cannot hold")
-    import tomli_w  # here, since it is no part of the standard library
+        raise Refused("a fork starts from a checkpoint, which a configuration file cannot contain")
+    import tomli_w  # here: at their top, modules of core import the standard library only
 
     settings = {
         option.key: value

@@ -1,7 +1,7 @@
 """Decode untrusted JSON into values of a declared type.
 
-Values of a record are used as names, numbers and keys, so each is checked against the type of its
-field when it is read, and nowhere else.
+A record's values are used as file names, numbers and keys. Each is checked once, against the type
+of its field, when it is read.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.numbers import from_strict
 
 MOST_CHARACTERS = 1 << 20
-"""Largest JSON text, and so the largest string in it."""
+"""Length limit of a JSON text, and so of every string in it."""
 _MOST_ENTRIES, _LONGEST_KEY = 1_000, 500
-"""Of a mapping."""
+"""Limits of a mapping; the first one also limits a list."""
 _LARGEST = 1 << 53
+"""Every integer up to this one is exact as a float."""
 
 Rule = Callable[[Any], bool]
-"""In an `Annotated` type: returns whether a value of the type is allowed."""
+"""Part of an `Annotated` type: returns whether a value of the type is allowed."""
 _Read = Callable[[Any], Any]
 _T = TypeVar("_T")
 
@@ -34,28 +35,28 @@ class _Wrong(Exception):
 
 
 def at_most(most: float, least: float = 0) -> Rule:
-    """Return the rule for a number from `least` to `most`."""
+    """Return a rule that allows the numbers from `least` to `most`."""
     return lambda value: least <= value <= most
 
 
 def parsed(text: object, *, most: int = MOST_CHARACTERS) -> dict[str, Any]:
     """Return the JSON object in `text`; DamagedRecord for anything else."""
     if not isinstance(text, str) or len(text) > most:
-        raise DamagedRecord("it is no text, or a very long one")
+        raise DamagedRecord("it is not text, or is too long")
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise DamagedRecord("it is not JSON, or nested too deeply") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise DamagedRecord("it is not a JSON object")
-    return found
+    return value
 
 
 def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
-    """Return an instance of a dataclass made from `values`, each checked against its field's type.
+    """Return an instance of the dataclass `made`; each value is checked against its field's type.
 
     Values without a field are ignored: a newer version may have written them.
-    Raises DamagedRecord, naming the field, for a missing value or one of another type.
+    Raises DamagedRecord, which names the field, for a missing value or one of another type.
     """
     checked: dict[str, Any] = {}
     for name, read, is_required in _plan(made):  # type: ignore[arg-type]  # classes are hashable
@@ -67,7 +68,7 @@ def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
 
 
 def value_of(hint: Any, name: str, value: object) -> Any:
-    """Return `value` if it is of the type `hint`, else raise DamagedRecord with `name`."""
+    """Return `value` decoded as the type `hint`; DamagedRecord, with `name`, for another type."""
     return _checked(name, _reader(hint), value)
 
 
@@ -89,7 +90,10 @@ def _plan(made: Any) -> tuple[tuple[str, _Read, bool], ...]:
 
 
 def _reader(hint: Any) -> _Read:
-    """Return a function that checks a value of that type and decodes named floats."""
+    """Return a function that decodes a value of that type and raises _Wrong for any other.
+
+    It turns "nan", "inf" and "-inf" into floats, lists into tuples, objects into dataclasses.
+    """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return partial(_ruled, _reader(arguments[0]), arguments[1:])
@@ -107,7 +111,7 @@ def _reader(hint: Any) -> _Read:
 
 
 def _is_float(hint: Any) -> bool:
-    return hint is float  # in a union after int: a whole number stays one
+    return hint is float  # tried last in a union, so that an int stays an int
 
 
 def _text(value: Any) -> str:
@@ -145,7 +149,7 @@ def _nothing(value: Any) -> None:
 
 
 def _anything(value: Any) -> Any:
-    return value  # a rule says more
+    return value  # its rules check more
 
 
 _READERS: Mapping[Any, _Read] = {
@@ -154,10 +158,10 @@ _READERS: Mapping[Any, _Read] = {
 
 
 def _ruled(read: _Read, rules: tuple[Rule, ...], value: Any) -> Any:
-    found = read(value)
-    if not all(rule(found) for rule in rules):
+    decoded_value = read(value)
+    if not all(rule(decoded_value) for rule in rules):
         raise _Wrong
-    return found
+    return decoded_value
 
 
 def _one_of(known: tuple[Any, ...], value: Any) -> Any:
@@ -196,10 +200,10 @@ def _nested(made: Any, value: Any) -> Any:
 
 
 def holds_scalars(values: Mapping[str, Any]) -> bool:
-    """Return whether it contains no list or mapping."""
+    """Return whether every value is None, a bool, a number or a string."""
     return all(value is None or type(value) in (bool, int, float, str) for value in values.values())
 
 
 def is_time(value: float) -> bool:
-    """Return whether it is a valid time in seconds since 1970."""
+    """Return whether it is finite and from 0 to 1e11: a time in seconds since 1970."""
     return math.isfinite(value) and 0 <= value <= 1e11

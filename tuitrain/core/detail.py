@@ -1,4 +1,4 @@
-"""Details of a run that are read on demand, by their names."""
+"""Names and types of details: data of a step that is read only on demand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 CONFUSION = "confusion"
-"""Of a validation."""
+"""The confusion matrix of a validation."""
 
 _Row = tuple[int, ...]
 

@@ -1,18 +1,18 @@
 """Exceptions and their exit codes.
 
 TuitrainError                 1  the run failed, the home cannot be written
-├── DamagedRecord             1  what a run directory holds is not what a trainer writes
+├── DamagedRecord             1  a file in a run directory is not what a trainer writes
 ├── CannotSave                1  a checkpoint could not be written
 ├── Damaged                   1  a checkpoint is not what was written
-├── WrongUse                  2  the command was wrong: mend it and try again
-│   └── UnknownName           2  no such task, loss, model, ...; names the nearest
-└── Refused                   3  the command was right, but not possible now
+├── WrongUse                  2  the command was wrong: correct it and try again
+│   └── UnknownName           2  no such task, loss, model, ...; suggests the nearest
+└── Refused                   3  the command was valid, but is not possible now
     ├── NoSuchRun             3
     ├── NameTaken             3
     ├── RunEnded              3  a command for a run without a trainer
     ├── RunLocked             3  another trainer holds the run
     ├── DeviceAbsent          3
-    └── NotOnLineage          3  a change that the lineage does not have
+    └── NotOnLineage          3  a change, step or epoch that the lineage does not have
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TuitrainError(Exception):
-    """A failure whose message a user reads: one or two lines that say what to do next."""
+    """A failure with a message for the user: one or two lines that say what to do next."""
 
     exit_code = 1
 
 
 class DamagedRecord(TuitrainError):
-    """What a run directory holds is not what a trainer writes, or cannot be read at all."""
+    """A file in a run directory is not what a trainer writes, or cannot be read."""
 
     def __init__(self, reason: str, run: str = "") -> None:
         super().__init__(f"{run} cannot be read: {reason}" if run else reason)
         self.reason = reason
-        """What is wrong, without the name of the run."""
+        """The message without the name of the run."""
 
 
 class CannotSave(TuitrainError):
-    """A checkpoint could not be written; those before it are untouched."""
+    """A checkpoint could not be written; the earlier ones are untouched."""
 
     def __init__(self, folder: Path, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
@@ -61,7 +61,7 @@ class WrongUse(TuitrainError):
 
 
 class UnknownName(WrongUse):
-    """A name that the catalogue does not have."""
+    """A name that is not one of the known ones; the message suggests the nearest, or lists all."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -77,7 +77,7 @@ class Refused(TuitrainError):
 
 
 class NoSuchRun(Refused):
-    """No run has that name, or several have that prefix."""
+    """No run has that name, or several names begin with it."""
 
 
 class NameTaken(Refused):
@@ -115,7 +115,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def cannot_use(error: OSError) -> str:
-    """Return one sentence about a file that could not be opened, created or written."""
+    """Return one sentence that says which file cannot be used, why, and what to do."""
     what = f"cannot use {error.filename}: " if error.filename else ""
     next_step = "make room there, or choose" if is_full(error) else "choose"
     return f"{what}{error.strerror or error}; {next_step} another place with --home"

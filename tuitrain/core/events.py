@@ -1,7 +1,8 @@
-"""Facts that a run states about itself, in the past tense: true when they are written.
+"""Events: facts about a run, in the past tense, recorded when they are true.
 
-`step` counts optimizer steps from 1; `epoch` counts *completed* epochs, except in `BatchDone`,
-where it is the epoch in hand, from 1. `command` is the id of the request that an event answers.
+`step` counts optimizer steps from 1. `epoch` counts *completed* epochs, except in `BatchDone`,
+where it is the number of the epoch in training, from 1. `command` is the id of the request that
+an event answers.
 """
 
 from __future__ import annotations
@@ -28,38 +29,38 @@ ExitCode = Annotated[int, at_most(255)]
 _CHECKPOINT = re.compile(r"[0-9]{5,12}-take[0-9]{1,12}-step[0-9]{1,15}\.pt")
 Settings = Annotated[Mapping[str, Any], holds_scalars]
 CheckpointFile = Annotated[str, _CHECKPOINT.fullmatch]
-"""A name in the run's folder of checkpoints: files are opened and deleted by it."""
+"""A file name in the run's folder of checkpoints. Files are opened and deleted by this name."""
 Origin = Annotated[str, lambda file: not file or _CHECKPOINT.fullmatch(file)]
 
 
 class BatchDone(NamedTuple):
-    """One optimizer step. A tuple, since a fast loop makes thousands a second."""
+    """One optimizer step. It is a tuple, since a fast loop makes thousands a second."""
 
     take: int
     step: int
     epoch: int
     loss: SupportsFloat
-    """A device scalar until it is read: reading it earlier would synchronise the device."""
+    """A device scalar, read only when needed: reading it synchronises the device."""
     lr: float
     samples: int
     marks: tuple[Any, ...]
-    """Readings of the stopwatch around the five steps; see `tuitrain.engine.device`."""
+    """Stopwatch readings around the five steps; see `tuitrain.engine.device`."""
     nonfinite: SupportsFloat = 0.0
-    """1 if the loss or a gradient was not finite and the weights were left as they were, else 0;
-    a device scalar, too."""
+    """1 if the loss or a gradient was not finite and the weights were left unchanged, else 0; a
+    device scalar, too."""
 
 
 DOWNLOADING = "downloading"
-"""Prefix of the start-up stage that waits for the network, which may take minutes."""
+"""Prefix of the start-up stage that downloads a file, which may take minutes."""
 
 
 class Measured(NamedTuple):
-    """Values of series at a step; as batches, they have tables of their own in a record."""
+    """Values of series at a step. Like batches, they have their own tables in a record."""
 
     take: int
     step: int
     values: Mapping[Series, SupportsFloat]
-    """Device scalars, as the loss of a batch is one, or numbers."""
+    """Numbers, or device scalars as in `BatchDone.loss`."""
 
 
 class Detail(NamedTuple):
@@ -69,22 +70,22 @@ class Detail(NamedTuple):
     step: int
     name: str
     body: Mapping[str, Any]
-    """JSON."""
+    """A JSON object."""
 
 
 Fact = BatchDone | Measured | Detail
-"""Data that is too frequent or too large to be an event."""
+"""Data that are too frequent or too large to be events."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartupReached:
-    """The trainer is in a stage before the first batch."""
+    """The trainer reached a stage of its start-up, or of a download in it."""
 
     kind: ClassVar[str] = "startup_reached"
     stage: str
     done: int = 0
     total: int = 0
-    """Bytes downloaded so far, and in total; 0 if there is no download."""
+    """`done` and `total` are bytes downloaded and in all; 0 if unknown, or without a download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class RunStarted:
     train_samples: int
     val_samples: int
     environment: Mapping[str, str]
-    """What bit-for-bit repetition depends on: versions, threads, CPU capability."""
+    """Versions, threads, CPU capability: bit-for-bit repetition depends on all of them."""
     settings: Settings = field(default_factory=dict)
-    """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """The settings in effect: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     problem: Problem | None = None
     """None in records of older versions."""
     card: Card = field(default_factory=Card)
@@ -111,7 +112,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class NotFinite:
-    """A loss or a gradient was not finite; the optimizer left the weights as they were."""
+    """A loss or a gradient was not finite; the optimizer left the weights unchanged."""
 
     kind: ClassVar[str] = "not_finite"
     take: Take
@@ -122,7 +123,7 @@ class NotFinite:
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
-    """Every batch of an epoch was seen and validated."""
+    """Every batch of an epoch was trained, and the epoch was validated."""
 
     kind: ClassVar[str] = "epoch_ended"
     take: Take
@@ -133,10 +134,10 @@ class EpochEnded:
     val_loss: float
     metrics: Mapping[str, float]
     improved: bool
-    """The leading metric is better than in any epoch before."""
+    """True if the monitored metric is better than in every epoch before."""
     val_losses: Mapping[str, float] = field(default_factory=dict)
-    """The same outputs evaluated by every loss that fits, so that epochs compare across swaps: each
-    with its default parameters, and the one in use with its own as well."""
+    """The validation loss by every loss that fits, so that epochs are comparable across swaps. Each
+    has its default parameters; the loss in use also appears with its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ class CommandAccepted:
     asked_at: Moment
     step: Step = 0
     epoch: Epoch = 0
-    """Where it was accepted: a resume that trains these steps again submits it again there."""
+    """`step` and `epoch` are the position at which it was accepted; a resume that trains these
+    steps again submits it there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +167,12 @@ class CommandRefused:
     reason: str
     asked_at: Moment
     exit_code: ExitCode = 3
-    """2 for a command that was wrong, whatever the run; 3 for one that is not possible now."""
+    """2 for a command that no run accepts, 3 for one that is not possible now."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandDropped:
-    """An accepted command became void before its boundary."""
+    """An accepted command became void before it was carried out."""
 
     kind: ClassVar[str] = "command_dropped"
     command: str
@@ -201,7 +203,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """The batches of a `Step` are trained; a pause follows."""
+    """The batches of a `Step` command are trained; a pause follows."""
 
     kind: ClassVar[str] = "stepped"
     command: str
@@ -237,7 +239,7 @@ class SettingChanged:
     value: float | int | None
     previous: float | int | None
     steps_per_epoch: int
-    """From now on; a batch size changes it."""
+    """The value from now on; a new batch size changes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,20 +253,20 @@ class TakeOpened:
     epoch: Epoch
     why: Literal["undo", "rollback", "resume"]
     origin: Origin
-    """File of the checkpoint that it goes on from; empty: from the very beginning."""
+    """File of the checkpoint that the take continues from; empty: from the start of the run."""
     origin_take: Take
     settings: Settings
-    """Those in use from now on, as in `RunStarted`."""
+    """The settings in effect from now on, as in `RunStarted`."""
     steps_per_epoch: int
     left_at: Step
     """The last step of the previous take, which is abandoned."""
     undone: str | None = None
-    """Of an undo: the id of the command that it took back."""
+    """For an undo, the id of the command that it reverts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
-    """A checkpoint is on the disk, read back and found whole."""
+    """A checkpoint was written to disk, read back and verified."""
 
     kind: ClassVar[str] = "checkpoint_saved"
     take: Take
@@ -277,14 +279,14 @@ class CheckpointSaved:
     weights_sha256: str
     is_between_epochs: bool = True
     is_finite: bool = True
-    """Its weights are, and so was its last validation."""
+    """True if its weights and its last validation loss are finite."""
     command: str | None = None
-    """The request that it answers; None if the trainer saved it by itself."""
+    """The id of the request that it answers; None if the trainer saved it on its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointGone:
-    """A checkpoint was deleted to make room, or found damaged."""
+    """A checkpoint was deleted to make room, or was found damaged."""
 
     kind: ClassVar[str] = "checkpoint_gone"
     file: CheckpointFile
@@ -293,28 +295,28 @@ class CheckpointGone:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something unexpected happened that a user should know; the run continues."""
+    """A warning for the user; the run continues."""
 
     kind: ClassVar[str] = "warned"
     text: str
     take: Take = 1
     step: Step = 0
-    """Where it belongs; 0: nowhere in particular."""
+    """`take` and `step` are the position that it is about; step 0: none in particular."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsCompared:
-    """A replay ended and compared its weights with those of the run that it repeats."""
+    """A replay ended, and its weights were compared with those of the run that it repeats."""
 
     kind: ClassVar[str] = "weights_compared"
     with_run: str
     is_same: bool
-    """To the last bit."""
+    """True if they are equal bit for bit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Ended before its last epoch, as a user asked."""
+    """The run ended before its last epoch: a user or a signal stopped it, or its owner is gone."""
 
     kind: ClassVar[str] = "stopped"
     command: str | None
@@ -326,19 +328,19 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Every epoch is trained."""
+    """The run ended: every epoch is trained, or a condition for stopping early is met."""
 
     kind: ClassVar[str] = "finished"
     take: Take
     step: Step
     epoch: Epoch
     why: str = ""
-    """Empty for the last epoch; else the reason for stopping early."""
+    """Empty if every epoch is trained, else the reason for stopping early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run ended by an error; the log has the traceback."""
+    """The run ended with an error; the log has the traceback."""
 
     kind: ClassVar[str] = "failed"
     error: str
@@ -346,7 +348,7 @@ class Failed:
 
 
 Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
-"""Events that say that a command took effect, and where."""
+"""Events that report that a command took effect, and where."""
 
 Milestone = (
     StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned
@@ -355,7 +357,7 @@ Milestone = (
 """Events that do not answer a command."""
 
 LastWord = Stopped | Finished | Failed
-"""Events that a trainer ends with: nothing comes after one until another trainer starts."""
+"""Final events of a trainer: no event follows one until another trainer starts."""
 
 Event = (
     StartupReached | RunStarted | NotFinite | EpochEnded
@@ -375,14 +377,14 @@ EVENTS: dict[str, type[Event]] = {
 
 
 def to_json(event: Event) -> str:
-    """Return the event's fields as strict JSON; its kind is stored beside it."""
+    """Return the event's fields as strict JSON, without its kind."""
     return json.dumps(to_strict(asdict(event)), separators=(",", ":"))
 
 
 def from_json(kind: str, body: str) -> Event | None:
     """Return the event that `to_json` wrote, or None for a kind of a newer version.
 
-    Raises DamagedRecord for what no trainer writes: nothing in an event needs to be checked again.
+    Raises DamagedRecord for anything that no trainer writes, so that readers need no more checks.
     """
     if kind not in EVENTS:
         return None
@@ -417,6 +419,5 @@ def _check_settings(settings: Mapping[str, object]) -> None:
 
 
 def _may_be(name: str, value: object) -> bool:
-    return name not in SETTINGS or SETTINGS[cast("Setting", name)].holds(
-        value
-    )  # one of a newer version: unknown
+    # a setting that is unknown here was written by a newer version
+    return name not in SETTINGS or SETTINGS[cast("Setting", name)].holds(value)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class Every:
-    """True once per period of so many seconds, and true the first time."""
+    """Reports when periodic work is due: at the first call, then `seconds` after it last was."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
         self._due_at = float("-inf")
 
     def is_due(self) -> bool:
-        """Return whether the period is over; if so, start the next one."""
+        """Return whether the work is due; if so, start the next period now."""
         now = self._clock()
         if now < self._due_at:
             return False

@@ -1,7 +1,7 @@
 """Open and write files in an untrusted folder.
 
-A run directory can come by mail. So a name in it is never trusted to be a plain file: links are
-not followed, and nothing waits for the other end of a FIFO.
+A run directory may come from someone else, so no name in it is trusted to be a plain file: links
+are not followed, and opening a FIFO does not wait for its other end.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -19,11 +20,11 @@ from tuitrain.core.errors import DamagedRecord, Refused
 from tuitrain.core.safe import safe
 
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
-"""The system's answers to opening a link, a FIFO without a reader, and a folder."""
+"""Error numbers of opening a link, of a FIFO without a reader, and of a folder for writing."""
 
 
 class NotPlain(Refused):
-    """A link, a FIFO, a device or a folder is there instead of a plain file, or no real folder."""
+    """The path is a link, or is not the plain file or the folder that is expected there."""
 
     def __init__(self, path: Path, expected: str = "file") -> None:
         what = "a link" if path.is_symlink() else f"not a plain {expected}"
@@ -44,16 +45,21 @@ def open_plain(path: Path, flags: int, *, mode: int = 0o600) -> int:
     return descriptor
 
 
+def read_plain(path: Path) -> BufferedReader:
+    """Open a plain file for reading; NotPlain for anything else."""
+    return os.fdopen(open_plain(path, os.O_RDONLY), "rb")
+
+
 def open_new(path: Path, *, mode: int = 0o600) -> int:
-    """Make a file and return its descriptor; FileExistsError if there is anything."""
+    """Create a file and return its descriptor; FileExistsError if the path exists."""
     return open_plain(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=mode)
 
 
 @contextmanager
 def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
-    """Yield a new file that replaces `path` when the body succeeds.
+    """Yield a new file that replaces `path` when the body succeeds and is deleted when it raises.
 
-    Else nothing is left of it. Whatever interrupts this, `path` is either the old file or the new.
+    Whatever interrupts this, `path` is either the old file or the complete new one.
     """
     atomic_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -75,29 +81,29 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_text(path: Path, *, most: int) -> str:
-    """Return the text in a file of at most that many bytes.
+    """Return the text of a file of at most `most` bytes.
 
-    Raises DamagedRecord, which names the file, for one that is larger, no text or no file, and
-    OSError where it cannot be read.
+    Follows a link. Raises DamagedRecord, which names the file, if it is larger, not UTF-8 or not a
+    plain file; OSError if it cannot be read.
     """
     # without O_NONBLOCK, opening a FIFO waits for a writer
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DamagedRecord(f"its {path.name} is not a plain file")
-        found = _read(descriptor, most + 1)
+        content = _read(descriptor, most + 1)
     finally:
         os.close(descriptor)
-    if len(found) > most:
+    if len(content) > most:
         raise DamagedRecord(f"its {path.name} is larger than {most:,} bytes")
     try:
-        return found.decode()
+        return content.decode()
     except UnicodeDecodeError:
         raise DamagedRecord(f"its {path.name} is not text") from None
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether there is a plain file or nothing at all."""
+    """Return whether the path is a plain file or does not exist."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
@@ -105,15 +111,16 @@ def is_plain(path: Path) -> bool:
 
 
 def check_folder(path: Path) -> None:
-    """Raise NotPlain if the path exists and is not a folder; a link to one counts as none."""
+    """Raise NotPlain if the path exists and is not a folder; a link to a folder is not one."""
     if os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
         raise NotPlain(path, "folder")
 
 
 def fill_standard_descriptors() -> None:
-    """Open /dev/null wherever stdin, stdout or stderr is closed.
+    """Open /dev/null for each of stdin, stdout and stderr that is closed.
 
-    Else the next file gets that number, and a child process puts its own stdin over it.
+    Otherwise the next file that is opened gets its number, and a child process replaces it with
+    its own stream.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)  # as the standard ones are

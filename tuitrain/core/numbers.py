@@ -1,4 +1,4 @@
-"""Floats through strict JSON: the three that JSON lacks travel as strings."""
+"""Floats in strict JSON: NaN and the infinities, which JSON lacks, are written as strings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FROM_NAME = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def is_positive(value: object) -> bool:
-    """Return whether it is a finite number above zero; a truth value is no number."""
+    """Return whether it is a finite number above zero; a bool is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -30,5 +30,5 @@ def to_strict(value: Any) -> Any:
 
 
 def from_strict(value: float | str) -> float:
-    """Return the float that `to_strict` was given."""
+    """Return the float that `to_strict` was given; KeyError for another string."""
     return _FROM_NAME[value] if isinstance(value, str) else float(value)

@@ -1,7 +1,7 @@
-"""The table of a run's options: name, type, range, default, help and surfaces.
+"""The table of a run's options: name, type, range, default, help, and where each is offered.
 
-Specs check their settings by this table; the command line's options, the form's fields, the keys of
-a configuration file, what can change while a run goes on, and docs/options.md are made from it.
+Specs check their settings against this table. The command line, the form, the configuration file,
+the settings that can change during training, and docs/options.md are made from it.
 To add an option, add its row, and a field of that name to `RunSpec` if the trainer needs it.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import Source
 from tuitrain.core.values import (
+    ClassWeights,
     Device,
     File,
     Flag,
@@ -30,7 +31,8 @@ from tuitrain.core.values import (
 )
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
-"""Commands that start a trainer; the form; a configuration file; a run that goes on."""
+"""Where an option is offered: commands that start a trainer, the form, a configuration file, and
+a run in training."""
 Group = Literal[
     "Training",
     "Data and weights",
@@ -51,27 +53,27 @@ class RunOption:
     help: str
     default: Any = None
     default_says: str = ""
-    """Text for the default where `default` does not give it."""
+    """Text for the user where `default` is not the effective default."""
     group: Group = "Training"
     places: tuple[Place, ...] = ()
     sources: tuple[Source, ...] = ()
     """The kinds of tasks that it is for; empty: all."""
     is_of_weights: bool = False
-    """A fork keeps it as its parent has it: the weights depend on it."""
+    """True if the weights depend on it, so that a fork keeps its parent's value."""
 
     @property
     def key(self) -> str:
-        """Its name on a command line, where two dashes come before it, and in a file."""
+        """Its name in a configuration file, and after `--` on the command line."""
         return self.name.replace("_", "-")
 
     @property
     def says(self) -> str:
-        """Its valid values, in words that follow "takes"."""
+        """Its valid values, as a phrase that follows "takes"."""
         return self.type.says
 
     @property
     def shown_default(self) -> str:
-        """Its default as text for the user; empty for a flag, which is off."""
+        """Its default as text for the user; empty for a flag and where there is none."""
         if self.default_says or self.default is None or isinstance(self.type, Flag):
             return self.default_says
         return self.type.write(self.default)
@@ -81,26 +83,29 @@ class RunOption:
         return f"{self.help}  [{self.shown_default}]" if self.shown_default else self.help
 
     def read(self, text: str) -> Any:
-        """Return the value that a user's text stands for; WrongUse if it is invalid."""
+        """Return the value for a user's text; WrongUse if it is invalid."""
         try:
             return self.type.read(text)
         except ValueError:
             raise self._wrong(text) from None
 
     def take(self, value: Any) -> Any:
-        """Return a value from a file or a record as a run uses it; WrongUse if it is invalid."""
+        """Return the checked value from a file or a record; WrongUse if it is invalid.
+
+        It is the value that a spec holds: "off" becomes None, an int for a float becomes a float.
+        """
         try:
             return self.type.take(value)
         except ValueError:
             raise self._wrong(value) from None
 
     def check(self, value: object) -> None:
-        """Raise WrongUse unless it is a value that a run has; a word for one is none."""
+        """Raise WrongUse unless a spec can hold the value: it can hold None, not the word "off"."""
         if self.take(value) != value:
             raise self._wrong(value)
 
     def holds(self, value: object) -> bool:
-        """Return whether it is a value that a run has."""
+        """Return whether a spec can hold the value."""
         try:
             self.check(value)
         except WrongUse:
@@ -112,7 +117,6 @@ class RunOption:
 
 
 _COLUMN = Text("a column's name", "COLUMN")
-_OWN: tuple[Place, ...] = ("run", "fork", "config")
 _NEW: tuple[Place, ...] = ("run", "fork", "form", "config")
 _ANY: tuple[Place, ...] = ("run", "fork", "resume", "replay", "config")
 
@@ -125,7 +129,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default="digits", places=("form", "config"), is_of_weights=True,
         ),
         RunOption(
-            "loss", Named("loss"), "Loss function to begin with.",
+            "loss", Named("loss"), "Initial loss function.",
             default_says="by the task", places=_NEW,
         ),
         RunOption(
@@ -144,7 +148,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="by the optimizer", places=("live",),
         ),
         RunOption(
-            "clip_norm", OrNone(Number(), "off"), "Norm that all gradients are clipped to.",
+            "clip_norm", OrNone(Number(), "off"), "Maximum norm of all gradients together.",
             default_says="off", places=("live",),
         ),
         RunOption(
@@ -152,7 +156,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default=64, places=(*_NEW, "resume", "live"),
         ),
         RunOption(
-            "epochs", Whole(1, 1 << 31), "Passes over the data, in all.",
+            "epochs", Whole(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume", "live"),
         ),
         RunOption(
@@ -166,7 +170,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="the first metric", places=_NEW,
         ),
         RunOption(
-            "seed", Whole(0, (1 << 63) - 1), "Decides first weights and order.",
+            "seed", Whole(0, (1 << 63) - 1), "Seed of initial weights and data order.",
             default=0, places=_NEW,
         ),
         RunOption(
@@ -194,18 +198,18 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "kind", OrNone(OneOf("multiclass", "binary", "regression")), "Kind of problem.",
-            default_says="by the target", group="A table or images of your own", places=_OWN,
+            default_says="by the target", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("table",),
         ),
         RunOption(
             "target", OrNone(_COLUMN), "Column to predict.",
             default_says="target, label, class or y", group="A table or images of your own",
-            places=_OWN, is_of_weights=True, sources=("table",),
+            places=_NEW, is_of_weights=True, sources=("table",),
         ),
         *(
             RunOption(
                 name, Several(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
-                group="A table or images of your own", places=_OWN, is_of_weights=True,
+                group="A table or images of your own", places=_NEW, is_of_weights=True,
                 sources=("table",),
             )
             for name, takes_several, says, default in (
@@ -219,18 +223,18 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "image_size", OrNone(Whole(1, 4096)), "Side to which images are resized.",
-            default_says="64", group="A table or images of your own", places=_OWN,
+            default_says="64", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("images",),
         ),
         RunOption(
             "augment", Several(OneOf("flip", "crop", "color")),
             "Random changes to training images: flip, crop, color, with commas.",
-            default=(), group="A table or images of your own", places=_OWN, is_of_weights=True,
+            default=(), group="A table or images of your own", places=_NEW, is_of_weights=True,
             sources=("images",),
         ),
         RunOption(
             "class_weights",
-            OrNone(Text("balanced, or a weight for each class", "balanced|W,W,...")),
+            OrNone(ClassWeights()),
             "Weights of the classes in the loss.",
             default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
         ),
@@ -263,7 +267,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "on_nonfinite", OneOf("pause", "stop", "skip"),
-            "When a loss or gradient is not finite.",
+            "Reaction to a nonfinite loss or gradient.",
             default="pause", group="While it trains", places=_NEW,
         ),
         RunOption(
@@ -280,12 +284,12 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
     )
 }  # fmt: skip
-"""In the order in which help, the form and the docs have them."""
+"""In the order in which help, the form and the docs list them."""
 
 WAYS = tuple(name for name, option in OPTIONS.items() if option.group == "How it is shown")
-"""How a command that starts a run shows it; the trainer knows none of these."""
+"""Options of how a command displays the run that it starts; they do not reach the trainer."""
 
 
 def at(place: Place) -> tuple[RunOption, ...]:
-    """Return the options that stand there."""
+    """Return the options that are offered there, in order."""
     return tuple(option for option in OPTIONS.values() if place in option.places)

@@ -1,7 +1,7 @@
-"""A plan: the changes that a run makes by itself, each at its place.
+"""A plan: the changes that a run makes on its own, each at a planned step.
 
-A run is its spec, its seed and its changes at their steps. Changes made by hand become a
-plan when the run is trained again: by a replay, or by a program written from it.
+The spec, its seed and the changes at their steps determine a run. The changes that a user made
+become a plan when the run is trained again: by a replay, or by an exported program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tuitrain.core.safe import safe
 
 
 class Planned(NamedTuple):
-    """A change, and its place: after so many steps and completed epochs."""
+    """A change, and its place: after `step` steps and `epoch` completed epochs."""
 
     step: int
     epoch: int
@@ -27,7 +27,7 @@ class Planned(NamedTuple):
         return self.step, self.epoch
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as a configuration file has it: `{step, epoch, loss: "mse"}`."""
+        """Return it as a row of a configuration file: `{step, epoch, id, loss: "mse"}`."""
         command = self.command
         value = command.loss if isinstance(command, SwapLoss) else command.value
         return {
@@ -37,14 +37,17 @@ class Planned(NamedTuple):
 
     @classmethod
     def of_row(cls, row: Any, number: int) -> Planned:
-        """Return what `as_row` gave; the id may be missing. WrongUse for anything else."""
+        """Return the planned change from its row, the schedule's row `number`.
+
+        The id may be missing. Raises WrongUse for anything else that `as_row` does not return.
+        """
         if not isinstance(row, Mapping):
             raise WrongUse(f"change {number} of the schedule is no table")
         kinds = set(row) - {"step", "epoch", "id"}
         if len(kinds) != 1 or not kinds <= {"loss", *SETTINGS}:
-            found = safe(", ".join(sorted(map(str, kinds)))) or "nothing"
+            names = safe(", ".join(sorted(map(str, kinds)))) or "nothing"
             raise WrongUse(
-                f"change {number} of the schedule sets {found}; each sets one of: "
+                f"change {number} of the schedule sets {names}; each sets one of: "
                 f"loss, {', '.join(SETTINGS)}"
             )
         step, epoch = _whole(row, "step", number), _whole(row, "epoch", number)
@@ -62,7 +65,7 @@ def _whole(row: Mapping[str, Any], key: str, number: int) -> int:
 
 
 def planned_command(kind: str, value: object) -> SwapLoss | Change:
-    """Return the change of a setting, or the swap, to that value; WrongUse for anything else."""
+    """Return the command that changes a setting or the loss; WrongUse for another kind or value."""
     command = command_of(kind, value) if isinstance(value, str) else Change(kind, value)  # type: ignore[arg-type]
     if not isinstance(command, SwapLoss | Change):
         raise WrongUse(f"{safe(kind)} cannot be planned")

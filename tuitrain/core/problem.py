@@ -1,7 +1,7 @@
-"""The meaning of a run's numbers, as the run records it.
+"""The learning problem of a run, as the run records it: kind, metrics, losses, classes.
 
-Code that shows, compares or exports a run reads this instead of the installed catalogue, so that it
-works for custom data and for catalogue entries that no longer exist.
+Code that displays, compares or exports a run reads this instead of the installed catalogue, so that
+it works for custom data and for catalogue entries that no longer exist.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Direction = Literal["max", "min"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number by which validations are compared."""
+    """A validation metric."""
 
     name: str
     direction: Direction
@@ -30,12 +30,12 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is learned."""
+    """The learning problem of a run."""
 
     kind: str | None = None
     """multiclass, binary or regression; None if unknown."""
     metrics: tuple[Metric, ...] = ()
-    """Those of a validation, the first one first on every screen."""
+    """The metrics of a validation, in the order in which screens show them."""
     monitor: str = ""
     """The metric that decides which epoch is the best."""
     losses: tuple[str, ...] = ()
@@ -43,12 +43,12 @@ class Problem:
     classes: tuple[str, ...] = ()
     """Class names in the order of their indices; empty for regression."""
     input_shape: tuple[int, ...] = ()
-    """Of one sample; empty where it is not known."""
+    """The shape of one sample; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Where a run comes from, in words."""
+    """A run's title, and whether it trains a built-in task or watches a user's own loop."""
 
     title: str = ""
     origin: Literal["task", "watch"] = "task"

@@ -1,4 +1,4 @@
-"""Run a module of this package in a separate Python that user files cannot shadow."""
+"""Run a module of this package in another Python process, where user files cannot shadow it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _HOME = Path(__file__).resolve().parents[2]
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command line that runs a module of this package.
 
-    `-P`: without it, `-m` looks in the working folder first, and a `types.py` there is imported.
-    Processes that multiprocessing starts get it, too.
+    Without `-P`, `-m` searches the working folder first and would import a `types.py` there.
+    Processes that multiprocessing starts inherit `-P`.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
@@ -22,8 +22,8 @@ def command(module: str, *arguments: str) -> list[str]:
 def environment() -> dict[str, str]:
     """Return the environment in which `command` finds the same package as this process.
 
-    PYTHONPATH names the package's folder only where Python would not find it by itself: where it
-    was found in the working folder, or by a path that this process added.
+    It adds the package's folder to PYTHONPATH only if the package is not installed: if this process
+    found it through the first entry of `sys.path`.
     """
     if is_installed():
         return dict(os.environ)
@@ -32,8 +32,8 @@ def environment() -> dict[str, str]:
 
 
 def is_installed() -> bool:
-    """Return whether the package is found without the first entry of `sys.path`.
+    """Return whether an entry of `sys.path` other than the first one has the package.
 
-    That entry is the working folder, or the folder of the script that was started.
+    The first entry is the working folder, or the folder of the script that was started.
     """
     return any(Path(entry).resolve() == _HOME for entry in sys.path[1:])

@@ -8,21 +8,21 @@ import unicodedata
 _LONGEST = 500
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _VIRAMA = 9
-"""The combining class of the sign by which Indic scripts join consonants."""
+"""The combining class of the virama, which joins consonants in Indic scripts."""
 _SELECTORS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 
 def safe(text: object, *, limit: int = _LONGEST) -> str:
-    """Return one line, at most `limit` long, without control or misleading characters.
+    """Return one line of at most `limit` characters, without control or misleading characters.
 
-    C0 controls become their Unicode pictures, so that a reader sees that they were there;
+    C0 controls become their Unicode pictures, so that a reader sees that they were there.
     C1 controls, bidirectional and zero-width characters and lone surrogates become U+FFFD. Joiners
     and variation selectors stay where a script or an emoji needs them.
     """
     line = str(text)
     if len(line) > limit:
         line = line[: limit - 1] + "…"
-    # every character that needs a closer look is one that Python does not print, or a selector
+    # every character that `_shown` may replace is unprintable for Python, or a selector
     if line.isprintable() and (line.isascii() or not _SELECTORS.search(line)):
         return line
     return "".join(_shown(line, at) for at in range(len(line)))
@@ -46,10 +46,10 @@ def _shown(line: str, at: int) -> str:
 
 
 def _joins(line: str, at: int) -> bool:
-    """Return whether a joiner stands where its script has one.
+    """Return whether the joiner at `at` is where its script uses one.
 
-    In Indic words that is after a virama, in Persian and the like between two letters, and in an
-    emoji between two pictures.
+    Indic scripts use it after a virama, Arabic scripts between two letters, and emoji between two
+    pictures.
     """
     before, after = line[at - 1 : at], line[at + 1 : at + 2]
     if not before:
@@ -64,7 +64,7 @@ def _joins(line: str, at: int) -> bool:
 
 
 def _is_arabic(line: str, at: int) -> bool:
-    """Return whether a letter of that script stands before, with its vowel signs if any."""
+    """Return whether an Arabic letter, with its vowel signs if any, precedes `at`."""
     while at > 0 and unicodedata.bidirectional(line[at - 1]) == "NSM":
         at -= 1
         if _SELECTORS.match(line[at]):
@@ -75,13 +75,13 @@ def _is_arabic(line: str, at: int) -> bool:
 def _ends_picture(character: str) -> bool:
     return (
         unicodedata.category(character) == "So"
-        or character == "\ufe0f"  # which stays after a picture only
-        or "\U0001f3fb" <= character <= "\U0001f3ff"  # tones of skin
+        or character == "\ufe0f"  # `_selects` keeps it only after a picture
+        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
     )
 
 
 def _selects(line: str, at: int) -> bool:
-    """Return whether there is something before a selector of which it may choose a form."""
+    """Return whether the selector at `at` follows a character that can have variants."""
     before = line[at - 1 : at]
     if line[at] == "\ufe0f" and (before.isdigit() or before in ("#", "*")):
         return line[at + 1 : at + 2] == "\u20e3"  # a keycap

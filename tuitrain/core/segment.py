@@ -1,18 +1,18 @@
-"""Segments: unbroken parts of a run's training, the unit of charts, tables and programs."""
+"""Segments: contiguous parts of a run's training, the unit of charts, tables and programs."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 FAR = (1 << 40) - 1
-"""A step, or a number of epochs, that no run reaches: the end of a segment that goes on."""
+"""A step, or a number of epochs, that no run reaches: the end of an open segment."""
 
 
 class Segment(NamedTuple):
-    """Steps first..last of a take, trained with one loss, and the epochs that ended in it.
+    """Steps first..last of a take, trained with one loss, and the epochs validated with it.
 
-    An epoch is validated after its last batch, and between the two a loss may be swapped or another
-    take opened: steps alone do not determine the segment of a validation.
+    An epoch is validated after its last batch. In between, a loss may be swapped or a take opened,
+    so steps alone do not determine the segment of a validation.
     """
 
     take: int
@@ -20,10 +20,10 @@ class Segment(NamedTuple):
     last: int
     after_epoch: int
     last_epoch: int
-    """Of the epochs, those after `after_epoch` up to `last_epoch` were validated in it."""
+    """It has the validations of epochs after_epoch + 1 to last_epoch."""
     loss: str = ""
 
     @property
     def steps(self) -> int:
-        """Number of steps; 0 for a segment that only validates."""
+        """The number of steps; 0 for a segment that has validations only."""
         return max(0, self.last - self.first + 1)

@@ -1,6 +1,6 @@
 """Named scalars that a run records, by step or by epoch.
 
-Every recorded series gets roll-ups, a chart, a comparison and an export.
+Every recorded series has rollups, a chart, a comparison and an export.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ Unit = Annotated[str, lambda unit: len(unit) <= LONGEST_UNIT]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A scalar by its name, which no other series of the run has."""
+    """A scalar with a name that is unique in its run."""
 
     name: Name
     unit: Unit = ""
-    """Empty for a ratio, or if unknown."""
+    """Empty if the values have none, as ratios do, or if it is unknown."""
     per: Literal["step", "epoch"] = "step"
-    """What each value belongs to: a step, or an epoch that ended there."""
+    """Whether each value belongs to a step, or to the epoch that ended at its step."""
 
 
 LR = Series("lr")
-"""The learning rate of each step; the record has it in the rows of its batches."""
+"""The learning rate of each step; the record keeps it in the rows of its batches."""
 GRADIENT_NORM = Series("gradient-norm")
-"""The 2-norm of all gradients together, before they are clipped."""
+"""The 2-norm of all gradients together, before clipping."""
 TRAINER_CPU = Series("trainer-cpu", "%")
-"""Percent of one core; more than 100 with several busy threads."""
+"""CPU time as a percentage of one core; above 100 with several busy threads."""
 TRAINER_MEMORY = Series("trainer-memory", "MB")
-"""Resident, in 10^6 bytes."""
+"""Resident memory, in 10^6 bytes."""
 
 SHARES = {
     part: Series(f"share-{part.replace('_', '-')}")
     for part in ("data", "zero_grad", "forward", "loss", "backward", "step")
 }
-"""The share of the time that each of the five steps takes, and waiting for data; together 1."""
+"""Fractions of the training time, 0 to 1, that sum to 1: waiting for data, and the five steps."""

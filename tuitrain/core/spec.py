@@ -1,4 +1,4 @@
-"""Run specifications: all settings of a run, and how `spec.json` keeps them."""
+"""Run specifications: all settings of a run, and their form in `spec.json`."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The run that another one was made from, by a fork or a replay; drawn behind it."""
+    """The run that a fork or a replay was made from; charts can draw it behind its child."""
 
     directory: str
-    """Its run directory, which is only read."""
+    """Its run directory; the child only reads it."""
     take: Annotated[int, at_most(1 << 22, least=1)] = 1
     step: Annotated[int, at_most((1 << 40) - 1)] = 0
     epoch: Annotated[int, at_most(1 << 31)] = 0
-    """Where the child branches off its parent's lineage; 0: at the start."""
+    """`take`, `step` and `epoch` are the position at which the child begins; 0: at the start."""
     sha256: str | None = None
-    """Of the child's copy of the parent's checkpoint, with which it begins; None: by its seed."""
+    """SHA-256 of the checkpoint that the child begins with, in its own copy; None: it begins with
+    weights from its seed."""
     keeps_optimizer: bool = True
-    """Begin with the optimizer's state in that checkpoint, too."""
+    """True if the child also begins with the optimizer state in that checkpoint."""
     expects: str | None = None
-    """Of a replay: the expected digest of its final weights, if known."""
+    """For a replay, the expected digest of its final weights, if known."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Of a replay: what bit-for-bit repetition depends on, as its parent had it."""
+    """For a replay, its parent's `RunStarted.environment`; empty for a fork."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """A run before it starts. `catalog.new_spec` makes one: it fills defaults and checks.
+    """All settings of a run. `catalog.new_spec` makes one: it fills in defaults and checks.
 
-    `core.options` says what each option is. The defaults here are those of a record without it.
+    `core.options` describes each option. The defaults here apply to a `spec.json` that lacks it.
     """
 
     task: str
@@ -71,6 +72,8 @@ class RunSpec:
     image_size: int | None = None
     augment: tuple[str, ...] = ()
     class_weights: str | None = None
+    data_sha256: str | None = None
+    """Of a table or images, which the trainer fills in: other data are another run's."""
     data: str | None = None
     init_from: str | None = None
     init_given: str | None = None
@@ -80,7 +83,7 @@ class RunSpec:
     paused: bool = False
     until: int | None = None
     schedule: tuple[Planned, ...] = ()
-    """Changes that it makes by itself, each at its place."""
+    """Changes that the run makes on its own, each at its place."""
     parent: Parent | None = None
 
     @property
@@ -89,7 +92,7 @@ class RunSpec:
         return bool(self.loss and self.lr and self.batch_size and self.epochs)
 
     def to_json(self) -> str:
-        """Return the spec as `spec.json` keeps it."""
+        """Return the spec as the text of `spec.json`."""
         body = asdict(self) | {"schedule": [change.as_row() for change in self.schedule]}
         return json.dumps(body, indent=1) + "\n"
 
@@ -97,20 +100,22 @@ class RunSpec:
     def from_json(cls, text: str) -> RunSpec:
         """Return the spec that `to_json` wrote.
 
-        Its names are not looked up: the run may be of a task, a model or a loss that is not
-        installed here. Raises DamagedRecord for what is no spec, or not one of this version.
+        Its names are not looked up, since its task, model or loss may not be installed here. Raises
+        DamagedRecord for anything that is not a spec, or that has a key of a newer version.
         """
         try:
             settings = parsed(text)
             _check_known(settings)
-            left = {name: value for name, value in settings.items() if _is_left(settings, name)}
+            left = {
+                name: value for name, value in settings.items() if _is_for_the_task(settings, name)
+            }
             given = {name: value for name, value in settings.items() if name not in left}
             return cls(**taken(given), **left)
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
 
 
-def _is_left(settings: Mapping[str, Any], name: str) -> bool:
+def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
     """Return whether a setting is left to a task of the user's own."""
     if source_of(str(settings["task"])) == "catalog":
         return False
@@ -121,7 +126,7 @@ def _is_left(settings: Mapping[str, Any], name: str) -> bool:
 
 
 def taken(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings from JSON, TOML or a caller as a spec has them; WrongUse if one cannot be."""
+    """Return settings from JSON, TOML or a caller as a spec holds them; WrongUse if invalid."""
     return {name: _take(name, value) for name, value in settings.items()}
 
 
@@ -133,6 +138,8 @@ def _take(name: str, value: object) -> Any:
             return _parent(value)
         case "init_given":
             return OPTIONS["init_from"].take(value)
+        case "data_sha256":
+            return _digest(value)
         case _:
             return OPTIONS[name].take(value)
 
@@ -146,12 +153,18 @@ def _check_known(settings: Mapping[str, object]) -> None:
 
 
 def check_name(name: str) -> str:
-    """Return `name` if a run may have it."""
+    """Return `name` if a run may have it; WrongUse if not."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
             "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
         )
     return name
+
+
+def _digest(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)):
+        return value
+    raise WrongUse(f"data_sha256 must be a SHA-256 in hexadecimal digits, not {value!r:.40}")
 
 
 def _schedule(rows: object) -> tuple[Planned, ...]:
@@ -163,12 +176,12 @@ def _schedule(rows: object) -> tuple[Planned, ...]:
     )
 
 
-def _parent(found: object) -> Parent | None:
-    if found is None or isinstance(found, Parent):
-        return found
-    if not isinstance(found, Mapping):
-        raise WrongUse(f"parent must be a run, not {found!r:.40}")
+def _parent(value: object) -> Parent | None:
+    if value is None or isinstance(value, Parent):
+        return value
+    if not isinstance(value, Mapping):
+        raise WrongUse(f"parent must be a run, not {value!r:.40}")
     try:
-        return decoded(Parent, found)
+        return decoded(Parent, value)
     except DamagedRecord as error:
         raise WrongUse(f"its parent is damaged: {error}") from None

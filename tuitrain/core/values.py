@@ -1,4 +1,4 @@
-"""Types of user-supplied values: valid values and their texts.
+"""Types of option values: which values are valid, and how text becomes a value and back.
 
 Values from a command line, a form, a file or a record are all checked by their type.
 """
@@ -15,25 +15,26 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.numbers import is_positive
 from tuitrain.core.safe import safe
 
+BALANCED = "balanced"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 
 
 class ValueType(Protocol):
-    """What a value may be. `read` and `take` raise ValueError for anything else."""
+    """A type of option values. `read` and `take` raise ValueError for anything else."""
 
     @property
     def says(self) -> str:
-        """What it may be, in words that follow "takes"."""
+        """The valid values, as a phrase that follows "takes"."""
 
     @property
     def metavar(self) -> str:
-        """What stands for it in help."""
+        """The placeholder for a value in help."""
 
     def read(self, text: str) -> Any:
-        """Return the value that a user's text stands for."""
+        """Return the value for a user's text."""
 
     def take(self, value: Any) -> Any:
-        """Return a value from a file or a record as a run has it."""
+        """Return the checked value from a file or a record, as a spec holds it."""
 
     def write(self, value: Any) -> str:
         """Return the shortest text that `read` turns into this value."""
@@ -65,7 +66,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number above zero, or from zero where that makes sense."""
+    """A finite number above zero, or from zero with `can_be_zero`."""
 
     can_be_zero: bool = False
     metavar: str = "X"
@@ -88,7 +89,7 @@ class Number:
 
 
 class Flag:
-    """A flag. On a command line it takes no value: its presence means yes."""
+    """A flag. On a command line it takes no value; its presence means yes."""
 
     says = "yes or no (in a file: true or false)"
     metavar = ""
@@ -148,6 +149,26 @@ class Weights(Text):
     """A run, or a file with weights."""
 
 
+class ClassWeights(Text):
+    """Weights of classes with commas between them, or the word for those that balance them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{BALANCED}, or a weight above 0 for each class, such as 1,2.5", f"{BALANCED}|W,W,..."
+        )
+
+    def take(self, value: Any) -> str:
+        text = super().take(value)
+        if text != BALANCED and not all(map(is_positive, self.numbers(text))):
+            _reject()
+        return text
+
+    @staticmethod
+    def numbers(text: str) -> tuple[float, ...]:
+        """Return the weights that a text has; ValueError if it has others."""
+        return tuple(map(float, text.split(",")))
+
+
 class Device(Text):
     """A device as PyTorch names it; PyTorch checks that it exists."""
 
@@ -158,7 +179,7 @@ class Device(Text):
 
 
 class Folder(Text):
-    """A folder. One that a user names must be there, and is named in full from then on."""
+    """A folder. `read` returns its absolute path, and raises WrongUse if it does not exist."""
 
     def read(self, text: str) -> str:
         path = Path(text).expanduser().absolute()
@@ -168,7 +189,7 @@ class Folder(Text):
 
 
 class File(Text):
-    """A file that a user names; one to read from must be there."""
+    """A file. `read` raises WrongUse if the file is for reading and does not exist."""
 
     def __init__(self, metavar: str, *, is_read: bool) -> None:
         super().__init__("a path", metavar)
@@ -185,7 +206,7 @@ class File(Text):
 
 @dataclass(frozen=True)
 class OrNone:
-    """A value of another type, or none; `word` stands for none, if it is not empty."""
+    """A value of another type, or None, for which a user writes `word` unless that is empty."""
 
     of: ValueType
     word: str = ""
@@ -211,7 +232,7 @@ class OrNone:
 
 @dataclass(frozen=True)
 class Several:
-    """Values of another type: one at a time, or with commas between them."""
+    """A tuple of values of another type, with commas between them in text."""
 
     of: ValueType
 
@@ -234,7 +255,7 @@ class Several:
 
 
 def either(words: Iterable[str]) -> str:
-    """Return the words with commas and "or" between them."""
+    """Return the words as "a, b or c"."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from tuitrain.catalog import LOSSES, Loss, fitting_losses
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.own import OwnPython, own_python
+from tuitrain.core.safe import safe
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.user_code import UserCode
 
@@ -37,11 +38,17 @@ class Losses:
         self._own = dict(own or {})
         self._code = code or UserCode()
         self._device = device
+        self._class_weights: Tensor | None = None
         fitting = [loss.name for loss in fitting_losses(kind)]
         names = [*self._own, *(name for name in fitting if name not in self._own)]
         self.usual = usual or next(iter(fitting or self._own), "")
         self.names = tuple(sorted(names, key=lambda name: name != self.usual))
         """Those that fit the problem, the usual one first."""
+
+    def weigh(self, class_weights: Sequence[float]) -> None:
+        """Give each class its weight in every loss; losses of the user take none."""
+        self._class_weights = torch.tensor(class_weights, device=self._device)
+        self.names = tuple(name for name in self.names if name not in self._own)
 
     def canonical(self, text: str) -> str:
         """Return the one text of a loss: its name, and the options that are not the default.
@@ -63,8 +70,13 @@ class Losses:
         """Return the criterion of a loss; Refused if it does not fit the problem."""
         own = self._read_own(text)
         if own is None:
-            return criterion_for(text, self.kind)
-        _, function, options = own
+            return criterion_for(text, self.kind, self._class_weights)
+        name, function, options = own
+        if self._class_weights is not None:
+            raise Refused(
+                f"{safe(name)} is a loss of your own, which takes no --class-weights: weigh the "
+                "classes in it, or leave them out"
+            )
         if isinstance(function, type):
             return self._placed(function(**options))
         return partial(function, **options) if options else self._placed(function)

@@ -29,7 +29,7 @@ class Source(Protocol):
         """Shape of one sample."""
 
     def to(self, device: torch.device) -> Source:
-        """Return the samples for training on that device."""
+        """Return the samples for use on that device."""
 
     def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
@@ -86,16 +86,19 @@ class Dataset:
     """The standard deviation of a regression's targets, in their own unit."""
     classes: tuple[str, ...] = ()
     """Class names, by class index."""
+    offset: float = 0.0
+    """The mean of a regression's targets, in their own unit; 0 where they are not standardised."""
 
     @classmethod
     def of(cls, task: Task, parts: Parts) -> Dataset:
         """Return a task's data from its function's result; regression targets are standardised."""
         train_inputs, train_targets, val_inputs, val_targets = parts
-        unit = 1.0
+        unit, offset = 1.0, 0.0
         if task.kind == "regression":
+            offset = float(train_targets.numpy().mean())
             train_targets, val_targets, unit = standardised(train_targets, val_targets)
         train, val = Samples(train_inputs, train_targets), Samples(val_inputs, val_targets)
-        return cls(task.kind, train, val, task.outputs, unit, task.classes)
+        return cls(task.kind, train, val, task.outputs, unit, task.classes, offset)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[
         if measures.is_due():
             yield Measured(run.take, run.step, {GRADIENT_NORM: gradient_norm(run)})
         yield from steering.after_batch()
-        if steering.decisions.stopped or run.has_come_far_enough or run.take != take:
+        if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
         began = mark()
 

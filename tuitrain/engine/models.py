@@ -1,7 +1,8 @@
 """The built-in models: functions from a sample's shape and the number of outputs to a module.
 
-An exported program has a copy of the functions that it needs, so they use torch, the standard
-library and one another only; what cannot be built raises ValueError with a sentence for the user.
+An exported program contains a copy of the functions that it needs, so they use only torch, the
+standard library and one another. They raise ValueError, with a message for the user, for a model
+that cannot be built.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ Shape = tuple[int, ...]
 
 
 def linear(shape: Shape, outputs: int) -> nn.Module:
-    """Return (N, *shape) → (N, outputs) by one layer of weights."""
+    """Return one linear layer, (N, *shape) → (N, outputs)."""
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), outputs))
 
 
 def mlp(
     shape: Shape, outputs: int, *, hidden: tuple[int, ...], norm: str = "none", dropout: float = 0.0
 ) -> nn.Module:
-    """Return (N, *shape) → (N, outputs) through hidden layers of those widths."""
+    """Return fully connected layers, (N, *shape) → (N, outputs), with those hidden widths."""
     layers: list[nn.Module] = [nn.Flatten()]
     width = math.prod(shape)
     for next_width in hidden:
@@ -40,7 +41,7 @@ def cnn(
     norm: str = "none",
     dropout: float = 0.0,
 ) -> nn.Module:
-    """Return (N, C, H, W) → (N, outputs): a convolution and a halving for each of `channels`."""
+    """Return a CNN, (N, C, H, W) → (N, outputs): a convolution and 2x2 pooling per `channels`."""
     if len(shape) != 3:
         raise ValueError(f"cnn needs images (channels, height, width), and a sample is {shape}")
     depth, height, width = shape
@@ -58,11 +59,11 @@ def cnn(
 
 
 def has_sparse_gradients(model: nn.Module) -> bool:
-    """Return whether an embedding of it gives the gradients of the rows that it used alone."""
+    """Return whether the model has an embedding with sparse gradients."""
     embeddings = nn.Embedding | nn.EmbeddingBag
-    return any(isinstance(each, embeddings) and each.sparse for each in model.modules())
+    return any(isinstance(module, embeddings) and module.sparse for module in model.modules())
 
 
 def least_batch(model: nn.Module) -> int:
-    """Return how many samples a training batch must have: batch norm has no spread over one."""
-    return 2 if any(isinstance(each, nn.BatchNorm1d) for each in model.modules()) else 1
+    """Return the smallest training batch: batch norm over columns needs 2, else 1 is enough."""
+    return 2 if any(isinstance(module, nn.BatchNorm1d) for module in model.modules()) else 1

@@ -60,7 +60,7 @@ class Monitor:
         self.best, self.waited = value, 0
         return True
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Forget the epochs so far."""
         self.best, self.waited = math.nan, 0
 

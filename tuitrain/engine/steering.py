@@ -50,7 +50,7 @@ class Steering:
     def after_batch(self) -> Iterator[Event]:
         """Apply commands after a batch, count the batch, and keep the pace."""
         requests, run = self._commands(0.0), self._run
-        if self.nonfinite.unread and (run.has_seen_epoch or run.has_come_far_enough):
+        if self.nonfinite.unread and (run.has_seen_epoch or run.has_reached_until):
             self.nonfinite.read_all()
         if not (
             requests

@@ -124,11 +124,11 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     """
     optimizer = run.optimizer
     if not run.reads_at_once and optimizer.defaults.get("fused"):
-        run.buffers.put_back_if(nonfinite)
+        run.buffers.restore_if(nonfinite)
         optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]
         take_step(optimizer)
     elif nonfinite:
-        run.buffers.put_back()
+        run.buffers.restore()
     else:
         take_step(optimizer)
 

@@ -1,4 +1,4 @@
-"""A run in memory: everything that a step changes, and everything that a command may change."""
+"""A run in memory: everything that a step or a command can change."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tuitrain.core.problem import Card, Problem
 from tuitrain.core.schedules import Schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
@@ -32,7 +33,7 @@ from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.state.weights import load as load_weights
-from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
 from tuitrain.engine.user_code import UserCode, call_own
 from tuitrain.steering.steerable import Position
@@ -40,21 +41,21 @@ from tuitrain.steering.steerable import Position
 
 @dataclass(slots=True)
 class Training:
-    """One run between two batches. `build` makes it from a spec."""
+    """A run between two batches. `build` makes it from a spec."""
 
     model: nn.Module
     weights: tuple[nn.Parameter, ...]
-    """Those that are trained."""
+    """The trainable parameters of the model."""
     optimizer: Optimizer
     criterion: Criterion
     data: Dataset
     device: torch.device
     stopwatch: devices.Stopwatch
     reads_at_once: bool
-    """Whether reading a value makes nobody wait; an accelerator is asked now and then only."""
+    """True on the CPU, where `.item()` does not synchronise; else values are read in groups."""
     loss_name: str
     base_lr: float
-    """The learning rate that was asked for; a schedule takes a share of it."""
+    """The learning rate setting, which a schedule multiplies by its factor."""
     batch_size: int
     epochs: int
     seed: int
@@ -64,35 +65,39 @@ class Training:
     spec: RunSpec
     """With the settings that it left to the task."""
     code: UserCode
+    task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about its data."""
     schedule: Schedule | None = None
     on_nonfinite: str = "pause"
     until: int | None = None
-    """End after this step, wherever in an epoch it is."""
+    """End after this step, also within an epoch; None: after the last epoch."""
     clip_norm: float | None = None
     pace: float | None = None
     take: int = 1
     step: int = 0
     epoch: int = 0
-    """Completed epochs."""
+    """The number of completed epochs."""
     batch: int = 0
-    """Batches trained of the epoch in hand."""
+    """The number of batches trained in the current epoch."""
     epoch_loss: RunningMean = field(default_factory=RunningMean)
+    """The mean training loss of the current epoch."""
     last_val_loss: float = 0.0
-    """Of the last validation; 0 before it."""
+    """The loss of the last validation; 0 before the first."""
     newest_batch: tuple[Tensor, Tensor] | None = None
-    """Output and target of the newest batch."""
+    """Output and target of the newest batch; None before the first, and after `restore`."""
     unclipped_norm: Tensor | None = None
-    """Of the gradients of the newest batch that was clipped."""
+    """Gradient norm, before clipping, of the newest batch that was clipped."""
     buffers: Buffers = field(init=False)
-    """Those of the model from before a forward pass."""
+    """Copies of the model's buffers from before a forward pass."""
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.model)
 
     @property
     def problem(self) -> Problem:
-        """What the run's numbers mean."""
+        """The learning problem, as the run records it."""
         data = self.data
         return Problem(
             data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
@@ -105,7 +110,7 @@ class Training:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the last step."""
+        """The learning rate in the optimizer: that of the last step, or of a change since then."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
@@ -118,33 +123,34 @@ class Training:
 
     @property
     def has_seen_epoch(self) -> bool:
-        """Whether every batch of the epoch in hand is trained."""
+        """True if every batch of the current epoch is trained; its validation follows."""
         return self.batch >= self.steps_per_epoch
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to be trained; an epoch whose batches are all seen is judged."""
-        return self.has_come_far_enough or (
+        return self.has_reached_until or (
             self.is_between_epochs
             and (self.epoch >= self.epochs or self.monitor.is_out_of_patience)
         )
 
     @property
-    def has_come_far_enough(self) -> bool:
+    def has_reached_until(self) -> bool:
+        """True if step `until` is trained, and no epoch waits for its validation."""
         return self.until is not None and self.step >= self.until and not self.has_seen_epoch
 
     @property
     def why_over(self) -> str:
-        """Why it ends before its last epoch; empty if it does not."""
+        """The reason why a run that `is_over` ends before its last epoch; empty if it does not."""
         if self.epoch >= self.epochs:
             return ""
-        if self.has_come_far_enough:
+        if self.has_reached_until:
             return f"step {self.until} is trained, as asked"
         return f"no better {self.monitor.quantity.name} for {self.monitor.patience} epochs"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What commands can change, by the name of the command."""
+        """The values that commands can change, by the command's kind."""
         return {
             "loss": self.loss_name,
             "lr": self.base_lr,
@@ -156,13 +162,13 @@ class Training:
         }
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield what is left of this epoch's batches, in the order that seed and epoch give."""
+        """Yield the remaining batches of this epoch; seed and epoch determine their order."""
         return self.data.train.epoch(
             self.batch_size, seed=self.seed, number=self.epoch, skip=self.batch
         )
 
     def loss_named(self, text: str) -> str:
-        """Return the loss under the one name that the run has for it; WrongUse if it has none."""
+        """Return the canonical text of a loss; WrongUse if there is no such loss."""
         return self.losses.canonical(text)
 
     def why_not(self, setting: str, value: Any) -> str | None:
@@ -186,17 +192,17 @@ class Training:
         return None
 
     def why_not_batches_of(self, size: int) -> str | None:
-        """Return why batches of that size cannot be trained; None if they can."""
+        """Return why the run cannot train batches of that size; None if it can."""
         tail, least = len(self.data.train) % size or size, least_batch(self.model)
         if min(size, tail) >= least:
             return None
         return (
-            f"batch norm needs {least} samples, and of {len(self.data.train)} in batches of {size} "
-            f"the last one has {tail}; try {size + 1}"
+            f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
+            f"{len(self.data.train)} has {tail}; try {size + 1}"
         )
 
     def change(self, setting: str, value: Any) -> None:
-        """Use another value from the next batch on; Refused for a loss that does not fit."""
+        """Change a setting from the next batch on; Refused for a loss that does not fit."""
         match setting:
             case "loss":
                 self._swap_loss(value)
@@ -211,19 +217,19 @@ class Training:
                 raise KeyError(setting)
 
     def follow_schedule(self) -> None:
-        """Set the learning rate of the step to come: a function of settings and position alone."""
+        """Set the learning rate of the next step, a function of settings and position only."""
         if self.schedule is not None:
-            done = (self.epoch + self.batch / self.steps_per_epoch) / self.epochs
-            self._set_in_optimizer("lr", self.base_lr * self.schedule(min(1.0, done)))
+            progress = (self.epoch + self.batch / self.steps_per_epoch) / self.epochs
+            self._set_in_optimizer("lr", self.base_lr * self.schedule(min(1.0, progress)))
 
     def use(self, settings: Mapping[str, Any]) -> None:
-        """Use all of these settings, as `settings` gave them."""
+        """Set all of these settings, which `settings` returned."""
         for setting, value in settings.items():
             if value != self.settings[setting]:
                 self.change(setting, value)
 
     def state(self) -> dict[str, Any]:
-        """Return everything that the next step depends on, in what torch loads as plain weights."""
+        """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -237,7 +243,7 @@ class Training:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Become what `state` was taken from, settings and all, except for the take."""
+        """Restore a state that `state` returned, with its settings; the take stays as it is."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.use(state["settings"])
@@ -253,26 +259,30 @@ class Training:
         rng.restore(state["rng"], self.device)
 
     def inherit(self, state: Mapping[str, Any], *, with_optimizer: bool) -> None:
-        """Go on from another run's `state`, but as this run's spec says: loss, rate, seed, ..."""
+        """Start from another run's state, but keep this run's loss, rate, epochs, seed, ...
+
+        Also start patience and the best epoch afresh. `with_optimizer` takes over the state of the
+        optimizer, and with it the weight decay.
+        """
         names = ["loss", "lr", "batch-size", "epochs", "pace"]
         if not with_optimizer:
             state = {**state, "optimizer": self.optimizer.state_dict()}
             names.append("weight-decay")
-        mine = {name: self.settings[name] for name in names}
+        own = {name: self.settings[name] for name in names}
         self.restore(state)
-        self.use(mine)
+        self.use(own)
         if len({group["lr"] for group in self.optimizer.param_groups}) == 1:
             self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
-        self.monitor.begin_anew()
+        self.monitor.reset()
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
     def started(self) -> RunStarted:
-        """Return what is known once everything is built."""
+        """Return the event that the run is built."""
         return RunStarted(
             device=str(self.device),
             steps_per_epoch=self.steps_per_epoch,
-            parameters=sum(weights.numel() for weights in self.model.parameters()),
+            parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             train_samples=len(self.data.train),
             val_samples=len(self.data.val),
             environment=devices.environment(self.device),
@@ -293,27 +303,32 @@ class Training:
         self.epoch_loss = RunningMean()  # two losses have no common mean
 
 
-def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = None) -> Training:
-    """Load the data and make model, optimizer and criterion, all by the spec's seed.
+def build(
+    spec: RunSpec, report: Report = ignore_progress, code: UserCode | None = None
+) -> Training:
+    """Load the data, and build model, optimizer and criterion from the spec and its seed.
 
-    `tell` hears of a download, `code` has the user's files. Raises DeviceAbsent, Refused where
-    model or loss do not fit the data, and what loading the data or the user's own code raises.
+    `report` is called with the progress of a download; `code` has the user's files. Raises
+    DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
+    the data or the user's code.
     """
     device = devices.choose(spec.device)
     devices.use(device)
     code = code or UserCode()
     rng.seed(spec.seed)  # the user's own code may draw while it is loaded
-    task = open_task(spec, code, tell)
+    task = open_task(spec, code, report)
     usual = str(task.defaults.get("loss", ""))
     losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
     spec = resolved(spec, task, losses.usual)
     spec = replace(spec, loss=losses.canonical(spec.loss))
     data = task.data
+    if spec.class_weights is not None:
+        spec, task = _weighed(spec, task, losses)
     rng.seed(spec.seed)
     model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
-    weights = tuple(each for each in model.parameters() if each.requires_grad)
+    weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
     optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
@@ -340,7 +355,9 @@ def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = N
         monitor=Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience),
         spec=spec,
         code=code,
+        task=task,
         card=task.card,
+        warnings=task.warnings,
         schedule=schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,
@@ -349,6 +366,15 @@ def build(spec: RunSpec, tell: Tell = ignore_progress, code: UserCode | None = N
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
+
+
+def _weighed(spec: RunSpec, task: OpenedTask, losses: Losses) -> tuple[RunSpec, OpenedTask]:
+    """Give each class its weight; return the spec with the weights and the task that says so."""
+    weights = class_weights(str(spec.class_weights), task.data)
+    losses.weigh(weights)
+    card = replace(task.card, notes=(*task.card.notes, described(weights, task.data)))
+    spec = replace(spec, class_weights=",".join(map(repr, weights)))
+    return spec, replace(task, card=card)
 
 
 def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
@@ -390,9 +416,9 @@ def _optimizer(
 
 
 def build_entry(what: str, text: str, *arguments: Any) -> Any:
-    """Return the model, ... that `NAME[:key=value,...]` stands for, from `arguments`.
+    """Return what the builder of `NAME[:key=value,...]` returns for `arguments` and its options.
 
-    Raises Refused where they cannot be what it needs.
+    Raises Refused if it cannot be built from them.
     """
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)

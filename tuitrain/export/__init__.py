@@ -1,1 +1,1 @@
-"""A run for other tools: tables, TensorBoard's files, and a program that trains as it did."""
+"""Export of a run: tables, TensorBoard files, and a program that trains the same way."""

@@ -1,4 +1,4 @@
-"""At which steps the epochs of a run begin, whose batch size may change between two of them."""
+"""The steps at which epochs begin, in a run whose batch size may change between epochs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuitrain.core.plan import Planned
 
 
 class _UniformEpochs(NamedTuple):
-    """From a step and an epoch on, every epoch has so many steps."""
+    """Epochs with the same number of steps, from a step and a number of completed epochs on."""
 
     step: int
     epoch: int
@@ -18,12 +18,12 @@ class _UniformEpochs(NamedTuple):
 
 
 class EpochBoundaries:
-    """The epochs of one line of training."""
+    """The epoch boundaries of a lineage."""
 
     def __init__(
         self, begin: tuple[int, int], samples: int, batch_size: int, plan: Iterable[Planned]
     ) -> None:
-        """Let the first epoch begin at `begin`: after so many steps and completed epochs."""
+        """`begin` is the number of steps and completed epochs before the first epoch."""
         self._spans = [_UniformEpochs(*begin, -(-samples // batch_size))]
         for step, epoch, _, command in plan:
             if isinstance(command, Change) and command.setting == "batch-size":
@@ -31,20 +31,20 @@ class EpochBoundaries:
                 self._spans.append(_UniformEpochs(step, epoch, -(-samples // int(command.value))))
 
     def is_between_epochs(self, place: tuple[int, int]) -> bool:
-        """Return whether no batch of the epoch that comes after `place` is trained there."""
+        """Return whether `place`, steps and completed epochs, is at the boundary of two epochs."""
         step, epoch = place
-        era = [self._spans[0], *(each for each in self._spans if each.epoch <= epoch)][-1]
-        return step == era.step + (epoch - era.epoch) * era.steps_per_epoch
+        span = [self._spans[0], *(span for span in self._spans if span.epoch <= epoch)][-1]
+        return step == span.step + (epoch - span.epoch) * span.steps_per_epoch
 
     def epochs_begun(self, step: int) -> int:
-        """Return how many epochs are begun once that step is trained."""
-        era = self._epochs_at(step)
-        return era.epoch + -(-(step - era.step) // era.steps_per_epoch)
+        """Return the number of epochs begun once that step is trained."""
+        span = self._span_of(step)
+        return span.epoch + -(-(step - span.step) // span.steps_per_epoch)
 
     def ends_epoch(self, step: int) -> bool:
         """Return whether that step is the last one of an epoch."""
-        era = self._epochs_at(step)
-        return (step - era.step) % era.steps_per_epoch == 0
+        span = self._span_of(step)
+        return (step - span.step) % span.steps_per_epoch == 0
 
-    def _epochs_at(self, step: int) -> _UniformEpochs:
-        return [self._spans[0], *(each for each in self._spans if each.step < step)][-1]
+    def _span_of(self, step: int) -> _UniformEpochs:
+        return [self._spans[0], *(span for span in self._spans if span.step < step)][-1]

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Atomic writing of exported files and folders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tuitrain.core.safe import safe
 
 
 def check_free(out: Path, *, for_folder: bool) -> None:
-    """Raise Refused where something is already, WrongUse where nothing can be.
+    """Raise Refused if `out` exists, WrongUse if it cannot be created.
 
-    An empty folder is free for a folder.
+    An empty folder may be replaced by a folder.
     """
     try:
         is_taken = os.path.lexists(out) and not (
@@ -24,7 +24,7 @@ def check_free(out: Path, *, for_folder: bool) -> None:
         )
         has_parent = out.parent.is_dir()
     except OSError as error:
-        raise WrongUse(f"cannot look at {safe(out)}: {safe(error.strerror)}") from None
+        raise WrongUse(f"cannot read {safe(out)}: {safe(error.strerror)}") from None
     if is_taken:
         raise Refused(f"{safe(out)} is there already; choose another --out")
     if not has_parent:
@@ -33,17 +33,17 @@ def check_free(out: Path, *, for_folder: bool) -> None:
 
 @contextmanager
 def atomic_path(out: Path) -> Iterator[Path]:
-    """Give a place for a file or folder that becomes `out` when the body ends well.
+    """Yield a path for a file or folder, and rename it to `out` if the body succeeds.
 
-    Raises TuitrainError where that cannot be written; then nothing is left of it.
+    Raises TuitrainError if it cannot be written. On an error it is removed.
     """
-    made = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield made
-        made.rename(out)
+        yield temporary
+        temporary.rename(out)
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(out)}: {safe(error.strerror)}") from None
     finally:
-        if made.is_dir():
-            shutil.rmtree(made, ignore_errors=True)
-        made.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The current line of a run, read from its record in pages: a long one does not fit in memory."""
+"""The lineage of a run, read from its record in pages, since a long one does not fit in memory."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PAGE = 10_000
 
 
 class Batch(NamedTuple):
-    """A batch as the record has it, the loss that it was trained with, and when it was done."""
+    """A recorded batch, the loss that it was trained with, and when it ended."""
 
     row: BatchRow
     loss_name: str
     at: float
-    """Seconds since the epoch."""
+    """Unix time in seconds."""
 
 
 class Epoch(NamedTuple):
-    """An epoch as the record has it, and when it ended."""
+    """A recorded epoch, and when it ended."""
 
     ended: EpochEnded
     elapsed_s: float
@@ -45,7 +45,7 @@ class Epoch(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A value of a series as the record has it, and when that step was trained."""
+    """A recorded value of a series, and when its step was trained."""
 
     series: Series
     take: int
@@ -56,65 +56,65 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class RunLineage:
-    """What led a run to its present weights, as far as the record went when it was read."""
+    """The lineage of a run with its batches, epochs and series, as of the time it was read."""
 
     paths: RunPaths
     spec: RunSpec
     recorded: tuple[Recorded, ...]
     lineage: Lineage
     last: int
-    """The newest step on record."""
+    """The newest recorded step of the lineage."""
 
     @classmethod
     def read(cls, paths: RunPaths) -> RunLineage:
-        """Return the line of a run; Refused if it never came as far as its first batch."""
+        """Return the lineage of a run; Refused if training never started."""
         delta = RunReader(paths.record).since(Cursor())
-        if not any(isinstance(each.event, RunStarted) for each in delta.events):
+        if not any(isinstance(recorded.event, RunStarted) for recorded in delta.events):
             raise Refused(f"{paths.name} has trained nothing yet: there is nothing to export")
         spec = paths.read_spec()
-        lineage = Lineage.of(spec, (each.event for each in delta.events))
+        lineage = Lineage.of(spec, (recorded.event for recorded in delta.events))
         newest, latest = lineage.segments()[-1], delta.latest
         end = latest.step if latest and latest.take == newest.take else newest.first - 1
         return cls(paths, spec, delta.events, lineage, end)
 
     @cached_property
     def events(self) -> Sequence[Event]:
-        """All events of the run but the ends of epochs, in order."""
-        return [each.event for each in self.recorded]
+        """All events of the run except the ends of epochs, in order."""
+        return [recorded.event for recorded in self.recorded]
 
     @property
     def started(self) -> RunStarted:
-        """What was known when the run began."""
-        return next(each for each in self.events if isinstance(each, RunStarted))
+        """The first RunStarted event, with the initial settings."""
+        return next(event for event in self.events if isinstance(event, RunStarted))
 
     @cached_property
     def plan(self) -> list[Planned]:
-        """The changes on the line, each at its place."""
+        """The changes on the lineage with their steps, in order."""
         return plan_of(self.lineage)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """What was trained with which loss, oldest first."""
+        """The segments of the lineage, each trained with one loss, oldest first."""
         return self.lineage.segments(step=self.last)
 
     @property
     def checkpoints(self) -> Sequence[CheckpointSaved]:
-        """Those of the line that are kept, oldest first."""
+        """The kept checkpoints of the lineage, oldest first."""
         return self.lineage.checkpoints
 
     @property
     def best(self) -> EpochEnded | None:
-        """The last epoch whose leading metric was better than in any before it."""
-        found = None
+        """The last epoch with a better leading metric than all before it."""
+        best = None
         for epoch in self.epochs():
-            found = epoch.ended if epoch.ended.improved else found
-        return found
+            best = epoch.ended if epoch.ended.improved else best
+        return best
 
     @property
     def best_checkpoint(self) -> tuple[CheckpointSaved | None, str]:
-        """The checkpoint of the best epoch that has one, and in words which that is.
+        """The checkpoint of the best epoch that has one, and a description of it.
 
-        While a run trains, and after a crash, a better epoch may not be saved yet.
+        While a run trains, and after a crash, the best epoch may not have a checkpoint.
         """
         best, saved = self.best, best_kept(self.lineage)
         if saved is None or best is None or saved.epoch == best.epoch:
@@ -122,7 +122,7 @@ class RunLineage:
         return saved, f"the best of those with a checkpoint: epoch {best.epoch} was better"
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches of the line in the order of their steps."""
+        """Yield the batches of the lineage, in order of steps."""
         reader = RunReader(self.paths.record)
         for take, segments in groupby(self.segments, key=lambda segment: segment.take):
             clock = _Clock(self, take)
@@ -131,7 +131,7 @@ class RunLineage:
                     yield Batch(row, segment.loss, clock.at(row.step, row.elapsed_ms / 1000))
 
     def epochs(self) -> Iterator[Epoch]:
-        """Yield the epochs of the line in their order."""
+        """Yield the epochs of the lineage, in order."""
         reader = RunReader(self.paths.record)
         for take, segments in groupby(self.segments, key=lambda segment: segment.take):
             clock = _Clock(self, take)
@@ -140,9 +140,9 @@ class RunLineage:
                     yield Epoch(ended, elapsed_s, clock.at(ended.step, elapsed_s))
 
     def measured(self) -> Iterator[Measured]:
-        """Yield the values of all series on the line, in the order of their steps."""
-        known = RunReader(self.paths.record).series()
-        return merge(*map(self._values_of, known), key=lambda each: each.step)
+        """Yield the values of all series on the lineage, in order of steps."""
+        all_series = RunReader(self.paths.record).series()
+        return merge(*map(self._values_of, all_series), key=lambda measured: measured.step)
 
     def _values_of(self, series: Series) -> Iterator[Measured]:
         reader = RunReader(self.paths.record)
@@ -155,23 +155,24 @@ class RunLineage:
 
 
 class _Clock:
-    """What the wall's clock showed at a step of a take.
+    """Maps the steps of a take to Unix time.
 
-    The record has that for events only, and for batches how long the run was trained until then:
-    the event before a batch tells both.
+    The record has the Unix time of events, but only the training time of batches. The event before
+    a batch has both, and gives the difference.
     """
 
-    def __init__(self, line: RunLineage, take: int) -> None:
-        self._known: list[tuple[int, float]] = []
-        where, step = 1, 0
-        for each in line.recorded:
-            where, step = getattr(each.event, "take", where), getattr(each.event, "step", step)
-            if where == take:
-                self._known.append((step, each.at - each.elapsed_s))
+    def __init__(self, lineage: RunLineage, take: int) -> None:
+        self._offsets: list[tuple[int, float]] = []
+        event_take, step = 1, 0
+        for recorded in lineage.recorded:
+            event_take = getattr(recorded.event, "take", event_take)
+            step = getattr(recorded.event, "step", step)
+            if event_take == take:
+                self._offsets.append((step, recorded.at - recorded.elapsed_s))
 
     def at(self, step: int, elapsed_s: float) -> float:
-        before = bisect_left(self._known, (step, 0.0)) - 1
-        return self._known[max(0, before)][1] + elapsed_s
+        before = bisect_left(self._offsets, (step, 0.0)) - 1
+        return self._offsets[max(0, before)][1] + elapsed_s
 
 
 def _batches(reader: RunReader, segment: Segment) -> Iterator[BatchRow]:

@@ -1,4 +1,4 @@
-"""All that a program must know to train as a run did, up to a checkpoint of it."""
+"""Everything that a program needs to train the same way as a run, up to one of its checkpoints."""
 
 from __future__ import annotations
 
@@ -13,78 +13,90 @@ from tuitrain.catalog import Kind, task_named
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
+from tuitrain.core.files import read_plain
+from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A run from its first batch to one of its checkpoints."""
+    """The training of a run from its first batch to one of its checkpoints."""
 
     name: str
     spec: RunSpec
     started: RunStarted
     plan: tuple[Planned, ...]
-    """The changes that a batch before the checkpoint felt."""
+    """The changes that affect a batch before the checkpoint."""
     until: int
     """The step of the checkpoint."""
     weights_sha256: str
     origin: Path | None = None
-    """The checkpoint of another run that this one goes on from."""
-    skips_bad_batches: bool = False
-    """A loss or gradient was not finite, and the weights were left as they were."""
+    """The checkpoint of another run that this one starts from."""
+    skips_nonfinite: bool = False
+    """A loss or gradient was nonfinite, and its batch did not change the weights."""
 
     @classmethod
-    def of(cls, line: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
-        """Return what led to a checkpoint of the line; Refused if what it began with is gone."""
-        spec = line.spec
-        bad = [each for each in line.events if isinstance(each, NotFinite)]
+    def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
+        """Return the recipe for a checkpoint of the lineage; Refused where there is none."""
+        spec = lineage.spec
+        _check_built_in(spec)
+        nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
         return cls(
-            line.paths.name,
+            lineage.paths.name,
             spec,
-            line.started,
-            tuple(each for each in line.plan if each.step < checkpoint.step),
+            lineage.started,
+            tuple(change for change in lineage.plan if change.step < checkpoint.step),
             checkpoint.step,
             checkpoint.weights_sha256,
-            _origin(line),
-            any(each.step <= checkpoint.step for each in bad),
+            _origin(lineage),
+            any(event.step <= checkpoint.step for event in nonfinite),
         )
 
     @property
     def kind(self) -> Kind:
-        return task_named(self.spec.task).kind  # its program loads the data as that task does
+        return task_named(self.spec.task).kind  # the program loads the data of that task
+
+    @property
+    def class_weights(self) -> tuple[float, ...]:
+        """The weights of the classes in each loss; empty if there are none."""
+        text = self.spec.class_weights
+        if text == BALANCED:
+            raise DamagedRecord("it does not say how it weighed the classes", self.name)
+        return ClassWeights.numbers(text) if text else ()
 
     @property
     def begin(self) -> tuple[int, int]:
-        """Steps and completed epochs before the first batch: a fork's parent has some."""
+        """Steps and completed epochs before the first batch; not zero for a fork."""
         parent = self.spec.parent
         return (parent.step, parent.epoch) if parent else (0, 0)
 
     @cached_property
-    def calendar(self) -> EpochBoundaries:
-        """When its epochs begin."""
+    def epoch_boundaries(self) -> EpochBoundaries:
+        """The steps at which epochs begin."""
         samples = self.started.train_samples
         return EpochBoundaries(self.begin, samples, self.setting("batch-size"), self.plan)
 
     @property
     def losses(self) -> list[str]:
-        """The losses that it is trained with, each once."""
-        commands = [each.command for each in self.plan]
+        """The losses used for training, without duplicates."""
+        commands = [change.command for change in self.plan]
         swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
         return list(dict.fromkeys([self.setting("loss"), *swapped]))
 
     @property
     def clips(self) -> bool:
-        """Whether the norm of gradients is bounded at any time."""
+        """Whether gradients are clipped at any time."""
         return self.setting("clip-norm") is not None or self.changes("clip-norm")
 
     def setting(self, setting: Setting | Literal["loss"]) -> Any:
-        """Return the value with which the run begins, checked: a record may be anybody's."""
+        """Return the initial value of a setting, validated: the record may come from anywhere."""
         if setting not in self.started.settings:
-            raise DamagedRecord(f"it does not say with which {setting} it began", self.name)
+            raise DamagedRecord(f"it does not say which {setting} it began with", self.name)
         value = self.started.settings[setting]
         if setting == "loss":
             return SwapLoss(value).loss
@@ -92,40 +104,53 @@ class Recipe:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What bit-for-bit repetition depends on, checked as `setting` is."""
-        found = self.started.environment
-        if not {"torch", "threads", "cpu", "device"} <= set(found) or not (
-            found["threads"].isascii() and found["threads"].isdigit()
+        """The environment on which bit-for-bit equality depends, validated as by `setting`."""
+        environment = self.started.environment
+        if not {"torch", "threads", "cpu", "device"} <= set(environment) or not (
+            environment["threads"].isascii() and environment["threads"].isdigit()
         ):
-            raise DamagedRecord("it does not say on what it was trained", self.name)
-        return found
+            raise DamagedRecord("it does not name the environment of its training", self.name)
+        return environment
 
     def changes(self, setting: str) -> bool:
         """Return whether the plan changes that setting."""
-        return any(each.command.kind == setting for each in self.plan)
+        return any(change.command.kind == setting for change in self.plan)
 
     def last(self, setting: Setting) -> Any:
-        """Return the value that the setting has in the end."""
-        commands = [each.command for each in self.plan]
+        """Return the final value of a setting."""
+        commands = [change.command for change in self.plan]
         values = [
-            each.value for each in commands if isinstance(each, Change) and each.kind == setting
+            command.value
+            for command in commands
+            if isinstance(command, Change) and command.kind == setting
         ]
         return [self.setting(setting), *values][-1]
 
 
-def _origin(line: RunLineage) -> Path | None:
-    init_from = line.spec.init_from
+def _check_built_in(spec: RunSpec) -> None:
+    """Raise Refused if the run has something of the user's own, which a program cannot copy."""
+    own = [text for text in (spec.model, spec.optimizer, spec.loss) if own_python(text)]
+    own += [title_of(spec.task)] if source_of(spec.task) != "catalog" else []
+    if own:
+        raise Refused(
+            f"a program has only what is built in, and {safe(own[0])} is your own; "
+            "--format weights exports the model's weights"
+        )
+
+
+def _origin(lineage: RunLineage) -> Path | None:
+    init_from = lineage.spec.init_from
     if init_from and not Path(init_from).is_file():
         raise Refused(f"the weights that it began with are gone: {safe(init_from)}")
-    sha256 = line.spec.parent.sha256 if line.spec.parent else None
+    sha256 = lineage.spec.parent.sha256 if lineage.spec.parent else None
     if sha256 is None:
         return None
-    path = line.paths.origin.absolute()
+    path = lineage.paths.origin.absolute()
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        with read_plain(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise TuitrainError(f"cannot read {safe(path)}: {safe(error.strerror)}") from None
-    if found != sha256:
+    if digest != sha256:
         raise TuitrainError(f"{safe(path)}, the checkpoint that it began with, is damaged")
     return path

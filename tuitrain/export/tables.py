@@ -1,4 +1,4 @@
-"""The current line of a run as tables: CSV for data frames, JSON lines for programs."""
+"""The lineage of a run as tables: CSV for data frames, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
@@ -26,71 +26,76 @@ _INTERVENTION_COLUMNS = (
 )  # fmt: skip
 
 
-def batch_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every batch; times of the five steps, and of the data, in microseconds."""
-    return map(_batch_row, line.batches())
+def batch_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per batch, with the times of data and of the five steps in microseconds."""
+    return map(_batch_row, lineage.batches())
 
 
-def epoch_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every epoch: its metrics, and the validation by every loss that fits."""
-    return map(_epoch_row, line.epochs())
+def epoch_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per epoch, with its metrics and its validation loss by every fitting loss."""
+    return map(_epoch_row, lineage.epochs())
 
 
-def series_rows(line: RunLineage) -> Iterator[Row]:
-    """Yield a row for every value of a series; the learning rate is in the rows of batches."""
-    return map(_series_row, line.measured())
+def series_rows(lineage: RunLineage) -> Iterator[Row]:
+    """Yield a row per value of a series; the learning rate is in the rows of batches."""
+    return map(_series_row, lineage.measured())
 
 
-def write_csv(line: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
+def write_csv(lineage: RunLineage, interventions: Iterable[Row], folder: Path) -> None:
     """Make a folder with batches.csv, epochs.csv, series.csv and interventions.csv."""
     folder.mkdir()
-    write_batches(line, folder / "batches.csv")
-    _write_table(epoch_rows(line), _epoch_columns(line), folder / "epochs.csv")
-    _write_table(series_rows(line), _SERIES_COLUMNS, folder / "series.csv")
+    write_batches(lineage, folder / "batches.csv")
+    _write_table(epoch_rows(lineage), _epoch_columns(lineage), folder / "epochs.csv")
+    _write_table(series_rows(lineage), _SERIES_COLUMNS, folder / "series.csv")
     _write_table(interventions, _INTERVENTION_COLUMNS, folder / "interventions.csv")
 
 
-def write_batches(line: RunLineage, path: Path) -> None:
+def write_batches(lineage: RunLineage, path: Path) -> None:
     """Write a table of the batches."""
-    _write_table(batch_rows(line), _BATCH_COLUMNS, path)
+    _write_table(batch_rows(lineage), _BATCH_COLUMNS, path)
 
 
 def _write_table(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
-    """Write rows under a line of the columns; what a row does not have stays empty."""
-    with path.open("x", encoding="utf-8", newline="") as file:
+    """Write rows below a header; a row without one of the columns has an empty cell."""
+    with _create(path, newline="") as file:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 
 
-def _epoch_columns(line: RunLineage) -> list[str]:
+def _epoch_columns(lineage: RunLineage) -> list[str]:
     """Return the columns of all epochs: a swap adds a loss to those that are evaluated."""
-    problem = line.started.problem or Problem()
+    problem = lineage.started.problem or Problem()
     metrics = dict.fromkeys(metric.name for metric in problem.metrics)
     losses = dict.fromkeys(problem.losses)
-    for epoch in line.epochs():
+    for epoch in lineage.epochs():
         metrics |= dict.fromkeys(epoch.ended.metrics)
         losses |= dict.fromkeys(epoch.ended.val_losses)
     return [*_EPOCH_COLUMNS, *metrics, *(f"val_{loss}" for loss in losses), "improved", "elapsed_s"]
 
 
-def write_jsonl(line: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
-    """Write an object a line, each with its `kind`: run, intervention, batch, series, epoch.
+def write_jsonl(lineage: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
+    """Write one JSON object per line with its `kind`: run, intervention, batch, series, epoch.
 
-    The last three stand in the order in which they came. Strict JSON: a number that is not
-    finite is "nan", "inf" or "-inf".
+    Batches, series and epochs are in order of steps. The JSON is strict: nonfinite numbers are
+    "nan", "inf" and "-inf".
     """
-    head = (("run", run), *(("intervention", each) for each in interventions))
-    course = merge(
-        (("batch", row) for row in batch_rows(line)),
-        (("series", row) for row in series_rows(line)),
-        (("epoch", row) for row in epoch_rows(line)),
-        key=lambda each: each[1]["step"],
+    head = (("run", run), *(("intervention", row) for row in interventions))
+    steps = merge(
+        (("batch", row) for row in batch_rows(lineage)),
+        (("series", row) for row in series_rows(lineage)),
+        (("epoch", row) for row in epoch_rows(lineage)),
+        key=lambda kind_and_row: kind_and_row[1]["step"],
     )
-    with path.open("x", encoding="utf-8") as file:
-        for kind, row in chain(head, course):
+    with _create(path) as file:
+        for kind, row in chain(head, steps):
             body = to_strict({"kind": kind, **row})
             file.write(json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _create(path: Path, newline: str | None = None) -> TextIO:
+    """Create a text file; a lone surrogate, which JSON may contain, is written as its escape."""
+    return path.open("x", encoding="utf-8", errors="backslashreplace", newline=newline)
 
 
 def _batch_row(batch: Batch) -> Row:

@@ -94,11 +94,13 @@ class Lineage:
         found: list[Event] = []
         for take, following in pairwise((*self.takes, None)):
             assert take is not None
-            events: Sequence[Event] = self.events[self._index_of_opening(take) :]
-            if following is not None:
-                events = _up_to(events, self.openings[following])
-            found += (event for event in events if _take_of(event) == take)
+            events: Sequence[Event] = self._by_take.get(take, ())
+            found += events if following is None else _up_to(events, self.openings[following])
         return tuple(found)
+
+    @cached_property
+    def _by_take(self) -> dict[int, list[Event]]:
+        return _grouped(self.events)
 
     def segments(self, step: int = FAR, epoch: int = FAR) -> tuple[Segment, ...]:
         """Return the segments of the lineage, oldest first; each has one loss.
@@ -113,7 +115,7 @@ class Lineage:
         abandoned: list[Segment] = []
         newest = 1
         for opening in self.openings.values():
-            marks = list(self._marks_of(newest, self.events))
+            marks = list(self._marks_of(newest, self._by_take.get(newest, ())))
             begin = self._ends.get(newest, marks[0].place)
             later = [mark._replace(step=max(mark.step, begin[0]), epoch=max(mark.epoch, begin[1]))
                      for mark in marks]  # fmt: skip
@@ -190,22 +192,19 @@ class Lineage:
 
     @cached_property
     def _marks(self) -> Sequence[_Mark]:
-        return [mark for take in self.takes for mark in self._marks_of(take, self.kept_events)]
+        kept = _grouped(self.kept_events)
+        return [mark for take in self.takes for mark in self._marks_of(take, kept.get(take, ()))]
 
     def _marks_of(self, take: int, events: Iterable[Event]) -> Iterator[_Mark]:
-        """Yield where a take begins, and where its loss is swapped in these events."""
+        """Yield where a take begins, and where its loss is swapped in these events of it."""
         opening = self.openings.get(take)
         if opening is None:
             yield _Mark(self.step, self.epoch, take, _loss_of(self.started, self.loss))
         else:
             yield _Mark(opening.step, opening.epoch, take, _loss_of(opening.settings, self.loss))
         for event in events:
-            if isinstance(event, LossSwapped) and event.take == take:
+            if isinstance(event, LossSwapped):
                 yield _Mark(event.step, event.epoch, take, event.loss)
-
-    def _index_of_opening(self, take: int) -> int:
-        opening = self.openings.get(take)
-        return self.events.index(opening) if opening else 0
 
 
 def _up_to(events: Sequence[Event], opening: TakeOpened) -> Sequence[Event]:
@@ -228,9 +227,14 @@ def _between(marks: Sequence[_Mark], end: _Mark) -> Iterator[Segment]:
             )
 
 
-def _take_of(event: Event) -> int | None:
-    take: int | None = getattr(event, "take", None)
-    return take
+def _grouped(events: Iterable[Event]) -> dict[int, list[Event]]:
+    """Return the events of each take, in order; those of no take are left out."""
+    groups: dict[int, list[Event]] = {}
+    for event in events:
+        take: int | None = getattr(event, "take", None)
+        if take is not None:
+            groups.setdefault(take, []).append(event)
+    return groups
 
 
 def _place_of(event: Event) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""What every trainer needs: its record, its commands, its lock and its signals."""
+"""The record, inbox, lock and signals of a running trainer."""

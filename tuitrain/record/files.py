@@ -1,7 +1,7 @@
-"""The files that a trainer writes, and whether they are still those that it opened.
+"""A check that the files of a run are still those that its trainer opened.
 
-Whoever removes the lock file of a live run lets a second trainer start. The first must notice that
-before it writes again, and must not take the second one's record for its own.
+If the lock file of a live run is removed, a second trainer can start. The first must notice this
+before it writes again, and must not mistake the record of the second for its own.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from tuitrain.store.paths import RunPaths
 
 
 class Lost(TuitrainError):
-    """A file was removed or replaced under its trainer; the run ends."""
+    """A file of the run was removed or replaced while it was trained; the run ends."""
 
     def __init__(self, what: str, *, may_record: bool) -> None:
         super().__init__(f"{what} while it was trained")
         self.may_record = may_record
-        """The record is there, and nobody else can be writing it."""
+        """Whether the record exists and no other trainer can be writing it."""
 
 
 class Files:
-    """A run's directory, lock and record as its trainer opened them.
+    """The directory, lock and record of a run as its trainer opened them.
 
-    They are looked up in the directory that was opened, so that a moved one is known again.
+    Lock and record are looked up in the open directory, so that a moved run is recognised.
     """
 
     def __init__(self, paths: RunPaths, lock: int) -> None:
         self._paths = paths
         self._directory = os.open(paths.directory, os.O_RDONLY | os.O_DIRECTORY)
-        self._here = os.fstat(self._directory)
+        self._opened = os.fstat(self._directory)
         self._lock = os.fstat(lock)
         self._moved = False
-        self._record = self._found(paths.record.name)
+        self._record = self._stat(paths.record.name)
 
     def check(self) -> None:
-        """Raise Lost if the directory, the lock or the record is not what was opened.
+        """Raise Lost if the directory, the lock or the record is not the one that was opened.
 
-        Where that leaves a record to write its last word into, the next check passes.
+        If `may_record` is true, the next check passes, so that the failure can be recorded.
         """
-        lock = self._found(self._paths.lock.name)
-        record = self._found(self._paths.record.name)
+        lock = self._stat(self._paths.lock.name)
+        record = self._stat(self._paths.record.name)
         if record is None:
             raise Lost("its record was removed", may_record=False)
         if not _is_same(record, self._record):
@@ -52,32 +52,32 @@ class Files:
             raise Lost("its lock was removed", may_record=self._lock_again())
         if not _is_same(lock, self._lock):
             raise Lost("its lock was replaced", may_record=False)
-        if not (self._moved or _is_same(_stat(self._paths.directory), self._here)):
+        if not (self._moved or _is_same(_stat(self._paths.directory), self._opened)):
             self._moved = True
             raise Lost("its directory was moved", may_record=True)
 
     def lost(self) -> Lost | None:
-        """Return what `check` would raise."""
+        """Return the error that `check` would raise, or None."""
         try:
             self.check()
         except Lost as lost:
             return lost
         return None
 
-    def _found(self, name: str) -> os.stat_result | None:
+    def _stat(self, name: str) -> os.stat_result | None:
         return _stat(name, self._directory)
 
     def _lock_again(self) -> bool:
-        """Return whether nobody came since the lock was removed: a new one is ours, then."""
+        """Make and lock a new lock file; return False if another process made one first."""
         with suppress(OSError):
-            made = os.open(
+            descriptor = os.open(
                 self._paths.lock.name,
                 os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW,
                 0o600,
                 dir_fd=self._directory,
             )
-            fcntl.flock(made, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._lock = os.fstat(made)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = os.fstat(descriptor)
             return True
         return False
 

@@ -1,4 +1,4 @@
-"""What a trainer does to outlive terminals and to end truthfully: lock, owner file, signals."""
+"""The process of a trainer: its lock, owner file, children and signals."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tuitrain.store.owner import this_process
 
 
 def keep_lock(descriptor: int) -> None:
-    """Hold the run's lock for the life of this process, and of no forked child of it."""
+    """Hold the lock of the run while this process lives; forked children close it."""
     os.set_inheritable(descriptor, False)
     os.register_at_fork(after_in_child=lambda: os.close(descriptor))
 
 
-def sign(path: Path) -> None:
-    """Write who trains: enough to tell this process from a later one with the same pid."""
+def write_owner(path: Path) -> None:
+    """Write the owner file, which identifies this process even if its pid is used again."""
     write_atomically(path, json.dumps(this_process()))
 
 
 def end_children() -> None:
-    """End the processes that read ahead, which a process that leaves at once would leave behind."""
+    """Kill the data loader processes; `os._exit` would leave them running."""
     children = multiprocessing.active_children()
     if children:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would make an error of their end
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else torch raises when they end
     for child in children:
         child.kill()
         child.join()
 
 
 class Ending:
-    """Know why the run should end after this batch, or None. Signals only set a flag."""
+    """Return why the run should end after this batch, or None; signal handlers only set a flag."""
 
     def __init__(self, owner_pipe: int | None = None) -> None:
         self._signal: str | None = None
@@ -46,14 +46,14 @@ class Ending:
             signal.signal(number, self._note)
 
     def __call__(self) -> str | None:
-        """Return the reason."""
+        """Return the name of a signal received, the loss of the owner, or None."""
         return self._signal or self._owner_lost()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._signal = signal.Signals(number).name
 
     def _owner_lost(self) -> str | None:
-        """The owner holds the pipe's other end and never writes: readable means that it is gone."""
+        """Return a reason once the pipe is readable: its owner never writes, so it was closed."""
         if self._owner_pipe is None or not select.select([self._owner_pipe], [], [], 0)[0]:
             return None
         return "the command that owned the run ended"

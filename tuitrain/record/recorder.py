@@ -1,4 +1,4 @@
-"""From the loop to the record: batches are gathered and written every tenth of a second."""
+"""Recording of the events of the loop: batches are collected and written ten times a second."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 FLUSH_AFTER_S = 0.1
 SHARES_EVERY_S = 1.0
 CHECK_AFTER_S = 1.0
-"""While nothing is written: a paused run, or one that keeps a slow pace."""
+"""Time between two checks while nothing is written: in a pause or at a slow pace."""
 
 
 class Recorder:
-    """Stamp events with the time of the run and hand them to its writer."""
+    """Add the time to events and pass them to the writer of the run."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Recorder:
         *,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`check` is called before each write, and now and then; it raises if none may follow."""
+        """`check` is called before each write and once a second; it raises if files are lost."""
         self._writer = writer
         self._clock = clock
         self._check = check
@@ -56,22 +56,22 @@ class Recorder:
         self._check_at = 0.0
         self._trained_s = writer.elapsed_ms / 1000
         self.newest_read: BatchDone | None = None
-        """The batch up to which all numbers are read."""
+        """The newest batch whose numbers were read from the device."""
         self._nonfinite: list[BatchDone] = []
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
-        self._unshared: list[BatchRow] = []
-        """Those whose shares are not recorded yet."""
+        self._rows_without_shares: list[BatchRow] = []
+        """Rows since the last recorded shares of the parts of a step."""
         self._shares = Every(SHARES_EVERY_S, clock)
 
     def time_with(self, microseconds: Callable[..., list[int]]) -> None:
-        """Use this to make sense of the marks in the batches to come."""
+        """Use `microseconds` to turn the marks of later batches into durations."""
         self._microseconds = microseconds
 
     def take(self, event: Fact | Event) -> None:
-        """Record an event: a batch or an epoch soon, the last word at the close, others at once.
+        """Record an event: batches, series and details with the next flush, most others at once.
 
-        Values of series and details go with the batches.
+        An epoch waits for the next flush as well, and the last word for `close`.
         """
         now = self._clock()
         if isinstance(event, BatchDone):
@@ -86,7 +86,7 @@ class Recorder:
             self.flush()
 
     def flush_if_due(self) -> None:
-        """Write what has waited long enough, having checked that the record is ours to write."""
+        """Write events that have waited long enough; check the files even if there are none."""
         if self._clock() >= self._check_at:
             self._check()
             self._check_at = self._clock() + CHECK_AFTER_S
@@ -94,25 +94,25 @@ class Recorder:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that waits, in one transaction."""
+        """Write everything that waits, in one transaction."""
         self._check()
         self._gather()
-        if self._unshared and self._shares.is_due():
+        if self._rows_without_shares and self._shares.is_due():
             self._take_shares()
         self._writer.write(self._rows, self._events, self._values, self._details)
         self._rows, self._events, self._values, self._details = [], [], [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
 
     def fail(self, failure: Failed) -> None:
-        """Let the failure be the last word, even if the device with the last batches failed."""
+        """Make the failure the last word, even if the device with the last batches failed."""
         try:
             self.flush()
-        except Exception:  # noqa: BLE001 - these steps are lost; a resumption trains them again
+        except Exception:  # noqa: BLE001 - these steps are lost; a resume repeats them
             self._batches, self._unread = [], []
         self.take(failure)
 
     def close(self) -> None:
-        """Record what waits and after it the last word; the process ends with it."""
+        """Write everything that waits and then the last word, after which the process ends."""
         self._gather()
         self._take_shares()
         self.flush()
@@ -120,12 +120,12 @@ class Recorder:
             self._writer.write([], [self._last_word])
 
     def nonfinite_batches(self) -> list[BatchDone]:
-        """Return, once, the batches whose numbers were read by now and were not finite."""
-        bad, self._nonfinite = self._nonfinite, []
-        return bad
+        """Return the batches read since the last call that had nonfinite numbers."""
+        nonfinite, self._nonfinite = self._nonfinite, []
+        return nonfinite
 
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
-        """Keep what every loss makes of the newest batch."""
+        """Store the loss of the newest batch by every loss function."""
         self._writer.latest_batch_losses(step, losses)
 
     def _has_more(self) -> bool:
@@ -142,14 +142,14 @@ class Recorder:
                 self._unread.append((key, series, value))
 
     def _take_shares(self) -> None:
-        rows, self._unshared = self._unshared, []
+        rows, self._rows_without_shares = self._rows_without_shares, []
         self._values += [
             MeasuredRow(rows[-1].key, series, share) for series, share in shares_of(rows).items()
         ]
 
     def _take_event(self, event: Event, now: float) -> None:
         if not isinstance(event, EpochEnded):
-            self._gather()  # by the time that was kept while they were trained
+            self._gather()  # before `_keep_time` changes the time of these batches
             self._keep_time(event, now)
             self._flush_at = now
         stamped = Stamped(time.time(), self._elapsed_ms(now), event)
@@ -159,31 +159,33 @@ class Recorder:
             self._events.append(stamped)
 
     def _gather(self) -> None:
-        """Make rows of batches and of series, reading all their values at once."""
+        """Turn batches and series into rows; read all their numbers in one transfer."""
         if not (self._batches or self._unread):
             return
-        from tuitrain.engine.device import read  # torch is there, since it made these batches
+        from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
 
-        several = [done for _, done in self._batches]
-        scalars = [each for done in several for each in (done.loss, done.nonfinite)]
+        batches = [batch for _, batch in self._batches]
+        scalars = [scalar for batch in batches for scalar in (batch.loss, batch.nonfinite)]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
-        losses, bad = numbers[: len(scalars) : 2], numbers[1 : len(scalars) : 2]
+        losses, nonfinite = numbers[: len(scalars) : 2], numbers[1 : len(scalars) : 2]
         self._values += [
             MeasuredRow(key, series, value)
             for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
         ]
         self._unread = []
-        self._nonfinite += [done for done, is_bad in zip(several, bad, strict=True) if is_bad]
+        self._nonfinite += [
+            batch for batch, is_nonfinite in zip(batches, nonfinite, strict=True) if is_nonfinite
+        ]
         rows = [
             BatchRow(
-                key_of(done.take, done.step), done.epoch, loss, done.lr, done.samples,
-                self._elapsed_ms(at), *self._microseconds(done.marks),
+                key_of(batch.take, batch.step), batch.epoch, loss, batch.lr, batch.samples,
+                self._elapsed_ms(at), *self._microseconds(batch.marks),
             )
-            for (at, done), loss in zip(self._batches, losses, strict=True)
+            for (at, batch), loss in zip(self._batches, losses, strict=True)
         ]  # fmt: skip
         self._rows += rows
-        self._unshared += rows
-        self.newest_read = several[-1] if several else self.newest_read
+        self._rows_without_shares += rows
+        self.newest_read = batches[-1] if batches else self.newest_read
         self._batches = []
 
     def _keep_time(self, event: Event, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Where the time of the steps goes: the share of each of the five, and of waiting for data."""
+"""Shares of the training time: of each of the five parts of a step, and of waiting for data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tuitrain.store.schema import BatchRow
 
 
 def shares_of(rows: Iterable[BatchRow]) -> Mapping[Series, float]:
-    """Return the share of each part in the time of all these batches; {} where none was told."""
+    """Return the share of each part in the time of these batches; {} if none was measured."""
     parts = [row[-len(SHARES) :] for row in rows]
-    spent = [sum(column) for column in zip(*parts, strict=True)]
-    whole = sum(spent)
-    if not whole:
+    durations = [sum(column) for column in zip(*parts, strict=True)]
+    total = sum(durations)
+    if not total:
         return {}
-    return {series: us / whole for series, us in zip(SHARES.values(), spent, strict=True)}
+    return {series: us / total for series, us in zip(SHARES.values(), durations, strict=True)}

@@ -1,4 +1,4 @@
-"""What the trainer's own process uses of the machine."""
+"""CPU and memory used by the trainer's own process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _MB = 1_000_000
 
 
 class Usage:
-    """Reads processor and memory; the processor's share is that since the last reading."""
+    """Reads CPU and memory usage; CPU usage is an average since the last call."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._process.cpu_percent()  # the first one means nothing
+        self._process.cpu_percent()  # the first value is meaningless
 
     def read(self) -> Mapping[Series, float]:
-        """Return both; children, such as those that read data, are not counted."""
+        """Return CPU (percent) and memory (MB), without child processes such as data loaders."""
         with self._process.oneshot():
             return {
                 TRAINER_CPU: self._process.cpu_percent(),

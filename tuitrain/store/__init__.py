@@ -1,1 +1,1 @@
-"""The run directory: what a trainer appends, what everybody else reads."""
+"""The run directory: a trainer writes its record; others read it and send commands."""

@@ -1,9 +1,9 @@
-"""What commands were answered with, counted and digested beside the record.
+"""A count and a digest of the answers to commands, kept in a file next to the record.
 
-SQLite ends a write-ahead log at the first frame whose checksum is wrong: one flipped bit, and what
-came after it was never written. A run that is then resumed goes on without changes that were shown
-as made. The count and the digest are written after the record, so that a kill between the two
-leaves the record ahead, never behind.
+SQLite ends a write-ahead log at the first frame whose checksum is wrong, so one flipped bit drops
+everything after it. A run that is then resumed lacks changes that were shown as made. The count
+and the digest are written after the record: a kill between the two leaves the record ahead of
+them, never behind.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ KINDS = (
     "command_accepted", "command_refused", "command_dropped", "paused", "resumed", "stepped",
     "loss_swapped", "setting_changed", "take_opened",
 )  # fmt: skip
-"""Of the events that answer a command; a checkpoint or an end that is missing changes nothing."""
+"""Kinds of the events that answer a command.
+
+Checkpoints and ends are left out: one that is missing does not change the training.
+"""
 
 Row = tuple[str, str]
-"""Kind and body of an event, as the record has them."""
+"""The kind and the body of an event, as stored in the record."""
 
 _NAMED = 20
+"""Answers whose words are kept."""
 _LARGEST = 1 << 16
-"""Bytes of the file."""
+"""Largest size of the file, in bytes."""
 _NOTHING = "0" * 64
 
 
@@ -42,26 +46,26 @@ class Answered:
 
     count: int = 0
     sha256: str = _NOTHING
-    """Of the digest without the last answer, and that answer."""
+    """SHA-256 of the digest before the newest answer, followed by that answer."""
     newest: tuple[str, ...] = ()
-    """The last few in words, to tell what is missing."""
+    """The newest answers in words, oldest first, to name those that are missing."""
 
     def plus(self, rows: Iterable[Row]) -> Answered:
-        """Return the digest with these events' answers added."""
-        now = self
+        """Return the count and the digest with the answers among these events added."""
+        answered = self
         for kind, body in rows:
             if kind in KINDS:
-                digest = hashlib.sha256(f"{now.sha256} {kind} {body}".encode()).hexdigest()
-                newest = (*now.newest, _in_words(kind, body))[-_NAMED:]
-                now = Answered(now.count + 1, digest, newest)
-        return now
+                digest = hashlib.sha256(f"{answered.sha256} {kind} {body}".encode()).hexdigest()
+                newest = (*answered.newest, _in_words(kind, body))[-_NAMED:]
+                answered = Answered(answered.count + 1, digest, newest)
+        return answered
 
     def why_not(self, rows: Iterable[Row]) -> str | None:
-        """Return how a record with these events falls short of the answers; None if it does not."""
+        """Return how a record with these events differs from the answers; None if it holds them."""
         answers = [row for row in rows if row[0] in KINDS]
         if len(answers) < self.count:
             missing = self.count - len(answers)
-            named = ", ".join(safe(each) for each in self.newest[-missing:])
+            named = ", ".join(safe(words) for words in self.newest[-missing:])
             more = ", ..." if missing > len(self.newest) else ""
             return f"{missing} of {self.count} answers to commands ({named}{more}) are missing"
         if Answered().plus(answers[: self.count]).sha256 != self.sha256:
@@ -70,14 +74,14 @@ class Answered:
 
     @classmethod
     def read(cls, path: Path) -> Answered:
-        """Return what the file says; nothing if there is none that can be read."""
+        """Return the contents of the file; without answers if it is missing or unreadable."""
         try:
             return decoded(cls, parsed(read_text(path, most=_LARGEST)))
         except (OSError, DamagedRecord):
             return cls()
 
     def write(self, path: Path) -> None:
-        """Put the file in its place, whole or not at all."""
+        """Write the file atomically."""
         write_atomically(
             path,
             json.dumps({"count": self.count, "sha256": self.sha256, "newest": self.newest}),
@@ -85,7 +89,7 @@ class Answered:
 
 
 def missing_words(why: str) -> str:
-    """Return what a user is told of answers that a record lacks."""
+    """Return the warning for answers that a record lacks; `why` as from `Answered.why_not`."""
     return (
         f"{why} from its record, though they were shown: it was damaged, and training goes on to "
         "other weights than those shown; tuitrain replay repeats what is left on record"
@@ -93,11 +97,11 @@ def missing_words(why: str) -> str:
 
 
 def _in_words(kind: str, body: str) -> str:
-    said = kind.replace("_", " ")
+    answer = kind.replace("_", " ")
     try:
         event = dict(json.loads(body))
-    except (ValueError, TypeError, RecursionError):  # a record is whatever somebody sent
-        return said
-    names = (event.get(key) for key in ("asks", "setting", "loss", "why"))
-    what = next(filter(None, names), "")
-    return " ".join(str(each) for each in (said, what, event.get("detail")) if each)
+    except (ValueError, TypeError, RecursionError):  # a record may hold anything
+        return answer
+    subjects = (event.get(key) for key in ("asks", "setting", "loss", "why"))
+    subject = next(filter(None, subjects), "")
+    return " ".join(str(word) for word in (answer, subject, event.get("detail")) if word)

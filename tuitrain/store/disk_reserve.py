@@ -1,4 +1,4 @@
-"""Room set aside in a run directory, so that a run that fills its disk can still say so."""
+"""Disk space reserved in a run directory, so that a run on a full disk can record its failure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 from tuitrain.core.files import open_new
 
 ROOM = 1 << 18
-"""Bytes: the side files of a record and one flush of it take less."""
+"""Bytes reserved; SQLite's side files and one flush of the record take less."""
 
 
-def set_aside(path: Path) -> None:
-    """Take the room, by random bytes, since some disks store no zeros; OSError if there is none."""
-    path.unlink(missing_ok=True)  # what an earlier trainer left
+def reserve(path: Path) -> None:
+    """Reserve the space; OSError if the disk has too little.
+
+    The file holds random bytes, since some disks do not store zeros.
+    """
+    path.unlink(missing_ok=True)  # left by an earlier trainer
     descriptor = open_new(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -26,6 +29,6 @@ def set_aside(path: Path) -> None:
         raise
 
 
-def give_back(path: Path) -> None:
-    """Free the room."""
+def release(path: Path) -> None:
+    """Free the reserved space."""
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which file systems are shared between machines: SQLite's write-ahead log works on one only."""
+"""Detection of network file systems, where SQLite's write-ahead log does not work."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def network_filesystem(path: Path) -> str | None:
     """Return the type of the network file system that `path` lies on; None for a local one."""
     import psutil
 
-    mounts = [(each.mountpoint, each.fstype) for each in psutil.disk_partitions(all=True)]
+    mounts = [(mount.mountpoint, mount.fstype) for mount in psutil.disk_partitions(all=True)]
     kind = type_at(Path(os.path.realpath(path)), mounts)
     return kind if kind in NETWORK else None
 
 
 def type_at(path: PurePath, mounts: Iterable[tuple[str, str]]) -> str:
-    """Return the type of the file system at `path`, of (mount point, type) in order of mounting.
+    """Return the type of the file system at `path`, given (mount point, type) in mount order.
 
-    The deepest mount point counts, and of two mounts on one the later, which hides the other.
+    The deepest mount point counts. Of two mounts on the same point, the later hides the earlier.
     """
-    found, depth = "", 0
+    deepest, depth = "", 0
     for point, kind in mounts:
         mounted = PurePath(point)
         if len(mounted.parts) >= depth and path.is_relative_to(mounted):
-            found, depth = kind, len(mounted.parts)
-    return found
+            deepest, depth = kind, len(mounted.parts)
+    return deepest

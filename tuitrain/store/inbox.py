@@ -1,4 +1,4 @@
-"""Commands as files: put whole under a name that orders them, taken once, in order."""
+"""Commands as files: written atomically, named so that they sort by time, each read once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _UNREADABLE = (
 
 
 def put(inbox: Path, request: Request) -> Path:
-    """Leave a command, visible all at once, and return its file."""
+    """Write a command atomically and return its file."""
     check_folder(inbox)
-    waiting = inbox / f".{request.id}.tmp"
-    with os.fdopen(open_new(waiting), "w") as file:
+    temporary = inbox / f".{request.id}.tmp"
+    with os.fdopen(open_new(temporary), "w") as file:
         file.write(request.to_json())
-    return waiting.rename(inbox / f"{request.id}.json")
+    return temporary.rename(inbox / f"{request.id}.json")
 
 
 def waiting(inbox: Path) -> list[Path]:
-    """Return the files of the commands that nobody has taken, oldest first."""
+    """Return the files of the commands that are still waiting, oldest first."""
     with os.scandir(inbox) as entries:
         names = sorted(
             entry.name
@@ -36,7 +36,7 @@ def waiting(inbox: Path) -> list[Path]:
 
 
 def read(path: Path) -> Request | None:
-    """Return the command in a file, or None if the file is not one."""
+    """Return the command in a file, or None if the file does not hold a valid one."""
     try:
         if path.stat().st_size > _LARGEST:
             return None

@@ -1,6 +1,6 @@
-"""The weights that a run begins with: found by the name of a run or file, and kept beside it.
+"""The initial weights of a run, from a file or from another run.
 
-A run keeps a copy of its own: it may be resumed long after the file that it began with is gone.
+A run keeps its own copy of them: it may be resumed long after the original file is deleted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.events import CheckpointGone, CheckpointSaved
-from tuitrain.core.files import open_new
+from tuitrain.core.files import NotPlain, is_plain, open_new
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths, find_run
 from tuitrain.store.reader import Cursor, RunReader
 
 
 def weights_file(home: Path, given: str) -> Path:
-    """Return the file that --init-from means: a file itself, or a run's newest checkpoint."""
+    """Return the file that --init-from names: that file, or the newest checkpoint of a run."""
     path = Path(given).expanduser()
     if path.is_file():
         return path.absolute()
@@ -30,7 +30,10 @@ def weights_file(home: Path, given: str) -> Path:
     file = _newest_checkpoint(paths)
     if file is None:
         raise Refused(f"{safe(paths.name)} has no checkpoint yet")
-    return paths.checkpoints.absolute() / file
+    checkpoint = paths.checkpoints.absolute() / file
+    if not is_plain(checkpoint):
+        raise NotPlain(checkpoint)
+    return checkpoint
 
 
 def keep_copy(source: Path, paths: RunPaths, given: str) -> str:
@@ -39,18 +42,18 @@ def keep_copy(source: Path, paths: RunPaths, given: str) -> str:
     Raises WrongUse, which names what the user has `given`, for a file that cannot be read.
     """
     try:
-        with source.open("rb") as found:
-            digest = hashlib.file_digest(found, "sha256").hexdigest()
+        with source.open("rb") as weights:
+            digest = hashlib.file_digest(weights, "sha256").hexdigest()
     except OSError as error:
         raise WrongUse(f"cannot read weights from {safe(given)}: {error.strerror}") from None
     name = f"init-{digest[:12]}.pt"
-    with source.open("rb") as found, os.fdopen(open_new(paths.directory / name), "wb") as copy:
-        shutil.copyfileobj(found, copy)
+    with source.open("rb") as weights, os.fdopen(open_new(paths.directory / name), "wb") as copy:
+        shutil.copyfileobj(weights, copy)
     return name
 
 
 def _newest_checkpoint(paths: RunPaths) -> str | None:
-    events = [each.event for each in RunReader(paths.record).since(Cursor()).events]
-    gone = {each.file for each in events if isinstance(each, CheckpointGone)}
-    saved = [each.file for each in events if isinstance(each, CheckpointSaved)]
+    events = [recorded.event for recorded in RunReader(paths.record).since(Cursor()).events]
+    gone = {event.file for event in events if isinstance(event, CheckpointGone)}
+    saved = [event.file for event in events if isinstance(event, CheckpointSaved)]
     return next((file for file in reversed(saved) if file not in gone), None)

@@ -1,7 +1,7 @@
-"""Alive means locked: whoever trains a run holds its lock file until the end of its process.
+"""The lock of a run: its trainer holds it until the trainer's process ends.
 
-`flock`, since its lock belongs to the open file, survives a hand-over to a child process, and is
-let go by the kernel whatever ends the holder. Never open the lock file for anything else.
+`flock` is used because its lock belongs to the open file, can be handed over to a child process,
+and is released by the kernel however the holder ends. Never open the lock file for anything else.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from tuitrain.core.errors import NoSuchRun, RunLocked
 from tuitrain.core.files import NotPlain, fill_standard_descriptors, open_plain
 from tuitrain.core.safe import safe
 
-_PATIENCE_S = 2.0  # a reader's probe holds the lock for microseconds
+_PATIENCE_S = 2.0
+"""`is_held` holds the lock too, but for microseconds only."""
 
 
 def acquire(path: Path) -> int:
-    """Lock `path` and return its descriptor, which is none of the three standard ones.
+    """Lock `path` and return its descriptor, which is never one of the three standard ones.
 
-    Raises RunLocked if somebody trains the run, NoSuchRun if somebody deletes it meanwhile,
-    NotPlain if the lock is a link or the like.
+    Raises RunLocked if the run is being trained, NoSuchRun if it is deleted meanwhile, NotPlain
+    if the lock is a link or another special file.
     """
     fill_standard_descriptors()
     give_up_at = time.monotonic() + _PATIENCE_S
@@ -35,7 +36,7 @@ def acquire(path: Path) -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether somebody holds the lock."""
+    """Return whether a process holds the lock."""
     try:
         descriptor = open_plain(path, os.O_RDONLY)
     except (FileNotFoundError, NotPlain):
@@ -52,8 +53,8 @@ def is_held(path: Path) -> bool:
 def _locked(path: Path) -> int | None:
     """Return the descriptor of the locked file; None if another process holds it.
 
-    Between opening and locking it, its run may have been deleted: then the file of that name is
-    another, or none.
+    The run may be deleted between opening and locking the file. Then the path names another file,
+    or none.
     """
     try:
         descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""Which process trains a run: enough to tell it from a later one with the same pid."""
+"""The process that trains a run, identified beyond its pid, which may be used again."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _LARGEST = 1 << 16
 
 
 def this_process() -> dict[str, Any]:
-    """Return what `owner.json` says of this process: pid, when it was started, and which boot."""
+    """Return the entry for this process in `owner.json`: pid, start time and boot."""
     import psutil
 
     return _identity(psutil.Process())
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what an `owner.json` says; DamagedRecord or OSError where it cannot be read."""
+    """Return the contents of an `owner.json`; DamagedRecord or OSError if it cannot be read."""
     return parsed(read_text(path, most=_LARGEST))
 
 
 def process_of(path: Path) -> psutil.Process | None:
-    """Return the process that an `owner.json` names; None if it is gone, or another one by now."""
+    """Return the process that an `owner.json` names; None if it ended or its pid was reused."""
     import psutil
 
     with suppress(*_UNREADABLE, psutil.Error):
@@ -43,7 +43,7 @@ def process_of(path: Path) -> psutil.Process | None:
 
 
 def is_stopped(process: psutil.Process) -> bool:
-    """Return whether a signal (SIGSTOP, Ctrl-Z) holds the process until it is told to go on."""
+    """Return whether a signal (SIGSTOP, Ctrl-Z) has suspended the process."""
     import psutil
 
     with suppress(psutil.Error):
@@ -52,7 +52,10 @@ def is_stopped(process: psutil.Process) -> bool:
 
 
 def _identity(process: psutil.Process) -> dict[str, Any]:
-    """A clock that is set moves the times that psutil computes, but neither of these on Linux."""
+    """Return pid, start time and boot of a process.
+
+    Setting the clock changes the times that psutil computes, so Linux uses boot id and ticks.
+    """
     import psutil
 
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Where runs live, and where things lie in a run directory."""
+"""The folder that holds the runs, and the paths in a run directory."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
 
 INITIAL = re.compile(r"init-[0-9a-f]{12}\.pt")
-"""A run's own copy of the weights that it begins with; its spec names no other file."""
+"""Name of a run's own copy of its initial weights; a spec may name no other file."""
 _LARGEST_SPEC = 1 << 20
 _SIDE_FILES = ("wal", "shm", "journal")
-"""Endings of what SQLite makes beside a record."""
+"""Suffixes of the files that SQLite creates next to a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """The places in one run directory."""
+    """The paths in one run directory."""
 
     directory: Path
 
@@ -34,7 +34,7 @@ class RunPaths:
 
     @property
     def title(self) -> str:
-        """The name, fit for a terminal: a directory may be called anything."""
+        """The name, made safe for a terminal: a directory may have any name."""
         return safe(self.name, limit=64)
 
     @property
@@ -51,7 +51,7 @@ class RunPaths:
 
     @property
     def origin(self) -> Path:
-        """A fork's copy of the checkpoint that it goes on from."""
+        """A fork's copy of the checkpoint that it starts from."""
         return self.directory / "origin.pt"
 
     @property
@@ -64,12 +64,12 @@ class RunPaths:
 
     @property
     def answered(self) -> Path:
-        """Count and digest of the answers to commands."""
+        """The count and digest of the answers to commands."""
         return self.directory / "answered.json"
 
     @property
     def has_lost_record(self) -> bool:
-        """Whether the record was removed: commands were answered, or checkpoints saved, by it."""
+        """Whether the record is missing although answers or checkpoints show that there was one."""
         if self.record.exists():
             return False
         return self.answered.exists() or any(self.checkpoints.glob("*.pt"))
@@ -88,13 +88,13 @@ class RunPaths:
         return self.directory / "code"
 
     @property
-    def reserve(self) -> Path:
+    def disk_reserve(self) -> Path:
         return self.directory / "reserve"
 
     def check_plain(self) -> None:
-        """Raise NotPlain for a link or the like where a trainer writes or deletes."""
+        """Raise NotPlain if a path that a trainer writes or deletes is a link or a special file."""
         side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
-        for path in (self.record, *side_files, self.owner, self.log, self.spec, self.reserve,
+        for path in (self.record, *side_files, self.owner, self.log, self.spec, self.disk_reserve,
                      self.lock, self.origin, self.answered):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)
@@ -102,9 +102,9 @@ class RunPaths:
             check_folder(folder)
 
     def read_spec(self) -> RunSpec:
-        """Return what the run was asked to train; its own file of weights is named in full.
+        """Return the spec of the run, with the full path of its initial weights.
 
-        Raises DamagedRecord, which names the run, if that cannot be read.
+        Raises DamagedRecord, which names the run, if the spec cannot be read.
         """
         try:
             spec = RunSpec.from_json(read_text(self.spec, most=_LARGEST_SPEC))
@@ -127,11 +127,7 @@ class RunPaths:
 
 
 def home_folder(given: str | None = None) -> Path:
-    """Return where runs live: `given`, else $TUITRAIN_HOME, else the platform's state folder.
-
-    It need not exist. Raises Refused for a name that no folder can have, TuitrainError for what is
-    there and no folder.
-    """
+    """Return the home folder: `given`, else $TUITRAIN_HOME, else the platform's state folder."""
     if chosen := given or os.environ.get("TUITRAIN_HOME"):
         return _checked_home(Path(chosen).expanduser().absolute())
     from platformdirs import user_state_path
@@ -160,7 +156,7 @@ def _checked_home(home: Path) -> Path:
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder that only its owner may enter; a TuitrainError says why it cannot be."""
+    """Make a folder that only its owner may enter; TuitrainError if it cannot be made."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -171,21 +167,21 @@ def make_folder(path: Path) -> Path:
 
 
 def runs_in(home: Path) -> list[RunPaths]:
-    """Return the runs of a home, newest first; those that cannot be read as well."""
+    """Return the runs in `home`, newest first, including unreadable ones."""
     try:
         folders = [entry.path for entry in os.scandir(home / "runs") if entry.name[0] != "."]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    begun_at = {folder: at for folder in folders if (at := _begun_at(folder)) is not None}
-    newest_first = sorted(begun_at, key=lambda folder: (begun_at[folder], folder), reverse=True)
+    created_at = {folder: at for folder in folders if (at := _created_at(folder)) is not None}
+    newest_first = sorted(created_at, key=lambda folder: (created_at[folder], folder), reverse=True)
     return [RunPaths(Path(folder)) for folder in newest_first]
 
 
-def _begun_at(directory: str) -> int | None:
-    """Return when its spec was written, in nanoseconds; None for what is no run."""
+def _created_at(directory: str) -> int | None:
+    """Return when the spec in a directory was written, in nanoseconds; None if it is not a run."""
     try:
         return os.lstat(f"{directory}/spec.json").st_mtime_ns
-    except PermissionError:  # it may be one
+    except PermissionError:  # it may be a run
         with suppress(OSError):
             return os.lstat(directory).st_mtime_ns
     except OSError:
@@ -194,23 +190,23 @@ def _begun_at(directory: str) -> int | None:
 
 
 def find_run(home: Path, run: str | None) -> RunPaths:
-    """Return the run of that name, unique beginning or directory; None: the newest."""
+    """Return the run with that name, unique prefix or directory; the newest run for None."""
     runs = runs_in(home)
     if run is None:
         if not runs:
             raise NoSuchRun("there is no run yet; tuitrain run starts one")
         return runs[0]
     if os.sep in run or run in (".", ".."):
-        directory = Path(os.path.abspath(run))  # noqa: PTH100 - keeps a link's own name
+        directory = Path(os.path.abspath(run))  # noqa: PTH100 - keeps the name of a link
         if not _is_run(directory):
             raise NoSuchRun(f"{safe(run)} is not a run directory")
         return RunPaths(directory)
-    exact = [each for each in runs if each.name == run]
-    matching = exact or [each for each in runs if run and each.name.startswith(run)]
+    exact = [paths for paths in runs if paths.name == run]
+    matching = exact or [paths for paths in runs if run and paths.name.startswith(run)]
     if len(matching) == 1:
         return matching[0]
     if matching:
-        names = ", ".join(safe(each.name) for each in matching[:5])
+        names = ", ".join(safe(paths.name) for paths in matching[:5])
         raise NoSuchRun(f"{safe(run)!r} begins the names of {len(matching)} runs: {names}")
     shown = safe(run) if NAME.fullmatch(run) else repr(safe(run))
     raise NoSuchRun(f"no run {shown}; tuitrain ls lists what there is")
@@ -219,5 +215,5 @@ def find_run(home: Path, run: str | None) -> RunPaths:
 def _is_run(directory: Path) -> bool:
     try:
         return os.path.lexists(directory / "spec.json")
-    except ValueError:  # no name of a file can have a NUL
+    except ValueError:  # a file name cannot contain NUL
         return False

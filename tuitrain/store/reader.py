@@ -1,6 +1,6 @@
-"""The read side of a run: short reads over a connection of their own, never a transaction kept.
+"""The read side of a run: each read opens a connection of its own and closes it.
 
-A reader that stays in a transaction would make the trainer's write-ahead log grow without bound.
+A reader that stayed in a transaction would make the trainer's write-ahead log grow without bound.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,19 +20,18 @@ from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
 from tuitrain.store import series, track
-from tuitrain.store.opened import Takes, check_tables
-from tuitrain.store.opened import opened as _open
+from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
 from tuitrain.store.series import Summary, Value
 from tuitrain.store.version1 import as_version_2, event_of
 
 EPOCHS_KEPT = 500
-"""Of the newest epochs, so many are read for a screen."""
+"""Number of newest epochs that are read for a screen."""
 
 
 class Cursor(NamedTuple):
-    """How far a reader has read."""
+    """The position of a reader: the newest event, epoch and batch that it has read."""
 
     event: int = 0
     epoch: int = 0
@@ -40,7 +39,7 @@ class Cursor(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """An event as the record has it."""
+    """A recorded event."""
 
     id: int
     at: float
@@ -49,56 +48,55 @@ class Recorded(NamedTuple):
 
 
 class RecordedEpoch(NamedTuple):
-    """An epoch as the record has it."""
+    """A recorded epoch."""
 
     elapsed_s: float
     ended: EpochEnded
 
 
 class Delta(NamedTuple):
-    """What was appended since a cursor, and the cursor to ask with next."""
+    """The additions to a record since a cursor, and the cursor for the next call."""
 
     events: tuple[Recorded, ...]
     epochs: tuple[EpochEnded, ...]
-    """Oldest first; the last few hundred at most."""
+    """Oldest first; at most the newest EPOCHS_KEPT."""
     latest: BatchRow | None
     cursor: Cursor
     best: EpochEnded | None = None
-    """The last epoch before these that was better than all before it, where it was looked for."""
+    """The best epoch of the segments, or without them the best before `epochs`, if it was read."""
     is_anew: bool = False
-    """Epochs and series are all that a screen needs, in place of what was read before."""
+    """True if epochs and series replace those of earlier deltas."""
     series: tuple[Summary, ...] = ()
-    """What each series has had since then, where segments are asked for."""
+    """Summaries of each series since the cursor, if segments were given."""
 
 
 SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
-"""From the events that are new to the segments whose epochs are wanted."""
+"""Maps the new events to the segments whose epochs and series are read."""
 
 
 EpochPart = Literal["metrics", "val_losses"]
-"""Where an epoch has its numbers by name."""
+"""A field of an epoch that maps names to numbers."""
 
 
 class Best(NamedTuple):
-    """The best value of a number so far, and the epoch that had it."""
+    """The best value of a metric or loss, and its epoch."""
 
     value: float
     epoch: int
 
 
 class RunReader:
-    """Read one run's record, which may not be there yet."""
+    """Read the record of a run; the record may not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._takes = Takes()
 
     def since(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Delta:
-        """Return what is new after `cursor`, all of it as it was at one moment.
+        """Return what was recorded after `cursor`, as of one moment.
 
-        With `segments_after`, epochs and series are those of these segments. They are read anew
-        where the new ones do not do: at first, after a long sleep, and where another take was
-        opened.
+        With `segments_after`, epochs and series are limited to these segments. They are read anew
+        on the first call, after EPOCHS_KEPT or more new epochs, and when a take was opened.
         """
         with self._moment() as db:
             if db is None:
@@ -116,7 +114,7 @@ class RunReader:
             latest = db.execute(f"{_BATCH} order by key desc limit 1").fetchone()
             delta = Delta(
                 recorded,
-                tuple(_epoch(body) for _, body in rows),
+                tuple(starmap(epoch_of, rows)),
                 _batch(latest) if latest else None,
                 Cursor(
                     events[-1][0] if events else cursor.event,
@@ -131,18 +129,18 @@ class RunReader:
         return delta
 
     def end(self) -> Cursor:
-        """Return the cursor after which only what is not written yet comes."""
+        """Return the cursor at the present end of the record."""
         with self._connection() as db:
             if db is None:
                 return Cursor()
-            found = db.execute(
+            newest = db.execute(
                 "select (select max(id) from event), (select max(key) from epoch),"
                 " (select max(key) from batch)"
             ).fetchone()
-        return Cursor(*(number or 0 for number in found))
+        return Cursor(*(number or 0 for number in newest))
 
     def events(self) -> list[Event]:
-        """Return all events but the ends of epochs, in order."""
+        """Return all events except the ends of epochs, in order."""
         with self._connection() as db:
             if db is None:
                 return []
@@ -150,14 +148,14 @@ class RunReader:
             return [event for kind, body in rows if (event := event_of(kind, body)) is not None]
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return kind and body of all events but the ends of epochs, in order, as written."""
+        """Return the stored (kind, body) of all events except the ends of epochs, in order."""
         with self._connection() as db:
             if db is None:
                 return []
             return db.execute("select kind, body from event order by id").fetchall()
 
     def last_word(self) -> Event | None:
-        """Return how the run ended: its newest Stopped, Finished or Failed; None before one."""
+        """Return the newest Stopped, Finished or Failed since the run last started, if any."""
         with self._connection() as db:
             if db is None:
                 return None
@@ -169,13 +167,13 @@ class RunReader:
             return event_of(*row) if row else None
 
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
-        """Return what every fitting loss makes of a recent batch, and that batch's step."""
+        """Return the step of a recent batch and its loss by every fitting loss function."""
         with self._connection() as db:
             row = db.execute("select body from glance").fetchone() if db is not None else None
             return _latest_batch_losses(row[0]) if row else (0, {})
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
-        """Return the batches whose key is above `after` and whose step is a multiple of `every`."""
+        """Return the batches with a key above `after` whose step is a multiple of `every`."""
         with self._connection() as db:
             if db is None:
                 return []
@@ -199,7 +197,7 @@ class RunReader:
         return [(number, _batch(row)) for *row, number in rows]
 
     def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
-        """Return the batches of the steps first..last of a take, the first `most` of them."""
+        """Return the first `most` batches of the steps first..last of a take."""
         with self._connection() as db:
             if db is None:
                 return []
@@ -210,20 +208,21 @@ class RunReader:
         return list(map(_batch, rows))
 
     def epochs_in(self, segment: Segment, most: int) -> list[RecordedEpoch]:
-        """Return the epochs that ended in a segment, the first `most` of them."""
+        """Return the first `most` epochs that ended in a segment."""
         with self._connection() as db:
             if db is None:
                 return []
             rows = db.execute(
-                f"select elapsed_ms, body from epoch where {_OF_SEGMENT} order by key limit ?",  # noqa: S608 - names of our own
+                f"select elapsed_ms, key, epoch, body from epoch where {_OF_SEGMENT}"  # noqa: S608 - names of our own
+                " order by key limit ?",
                 (*_bounds(segment), most),
             ).fetchall()
-        return [RecordedEpoch(elapsed_ms / 1000, _epoch(body)) for elapsed_ms, body in rows]
+        return [RecordedEpoch(elapsed_ms / 1000, epoch_of(*row)) for elapsed_ms, *row in rows]
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
         """Return the losses of the steps first..last in buckets of 2^level, oldest first.
 
-        Buckets at both ends may be smaller. Steps that the record lacks are left out.
+        Buckets at both ends may be smaller. Steps that are not recorded are left out.
         """
         with self._connection() as db:
             if db is None:
@@ -231,28 +230,29 @@ class RunReader:
             return track.read(db, track.LOSS, take, (first, last), level)
 
     def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return the values that a series has in the steps (first, last), as `losses` does.
+        """Return the values of a series in the steps (first, last), as `losses` does.
 
-        Of a series of that name nobody knows, there are none.
+        The list is empty if no series has that name.
         """
         with self._connection() as db:
-            found = series.tracks(db).get(name) if db is not None else None
-            if db is None or found is None:
+            recorded = series.tracks(db).get(name) if db is not None else None
+            if db is None or recorded is None:
                 return []
-            return track.read(db, found.track, take, steps, level)
+            return track.read(db, recorded.track, take, steps, level)
 
     def series(self) -> list[Series]:
-        """Return all series that were recorded; lr is a column of the batches."""
+        """Return all recorded series except lr, which is a column of the batches."""
         with self._connection() as db:
-            return [] if db is None else [each.series for each in series.tracks(db).values()][1:]
+            tracks = series.tracks(db) if db is not None else {}
+        return [recorded.series for recorded in tracks.values()][1:]
 
     def measured(self, of: Series, take: int, steps: tuple[int, int], most: int) -> list[Value]:
-        """Return a series's values in the steps (first, last), the first `most` of them."""
+        """Return the first `most` values of a series in the steps (first, last)."""
         with self._connection() as db:
             return [] if db is None else series.values(db, of, take, steps, most)
 
     def detail(self, key: int, name: str) -> dict[str, Any] | None:
-        """Return the detail of that name of a step (`schema.key_of`); None where there is none."""
+        """Return the detail with that name of the step with that key; None if there is none."""
         with self._connection() as db:
             row = (
                 db
@@ -265,20 +265,20 @@ class RunReader:
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of the epochs that ended in a segment, thinned.
 
-        Of several in 2^level steps it is the first: the choice stays the same while the run grows.
+        The first one in each 2^level steps is kept: the choice stays the same while the run grows.
         """
         rows = self._thinned("val_loss", segment, level)
-        return [(split(key)[1], from_column(value)) for key, value in rows]
+        return [(split(key)[1], from_column(value)) for key, _, value in rows]
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
         """Return the epochs that ended in a segment, thinned as `validations` are."""
-        return [_epoch(body) for _, body in self._thinned("body", segment, level)]
+        return list(starmap(epoch_of, self._thinned("body", segment, level)))
 
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
-        """Return the best finite value of each name, and its epoch, among a segment's epochs.
+        """Return the best finite value of each name, and its epoch, among the epochs of a segment.
 
-        `part` is where an epoch has those names; `signs` gives 1 to a name of which more is
-        better, -1 to one of which less is. Every epoch is looked at: ask once for a segment.
+        `signs` maps each name to 1 if higher is better and to -1 if lower is. The query reads
+        every epoch, so call it once per segment.
         """
         names = ", ".join("(?, ?)" for _ in signs)
         with self._connection() as db:
@@ -294,9 +294,9 @@ class RunReader:
             ).fetchall()
         return {name: Best(value, epoch) for name, value, epoch in rows}
 
-    def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, Any]]:
-        """Yield (key, column) of the first epoch in each 2^level steps."""
-        query = f"select key, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
+    def _thinned(self, column: str, segment: Segment, level: int) -> Iterator[tuple[int, int, Any]]:
+        """Yield (key, epoch, column) of the first epoch in each 2^level steps."""
+        query = f"select key, epoch, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
         with self._connection() as db:
             while db is not None:
                 row = db.execute(query, _bounds(segment)).fetchone()
@@ -304,11 +304,11 @@ class RunReader:
                     return
                 yield row
                 end = (split(row[0])[1] - 1 >> level) + 1 << level
-                segment = segment._replace(first=end + 2)  # after the step at which that one ends
+                segment = segment._replace(first=end + 2)  # past the epoch that ends at that step
 
     @contextmanager
     def _moment(self) -> Iterator[sqlite3.Connection | None]:
-        """Yield a connection on which several statements see the record as it is at one moment."""
+        """Yield a connection on which all statements see the record as of one moment."""
         with self._connection() as db:
             if db is not None:
                 db.execute("begin")  # ended when the connection is closed
@@ -316,22 +316,22 @@ class RunReader:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection | None]:
-        """Give a connection for a read; None where there is no record yet.
+        """Yield a connection for a read; None if there is no record yet.
 
-        Raises DamagedRecord, which names the run, for what is no record or not a whole one.
+        Raises DamagedRecord, which names the run, if the record is damaged or cannot be read.
         """
         if not os.path.lexists(self._path):
             yield None
             return
         try:
-            with closing(_open(self._path)) as db:
+            with closing(open_read_only(self._path)) as db:
                 version = db.execute("pragma user_version").fetchone()[0]
                 _check_version(version)
                 if version:
                     check_tables(db)
                     as_version_2(db, version)
                     self._takes = self._takes.checked(db)
-                yield db if version else None  # 0: its tables are being made just now
+                yield db if version else None  # 0: its tables are still being created
         except DamagedRecord as error:
             raise DamagedRecord(error.reason, safe(self._path.parent.name, limit=64)) from None
         except OSError as error:
@@ -353,14 +353,14 @@ def _check_version(version: int) -> None:
 
 
 _OF_SEGMENT = "epoch.key between ? and ? and epoch.epoch > ? and epoch.epoch <= ?"
-"""The epochs of a segment, by its `_bounds`."""
+"""Condition for the epochs of a segment; its parameters are `_bounds`."""
 
 
 def _bounds(segment: Segment) -> tuple[int, int, int, int]:
-    """Return the bounds of a segment's epochs: keys, and completed epochs.
+    """Return the bounds of the epochs of a segment: of their keys, and of completed epochs.
 
-    One that a take begins with is validated at the step before its first: its batches are another
-    take's.
+    An epoch that a take begins with is validated at the step before the first step of the take: its
+    batches belong to another take.
     """
     take, last = segment.take, min(segment.last, STEP_BITS)
     return (
@@ -369,33 +369,35 @@ def _bounds(segment: Segment) -> tuple[int, int, int, int]:
     )  # fmt: skip
 
 
-def _newest_epochs(db: sqlite3.Connection, key: int) -> list[tuple[int, str]]:
-    """Return (key, body) of the newest epochs after `key`, the last few hundred at most."""
+def _newest_epochs(db: sqlite3.Connection, key: int) -> list[tuple[int, int, str]]:
+    """Return (key, epoch, body) of the epochs after `key`, at most the newest EPOCHS_KEPT."""
     return db.execute(
-        "select key, body from epoch where key > ? order by key desc limit ?", (key, EPOCHS_KEPT)
+        "select key, epoch, body from epoch where key > ? order by key desc limit ?",
+        (key, EPOCHS_KEPT),
     ).fetchall()[::-1]
 
 
 def _best_before(db: sqlite3.Connection, key: int) -> EpochEnded | None:
-    """Return the last epoch before `key` that was better than all before it."""
+    """Return the best epoch before `key`."""
     row = db.execute(
-        "select body from epoch where improved and key < ? order by key desc limit 1", (key,)
+        "select key, epoch, body from epoch where improved and key < ? order by key desc limit 1",
+        (key,),
     ).fetchone()
-    return _epoch(row[0]) if row else None
+    return epoch_of(*row) if row else None
 
 
 def _of_segments(
     db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
 ) -> Delta:
-    """Return `delta` with what epochs and series have in these segments, anew if need be."""
-    if not _wants_anew(delta, before):
+    """Return `delta` with the series of these segments, and with their epochs if read anew."""
+    if not _must_reread(delta, before):
         return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
-    parts = [(each.take, (each.first, each.last)) for each in segments]
+    parts = [(segment.take, (segment.first, segment.last)) for segment in segments]
     return _with_epochs_of(db, delta, segments)._replace(series=series.summaries(db, parts))
 
 
-def _wants_anew(delta: Delta, before: Cursor) -> bool:
-    """Return whether the epochs after a cursor are not all that a screen needs to know."""
+def _must_reread(delta: Delta, before: Cursor) -> bool:
+    """Return whether the epochs after a cursor are not enough to update a screen."""
     return (
         before.epoch == 0
         or len(delta.epochs) == EPOCHS_KEPT
@@ -404,21 +406,23 @@ def _wants_anew(delta: Delta, before: Cursor) -> bool:
 
 
 def _with_epochs_of(db: sqlite3.Connection, delta: Delta, segments: Sequence[Segment]) -> Delta:
-    """Return `delta` with the newest epochs of these segments, and the best one before them."""
-    bodies: list[str] = []
+    """Return `delta` with the newest epochs of these segments, and their best one."""
+    newest: list[tuple[int, int, str]] = []
     best: EpochEnded | None = None
     for segment in reversed(segments):
-        of_segment = f"select body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608 - names of our own
-        left = EPOCHS_KEPT - len(bodies)
-        if left:
-            rows = db.execute(of_segment, (*_bounds(segment), left)).fetchall()
-            bodies += (body for (body,) in rows)
+        of_segment = (
+            f"select key, epoch, body from epoch where {_OF_SEGMENT} order by key desc limit ?"  # noqa: S608 - names of our own
+        )
+        room = EPOCHS_KEPT - len(newest)
+        if room:
+            newest += db.execute(of_segment, (*_bounds(segment), room)).fetchall()
         if best is None:
             row = db.execute(
                 of_segment.replace(" order", " and improved order"), (*_bounds(segment), 1)
             ).fetchone()
-            best = _epoch(row[0]) if row else None
-    return delta._replace(epochs=tuple(map(_epoch, reversed(bodies))), best=best, is_anew=True)
+            best = epoch_of(*row) if row else None
+    epochs = tuple(starmap(epoch_of, reversed(newest)))
+    return delta._replace(epochs=epochs, best=best, is_anew=True)
 
 
 _BATCH = f"select {', '.join(BatchRow._fields)} from batch"  # noqa: S608 - our own words
@@ -439,13 +443,19 @@ def _batch(row: Sequence[float]) -> BatchRow:
 
 
 def _latest_batch_losses(body: str) -> tuple[int, dict[str, float]]:
-    found = parsed(body)
-    step: int = value_of(int, "step", found.get("step"))
-    losses: dict[str, float] = value_of(Mapping[str, float], "losses", found.get("losses"))
+    stored = parsed(body)
+    step: int = value_of(int, "step", stored.get("step"))
+    losses: dict[str, float] = value_of(Mapping[str, float], "losses", stored.get("losses"))
     return step, losses
 
 
-def _epoch(body: str) -> EpochEnded:
+def epoch_of(key: int, epoch: int, body: str) -> EpochEnded:
+    """Return the epoch of a row; DamagedRecord if the body contradicts the other columns."""
     event = event_of(EpochEnded.kind, body)
     assert isinstance(event, EpochEnded)
+    if (key_of(event.take, event.step), event.epoch) != (key, epoch):
+        raise DamagedRecord(
+            f"its record is damaged: epoch {epoch} calls itself epoch {event.epoch} at step "
+            f"{event.step} of take {event.take}"
+        )
     return event

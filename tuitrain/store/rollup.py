@@ -1,7 +1,7 @@
-"""Values summed up in buckets of 2^k steps, so that any window is drawn from a few rows a column.
+"""Values aggregated in buckets of 2^k steps, so that any window needs only a few rows per column.
 
 Bucket b of level k covers the steps b·2^k + 1 … (b + 1)·2^k. Only complete buckets are written,
-and never changed: the unfinished end of a run is read from finer levels, its last steps raw.
+and they never change. The end of a run is read from finer levels, and its last steps from rows.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 BASE = 4
-"""The finest level that is kept: below it, raw rows are few enough."""
+"""The finest level that is stored; below it, the rows themselves are read."""
 
 
 class Bucket(NamedTuple):
-    """Values of the steps first..last. `low` and `high` are NaN where none was finite."""
+    """Aggregated values of the steps first..last; `low` and `high` are NaN if none is finite."""
 
     first: int
     last: int
@@ -23,6 +23,7 @@ class Bucket(NamedTuple):
     high: float
     total: float
     finite: int
+    """Number of finite values."""
 
     @property
     def steps(self) -> int:
@@ -30,12 +31,12 @@ class Bucket(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean of the finite values."""
+        """Mean of the finite values; NaN if there is none."""
         return self.total / self.finite if self.finite else math.nan
 
 
 class Span(NamedTuple):
-    """Buckets first..last of a level; at level 0, steps."""
+    """Buckets first..last of a level; at level 0 these are steps."""
 
     level: int
     first: int
@@ -43,7 +44,7 @@ class Span(NamedTuple):
 
 
 def summed(values: Sequence[float], first: int, last: int | None = None) -> Bucket:
-    """Return the bucket of `values`, those of the steps first..last, by default one a step."""
+    """Return the bucket of `values`; without `last`, they are one per step from `first` on."""
     finite = [value for value in values if math.isfinite(value)]
     last = first + len(values) - 1 if last is None else last
     if not finite:
@@ -52,12 +53,12 @@ def summed(values: Sequence[float], first: int, last: int | None = None) -> Buck
 
 
 def joined(buckets: Iterable[Bucket]) -> Bucket:
-    """Return one bucket for neighbours, given in order of their steps."""
-    several = list(buckets)
-    finite = [bucket for bucket in several if bucket.finite]
+    """Return adjacent buckets, given in order of their steps, as one bucket."""
+    parts = list(buckets)
+    finite = [bucket for bucket in parts if bucket.finite]
     return Bucket(
-        several[0].first,
-        several[-1].last,
+        parts[0].first,
+        parts[-1].last,
         min((bucket.low for bucket in finite), default=math.nan),
         max((bucket.high for bucket in finite), default=math.nan),
         sum(bucket.total for bucket in finite),
@@ -66,14 +67,14 @@ def joined(buckets: Iterable[Bucket]) -> Bucket:
 
 
 def level_for(steps: int, buckets: int) -> int:
-    """Return the finest level at which so many steps fill at most so many buckets."""
+    """Return the finest level at which `steps` steps fill at most `buckets` buckets."""
     return max(0, math.ceil(math.log2(max(1, steps) / max(1, buckets))))
 
 
 def cover(first: int, last: int, level: int, base: int = BASE) -> Iterator[Span]:
     """Yield spans that cover the steps first..last exactly, as coarse as `level` where possible.
 
-    Buckets are kept from the level `base` up; below it are single steps.
+    Buckets are stored from the level `base` up; below it, single steps are used.
     """
     if first > last:
         return
@@ -91,19 +92,20 @@ def cover(first: int, last: int, level: int, base: int = BASE) -> Iterator[Span]
 
 
 class Rollup:
-    """One take's buckets in the making."""
+    """The incomplete buckets of one take."""
 
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._next = 0
         self._halves: dict[int, Bucket] = {}
+        """By level: the first half of the bucket one level above."""
 
     @classmethod
     def resumed(cls, step: int, losses: list[float], halves: Iterable[Bucket]) -> Rollup:
-        """Return one that goes on at `step`.
+        """Return a rollup that continues at `step`.
 
-        `losses` are those since the last edge of a bucket, `halves` the buckets without their
-        second.
+        `losses` are those since the end of the last complete bucket of the finest level; `halves`
+        are the complete buckets whose second half is not complete.
         """
         rollup = cls()
         rollup._losses, rollup._next = losses, step - len(losses)
@@ -111,17 +113,17 @@ class Rollup:
         return rollup
 
     def copy(self) -> Rollup:
-        """Return one that goes on from here on its own."""
+        """Return an independent copy."""
         other = Rollup()
         other._losses, other._next = self._losses, self._next
         other._halves = dict(self._halves)
         return other
 
     def add(self, step: int, losses: list[float]) -> list[tuple[int, Bucket]]:
-        """Take the losses of the steps from `step` on; return the (level, bucket)s they complete.
+        """Add the losses of the steps from `step` on; return the completed (level, bucket)s.
 
-        Steps follow each other; the first call may start anywhere, and what it finds of a bucket
-        that began before it is left to raw rows.
+        Steps are consecutive. The first call may start at any step: the rest of a bucket that
+        began before it is skipped.
         """
         if not self._next:
             self._next = step

@@ -1,7 +1,7 @@
-"""The tables of `run.db`, and the few facts about them that reader and writer share.
+"""The tables of `run.db`, and the parts of their layout that reader and writer share.
 
-Rows are keyed by (take, step) folded into one integer, so that the key costs no index of its own
-and, within a take, the step is the key. A NaN is stored as NULL, which is how SQLite has it.
+The key of a row is (take, step) packed into one integer: it needs no index of its own, and within a
+take it is ordered by step. SQLite stores NaN as NULL.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 VERSION = 2
-"""1 had no series and no details."""
+"""Version 1 had neither series nor details."""
 
 BASE_TABLES = """
 create table if not exists batch (
@@ -53,6 +53,7 @@ create table if not exists event (
     body text not null
 ) strict;
 """
+"""`glance` has one row, the latest batch losses."""
 
 SERIES_TABLES = """
 create table if not exists series (
@@ -82,17 +83,17 @@ create table if not exists detail (
     primary key (key, name)
 ) strict;
 """
-"""Of scalars other than a batch's own: rows, and their buckets as `rollup` has them; details."""
+"""Values and buckets of the scalars that are not columns of `batch`; details of steps."""
 
 TABLES = BASE_TABLES + SERIES_TABLES
 
 _TAKE_AT = 40
 STEP_BITS = (1 << _TAKE_AT) - 1
-"""The bits of a key that are its step."""
+"""Mask of the bits of a key that hold the step."""
 
 
 class BatchRow(NamedTuple):
-    """One row of `batch`: a step with its loss and what each part of it took, in microseconds."""
+    """A row of `batch`: the loss of a step, and the duration of its parts in microseconds."""
 
     key: int
     epoch: int
@@ -100,7 +101,7 @@ class BatchRow(NamedTuple):
     lr: float
     samples: int
     elapsed_ms: int
-    """Training time of the run so far, pauses left out."""
+    """Training time of the run so far, without pauses."""
     data_us: int
     zero_us: int
     forward_us: int
@@ -118,7 +119,7 @@ class BatchRow(NamedTuple):
 
 
 def key_of(take: int, step: int) -> int:
-    """Return the key of a step; takes count from 1, so that a first take's keys are its steps."""
+    """Return the key of a step; takes count from 1, so the keys of the first take are its steps."""
     return (take - 1 << _TAKE_AT) | step
 
 
@@ -128,5 +129,5 @@ def split(key: int) -> tuple[int, int]:
 
 
 def from_column(value: float | None) -> float:
-    """Return a number as it was before SQLite made NULL of a NaN."""
+    """Return the number in a column, NaN for NULL."""
     return math.nan if value is None else value

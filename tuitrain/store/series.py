@@ -1,4 +1,4 @@
-"""The series of a record: which there are, and what they have had so far."""
+"""The series of a record: their names, values and summaries."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from tuitrain.store.schema import STEP_BITS, from_column, key_of, split
 from tuitrain.store.track import Track
 
 _MOST = 1_000
+"""Series that are read from a record."""
 _WHOLE = 40
-"""The level of a bucket that holds any take."""
+"""The level at which one bucket covers any take."""
 
 Part = tuple[int, tuple[int, int]]
-"""A take, and the (first, last) of its steps."""
+"""A take, and the (first, last) steps in it."""
 
 
-class Found(NamedTuple):
-    """A series, and where its values are."""
+class RecordedSeries(NamedTuple):
+    """A series and its track in the record."""
 
     series: Series
     track: Track
 
 
 class Summary(NamedTuple):
-    """What a series has had so far. Low and high are NaN where nothing was finite."""
+    """The last, lowest and highest value of a series; low and high are NaN if none was finite."""
 
     series: Series
     last: float
@@ -39,74 +40,75 @@ class Summary(NamedTuple):
     high: float
 
     def after(self, earlier: Summary | None) -> Summary:
-        """Return what it has had with what it had earlier."""
+        """Return this summary merged with an earlier one of the same series."""
         if earlier is None:
             return self
-        lows = [each for each in (earlier.low, self.low) if each == each]
-        highs = [each for each in (earlier.high, self.high) if each == each]
+        lows = [low for low in (earlier.low, self.low) if low == low]
+        highs = [high for high in (earlier.high, self.high) if high == high]
         return self._replace(low=min(lows, default=math.nan), high=max(highs, default=math.nan))
 
 
 class Value(NamedTuple):
-    """A value of a series, as the record has it."""
+    """A recorded value of a series."""
 
     step: int
     value: float
     elapsed_ms: int
-    """Training time of the run when that step was trained; 0 where nobody knows."""
+    """Training time of the run when that step was trained; 0 if there is no batch of that step."""
 
 
-def tracks(db: sqlite3.Connection) -> dict[str, Found]:
-    """Return all series by their names, the learning rate first.
+def tracks(db: sqlite3.Connection) -> dict[str, RecordedSeries]:
+    """Return all series by name, the learning rate first.
 
-    Raises DamagedRecord for one that no trainer writes.
+    Raises DamagedRecord for a series that no trainer could have written.
     """
     rows = db.execute("select id, name, unit, per from series order by id limit ?", (_MOST,))
-    found = {LR.name: Found(LR, track.LR)}
+    by_name = {LR.name: RecordedSeries(LR, track.LR)}
     for number, *fields in rows:
         series = _series(*fields)
-        found.setdefault(series.name, Found(series, track.track_of(number)))
-    return found
+        by_name.setdefault(series.name, RecordedSeries(series, track.track_of(number)))
+    return by_name
 
 
 def summaries(db: sqlite3.Connection, parts: Sequence[Part]) -> tuple[Summary, ...]:
-    """Return what each series has had in these parts, given oldest first; none without a value."""
-    found = (_summary(db, each, parts) for each in tracks(db).values())
-    return tuple(each for each in found if each is not None)
+    """Return a summary of each series that has values in these parts, given oldest first."""
+    all_series = (_summary(db, recorded, parts) for recorded in tracks(db).values())
+    return tuple(summary for summary in all_series if summary is not None)
 
 
 def newer(db: sqlite3.Connection, key: int, take: int) -> tuple[Summary, ...]:
-    """Return what each series has had in the present take since the batch of `key`."""
-    known, step = split(key)
-    return summaries(db, [(take, (step if known == take else 0, STEP_BITS))])
+    """Return a summary of each series in the present take since the batch with that key."""
+    key_take, step = split(key)
+    return summaries(db, [(take, (step if key_take == take else 0, STEP_BITS))])
 
 
 def values(
     db: sqlite3.Connection, series: Series, take: int, steps: tuple[int, int], most: int
 ) -> list[Value]:
-    """Return the values of the steps (first, last) in their order, the first `most` of them."""
+    """Return the first `most` values of the steps (first, last), in order."""
     rows = db.execute(
-        "select measured.key, value, elapsed_ms from measured"
+        "select measured.key, value, coalesce(elapsed_ms, 0) from measured"
         " left join batch on batch.key = measured.key"
         " where series = (select id from series where name = ?) and measured.key between ? and ?"
         " order by measured.key limit ?",
         (series.name, key_of(take, steps[0]), key_of(take, min(steps[1], STEP_BITS)), most),
     )
     return [
-        Value(key & STEP_BITS, from_column(value), elapsed_ms or 0)
-        for key, value, elapsed_ms in rows
+        Value(key & STEP_BITS, from_column(value), elapsed_ms) for key, value, elapsed_ms in rows
     ]
 
 
-def _summary(db: sqlite3.Connection, found: Found, parts: Iterable[Part]) -> Summary | None:
+def _summary(
+    db: sqlite3.Connection, recorded: RecordedSeries, parts: Iterable[Part]
+) -> Summary | None:
     last, buckets = None, []
     for take, steps in parts:
-        last = track.newest(db, found.track, take, steps) or last
-        buckets += track.read(db, found.track, take, steps, _WHOLE)
+        last = track.newest(db, recorded.track, take, steps) or last
+        buckets += track.read(db, recorded.track, take, steps, _WHOLE)
     if last is None:
         return None
     whole = joined(buckets)
-    return Summary(found.series, last[1], whole.low, whole.high)
+    return Summary(recorded.series, last[1], whole.low, whole.high)
 
 
 def _series(name: str, unit: str, per: str) -> Series:

@@ -1,8 +1,8 @@
-"""The values of one scalar in a record, and the buckets that they are summed up in.
+"""The values of one scalar in a record, and the buckets that aggregate them.
 
-The loss, the learning rate and every other series are read by the same code. A bucket of a series
-is kept only if it has many values: where there is none, there are few values, and they are read.
-So a number that comes once in a thousand steps costs no more than its own rows.
+The same code reads the loss, the learning rate and every other series. A bucket of a series is
+stored only if it aggregates many values; elsewhere the values themselves are read. A value
+recorded once in a thousand steps therefore costs no more than its own rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tuitrain.store.rollup import BASE, Bucket, Span, cover, joined, summed
 from tuitrain.store.schema import STEP_BITS, from_column, key_of
 
 MANY = 1 << BASE
-"""Values for which a bucket is kept."""
+"""Number of values from which a bucket is stored."""
 _HIGHEST = 40
 
 Pair = tuple[int, float]
@@ -24,23 +24,23 @@ Pair = tuple[int, float]
 
 
 class Track(NamedTuple):
-    """Where a record has a scalar: the beginnings of two queries whose condition is about keys."""
+    """The storage of a scalar: two queries that still need a condition on keys."""
 
     values: str
     buckets: str
     base: int = BASE
     """The finest level of its buckets."""
     series: int = 0
-    """As `bucket` has it."""
+    """The id of the series in `bucket`."""
 
 
 LOSS = Track("select key, loss from batch where", "from rollup where")
 LR = Track("select key, lr from batch where", "from bucket where series = 0 and", base=9)
-"""It mostly stays the same for long: coarse buckets do, which cost a batch nothing."""
+"""The learning rate mostly stays the same for long, so its buckets start at a coarse level."""
 
 
 def track_of(series: int) -> Track:
-    """Return the track of the series of that id, which count from 1."""
+    """Return the track of the series with that id; ids count from 1."""
     return Track(
         f"select key, value from measured where series = {series:d} and",  # noqa: S608 - a number
         f"from bucket where series = {series:d} and",
@@ -53,27 +53,27 @@ def read(
 ) -> list[Bucket]:
     """Return the values of the steps (first, last) of a take in buckets of 2^level, oldest first.
 
-    Buckets at both ends may be smaller. Steps that have no value are left out.
+    Buckets at both ends may be smaller. Steps without a value are left out.
     """
-    least, most = (_end(db, track, take, steps, order) for order in ("asc", "desc"))
-    if least is None or most is None:
+    first, last = (_end(db, track, take, steps, order) for order in ("asc", "desc"))
+    if first is None or last is None:
         return []
     return [
         bucket
-        for span in cover(least[0], most[0], level, track.base)
+        for span in cover(first[0], last[0], level, track.base)
         for bucket in _in_span(db, track, take, span, level)
     ]
 
 
 def newest(db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int]) -> Pair | None:
-    """Return the last of the values of the steps (first, last) of a take, and its step."""
+    """Return the step and value of the last value among the steps (first, last) of a take."""
     return _end(db, track, take, steps, "desc")
 
 
 def values_in(
     db: sqlite3.Connection, track: Track, take: int, steps: tuple[int, int], most: int = -1
 ) -> list[Pair]:
-    """Return the values of the steps (first, last) of a take, the first `most` of them."""
+    """Return the first `most` values of the steps (first, last) of a take; all for -1."""
     rows = db.execute(
         f"{track.values} key between ? and ? order by key limit ?", (*_keys(take, steps), most)
     )
@@ -83,10 +83,10 @@ def values_in(
 def completed(
     db: sqlite3.Connection, track: Track, take: int, steps: Sequence[int]
 ) -> Iterator[tuple[int, Bucket]]:
-    """Yield the (level, bucket)s to keep, finer ones first, once these steps have values.
+    """Yield the (level, bucket)s to store after values were written at these steps, finest first.
 
-    Each is to be written before the next is asked for. A bucket is complete when a later value
-    has come, or one at its last step: it never changes after that.
+    The caller writes each one before it asks for the next. A bucket is complete, and never changes
+    again, once there is a value at its last step or later.
     """
     before = _steps_before(db, track, take, steps[0])
     touched, newest_before = [*before[-1:], *steps], before[-1] if before else 0
@@ -98,12 +98,12 @@ def completed(
         if not done:
             return
         for end in done:
-            if bucket := _to_keep(db, track, take, Span(level, (end >> level) - 1, 0)):
+            if bucket := _to_store(db, track, take, Span(level, (end >> level) - 1, 0)):
                 yield level, bucket
 
 
 def _steps_before(db: sqlite3.Connection, track: Track, take: int, step: int) -> list[int]:
-    """Return the last few steps with a value before `step`, in order."""
+    """Return the last steps with a value before `step`, at most MANY, in order."""
     rows = db.execute(
         f"{track.values} key between ? and ? order by key desc limit ?",
         (*_keys(take, (0, step - 1)), MANY),
@@ -112,14 +112,14 @@ def _steps_before(db: sqlite3.Connection, track: Track, take: int, step: int) ->
 
 
 def _least_level(track: Track, steps: Sequence[int]) -> int:
-    """Return the finest level at which a bucket may have many of these steps."""
+    """Return the finest level at which a bucket may hold MANY of these steps."""
     runs = zip(steps, steps[MANY - 1 :], strict=False)
     levels = (((first - 1) ^ (last - 1)).bit_length() for first, last in runs)
     return max(track.base, min(levels, default=_HIGHEST))
 
 
-def _to_keep(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Bucket | None:
-    """Return the bucket, joined of finer ones; None if it has few values."""
+def _to_store(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Bucket | None:
+    """Return the bucket made of finer ones; None if it has too few values to be stored."""
     level, number, _ = span
     steps = (number << level) + 1, number + 1 << level
     if level == track.base:
@@ -127,8 +127,8 @@ def _to_keep(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Buc
         return summed(values, *steps) if len(values) >= MANY else None
     finer = Span(level - 1, 2 * number, 2 * number + 1)
     parts = list(_in_span(db, track, take, finer, 0))
-    has_kept = any(part.steps > 1 for part in parts)
-    if not has_kept and len(parts) < MANY:
+    has_stored = any(part.steps > 1 for part in parts)
+    if not has_stored and len(parts) < MANY:
         return None
     return joined(parts)._replace(first=steps[0], last=steps[1])
 
@@ -136,13 +136,13 @@ def _to_keep(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Buc
 def _in_span(
     db: sqlite3.Connection, track: Track, take: int, span: Span, level: int
 ) -> Iterator[Bucket]:
-    """Yield the buckets that are kept in a span, and what lies between them in such of 2^level."""
+    """Yield the stored buckets of a span, and the values between them in buckets of 2^level."""
     if span.level == 0:
         yield from _of_values(db, track, take, (span.first, span.last), level)
         return
     size = 1 << span.level
     at, last = span.first * size + 1, (span.last + 1) * size
-    for bucket in _kept(db, track, take, span):
+    for bucket in _stored(db, track, take, span):
         yield from _of_values(db, track, take, (at, bucket.first - 1), level)
         yield bucket
         at = bucket.last + 1
@@ -156,11 +156,11 @@ def _of_values(
         return
     pairs = values_in(db, track, take, steps)
     for _, group in groupby(pairs, key=lambda pair: pair[0] - 1 >> level):
-        several = list(group)
-        yield summed([value for _, value in several], several[0][0], several[-1][0])
+        same_bucket = list(group)
+        yield summed([value for _, value in same_bucket], same_bucket[0][0], same_bucket[-1][0])
 
 
-def _kept(db: sqlite3.Connection, track: Track, take: int, span: Span) -> list[Bucket]:
+def _stored(db: sqlite3.Connection, track: Track, take: int, span: Span) -> list[Bucket]:
     size = 1 << span.level
     keys = _keys(take, (span.first * size + 1, span.last * size + 1))
     rows = db.execute(

@@ -1,4 +1,4 @@
-"""The one adapter for records of version 1: no series, no details, other names of events."""
+"""The adapter for records of version 1: no series, no details, other names of events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ KINDS = {
     "wish_refused": "command_refused",
     "wish_dropped": "command_dropped",
 }
-"""What an event of version 1 is called today. Rows are never rewritten: digests stand for them."""
+"""Today's kind for each kind of version 1. Rows are never rewritten: digests depend on them."""
 
 COMMAND_ID = "coalesce(body ->> 'command', body ->> 'wish')"
-"""SQL for the id of the command that a row answers, whatever its version."""
+"""SQL for the id of the command that a row answers, in either version."""
 
 
 def event_of(kind: str, body: str) -> Event | None:
@@ -24,11 +24,11 @@ def event_of(kind: str, body: str) -> Event | None:
 
 
 def as_version_2(db: sqlite3.Connection, version: int) -> None:
-    """Let an older record be read as one of today: in this connection it has no series but lr.
+    """Make an older record readable as version 2: this connection sees empty series tables.
 
-    The trainer that resumes such a run adds the tables to the record itself.
+    A trainer that resumes such a run adds the tables to the record itself.
     """
     if version == 1:
-        db.execute("pragma query_only = off")  # of temporary tables it would allow none, either
+        db.execute("pragma query_only = off")  # it would forbid temporary tables as well
         db.executescript(SERIES_TABLES.replace("create table", "create temp table"))
         db.execute("pragma query_only = on")

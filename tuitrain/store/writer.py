@@ -1,4 +1,4 @@
-"""The write side of a run: append-only, one transaction a flush. Only its trainer opens it."""
+"""The write side of a run: append-only, one transaction per flush, opened by its trainer only."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from tuitrain.store.version1 import COMMAND_ID, event_of
 
 
 class Stamped(NamedTuple):
-    """An event and when it was recorded."""
+    """An event, and the time at which it happened."""
 
     at: float
-    """Seconds since the epoch; for showing only, since that clock can jump."""
+    """Unix time; for display only, since that clock can jump."""
     elapsed_ms: int
+    """Training time of the run until then, without pauses."""
     event: Event
 
 
 class MeasuredRow(NamedTuple):
-    """A value of a series at a step."""
+    """A value of a series at the step with that key."""
 
     key: int
     series: Series
@@ -39,19 +40,21 @@ class MeasuredRow(NamedTuple):
 
 
 DETAILS_KEPT = 100
-"""Of each name, the newest ones are kept, and those of epochs that were the best so far: once there
-are so many more, older ones are deleted."""
+"""Number of newest details that are kept of each name, besides those of improved epochs.
+
+After every so many details written, older ones are deleted.
+"""
 
 
 class RunWriter:
-    """Append batches and events to one run's record."""
+    """Append batches and events to the record of a run."""
 
     def __init__(
         self, path: Path, *, answered: Path | None = None, journal: Literal["wal", "delete"] = "wal"
     ) -> None:
-        """Count and digest answers to commands in `answered`.
+        """Open or create the record at `path`; keep count and digest of answers in `answered`.
 
-        `journal` is SQLite's: a write-ahead log needs a file system of one machine.
+        `journal` is SQLite's journal mode: "wal" needs a local file system.
         """
         self._connection = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
@@ -61,16 +64,16 @@ class RunWriter:
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}
         self._details = 0
-        """Written since it was opened."""
+        """Details written since the record was opened."""
         self._answered_file = answered
         rows = self._connection.execute("select kind, body from event order by id").fetchall()
         self._answered = Answered().plus(rows)
         self.missing_answers = Answered.read(answered).why_not(rows) if answered else None
-        """How the record falls short of what was answered; None if it does not."""
+        """How the record differs from the answers that were given; None if it holds them."""
 
     @property
     def has_started(self) -> bool:
-        """Whether a trainer came as far as the first batch: there is a run to go on with."""
+        """Whether a trainer has started training: the run can be resumed."""
         return bool(
             self._connection.execute(
                 "select exists (select 1 from event where kind = 'run_started')"
@@ -79,7 +82,7 @@ class RunWriter:
 
     @property
     def elapsed_ms(self) -> int:
-        """How long the run was trained so far."""
+        """Training time of the run so far, without pauses."""
         return int(
             self._connection.execute(
                 "select max(coalesce((select max(elapsed_ms) from event), 0),"
@@ -88,16 +91,16 @@ class RunWriter:
         )
 
     def events(self) -> list[Event]:
-        """Return all events but the ends of epochs, in order."""
+        """Return all events except the ends of epochs, in order."""
         rows = self._connection.execute("select kind, body from event order by id")
         return [event for kind, body in rows if (event := event_of(kind, body)) is not None]
 
     def position(self, step: int = 0, epoch: int = 0) -> tuple[int, int, int]:
-        """Return take, step and completed epochs, as far as the record goes.
+        """Return the take, step and completed epochs at the end of the record.
 
-        A run that trained nothing yet is where it began: at `step` and `epoch`.
+        Before the first batch, these are take 1, `step` and `epoch`.
         """
-        openings = [each for each in self.events() if isinstance(each, TakeOpened)]
+        openings = [event for event in self.events() if isinstance(event, TakeOpened)]
         take = 1
         if openings:
             take, step, epoch = openings[-1].take, openings[-1].step, openings[-1].epoch
@@ -114,7 +117,7 @@ class RunWriter:
         )
 
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
-        """Keep what every loss makes of the newest batch, in place of what was kept before."""
+        """Store the loss of the newest batch by every loss function, replacing earlier ones."""
         body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
         self._connection.execute("insert or replace into glance values (1, ?)", (body,))
 
@@ -125,7 +128,7 @@ class RunWriter:
         measured: Sequence[MeasuredRow] = (),
         details: Sequence[Detail] = (),
     ) -> None:
-        """Append all of it, or nothing. Values of a series come in the order of their keys."""
+        """Append everything in one transaction; the values of a series must be in key order."""
         rollups = {take: rollup.copy() for take, rollup in self._rollups.items()}
         self._connection.execute("begin immediate")
         try:
@@ -138,26 +141,26 @@ class RunWriter:
             self._connection.execute("commit")
         except BaseException:
             self._rollups = rollups
-            if self._connection.in_transaction:  # a full disk may have ended it already
+            if self._connection.in_transaction:  # a full disk may have rolled it back already
                 self._connection.execute("rollback")
             raise
         self._count_answers(events)
 
     def accept_missing(self) -> None:
-        """Count answers from what the record has, once it says itself what is missing."""
+        """Count the answers that the record holds, once it warns of the missing ones."""
         if self._answered_file is not None:
             self._answered.write(self._answered_file)
 
     def _count_answers(self, events: Sequence[Stamped]) -> None:
-        """Add the answers among these events, which are in the record by now."""
+        """Count the answers among these events, which are already in the record."""
         rows = [(event.kind, to_json(event)) for _, _, event in events if event.kind in KINDS]
         if rows:
             self._answered = self._answered.plus(rows)
-            with suppress(OSError):  # a full disk: the next one counts these, too
+            with suppress(OSError):  # a full disk: the next answer counts these as well
                 self.accept_missing()
 
     def known_commands(self) -> set[str]:
-        """Return the ids of all commands that were ever answered."""
+        """Return the ids of all commands that were answered."""
         rows = self._connection.execute(
             f"select {COMMAND_ID} from event"  # noqa: S608 - a constant
             " where kind like '%_accepted' or kind like '%_refused'"
@@ -165,14 +168,14 @@ class RunWriter:
         return {command for (command,) in rows}
 
     def close(self) -> None:
-        """Leave one plain file behind, readable even where nothing can be written."""
-        with suppress(sqlite3.OperationalError):  # somebody reads just now: the WAL may stay
+        """Close the record as a single file, so that it is readable on a read-only file system."""
+        with suppress(sqlite3.OperationalError):  # a reader is active: the WAL stays
             self._connection.execute("pragma journal_mode = delete")
         self._connection.close()
 
     def _write_batches(self, batches: Sequence[BatchRow]) -> None:
         columns, marks = ", ".join(BatchRow._fields), ", ".join("?" for _ in BatchRow._fields)
-        self._connection.executemany(f"insert into batch ({columns}) values ({marks})", batches)  # noqa: S608 - names of our own
+        self._connection.executemany(f"insert into batch ({columns}) values ({marks})", batches)  # noqa: S608 - constants
         for take, rows in groupby(batches, key=lambda row: split(row.key)[0]):
             losses = [(row.key, row.loss) for row in rows]
             if take not in self._rollups:
@@ -187,7 +190,7 @@ class RunWriter:
                     for level, bucket in complete
                 ],
             )  # fmt: skip
-            self._keep_buckets(track.LR, take, [split(key)[1] for key, _ in losses])
+            self._write_buckets(track.LR, take, [split(key)[1] for key, _ in losses])
 
     def _write_measured(self, rows: Sequence[MeasuredRow]) -> None:
         by_series: dict[Series, dict[int, float]] = defaultdict(dict)
@@ -201,19 +204,19 @@ class RunWriter:
             )
             for take, keys in groupby(values, key=lambda key: split(key)[0]):
                 steps = [split(key)[1] for key in keys]
-                self._keep_buckets(track.track_of(number), take, steps)
+                self._write_buckets(track.track_of(number), take, steps)
 
     def _number_of(self, series: Series) -> int:
-        """Return the id of a series, which is given one when it is recorded for the first time."""
+        """Return the id of a series; insert the series if it is new."""
         find, key = "select id from series where name = ?", (series.name,)
-        found = self._connection.execute(find, key).fetchone()
-        if found is None:
+        row = self._connection.execute(find, key).fetchone()
+        if row is None:
             add = "insert into series (name, unit, per) values (?, ?, ?)"
             self._connection.execute(add, (series.name, series.unit, series.per))
-            found = self._connection.execute(find, key).fetchone()
-        return int(found[0])
+            row = self._connection.execute(find, key).fetchone()
+        return int(row[0])
 
-    def _keep_buckets(self, of: track.Track, take: int, steps: list[int]) -> None:
+    def _write_buckets(self, of: track.Track, take: int, steps: list[int]) -> None:
         for level, bucket in track.completed(self._connection, of, take, steps):
             self._connection.execute(
                 "insert or replace into bucket (series, level, key, low, high, total, finite)"
@@ -240,19 +243,19 @@ class RunWriter:
         )
 
     def _rollup_so_far(self, take: int, step: int) -> Rollup:
-        """Return the buckets in the making before `step`, from what an earlier trainer wrote."""
-        begun = step - 1 >> BASE
+        """Return the incomplete buckets before `step`, as left by an earlier trainer."""
+        complete = step - 1 >> BASE  # buckets of the finest level before `step`
         halves = [
             Bucket(split(key)[1], split(key)[1] + (1 << level) - 1,
                    from_column(low), from_column(high), from_column(total), finite)
-            for level in range(BASE, BASE + begun.bit_length())
-            if (index := begun >> level - BASE) & 1
+            for level in range(BASE, BASE + complete.bit_length())
+            if (index := complete >> level - BASE) & 1
             for key, low, high, total, finite in self._connection.execute(
                 "select key, low, high, total, finite from rollup where level = ? and key = ?",
                 (level, key_of(take, (index - 1 << level) + 1)),
             )
         ]  # fmt: skip
-        first = (begun << BASE) + 1
+        first = (complete << BASE) + 1
         raw = self._connection.execute(
             "select loss from batch where key >= ? and key < ? order by key",
             (key_of(take, first), key_of(take, step)),
@@ -279,5 +282,5 @@ class RunWriter:
 def _strict_json(body: Mapping[str, Any]) -> str:
     try:
         return json.dumps(body, allow_nan=False)
-    except ValueError:  # looking for what is not finite takes several times as long
+    except ValueError:  # a search for nonfinite numbers takes several times as long
         return json.dumps(to_strict(body))

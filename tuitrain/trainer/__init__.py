@@ -1,1 +1,1 @@
-"""Start a trainer's process, tell whether it lives, end it, and ask PyTorch questions."""
+"""Starting, resuming and ending trainer processes, and queries to torch in another process."""

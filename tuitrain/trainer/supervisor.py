@@ -1,4 +1,4 @@
-"""Start a trainer, and end one. Whoever starts it may go: it does not notice."""
+"""Start and end trainers. A trainer that is not owned outlives the process that started it."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from tuitrain.core import python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
-from tuitrain.core.files import is_plain, open_new, open_plain
+from tuitrain.core.files import is_plain, open_new, open_plain, read_plain
 from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
-from tuitrain.store.disk_reserve import set_aside
+from tuitrain.store.disk_reserve import reserve
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 
-_WATCH = "{0} is going; tuitrain attach {0} shows it"
-_STOP = "{0} is going; tuitrain ctl {0} stop ends it"
+_WATCH = "{0} has not ended; tuitrain attach {0} shows it"
+_STOP = "{0} has not ended; tuitrain ctl {0} stop ends it"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
 _REFUSED_ENDS_S = 30.0
-"""A refused trainer ends by itself; on a loaded machine that takes seconds."""
+"""Time limit for a refused trainer to end by itself; on a loaded machine that takes seconds."""
 
 
 @dataclass(slots=True)
 class Started:
-    """A trainer of ours. Its process is reaped whenever somebody polls it."""
+    """A trainer started by this process; poll `process` to reap it."""
 
     paths: RunPaths
     process: subprocess.Popen[bytes]
     owner_pipe: int | None = None
-    """While this end is open, an owned run goes on."""
+    """The write end of a pipe: an owned run stops when it is closed."""
     resumed: bool = False
-    """The run has a past."""
+    """Whether the run had been trained before."""
 
 
 def start(
@@ -60,30 +60,30 @@ def start(
     parent: RunPaths | None = None,
     owned: bool = False,
 ) -> Started:
-    """Make a run directory and start its trainer; `owned`: the run ends with this process.
+    """Make a run directory and start its trainer; an `owned` run ends with this process.
 
-    `origin` is the checkpoint that a fork goes on from, which is copied, and so is the user's code
-    that `parent` has. Raises NameTaken, WrongUse
-    for a name that cannot be, TuitrainError if home cannot be written.
+    `origin` is the checkpoint that a fork starts from; it is copied, and so is the user's code that
+    `parent` has. Raises NameTaken, WrongUse for an invalid name, TuitrainError if home cannot be
+    written.
     """
     paths = _new_directory(home, spec, name)
     try:
-        with _held(paths, _WATCH) as descriptor:
+        with _locked(paths, _WATCH) as descriptor:
             if origin is not None:
                 _copy(origin, paths.origin)
             if parent is not None:
                 _copy_code(parent, paths)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
-            set_aside(paths.reserve)
+            reserve(paths.disk_reserve)
             if spec.init_from is not None:
                 given = spec.init_given or spec.init_from
                 copy = keep_copy(Path(spec.init_from), paths, given)
                 spec = replace(spec, init_from=copy, init_given=given)
-            paths.write_spec(spec)  # last: from here on the run is listed, and its lock is held
+            paths.write_spec(spec)  # last: now the run is listed, with its lock held
             return _launch(paths, descriptor, owned=owned)
     except BaseException:
-        if not lock.is_held(paths.lock):  # an interrupt can come when the trainer lives already
+        if not lock.is_held(paths.lock):  # on an interrupt the trainer may already run
             shutil.rmtree(paths.directory, ignore_errors=True)
         raise
 
@@ -97,46 +97,46 @@ def fork(
     *,
     owned: bool = False,
 ) -> Started:
-    """Start a run that goes on from a run's checkpoint of that epoch, with settings changed.
+    """Start a run from a checkpoint of `parent` at that epoch, with settings changed.
 
     Raises as `tuitrain.history.derived.fork_of` and `start` do.
     """
-    past = RunReader(parent.record).events()
-    spec, saved = fork_of(parent.read_spec(), past, str(parent.directory), epoch, changes)
-    made = name or _numbered(home, f"{parent.name}-fork")
+    events = RunReader(parent.record).events()
+    spec, saved = fork_of(parent.read_spec(), events, str(parent.directory), epoch, changes)
+    chosen = name or _free_name(home, f"{parent.name}-fork")
     origin = parent.checkpoints / saved.file
-    return start(home, spec, made, origin=origin, parent=parent, owned=owned)
+    return start(home, spec, chosen, origin=origin, parent=parent, owned=owned)
 
 
 def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
-    """Return what a fork from that epoch trains as long as nothing is changed.
+    """Return the spec of a fork from that epoch without changed settings.
 
-    From the last epoch of a run it is as many epochs again.
+    A fork from the last epoch of a run trains as many epochs again.
     """
-    spec, past = parent.read_spec(), RunReader(parent.record).events()
+    spec, events = parent.read_spec(), RunReader(parent.record).events()
     try:
-        return fork_of(spec, past, str(parent.directory), epoch, {})[0]
+        return fork_of(spec, events, str(parent.directory), epoch, {})[0]
     except NotOnLineage:
         raise
     except Refused:
         more = {"epochs": epoch + spec.epochs}
-        return fork_of(spec, past, str(parent.directory), epoch, more)[0]
+        return fork_of(spec, events, str(parent.directory), epoch, more)[0]
 
 
 def replay(
     home: Path, paths: RunPaths, spec: RunSpec, name: str | None = None, *, owned: bool = False
 ) -> Started:
-    """Start the replay of a run that `tuitrain.history.derived.replay_of` made of it."""
+    """Start the replay of a run with a spec from `replay_spec`."""
     origin = paths.origin if spec.parent and spec.parent.sha256 else None
-    made = name or _numbered(home, f"{paths.name}-replay")
-    return start(home, spec, made, origin=origin, parent=paths, owned=owned)
+    chosen = name or _free_name(home, f"{paths.name}-replay")
+    return start(home, spec, chosen, origin=origin, parent=paths, owned=owned)
 
 
 def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
-    """Return what repeats the current line of a run; see `tuitrain.history.derived.replay_of`."""
-    past = RunReader(paths.record).events()
+    """Return the spec that replays the lineage; see `tuitrain.history.derived.replay_of`."""
+    events = RunReader(paths.record).events()
     return replay_of(
-        paths.read_spec(), past, str(paths.directory), until=until, leaving_out=leaving_out
+        paths.read_spec(), events, str(paths.directory), until=until, leaving_out=leaving_out
     )
 
 
@@ -147,19 +147,19 @@ def resume(
     batch_size: int | None = None,
     owned: bool = False,
 ) -> Started:
-    """Let a new trainer go on with a run that has ended, up to that many epochs in all.
+    """Start a new trainer for a run that has ended; `epochs` is the new total.
 
-    With another batch size it goes on from the end of an epoch.
-    Raises RunLocked for a run that is trained, NoSuchRun for one that is deleted just now, NotPlain
-    for one with links in it, Refused for a finished one without more epochs.
+    With another batch size the run continues from the end of an epoch.
+    Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
+    its directory contains links, Refused if it is finished and `epochs` is not higher.
     """
-    asked: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
-    commands = [Change(setting, value) for setting, value in asked.items() if value is not None]
-    with _held(paths, _WATCH) as descriptor:
+    settings: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    commands = [Change(setting, value) for setting, value in settings.items() if value is not None]
+    with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
-        set_aside(paths.reserve)
+        reserve(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
         started = _launch(paths, descriptor, owned=owned)
@@ -175,7 +175,7 @@ def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
             f"{paths.name} has lost its record, run.db: put it back, or begin anew with "
             f"tuitrain run --init-from {paths.checkpoints}/FILE.pt"
         )
-    reader.events()  # what cannot be read is told now, not by a trainer
+    reader.events()  # fail here, not in the trainer, if it cannot be read
     last = reader.last_word()
     if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
         return
@@ -186,23 +186,23 @@ def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
 
 
 def delete(paths: RunPaths) -> None:
-    """Delete a run for good; of a linked run only the link.
+    """Delete a run for good; of a linked run, delete only the link.
 
-    Raises RunLocked if somebody trains it, NoSuchRun if it is deleted already.
+    Raises RunLocked if the run has not ended, NoSuchRun if it is deleted already.
     """
     if paths.directory.is_symlink():
         check_idle(paths)
         paths.directory.unlink(missing_ok=True)
         return
-    gone = paths.directory.with_name(f".{paths.name}.{secrets.token_hex(4)}.deleted")
-    # A lock that is a link is nobody's. Any other is held, so that no trainer starts meanwhile.
-    with _held(paths, _STOP) if is_plain(paths.lock) else nullcontext():
-        paths.directory.rename(gone)
-    for folder in gone.parent.glob(".*.deleted"):  # and what an interrupted deletion left
+    deleted = paths.directory.with_name(f".{paths.name}.{secrets.token_hex(4)}.deleted")
+    # A lock that is a link is never held. Otherwise hold it, so that no trainer starts meanwhile.
+    with _locked(paths, _STOP) if is_plain(paths.lock) else nullcontext():
+        paths.directory.rename(deleted)
+    for folder in deleted.parent.glob(".*.deleted"):  # also the remains of interrupted deletions
         if _DELETED.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    if gone.exists():
-        raise TuitrainError(f"{paths.name} is deleted, but {safe(gone)} cannot be removed")
+    if deleted.exists():
+        raise TuitrainError(f"{paths.name} is deleted, but {safe(deleted)} cannot be removed")
 
 
 def delete_refused(paths: RunPaths) -> None:
@@ -214,13 +214,13 @@ def delete_refused(paths: RunPaths) -> None:
 
 
 def check_idle(paths: RunPaths) -> None:
-    """Raise RunLocked if somebody trains the run."""
+    """Raise RunLocked if the run has not ended."""
     if lock.is_held(paths.lock):
         raise RunLocked(_STOP.format(paths.name))
 
 
 def kill(paths: RunPaths) -> None:
-    """End the trainer at once, without a checkpoint, if it is the one on record."""
+    """Kill the trainer, without a checkpoint, if the owner file still identifies its process."""
     trainer = process_of(paths.owner)
     if trainer is not None and lock.is_held(paths.lock):
         with suppress(OSError):
@@ -238,28 +238,28 @@ def _copy_code(parent: RunPaths, paths: RunPaths) -> None:
 
 def _copy(origin: Path, target: Path) -> None:
     try:
-        source = open_plain(origin, os.O_RDONLY)
+        source = read_plain(origin)
     except FileNotFoundError:
-        raise Refused(f"checkpoint {safe(origin.name)} is not kept any more") from None
-    with os.fdopen(source, "rb") as found, os.fdopen(open_new(target), "wb") as copy:
-        shutil.copyfileobj(found, copy)
+        raise Refused(f"checkpoint {safe(origin.name)} is no longer kept") from None
+    with source as checkpoint, os.fdopen(open_new(target), "wb") as copy:
+        shutil.copyfileobj(checkpoint, copy)
 
 
 @contextmanager
-def _held(paths: RunPaths, otherwise: str) -> Iterator[int]:
-    """Hold the run's lock; a trainer that got its descriptor goes on holding it afterwards."""
+def _locked(paths: RunPaths, refusal: str) -> Iterator[int]:
+    """Hold the lock of the run; a trainer that inherits the descriptor keeps holding it."""
     try:
         descriptor = lock.acquire(paths.lock)
     except RunLocked:
-        raise RunLocked(otherwise.format(paths.name)) from None
+        raise RunLocked(refusal.format(paths.name)) from None
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _numbered(home: Path, base: str) -> str:
-    """Return the first free name of base, base-2, base-3, ..., cut to what a name may have."""
+def _free_name(home: Path, base: str) -> str:
+    """Return the first free name of base, base-2, base-3, ..., with base cut to fit."""
     for number in range(1, 10_000):
         ending = "" if number == 1 else f"-{number}"
         name = base[: 64 - len(ending)] + ending
@@ -271,9 +271,9 @@ def _numbered(home: Path, base: str) -> str:
 def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
     make_folder(home)
     folder = make_folder(home / "runs")
-    made = check_name(name) if name else f"{_stem(spec.task)}-{time.strftime('%m%d-%H%M%S')}"
+    base = check_name(name) if name else f"{_stem(spec.task)}-{time.strftime('%m%d-%H%M%S')}"
     for attempt in range(1, 100):
-        directory = folder / (made if attempt == 1 else f"{made}-{attempt}")
+        directory = folder / (base if attempt == 1 else f"{base}-{attempt}")
         try:
             directory.mkdir(mode=0o700)
         except FileExistsError:
@@ -281,7 +281,7 @@ def _new_directory(home: Path, spec: RunSpec, name: str | None) -> RunPaths:
                 raise NameTaken(f"there is a run {name} already; choose another --name") from None
         else:
             return RunPaths(directory)
-    raise NameTaken(f"there are too many runs named {made}; choose a --name")
+    raise NameTaken(f"there are too many runs named {base}; choose a --name")
 
 
 def _stem(task: str) -> str:
@@ -291,20 +291,20 @@ def _stem(task: str) -> str:
 
 
 def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
-    # All three descriptors are redirected: a trainer that printed to a lost terminal would die.
+    # Redirect all three streams: a trainer that printed to a closed terminal would die.
     log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     read_end, write_end = os.pipe() if owned else (None, None)
     owner = [read_end] if read_end is not None else []
-    handed = [lock_descriptor, *owner]
+    inherited = [lock_descriptor, *owner]
     try:
         process = subprocess.Popen(
-            python.command("tuitrain.worker", str(paths.directory), *map(str, handed)),
+            python.command("tuitrain.worker", str(paths.directory), *map(str, inherited)),
             env=python.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            pass_fds=handed,
+            pass_fds=inherited,
         )
     finally:
         for descriptor in (log, *owner):

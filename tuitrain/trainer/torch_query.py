@@ -1,4 +1,4 @@
-"""What only torch can answer, asked of a process that has it: devices, sizes, weights."""
+"""The client of torch queries: devices, sizes and weights, read by a process that has torch."""
 
 from __future__ import annotations
 
@@ -8,47 +8,49 @@ import threading
 from typing import Any
 
 from tuitrain.core import python
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
+
+_ERRORS: dict[int | None, type[TuitrainError]] = {2: WrongUse, 3: Refused}
 
 
 class TorchQuery:
-    """Asks what only torch can answer, of a process that imports it: `worker/torch_query.py`.
+    """Sends queries to a process that imports torch, `worker/torch_query.py`, and caches answers.
 
-    Any thread may ask; answers are kept.
+    It may be used from any thread.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
-        self._one_at_a_time = threading.Lock()
-        self._known: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._answers: dict[str, Any] = {}
         self._is_closed = False
 
     def query(self, question: str, **about: Any) -> Any:
-        """Return the answer; TuitrainError if there is none."""
+        """Return the answer to a query; TuitrainError if it failed."""
         line = json.dumps({"ask": question, **about}, sort_keys=True)
-        with self._one_at_a_time:
-            if line not in self._known:
-                self._known[line] = self._asked(line)
-        found = self._known[line]
-        if "error" in found:
-            raise TuitrainError(safe(found["error"]))
-        return found["answer"]
+        with self._lock:
+            if line not in self._answers:
+                self._answers[line] = self._send(line)
+        reply = self._answers[line]
+        if "error" in reply:
+            raise _ERRORS.get(reply.get("exit_code"), TuitrainError)(safe(reply["error"]))
+        return reply["answer"]
 
     def close(self) -> None:
-        """Let the process end, and answer no more."""
+        """End the process and refuse further queries."""
         self._is_closed = True
         if self._process is not None:
             self._process.kill()
-        with self._one_at_a_time:  # a question that was on its way may have begun it anew
+        with self._lock:  # a pending query may have started it again
             process, self._process = self._process, None
             if process is not None:
                 process.kill()
                 process.communicate()
 
-    def _asked(self, line: str) -> dict[str, Any]:
+    def _send(self, line: str) -> dict[str, Any]:
         if self._is_closed:
-            return {"error": "nobody asks any more"}
+            return {"error": "the query was cancelled"}
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 python.command("tuitrain.worker.torch_query"), env=python.environment(),
@@ -61,14 +63,14 @@ class TorchQuery:
         try:
             process.stdin.write(line + "\n")
             process.stdin.flush()
-            found: dict[str, Any] = json.loads(process.stdout.readline())
+            reply: dict[str, Any] = json.loads(process.stdout.readline())
         except (OSError, ValueError):
-            return {"error": "PyTorch could not be asked; does `python -c 'import torch'` work?"}
-        return found
+            return {"error": "PyTorch did not answer; does `python -c 'import torch'` work?"}
+        return reply
 
 
 def query(question: str, **about: Any) -> Any:
-    """Return the answer to one question."""
+    """Return the answer to one query, from a process of its own."""
     process = TorchQuery()
     try:
         return process.query(question, **about)

@@ -1,1 +1,1 @@
-"""The app: Textual shows what `view` draws and turns keys into commands."""
+"""The app: Textual shows the pictures of `view` and turns keys into commands."""

@@ -1,4 +1,4 @@
-"""The application: themes, signals, and which screen comes first."""
+"""The application: themes, signals, keys and the first screen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from textual.screen import Screen
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import keys, themes
-from tuitrain.tui.door import Door
 from tuitrain.tui.driver import LeanDriver
+from tuitrain.tui.safe_text import SafeText
 from tuitrain.tui.screens.choice import ChoiceScreen
 from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.epoch import EpochScreen
@@ -36,17 +36,17 @@ from tuitrain.view.state.snapshot import Snapshot
 DIALOGS: tuple[type[Screen[Any]], ...] = (
     ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NumberScreen, ParametersScreen
 )  # fmt: skip
-"""Screens over which the keys of the app do not hold."""
+"""Screens on which the keys of the app have no effect."""
 SCREENS: tuple[type[Screen[Any]], ...] = (
     RunScreen, RunsScreen, NewRunScreen, CompareScreen, *DIALOGS
 )  # fmt: skip
 _EXIT_WITHIN_S = 3
 _COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
-"""How many of those about keys.toml are shown at a time, and how long."""
+"""How many complaints about keys.toml are shown at once, and for how many seconds."""
 
 
 class TuitrainApp(App[Snapshot]):
-    """Show runs. Its result is the run that was watched last, as it was found last."""
+    """Show runs. The result is the newest snapshot of the run that was watched last."""
 
     TITLE = "tuitrain"
     CSS_PATH = [
@@ -54,9 +54,9 @@ class TuitrainApp(App[Snapshot]):
         "screens/compare.tcss", "palette.tcss",
     ]  # fmt: skip
     COMMANDS = set()
-    """None of Textual's own: what a screen can do, its palette has."""
+    """None of Textual's own: each screen has its own palette."""
     ENABLE_COMMAND_PALETTE = False
-    """Not with Textual's binding, which has no id and goes before a screen's keys."""
+    """Textual's own binding is off: it has no id and precedes the keys of a screen."""
     BINDINGS = [
         Binding("t", "next_theme", "Theme", show=False, id="app.theme",
                 tooltip="Change the colours: the next theme"),
@@ -68,7 +68,7 @@ class TuitrainApp(App[Snapshot]):
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
     ) -> None:
         self._themes = themes.load()
-        self._door = Door()
+        self._safe_text = SafeText()
         super().__init__()
         self._home = home
         self._watch = watch
@@ -86,12 +86,12 @@ class TuitrainApp(App[Snapshot]):
         return LeanDriver if usual is LinuxDriver else usual
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Let Textual's own themes do too: what they lack is the default theme's."""
+        """Return the variables of the default theme, for those that Textual's own themes lack."""
         return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Let every line of every widget pass the door."""
-        return [*super().get_line_filters(), self._door]
+        """Return Textual's filters, and the one that makes text safe for a terminal."""
+        return [*super().get_line_filters(), self._safe_text]
 
     def on_mount(self) -> None:
         self.set_keymap(self.keymap)
@@ -102,10 +102,10 @@ class TuitrainApp(App[Snapshot]):
             signal.signal(number, self._leave_for_signal)
 
     def _leave_for_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Exit, whatever the terminal does.
+        """Exit, even if the terminal is lost or reads nothing.
 
-        Textual handles neither signal: a lost terminal would leave a process that spins. And where
-        the terminal reads nothing, the event loop may be stuck in a write: then the kernel ends us.
+        Textual handles neither signal: after a lost terminal the process would spin. If the event
+        loop is stuck in a write, the alarm ends the process.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_EXIT_WITHIN_S)
@@ -128,7 +128,7 @@ class TuitrainApp(App[Snapshot]):
 
 
 def places() -> list[keys.Place]:
-    """Return the bindings of every screen, with those of the app where these hold as well."""
+    """Return the bindings of every screen, and with them those of the app where they apply."""
     return [
         [
             binding

@@ -1,4 +1,4 @@
-"""What the terminal shows and what it should show: only the cells that differ are written."""
+"""The terminal as it is and as it should be; only the cells that differ are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.cells import split_graphemes
 from tuitrain.view.text.cells import NARROW
 
 PIECE_BYTES = 2048
-"""Bytes after which a piece ends: a slow link of 20 kB/s takes it in a tenth of a second."""
+"""Bytes after which a piece ends: a link of 20 kB/s transfers them in a tenth of a second."""
 
 _TOKEN = re.compile(
     r"\x1b\[(?P<move>\d*;?\d*)H"
@@ -26,11 +26,11 @@ _TOKEN = re.compile(
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _RESET = "\x1b[m"
 _SHOW_ON_BLANKS = {"4", "7", "9", "21", "53"}
-"""Underlined, reversed, struck out: they show where there is no character, too."""
+"""Attributes, such as underlined or reversed, that are visible on a blank, too."""
 
 
 class Look(NamedTuple):
-    """How a cell looks, in the parameters of SGR; None where it makes no difference."""
+    """The look of a cell as SGR parameters; None where any value looks the same."""
 
     attributes: str | None = ""
     foreground: str | None = ""
@@ -40,17 +40,17 @@ class Look(NamedTuple):
 Cell = tuple[str, Look]
 """A character with its look; the second cell of a wide character is empty."""
 Row = list[Cell | None]
-"""None is a cell of which nothing is known."""
+"""None is a cell of unknown content."""
 
 _PLAIN = Look()
 
 
 class Display:
-    """Take what is painted, however much and often; give the least that a terminal must be sent.
+    """Turn painted text into the shortest output that updates the terminal.
 
-    The newest wins: what was painted over before it was given away is never sent. Only what
-    Textual writes is understood (absolute moves, SGR, text); links are dropped, everything else is
-    passed on as it is, before what is painted. For one thread at a time.
+    Cells that are painted over before they are sent are never sent. Only the sequences that Textual
+    writes are parsed (absolute moves, SGR, text). Links are dropped; all other sequences are passed
+    on unchanged, before the cells. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Display:
         self.forget(0, 0)
 
     def forget(self, columns: int, rows: int) -> None:
-        """Begin anew on a terminal of that size, of which nothing is known."""
+        """Restart with a terminal of that size and of unknown content."""
         self._columns = columns
         self._wanted: list[Row] = [[None] * columns for _ in range(rows)]
         self._shown: list[Row] = [[None] * columns for _ in range(rows)]
@@ -69,11 +69,11 @@ class Display:
 
     @property
     def is_pending(self) -> bool:
-        """Whether there is something to send."""
+        """Whether there is output to send."""
         return bool(self._controls or self._changed)
 
     def take(self, painted: str) -> None:
-        """Parse painted text; ignore cells outside of the terminal."""
+        """Parse painted text; ignore cells outside the terminal."""
         for token in _TOKEN.finditer(painted):
             value = token[token.lastgroup or 0]
             match token.lastgroup:
@@ -92,9 +92,9 @@ class Display:
                     self._controls.append(value)
 
     def piece(self) -> str:
-        """Return what to send next, "" when the terminal shows what it should.
+        """Return the output to send next, "" if the terminal is up to date.
 
-        Rows go from the top down, so that a slow link brings names and numbers before charts.
+        Rows are sent from the top down: a slow link gets names and numbers before charts.
         """
         controls = "".join(self._controls)
         self._controls.clear()
@@ -134,7 +134,7 @@ class Display:
                 parts.append(f"\x1b[{x + 1}G" if parts else f"\x1b[{y + 1};{x + 1}H")
             change, pen = transition(pen, look)
             parts += (change, text)
-            # terminals disagree about the width of some characters: move after each of these
+            # terminals disagree about the width of some characters: move the cursor after these
             at = x + 1 if NARROW.fullmatch(text) else -1
         self._shown[y] = [
             before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
@@ -160,7 +160,7 @@ def _cells(text: str, look: Look) -> list[Cell]:
 
 
 def _blank_half(row: Row, x: int) -> None:
-    """Blank a wide character whose second cell is at x, since it is to be painted over."""
+    """Blank the wide character whose second cell is at x: half of it will be painted over."""
     cell = row[x] if x < len(row) else None
     if cell is not None and not cell[0]:
         row[x] = row[x - 1] = (" ", _on_blank(cell[1]))
@@ -192,7 +192,7 @@ def looks(parameters: str, before: Look) -> Look:
 
 @lru_cache(maxsize=4096)
 def transition(pen: Look, look: Look) -> tuple[str, Look]:
-    """Return the sequence that makes a pen look so, and how it looks then."""
+    """Return the sequence that changes the pen to the look, and the pen after it."""
     attributes = pen.attributes if look.attributes is None else look.attributes
     if look.attributes is None and _shows_on_blanks(pen.attributes):
         attributes = ""
@@ -213,7 +213,7 @@ def transition(pen: Look, look: Look) -> tuple[str, Look]:
 
 @lru_cache(maxsize=1024)
 def _on_blank(look: Look) -> Look:
-    """Return the look of a blank: without attributes that show there, only its background."""
+    """Return the look of a blank: its background alone, unless its attributes are visible."""
     return look if _shows_on_blanks(look.attributes) else Look(None, None, look.background)
 
 

@@ -1,4 +1,4 @@
-"""The terminal driver: it sends the newest picture, never a queue of old ones."""
+"""The terminal driver: it sends the newest frame, never a queue of old ones."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from tuitrain.tui.display import Display
 
-_LAST_WORDS_S = 3.0
-"""How long the end waits for a terminal that reads nothing."""
+_CLOSE_WITHIN_S = 3.0
+"""Seconds to wait at the end for a terminal that reads nothing."""
 
 
 class LeanDriver(LinuxDriver):
-    """Send a terminal only what changes on it, and nothing that is out of date when it is sent.
+    """Send a terminal only the cells that changed, in their newest state.
 
-    Textual's own driver queues whole frames, and blocks the app when there are thirty: over a slow
-    link the app could not be left.
+    Textual's own driver queues whole frames and blocks the app at thirty of them: over a slow link
+    the app could not be left.
     """
 
     def start_application_mode(self) -> None:
         self._output = _Output()
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        tell_textual = signal.getsignal(signal.SIGWINCH)
+        textual_handler = signal.getsignal(signal.SIGWINCH)
 
         def resized(number: int, frame: FrameType | None) -> None:
             self._output.is_resized = True
-            if callable(tell_textual):
-                tell_textual(number, frame)
+            if callable(textual_handler):
+                textual_handler(number, frame)
 
         signal.signal(signal.SIGWINCH, resized)
 
@@ -50,7 +50,7 @@ class LeanDriver(LinuxDriver):
 
 
 class _Output(threading.Thread):
-    """Writes the newest picture, piece by piece, as fast as the terminal reads."""
+    """Writes the newest frame, piece by piece, as fast as the terminal reads."""
 
     def __init__(self) -> None:
         super().__init__(name="output", daemon=True)
@@ -69,11 +69,11 @@ class _Output(threading.Thread):
             self._changed.notify()
 
     def close(self) -> None:
-        """Let what is pending be written, unless the terminal takes nothing."""
+        """Write the pending output, and wait for it for a few seconds at most."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        self.join(_LAST_WORDS_S)
+        self.join(_CLOSE_WITHIN_S)
 
     def run(self) -> None:
         stderr = sys.__stderr__
@@ -87,7 +87,7 @@ class _Output(threading.Thread):
                 return
 
     def _next_piece(self) -> str:
-        """Wait for something to write; "" is the end."""
+        """Wait for output and return it; "" once the driver is closed."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._display.is_pending or self._is_closed)

@@ -1,4 +1,4 @@
-"""The runs of a home; each look reads only what has changed."""
+"""Read the runs of a home; each read opens only those that changed."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.view.text.listing import Row
 
 _AT_ONCE = 25
-"""Runs that are read between two repaints of the list."""
+"""Runs to read between two repaints of the list."""
 
 
 class Home:
-    """Knows what it read; for one thread at a time."""
+    """Caches the rows of runs. Not thread-safe."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._known: dict[Path, tuple[tuple[object, ...], Row]] = {}
+        self._cached: dict[Path, tuple[tuple[object, ...], Row]] = {}
         self._followers: dict[Path, Follower] = {}
 
     async def read(self) -> AsyncIterator[list[Row]]:
-        """Yield the rows that are read so far, newest first, again and again until all are.
+        """Yield the rows read so far, newest first, until all are read.
 
-        They are read in a thread. Raises OSError for a home that cannot be read.
+        They are read in a thread. Raises OSError if the home cannot be read.
         """
         rows: list[Row] = []
         reading = self.rows()
-        while some := await asyncio.to_thread(lambda: list(islice(reading, _AT_ONCE))):
-            rows = [*rows, *some]
+        while batch := await asyncio.to_thread(lambda: list(islice(reading, _AT_ONCE))):
+            rows = [*rows, *batch]
             yield rows
 
     def rows(self) -> Iterator[Row]:
-        """Yield every run, newest first; those that ended are not read again."""
-        found = runs_in(self.directory)
-        for paths in found:
+        """Yield a row for every run, newest first; ended, unchanged runs are not read again."""
+        all_paths = runs_in(self.directory)
+        for paths in all_paths:
             yield self._row(paths)
-        there = {paths.directory for paths in found}
-        for gone in self._known.keys() - there:
-            del self._known[gone]
-            self._followers.pop(gone, None)
+        present = {paths.directory for paths in all_paths}
+        for directory in self._cached.keys() - present:
+            del self._cached[directory]
+            self._followers.pop(directory, None)
 
     def _row(self, paths: RunPaths) -> Row:
         marks = _marks(paths)
-        known = self._known.get(paths.directory)
-        if known is not None and known[0] == marks and not marks[0]:
-            return known[1]
+        cached = self._cached.get(paths.directory)
+        if cached is not None and cached[0] == marks and not marks[0]:
+            return cached[1]
         try:
             row = Row(paths.directory, self._follower(paths).look())
-        except Exception as error:  # noqa: BLE001 - one bad run hides no other
+        except Exception as error:  # noqa: BLE001 - an unreadable run must not hide the others
             row = Row(paths.directory, None, _reason(error))
             self._followers.pop(paths.directory, None)
-        self._known[paths.directory] = marks, row
+        self._cached[paths.directory] = marks, row
         return row
 
     def _follower(self, paths: RunPaths) -> Follower:
-        """Return what follows a run; one that had ended is read anew, since it may be another."""
-        known = self._followers.get(paths.directory)
-        if known is None or known.run.has_ended:
-            known = self._followers[paths.directory] = Follower(Client(paths.directory))
-        return known
+        """Return the follower of a run; a new one if the run had ended: it may be another."""
+        follower = self._followers.get(paths.directory)
+        if follower is None or follower.run.has_ended:
+            follower = self._followers[paths.directory] = Follower(Client(paths.directory))
+        return follower
 
 
 def _reason(error: Exception) -> str:
@@ -77,7 +77,7 @@ def _reason(error: Exception) -> str:
 
 
 def _marks(paths: RunPaths) -> tuple[object, ...]:
-    """Return what differs when there is something new to read; first, whether it is trained."""
+    """Return whether the run is being trained, and the times and sizes of its files."""
     times = []
     for path in (paths.spec, paths.record, paths.record.with_name(paths.record.name + "-wal")):
         try:
@@ -87,6 +87,6 @@ def _marks(paths: RunPaths) -> tuple[object, ...]:
         else:
             times.append((stat.st_mtime_ns, stat.st_size))
     is_held = False
-    with suppress(OSError):  # reading it says what is wrong
+    with suppress(OSError):  # reading the run reports the error
         is_held = lock.is_held(paths.lock)
     return is_held, *times

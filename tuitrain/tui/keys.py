@@ -1,4 +1,4 @@
-"""The keys that a user chose in keys.toml, in place of those that come with tuitrain."""
+"""The keys of the user's keys.toml, which replace the default keys."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _NAMES = {key.value for key in Keys}
 _ALWAYS = {"ctrl+q": "leaving at once"}
 
 Place = Sequence[Binding]
-"""All the bindings that hold at one moment: of a screen, and of the app."""
+"""All bindings that are active together: those of a screen, and of the app."""
 
 
 class Chosen(NamedTuple):
-    """The keys by the id of their binding, and what in the file will not do."""
+    """The keys by the id of their binding, and the complaints about the file."""
 
     keymap: dict[str, str]
     complaints: list[str]
 
 
 def chosen(path: Path, places: Sequence[Place]) -> Chosen:
-    """Return the keys in that file that can be used; without a file, none.
+    """Return the usable keys of that file; none if there is no file.
 
-    A key that another binding of the same place has is not taken from it.
+    A key that is in use by another binding of the same place is rejected.
     """
     known = {binding.id or "" for place in places for binding in place}
     keymap: dict[str, str] = {}
     complaints: list[str] = []
     try:
-        found = _read(path)
+        entries = _read(path)
     except WrongUse as error:
         return Chosen({}, [str(error)])
-    for name, keys in found.items():
+    for name, keys in entries.items():
         try:
             keymap[_known(name, known)] = _keys(name, keys)
         except WrongUse as error:
@@ -60,7 +60,7 @@ def chosen(path: Path, places: Sequence[Place]) -> Chosen:
 
 
 def shown(binding: Binding, keymap: Mapping[str, str]) -> str:
-    """Return the keys of a binding as help and palette show them."""
+    """Return the keys of a binding, as help and palette show them."""
     return keymap.get(binding.id or "") or binding.key_display or binding.key
 
 
@@ -72,13 +72,13 @@ def keymap_of(app: App[object]) -> Mapping[str, str]:
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        found = tomllib.loads(read_text(path, most=_LARGEST))
+        table = tomllib.loads(read_text(path, most=_LARGEST))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError, DamagedRecord) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}; mend it or delete it") from None
-    keys = found.pop("keys", {})
-    if found or not isinstance(keys, dict):
+    keys = table.pop("keys", {})
+    if table or not isinstance(keys, dict):
         raise WrongUse(
             f'{safe(path)} will not do: it has one table, [keys], with lines like "run.pause" = "x"'
         )
@@ -86,7 +86,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 
 def _flat(table: Mapping[str, object], above: str = "") -> Iterable[tuple[str, object]]:
-    """Yield every entry under its whole id: without quotes TOML makes tables of dotted keys."""
+    """Yield every entry with its full id: TOML turns unquoted dotted keys into tables."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{name}.")
@@ -103,7 +103,7 @@ def _known(name: str, known: set[str]) -> str:
 
 
 def _keys(name: str, keys: object) -> str:
-    """Return the keys of an entry, several with commas between them."""
+    """Return the checked keys of an entry, separated by commas."""
     parts = [part.strip() for part in keys.split(",")] if isinstance(keys, str) else [""]
     for part in parts:
         if not _is_key(part):
@@ -124,19 +124,19 @@ def _sign(key: str) -> str:
 
 
 def _twins(places: Sequence[Place]) -> dict[str, set[str]]:
-    """Return for each id those that share its key, since only one of them holds at a time."""
+    """Return for each id the ids that share its key; only one of these is active at a time."""
     twins: dict[str, set[str]] = {}
     for place in places:
         for binding in place:
-            alike = {other.id or "" for other in place if other.key == binding.key}
-            twins.setdefault(binding.id or "", set()).update(alike)
+            same_key = {other.id or "" for other in place if other.key == binding.key}
+            twins.setdefault(binding.id or "", set()).update(same_key)
     return twins
 
 
 def _with_twins(keymap: Mapping[str, str], twins: Mapping[str, set[str]]) -> dict[str, str]:
-    """Let those that share a key go on sharing it, unless each has got one of its own."""
-    along = {twin: keys for name, keys in keymap.items() for twin in twins[name]}
-    return {**along, **keymap}
+    """Return the keymap with each key also given to its twins that have no entry."""
+    inherited = {twin: keys for name, keys in keymap.items() for twin in twins[name]}
+    return {**inherited, **keymap}
 
 
 class _Clash(NamedTuple):
@@ -147,7 +147,7 @@ class _Clash(NamedTuple):
 def _clash(
     keymap: Mapping[str, str], twins: Mapping[str, set[str]], places: Sequence[Place]
 ) -> _Clash | None:
-    """Return a key that the keymap gives to two bindings of one place, if there is one."""
+    """Return a clash: a key that the keymap gives to two bindings of one place; None if none."""
     for place in places:
         owners = dict(_ALWAYS)
         for binding in sorted(place, key=lambda bound: (bound.id or "") in keymap):

@@ -1,4 +1,4 @@
-"""The command palette: all that a screen can do just now, with and without a key."""
+"""The command palette: every action that a screen can do now, with or without a key."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class _Command(NamedTuple):
 
 
 class ScreenCommands(Provider):
-    """The bindings of the screen below and of the app, those aside that would do nothing."""
+    """The enabled bindings of the screen below and of the app."""
 
     async def discover(self) -> Hits:
-        """Yield all of them."""
+        """Yield all commands."""
         for command in self._commands():
             yield DiscoveryHit(_line(Content(command.says), command.key), command.run, command.says)
 
     async def search(self, query: str) -> Hits:
-        """Yield those whose words match."""
+        """Yield the commands whose text matches the query."""
         matcher = self.matcher(query)
         for command in self._commands():
             if (score := matcher.match(command.says)) > 0:

@@ -1,4 +1,4 @@
-"""Themes from files: one TOML a theme, screen colours and chart colours together."""
+"""Read themes from files: a TOML file has the screen and chart colours of a theme."""
 
 from __future__ import annotations
 

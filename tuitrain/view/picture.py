@@ -1,4 +1,4 @@
-"""Cells without a screen: text in lines, each piece with the role that a theme gives a colour."""
+"""Pictures: lines of text spans, each with a role that a theme maps to a colour."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Role = Literal[
     "series1", "series2", "series3", "series4", "series5", "series6",
 ]  # fmt: skip
 SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
-"""For things of one kind beside each other, which never differ by colour alone."""
+"""Roles of compared runs, which also differ by a sign."""
 
 _CHARACTERS_A_CELL = 4
-"""Further combining characters in one cell are cut off."""
+"""Most characters in one cell; further combining characters are cut off."""
 
 
 class Span(NamedTuple):
-    """Text of one role; in a line that is `fitted`, no terminal obeys it."""
+    """Text of one role. `fitted` makes it safe for a terminal."""
 
     text: str
     role: Role = "text"
@@ -32,11 +32,11 @@ Line = tuple[Span, ...]
 Picture = tuple[Line, ...]
 
 
-def fitted(pieces: Iterable[Span], width: int) -> Line:
-    """Return the pieces as one line of exactly `width` cells."""
+def fitted(spans: Iterable[Span], width: int) -> Line:
+    """Return the spans as one line of exactly `width` cells."""
     line: list[Span] = []
     room = width
-    for text, role in pieces:
+    for text, role in spans:
         if room <= 0:
             break
         shown = cut(safe(text, limit=_CHARACTERS_A_CELL * room), room)
@@ -48,7 +48,7 @@ def fitted(pieces: Iterable[Span], width: int) -> Line:
 
 
 def unreadable(error: Exception, width: int, height: int) -> Picture:
-    """Return a picture of the error, shown where reading the data failed."""
+    """Return a picture of an error that occurred while data was read."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
     lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
     message = [fitted([Span(f" {line}", "bad")], width) for line in lines]
@@ -56,5 +56,5 @@ def unreadable(error: Exception, width: int, height: int) -> Picture:
 
 
 def plain(picture: Picture) -> str:
-    """Return the picture without its roles, a line each, ends stripped."""
-    return "\n".join("".join(piece.text for piece in line).rstrip() for line in picture)
+    """Return the picture as plain text, trailing blanks stripped."""
+    return "\n".join("".join(span.text for span in line).rstrip() for line in picture)

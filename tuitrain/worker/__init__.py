@@ -1,1 +1,1 @@
-"""The trainer: a process of its own that nobody needs to watch."""
+"""The trainer: a process that runs on its own, whether or not a screen is attached."""

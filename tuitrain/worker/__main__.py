@@ -1,8 +1,8 @@
 """The trainer's process: python -m tuitrain.worker RUN_DIRECTORY LOCK_FD [OWNER_PIPE_FD]
 
-`tuitrain.trainer.supervisor` starts it and hands it the run's lock. The record is opened before
-torch is imported, so that even a failing import is a recorded failure. The process ends with its
-last word: a reader who hears it finds the lock free a moment later.
+`tuitrain.trainer.supervisor` starts it and passes it the lock of the run. The record is opened
+before torch is imported, so that a failing import is recorded as well. The process ends right after
+its last word: once it is read, the lock is soon free.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tuitrain.record import process
 from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.answered import missing_words
-from tuitrain.store.disk_reserve import give_back
+from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
@@ -27,10 +27,10 @@ from tuitrain.worker.failure import failure_of
 
 
 def main(argv: list[str]) -> int:
-    """Train the run of that directory to its end and return the exit code."""
+    """Train the run in a directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
     process.keep_lock(descriptors[0])
-    process.sign(paths.owner)
+    process.write_owner(paths.owner)
     ending = process.Ending(*descriptors[1:])
     network = network_filesystem(paths.directory)
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
@@ -44,20 +44,20 @@ def main(argv: list[str]) -> int:
 
         train_run(paths, paths.read_spec(), writer, recorder, ending)
         _close(paths, recorder, writer)
-    except BaseException as error:  # noqa: BLE001 - whatever ended the run belongs in its record
+    except BaseException as error:  # noqa: BLE001 - every error belongs in the record
         lost = error if isinstance(error, Lost) else files.lost()
-        if lost is not None:  # then it is the cause of any other error
+        if lost is not None:  # any other error is a consequence
             return _give_up(lost, recorder)
         return _fail(error, paths, recorder, writer)
     return 0
 
 
 def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
-    """Say what is to be known before the run goes on: once, in log and record."""
+    """Record warnings about a network file system and about missing answers, each once."""
     if network:
         warning = Warned(
             f"its directory is on a network file system ({network}): the record is kept with a "
-            "rollback journal, and is to be read and trained on one machine at a time"
+            "rollback journal, and must be read and trained on one machine at a time"
         )
         if warning not in writer.events():
             recorder.take(warning)
@@ -69,10 +69,10 @@ def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
 
 
 def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: RunWriter) -> int:
-    give_back(paths.reserve)  # or a full disk would leave no room for its last word
+    release(paths.disk_reserve)  # space for the last word on a full disk
     with suppress(OSError):
         traceback.print_exc()
-    traceback.clear_frames(error.__traceback__)  # whatever reads ahead for them ends, too
+    traceback.clear_frames(error.__traceback__)  # ends data loaders that the frames hold
     failure = failure_of(error, paths.name)
     recorder.fail(failure)
     _close(paths, recorder, writer)
@@ -80,17 +80,17 @@ def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: Run
 
 
 def _close(paths: RunPaths, recorder: Recorder, writer: RunWriter) -> None:
-    """Say the last word when everything else is done."""
+    """Write the last word after all other cleanup, and close the record."""
     process.end_children()
-    give_back(paths.reserve)
+    release(paths.disk_reserve)
     recorder.close()
     writer.close()
 
 
 def _give_up(lost: Lost, recorder: Recorder) -> int:
-    """Say in the log, and in the record if that is still ours, that files were taken away.
+    """Report lost files in the log and, if this trainer still owns it, in the record.
 
-    The record is left as a crash leaves it: closing it would write beside whoever has it now.
+    The record is not closed, as in a crash: closing it could write to another trainer's record.
     """
     _log(str(lost))
     process.end_children()
@@ -107,7 +107,7 @@ def _log(text: str) -> None:
 
 
 def _end(code: int) -> None:
-    """Leave at once: taking torch apart takes seconds, in which the lock would still be held."""
+    """Exit at once: unloading torch takes seconds, during which the lock would still be held."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -118,7 +118,7 @@ if __name__ == "__main__":
     code = 1
     try:
         code = main(sys.argv[1:])
-    except BaseException:  # noqa: BLE001 - the process ends, whatever it is
+    except BaseException:  # noqa: BLE001 - the process ends after any error
         traceback.print_exc()
     finally:
         _end(code)

@@ -1,4 +1,4 @@
-"""What a user is told of an error that ends a trainer: one sentence, and what to do next."""
+"""Messages for errors that end a trainer: one sentence, and what to do next."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OUT_OF_MEMORY = re.compile(
     r"|Unable to find a valid cuDNN algorithm",  # no workspace for any
     re.IGNORECASE | re.DOTALL,
 )
-"""What torch and the libraries below it say when they ran out."""
+"""Matches the errors of torch and its libraries when they are out of memory."""
 
 
 class OutOfMemory(TuitrainError):
-    """Host or device had no room for a batch; what was saved before is kept."""
+    """Host or device is out of memory; earlier checkpoints are kept."""
 
     def __init__(self, name: str, batch_size: int) -> None:
         next_step = (
@@ -35,20 +35,20 @@ class OutOfMemory(TuitrainError):
 
 
 def failure_of(error: BaseException, name: str) -> Failed:
-    """Return how the run of that name failed."""
+    """Return the failure that an error means for the run with that name."""
     if isinstance(error, TuitrainError):
         return Failed(safe(error), error.exit_code)
     if is_out_of_memory(error):
         return Failed("out of memory before the first batch; a smaller model needs less")
     if is_full(error) or _is_full_record(error):
-        said = safe(getattr(error, "strerror", None) or error)
-        return Failed(f"cannot write: {said}; make room, then: tuitrain resume {safe(name)}")
-    said = str(error).partition("\n")[0]
-    return Failed(safe(f"{type(error).__name__}: {said}" if said else type(error).__name__))
+        reason = safe(getattr(error, "strerror", None) or error)
+        return Failed(f"cannot write: {reason}; make room, then: tuitrain resume {safe(name)}")
+    message = str(error).partition("\n")[0]
+    return Failed(safe(f"{type(error).__name__}: {message}" if message else type(error).__name__))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether host or device ran out; torch has an error of its own for some cases only."""
+    """Return whether host or device is out of memory; torch has no common type for this."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"}:
         return True
@@ -56,6 +56,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_full_record(error: BaseException) -> bool:
-    """Return whether SQLite could not write: a quota or a limit is an I/O error to it."""
+    """Return whether SQLite could not write; it reports a quota or a size limit as an I/O error."""
     full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in full

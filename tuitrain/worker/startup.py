@@ -1,4 +1,4 @@
-"""Before the first batch: a start tells how far it is, and ends when somebody asks for it."""
+"""Startup before the first batch: it records progress and can be stopped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 
-_TELL_EVERY_S = 0.25
+_REPORT_EVERY_S = 0.25
 
 
 class StopRequested(Exception):
-    """Somebody asked for the end before the first batch."""
+    """The run should stop before its first batch."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.command.detail)
@@ -24,7 +24,7 @@ class StopRequested(Exception):
 
 
 class StartupEvents:
-    """Tells of a download now and then, and ends it when the run should end."""
+    """Records the progress of a download, and raises StopRequested when the run should end."""
 
     def __init__(
         self, paths: RunPaths, recorder: Recorder, ending: Callable[[], str | None]
@@ -32,15 +32,15 @@ class StartupEvents:
         self._paths = paths
         self._recorder = recorder
         self._ending = ending
-        self._tell_at = 0.0
+        self._report_at = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        if time.monotonic() < self._tell_at and done != total:
+        if time.monotonic() < self._report_at and done != total:
             return
-        self._tell_at = time.monotonic() + _TELL_EVERY_S
-        if why := self._ending():
-            raise StopRequested(Request.new(Stop(why)))
-        for request in asked(self._paths):
+        self._report_at = time.monotonic() + _REPORT_EVERY_S
+        if reason := self._ending():
+            raise StopRequested(Request.new(Stop(reason)))
+        for request in waiting_commands(self._paths):
             if isinstance(request.command, Stop):
                 raise StopRequested(request)
         self._recorder.take(StartupReached(stage, done, total))
@@ -49,7 +49,7 @@ class StartupEvents:
 def stop_before_training(
     request: Request, paths: RunPaths, writer: RunWriter, recorder: Recorder
 ) -> None:
-    """Record that the run was stopped, as it was asked to be."""
+    """Record that the run accepted a stop and stopped, and remove its file from the inbox."""
     take, step, epoch = writer.position()
     command = request.command
     recorder.take(
@@ -61,7 +61,7 @@ def stop_before_training(
     (paths.inbox / f"{request.id}.json").unlink(missing_ok=True)
 
 
-def asked(paths: RunPaths) -> list[Request]:
-    """Return the commands that wait, and let them wait."""
-    found = map(inbox.read, inbox.waiting(paths.inbox))
-    return [request for request in found if request is not None]
+def waiting_commands(paths: RunPaths) -> list[Request]:
+    """Return the commands in the inbox; their files stay there."""
+    requests = map(inbox.read, inbox.waiting(paths.inbox))
+    return [request for request in requests if request is not None]

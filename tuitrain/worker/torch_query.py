@@ -1,6 +1,7 @@
-"""What only torch knows: python -m tuitrain.worker.torch_query
+"""The server of torch queries: python -m tuitrain.worker.torch_query
 
-A question is a line of JSON on stdin, its answer one on stdout, until stdin is closed.
+It reads one query per line from stdin and writes one answer per line to stdout, as JSON, until
+stdin is closed.
 """
 
 from __future__ import annotations
@@ -20,51 +21,99 @@ import torch
 
 from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.own import source_of
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
+from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
 from tuitrain.engine.gpus import Gpu, listed
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.training import build_entry
+from tuitrain.engine.tasks.opened import open_task, resolved
+from tuitrain.engine.training import build_entry, build_model
+from tuitrain.engine.user_code import UserCode
+from tuitrain.store.paths import RunPaths
 
 
 def devices() -> list[dict[str, Any]]:
-    """Return the devices of this machine: name, what it is, its memory in bytes, how busy it is.
+    """Return the devices of this machine: name, model, memory in bytes, utilisation.
 
-    What nobody can tell without taking memory on the device is None.
+    A field is None if it cannot be read without allocating memory on the device.
     """
     return [*_cuda(), *(_device(name) for name in present() if not name.startswith("cuda"))]
 
 
 def sizes(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return how large data and model of a spec are; nothing is downloaded for it.
+    """Return the sizes of the data and the model of a spec, without downloading anything.
 
-    Without the data there is neither: {"known": false}.
+    If the data would have to be downloaded, the answer is {"known": false}.
     """
-    wanted = catalog.new_spec(**spec)
-    task = catalog.task_named(wanted.task)
-    if task.is_downloaded and wanted.data is None:
+    checked = catalog.new_spec(**_given(spec))
+    if source_of(checked.task) != "catalog":
+        return _own_sizes(checked)
+    task = catalog.task_named(checked.task)
+    if task.is_downloaded and checked.data is None:
         return {"known": False}
-    data = _data(wanted.task, wanted.data)
-    model = build_entry("model", wanted.model, data.input_shape, data.outputs)
+    data = _data(checked.task, checked.data)
+    model = build_entry("model", checked.model, data.input_shape, data.outputs)
     return {
         "known": True,
         "train_samples": len(data.train),
         "val_samples": len(data.val),
         "classes": {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0),
         "sample_shape": list(data.input_shape),
-        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+def _given(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a spec without those that it leaves to its task."""
+    left = (*FILLED_IN_STRINGS, *FILLED_IN_NUMBERS)
+    return {name: value for name, value in spec.items() if value or name not in left}
+
+
+def _own_sizes(spec: RunSpec) -> dict[str, Any]:
+    """Return the sizes of a table or of images, and what is used where nothing is given."""
+    if source_of(spec.task) == "python":  # it runs when it trains
+        return {"known": False, "why": "the trainer reads it"}
+    task = open_task(spec, UserCode())
+    losses = Losses(task.data.kind, usual=str(task.defaults.get("loss", "")))
+    complete = resolved(spec, task, losses.usual)
+    model = build_model(complete.model, task, UserCode())
+    names = ("model", "loss", "optimizer", "lr", "batch_size", "epochs")
+    return {
+        "known": True,
+        "train_samples": len(task.data.train),
+        "val_samples": len(task.data.val),
+        "classes": len(task.data.classes),
+        "sample_shape": list(task.data.input_shape),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "kind": task.data.kind,
+        "notes": list(task.card.notes),
+        "defaults": {name: getattr(complete, name) for name in names},
     }
 
 
 def export_weights(checkpoint: str, sha256: str, out: str) -> None:
-    """Write the model's plain `state_dict` in a checkpoint, read back before it has its name.
+    """Write the model's `state_dict` of a checkpoint to `out`, and verify it before renaming.
 
-    Raises Damaged for a checkpoint that is not what was written, TuitrainError for an unwritable
-    `out`.
+    Raises Damaged if the checkpoint does not match `sha256`, TuitrainError if `out` cannot be
+    written.
     """
     save(read_state(Path(checkpoint), sha256)["model"], Path(out))
+
+
+def predict(run: str, file: str, sha256: str, data: str | None) -> dict[str, Any]:
+    """Return what a checkpoint of a run predicts, as columns and rows."""
+    from tuitrain.engine.predict import predict as predictions_of
+
+    paths = RunPaths(Path(run))
+    found = predictions_of(
+        paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code),
+        None if data is None else Path(data),
+    )  # fmt: skip
+    return found._asdict()
 
 
 @lru_cache(maxsize=1)
@@ -75,43 +124,44 @@ def _data(task: str, folder: str | None) -> Dataset:
 def _cuda() -> list[dict[str, Any]]:
     names = [name for name in present() if name.startswith("cuda")]
     visible, order = map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"))
-    found = listed(pynvml, visible, order) if names else []
-    if found is None or len(found) != len(names):  # an AMD GPU, say; PyTorch knows less
-        about = map(torch.cuda.get_device_properties, names)
-        found = [Gpu(each.name, each.total_memory, None, None) for each in about]
-    return [{"name": name, **gpu._asdict()} for name, gpu in zip(names, found, strict=True)]
+    gpus = listed(pynvml, visible, order) if names else []
+    if gpus is None or len(gpus) != len(names):  # e.g. an AMD GPU, of which PyTorch knows less
+        properties = map(torch.cuda.get_device_properties, names)
+        gpus = [Gpu(gpu.name, gpu.total_memory, None, None) for gpu in properties]
+    return [{"name": name, **gpu._asdict()} for name, gpu in zip(names, gpus, strict=True)]
 
 
 def _device(name: str) -> dict[str, Any]:
     if name == "mps":
         return {"name": name, **Gpu("Apple GPU", None, None, None)._asdict()}
     memory = psutil.virtual_memory()
-    what = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    return {"name": name, **Gpu(what, memory.total, memory.available, None)._asdict()}
+    model = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    return {"name": name, **Gpu(model, memory.total, memory.available, None)._asdict()}
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {
+QUERIES: dict[str, Callable[..., Any]] = {
     "devices": devices,
     "sizes": sizes,
     "export_weights": export_weights,
+    "predict": predict,
 }
 
 
 def answer(line: str) -> dict[str, Any]:
-    """Return {"answer": ...} to a question {"ask": NAME, ...}, or {"error": one sentence}."""
-    asked = json.loads(line)
+    """Return {"answer": ...} to a query {"ask": NAME, ...}, or {"error": one sentence}."""
+    query = json.loads(line)
     try:
-        return {"answer": QUESTIONS[asked.pop("ask")](**asked)}
+        return {"answer": QUERIES[query.pop("ask")](**query)}
     except TuitrainError as error:
-        return {"error": str(error)}
-    except Exception as error:  # noqa: BLE001 - whoever asks goes on without an answer
+        return {"error": str(error), "exit_code": error.exit_code}
+    except Exception as error:  # noqa: BLE001 - the client handles it
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
+    """Answer queries until stdin is closed."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print
     for line in sys.stdin:
         answers.write(json.dumps(answer(line)) + "\n")
 

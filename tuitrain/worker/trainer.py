@@ -1,4 +1,4 @@
-"""One run from its spec to its end: the loop's events go into the record, checkpoints beside it."""
+"""Training of a run from its spec to its end; the events of the loop are recorded."""
 
 from __future__ import annotations
 
@@ -33,9 +33,15 @@ from tuitrain.steering.steerable import Position
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
-from tuitrain.worker.startup import StartupEvents, StopRequested, asked, stop_before_training
+from tuitrain.worker.startup import (
+    StartupEvents,
+    StopRequested,
+    stop_before_training,
+    waiting_commands,
+)
 
-_LOOK_EVERY_S = 1.0
+_SAMPLE_EVERY_S = 1.0
+"""Time between two samples of usage and of the latest batch losses."""
 
 
 def train_run(
@@ -45,16 +51,18 @@ def train_run(
     recorder: Recorder,
     ending: Callable[[], str | None],
 ) -> None:
-    """Build what the spec says and train it, obeying the inbox; raises whatever ends it early."""
+    """Build the run of a spec and train it; raises the error that ends it early, if any."""
     recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
     code = UserCode(paths.code)
     try:
         run = build(spec, StartupEvents(paths, recorder, ending), code)
-    except StopRequested as told:
-        stop_before_training(told.request, paths, writer, recorder)
+    except StopRequested as stop:
+        stop_before_training(stop.request, paths, writer, recorder)
         return
     for original in code.changed():
         recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))
+    for warning in run.warnings if not writer.has_started else ():
+        recorder.take(Warned(warning))
     if run.spec != spec:
         spec = run.spec
         paths.write_spec(replace(spec, init_from=spec.init_from and Path(spec.init_from).name))
@@ -79,23 +87,23 @@ def _train(
         paths.inbox, known=writer.known_commands(), ending=ending, idle=recorder.flush_if_due,
         checkpoints=paths.checkpoints,
     )  # fmt: skip
-    past, is_new = writer.events(), not writer.has_started
-    checkpoints = Checkpoints(paths.checkpoints, past)
+    earlier, is_new = writer.events(), not writer.has_started
+    checkpoints = Checkpoints(paths.checkpoints, earlier)
     checkpoints.sweep()
-    waits = spec.paused and is_new
-    steering = Steering(run, controls, checkpoints=checkpoints, past=past, paused=waits)
-    looks, usage = Every(_LOOK_EVERY_S), Usage()
+    paused = spec.paused and is_new
+    steering = Steering(run, controls, checkpoints=checkpoints, past=earlier, paused=paused)
+    samples, usage = Every(_SAMPLE_EVERY_S), Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
-    beginning = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
-    for event in _told(run, steering, beginning, past, recorded):
+    start = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
+    for event in _events(run, steering, start, earlier, recorded):
         recorder.take(event)
         if recorder.newest_read is not None:
             steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
-        is_look = isinstance(event, BatchDone) and looks.is_due()
-        if is_look:
+        is_sample = isinstance(event, BatchDone) and samples.is_due()
+        if is_sample:
             recorder.take(Measured(run.take, run.step, usage.read()))
-        if is_look or isinstance(event, Paused):
+        if is_sample or isinstance(event, Paused):
             recorder.latest_batch_losses(
                 run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
             )
@@ -104,22 +112,22 @@ def _train(
 
 
 def _suggests_batch_size(paths: RunPaths) -> bool:
-    return any(request.command.kind == "batch-size" for request in asked(paths))
+    return any(request.command.kind == "batch-size" for request in waiting_commands(paths))
 
 
-def _told(
-    run: Training, steering: Steering, beginning: Start, past: list[Event],
+def _events(
+    run: Training, steering: Steering, start: Start, earlier: list[Event],
     recorded: Position | None,
 ) -> Iterator[Fact | Event]:  # fmt: skip
-    """Yield all that the run says; `recorded` is how far it came before, None if nowhere."""
+    """Yield the events of the run; `recorded` is the recorded position, None for a new run."""
     if recorded is None:
-        yield from begin(run, steering, beginning)
+        yield from begin(run, steering, start)
     else:
-        yield from resume(run, steering, beginning, past, recorded)
+        yield from resume(run, steering, start, earlier, recorded)
     yield run.started()
     if not steering.checkpoints.kept:
         yield from steering.checkpoints.save(run, "start", is_needed=True)
     for event in train(run, steering):
         if isinstance(event, Finished):
-            yield from compared(run, beginning.spec)
+            yield from compared(run, start.spec)
         yield event

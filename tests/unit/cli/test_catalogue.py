@@ -39,7 +39,7 @@ def test_a_task_is_told_which_losses_fit_and_why_the_others_do_not(capsys):
 
     fitting, others = said.split("These do not:")
     assert fitting.index("mse") < fitting.index("l1")
-    assert "a number is no class" in others
+    assert "its target is a class index" in others
     assert cli.run(["losses", "--task", "diabetes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {each["name"]: each["fits"] for each in told} == {

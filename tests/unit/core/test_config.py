@@ -50,7 +50,7 @@ def test_a_spec_is_the_same_after_a_file(tmp_path_factory, plan, lr, data):
 
 def test_a_fork_is_no_file_of_settings():
     spec = new_spec("digits", parent=Parent("runs/a", sha256="00"))
-    with pytest.raises(Refused, match="begins with a checkpoint"):
+    with pytest.raises(Refused, match="starts from a checkpoint"):
         as_config(spec)
 
 

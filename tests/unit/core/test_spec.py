@@ -142,7 +142,7 @@ def test_settings_of_another_type_are_wrong_use(settings):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"task": "diabetes", "loss": "cross-entropy"}, "a number is no class"),
+        ({"task": "diabetes", "loss": "cross-entropy"}, "its target is a class index"),
         ({"task": "breast-cancer", "model": "cnn"}, "breast-cancer is a table"),
     ],
 )
@@ -175,6 +175,14 @@ def test_a_spec_file_is_checked_again():
     assert RunSpec.from_json(json.dumps({**settings, **own})).model == "my.py:Net"
     with pytest.raises(DamagedRecord, match="a newer tuitrain may read it"):
         RunSpec.from_json(json.dumps({**settings, "quantum": True}))
+
+
+def test_a_digest_in_a_spec_file_is_a_digest():
+    settings = json.loads(catalog.new_spec().to_json())
+    digest = {"data_sha256": "0a" * 32}
+    assert RunSpec.from_json(json.dumps(settings | digest)).data_sha256 == "0a" * 32
+    with pytest.raises(DamagedRecord, match="data_sha256 must be a SHA-256"):
+        RunSpec.from_json(json.dumps(settings | {"data_sha256": "0A"}))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def left(target: Path) -> list[Path]:
 def test_a_file_comes_whole_with_progress_and_only_once(server: Server, target: Path):
     told = []
     for _ in range(2):
-        fetch(server.url, target, md5=MD5, tell=lambda *args: told.append(args))
+        fetch(server.url, target, md5=MD5, report=lambda *args: told.append(args))
 
     assert target.read_bytes() == CONTENT
     assert told[-1] == ("downloading file.gz", len(CONTENT), len(CONTENT))
@@ -119,7 +119,7 @@ def test_a_download_ends_when_it_is_told_to(server: Server, target: Path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(server.url, target, md5=MD5, tell=stop)
+        fetch(server.url, target, md5=MD5, report=stop)
     assert left(target) == []
 
 

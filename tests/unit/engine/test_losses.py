@@ -97,6 +97,57 @@ def test_a_loss_and_its_gradient_are_torchs_own_to_the_last_bit(loss, kind):
     assert torch.equal(my_slope, its_slope)
 
 
+WEIGHTS = {"multiclass": torch.linspace(0.5, 3, C), "binary": torch.tensor([0.5, 2.0])}
+
+
+def of_samples(losses, y, kind):
+    """Return the mean of the losses (N, ...) of samples, each with the weight of its class."""
+    weights = WEIGHTS[kind][y.long()]
+    return (losses.reshape(N, -1).mean(1) * weights).sum() / weights.sum()
+
+
+WEIGHTED = {
+    ("cross-entropy", "multiclass"): lambda z, y: nn.CrossEntropyLoss(WEIGHTS["multiclass"])(z, y),
+    ("cross-entropy", "binary"): lambda z, y: nn.CrossEntropyLoss(WEIGHTS["binary"])(
+        torch.cat((torch.zeros(N, 1), z), 1), y.long()
+    ),
+    ("bce-with-logits", "multiclass"): lambda z, y: of_samples(
+        nn.BCEWithLogitsLoss(reduction="none")(z, one_hot(y)), y, "multiclass"
+    ),
+    ("bce-with-logits", "binary"): lambda z, y: nn.BCEWithLogitsLoss(pos_weight=torch.tensor(4.0))(
+        z[:, 0], y
+    ),
+    ("mse", "multiclass"): lambda z, y: of_samples(
+        (z.softmax(1) - one_hot(y)) ** 2, y, "multiclass"
+    ),
+    ("mse", "binary"): lambda z, y: of_samples((z[:, 0].sigmoid() - y) ** 2, y, "binary"),
+    ("l1", "multiclass"): lambda z, y: of_samples(
+        (z.softmax(1) - one_hot(y)).abs(), y, "multiclass"
+    ),
+    ("l1", "binary"): lambda z, y: of_samples((z[:, 0].sigmoid() - y).abs(), y, "binary"),
+}
+
+
+@pytest.mark.parametrize(("loss", "kind"), [each for each in BY_TORCH if each[1] != "regression"])
+def test_weights_of_classes_are_those_of_torch_where_it_has_them_else_of_the_samples(loss, kind):
+    prediction, target = some(kind)
+    found = criterion_for(loss, kind, WEIGHTS[kind])(prediction, target)
+
+    assert found.shape == ()
+    assert torch.allclose(found, WEIGHTED[loss, kind](prediction, target), rtol=1e-6)
+    assert not torch.equal(found, criterion_for(loss, kind)(prediction, target))
+
+
+@pytest.mark.parametrize(("loss", "kind"), WEIGHTED)
+def test_equal_weights_of_classes_change_nothing(loss, kind):
+    prediction, target = some(kind)
+    equal = torch.full_like(WEIGHTS[kind], 3)
+    assert torch.allclose(
+        criterion_for(loss, kind, equal)(prediction, target),
+        criterion_for(loss, kind)(prediction, target), rtol=1e-6,
+    )  # fmt: skip
+
+
 def probabilities(prediction, kind):
     z = prediction.detach().double()
     return z.softmax(1).numpy() if kind == "multiclass" else z[:, 0].sigmoid().numpy()
@@ -124,7 +175,7 @@ def test_a_loss_is_scikit_learns_number_too(loss, kind):
 
 
 def test_an_unfit_loss_is_refused_with_its_reason():
-    with pytest.raises(Refused, match="a number is no class"):
+    with pytest.raises(Refused, match="its target is a class index"):
         criterion_for("cross-entropy", "regression")
 
 

@@ -1,4 +1,4 @@
-"""What a program begins with must still be there, and be what it was."""
+"""The initial weights of a program must still exist and be unchanged."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -18,7 +18,7 @@ SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002-take1-step23.pt", 9, "f" *
 
 
 @pytest.fixture
-def line(home: Path) -> RunLineage:
+def lineage(home: Path) -> RunLineage:
     """An epoch, with a checkpoint at its end."""
     run = in_home(home, "a")
     run.trains(1)
@@ -27,19 +27,19 @@ def line(home: Path) -> RunLineage:
     return RunLineage.read(RunPaths(home / "runs" / "a"))
 
 
-def test_weights_that_a_run_began_with_must_be_there(line, tmp_path):
+def test_weights_that_a_run_began_with_must_be_there(lineage, tmp_path):
     file = tmp_path / "w.pt"
-    given = replace(line, spec=replace(line.spec, init_from=str(file)))
+    given = replace(lineage, spec=replace(lineage.spec, init_from=str(file)))
     with pytest.raises(Refused, match=r"began with are gone: .*w\.pt"):
         Recipe.of(given, SAVED)
     file.touch()
     assert Recipe.of(given, SAVED).spec.init_from == str(file)
 
 
-def test_a_fork_begins_with_the_very_checkpoint_that_it_was_made_from(line):
-    origin = line.paths.origin
+def test_a_fork_begins_with_the_very_checkpoint_that_it_was_made_from(lineage):
+    origin = lineage.paths.origin
     parent = Parent("parent", step=0, sha256=sha256(b"a checkpoint").hexdigest())
-    fork = replace(line, spec=replace(line.spec, parent=parent))
+    fork = replace(lineage, spec=replace(lineage.spec, parent=parent))
     with pytest.raises(TuitrainError, match=r"cannot read .*origin\.pt: No such file"):
         Recipe.of(fork, SAVED)
     origin.write_bytes(b"another one")
@@ -49,10 +49,10 @@ def test_a_fork_begins_with_the_very_checkpoint_that_it_was_made_from(line):
     assert Recipe.of(fork, SAVED).origin == origin.absolute()
 
 
-def test_a_record_that_does_not_say_what_a_program_needs_is_damaged(line):
-    recipe = Recipe.of(line, SAVED)
-    with pytest.raises(DamagedRecord, match="does not say on what it was trained"):
+def test_a_record_without_what_a_program_needs_is_damaged(lineage):
+    recipe = Recipe.of(lineage, SAVED)
+    with pytest.raises(DamagedRecord, match="does not name the environment of its training"):
         assert recipe.environment
     silent = replace(recipe, started=replace(recipe.started, settings={"loss": "mse"}))
-    with pytest.raises(DamagedRecord, match="with which clip-norm it began"):
+    with pytest.raises(DamagedRecord, match="which clip-norm it began with"):
         silent.setting("clip-norm")

@@ -1,4 +1,4 @@
-"""Functions copied out of a module: what comes along, and what is left out."""
+"""Functions copied out of a module, with what they need and nothing else."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def dreaming() -> Number:
 
 @pytest.fixture(autouse=True)
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with the module above, under a name of its own: what was read once is kept."""
+    """A package with the module above, under a unique name, since sources are cached."""
     (tmp_path / tmp_path.name).mkdir()
     (tmp_path / tmp_path.name / "__init__.py").touch()
     (tmp_path / tmp_path.name / "room.py").write_text(MODULE, encoding="utf-8")

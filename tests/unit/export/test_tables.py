@@ -1,4 +1,4 @@
-"""A record as tables and for TensorBoard, read back by others."""
+"""Tables and TensorBoard files, read back by other libraries."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ def with_a_gap(step: int) -> float:
 
 @pytest.fixture
 def line(home):
-    """Four epochs with a swap, of which the last two were undone and trained anew."""
+    """Four epochs with a swap, of which the last two were undone and trained again."""
     run = in_home(home, "a")
     run.trains(2, with_a_gap)
     run.swaps("mse")
@@ -32,7 +32,7 @@ def line(home):
     return RunLineage.read(RunPaths(home / "runs" / "a"))
 
 
-def test_tables_have_the_current_line_and_nothing_of_what_was_undone(line, tmp_path):
+def test_tables_have_the_lineage_and_nothing_that_was_undone(line, tmp_path):
     tables.write_csv(line, [{"id": "w", "kind": "loss"}], tmp_path / "a")
     with (tmp_path / "a" / "batches.csv").open() as file:
         batches = list(csv.DictReader(file))
@@ -76,6 +76,36 @@ def test_a_table_without_rows_has_its_header(home, tmp_path):
     assert headers["interventions"].startswith("id,kind,detail,")
 
 
+def test_a_loss_with_parameters_of_its_own_has_a_column_that_earlier_epochs_leave_empty(
+    home, tmp_path
+):
+    run = in_home(home, "b")
+    run.trains(1)
+    run.swaps("huber:delta=2")
+    run.trains(1, val_losses={"huber": 0.4, "huber:delta=2": 0.5})
+    run.finishes()
+
+    tables.write_csv(RunLineage.read(RunPaths(home / "runs" / "b")), [], tmp_path / "b")
+
+    with (tmp_path / "b" / "epochs.csv").open() as file:
+        assert [row["val_huber:delta=2"] for row in csv.DictReader(file)] == ["", "0.5"]
+
+
+def test_half_a_character_in_a_name_is_escaped(home, tmp_path):
+    run = in_home(home, "c")
+    run.trains(1, metrics={"\ud800": 1.0})
+    run.finishes()
+    line = RunLineage.read(RunPaths(home / "runs" / "c"))
+
+    tables.write_csv(line, [], tmp_path / "c")
+    tables.write_jsonl(line, {}, [], tmp_path / "c.jsonl")
+    tensorboard.write(line, tmp_path / "c-tensorboard")
+
+    assert ",\\ud800," in (tmp_path / "c" / "epochs.csv").read_text()
+    last = (tmp_path / "c.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["\ud800"] == 1.0
+
+
 def test_lines_of_json_are_strict(line, tmp_path):
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
@@ -104,6 +134,21 @@ def test_tensorboards_own_reader_opens_it(line, tmp_path):
     assert math.isnan(losses[29].value)
     assert [each.step for each in read.Scalars("metrics/accuracy")] == [23, 46, 69]
     assert "val_loss_by/mse" in read.Tags()["scalars"]
+
+
+def test_tensorboards_dashboard_of_hyperparameters_has_the_settings(line, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    tensorboard.write(line, tmp_path / "a")
+    read = EventAccumulator(str(tmp_path / "a"))
+    read.Reload()
+    content = read.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    settings = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert settings["task"].string_value == "digits"
+    assert settings["lr"].number_value == line.spec.lr
+    assert settings["batch_size"].number_value == 64
+    assert "monitor" not in settings, "which was not given"
 
 
 def test_without_tensorboard_it_says_how_to_get_it(line, monkeypatch, tmp_path):

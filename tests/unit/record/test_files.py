@@ -1,4 +1,4 @@
-"""What a trainer notices of files that are taken away under it."""
+"""A trainer notices that its files were removed or replaced."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def replaced(path: Path) -> None:
     path.touch()
 
 
-def test_a_run_that_nobody_touches_is_left_alone(files: Files):
+def test_an_untouched_run_passes_the_check(files: Files):
     for _ in range(3):
         files.check()
 

@@ -1,4 +1,4 @@
-"""What a recorder writes in the end, whatever ended the run."""
+"""A recorder writes everything at the end, however the run ended."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from tuitrain.store.reader import Cursor, RunReader
 from tuitrain.store.writer import RunWriter
 
 
-def test_a_device_that_fails_with_the_last_batches_does_not_keep_the_failure_from_being_told(
+def test_a_device_that_fails_with_the_last_batches_does_not_prevent_recording_the_failure(
     tmp_path: Path,
 ):
     writer = RunWriter(tmp_path / "run.db")

@@ -1,4 +1,4 @@
-"""A record told as one story."""
+"""The event log: events and ends of epochs in one order."""
 
 from contextlib import closing
 
@@ -33,24 +33,24 @@ def written(path, *timed):
             writer.write([], [Stamped(1.0, elapsed_ms, event)])
 
 
-def test_a_record_that_is_not_there_yet_tells_nothing(path):
+def test_a_missing_record_has_no_events(path):
     assert EventLog(path).after(Cursor()) == ([], Cursor())
 
 
 def test_epochs_stand_where_they_ended(path):
-    story = [
+    events = [
         (0, StartupReached("loading")), (0, paused(0, 0)), (5, epoch(1)), (5, paused(10, 1)),
         (6, Warned("hot")), (8, epoch(2)), (9, paused(30, 2)), (9, epoch(3)), (9, paused(30, 3)),
         (9, opened(2, 10, 1)), (12, epoch(2, take=2)), (13, Warned("cold")), (20, epoch(3, take=2)),
     ]  # fmt: skip
-    written(path, *story)
+    written(path, *events)
 
-    told, _ = EventLog(path).after(Cursor())
+    logged, _ = EventLog(path).after(Cursor())
 
-    assert told == [event for _, event in story]
+    assert logged == [event for _, event in events]
 
 
-def test_a_story_goes_on_where_it_was_left(path):
+def test_a_log_continues_after_its_cursor(path):
     written(path, (1, StartupReached("a")), (2, epoch(1)))
     _, cursor = EventLog(path).after(Cursor())
     assert EventLog(path).after(cursor) == ([], cursor)

@@ -36,7 +36,7 @@ def test_a_path_that_nothing_is_mounted_on_has_no_type():
     assert type_at(PurePosixPath("/a"), []) == ""
 
 
-def test_local_and_network_file_systems_are_told_apart(tmp_path: Path):
+def test_local_and_network_file_systems_are_distinguished(tmp_path: Path):
     assert network_filesystem(tmp_path) is None
     assert {"nfs", "nfs4", "cifs", "fuse.sshfs", "lustre"} <= NETWORK
     assert NETWORK.isdisjoint({"ext4", "xfs", "btrfs", "tmpfs", "overlay", "apfs", "zfs"})

@@ -23,7 +23,7 @@ def left(folder: Path, content: str | bytes, name: str = "a.json") -> Path:
     return path
 
 
-def test_commands_are_found_in_the_order_in_which_they_were_asked(tmp_path):
+def test_commands_are_read_in_the_order_in_which_they_were_sent(tmp_path):
     requests = [
         Request(f"{at:016x}0000", 1.0, command, "batch")
         for at, command in enumerate((Pause(), Step(3), SwapLoss("mse"), Resume()))

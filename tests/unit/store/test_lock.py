@@ -79,18 +79,18 @@ def test_a_refusal_leaves_no_descriptor_open(path, holder, impatient):
     assert descriptors() == before
 
 
-def test_asking_frees_nobodys_lock(path, holder):
+def test_a_probe_does_not_free_the_lock(path, holder):
     assert all(lock.is_held(path) for _ in range(100))
 
 
-def test_asking_takes_nobodys_lock(path, impatient):
+def test_a_probe_does_not_take_the_lock(path, impatient):
     path.parent.mkdir()
     os.close(lock.acquire(path))
     assert not any(lock.is_held(path) for _ in range(100))
     os.close(lock.acquire(path))
 
 
-def test_a_starting_trainer_outwaits_a_reader_who_asks_just_then(path, monkeypatch):
+def test_a_starting_trainer_waits_for_the_probe_of_a_reader(path, monkeypatch):
     path.parent.mkdir()
     asking = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
     fcntl.flock(asking, fcntl.LOCK_SH)
@@ -138,7 +138,7 @@ def test_only_the_owner_may_touch_the_lock(path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_lock_that_is_a_link_is_nobodys_and_makes_no_file_elsewhere(path, tmp_path):
+def test_a_lock_that_is_a_link_is_not_held_and_makes_no_file_elsewhere(path, tmp_path):
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere")
     assert not lock.is_held(path)
@@ -147,7 +147,7 @@ def test_a_lock_that_is_a_link_is_nobodys_and_makes_no_file_elsewhere(path, tmp_
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_nobody_waits_for_the_other_end_of_a_pipe_named_lock(path):
+def test_a_lock_that_is_a_pipe_is_not_held_and_blocks_no_reader(path):
     path.parent.mkdir()
     os.mkfifo(path)
     assert not lock.is_held(path)

@@ -1,4 +1,4 @@
-"""A signal reaches the trainer on record and no process that has its pid by now."""
+"""A signal reaches the recorded trainer, never another process that reuses its pid."""
 
 import json
 import os
@@ -29,7 +29,7 @@ input()
 
 @pytest.fixture
 def trainer(run_paths: RunPaths) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that signed the run and holds its lock."""
+    """A process that is the owner of the run and holds its lock."""
     descriptor = lock.acquire(run_paths.lock)
     command = [sys.executable, "-c", SIGN, str(run_paths.owner)]
     with subprocess.Popen(
@@ -67,12 +67,12 @@ def test_a_process_of_another_boot_start_or_pid_is_left_alone(
 @pytest.mark.parametrize(
     "text", ["", "[]", "null", "{}", '{"pid": "x"}', '{"pid": -1}', "[" * 9999]
 )
-def test_an_owner_file_of_any_kind_names_nobody(tmp_path: Path, text: str):
+def test_a_malformed_owner_file_names_no_process(tmp_path: Path, text: str):
     (tmp_path / "owner.json").write_text(text)
     assert process_of(tmp_path / "owner.json") is None
 
 
-def test_a_stopped_trainer_is_told_from_a_busy_one(
+def test_a_suspended_trainer_is_distinguished_from_a_busy_one(
     run_paths: RunPaths, trainer: subprocess.Popen[bytes]
 ):
     client = Client(run_paths.directory)

@@ -60,7 +60,7 @@ def test_a_beginning_that_several_share_is_answered_with_their_names(home):
     assert caught.value.exit_code == 3
 
 
-def test_the_empty_beginning_is_nobodys_name(home):
+def test_an_empty_prefix_matches_no_run(home):
     made(home, "only")
     with pytest.raises(NoSuchRun):
         find_run(home, "")
@@ -85,7 +85,7 @@ def test_without_a_name_the_newest_run_is_meant(home):
     assert find_run(home, None).name == "new"
 
 
-def test_where_there_is_no_run_one_is_told_how_to_start(home):
+def test_without_runs_the_error_says_how_to_start_one(home):
     with pytest.raises(NoSuchRun, match="tuitrain run"):
         find_run(home, None)
 

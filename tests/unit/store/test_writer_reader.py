@@ -229,7 +229,7 @@ def test_a_reader_that_slept_for_many_epochs_misses_none_that_matter(writer, rea
     assert slept.best == fresh.best == epoch(100, improved=True)
 
 
-def test_epochs_are_those_of_the_segments_asked_for(writer, reader):
+def test_epochs_are_those_of_the_given_segments(writer, reader):
     writer.write([], stamped(*(epoch(n, improved=True) for n in (1, 2, 3))))
     writer.write([], stamped(epoch(2, 9.0, take=2)))
     segments = [Segment(1, 1, 10, 0, 1), Segment(2, 21, FAR, 1, FAR)]
@@ -276,7 +276,7 @@ def judged(number, accuracy, mse, take=1):
     )  # fmt: skip
 
 
-def test_the_best_is_the_highest_or_the_lowest_as_asked_and_always_finite(writer, reader):
+def test_the_best_is_the_highest_or_the_lowest_by_its_sign_and_always_finite(writer, reader):
     nan, inf = math.nan, math.inf
     values = [(0.5, 3.0), (nan, nan), (0.9, -inf), (0.9, 2.0), (inf, inf), (0.1, 2.5)]
     writer.write([], stamped(*(judged(number, *pair) for number, pair in enumerate(values, 1))))
@@ -348,7 +348,7 @@ def test_a_record_of_a_newer_version_asks_for_an_upgrade(path, reader):
         reader.since(Cursor())
 
 
-def test_events_of_a_newer_version_are_passed_over_and_not_asked_for_again(path, writer, reader):
+def test_events_of_a_newer_version_are_skipped_and_not_read_again(path, writer, reader):
     writer.write([], stamped(StartupReached("a")))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("insert into event (at, elapsed_ms, kind, body) values (1, 1, 'danced', '{}')")

@@ -1,4 +1,4 @@
-"""What a user is told when a trainer ends by an error."""
+"""Messages for errors that end a trainer."""
 
 import errno
 import sqlite3

@@ -1,1 +1,1 @@
-"""The state of a training: saved, restored, resumed, and where it starts."""
+"""The state of a training run: save it, restore it, resume from it, start from it."""

@@ -1,7 +1,7 @@
-"""The buffers of a model: a forward pass changes them before its batch can be judged.
+"""Copies of a model's buffers: a forward pass changes them before its batch is found nonfinite.
 
-Batch norm adds the statistics of a batch to its running ones; those of a batch with one NaN would
-make every later validation NaN, whatever the optimizer does.
+Batch norm adds the statistics of a batch to its running statistics. Those of a batch with one NaN
+would make every later validation NaN, even if the optimizer skips the batch.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 _Place = tuple[dict[str, Tensor | None], str]
-"""Where a module holds a buffer: looked up each time, since a module may assign another tensor."""
+"""A module's dictionary of buffers, and a buffer's name in it. The tensor is looked up each time,
+since a module may assign another one."""
 
 
 class Buffers:
-    """Copies of a model's buffers from before a forward pass. Costs nothing where there are none.
+    """Copies of a model's buffers from before a forward pass. They cost nothing without buffers.
 
-    A buffer keeps its shape and its dtype while it is trained.
+    A buffer must keep its shape and dtype during training.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -33,19 +34,19 @@ class Buffers:
         self._groups = tuple(_Group(list(group)) for _, group in groupby(places, key=_kind_of))
 
     def keep(self) -> None:
-        """Copy them, before a forward pass."""
+        """Copy the buffers, before a forward pass."""
         for group in self._groups:
             group.keep()
 
-    def put_back(self) -> None:
-        """Let them be what they were when they were copied."""
+    def restore(self) -> None:
+        """Restore the copied buffers."""
         for group in self._groups:
-            group.put_back()
+            group.restore()
 
-    def put_back_if(self, nonfinite: Tensor) -> None:
-        """Do so where `nonfinite`, a scalar on the device, is not 0, without reading it."""
+    def restore_if(self, nonfinite: Tensor) -> None:
+        """Restore the copied buffers if `nonfinite`, a device scalar, is not 0; do not read it."""
         for group in self._groups:
-            group.select(nonfinite)
+            group.restore_if(nonfinite)
 
 
 def _kind_of(place: _Place) -> tuple[str, str]:
@@ -55,38 +56,38 @@ def _kind_of(place: _Place) -> tuple[str, str]:
 
 
 class _Group:
-    """Buffers of one device and dtype: a kernel or two for all of them, however many there are."""
+    """Buffers of one device and dtype, which a constant number of kernels copies together."""
 
     def __init__(self, places: list[_Place]) -> None:
         self._places = places
-        buffers = self.now()
-        self._before, self._before_each = _flat_like(buffers)
-        self._after, self._after_each = _flat_like(buffers)
+        buffers = self.current()
+        self._before, self._before_views = _flat_like(buffers)
+        self._after, self._after_views = _flat_like(buffers)
 
-    def now(self) -> list[Tensor]:
+    def current(self) -> list[Tensor]:
         """Return the buffers themselves."""
         return [buffers[name] for buffers, name in self._places]  # type: ignore[misc]
 
     @torch.no_grad()
     def keep(self) -> None:
-        torch._foreach_copy_(self._before_each, self.now())
+        torch._foreach_copy_(self._before_views, self.current())
 
     @torch.no_grad()
-    def put_back(self) -> None:
-        torch._foreach_copy_(self.now(), self._before_each)
+    def restore(self) -> None:
+        torch._foreach_copy_(self.current(), self._before_views)
 
     @torch.no_grad()
-    def select(self, nonfinite: Tensor) -> None:
-        """Choose between the two copies by a condition that stays on the device."""
-        now = self.now()
-        torch._foreach_copy_(self._after_each, now)
-        was_bad = nonfinite.to(self._before.device, non_blocking=True) != 0
-        torch.where(was_bad, self._before, self._after, out=self._after)
-        torch._foreach_copy_(now, self._after_each)
+    def restore_if(self, nonfinite: Tensor) -> None:
+        """Select between the copies from before and after, by a condition on the device."""
+        buffers = self.current()
+        torch._foreach_copy_(self._after_views, buffers)
+        is_nonfinite = nonfinite.to(self._before.device, non_blocking=True) != 0
+        torch.where(is_nonfinite, self._before, self._after, out=self._after)
+        torch._foreach_copy_(buffers, self._after_views)
 
 
 def _flat_like(buffers: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Return room for all the buffers in one tensor, and the part of each as a view."""
+    """Return one empty tensor with room for all buffers, and a view of it for each of them."""
     sizes = [buffer.numel() for buffer in buffers]
     flat = buffers[0].new_empty(sum(sizes))
     parts = zip(torch.split(flat, sizes), buffers, strict=True)

@@ -1,7 +1,7 @@
-"""Checkpoints: written beside, read back, and only then given their name.
+"""Checkpoints: written to a temporary file, read back, and only then renamed.
 
-Whatever interrupts a save, the file of that name is either whole or not there. torch loads a
-file with a flipped byte without a murmur, so a checkpoint is trusted by its sha256 alone.
+Whatever interrupts a save, the file with the final name is complete or does not exist. torch loads
+a file with a flipped byte without an error, so a checkpoint is trusted only by its sha256.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
+from tuitrain.core.files import NotPlain, read_plain
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.retention import Retention
 from tuitrain.engine.state.weights import state_sha256, without_wrappers
@@ -25,19 +26,20 @@ from tuitrain.steering.apply import or_warned
 from tuitrain.steering.steerable import Steerable
 
 _SHARE = 0.01
-"""Of the time: what checkpoints at the ends of epochs may take."""
-_BEST_WITHIN_S = 1.0
-"""How long the best epoch waits for its checkpoint, where saving one takes less than 1 % of it."""
-_APART_S = 60.0
-"""Between them at most, where they take less: a long run's record must not fill up with them."""
+"""Share of the time that checkpoints at the ends of epochs may take."""
+_BEST_INTERVAL_S = 1.0
+"""Time from a save to that of a best epoch; longer if a save takes more than 1 % of it."""
+_INTERVAL_S = 60.0
+"""Time from a save to the next at the end of an epoch: a twentieth of the run so far, but at most
+this, so that fast saves do not fill up a record; longer if a save takes more than 1 % of it."""
 
 
 class Checkpoints:
-    """The checkpoints of one run: saved, found again, and the old ones deleted (see `Retention`).
+    """Saves, loads and deletes the checkpoints of one run; `Retention` decides which are deleted.
 
-    The best epoch so far is saved at once or, where epochs are too short for that, copied and
-    saved soon, and always before anything else is saved or changed. So the order of the record is
-    the order of training, and once a run has paused or ended its best epoch has a checkpoint.
+    The best epoch so far is saved at once or, if epochs are too short for that, copied and saved
+    soon, and always before anything else is saved or changed. So the order of the record is the
+    order of training, and once a run has paused or ended, its best epoch has a checkpoint.
     """
 
     def __init__(
@@ -47,49 +49,49 @@ class Checkpoints:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Know what the events of the `past` say of the folder; without one, keep nothing."""
+        """Take over the checkpoints in `past` events; without a folder, save nothing."""
         self._folder = folder
         self._clock = clock
         self._retention = Retention()
         self._best: Moment | None = None
-        """The best epoch, which is not saved yet."""
-        self._warned = False
-        self._present: tuple[object, ...] = ()
-        """The place of the newest checkpoint."""
+        """The best epoch while it is not saved yet."""
+        self._has_warned = False
+        self._saved_place: tuple[object, ...] = ()
+        """The place of the newest checkpoint; empty if it must be saved again."""
         self._due = self._best_due = self._began = clock()
         for event in past:
             self._retention.remember(event)
 
     @property
     def kept(self) -> tuple[CheckpointSaved, ...]:
-        """Those that were not deleted, oldest first."""
+        """The checkpoints that were not deleted, oldest first."""
         return self._retention.kept
 
     @property
     def best(self) -> CheckpointSaved | None:
-        """The one of the best epoch of the lineage, as far as it was saved."""
+        """The checkpoint of the best epoch of the lineage that was saved; None if there is none."""
         return self._retention.best
 
     @property
     def waiting(self) -> int | None:
-        """The best epoch, while it is a copy that is still to be saved; else None."""
+        """The number of the best epoch while its copy is not saved yet; else None."""
         return self._best and int(self._best.state["position"]["epoch"])
 
     def save(
         self, run: Steerable, why: str, *, command: str | None = None, is_needed: bool = False
     ) -> Iterator[Event]:
-        """Save the run as it is between two batches, unless the last checkpoint has it just so.
+        """Save the run between two batches, unless the newest checkpoint is of the same moment.
 
-        One that is needed comes before a change. Raises CannotSave, with the older ones left as
-        they are.
+        A checkpoint for a `command` is always saved. `is_needed` protects the newest checkpoint as
+        one before a change. Raises CannotSave; the older checkpoints stay untouched.
         """
         if self._folder is None:
             return
-        yield from self._make_up_for_lost()
+        yield from self._restore_folder()
         yield from self.save_best()
-        present = Moment.of(run)
-        if present.place != self._present or command:
-            yield self._saved(present, why, command)
+        moment = Moment.of(run)
+        if moment.place != self._saved_place or command:
+            yield self._saved(moment, why, command)
         if is_needed:
             self._retention.need_last()
         yield from self._prune()
@@ -97,15 +99,15 @@ class Checkpoints:
     def save_if_due(self, run: Steerable, why: str) -> Iterator[Event]:
         """Save the run unless checkpoints would take more than 1 % of the time.
 
-        If the best epoch waits to be saved, it is saved in the place of this one.
+        If a copy of the best epoch is not saved yet, save that instead.
         """
         if self._clock() >= self._due:
             yield from self.save_best() if self.waiting else self.save(run, why)
 
     def keep_best(self, run: Steerable) -> Iterator[Event]:
-        """Keep the epoch that ended just now, the best so far: at once if that is due, or a copy.
+        """Save the epoch that just ended, the best so far, if a save is due; else copy it.
 
-        Where there is no room for a copy it is saved at once all the same. A failure is said.
+        If there is no memory for a copy, save it at once. A failure yields a warning.
         """
         if self._folder is None:
             return
@@ -120,40 +122,40 @@ class Checkpoints:
             yield from self.leave_best()
 
     def save_best(self) -> Iterator[Event]:
-        """Save the copy of the best epoch, if there is one. Raises CannotSave, and keeps it."""
+        """Save the copy of the best epoch, if any. Raises CannotSave, and keeps the copy."""
         if self._best is not None:
-            yield from self._make_up_for_lost()
+            yield from self._restore_folder()
             saved, self._best = self._saved(self._best, "best"), None
             yield saved
             yield from self._prune()
 
     def save_best_if_due(self, *, idle_s: float = 0.0) -> Iterator[Event]:
-        """Save the copy unless that would take more than 1 % of the time; a failure is said.
+        """Save the copy unless that would take more than 1 % of the time.
 
-        What becomes due while the run has nothing to do is saved before that.
+        A save that becomes due within `idle_s` seconds is done now. A failure yields a warning.
         """
         if self._best is not None and self._clock() + idle_s >= self._best_due:
             yield from or_warned(self.save_best())
 
     def leave_best(self) -> Iterator[Event]:
-        """Save the copy; where that fails, say so and let go of it: the run changes now."""
+        """Save the copy, or discard it with a warning if that fails, since the run changes now."""
         yield from or_warned(self.save_best())
         self._best = None
 
     def load(self, file: str) -> dict[str, Any]:
-        """Return the state in a checkpoint; Damaged if it is not what was written.
+        """Return the state in a checkpoint; Damaged if it is deleted or not what was written.
 
-        It is kept from now on, since training may go on from it.
+        The checkpoint is kept from now on, since training may continue from it.
         """
         assert self._folder is not None
         saved = self._retention.find(file)
         if saved is None:
-            raise Damaged(f"checkpoint {file} is not kept any more")
+            raise Damaged(f"checkpoint {file} was deleted")
         self._retention.origin = file
         return read_state(self._folder / file, saved.sha256)
 
     def loaded(self, saved: CheckpointSaved) -> Generator[Event, None, dict[str, Any]]:
-        """Return the state in a checkpoint; one that is damaged is told of, then Damaged raised."""
+        """Return the state in a checkpoint; yield an event and raise Damaged for a damaged one."""
         try:
             return self.load(saved.file)
         except Damaged:
@@ -161,25 +163,25 @@ class Checkpoints:
             raise
 
     def lose(self, file: str) -> CheckpointGone:
-        """Forget a damaged checkpoint; its file stays for who wants to look at it."""
+        """Forget a damaged checkpoint and return the event; its file stays for inspection."""
         gone = CheckpointGone(file, "damaged")
-        if [each.file for each in self.kept[-1:]] == [file]:
-            self._present = ()  # to be saved again
+        if [saved.file for saved in self.kept[-1:]] == [file]:
+            self._saved_place = ()  # to be saved again
         self._retention.remember(gone)
         return gone
 
     def go_back(self, opened: TakeOpened) -> None:
-        """Let the best epoch be the one that was the best at the origin of the new take."""
+        """Reset the best epoch to the one that was the best at the origin of the new take."""
         self._retention.remember(opened)
 
     def sweep(self) -> None:
-        """Delete what interrupted saves left over."""
+        """Delete temporary files of interrupted saves."""
         if self._folder is not None:
             for path in self._folder.glob(".*.tmp"):
                 path.unlink(missing_ok=True)
 
-    def _make_up_for_lost(self) -> Iterator[Event]:
-        """Make the folder again if it was removed while the run was trained, and say so."""
+    def _restore_folder(self) -> Iterator[Event]:
+        """Create the folder again, with a warning, if it was removed during training."""
         assert self._folder is not None
         if self._folder.is_dir():
             return
@@ -187,11 +189,12 @@ class Checkpoints:
             self._folder.mkdir(mode=0o700)
         except OSError as error:
             raise CannotSave(self._folder, error) from error
-        yield Warned(f"{self._folder.name}/ was removed, and is made again for what comes")
+        yield Warned(f"{self._folder.name}/ was removed; it is created again for new checkpoints")
         for saved in self.kept:
             yield self.lose(saved.file)
 
     def _saved(self, moment: Moment, why: str, command: str | None = None) -> CheckpointSaved:
+        """Write a checkpoint, set when the next ones are due, and return the event."""
         assert self._folder is not None
         began = self._clock()
         position = moment.state["position"]
@@ -202,23 +205,23 @@ class Checkpoints:
         try:
             digest = _write(moment.state, target)
         except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
-            self._due = self._best_due = self._clock() + _APART_S
+            self._due = self._best_due = self._clock() + _INTERVAL_S
             raise CannotSave(self._folder, error) from error
         saved = CheckpointSaved(
             moment.take, step, position["epoch"], why, name, target.stat().st_size, digest,
             state_sha256(weights), moment.is_between_epochs, moment.is_finite, command,
         )  # fmt: skip
         self._retention.remember(saved)
-        self._present = moment.place
+        self._saved_place = moment.place
         now = self._clock()
         rest_s = (now - began) / _SHARE
-        self._due = now + max(rest_s, min(_APART_S, (now - self._began) / 20))
-        self._best_due = now + max(rest_s, _BEST_WITHIN_S)
+        self._due = now + max(rest_s, min(_INTERVAL_S, (now - self._began) / 20))
+        self._best_due = now + max(rest_s, _BEST_INTERVAL_S)
         return saved
 
     def _warn_once(self) -> Iterator[Warned]:
-        if not self._warned:
-            self._warned = True
+        if not self._has_warned:
+            self._has_warned = True
             yield Warned(
                 "there is no memory for a copy of the best epoch: each is saved at once, "
                 "even where that takes more than 1 % of the time"
@@ -227,27 +230,29 @@ class Checkpoints:
     def _prune(self) -> Iterator[Event]:
         assert self._folder is not None
         for event in self._retention.superfluous():
-            yield event  # told first: a file that is gone and said to be there would be worse
+            yield event  # recorded first: a record must not list a file that is already deleted
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):
                 (self._folder / event.file).unlink(missing_ok=True)
 
 
 def read_state(path: Path, sha256: str) -> dict[str, Any]:
-    """Return the state in the file of a checkpoint; Damaged if that is not what was written."""
+    """Return the state in a checkpoint file; Damaged if it is unreadable or has another digest."""
     try:
-        with path.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
+        with read_plain(path) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise Damaged(f"checkpoint {path.name} is damaged")
-            opened.seek(0)
-            state: dict[str, Any] = torch.load(opened, map_location="cpu", weights_only=True)
+            file.seek(0)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except NotPlain:
+        raise Damaged(f"checkpoint {path.name} is not a plain file") from None
     except OSError as error:
         raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
     return state
 
 
 def _write(state: Mapping[str, Any], target: Path) -> str:
-    """Write `state` to `target` and return the sha256 of the file."""
+    """Write `state` atomically to `target`, load it once, and return the sha256 of the file."""
     atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         descriptor = os.open(atomic_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""A run between two batches, as a checkpoint holds it: to be saved now or, once copied, later."""
+"""The state of a run between two batches, to be saved now or, once copied, later."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class Moment(NamedTuple):
 
     @classmethod
     def of(cls, run: Steerable) -> Moment:
-        """Return the present; its tensors are the run's own, and change with the next batch."""
+        """Return the present moment; its tensors are the run's and change with the next batch."""
         return cls(run.take, run.state())
 
     def copied(self) -> Moment:
-        """Return the moment with tensors of its own, in host memory.
+        """Return the moment with its tensors copied to host memory.
 
-        Raises MemoryError, or torch's RuntimeError, if they do not fit. An overcommitted allocation
-        succeeds and ends the process later, so half of the available memory must be enough.
+        Raises MemoryError if they need more than half of the available memory, since an
+        overcommitted allocation succeeds and ends the process later; torch's RuntimeError if
+        an allocation fails.
         """
         needed = sum(tensor.nbytes for tensor in _tensors(self.state))
         if needed > psutil.virtual_memory().available // 2:
@@ -38,7 +39,7 @@ class Moment(NamedTuple):
 
     @property
     def place(self) -> tuple[object, ...]:
-        """What tells the moment from any other of its run."""
+        """Take, position and settings, which identify the moment in its run."""
         position, settings = self.state["position"], self.state["settings"]
         return (self.take, *position.values(), *settings.values())
 
@@ -48,8 +49,8 @@ class Moment(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """Whether the weights are finite, and so was the last validation."""
-        finite = torch.stack([each.isfinite().all() for each in self.state["model"].values()])
+        """True if the weights and the last validation loss are finite."""
+        finite = torch.stack([tensor.isfinite().all() for tensor in self.state["model"].values()])
         return bool(finite.all()) and math.isfinite(self.state["last_val_loss"])
 
 
@@ -66,16 +67,17 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def _copied(value: Any) -> Any:
-    """Copy what training changes: tensors and what holds them. Tuples come from the generators of
-    random numbers, new each time.
+    """Return a copy of what training changes: tensors, and the dicts and lists that contain them.
+
+    Tuples are states of random number generators, which are new each time.
     """
     match value:
         case Tensor():
             return value.detach().to("cpu", copy=True)
         case dict():
-            made = copy.copy(value)  # a `state_dict` has the versions of its modules, too
-            made.update((key, _copied(item)) for key, item in value.items())
-            return made
+            copied = copy.copy(value)  # this keeps the module versions of a `state_dict`
+            copied.update((key, _copied(item)) for key, item in value.items())
+            return copied
         case list():
             return [_copied(item) for item in value]
         case _:

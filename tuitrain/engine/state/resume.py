@@ -1,4 +1,4 @@
-"""Going on with a run: from its newest sound checkpoint, with what was asked of it after that."""
+"""Resume a run: restore its newest undamaged checkpoint, and reapply the later commands."""
 
 from __future__ import annotations
 
@@ -28,36 +28,34 @@ from tuitrain.steering.steerable import Position
 def resume(
     run: Training,
     steering: Steering,
-    beginning: Start,
+    start: Start,
     past: Sequence[Event],
     recorded: Position,
 ) -> Iterator[Event]:
-    """Bring `run`, freshly built, to its newest sound checkpoint, and say what that means.
+    """Restore the newest undamaged checkpoint in `run`, freshly built, and yield the events.
 
-    Where the record goes further than the checkpoint, its steps are trained again in a new take:
-    changes come at the steps at which they came, so that the same weights come out. Changes that
-    the spec plans and that never came wait for their place.
+    If the record goes further than the checkpoint, those steps are trained again in a new take.
+    Changes are reapplied at their steps, so that the weights come out the same. Planned changes
+    that were never applied wait for their place.
     """
-    before = [each.environment for each in past if isinstance(each, RunStarted)]
-    yield from differences(before[-1] if before else {}, run)
-    line = Lineage().after(past).kept_events
-    origin = yield from _restored(run, steering, line, between_epochs=beginning.between_epochs)
+    environments = [event.environment for event in past if isinstance(event, RunStarted)]
+    yield from differences(environments[-1] if environments else {}, run)
+    lineage = Lineage().after(past).kept_events
+    origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
     if origin is None:
-        yield from begin(run, steering, beginning)
-    opening, after = _after(line, origin.file if origin else "")
+        yield from begin(run, steering, start)
+    opening, after = _after(lineage, origin.file if origin else "")
     if opening is not None:
         run.use(opening.settings)
-    changes = [each for each in (*after, *_not_done_again(past)) if applied(each)]
-    changes.sort(key=lambda each: _first(past, each))
+    changes = [event for event in (*after, *_not_reapplied(past)) if applied(event)]
+    changes.sort(key=lambda event: _first(past, event))
     again = [entry for event in changes for entry in applied(event)]
     waiting, dropped = _open_commands(past)
-    steering.decisions.schedule = Schedule(
-        [*again, *waiting, *planned(beginning.spec.schedule, past)]
-    )
+    steering.decisions.schedule = Schedule([*again, *waiting, *planned(start.spec.schedule, past)])
     if run.monitor.is_out_of_patience:
-        run.monitor.waited = 0  # whoever goes on past that end wants more epochs
-    if run.has_come_far_enough:
-        run.until = None  # and past this one more steps
+        run.monitor.waited = 0  # a user who resumes past that end wants more epochs
+    if run.has_reached_until:
+        run.until = None  # and here, more steps
     if again or run.position != recorded:
         run.take = steering.decisions.changes.next_take
         opened = take_opened(run, origin, "resume", left_at=recorded.step)
@@ -69,18 +67,21 @@ def resume(
 
 
 def _restored(
-    run: Training, steering: Steering, line: Sequence[Event], *, between_epochs: bool
+    run: Training, steering: Steering, lineage: Sequence[Event], *, between_epochs: bool
 ) -> Generator[Event, None, CheckpointSaved | None]:
-    """Load the newest checkpoint of the line that is sound; None: there is none at all."""
-    kept = {each.file for each in steering.checkpoints.kept}
-    for saved in reversed(line):
+    """Restore the newest undamaged checkpoint of the lineage and return it; None if none is left.
+
+    With `between_epochs`, only checkpoints at the end of an epoch count.
+    """
+    kept = {saved.file for saved in steering.checkpoints.kept}
+    for saved in reversed(lineage):
         if isinstance(saved, CheckpointSaved) and saved.file in kept:
             if between_epochs and not saved.is_between_epochs:
                 continue
             try:
                 state = yield from steering.checkpoints.loaded(saved)
             except Damaged as error:
-                yield Warned(f"{error}; the one before it is taken")
+                yield Warned(f"{error}; using the one before it")
                 continue
             run.restore(state)
             run.take = saved.take
@@ -88,40 +89,41 @@ def _restored(
     return None
 
 
-def _after(line: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Sequence[Event]]:
-    """Return what came on a line after that checkpoint; all of it where there is none.
+def _after(lineage: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Sequence[Event]]:
+    """Return the events of a lineage after the checkpoint `origin`; all without that checkpoint.
 
-    A take that went on from just there comes apart: its settings belong to the beginning.
+    A take that was opened right there is returned separately, since its settings apply at once.
     """
-    files = [each.file if isinstance(each, CheckpointSaved) else None for each in line]
-    after = line[files.index(origin) + 1 :] if origin in files else line
+    files = [event.file if isinstance(event, CheckpointSaved) else None for event in lineage]
+    after = lineage[files.index(origin) + 1 :] if origin in files else lineage
     if after and isinstance(after[0], TakeOpened):
         return after[0], after[1:]
     return None, after
 
 
-def _not_done_again(past: Sequence[Event]) -> list[Event]:
-    """Return the changes that an interrupted resumption had not come to yet."""
+def _not_reapplied(past: Sequence[Event]) -> list[Event]:
+    """Return the changes that an interrupted resume had still to reapply."""
     lineage = Lineage().after(past)
     opening = lineage.openings.get(lineage.take)
     if opening is None or opening.why != "resume":
         return []
     before, since = past[: past.index(opening)], past[past.index(opening) + 1 :]
     _, after = _after(Lineage().after(before).kept_events, opening.origin)
-    left = [each for each in (*after, *_not_done_again(before)) if applied(each)]
-    left.sort(key=lambda each: _first(past, each))
-    # they are made again in this order, but for those that would change nothing by then; and a
-    # new one comes only after all of them
-    done = {_id(each) for each in since if applied(each)}
-    if not done <= {_id(each) for each in left}:
+    changes = [event for event in (*after, *_not_reapplied(before)) if applied(event)]
+    changes.sort(key=lambda event: _first(past, event))
+    # the resume reapplied them in this order, skipped those whose value was already in effect, and
+    # made a new change only after all of them
+    reapplied = {_id(event) for event in since if applied(event)}
+    if not reapplied <= {_id(event) for event in changes}:
         return []
-    last = max((at for at, each in enumerate(left) if _id(each) in done), default=-1)
-    return left[last + 1 :]
+    last = max((at for at, event in enumerate(changes) if _id(event) in reapplied), default=-1)
+    return changes[last + 1 :]
 
 
-def _first(past: Sequence[Event], event: Event) -> int:
-    """Return when a change was made the first time, in order of all events."""
-    return next(at for at, each in enumerate(past) if applied(each) and _id(each) == _id(event))
+def _first(past: Sequence[Event], change: Event) -> int:
+    """Return the index in `past` of the event with which a change was first applied."""
+    same = (at for at, event in enumerate(past) if applied(event) and _id(event) == _id(change))
+    return next(same)
 
 
 def _id(change: Event) -> str:
@@ -129,9 +131,9 @@ def _id(change: Event) -> str:
 
 
 def _open_commands(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
-    """Return the commands that wait still, and the ids of those that lost their point."""
+    """Return the accepted commands that still wait, and the ids of those that a resume drops."""
     answered = {
-        getattr(each, "command", None) for each in past if not isinstance(each, CommandAccepted)
+        getattr(event, "command", None) for event in past if not isinstance(event, CommandAccepted)
     }
     waiting: list[Entry] = []
     dropped: list[str] = []
@@ -145,7 +147,7 @@ def _open_commands(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
             dropped.append(event.command)
             continue
         for later in past[at:]:
-            if isinstance(later, TakeOpened) and later.why != "resume":  # it went back, waiting
+            if isinstance(later, TakeOpened) and later.why != "resume":  # the run went back
                 entry = entry._replace(step=later.step, epoch=later.epoch)
         waiting.append(entry)
     return waiting, dropped

@@ -1,4 +1,4 @@
-"""Which checkpoints a run has, by the events that say so, and which of them can go."""
+"""Decide from a run's events which checkpoints it has, and which can be deleted."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ THINNED = Warned(
 class Retention:
     """Decides which checkpoints are kept.
 
-    These are the first, the last three, the one that training goes on from, and the newest of those
-    before changes; and the best epoch's, both of now and of the time of each of these: a run that
-    goes back to one of them has its best epoch still.
+    These are the first, the last three, the one that training continues from, and the newest of
+    those before changes. The best epoch's is kept too, and the one that was the best at each of
+    these, so that a run that goes back to one of them still has its best epoch.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        """Of all that were ever saved."""
+        """The number of checkpoints that were ever saved."""
         self.origin = ""
-        """The file that training goes on from."""
+        """The file that training continues from."""
         self._kept: dict[str, CheckpointSaved] = {}
         self._before_changes: set[str] = set()
         self._best = ""
         self._best_by: dict[str, str] = {}
-        """From the file of a checkpoint to the file of what was the best epoch by then."""
-        self._told = False
+        """By the file of a checkpoint, the file of the best epoch at that time."""
+        self._has_warned = False
 
     @property
     def kept(self) -> tuple[CheckpointSaved, ...]:
-        """Those that were not deleted, oldest first."""
+        """The checkpoints that were not deleted, oldest first."""
         return tuple(self._kept.values())
 
     @property
     def best(self) -> CheckpointSaved | None:
-        """The one of the best epoch of the lineage, as far as it was saved."""
+        """The checkpoint of the best epoch of the lineage that was saved; None if there is none."""
         return self._kept.get(self._best)
 
     def find(self, file: str) -> CheckpointSaved | None:
@@ -58,11 +58,11 @@ class Retention:
         return self._kept.get(file)
 
     def need_last(self) -> None:
-        """Keep the newest checkpoint, since a change follows."""
+        """Mark the newest checkpoint as one before a change."""
         self._before_changes.add(next(reversed(self._kept)))
 
     def remember(self, event: Event) -> None:
-        """Take in an event of the run; those that say nothing of checkpoints are let pass."""
+        """Update from an event of the run; ignore events that do not concern checkpoints."""
         match event:
             case CheckpointSaved(file=file, why=why):
                 self.count += 1
@@ -77,24 +77,27 @@ class Retention:
                 if isinstance(event, TakeOpened):
                     self._best = self._best_by.get(event.origin, "")
             case Warned():
-                self._told = self._told or event == THINNED
+                self._has_warned = self._has_warned or event == THINNED
             case _:
                 pass
 
     def superfluous(self) -> list[CheckpointGone | Warned]:
-        """Return which checkpoints go; and once for a run, that those before changes go, too."""
+        """Return an event for each checkpoint to delete.
+
+        The first time in a run that one before a change is deleted, a warning comes first.
+        """
         files = list(self._kept)
         staying = {*files[:1], *files[-_LAST:], self.origin, *self._newest_before_changes()}
         staying |= {self._best, *(self._best_by.get(file, "") for file in staying)}
         going = [file for file in files if file not in staying]
-        thinned = not self._told and not self._before_changes.isdisjoint(going)
-        told = [THINNED] if thinned else []
-        return [*told, *(CheckpointGone(file, "pruned") for file in going)]
+        is_thinned = not self._has_warned and not self._before_changes.isdisjoint(going)
+        warnings = [THINNED] if is_thinned else []
+        return [*warnings, *(CheckpointGone(file, "pruned") for file in going)]
 
     def _newest_before_changes(self) -> set[str]:
-        """Return those before changes that are kept, with the best epoch by each.
+        """Return the files before changes that stay, with the best epoch at each.
 
-        The last one always stays: it is what an undo goes back to.
+        The newest one always stays, since an undo goes back to it.
         """
         staying: set[str] = set()
         count, size = 0, 0
@@ -102,7 +105,7 @@ class Retention:
             if file not in self._before_changes:
                 continue
             more = {file, self._best_by[file]} & self._kept.keys() - staying
-            count, size = count + 1, size + sum(self._kept[each].bytes for each in more)
+            count, size = count + 1, size + sum(self._kept[needed].bytes for needed in more)
             if staying and (count > _BEFORE_CHANGES or size > _BEFORE_CHANGES_BYTES):
                 break
             staying |= more

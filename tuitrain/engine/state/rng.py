@@ -1,4 +1,4 @@
-"""The states of all random number generators that a step may draw from."""
+"""Seed, save and restore all random number generators that a step may use."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 
 
 def seed(number: int) -> None:
-    """Let all generators begin from `number`."""
+    """Seed all generators with `number`."""
     random.seed(number)
     np.random.seed(number % (1 << 32))
     torch.manual_seed(number)
 
 
 def state(device: torch.device) -> dict[str, Any]:
-    """Return the generators' states in tensors and plain tuples, as `weights_only` loading asks."""
+    """Return the generators' states as tensors and tuples, which `weights_only` can load."""
     name, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -31,7 +31,7 @@ def state(device: torch.device) -> dict[str, Any]:
 
 
 def restore(state: Mapping[str, Any], device: torch.device) -> None:
-    """Let all generators go on from `state`; one of a device it says nothing of stays as it is."""
+    """Restore the generators; one of a device that `state` does not have stays as it is."""
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
@@ -43,9 +43,10 @@ def restore(state: Mapping[str, Any], device: torch.device) -> None:
 
 
 def cuda_state(saved: Tensor | Sequence[Tensor] | None, index: int) -> Tensor | None:
-    """Return the state of one device; None where none was saved.
+    """Return the saved state for the device `index`; None if none was saved.
 
-    Checkpoints used to hold a list of those of all devices that there were, maybe more than here.
+    Older checkpoints have a list of the states of all devices: the one at `index`, or else the
+    first, is returned.
     """
     if saved is None or isinstance(saved, Tensor):
         return saved

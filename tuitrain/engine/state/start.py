@@ -1,4 +1,4 @@
-"""Where a new run begins: at its first step, or at another run's checkpoint."""
+"""Start a new run: at its first step, or from its parent's checkpoint."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tuitrain.steering.schedule import Schedule, planned
 
 
 class Start(NamedTuple):
-    """Where a run begins by its spec, and the file of the checkpoint that a fork goes on from."""
+    """The start of a run: its spec, and the file of the checkpoint that a fork begins with."""
 
     spec: RunSpec
     origin: Path
     between_epochs: bool = False
-    """Go on from where a batch size can change."""
+    """Resume only from a checkpoint between epochs, where the batch size can change."""
 
 
-def begin(run: Training, steering: Steering, beginning: Start) -> Iterator[Event]:
-    """Bring `run`, freshly built, to where its spec begins.
+def begin(run: Training, steering: Steering, start: Start) -> Iterator[Event]:
+    """Put `run`, freshly built, at the start that its spec defines.
 
-    Raises Damaged, or Refused if the checkpoint that it begins with is of another model.
+    Raises Damaged, or Refused if its first checkpoint is of another model.
     """
-    spec, origin = beginning.spec, beginning.origin
+    spec, origin = start.spec, start.origin
     steering.decisions.schedule = Schedule(planned(spec.schedule))
     parent = spec.parent
     if parent is None:
@@ -45,21 +45,22 @@ def begin(run: Training, steering: Steering, beginning: Start) -> Iterator[Event
     except RuntimeError:
         raise Refused(
             f"{spec.model} is not the model of that checkpoint; "
-            "tuitrain run --init-from begins anew with weights that fit"
+            "tuitrain run --init-from starts a new run with weights that fit"
         ) from None
     if not parent.keeps_optimizer:
-        yield Warned(f"{spec.optimizer} begins without the memory of its parent's optimizer")
+        yield Warned(f"{spec.optimizer} starts without the state of its parent's optimizer")
 
 
 def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
-    """Lay the weights at the end of a replay beside those that its spec expects."""
-    if spec.parent and spec.parent.expects and run.until is not None:  # else it was trained on
-        name, found = Path(spec.parent.directory).name, weights_sha256(run.model)
-        yield WeightsCompared(name, found == spec.parent.expects)
+    """Compare the final weights of a replay with the digest that its spec expects."""
+    # without `until`, the run was resumed and trained past the end of the replay
+    if spec.parent and spec.parent.expects and run.until is not None:
+        name, digest = Path(spec.parent.directory).name, weights_sha256(run.model)
+        yield WeightsCompared(name, digest == spec.parent.expects)
 
 
 def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
-    """Say what has changed since `before` of all that a repetition to the last bit depends on."""
+    """Warn of differences from the environment `before`, which prevent a bit-for-bit repetition."""
     now = devices.environment(run.device)
     differing = [
         f"{name} was {was} and is {now.get(name)}"

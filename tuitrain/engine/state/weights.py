@@ -1,4 +1,4 @@
-"""A model's weights: read from files that somebody saved, and told apart by a digest.
+"""Read, write and digest a model's weights.
 
 The digest is over the entries of a `state_dict` in name order: for each its name, dtype (without
 "torch.") and shape (sizes joined by commas), in UTF-8 and each ended by a zero byte, then its
@@ -18,16 +18,14 @@ import torch
 from torch import nn
 
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.core.files import read_plain
 from tuitrain.core.safe import safe
 
 _SAVE = "torch.save(model.state_dict(), FILE) writes a file of weights"
 
 
 def load(model: nn.Module, path: Path, given: str) -> None:
-    """Give the model the weights in a file, which the user knows by the name `given`.
-
-    Raises Refused if they are another model's, WrongUse for a file that holds none.
-    """
+    """Load the weights in a file, which the user knows as `given`; Refused if they do not fit."""
     try:
         model.load_state_dict(weights_of(path, given))
     except RuntimeError as error:
@@ -40,35 +38,36 @@ def load(model: nn.Module, path: Path, given: str) -> None:
 def weights_of(path: Path, given: str) -> dict[str, torch.Tensor]:
     """Return the model's weights from a checkpoint or a saved `state_dict`.
 
-    Raises WrongUse, which names the file as it was `given`, for one that holds neither.
+    Raises WrongUse, which names it as it was `given`, for any other file.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with read_plain(path) as file:
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for what is no checkpoint
         kind = type(error).__name__
         raise WrongUse(f"cannot read weights from {safe(given)} ({kind}); {_SAVE}") from None
-    weights = weights_in(found) if isinstance(found, dict) else {}
-    if not weights or not all(isinstance(each, torch.Tensor) for each in weights.values()):
+    weights = weights_in(content) if isinstance(content, dict) else {}
+    if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise WrongUse(f"{safe(given)} holds no weights; {_SAVE}")
     return weights
 
 
-def weights_in(found: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+def weights_in(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Return the weights in a checkpoint, under the names that they have without wrappers."""
     keys = ("model", "state_dict", "model_state_dict")
-    held = next((found[key] for key in keys if isinstance(found.get(key), dict)), found)
+    held = next((content[key] for key in keys if isinstance(content.get(key), dict)), content)
     return without_wrappers(held)
 
 
 def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
-    """Write a plain `state_dict`, whole and read back, or nothing; TuitrainError says why."""
+    """Write a plain `state_dict` atomically and read it back; TuitrainError if that fails."""
     plain = without_wrappers(weights)
     atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with atomic_path.open("xb") as file:
             torch.save(plain, file)
         if state_sha256(weights_of(atomic_path, str(target))) != state_sha256(plain):
-            raise TuitrainError(f"{safe(target)} did not come out as it was written")
+            raise TuitrainError(f"{safe(target)} differs from what was written")
         atomic_path.rename(target)
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
         reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
@@ -93,7 +92,7 @@ def _compiled(name: str) -> str:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Return the digest by which two trainings are compared."""
+    """Return the digest of a model's weights, by which two runs are compared."""
     return state_sha256(without_wrappers(model.state_dict()))
 
 

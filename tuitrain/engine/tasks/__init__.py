@@ -1,1 +1,1 @@
-"""The built-in tasks, one file each: every one loads real data and returns a `Dataset`."""
+"""The built-in tasks' data: each builder returns inputs and targets for training and validation."""

@@ -11,7 +11,7 @@ from tuitrain.engine.tasks.normalise import normalised_columns
 
 
 def breast_cancer() -> Parts:
-    """Return 398 rows of 30 measurements and whether each is benign, then 171 for validation."""
+    """Return 398 rows of 30 measurements with 1 for benign, else 0, then 171 for validation."""
     table, benign = load_breast_cancer(return_X_y=True)
     train, val, *targets = train_test_split(
         table, benign, test_size=0.3, random_state=0, stratify=benign

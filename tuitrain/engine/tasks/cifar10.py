@@ -12,7 +12,7 @@ from tuitrain.engine.tasks.normalise import normalised_channels
 
 
 def cifar10(folder: Path) -> Parts:
-    """Return 50,000 images (N, 3, 32, 32) and their classes (N,), then 10,000 for validation.
+    """Return 50,000 images (N, 3, 32, 32) with classes (N,), then 10,000 for validation.
 
     torchvision checks the digest of each file.
     """

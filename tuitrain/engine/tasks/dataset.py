@@ -1,4 +1,4 @@
-"""The data of a built-in task, from its name."""
+"""Load the data of a built-in task by its name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from pathlib import Path
 
 from tuitrain import catalog
 from tuitrain.engine.data import Dataset
-from tuitrain.engine.tasks.download import CannotDownload, Tell, ignore_progress
+from tuitrain.engine.tasks.download import CannotDownload, Report, ignore_progress
 from tuitrain.engine.tasks.prepared import prepared
 
 
-def load(name: str, folder: str | None = None, tell: Tell = ignore_progress) -> Dataset:
-    """Return the data of a task; of one that is downloaded, from `folder` if there is one.
+def load(name: str, folder: str | None = None, report: Report = ignore_progress) -> Dataset:
+    """Return the data of a task: from scikit-learn, from `folder`, or downloaded.
 
-    `tell` hears of a download. Raises what `images.load` does, and CannotDownload.
+    `report` is called with the progress of a download. Raises the errors of `images.load`, and
+    CannotDownload.
     """
     task = catalog.task_named(name)
     if not task.is_downloaded:
@@ -21,6 +22,6 @@ def load(name: str, folder: str | None = None, tell: Tell = ignore_progress) -> 
     from tuitrain.engine.tasks import images  # torchvision takes a second to import
 
     try:
-        return Dataset.of(task, images.load(task, Path(folder) if folder else None, tell))
+        return Dataset.of(task, images.load(task, Path(folder) if folder else None, report))
     except CannotDownload as error:
         raise CannotDownload(f"{error}; --data DIR reads {name} from a folder") from None

@@ -1,4 +1,4 @@
-"""Diabetes: how far the disease went in a year, of 442 patients (B. Efron et al., 2004)."""
+"""Diabetes: disease progression of 442 patients in one year (B. Efron et al., 2004)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuitrain.engine.tasks.normalise import normalised_columns
 
 
 def diabetes() -> Parts:
-    """Return 353 rows of 10 measurements and the progress of each, then 89 for validation."""
+    """Return 353 rows of 10 measurements with the progression, then 89 for validation."""
     table, progress = load_diabetes(return_X_y=True)
     train, val, *targets = train_test_split(table, progress, test_size=0.2, random_state=0)
     train_targets, val_targets = map(torch.from_numpy, targets)

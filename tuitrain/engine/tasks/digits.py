@@ -10,7 +10,7 @@ from tuitrain.engine.data import Parts
 
 
 def digits() -> Parts:
-    """Return 1,437 images (N, 1, 8, 8) and their classes (N,), then 360 for validation."""
+    """Return 1,437 images (N, 1, 8, 8) with classes (N,), then 360 for validation."""
     images, labels = load_digits(return_X_y=True)
     parts = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
     train_images, val_images, train_labels, val_labels = map(torch.from_numpy, parts)

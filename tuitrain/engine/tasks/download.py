@@ -1,4 +1,4 @@
-"""Files from the net: over https, with a digest to check, a time-out and progress."""
+"""Download files over https, with a digest check, a time-out and progress."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from tuitrain.core.events import DOWNLOADING
 from tuitrain.core.files import atomic
 from tuitrain.core.safe import safe
 
-Tell = Callable[[str, int, int], None]
-"""Takes what is done, and how many bytes of how many; what it raises ends the download."""
+Report = Callable[[str, int, int], None]
+"""Receives the stage, the bytes so far and the total bytes (0: unknown). An exception from it ends
+the download."""
 
 _TIMEOUT_S = 20.0
 _CHUNK = 1 << 16
 
 
 class CannotDownload(TuitrainError):
-    """A file did not come, or not as it should be; nothing is left of it."""
+    """A file could not be downloaded, or has another digest; nothing of it is kept."""
 
 
 def ignore_progress(_stage: str, _done: int, _total: int) -> None:
-    """Nobody wants to know."""
+    """Ignore progress."""
 
 
 def has_digest(path: Path, md5: str) -> bool:
-    """Return whether the file is there, with that digest."""
+    """Return whether the file exists and has that digest."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -40,29 +41,34 @@ def has_digest(path: Path, md5: str) -> bool:
 
 
 def fetch(
-    url: str, target: Path, *, md5: str, tell: Tell = ignore_progress, timeout_s: float = _TIMEOUT_S
+    url: str,
+    target: Path,
+    *,
+    md5: str,
+    report: Report = ignore_progress,
+    timeout_s: float = _TIMEOUT_S,
 ) -> None:
-    """Put the file at `url` at `target`, unless it is there already; whole, or not at all.
+    """Download the file at `url` to `target`, completely or not at all, unless it is there already.
 
-    A cut or stalled connection, or another digest, raises CannotDownload.
+    Raises CannotDownload for a cut or stalled connection, and for another digest.
     """
     if has_digest(target, md5):
         return
     stage = f"{DOWNLOADING} {target.name}"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    tell(stage, 0, 0)
+    report(stage, 0, 0)
     try:
         with atomic(target) as file:
-            found = _copy(url, file, lambda *bytes_: tell(stage, *bytes_), timeout_s)
-            if found != md5:
-                raise CannotDownload(f"{safe(url)} is not what it was: its digest differs")
+            digest = _copy(url, file, lambda *bytes_: report(stage, *bytes_), timeout_s)
+            if digest != md5:
+                raise CannotDownload(f"{safe(url)} is not the expected file: its digest differs")
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise CannotDownload(f"cannot download {safe(url)}: {safe(reason)}") from None
 
 
 class _StayOnHttps(HTTPRedirectHandler):
-    """Follows a redirection of an https address to another such one only."""
+    """Rejects a redirection from https to an address without it."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -72,21 +78,22 @@ class _StayOnHttps(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _copy(url: str, file: IO[bytes], tell: Callable[[int, int], None], timeout_s: float) -> str:
+def _copy(url: str, file: IO[bytes], report: Callable[[int, int], None], timeout_s: float) -> str:
+    """Write what is at `url` to the file and return its md5 digest."""
     digest, done = _md5(), 0
-    answer = build_opener(_StayOnHttps).open(url, timeout=timeout_s)
-    with closing(answer):
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(_CHUNK):
+    response = build_opener(_StayOnHttps).open(url, timeout=timeout_s)
+    with closing(response):
+        total = int(response.headers.get("Content-Length") or 0)
+        while chunk := response.read(_CHUNK):
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            tell(done, total)
+            report(done, total)
     if done < total:
         raise CannotDownload(f"the connection to {safe(url)} was cut after {done} of {total} bytes")
     return digest.hexdigest()
 
 
 def _md5() -> hashlib._Hash:
-    """Return the digest that torchvision pins its files with; it tells damage, not malice."""
+    """Return a new md5, torchvision's digest of its files; it detects damage, not malice."""
     return hashlib.md5(usedforsecurity=False)

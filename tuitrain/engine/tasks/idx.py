@@ -1,4 +1,4 @@
-"""MNIST and the sets in its form, from IDX files (Y. LeCun et al., The MNIST database, 1998)."""
+"""MNIST and data sets in its format, from IDX files (Y. LeCun et al., The MNIST database, 1998)."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Bytes = NDArray[np.uint8]
 
 
 def mnist(folder: Path) -> Parts:
-    """Return 60,000 images (N, 1, 28, 28) of digits, and 10,000 for validation."""
+    """Return 60,000 images (N, 1, 28, 28) with classes (N,), then 10,000 for validation."""
     return idx_images(folder, "MNIST")
 
 
 def fashion_mnist(folder: Path) -> Parts:
-    """Return pictures of clothes, in MNIST's form (H. Xiao, K. Rasul, R. Vollgraf, 2017)."""
+    """Return images of clothes, in MNIST's format (H. Xiao, K. Rasul, R. Vollgraf, 2017)."""
     return idx_images(folder, "FashionMNIST")
 
 
 def kmnist(folder: Path) -> Parts:
-    """Return cursive Japanese characters, in MNIST's form (T. Clanuwat et al., 2018)."""
+    """Return cursive Japanese characters, in MNIST's format (T. Clanuwat et al., 2018)."""
     return idx_images(folder, "KMNIST")
 
 
 def idx_images(folder: Path, name: str) -> Parts:
-    """Return the images of a set and their classes; in one part, a fifth is for validation."""
+    """Return a data set's images and classes; without t10k files, a fifth is for validation."""
     places = (folder / name / "raw", folder / "raw", folder)
-    found = (place for place in places if any(place.glob("train-images-idx3-ubyte*")))
-    folder = next(found, folder)
+    with_images = (place for place in places if any(place.glob("train-images-idx3-ubyte*")))
+    folder = next(with_images, folder)
     train, labels = labelled_images(folder, "train")
     if any(folder.glob("t10k-images-idx3-ubyte*")):
         val, val_labels = labelled_images(folder, "t10k")
@@ -50,7 +50,10 @@ def idx_images(folder: Path, name: str) -> Parts:
 
 
 def labelled_images(folder: Path, part: str) -> tuple[Bytes, Bytes]:
-    """Return the images (N, 1, H, W) and the classes (N,) of a part: train or t10k."""
+    """Return the images (N, 1, H, W) and classes (N,) of the part `train` or `t10k`.
+
+    Raises ValueError if they do not match, and the errors of `read_idx`.
+    """
     images = read_idx(folder, f"{part}-images-idx3-ubyte")
     labels = read_idx(folder, f"{part}-labels-idx1-ubyte")
     if images.shape[:1] != labels.shape:
@@ -61,7 +64,10 @@ def labelled_images(folder: Path, part: str) -> tuple[Bytes, Bytes]:
 
 
 def read_idx(folder: Path, name: str) -> Bytes:
-    """Return the bytes in an IDX file, zipped or not, in the shape that its header gives."""
+    """Return the bytes in an IDX file, gzipped or not, in the shape that its header gives.
+
+    Raises FileNotFoundError, or ValueError if the file is damaged.
+    """
     path = folder / name if (folder / name).is_file() else folder / f"{name}.gz"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} has no {name}")

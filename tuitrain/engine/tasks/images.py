@@ -1,7 +1,7 @@
-"""Sets of images in folders: MNIST's family and CIFAR-10, downloaded once or given by the user.
+"""Image data sets in folders: MNIST's family and CIFAR-10, downloaded once or given by the user.
 
-torchvision tries http where https fails, waits for ever, and takes an extracted file for whole
-without looking into it. So files are fetched and checked here, by torchvision's names and digests.
+torchvision falls back from https to http, has no time-out, and does not check an extracted file.
+So files are downloaded and checked here, by torchvision's names and digests.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.data import Parts
 from tuitrain.engine.tasks import download
-from tuitrain.engine.tasks.download import Tell
+from tuitrain.engine.tasks.download import Report
 
 _CIFAR_FOLDER = "cifar-10-batches-py"
 
 
 class DamagedData(TuitrainError):
-    """Files do not hold what they should."""
+    """The files of a data set are damaged."""
 
 
 class Origin(NamedTuple):
-    """Where the files of a set in MNIST's form are downloaded from."""
+    """The download of a data set in MNIST's format."""
 
     url: str
     resources: Sequence[tuple[str, str]]
     """File names and their md5 digests."""
     counts: tuple[Sequence[int], Sequence[int]]
-    """Samples of each class, for training and for validation."""
+    """Number of samples of each class, for training and for validation."""
 
 
-_EVEN = ([6000] * 10, [1000] * 10)
+_BALANCED = ([6000] * 10, [1000] * 10)
 ORIGINS: Mapping[str, Origin] = {
     "mnist": Origin(
         "https://ossci-datasets.s3.amazonaws.com/mnist/", datasets.MNIST.resources,
@@ -53,20 +53,20 @@ ORIGINS: Mapping[str, Origin] = {
     ),
     "fashion-mnist": Origin(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-        datasets.FashionMNIST.resources, _EVEN,
+        datasets.FashionMNIST.resources, _BALANCED,
     ),
     "kmnist": Origin(
-        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/", datasets.KMNIST.resources, _EVEN
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/", datasets.KMNIST.resources, _BALANCED
     ),
 }  # fmt: skip
 
 
-def load(task: Task, data: Path | None, tell: Tell, cache: Path | None = None) -> Parts:
-    """Return a task's data from the folder `data`, or from the `cache`, downloaded if need be.
+def load(task: Task, data: Path | None, report: Report, cache: Path | None = None) -> Parts:
+    """Return a task's data from the folder `data`, or from the `cache`, downloaded if missing.
 
-    Raises WrongUse for a folder that is not one of the set, and DamagedData.
+    Raises WrongUse for a folder without the files of the data set, and DamagedData.
     """
-    folder = data or _downloaded(task.name, (cache or _cache()) / task.name, tell)
+    folder = data or _downloaded(task.name, (cache or _cache()) / task.name, report)
     try:
         parts: Parts = task.load()(folder)
     except FileNotFoundError as error:
@@ -98,18 +98,18 @@ def _check_counts(parts: Parts, origin: Origin, folder: Path) -> None:
             raise DamagedData(f"{safe(folder)} has other numbers of samples than it should")
 
 
-def _downloaded(name: str, folder: Path, tell: Tell) -> Path:
-    """Return the folder with the files of the set, downloaded where they are missing."""
+def _downloaded(name: str, folder: Path, report: Report) -> Path:
+    """Return the folder with the files of the data set; download those that are missing."""
     if name == "cifar10":
         kind = datasets.CIFAR10
         if not _is_cifar(folder):
             archive = folder / kind.filename
-            download.fetch(kind.url, archive, md5=kind.tgz_md5, tell=tell)
+            download.fetch(kind.url, archive, md5=kind.tgz_md5, report=report)
             _extract(archive, folder)
         return folder
     origin = ORIGINS[name]
     for file, md5 in origin.resources:
-        download.fetch(origin.url + file, folder / file, md5=md5, tell=tell)
+        download.fetch(origin.url + file, folder / file, md5=md5, report=report)
     return folder
 
 
@@ -127,7 +127,7 @@ def _extract(archive: Path, root: Path) -> None:
         with tarfile.open(archive) as files:
             files.extractall(atomic_path, filter="data")
         shutil.rmtree(root / _CIFAR_FOLDER, ignore_errors=True)
-        with suppress(OSError):  # another trainer was faster: its files will do, or be found out
+        with suppress(OSError):  # another trainer was faster; loading checks its files
             (Path(atomic_path) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
     archive.unlink(missing_ok=True)
 

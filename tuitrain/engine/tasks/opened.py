@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.optim import Optimizer
@@ -14,10 +15,20 @@ from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.problem import Card
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.data import Dataset
+from tuitrain.engine.data import Dataset, Source
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.tasks.download import Tell, ignore_progress
+from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.user_code import UserCode
+
+
+class NewData(NamedTuple):
+    """Samples that a run has not seen, to be predicted."""
+
+    names: Sequence[str]
+    """One for each sample; empty: they are numbered."""
+    source: Source
+    has_targets: bool
+    """Whether the targets of `source` are known; else they are anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +44,16 @@ class OpenedTask:
     schedule: Callable[[float], float] | None = None
     losses: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    read_new: Callable[[Path], NewData] | None = None
+    """Reads a file or folder as the task reads its own, for `tuitrain predict`; raises WrongUse."""
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the data."""
 
 
-def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> OpenedTask:
-    """Return the task of a spec with its data loaded; `tell` hears of a download.
+def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -> OpenedTask:
+    """Return the task of a spec with its data loaded; `report` receives the progress of a download.
 
     Raises what `dataset.load` and the user's files raise.
     """
@@ -46,7 +61,7 @@ def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> Op
         case "catalog":
             entry = catalog.task_named(spec.task)
             defaults = {"model": entry.model, "epochs": entry.epochs}
-            data = dataset.load(spec.task, spec.data, tell)
+            data = dataset.load(spec.task, spec.data, report)
             return OpenedTask(data, Card(entry.summary), defaults)
         case "python":
             from tuitrain.engine.tasks.python import open_python
@@ -61,7 +76,7 @@ def open_task(spec: RunSpec, code: UserCode, tell: Tell = ignore_progress) -> Op
         case "images":
             from tuitrain.engine.tasks.folder import open_folder
 
-            return open_folder(spec)
+            return open_folder(spec, report)
 
 
 def resolved(spec: RunSpec, task: OpenedTask, usual_loss: str) -> RunSpec:

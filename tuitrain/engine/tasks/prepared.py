@@ -1,7 +1,6 @@
-"""Data sets of scikit-learn, prepared once on a machine.
+"""Cache the prepared tensors of scikit-learn's data sets on this machine.
 
-Importing scikit-learn takes as long as importing PyTorch; reading the tensors that were made with
-it takes milliseconds.
+Importing scikit-learn takes as long as importing PyTorch; reading the tensors takes milliseconds.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _MADE_WITH = ("tuitrain.engine.data", "tuitrain.engine.tasks.normalise")
 
 
 def prepared(place: str, load: Callable[[], Parts], *, folder: Path | None = None) -> Parts:
-    """Return what `load`, the function at `place`, returned on this machine before, or does now.
+    """Return the result of `load`, the function at `place`, from the cache if it is there.
 
-    It is kept in `folder`, by default in the platform's folder for caches, under the digest of the
-    code that makes it. A file that cannot be read, or is not what was written, is made anew.
+    The cache is `folder`, by default in the platform's cache folder, and its key a digest of the
+    code that makes the tensors. A file that is missing, unreadable or damaged is written anew.
     """
     module, _, name = place.partition(":")
     folder = folder or user_cache_path("tuitrain", appauthor=False) / "prepared"
@@ -56,12 +55,12 @@ def _write(file: Path, parts: Parts) -> None:
     buffer = io.BytesIO()
     torch.save(parts, buffer)
     content = buffer.getvalue()
-    with atomic(file) as opened:
-        opened.write(hashlib.sha256(content).digest() + content)
+    with atomic(file) as stream:
+        stream.write(hashlib.sha256(content).digest() + content)
 
 
 def _read(file: Path) -> Parts:
-    """Return the tensors; OSError or ValueError if the file is not one that was written whole."""
+    """Return the tensors; OSError or ValueError if the file is missing, unreadable or damaged."""
     content = file.read_bytes()
     digest, content = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:

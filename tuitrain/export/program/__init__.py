@@ -1,15 +1,16 @@
-"""A plain PyTorch program that trains as a run did, without tuitrain."""
+"""A plain PyTorch program that trains the same way as a run, without tuitrain."""
 
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from tuitrain.core.safe import safe
 from tuitrain.export.program import entries
 from tuitrain.export.program.entries import comment
 from tuitrain.export.program.loop import loop
-from tuitrain.export.program.part import TORCH, Part, fitted, joined, quoted
+from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, joined, quoted
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
@@ -17,7 +18,7 @@ _DATA = ("train_inputs", "train_targets", "val_inputs", "val_targets")
 
 
 def program(recipe: Recipe, *, written_by: str) -> str:
-    """Return the program; Refused where the run has something that no program can be written of."""
+    """Return the program of a recipe; Refused if the run cannot be written as a program."""
     script = [
         _constants(recipe),
         joined([entries.data(recipe.spec), _on_device(recipe, _DATA)]),
@@ -39,7 +40,7 @@ def program(recipe: Recipe, *, written_by: str) -> str:
 
 
 def _called(parts: Iterable[Part]) -> Iterator[Part]:
-    """Yield the functions that the parts call; before each, those that it calls itself."""
+    """Yield the functions that the parts call, each after the functions that it calls."""
     for part in parts:
         for called in part.functions:
             yield from _called([called])
@@ -47,11 +48,13 @@ def _called(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def _imports(sections: Iterable[Part]) -> str:
-    """Return the import lines, as isort has them: the standard library's first."""
-    needed = {each for part in sections for each in part.imports}
-    ours = {each for each in needed if each.split()[1].partition(".")[0] in sys.stdlib_module_names}
-    groups = [sorted(group, key=_as_isort) for group in (ours, needed - ours)]
-    return "\n".join("".join(f"{each}\n" for each in group) for group in groups)
+    """Return the import lines in the order of isort: the standard library first."""
+    needed = {line for part in sections for line in part.imports}
+    standard = {
+        line for line in needed if line.split()[1].partition(".")[0] in sys.stdlib_module_names
+    }
+    groups = [sorted(group, key=_as_isort) for group in (standard, needed - standard)]
+    return "\n".join("".join(f"{line}\n" for line in group) for group in groups)
 
 
 def _as_isort(line: str) -> tuple[bool, str]:
@@ -60,14 +63,15 @@ def _as_isort(line: str) -> tuple[bool, str]:
 
 def _header(recipe: Recipe, written_by: str) -> str:
     environment = recipe.environment
-    had = [f"torch {environment['torch']}", f"{environment['threads']} threads",
+    used = [f"torch {environment['torch']}", f"{environment['threads']} threads",
            f"a CPU with {environment['cpu']}"]  # fmt: skip
     if recipe.started.device != "cpu":
-        had.append(environment["device"])
+        used.append(environment["device"])
     return comment(
-        f"Trains {recipe.spec.task} as the run {recipe.name} did. Written by {written_by}, "
-        "which it does not need. The weights come out the same to the last bit with what the run "
-        f"had: {', '.join(had)}."
+        f"Trains {recipe.spec.task} the same way as the run {recipe.name}. "
+        f"Written by {written_by}, which it does not need. "
+        "The weights are bit-for-bit those of the run in the same environment: "
+        f"{', '.join(used)}."
     )
 
 
@@ -76,7 +80,16 @@ def _constants(recipe: Recipe) -> Part:
     if recipe.started.device != "cpu":
         lines.append(f"device = torch.device({quoted(recipe.started.device)})")
     lines.append(f"torch.set_num_threads({int(recipe.environment['threads'])})")
-    return Part("\n".join(lines) + "\n", (TORCH,))
+    return Part("\n".join(lines) + "\n" + _class_weights(recipe), (TORCH,))
+
+
+def _class_weights(recipe: Recipe) -> str:
+    if not recipe.class_weights:
+        return ""
+    numbers = textwrap.fill(", ".join(map(repr, recipe.class_weights)), WIDTH - 8)
+    device = ", device=device" if recipe.started.device != "cpu" else ""
+    line = fitted("WEIGHTS = torch.tensor(", f"[{numbers}]{device}")
+    return f"# The weights of the classes in the loss.\n{line}"
 
 
 def _on_device(recipe: Recipe, names: Iterable[str]) -> Part:
@@ -102,7 +115,7 @@ def _inherited(recipe: Recipe) -> Part:
         return Part("")
     assert recipe.spec.parent is not None
     file = quoted(str(recipe.origin))
-    text = "# It goes on from this checkpoint of another run.\n"
+    text = "# Start from this checkpoint of another run.\n"
     text += fitted("origin = torch.load(", f'{file}, map_location="cpu", weights_only=True')
     text += 'model.load_state_dict(origin["model"])\n'
     if recipe.spec.parent.keeps_optimizer:
@@ -115,7 +128,7 @@ def _inherited(recipe: Recipe) -> Part:
 
 def _closing_lines(recipe: Recipe) -> Part:
     return Part(
-        comment(f"At step {recipe.until}, the weights of the run have this digest:")
+        comment(f"SHA-256 of the weights of the run at step {recipe.until}:")
         + f"# {safe(recipe.weights_sha256)}\n"
         + "print(state_sha256(model.state_dict()))\n",
         (),

@@ -1,6 +1,6 @@
-"""What stands in a program for a run's task, model, optimizer, schedule and losses.
+"""The parts of a program for the task, model, optimizer, schedule and losses of a run.
 
-Each calls the engine's own function, of which the program has a copy.
+Each calls a function of the engine, of which the program contains a copy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DATA = "train_inputs, train_targets, val_inputs, val_targets"
 
 
 def data(spec: RunSpec) -> Part:
-    """Return what loads the data of a run; Refused if their folder is gone."""
+    """Return the part that loads the data of a run; Refused if their folder is missing."""
     task = catalog.task_named(spec.task)
     folder = _folder(task, spec.data)
     argument = f"Path({quoted(str(folder))})" if folder else ""
@@ -36,7 +36,7 @@ def data(spec: RunSpec) -> Part:
 
 
 def model(spec: RunSpec) -> Part:
-    """Return what builds the model of a run."""
+    """Return the part that builds the model of a run."""
     entry, options = _read("model", spec.model)
     outputs = catalog.task_named(spec.task).outputs
     arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**options))
@@ -44,37 +44,41 @@ def model(spec: RunSpec) -> Part:
 
 
 def optimizer(text: str, lr: float, device: str) -> Part:
-    """Return the optimizer, fused where the engine fuses it: other kernels round otherwise."""
+    """Return the part that builds the optimizer, fused if the engine fuses it: rounding differs."""
     entry, options = _read("optimizer", text)
-    del options["schedule"]  # the loop's
+    del options["schedule"]  # applied by the loop
     fused = {"fused": True} if device.partition(":")[0] in ("cpu", "cuda") else {}
     arguments = ("model.parameters()", *keywords(lr=lr, **options, **fused))
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 
 def schedule(text: str) -> Part | None:
-    """Return the share of the learning rate once a share `done` of the run is trained, if any."""
+    """Return the factor of the learning rate at the share `done` of the run; None if constant."""
     place = catalog.SCHEDULES[_read("optimizer", text)[1]["schedule"]]
     return Part(f"{place.partition(':')[2]}(done)", (), (function(place),)) if place else None
 
 
-def criterion(loss: str, kind: Kind) -> Part:
-    """Return what stands for a loss; Refused where it does not fit the problem."""
+def criterion(loss: str, kind: Kind, *, is_weighted: bool) -> Part:
+    """Return the expression for a loss; Refused if it does not fit the problem.
+
+    If the loss is weighted, the program has the weights of the classes as WEIGHTS.
+    """
     entry, options = _read("loss", loss)
     if kind not in catalog.loss_named(entry.name).takes:
         raise Refused(catalog.loss_named(entry.name).why_not(kind))
-    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options)))
+    weights = ["weight=WEIGHTS"] if is_weighted else []
+    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options), *weights))
     return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
 
 
 def comment(text: str) -> str:
-    """Return the text as lines of a comment."""
+    """Return the text as comment lines."""
     lines = textwrap.wrap(safe(text), WIDTH - 2, break_on_hyphens=False)
     return "".join(f"# {line}\n" for line in lines)
 
 
 def _folder(task: Task, data: str | None) -> Path | None:
-    """Return the folder that the run read its data from; None for data that come with a library."""
+    """Return the folder with the data of the run; None for data that come with a library."""
     if not task.is_downloaded:
         return None
     from platformdirs import user_cache_path
@@ -82,7 +86,7 @@ def _folder(task: Task, data: str | None) -> Path | None:
     downloads = user_cache_path("tuitrain", appauthor=False) / "data"
     folder = Path(data) if data else downloads / task.name
     if not folder.is_dir():
-        raise Refused(f"the data are not in {safe(folder)} any more")
+        raise Refused(f"the data are no longer in {safe(folder)}")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The training loop of a program, with the changes of its run as code at their places."""
+"""The training loop of a program, with the changes of the run as code at their steps."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ $count_from\
 $head
     model.train()
 $batches
-        # 1. Forget the gradients of the batch before.
+        # 1. Reset the gradients of the previous batch.
         optimizer.zero_grad()
 $keep\
-        # 2. Forward: what does the model make of these samples?
+        # 2. Forward: compute the predictions for these samples.
         prediction = model(train_inputs[batch])
-        # 3. The loss: how wrong is that?
+        # 3. Loss: compare the predictions with the targets.
         loss = criterion(prediction, train_targets[batch])
-        # 4. Backward: how does the loss change with every weight?
+        # 4. Backward: compute the gradient of the loss for every weight.
         loss.backward()
 $clip\
 $schedule\
-        # 5. Let the optimizer change every weight a little.
+        # 5. Step: let the optimizer update the weights.
 $optimize\
         step += 1
 $after_batch\
@@ -49,35 +49,35 @@ $count\
 $between""")
 
 _CLIP = """\
-        # Where their norm is too large, make the gradients smaller.
+        # Scale the gradients down if their norm is too large.
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
 """
 
 _SCHEDULE = """\
-        # The learning rate goes down with the share of the run that is done.
+        # Decay the learning rate with the share of the run that is done.
         done = (epoch + number / math.ceil(len(train_inputs) / batch_size)) / planned_epochs
         optimizer.param_groups[0]["lr"] = lr * $share
 """
 
 _AT_ONCE = 1024
-"""Samples that a validation takes at once."""
+"""Samples per batch of the validation."""
 _MANY = f"torch.cat([model(inputs) for inputs in val_inputs.split({_AT_ONCE})])"
 
 _STEPPING = {"keep": "", "optimize": "        optimizer.step()\n"}
 _SKIPPING = {
     "keep": """\
-        # A forward pass may change statistics (of batch norm): keep them, in case it goes wrong.
-        statistics = [each.clone() for each in model.buffers()]
+        # A forward pass may change buffers (of batch norm): keep a copy to restore them.
+        kept = [buffer.clone() for buffer in model.buffers()]
 """,
     "optimize": """\
-        # A loss or gradient that is not finite never reaches them.
-        numbers = [loss, *(weights.grad for weights in model.parameters())]
-        if all(each.isfinite().all() for each in numbers):
+        # A nonfinite loss or gradient skips the update.
+        numbers = [loss, *(parameter.grad for parameter in model.parameters())]
+        if all(tensor.isfinite().all() for tensor in numbers):
             optimizer.step()
         else:
-            for each, before in zip(model.buffers(), statistics):
-                each.copy_(before)
+            for buffer, before in zip(model.buffers(), kept):
+                buffer.copy_(before)
 """,
 }
 
@@ -91,9 +91,9 @@ _METRICS: dict[Kind, tuple[str, str]] = {
 
 
 def loop(recipe: Recipe) -> Part:
-    """Return the loop, up to the checkpoint at which the recipe ends."""
+    """Return the training loop, up to the checkpoint of the recipe."""
     metric, formula = _METRICS[recipe.kind]
-    losses = [entries.criterion(loss, recipe.kind) for loss in recipe.losses]
+    losses = [_criterion(recipe, loss) for loss in recipe.losses]
     schedule = entries.schedule(recipe.spec.optimizer)
     many = recipe.started.val_samples > _AT_ONCE
     text = _LOOP.substitute(
@@ -103,7 +103,7 @@ def loop(recipe: Recipe) -> Part:
         batches=_batches(recipe, is_numbered=schedule is not None),
         schedule=Template(_SCHEDULE).substitute(share=schedule.text) if schedule else "",
         clip=_CLIP if recipe.clips else "",
-        **(_SKIPPING if recipe.skips_bad_batches else _STEPPING),
+        **(_SKIPPING if recipe.skips_nonfinite else _STEPPING),
         after_batch=_after_batch(recipe),
         predict=_MANY if many else "model(val_inputs)",
         metric=f"{metric} = {formula}",
@@ -119,6 +119,10 @@ def loop(recipe: Recipe) -> Part:
     ])  # fmt: skip
 
 
+def _criterion(recipe: Recipe, loss: str) -> Part:
+    return entries.criterion(loss, recipe.kind, is_weighted=bool(recipe.class_weights))
+
+
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
     to_device = ".to(device)" if recipe.started.device != "cpu" else ""
     batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split(batch_size)"
@@ -128,12 +132,15 @@ def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
 
 
 def _counting(recipe: Recipe) -> dict[str, object]:
-    """Return how epochs are counted; a run that was told another number of them can only count."""
+    """Return the lines that count epochs.
+
+    A run whose number of epochs was changed counts them in a `while` loop.
+    """
     step, epoch = recipe.begin
-    calendar = recipe.calendar
-    begun = calendar.epochs_begun(recipe.until)
-    came_to_its_end = recipe.last("epochs") == begun and calendar.ends_epoch(recipe.until)
-    if recipe.changes("epochs") and came_to_its_end and not entries.schedule(recipe.spec.optimizer):
+    boundaries = recipe.epoch_boundaries
+    begun = boundaries.epochs_begun(recipe.until)
+    is_finished = recipe.last("epochs") == begun and boundaries.ends_epoch(recipe.until)
+    if recipe.changes("epochs") and is_finished and not entries.schedule(recipe.spec.optimizer):
         return {
             "epochs": recipe.setting("epochs"),
             "count_from": f"step, epoch = {step}, {epoch}\n",
@@ -156,44 +163,50 @@ def _settings(recipe: Recipe) -> str:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
     if entries.schedule(recipe.spec.optimizer):
         lines += [f"planned_epochs = {recipe.setting('epochs')}", f"lr = {recipe.setting('lr')!r}"]
-    first = [each for each in recipe.plan if each.place == recipe.begin]
-    if first:
-        lines += ["# What the run was told before its first batch.", *_statements(recipe, first)]
+    initial = [change for change in recipe.plan if change.place == recipe.begin]
+    if initial:
+        lines += ["# Changes before the first batch.", *_statements(recipe, initial)]
     return indented(lines, 0)
 
 
 def _after_batch(recipe: Recipe) -> str:
-    told = [each for each in recipe.plan if not recipe.calendar.is_between_epochs(each.place)]
-    lines = _conditions(recipe, told)
+    changes = [
+        change
+        for change in recipe.plan
+        if not recipe.epoch_boundaries.is_between_epochs(change.place)
+    ]
+    lines = _conditions(recipe, changes)
     if lines:
-        lines = ["# What the run was told after a batch.", *lines]
-    if not recipe.calendar.ends_epoch(recipe.until):
-        lines += [f"if step == {recipe.until}:  # here is the last checkpoint of the run",
+        lines = ["# Changes after a batch.", *lines]
+    if not recipe.epoch_boundaries.ends_epoch(recipe.until):
+        lines += [f"if step == {recipe.until}:  # the last checkpoint of the run",
                   "    break"]  # fmt: skip
     return indented(lines, 2)
 
 
 def _between(recipe: Recipe) -> str:
-    told = [each for each in recipe.plan if recipe.calendar.is_between_epochs(each.place)]
-    lines = _conditions(recipe, [each for each in told if each.place != recipe.begin])
-    return indented(["# What the run was told between two epochs.", *lines], 1) if lines else ""
+    changes = [
+        change for change in recipe.plan if recipe.epoch_boundaries.is_between_epochs(change.place)
+    ]
+    lines = _conditions(recipe, [change for change in changes if change.place != recipe.begin])
+    return indented(["# Changes between two epochs.", *lines], 1) if lines else ""
 
 
 def _conditions(recipe: Recipe, plan: Iterable[Planned]) -> list[str]:
     lines = []
-    for step, changes in groupby(plan, key=lambda each: each.step):
+    for step, changes in groupby(plan, key=lambda change: change.step):
         lines.append(f"if step == {step}:")
         lines += [f"    {statement}" for statement in _statements(recipe, changes)]
     return lines
 
 
 def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
-    return [_statement(recipe, each.command) for each in changes]
+    return [_statement(recipe, change.command) for change in changes]
 
 
 def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
     if isinstance(command, SwapLoss):
-        return f"criterion = {entries.criterion(command.loss, recipe.kind).text}"
+        return f"criterion = {_criterion(recipe, command.loss).text}"
     if entries.schedule(recipe.spec.optimizer) and command.setting in ("lr", "epochs"):
         return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
     name = command.setting.replace("-", "_")

@@ -1,4 +1,4 @@
-"""Pieces of a program: text, and what it needs to stand before it."""
+"""Parts of a program: text, with the imports and functions that must precede it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ PARTIAL = "from functools import partial"
 MATH = "import math"
 FUNCTIONAL = "from torch.nn import functional"
 WIDTH = 88
-"""Of a line, as most formatters have it."""
+"""Longest line, the default of most formatters."""
 
 
 class Part(NamedTuple):
-    """A piece of a program; no text is no piece."""
+    """A part of a program; one with empty text adds nothing."""
 
     text: str
     imports: tuple[str, ...] = ()
     functions: tuple[Part, ...] = ()
-    """Those that it calls."""
+    """The functions that the text calls."""
 
 
 def joined(parts: Iterable[Part]) -> Part:
-    """Return one piece of several that follow one another."""
+    """Return consecutive parts as one part."""
     parts = list(parts)
     return Part(
         "".join(part.text for part in parts),
@@ -34,13 +34,13 @@ def joined(parts: Iterable[Part]) -> Part:
 
 
 def quoted(text: str) -> str:
-    """Return `text` as a literal, in the quotes that most programs have."""
+    """Return `text` as a literal, in double quotes if possible."""
     literal = repr(text)
     return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'
 
 
 def keywords(**options: Any) -> list[str]:
-    """Return the options as arguments of a call."""
+    """Return the options as keyword arguments of a call."""
     return [
         f"{name}={quoted(value) if isinstance(value, str) else repr(value)}"
         for name, value in options.items()
@@ -48,12 +48,12 @@ def keywords(**options: Any) -> list[str]:
 
 
 def indented(lines: list[str], depth: int) -> str:
-    """Return lines at that depth of a program, each ended."""
+    """Return the lines indented to `depth`, each with a newline."""
     return "".join(f"{'    ' * depth}{line}\n" if line else "\n" for line in lines)
 
 
 def fitted(call: str, *arguments: str) -> str:
-    """Return the line of a call, which `call` opens, as formatters lay it out."""
+    """Return a call that begins with `call`, on one line if it fits, as a formatter would."""
     inside = ", ".join(arguments)
     line = f"{call}{inside})\n"
     return line if len(line) <= WIDTH + 1 else f"{call}\n    {inside}\n)\n"

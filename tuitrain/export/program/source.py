@@ -1,8 +1,8 @@
-"""The engine's own functions as text: a program has a copy of those that it needs.
+"""Functions of the engine as text, to be copied into a program.
 
-Their files are read, not imported: that would take torch. A function brings along what it uses:
-imports, and other functions and constants of the engine. Annotations are left out, so that nothing
-has to come along for them.
+Their modules are read, not imported, since that would import torch. A function comes with
+everything it uses: imports, and other functions and constants of the engine. Annotations are left
+out, so that nothing is needed for them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _ENGINE = "tuitrain.engine."
 
 
 class CannotStandAlone(Exception):
-    """A function of the engine uses a name that no program can have."""
+    """A function of the engine uses a name that cannot be copied into a program."""
 
 
 @cache
 def function(place: str) -> Part:
-    """Return the function, class or constant at `module:name`, and what it needs.
+    """Return the function, class or constant at `module:name`, with everything that it needs.
 
-    Raises CannotStandAlone if that is anything but built-in names, imported packages, and functions
-    of the engine.
+    Raises CannotStandAlone if it needs anything but built-in names, imported packages, and
+    functions of the engine.
     """
     module, _, name = place.partition(":")
     definitions = _definitions(module)
@@ -58,19 +58,21 @@ def _source(module: str) -> str:
 
 @cache
 def _definitions(module: str) -> Mapping[str, ast.stmt | str]:
-    """Return what each name of a module is: its statement, or from where it is imported."""
-    found: dict[str, ast.stmt | str] = {}
+    """Return the names of a module, each with its statement or the place it is imported from."""
+    definitions: dict[str, ast.stmt | str] = {}
     for statement in ast.parse(_source(module)).body:
         match statement:
             case ast.Import(names=names):
-                found |= {alias.asname or alias.name: alias.name for alias in names}
+                definitions |= {alias.asname or alias.name: alias.name for alias in names}
             case ast.ImportFrom(module=str(origin), names=names):
-                found |= {alias.asname or alias.name: f"{origin}:{alias.name}" for alias in names}
+                definitions |= {
+                    alias.asname or alias.name: f"{origin}:{alias.name}" for alias in names
+                }
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                found[name] = statement
+                definitions[name] = statement
             case ast.Assign(targets=[ast.Name(id=name)]):
-                found[name] = statement
-    return found
+                definitions[name] = statement
+    return definitions
 
 
 def _import(origin: str, name: str) -> str:
@@ -80,12 +82,14 @@ def _import(origin: str, name: str) -> str:
 
 
 def _names_used(text: str) -> list[str]:
-    """Return the names that a definition uses and does not bind itself, each once."""
+    """Return the names that a definition uses but does not bind, without duplicates."""
     tables = [symtable.symtable(text, "", "exec")]
     for table in tables:
         tables += table.get_children()
     symbols = [symbol for table in tables for symbol in table.get_symbols()]
-    used = (each.get_name() for each in symbols if each.is_global() and each.is_referenced())
+    used = (
+        symbol.get_name() for symbol in symbols if symbol.is_global() and symbol.is_referenced()
+    )
     return list(dict.fromkeys(used))
 
 
@@ -110,7 +114,7 @@ def _without_annotations(text: str) -> str:
 
 
 def _annotated(tree: ast.AST) -> set[ast.FunctionDef | ast.AnnAssign]:
-    """Return the functions and the annotated variables in them; a class needs its annotations."""
+    """Return functions and the annotated variables in them; a class keeps its annotations."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     inside = (node for function in functions for node in ast.walk(function))
     return {node for node in inside if isinstance(node, ast.FunctionDef | ast.AnnAssign)}

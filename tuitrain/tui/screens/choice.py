@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 
 class Choice(NamedTuple):
-    """A choice: its name, its key and its text."""
+    """A choice of a dialog: its name, its key and its text."""
 
     name: str
     key: str
@@ -37,10 +37,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._title
             yield Label(Content(self._question))
-            yield OptionList(
-                *(Option(Content.assemble((f" {each.key} ", "bold"), f" {each.says}"), each.name)
-                  for each in self._choices)
-            )  # fmt: skip
+            yield OptionList(*(Option(_line(choice), choice.name) for choice in self._choices))
 
     def on_key(self, event: Key) -> None:
         for choice in self._choices:
@@ -50,3 +47,7 @@ class ChoiceScreen(ModalScreen[str | None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)
+
+
+def _line(choice: Choice) -> Content:
+    return Content.assemble((f" {choice.key} ", "bold"), f" {choice.says}")

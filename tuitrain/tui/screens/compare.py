@@ -35,7 +35,7 @@ _SIGNS_OF_CHARTS = [
 
 
 class CompareScreen(Screen[None]):
-    """Follow the runs in these directories; nothing is asked of them."""
+    """Follow and compare the runs in these directories; send them no commands."""
 
     AUTO_FOCUS = "#tables"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
@@ -54,13 +54,13 @@ class CompareScreen(Screen[None]):
     charts = getters.query_one("#charts", ComparedCharts)
 
     def __init__(self, directories: Sequence[Path]) -> None:
-        """Directories of up to 26 runs; raises TuitrainError or OSError if one cannot be read."""
+        """Compare up to 26 runs; raise TuitrainError or OSError if one cannot be read."""
         super().__init__()
-        self._followed = [Follower(Client(directory)) for directory in directories[: len(SIGNS)]]
-        self._curves = [Curves(follower.client) for follower in self._followed]
+        self._followers = [Follower(Client(directory)) for directory in directories[: len(SIGNS)]]
+        self._curves = [Curves(follower.client) for follower in self._followers]
         self._looks = 0
-        for followed in self._followed:
-            followed.run  # noqa: B018 - one that cannot be read is an error before the screen opens
+        for follower in self._followers:
+            follower.run  # noqa: B018 - raises for an unreadable run before the screen opens
         self._one_at_a_time = asyncio.Lock()
         self._broken = ""
 
@@ -85,7 +85,7 @@ class CompareScreen(Screen[None]):
                 return
             try:
                 self.compared = await asyncio.to_thread(self._look, 2 * self.size.width)
-            except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+            except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
                 self._complain(f"cannot read a run: {safe(error)}")
 
     def _look(self, points: int) -> tuple[Compared, ...]:
@@ -93,7 +93,7 @@ class CompareScreen(Screen[None]):
         is_turn_of_ended = self._looks % _ENDED_EVERY == 1
         runs = [
             follower.look() if is_turn_of_ended or not follower.run.has_ended else follower.run
-            for follower in self._followed
+            for follower in self._followers
         ]
         return tuple(
             Compared.read(number, run, curves, points)

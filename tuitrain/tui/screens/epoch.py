@@ -1,4 +1,4 @@
-"""The question which of a run's kept epochs is meant: to fork it there, or to go back to it."""
+"""A dialog to choose a kept epoch of a run, for a fork or a rollback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLLBACK = (
 
 
 class EpochScreen(ModalScreen[int | None]):
-    """Choose an epoch; the result is its number, or None for none."""
+    """Choose an epoch; the result is its number, or None if cancelled."""
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 

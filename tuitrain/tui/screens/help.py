@@ -1,4 +1,4 @@
-"""The keys of a screen, and the signs on its chart."""
+"""A dialog that explains the keys of a screen and the signs on its chart."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
     ("$cell-validation", " ●", "the validation loss at an epoch's end"),
-    ("$cell-swap", " │", "the loss was swapped; values before and after do not compare"),
+    ("$cell-swap", " │", "the loss was swapped; values before and after are not comparable"),
     ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
     (
         "$cell-past",
         "⠤⠒",
-        "dashed: left behind by an undo, a rollback or a crash; the run it was forked from",
+        "dashed: abandoned by an undo, a rollback or a crash; the run it was forked from",
     ),
     ("$cell-swap", " ▸", "the loss in use, among the curves that compare across swaps"),
     ("$success", " ★", "the best value so far"),
@@ -30,7 +30,7 @@ SIGNS = [
 
 
 class HelpScreen(ModalScreen[None]):
-    """Show what can be pressed and what can be seen."""
+    """Show the keys and the signs, with their meaning."""
 
     BINDINGS = [Binding("escape,question_mark,q", "dismiss", "Close", id="dialog.close")]
 

@@ -1,4 +1,4 @@
-"""The loss picker: what fits this run, what each loss is, and when a swap takes effect."""
+"""A dialog to choose a loss: the fitting losses, their explanation, and when a swap applies."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, width_of, wrapped
 
-Glance = tuple[int, Mapping[str, float]]
-"""The step of a recent batch, and what each fitting loss makes of it."""
+BatchLosses = tuple[int, Mapping[str, float]]
+"""The step of a recent batch, and the value of each fitting loss on that batch."""
 
 _LOOK_S = 1.0
 _WIDTH, _FRAME = 76, 6
-"""Cells of a dialog at most, as in dialogs.tcss, and of them those around its text."""
+"""Most cells of a dialog, as in dialogs.tcss, and how many of them surround its text."""
 _NAME, _LONG_NAME = 16, 33
-"""Cells for the texts of the losses, and at most where one has parameters."""
+"""Least and most cells for the texts of the losses."""
 
 
 class LossesScreen(ModalScreen[str | None]):
@@ -45,9 +45,9 @@ class LossesScreen(ModalScreen[str | None]):
     options = getters.query_one(OptionList)
 
     def __init__(
-        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[], Glance]
+        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[], BatchLosses]
     ) -> None:
-        """`latest` returns the run as it is now, `glance` reads its values; off the event loop."""
+        """`latest` returns the newest snapshot; `latest_batch_losses` is called in a thread."""
         super().__init__()
         self._latest = latest
         self._latest_batch_losses = latest_batch_losses
@@ -71,14 +71,14 @@ class LossesScreen(ModalScreen[str | None]):
         self.set_interval(_LOOK_S, self.follow)
 
     async def follow(self) -> None:
-        """Show what each loss makes of a recent batch, and of the validations so far."""
+        """Show the value of each loss on a recent batch, and its trend over the validations."""
         try:
             self._step, self._values = await asyncio.to_thread(self._latest_batch_losses)
         except (TuitrainError, OSError, ValueError):  # the run screen reports it
             return
         self._run = self._latest()
         highlighted = self.options.highlighted_option
-        if self._found() != self._texts:
+        if self._loss_texts() != self._texts:
             self._fill(str(highlighted.id) if highlighted else self._run.loss)
         for at, text in enumerate(self._texts):
             self.options.replace_option_prompt_at_index(at, self._row(text))
@@ -99,22 +99,24 @@ class LossesScreen(ModalScreen[str | None]):
             self.app.push_screen(ParametersScreen(str(highlighted.id)), self._offer)
 
     def _offer(self, text: str | None) -> None:
-        """Let a loss with the parameters that were typed stand among the others."""
+        """Add a loss with typed parameters to the list."""
         if text is not None:
             self._typed.append(text)
             self._fill(text)
 
-    def _found(self) -> list[str]:
-        """Return the losses that can be chosen: as usual, as they are used, and as typed."""
-        own = (self._run.loss, *self._typed)
+    def _loss_texts(self) -> list[str]:
+        """Return the choices: each fitting loss with defaults, as in use, and as typed."""
+        with_parameters = (self._run.loss, *self._typed)
         return [
             text
             for loss in self._run.problem.losses or (self._run.loss,)
-            for text in dict.fromkeys((loss, *(choice for choice in own if _name(choice) == loss)))
+            for text in dict.fromkeys(
+                (loss, *(choice for choice in with_parameters if _name(choice) == loss))
+            )
         ]
 
     def _fill(self, highlighted: str) -> None:
-        self._texts = self._found()
+        self._texts = self._loss_texts()
         problem = self._run.problem
         self.options.clear_options()
         self.options.add_options(
@@ -151,13 +153,13 @@ class LossesScreen(ModalScreen[str | None]):
         )  # fmt: skip
 
     def _trend(self, text: str) -> str | None:
-        """Return how the loss of the validations went, first to last; None before the second."""
+        """Return the first and the last validation loss; None before the second validation."""
         ends = [epoch.val_losses[text] for epoch in self._run.epochs if text in epoch.val_losses]
         if len(ends) < 2:
             return None
         first, last = ends[0], ends[-1]
-        way = "↘" if last < first else "↗" if last > first else "→"
-        return f"{words.value(first)} {way} {words.value(last)}"
+        arrow = "↘" if last < first else "↗" if last > first else "→"
+        return f"{words.value(first)} {arrow} {words.value(last)}"
 
     def _lesson(self, text: str) -> Content:
         loss = LOSSES.get(_name(text))
@@ -175,14 +177,14 @@ class LossesScreen(ModalScreen[str | None]):
             ("not", loss.when_not),
         ]  # fmt: skip
         lines = [Content.styled(loss.formula, "bold $accent")]
-        for label, said in rows:
-            first, *rest = wrapped(said, self._cells())
+        for label, explanation in rows:
+            first, *rest = wrapped(explanation, self._cells())
             lines.append(Content.assemble((f"{label:<8}", "$cell-muted"), first))
             lines += [Content(f"{'':<8}{line}") for line in rest]
         return Content("\n").join(lines)
 
     def _cells(self) -> int:
-        """Return how long a line of the lesson may be."""
+        """Return the most cells of a line of the lesson."""
         return max(16, min(_WIDTH, int(self.app.size.width * 0.96)) - 8 - _FRAME)
 
     def _when(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The form for a new run: everything `tuitrain run` takes, checked while it is filled in."""
+"""The form for a new run: the options of `tuitrain run`, checked while the user types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
-from tuitrain.catalog import loss_named, task_named
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
@@ -26,12 +25,13 @@ from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.widgets.form_field import FormField
 from tuitrain.view.form import form
 
-_ASK_AFTER_S = 0.3
+_QUERY_AFTER_S = 0.3
 _LABEL = 17
+_ASKING = "asking PyTorch …"
 
 
 class Fork(NamedTuple):
-    """Where a new run goes on, and what it trains if nothing is changed."""
+    """The parent and the epoch of a fork, and its spec before any change."""
 
     parent: RunPaths
     epoch: int
@@ -39,7 +39,7 @@ class Fork(NamedTuple):
 
     @classmethod
     def of(cls, parent: RunPaths, epoch: int) -> Fork:
-        """Return it from the parent's record; a TuitrainError if that epoch is not kept."""
+        """Read the fork from the parent's record; raise TuitrainError if that epoch is not kept."""
         return cls(parent, epoch, supervisor.fork_spec(parent, epoch))
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Fork(NamedTuple):
 
 
 class NewRunScreen(Screen[supervisor.Started | None]):
-    """Fill in a run and train it; the result is the run that was started."""
+    """Fill in a run and start it; the result is the started run, or None."""
 
     BINDINGS = [
         Binding("enter", "train", "Train", id="form.train", tooltip="Train it", priority=True),
@@ -64,15 +64,15 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     ]  # fmt: skip
 
     def __init__(self, home: Path, fork: Fork | None = None) -> None:
-        """Without a `fork`, the run begins anew."""
+        """Without a `fork`, the run starts with new weights."""
         super().__init__()
         self._home = home
         self._fork = fork
         self._fields = form.OF_A_FORK if fork else form.FIELDS
         self._query = TorchQuery()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
-        self._asked: RunSpec | None = None
-        self._facts: dict[str, Any] | str = "asking PyTorch …"
+        self._queried: RunSpec | None = None
+        self._facts: dict[str, Any] | str = _ASKING
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="form", can_focus=False) as box:
@@ -90,7 +90,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     def on_mount(self) -> None:
         self._field(self._fields[0]).focus_input()
         self._check()
-        self.set_interval(_ASK_AFTER_S, self.ask)
+        self.set_interval(_QUERY_AFTER_S, self.query_sizes)
 
     def on_unmount(self) -> None:
         self._query.close()
@@ -112,7 +112,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._check()
 
     def _refill(self, task: str) -> None:
-        """Fill the fields that have the last task's defaults with those of this one."""
+        """Replace the previous task's defaults by those of this task."""
         before = self._filled
         try:
             self._filled = form.filled(task)
@@ -131,11 +131,12 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             field = self._field(name)
             hint = form.hint(name, values, has_focus=field.has_focus_within)
             field.say(safe(errors.get(name, "")), safe(hint))
+            field.display = form.is_shown(name, values["task"])
         self._show_facts(spec, errors)
         return None if errors else spec
 
     def _errors_of_places(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return what is wrong with a name or a path, as the disk has it."""
+        """Return the errors of a name or a path that depend on the files on disk."""
         errors = {}
         if name := values["name"]:
             try:
@@ -152,18 +153,21 @@ class NewRunScreen(Screen[supervisor.Started | None]):
                 errors["init_from"] = str(error)
         return errors
 
-    async def ask(self) -> None:
-        """Query the sizes of data and model when the form has changed them."""
+    async def query_sizes(self) -> None:
+        """Query the sizes of data and model again if the form has changed them."""
         spec, _ = form.checked(self._values())
-        if spec is None or (self._asked and form.same_sizes(spec, self._asked)):
+        if spec is None or (self._queried and form.same_sizes(spec, self._queried)):
             return
-        self._asked = spec
-        self._facts = "asking PyTorch …"
+        self._queried = spec
+        self._facts = _ASKING
         try:
-            placed = self._placed(replace(spec, init_from=None))
-            self._facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
-            found = await asyncio.to_thread(self._query.query, "devices")
-            self._field("device").choices = ("auto", *(device["name"] for device in found))
+            placed = self._with_weights_path(replace(spec, init_from=None))
+            facts = await asyncio.to_thread(self._query.query, "sizes", spec=asdict(placed))
+            self._facts = facts
+            devices = await asyncio.to_thread(self._query.query, "devices")
+            self._field("device").choices = ("auto", *(device["name"] for device in devices))
+            for name, default in facts.get("defaults", {}).items():
+                self._field(name).suggest(str(default))
         except TuitrainError as error:
             self._facts = str(error)
         if self.is_mounted:
@@ -175,11 +179,8 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             for name, error in errors.items()
         ]
         if spec is not None and not errors:
-            task, loss = task_named(spec.task), loss_named(spec.loss.partition(":")[0])
-            rows = [("data", form.data_words(self._facts)),
-                    ("model", form.model_words(self._facts, spec)),
-                    ("losses", form.losses_words(task.kind)),
-                    (loss.name, f"{loss.formula}   {loss.when}")]  # fmt: skip
+            is_known = self._queried is not None and form.same_sizes(spec, self._queried)
+            rows = form.explained(spec, self._facts if is_known else _ASKING)
             lines = [
                 Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), safe(text))
                 for label, text in rows
@@ -210,13 +211,13 @@ class NewRunScreen(Screen[supervisor.Started | None]):
 
     def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
         if (fork := self._fork) is None:
-            return supervisor.start(self._home, self._placed(spec), name)
+            return supervisor.start(self._home, self._with_weights_path(spec), name)
         open_to_change = (name for name in form.OF_A_FORK if name != "name")
         changes = {name: getattr(spec, name) for name in open_to_change}
         return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
 
-    def _placed(self, spec: RunSpec) -> RunSpec:
-        """Return the spec with the file of its first weights named in full."""
+    def _with_weights_path(self, spec: RunSpec) -> RunSpec:
+        """Return the spec with the full path of its initial weights."""
         if spec.init_from is None:
             return spec
         weights = str(weights_file(self._home, spec.init_from))

@@ -21,7 +21,7 @@ Number = float | int | None
 
 
 class NumberScreen(ModalScreen[Change | None]):
-    """Ask for the new value of a setting; the result is the change, or None for none."""
+    """Ask for the new value of a setting; the result is the change, or None for no change."""
 
     BINDINGS = [
         Binding("escape", "dismiss", "Cancel", id="dialog.cancel"),
@@ -75,11 +75,11 @@ class NumberScreen(ModalScreen[Change | None]):
             self.dismiss(None if change.value == self._value else change)
 
     def _change(self) -> Change | None:
-        """Return the change that stands in the field, if it is one, and say what it does."""
+        """Return the change in the field, or None if it is invalid; show it or the error."""
         try:
             change = Change.read(self._setting, self.field.value.strip())
-        except TuitrainError as wrong:
-            self.verdict.update(Content.styled(safe(wrong), "$error"))
+        except TuitrainError as error:
+            self.verdict.update(Content.styled(safe(error), "$error"))
             return None
         more = self._consequence(change)
         says = f"{typed(self._value)} → {change.detail}{f'; {more}' if more else ''}"

@@ -18,7 +18,7 @@ from tuitrain.view.form.settings import parameters
 
 
 class ParametersScreen(ModalScreen[str | None]):
-    """Ask for the parameters of a loss; the result is its text with them, or None for none."""
+    """Ask for the parameters of a loss; the result is the text of the loss with them, or None."""
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
@@ -54,12 +54,12 @@ class ParametersScreen(ModalScreen[str | None]):
             self.dismiss(text)
 
     def _text(self) -> str | None:
-        """Return the loss that stands in the field, if it is one, and say which."""
+        """Return the text of the loss in the field, or None if invalid; show it or the error."""
         typed = self.field.value.replace(" ", "")
         try:
             text = loss_text(f"{self._loss.name}:{typed}" if typed else self._loss.name)
-        except TuitrainError as wrong:
-            self.verdict.update(Content.styled(safe(wrong), "$error"))
+        except TuitrainError as error:
+            self.verdict.update(Content.styled(safe(error), "$error"))
             return None
         self.verdict.update(Content.styled(text, "$cell-muted"))
         return text

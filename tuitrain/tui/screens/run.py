@@ -1,4 +1,4 @@
-"""The screen of one run: it pulls what the run says and sends it commands."""
+"""The screen of one run: it reads the record of the run and sends commands."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
 LIVELY_EVERY, CALM_EVERY = 2, 5
-"""Pulls between two repaints of everything except step and loss: soon after a key, and otherwise.
+"""Pulls between two updates of the slow snapshot: soon after a key, and otherwise.
 
-An event repaints at once."""
-CALM_NOW_EVERY = 2
-"""Pulls between two repaints of step and loss when no key was pressed lately."""
+An event updates both snapshots at once."""
+CALM_FAST_EVERY = 2
+"""Pulls between two updates of the fast snapshot when no key was pressed lately."""
 LIVELY_FOR_S = 30.0
+"""Seconds after a key in which the screen is updated at the higher rates."""
 ENDED_EVERY = 3
 """Pulls between two reads of an ended run, which may be resumed."""
 
 
 class RunScreen(SteeringScreen, inherit_bindings=False):
-    """Follow a run, show what its record says, and nothing else."""
+    """Follow a run and show its record."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high"), (34, "-tall")]
@@ -66,13 +67,15 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
                 tooltip="Keys and signs"),
     ]  # fmt: skip
 
-    now: var[Snapshot | None] = var(None)
-    subject: var[Snapshot | None] = var(None)
+    fast_snapshot: var[Snapshot | None] = var(None)
+    """For step and loss."""
+    slow_snapshot: var[Snapshot | None] = var(None)
+    """For everything else."""
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
     chart = getters.query_one("#loss", LossChart)
-    measures = getters.query_one("#measures", MetricCharts)
+    metrics = getters.query_one("#metrics", MetricCharts)
 
     def __init__(
         self,
@@ -81,28 +84,30 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         *,
         leave: Callable[[Snapshot], object],
     ) -> None:
-        """`leave` takes the run as it was found last, when the user has enough of it."""
+        """`leave` is called with the newest snapshot when the user leaves the screen."""
         client = Client(directory)
         self._follower = Follower(client)
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
-        self._go_away = leave
+        self._close = leave
         self._started = started
-        self._opened = self._touched = time.monotonic()
+        self._opened_at = self._key_at = time.monotonic()
         self._pulls = 0
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.subject, RunScreen.asked)
-        yield Vitals(id="vitals").data_bind(RunScreen.now, RunScreen.subject)
+        yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.pending)
+        yield Vitals(id="vitals").data_bind(RunScreen.fast_snapshot, RunScreen.slow_snapshot)
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
-                yield LossChart(self._draw, id="loss").data_bind(RunScreen.subject)
-                yield MetricCharts(self._draw_metrics, id="measures").data_bind(RunScreen.subject)
-                yield Progress(id="progress").data_bind(RunScreen.subject)
+                yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
+                yield MetricCharts(self._draw_metrics, id="metrics").data_bind(
+                    subject=RunScreen.slow_snapshot
+                )
+                yield Progress(id="progress").data_bind(RunScreen.slow_snapshot)
             with Horizontal(id="side"):
-                yield Epochs(id="epochs").data_bind(RunScreen.subject)
-                yield Events(id="events").data_bind(RunScreen.subject)
+                yield Epochs(id="epochs").data_bind(RunScreen.slow_snapshot)
+                yield Events(id="events").data_bind(RunScreen.slow_snapshot)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -113,10 +118,10 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._publish(at_once=True)
 
     def on_key(self) -> None:
-        self._touched = time.monotonic()
+        self._key_at = time.monotonic()
 
     async def follow(self) -> None:
-        """Read the events since the last look and update the panels."""
+        """Read new events and update the panels."""
         async with self._one_at_a_time:
             self._pulls += 1
             if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
@@ -125,35 +130,35 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     async def _look(self) -> None:
         try:
             before, self._latest = self._latest, await asyncio.to_thread(self._follower.look)
-        except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+        except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
             self.complain(f"cannot read the run: {safe(error)}")
             return
         self._reap()
-        self.heard()
+        self.update_pending()
         await self.explain_silence()
         self._publish(
             at_once=bool(self._follower.delta.events) or self._latest.state != before.state
         )
 
     def _publish(self, *, at_once: bool) -> None:
-        """Update the panels; under a dialog they wait until it closes."""
+        """Update the panels, unless a dialog covers them."""
         if not self.is_active:
             return
         latest = self._latest
         starting = latest.state == "starting"
-        is_lively = time.monotonic() - self._touched < LIVELY_FOR_S
-        now_every, every = (1, LIVELY_EVERY) if is_lively else (CALM_NOW_EVERY, CALM_EVERY)
-        if at_once or starting or self._pulls % now_every == 0:
-            self.now = latest
-        if at_once or starting or self._pulls % every == 0:
-            self.subject = latest
+        is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
+        fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
+        if at_once or starting or self._pulls % fast_every == 0:
+            self.fast_snapshot = latest
+        if at_once or starting or self._pulls % slow_every == 0:
+            self.slow_snapshot = latest
         if starting:
             self.chart.mark_stale()
         self.phase = latest.state
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
         if not has_begun(run):
-            return waiting(run, time.monotonic() - self._opened, width, height)
+            return waiting(run, time.monotonic() - self._opened_at, width, height)
         return loss_chart(run, self._curves, width, height)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
@@ -164,12 +169,12 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self._started.process.poll()
 
     def action_curves(self) -> None:
-        """Let loss chart and comparable curves change places."""
-        self.toggle_class("-measures")
+        """Show the metric charts in place of the loss chart, or the loss chart again."""
+        self.toggle_class("-metrics")
 
     def action_leave(self) -> None:
         if self._latest.has_ended:
-            self._go_away(self._latest)
+            self._close(self._latest)
             return
         question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
         choices = [
@@ -184,11 +189,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.send(Stop())
             self.set_interval(PULL_S, self._exit_when_ended)
         elif chosen == "detach":
-            self._go_away(self._latest)
+            self._close(self._latest)
 
     def _exit_when_ended(self) -> None:
         if self._latest.has_ended:
-            self._go_away(self._latest)
+            self._close(self._latest)
 
     def action_fork(self) -> None:
         kept = kept_epochs(self._latest)

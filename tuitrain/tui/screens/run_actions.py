@@ -35,7 +35,7 @@ class RunActionsScreen(Screen[None]):
     ]  # fmt: skip
 
     def __init__(self, seen: Callable[[Snapshot], None]) -> None:
-        """`seen` hears of the run that was watched last."""
+        """`seen` is called with the last snapshot of a run that was watched."""
         super().__init__()
         self._seen = seen
 
@@ -45,17 +45,17 @@ class RunActionsScreen(Screen[None]):
         raise NotImplementedError
 
     async def follow(self) -> None:
-        """Read what is new, and show it."""
+        """Read changed runs and update the list."""
         raise NotImplementedError
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Grey what the highlighted run cannot do."""
+        """Return None, which greys the key, for what the highlighted run cannot do."""
         if action not in ("open", "stop", "resume", "delete"):
             return True
         return True if self.row is not None and self.row.allows(action) else None
 
     def attempt(self, what: str, do: Callable[[], object]) -> None:
-        """Do it, or report why it cannot be done."""
+        """Call `do`; report an error as "cannot `what`"."""
         try:
             do()
         except (TuitrainError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The list of runs: live and ended, as they are now."""
+"""The list of runs, live and ended."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOOK_S = 1.0
 
 
 class RunsScreen(RunActionsScreen):
-    """Show the runs of a home: sort, filter and compare them, or begin another."""
+    """Show the runs of a home; sort, filter and compare them, or start a new one."""
 
     COMMANDS = {ScreenCommands}
     BINDINGS = [
@@ -58,7 +58,7 @@ class RunsScreen(RunActionsScreen):
     filter = getters.query_one(NameFilter)
 
     def __init__(self, home: Path, seen: Callable[[Snapshot], None]) -> None:
-        """`seen` hears of the run that was watched last."""
+        """`seen` is called with the last snapshot of a run that was watched."""
         super().__init__(seen)
         self._home = Home(home)
         self._rows: list[Row] = []
@@ -88,7 +88,7 @@ class RunsScreen(RunActionsScreen):
         return self.table.highlighted
 
     async def follow(self) -> None:
-        """Read what is new, and show it; the newest runs first, where there are many."""
+        """Read changed runs and update the list, the newest runs first."""
         if self._looking.locked() or not self.is_active:
             return
         async with self._looking:
@@ -130,9 +130,9 @@ class RunsScreen(RunActionsScreen):
         self.action_open()
 
     def action_new(self) -> None:
-        self.app.push_screen(NewRunScreen(self._home.directory), self._begun)
+        self.app.push_screen(NewRunScreen(self._home.directory), self._open_started)
 
-    def _begun(self, started: Started | None) -> None:
+    def _open_started(self, started: Started | None) -> None:
         if started is not None:
             self.open(started.paths, started)
 

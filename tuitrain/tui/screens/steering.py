@@ -1,4 +1,4 @@
-"""The keys that steer a run: commands are sent, and shown as asked for until answered."""
+"""The keys that steer a run. A command is shown as pending until the record has its answer."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
 SILENT_S = 3.0
-"""Seconds after a command before a missing answer is reported."""
+"""Seconds without an answer, after which a missing answer is reported."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
-"""Seconds after a command to look for its answer, before the next pull."""
+"""Seconds after a command at which the record is read for its answer, besides the usual pulls."""
 
 
 class SteeringScreen(Screen[None]):
-    """Steer a run. The screen only sends commands; it shows the state that the record has."""
+    """Steer a run. The screen sends commands and shows only the state that the record has."""
 
     COMMANDS = {ScreenCommands}
     BINDINGS = [
@@ -60,8 +60,8 @@ class SteeringScreen(Screen[None]):
                 tooltip="Fewer batches a second"),
         Binding("greater_than_sign", "faster", "Faster", key_display=">", show=False,
                 id="run.faster", tooltip="More batches a second"),
-        Binding("r", "ask('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
-        Binding("e", "ask('epochs')", "Epochs", show=False, id="run.epochs",
+        Binding("r", "change('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
+        Binding("e", "change('epochs')", "Epochs", show=False, id="run.epochs",
                 tooltip="Change the number of epochs in all"),
         Binding("c", "checkpoint", "Checkpoint", show=False, id="run.checkpoint",
                 tooltip="Save a checkpoint after this batch"),
@@ -74,35 +74,36 @@ class SteeringScreen(Screen[None]):
     ]  # fmt: skip
     WITHOUT_KEY = [
         Binding(
-            "", "ask('weight-decay')", id="run.weight_decay", tooltip="Change the weight decay"
+            "", "change('weight-decay')", id="run.weight_decay", tooltip="Change the weight decay"
         ),
-        Binding("", "ask('clip-norm')", id="run.clip_norm", tooltip="Change the clip norm"),
-        Binding("", "ask('batch-size')", id="run.batch_size", tooltip="Change the batch size"),
-        Binding("", "ask('pace')", id="run.pace", tooltip="Set the pace"),
+        Binding("", "change('clip-norm')", id="run.clip_norm", tooltip="Change the clip norm"),
+        Binding("", "change('batch-size')", id="run.batch_size", tooltip="Change the batch size"),
+        Binding("", "change('pace')", id="run.pace", tooltip="Set the pace"),
     ]
     """Bindings that appear in the command palette only."""
 
-    asked: var[tuple[str, ...]] = var(())
+    pending: var[tuple[str, ...]] = var(())
+    """The commands without an answer, as the header shows them."""
 
     def __init__(self, client: Client, latest: Snapshot) -> None:
         super().__init__()
         self._client = client
         self._latest = latest
-        self._asked: list[Request] = []
-        self._asked_at = 0.0
+        self._pending: list[Request] = []
+        self._waiting_since = 0.0
         self._broken = ""
 
     @property
     def latest(self) -> Snapshot:
-        """The run as it was found last."""
+        """The newest snapshot."""
         return self._latest
 
     async def follow(self) -> None:
-        """Read the events since the last look."""
+        """Read new events and update the screen."""
         raise NotImplementedError
 
     def complain(self, message: str) -> None:
-        """Notify of an error; repeat only when it changes."""
+        """Show an error as a notification; repeat it only when it changes."""
         if message != self._broken:
             self._broken = message
             self.notify(message, severity="error", markup=False)
@@ -112,53 +113,55 @@ class SteeringScreen(Screen[None]):
         if self._latest.has_ended:
             self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
             return
-        if not self._asked:
-            self._asked_at = time.monotonic()
+        if not self._pending:
+            self._waiting_since = time.monotonic()
         try:
-            self._asked.append(self._client.send(command, at))
+            self._pending.append(self._client.send(command, at))
         except OSError as error:
             self.complain(f"cannot send it: {safe(error.strerror)}")
-        self._show_asked()
+        self._show_pending()
         for wait_s in ANSWER_S:
             self.set_timer(wait_s, self.follow)
 
-    def heard(self) -> None:
-        """Drop the answered commands; withdraw those that cannot be answered any more."""
+    def update_pending(self) -> None:
+        """Forget the answered commands; withdraw the others if the run has ended."""
         answered = {intervention.id for intervention in self._latest.interventions}
-        waiting = [command for command in self._asked if command.id not in answered]
-        if len(waiting) < len(self._asked):
-            self._asked_at, self._broken = time.monotonic(), ""
-        self._asked = waiting
+        unanswered = [request for request in self._pending if request.id not in answered]
+        if len(unanswered) < len(self._pending):
+            self._waiting_since, self._broken = time.monotonic(), ""
+        self._pending = unanswered
         if self._latest.has_ended:
-            for request in self._asked:
-                self._client.take_back(request)
-            self._asked = []
-        self._show_asked()
+            for request in self._pending:
+                self._client.withdraw(request)
+            self._pending = []
+        self._show_pending()
 
     async def explain_silence(self) -> None:
-        """Notify why the trainer does not answer; repeat only when the reason changes."""
+        """Show why the trainer does not answer; repeat it only when the reason changes."""
         if self.silent_s > SILENT_S:
             why = await asyncio.to_thread(why_silent, self._client, self._latest.state)
-            self.complain(f"Nobody answers: {why}.")
+            self.complain(f"No answer: {why}.")
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the first pending command was sent, or since the last answer."""
-        return time.monotonic() - self._asked_at if self._asked else 0.0
+        """Seconds since the oldest pending command was sent or the last answer was read; else 0."""
+        return time.monotonic() - self._waiting_since if self._pending else 0.0
 
     def on_screen_resume(self) -> None:
-        self._show_asked()
+        self._show_pending()
 
-    def _show_asked(self) -> None:
-        if not self.is_active:  # nothing is drawn under a dialog
+    def _show_pending(self) -> None:
+        if not self.is_active:  # a dialog covers the screen
             return
-        asked = [f"{sent.command.kind} {sent.command.detail}".strip() for sent in self._asked]
+        texts = [
+            f"{request.command.kind} {request.command.detail}".strip() for request in self._pending
+        ]
         if self.silent_s > SILENT_S:
-            asked.append(f"no answer for {self.silent_s:.0f} s")
-        self.asked = tuple(asked)
+            texts.append(f"no answer for {self.silent_s:.0f} s")
+        self.pending = tuple(texts)
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Grey what an ended run cannot do; of two actions on one key, hide the idle one."""
+        """Return None (grey) for what an ended run cannot do, False (hidden) for the idle twin."""
         if action in ("pause", "go_on"):
             paused = self._latest.state == "paused"
             if paused != (action == "go_on"):
@@ -187,7 +190,7 @@ class SteeringScreen(Screen[None]):
         self.send(Change("pace", faster(self._pace())))
 
     def _pace(self) -> float | None:
-        paces = [sent.command for sent in self._asked if sent.command.kind == "pace"]
+        paces = [request.command for request in self._pending if request.command.kind == "pace"]
         return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
 
     def action_losses(self) -> None:
@@ -199,8 +202,8 @@ class SteeringScreen(Screen[None]):
         if loss is not None:
             self.send(SwapLoss(loss))
 
-    def action_ask(self, setting: Setting) -> None:
-        """Open the dialog for a setting."""
+    def action_change(self, setting: Setting) -> None:
+        """Open the dialog that changes a setting."""
         dialog = NumberScreen(setting, self._latest.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
@@ -209,12 +212,12 @@ class SteeringScreen(Screen[None]):
 
     def action_undo(self) -> None:
         last = settings.last_change(self._latest)
-        if last is None or last.left_s <= settings.MOST_LEFT_S:
+        if last is None or last.abandoned_s <= settings.MOST_ABANDONED_S:
             self.send(Undo())
             return
         question = (
-            f"Go back to just before: {last.says}? {duration(last.left_s)} of training since then "
-            "is left behind. It stays in the record, and another undo brings it back."
+            f"Go back to just before: {last.says}? {duration(last.abandoned_s)} of training since "
+            "then is abandoned. It stays in the record, and another undo brings it back."
         )
         choices = [Choice("undo", "y", "Undo it"), Choice("stay", "n", "Go on training")]
         self.app.push_screen(

@@ -1,4 +1,4 @@
-"""A panel that is read and drawn off the event loop; painting hands back the last picture."""
+"""A panel whose picture is read and drawn in a thread; the event loop paints the last one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tuitrain.tui.widgets.cells import Cells
 from tuitrain.view.picture import Picture, unreadable
 
 Draw = Callable[[Any, int, int], Picture]
-"""From what is settled, a width and a height to cells; called in a thread."""
+"""From a subject, a width and a height to cells; called in a thread."""
 
 
 class AsyncPicture(Cells):
-    """Draw what is settled, never twice at a time; what came meanwhile is drawn next."""
+    """Draw the subject, one drawing at a time; a newer subject is drawn after that."""
 
     PERIOD_S = 1 / 4
-    REST_S = 0.0
+    MIN_INTERVAL_S = 0.0
     """Least time between two drawings; `refresh_now` overrides it."""
 
     subject: var[Any] = var(None)
@@ -39,11 +39,11 @@ class AsyncPicture(Cells):
         self.set_interval(self.PERIOD_S, self.draw_if_due)
 
     def mark_stale(self) -> None:
-        """Draw once more what is shown, the next time."""
+        """Let the next timer draw again."""
         self._is_stale = True
 
     def refresh_now(self) -> None:
-        """Draw once more without a rest before."""
+        """Let the next timer draw again, even within `MIN_INTERVAL_S`."""
         self._is_stale = True
         self._drawn_at = -math.inf
 
@@ -52,12 +52,12 @@ class AsyncPicture(Cells):
         self.refresh_now()
 
     async def draw_if_due(self) -> None:
-        """Draw what is new, unless the last drawing is still fresh."""
-        if time.monotonic() - self._drawn_at >= self.REST_S:
+        """Draw if stale, and if the last drawing is older than `MIN_INTERVAL_S`."""
+        if time.monotonic() - self._drawn_at >= self.MIN_INTERVAL_S:
             await self.draw_if_stale()
 
     async def draw_if_stale(self) -> None:
-        """Draw what is settled, if it is not drawn yet and can be seen."""
+        """Draw the subject, if the picture is stale and the panel is visible."""
         async with self._one_at_a_time:
             if not (self._is_stale and self.subject and self._may_change):
                 return
@@ -65,9 +65,9 @@ class AsyncPicture(Cells):
             size = self.size
             try:
                 picture = await asyncio.to_thread(self._draw, self.subject, *size)
-            except Exception as error:  # noqa: BLE001 - the app outlives what cannot be drawn
+            except Exception as error:  # noqa: BLE001 - an error in drawing must not end the app
                 picture = unreadable(error, *size)
-                self._is_stale = True  # the next time it may be readable again
+                self._is_stale = True  # it may be readable the next time
             if self._may_change:
                 self._drawn_size = size
                 self.show(picture)
@@ -76,7 +76,7 @@ class AsyncPicture(Cells):
 
     @property
     def _may_change(self) -> bool:
-        """Whether it is visible; under a dialog only the size of the terminal is followed."""
+        """Whether a new picture may be shown: under a dialog only after a change of size."""
         if not (self.display and self.size.area and self.screen.is_current):
             return False
         return self.screen.is_active or self.size != self._drawn_size

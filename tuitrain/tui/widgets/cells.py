@@ -18,7 +18,7 @@ from tuitrain.view.picture import Line, Picture, Role, Span, unreadable
 
 
 class Cells(Widget):
-    """Show a picture. Subclasses draw it; `show` is the only way in."""
+    """Show a picture. Subclasses draw it and pass it to `show`."""
 
     ROLES: tuple[Role, ...] = get_args(Role)
     COMPONENT_CLASSES = {f"cells--{role}" for role in ROLES}
@@ -55,7 +55,7 @@ class Cells(Widget):
         self._title = ""
 
     def show(self, picture: Picture) -> None:
-        """Show the picture from now on, repainting the lines that differ from the last one."""
+        """Replace the picture, and repaint the lines that differ."""
         before, self._picture = self._picture, picture
         for y, (old, new) in enumerate(zip_longest(before, picture, fillvalue=())):
             if old != new:
@@ -63,20 +63,20 @@ class Cells(Widget):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def attempt(self, draw: Callable[[], Picture]) -> None:
-        """Show what `draw` returns, or in its place why there is nothing: the app goes on."""
+        """Show the picture that `draw` returns; if it raises an error, show the error."""
         try:
             self.show(draw())
-        except Exception as error:  # noqa: BLE001 - the screen outlives a record it cannot read
+        except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
             self.show(unreadable(error, *self.size))
 
     def entitle(self, title: str) -> None:
-        """Put a title on the border; an unchanged one costs no repaint."""
+        """Set the title on the border; an unchanged title causes no repaint."""
         if title != self._title:
             self._title = title
             self.border_title = Content(safe(title))  # no markup
 
     def render_line(self, y: int) -> Strip:
-        """Return a line of the last picture; nothing is computed here but its colours."""
+        """Return a line of the last picture; only its colours are computed here."""
         if y not in self._strips:
             line = self._picture[y] if y < len(self._picture) else ()
             strip = Strip([Segment(text, self._style(role)) for text, role in joined(line)])
@@ -95,11 +95,11 @@ class Cells(Widget):
 
 
 def joined(line: Line) -> Line:
-    """Return the line in as few pieces as look the same: blank cells take the role before them."""
-    pieces: list[Span] = []
-    for piece in line:
-        if pieces and (piece.role == pieces[-1].role or not piece.text.strip(" ")):
-            pieces[-1] = Span(pieces[-1].text + piece.text, pieces[-1].role)
+    """Return the line with equal neighbours joined; blank cells take the role before them."""
+    spans: list[Span] = []
+    for span in line:
+        if spans and (span.role == spans[-1].role or not span.text.strip(" ")):
+            spans[-1] = Span(spans[-1].text + span.text, spans[-1].role)
         else:
-            pieces.append(piece)
-    return tuple(pieces)
+            spans.append(span)
+    return tuple(spans)

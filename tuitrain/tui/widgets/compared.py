@@ -1,4 +1,4 @@
-"""The panels of a comparison: each draws its function of `view.compare` when its runs change."""
+"""The panels of a comparison; each draws its function of `view.chart.compare`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tuitrain.view.chart.compare import Compared
 from tuitrain.view.picture import Picture
 
 
-class _Lines(Cells):
-    """A panel that is as high as what it shows."""
+class _FittedPanel(Cells):
+    """A panel as high as its picture."""
 
     DEFAULT_CSS = """
-    _Lines { height: 1; }
+    _FittedPanel { height: 1; }
     """
 
     subject: var[tuple[Compared, ...]] = var(())
 
-    _high = 0
+    _lines = 0
 
     def watch_subject(self) -> None:
         self.draw()
@@ -30,30 +30,30 @@ class _Lines(Cells):
         self.draw()
 
     def draw(self) -> None:
-        """Draw the runs, if there is room."""
+        """Draw the runs, if there are any and the panel has a width."""
         if self.subject and self.size.width:
-            self.attempt(lambda: self._as_high(self.picture(self.subject)))
+            self.attempt(lambda: self._adjust_height(self.picture(self.subject)))
 
-    def _as_high(self, picture: Picture) -> Picture:
-        """Return the picture, for which the panel has as many lines now."""
-        if len(picture) != self._high:  # setting a height lays the whole screen out
-            self._high = len(picture)
-            self.styles.height = self._high + self.gutter.height
+    def _adjust_height(self, picture: Picture) -> Picture:
+        """Give the panel the height of the picture, and return the picture."""
+        if len(picture) != self._lines:  # setting a height lays the whole screen out
+            self._lines = len(picture)
+            self.styles.height = self._lines + self.gutter.height
         return picture
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
-        """Return what the panel shows of them, for the panel's width."""
+        """Return the picture of the runs, for the panel's width."""
         raise NotImplementedError
 
 
-class Legend(_Lines):
-    """Which sign and colour is which run."""
+class Legend(_FittedPanel):
+    """The sign and the colour of each run."""
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
         return compare.legend(compared, self.size.width)
 
 
-class Settings(_Lines):
+class Settings(_FittedPanel):
     """The settings in which the runs differ."""
 
     BORDER_TITLE = "what differs"
@@ -62,8 +62,8 @@ class Settings(_Lines):
         return compare.settings_table(compared, self.size.width)
 
 
-class Results(_Lines):
-    """Each measure's last and best value."""
+class Results(_FittedPanel):
+    """The last and the best value of each metric."""
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
         self.entitle(compare.results_title(compared))
@@ -71,9 +71,9 @@ class Results(_Lines):
 
 
 class ComparedCharts(AsyncPicture):
-    """A chart for each measure that the runs share, as many as there is room for."""
+    """A chart for each metric that the runs share, as many as fit."""
 
-    REST_S = 2.0
+    MIN_INTERVAL_S = 2.0
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(self._charts, id=id)
@@ -88,7 +88,7 @@ class ComparedCharts(AsyncPicture):
         self._entitle_page()
 
     def turn(self) -> None:
-        """Show the next measures, after the last ones the first again."""
+        """Show the next metrics; after the last ones, the first again."""
         self._page += 1
         self.refresh_now()
         self._entitle_page()

@@ -14,7 +14,7 @@ from tuitrain.view.form import form
 
 
 class FormField(Horizontal):
-    """A setting of a run. Its text is what the user has typed."""
+    """A setting of a run; `text` is the text in its input."""
 
     DEFAULT_CSS = """
     FormField {
@@ -48,17 +48,21 @@ class FormField(Horizontal):
     def text(self, text: str) -> None:
         self.query_one(Input).value = text
 
+    def suggest(self, default: str) -> None:
+        """Show what is used where nothing is typed."""
+        self.query_one(Input).placeholder = default
+
     def focus_input(self) -> None:
         self.query_one(Input).focus()
 
     def say(self, error: str, hint: str) -> None:
-        """Show what is wrong, else what may stand here."""
+        """Show the error, or without one the hint."""
         self.is_wrong = bool(error)
         said = Content.styled(f"✗ {error}", "$error") if error else Content(hint)
         self.query_one(".said", Static).update(said)
 
     def choose(self, choices: Sequence[str], by: int) -> None:
-        """Take the choice that stands so far from the present one."""
+        """Select the choice `by` places after the present one, cyclically."""
         if choices:
-            now = choices.index(self.text) if self.text in choices else -by
-            self.text = choices[(now + by) % len(choices)]
+            present = choices.index(self.text) if self.text in choices else -by
+            self.text = choices[(present + by) % len(choices)]

@@ -7,9 +7,9 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class LossChart(AsyncPicture):
-    """Every batch's loss, as it comes."""
+    """The loss of every batch."""
 
     def watch_subject(self, subject: Snapshot | None) -> None:
         self.mark_stale()
         if subject is not None:
-            self.entitle(f"loss: {subject.loss}")
+            self.entitle(f"loss: {subject.loss}" if subject.loss else "loss")

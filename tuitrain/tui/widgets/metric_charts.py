@@ -1,4 +1,4 @@
-"""Small charts of the numbers that stay comparable when the loss is swapped."""
+"""Small charts of the validation values that stay comparable when the loss is swapped."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class MetricCharts(AsyncPicture):
     """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
 
     PERIOD_S = 1.0
-    REST_S = 4.0
+    MIN_INTERVAL_S = 4.0
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
-        if subject is None or (before and _seen(before) == _seen(subject)):
+        if subject is None or (before and _drawn_from(before) == _drawn_from(subject)):
             return
         self.mark_stale()
         if before is None or (before.loss, before.state) != (subject.loss, subject.state):
@@ -27,10 +27,10 @@ class MetricCharts(AsyncPicture):
 
     def _entitle_for_room(self) -> None:
         if self.subject is not None:
-            is_large = self.screen.has_class("-measures")
+            is_large = self.screen.has_class("-metrics")
             self.entitle(multiples.title(self.subject, *self.size, is_large=is_large))
 
 
-def _seen(run: Snapshot) -> tuple[object, ...]:
-    """Return what the charts depend on."""
+def _drawn_from(run: Snapshot) -> tuple[object, ...]:
+    """Return the parts of the snapshot that the charts depend on."""
     return run.last_epoch, run.take, run.loss, run.state, curves.last_of_axis(run)

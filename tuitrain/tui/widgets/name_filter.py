@@ -18,11 +18,11 @@ class NameFilter(Input):
         self.display = bool(self.value)
 
     def open(self) -> None:
-        """Let a name be typed."""
+        """Show the input and focus it."""
         self.display = True
         self.focus()
 
     def reset(self) -> None:
-        """List all runs again."""
+        """Empty and hide the input."""
         self.value = ""
         self.display = False

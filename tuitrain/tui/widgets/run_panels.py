@@ -1,4 +1,4 @@
-"""The text panels of a run: each draws its function of `view.panels` when its snapshot changes."""
+"""The text panels of a run; each draws its function of `view.panel` when its snapshot changes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class _Panel(Cells):
-    """A panel of the snapshot that changes at most once a second, but at once after a key."""
+    """Draw the snapshot that the run screen updates at the slower of its two rates."""
 
-    subject: var[Snapshot | None] = var(None)
+    slow_snapshot: var[Snapshot | None] = var(None)
 
-    def watch_subject(self) -> None:
+    def watch_slow_snapshot(self) -> None:
         self.draw()
 
     def on_resize(self) -> None:
@@ -23,44 +23,44 @@ class _Panel(Cells):
         self.draw()
 
     def draw(self) -> None:
-        """Draw the newest snapshot, if there is room and something to draw."""
-        if (subject := self.subject) is not None and self.size.area:
-            self.attempt(lambda: self.picture(subject))
+        """Draw the snapshot, if there is one and the panel has an area."""
+        if (snapshot := self.slow_snapshot) is not None and self.size.area:
+            self.attempt(lambda: self.picture(snapshot))
 
-    def picture(self, subject: Snapshot) -> Picture:
-        """Return what the panel shows of it, for the panel's size."""
+    def picture(self, snapshot: Snapshot) -> Picture:
+        """Return the picture of the snapshot, for the panel's size."""
         raise NotImplementedError
 
 
 class Header(_Panel):
-    """Title and state of the run, and its pending commands."""
+    """Title and state of the run, and the pending commands."""
 
-    asked: var[tuple[str, ...]] = var(())
+    pending: var[tuple[str, ...]] = var(())
 
-    def watch_asked(self) -> None:
+    def watch_pending(self) -> None:
         self.draw()
 
-    def picture(self, subject: Snapshot) -> Picture:
-        return panels.header(subject, self.asked, self.size.width)
+    def picture(self, snapshot: Snapshot) -> Picture:
+        return panels.header(snapshot, self.pending, self.size.width)
 
 
 class Vitals(_Panel):
-    """The numbers. Step and loss follow `now`, which changes several times a second."""
+    """The numbers. Step and loss come from the fast snapshot, which changes more often."""
 
-    now: var[Snapshot | None] = var(None)
+    fast_snapshot: var[Snapshot | None] = var(None)
 
-    def watch_now(self) -> None:
+    def watch_fast_snapshot(self) -> None:
         self.draw()
 
-    def picture(self, subject: Snapshot) -> Picture:
-        return panels.vitals(self.now or subject, subject, self.size.width)
+    def picture(self, snapshot: Snapshot) -> Picture:
+        return panels.vitals(self.fast_snapshot or snapshot, snapshot, self.size.width)
 
 
 class Progress(_Panel):
     """Bars of the epoch and of the run."""
 
-    def picture(self, subject: Snapshot) -> Picture:
-        return panels.progress(subject, self.size.width)
+    def picture(self, snapshot: Snapshot) -> Picture:
+        return panels.progress(snapshot, self.size.width)
 
 
 class Epochs(_Panel):
@@ -68,11 +68,11 @@ class Epochs(_Panel):
 
     BORDER_TITLE = "epochs"
 
-    def picture(self, subject: Snapshot) -> Picture:
-        stride = panels.epoch_stride(subject, self.size.height - 1)
+    def picture(self, snapshot: Snapshot) -> Picture:
+        stride = panels.epoch_stride(snapshot, self.size.height - 1)
         every = "" if stride == 1 else f", every {'other' if stride == 2 else f'{stride}th'}"
         self.entitle(f"epochs{every}")
-        return panels.epochs(subject, self.size.width, self.size.height)
+        return panels.epochs(snapshot, self.size.width, self.size.height)
 
 
 class Events(_Panel):
@@ -80,5 +80,5 @@ class Events(_Panel):
 
     BORDER_TITLE = "events"
 
-    def picture(self, subject: Snapshot) -> Picture:
-        return panels.events(subject, self.size.width, self.size.height)
+    def picture(self, snapshot: Snapshot) -> Picture:
+        return panels.events(snapshot, self.size.width, self.size.height)

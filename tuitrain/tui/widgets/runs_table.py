@@ -1,4 +1,4 @@
-"""The table of runs: a row for each, rewritten cell by cell where something changed."""
+"""The table of runs, one row a run; only changed cells are rewritten."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from textual.widgets import DataTable
 from tuitrain.view.text.listing import COLUMNS, NARROW, Row
 
 _WIDE = 110
-"""Cells of the screen from which on there is room for all columns."""
+"""Least width of the screen, in cells, that fits all columns."""
 _COLOURS = {
     "good": "success", "bad": "error", "warn": "warning", "strong": "foreground",
     "text": "foreground", "accent": "accent",
 }  # fmt: skip
-"""The theme's variable for a role, where it is not named for the cells."""
+"""The theme variable of a role; any other role has the variable `cell-ROLE`."""
 
 
 class RunsTable(DataTable[Text]):
-    """Show rows, with the cursor on the same run for as long as it is there."""
+    """Show rows; the cursor stays on its run as long as the run is listed."""
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cursor_foreground_priority="renderable")
@@ -55,18 +55,18 @@ class RunsTable(DataTable[Text]):
         self._names = names
         self.clear(columns=True)
         for name in names:
-            if name == "mark":  # always as wide as a mark: setting one moves nothing
+            if name == "mark":  # a fixed width: setting a mark moves nothing
                 self.add_column("", key=name, width=1)
             else:
                 self.add_column(name, key=name)
 
     def _refill(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
-        kept = self._key()
+        highlighted = self._key()
         self.clear()
         for key, row in zip(keys, rows, strict=True):
             self.add_row(*(self._text(row, name) for name in self._names), key=key)
-        if kept in keys:
-            self.move_cursor(row=keys.index(kept), animate=False)
+        if highlighted in keys:
+            self.move_cursor(row=keys.index(highlighted), animate=False)
 
     def _update(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -76,7 +76,7 @@ class RunsTable(DataTable[Text]):
                     self.update_cell(key, name, self._text(row, name), update_width=True)
 
     def _recolour(self, _theme: Theme) -> None:
-        """Write every cell anew: a cell keeps the colours that it was written in."""
+        """Rewrite every cell, since a cell keeps the colours of the theme it was written in."""
         self._refill([*self._rows.values()], [*self._rows])
 
     def _text(self, row: Row, name: str) -> Text:

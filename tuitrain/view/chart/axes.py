@@ -1,4 +1,4 @@
-"""The numbers and lines beside a canvas: how much room they take, and the frame they make."""
+"""The axes of a chart: the cells that they take, and their numbers and lines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tuitrain.view.picture import Line, Picture, Span
 ROWS: dict[Axes, int] = {"none": 0, "thin": 1, "whole": 2}
 """Rows below the canvas."""
 GUTTER = 4
-"""Cells for the numbers of the y axis at least: a chart whose numbers grow must not shift."""
+"""Least cells for the numbers of the y axis, so that longer numbers do not shift the chart."""
 _X_TICK: dict[Axes, int] = {"none": 10, "thin": 7, "whole": 10}
 _Y_TICK, _LEAST_Y_TICK = 3, 2
-"""Cells from one number to the next, about and at least."""
+"""Cells from one number to the next: the usual and the least distance."""
 
 
 class Ruled(NamedTuple):
-    """A canvas with the scale of its heights, and the numbers beside it."""
+    """A canvas, its y axis, and the numbers on both axes."""
 
     frame: Frame
     axis: scale.Axis
@@ -28,7 +28,7 @@ class Ruled(NamedTuple):
 
 
 def ruled(axis: scale.Axis, axes: Axes, size: tuple[int, int], *, header: int, end: int) -> Ruled:
-    """Return what is left of a chart of size (width, height) for its canvas, and its numbers."""
+    """Return the canvas and the axes of a chart of size (width, height)."""
     width, height = size
     rows = height - ROWS[axes]
     axis, numbers = axis.numbered(max(2, (rows - header) // _Y_TICK))
@@ -43,7 +43,7 @@ def ruled(axis: scale.Axis, axes: Axes, size: tuple[int, int], *, header: int, e
 
 
 def _apart(ticks: Iterable[Tick]) -> list[Tick]:
-    """Return those of the ticks, from the lowest on, that do not crowd each other."""
+    """Return the ticks, from the lowest on, that are far enough from each other."""
     kept: list[Tick] = []
     for tick in ticks:
         if not kept or tick.cell - kept[-1].cell >= _LEAST_Y_TICK:
@@ -65,12 +65,12 @@ def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
     labels = {tick.cell: tick.label for tick in drawing.y_ticks}
     rows = range(len(canvas) - 1, -1, -1)
     edges = [f"{labels[row]}┤" if row in labels else "│" for row in rows]
-    atomic_path = [
+    lines = [
         (Span(edge.rjust(gutter + 1), "axis"), *line)
         for edge, line in zip(edges, canvas, strict=True)
     ]
     below = _thin(drawing) if drawing.axes == "thin" else _whole(drawing)
-    return (*atomic_path, *((Span(" " * gutter + text, "axis"),) for text in below))
+    return (*lines, *((Span(" " * gutter + text, "axis"),) for text in below))
 
 
 def _whole(drawing: Drawing) -> tuple[str, str]:
@@ -91,7 +91,7 @@ def _thin(drawing: Drawing) -> tuple[str]:
 
 
 def _labelled(cells: list[str], ticks: Iterable[Tick]) -> list[str]:
-    """Write each label around its tick, as far as there is room between its neighbours."""
+    """Write each label centred on its tick, if it does not overlap the previous label."""
     free = 0
     for cell, label in ticks:
         start = min(cell - len(label) // 2, len(cells) - len(label))

@@ -1,4 +1,4 @@
-"""Dots gathered into cells: a sign of Unicode's braille block has 2 x 4 of them."""
+"""Combine dots into cells: a braille character of Unicode has 2 x 4 dots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ ACROSS, UP = 2, 4
 """Dots of a cell."""
 
 Cells = dict[tuple[int, int], int]
-"""(column, row) of a cell, counted from the lower left, and the bits of its dots."""
+"""The bits of the dots of each cell (column, row), counted from the lower left."""
 
 _LOWEST = ((0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8))
-"""The signs' bits for the lowest 0 to 4 dots, left and right."""
+"""The bits of the lowest 0 to 4 dots, in the left and the right column of a cell."""
 
 
 def sign(bits: int) -> str:
-    """Return the sign that has these dots."""
+    """Return the character with these dots."""
     return chr(0x2800 + bits)
 
 
 def upright(column: int, bottom: int, top: int) -> Iterator[tuple[int, int]]:
-    """Yield the rows of cells that the dots bottom..top of a column fill, with their bits."""
+    """Yield (row of cells, bits) for the dots bottom..top of a column of dots."""
     lowest = _LOWEST[column % ACROSS]
     for row in range(bottom // UP, top // UP + 1):
         low, high = max(0, bottom - UP * row), min(UP, top + 1 - UP * row)
@@ -32,7 +32,7 @@ def upright(column: int, bottom: int, top: int) -> Iterator[tuple[int, int]]:
 def line(dots: Sequence[tuple[int, int]]) -> Cells:
     """Return the cells of a line from dot to dot."""
     cells: Cells = defaultdict(int)
-    for x, y in _on_the_way(dots):
+    for x, y in _interpolated(dots):
         for row, bits in upright(x, y, y):
             cells[x // ACROSS, row] |= bits
     return cells
@@ -45,7 +45,7 @@ def dashed(dots: Sequence[tuple[int, int]]) -> Cells:
     return with_gaps or cells
 
 
-def _on_the_way(dots: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+def _interpolated(dots: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     for (x, y), (to_x, to_y) in pairwise(dots):
         steps = max(abs(to_x - x), abs(to_y - y), 1)
         for at in range(steps):

@@ -1,4 +1,4 @@
-"""A run's numbers made ready for a chart: gathered into columns, smoothed, cut where they break."""
+"""Prepare values for a chart: gather them into columns, smooth them, split them at gaps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tuitrain.store.rollup import Bucket, joined
 
 
 def mean(bucket: Bucket) -> float:
-    """Return the mean of the finite losses; where their sum overflowed, the middle of the bucket.
+    """Return the mean of the finite losses; NaN if there is none.
 
-    NaN without finite losses.
+    If their sum overflowed, return the middle of the bucket.
     """
     if not bucket.finite:
         return math.nan
@@ -24,16 +24,16 @@ def mean(bucket: Bucket) -> float:
 def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
     """Return the running mean of the losses at the end of each bucket, NaN where none was finite.
 
-    A loss `half_life` steps back weighs half as much as the newest one. The decay is counted in
-    steps, not in buckets, so that the line is the same however far one has zoomed in. It begins
-    at the first loss, not at zero, and buckets without finite losses only let time pass.
+    A loss `half_life` steps back weighs half as much as the newest one. The decay is per step, not
+    per bucket, so that the line is the same at every zoom level. The line starts at the first loss,
+    not at zero; a bucket without finite losses only decays the weights.
     """
     average, weight, line = 0.0, 0.0, []
     for bucket in buckets:
-        kept = 0.5 ** (bucket.steps / half_life) if half_life > 0 else 0.0
-        weight *= kept
+        decay = 0.5 ** (bucket.steps / half_life) if half_life > 0 else 0.0
+        weight *= decay
         if bucket.finite:
-            added = max((1 - kept) * bucket.finite / bucket.steps, 1e-12)
+            added = max((1 - decay) * bucket.finite / bucket.steps, 1e-12)
             share = added / (weight + added)
             average = average * (1 - share) + mean(bucket) * share
             weight += added
@@ -42,9 +42,9 @@ def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
 
 
 def ends(bucket: Bucket) -> Iterator[tuple[int, float]]:
-    """Yield (step, value) of a bucket's lowest and highest value, at its first and last step.
+    """Yield (step, value): the lowest value at the first step, the highest at the last step.
 
-    A line through these shows a spike one step wide, however many steps there are.
+    A line through these points shows a spike one step wide in a bucket of any size.
     """
     yield bucket.first, bucket.low
     if bucket.last > bucket.first:
@@ -52,15 +52,15 @@ def ends(bucket: Bucket) -> Iterator[tuple[int, float]]:
 
 
 def column_of(step: float, first: int, last: int, count: int) -> int:
-    """Return the column, 0 to count - 1, that a step of first..last belongs to."""
+    """Return the column, 0 to count - 1, of a step within first..last."""
     return math.floor((step - first) / max(1, last - first) * (count - 1) + 0.5)
 
 
 def columns(buckets: Iterable[Bucket], first: int, last: int, count: int) -> list[Bucket | None]:
-    """Return what each of `count` columns of an axis first..last shows, None where that is nothing.
+    """Return one bucket per column of an axis first..last, None for an empty column.
 
-    A bucket belongs to the column of its middle; neighbours in a column are joined, and nothing
-    that they hold is lost: a spike one step wide is the column's high.
+    A bucket belongs to the column of its middle. The buckets of a column are joined: a spike one
+    step wide is the column's high.
     """
     gathered: list[list[Bucket]] = [[] for _ in range(count)]
     for bucket in buckets:
@@ -70,23 +70,23 @@ def columns(buckets: Iterable[Bucket], first: int, last: int, count: int) -> lis
     return [joined(neighbours) if neighbours else None for neighbours in gathered]
 
 
-def stretches(row: Sequence[Bucket | None]) -> Iterator[list[tuple[int, Bucket]]]:
-    """Yield the columns, with their numbers, that may be joined by a line.
+def unbroken(row: Sequence[Bucket | None]) -> Iterator[list[tuple[int, Bucket]]]:
+    """Yield the runs of (column, bucket) that a line may join.
 
     A line breaks at a column without finite losses and where steps are missing.
     """
-    stretch: list[tuple[int, Bucket]] = []
+    piece: list[tuple[int, Bucket]] = []
     for column, bucket in enumerate(row):
         if bucket is None:
             continue
-        is_next = bool(stretch) and stretch[-1][1].last + 1 >= bucket.first
-        if stretch and not (bucket.finite and is_next):
-            yield stretch
-            stretch = []
+        is_next = bool(piece) and piece[-1][1].last + 1 >= bucket.first
+        if piece and not (bucket.finite and is_next):
+            yield piece
+            piece = []
         if bucket.finite:
-            stretch.append((column, bucket))
-    if stretch:
-        yield stretch
+            piece.append((column, bucket))
+    if piece:
+        yield piece
 
 
 def band(
@@ -94,7 +94,7 @@ def band(
 ) -> Iterator[tuple[int, float, float]]:
     """Yield (column, low, high) for each column from the first point's to the last one's.
 
-    Between two points they are blended.
+    Columns between two points are interpolated.
     """
     for (column, low, high), (following, next_low, next_high) in pairwise(points):
         for at in range(column, following):
@@ -105,7 +105,7 @@ def band(
 
 
 def inside(line: Sequence[tuple[int, float]]) -> Iterator[list[tuple[int, float]]]:
-    """Yield the pieces of a line that are within 0 to 1, each with the points just beyond."""
+    """Yield the pieces of a line within 0 to 1, each with its neighbours just outside."""
 
     def is_near(at: int) -> bool:
         return any(0 <= place <= 1 for _, place in line[max(0, at - 1) : at + 2])

@@ -1,4 +1,4 @@
-"""Several runs over each other: what they share, how it went, and in what they differ."""
+"""Compare several runs: the curves of shared metrics, the results, and differing settings."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tuitrain.view.text.listing import STATE_ROLES
 from tuitrain.view.text.table import NO_BREAK, Row, table
 
 SIGNS = string.ascii_uppercase
-"""One for each run; there are fewer colours."""
+"""One for each run; there are more signs than colours."""
 _AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A run among others: how it is told apart, and its epochs as far as a chart shows them."""
+    """A compared run: its sign and colour, the epochs that a chart shows, and its best values."""
 
     sign: str
     role: Role
@@ -40,21 +40,21 @@ class Compared:
 
     @classmethod
     def read(cls, number: int, run: Snapshot, curves: Curves, points: int) -> Compared:
-        """Read a run, the `number`th of those compared, counted from 0."""
-        epochs = curves.validations(run, points).line
+        """Read the run with index `number` among those compared, with about `points` epochs."""
+        epochs = curves.validations(run, points).lineage
         return cls(SIGNS[number], SERIES[number % len(SERIES)], run, epochs, curves.best(run))
 
-    def newest(self, measure: ComparableMetric) -> float | None:
-        """Return the measure's value at the end of the last epoch."""
-        return measure.of(self.run.last_epoch) if self.run.last_epoch else None
+    def newest(self, metric: ComparableMetric) -> float | None:
+        """Return the value of the metric at the end of the last epoch."""
+        return metric.of(self.run.last_epoch) if self.run.last_epoch else None
 
-    def peak(self, measure: ComparableMetric) -> float | None:
-        """Return the measure's best value."""
-        return self.best[measure.name].value if measure.name in self.best else None
+    def peak(self, metric: ComparableMetric) -> float | None:
+        """Return the best value of the metric."""
+        return self.best[metric.name].value if metric.name in self.best else None
 
 
 def read_all(runs: Sequence[Snapshot], sources: Iterable[Source], points: int) -> list[Compared]:
-    """Read each run from its source, with about so many epochs."""
+    """Read each run from its source, with about `points` epochs."""
     pairs = zip(runs, sources, strict=True)
     return [
         Compared.read(number, run, Curves(source), points)
@@ -63,37 +63,39 @@ def read_all(runs: Sequence[Snapshot], sources: Iterable[Source], points: int) -
 
 
 def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
-    """Return what all the runs have, the leading metric first.
+    """Return the metrics that all the runs have, the leading metric first.
 
-    Losses are among it only where all problems are of one kind: a loss of ten classes and one of
-    two are different numbers.
+    Losses are included only if all problems are of one kind; otherwise their values are not
+    comparable.
     """
     first, *others = [comparable_metrics(run.problem) for run in runs]
     common = [metric for metric in first if all(metric in other for other in others)]
-    are_alike = len({run.kind for run in runs}) == 1
-    return common if are_alike else [metric for metric in common if metric.part == "metrics"]
+    have_one_kind = len({run.kind for run in runs}) == 1
+    return common if have_one_kind else [metric for metric in common if metric.part == "metrics"]
 
 
 def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
-    """Return what all of the compared runs have."""
-    return shared([each.run for each in compared])
+    """Return the metrics that all of the compared runs have."""
+    return shared([one.run for one in compared])
 
 
 def nothing_shared(runs: Sequence[Snapshot]) -> str:
     """Return why there is nothing to compare."""
-    told = ", ".join(f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs)
-    return f"these runs have no metric in common: {told}; compare runs of one kind of problem"
+    kinds = ", ".join(
+        f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs
+    )
+    return f"these runs have no metric in common: {kinds}; compare runs of one kind of problem"
 
 
 def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
-    """Return how runs are seen over each other: by epoch, since their steps differ in size."""
+    """Return the options of charts by epoch: the steps of two runs may differ in size."""
     return ChartOptions(
         planned=max(run.planned_epochs for run in runs), newest=max(run.epoch for run in runs)
     )
 
 
 def legend(compared: Sequence[Compared], width: int) -> Picture:
-    """Return a line for each run: its sign, name, and how far it is; and what else is marked."""
+    """Return a line for each run, with sign, name and progress, and one that explains swaps."""
     names = max(width_of(safe(one.run.name)) for one in compared)
     lines = [_legend_line(one, min(names, width // 3), width) for one in compared]
     if any(differences.changes(one.run, "loss") for one in compared):
@@ -110,7 +112,7 @@ def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
             *fitted([Span(safe(run.name), "strong")], name_cells),
             Span("  "),
             Span(f"● {run.state}".ljust(12), STATE_ROLES[run.state]),
-            Span(f"epoch {run.epoch}/{run.planned_epochs}  "),
+            Span(f"epoch {run.epochs_words}  "),
             Span(safe(about), "muted"),
         ],
         width,
@@ -118,30 +120,30 @@ def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
 
 
 def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list[Chart]:
-    """Return a chart for each measure, with the curves of all runs in it."""
+    """Return a chart for each metric, with the curves of all runs."""
     return [
         Chart(
-            Span(f" {safe(each.name)}", "muted"),
-            (tuple(_number(one, each) for one in compared),),
-            tuple(_curve(one, each) for one in compared),
+            Span(f" {safe(metric.name)}", "muted"),
+            (tuple(_number(one, metric) for one in compared),),
+            tuple(_curve(one, metric) for one in compared),
         )
-        for each in of
+        for metric in of
     ]
 
 
 def page(compared: Sequence[Compared], number: int, width: int, height: int) -> Picture:
-    """Return the `number`th lot of charts, counted from 0 and round, in width x height cells."""
-    runs = [each.run for each in compared]
+    """Return page `number` of the charts, from 0 and cyclic, in width x height cells."""
+    runs = [one.run for one in compared]
     of = _on_page(compared, number, width, height)
     if not of:
         lines = wrapped(nothing_shared(runs), max(1, width))[:height]
-        told = tuple(fitted([Span(line, "warn")], width) for line in lines)
-        return told + (fitted([], width),) * (height - len(told))
+        message = tuple(fitted([Span(line, "warn")], width) for line in lines)
+        return message + (fitted([], width),) * (height - len(message))
     return grid(charts(compared, of), width, height, options=options_for(runs))
 
 
 def page_title(compared: Sequence[Compared], number: int, width: int, height: int) -> str:
-    """Return what the `number`th lot of charts shows, and how many others there are."""
+    """Return the title of a page of charts, with the number of metrics on other pages."""
     others = len(shared_by(compared)) - len(_on_page(compared, number, width, height))
     return "validations by epoch" + (f" ({others} more: v)" if others else "")
 
@@ -155,23 +157,23 @@ def _on_page(
     return every[first : first + room]
 
 
-def _number(one: Compared, measure: ComparableMetric) -> Span:
-    return Span(f"  {one.sign} {words.value(one.newest(measure))}", one.role)
+def _number(one: Compared, metric: ComparableMetric) -> Span:
+    return Span(f"  {one.sign} {words.value(one.newest(metric))}", one.role)
 
 
-def _curve(one: Compared, measure: ComparableMetric) -> Curve:
+def _curve(one: Compared, metric: ComparableMetric) -> Curve:
     swaps = tuple(float(epoch) for epoch, _ in differences.changes(one.run, "loss"))
-    return Curve(tuple(measure.points(one.epochs, "epoch")), one.role, one.sign, swaps)
+    return Curve(tuple(metric.points(one.epochs, "epoch")), one.role, one.sign, swaps)
 
 
 def heads(compared: Sequence[Compared]) -> list[Span]:
     """Return the head of each run's column."""
-    return [Span(f"{each.sign} {safe(each.run.name)}", each.role) for each in compared]
+    return [Span(f"{one.sign} {safe(one.run.name)}", one.role) for one in compared]
 
 
 def settings_table(compared: Sequence[Compared], width: int) -> Picture:
     """Return the settings in which the runs differ."""
-    differing = differences.differing([each.run for each in compared])
+    differing = differences.differing([one.run for one in compared])
     if not differing:
         return (fitted([Span("the runs differ in no setting", "muted")], width),)
     rows = [
@@ -184,26 +186,26 @@ def settings_table(compared: Sequence[Compared], width: int) -> Picture:
 def results_table(
     compared: Sequence[Compared], of: Sequence[ComparableMetric], width: int
 ) -> Picture:
-    """Return the final and the best value of each measure, the better ones marked."""
-    rows = [row for each in of for row in _results(compared, each)]
+    """Return the final and the best value of each metric, with the better runs marked."""
+    rows = [row for metric in of for row in _results(compared, metric)]
     return table(heads(compared), rows, width)
 
 
-def _results(compared: Sequence[Compared], measure: ComparableMetric) -> tuple[Row, Row]:
-    newest = [one.newest(measure) for one in compared]
-    peaks = [one.peak(measure) for one in compared]
-    at = [one.best[measure.name].epoch if measure.name in one.best else None for one in compared]
-    told = [f"{NO_BREAK}@{epoch}" if epoch is not None else "" for epoch in at]
+def _results(compared: Sequence[Compared], metric: ComparableMetric) -> tuple[Row, Row]:
+    newest = [one.newest(metric) for one in compared]
+    peaks = [one.peak(metric) for one in compared]
+    at = [one.best[metric.name].epoch if metric.name in one.best else None for one in compared]
+    epochs = [f"{NO_BREAK}@{epoch}" if epoch is not None else "" for epoch in at]
     return (
-        Row(measure.name, _marked(newest, _leaders(compared, newest, measure), [""] * len(newest))),
-        Row("  best", _marked(peaks, _leaders(compared, peaks, measure), told)),
+        Row(metric.name, _marked(newest, _leaders(compared, newest, metric), [""] * len(newest))),
+        Row("  best", _marked(peaks, _leaders(compared, peaks, metric), epochs)),
     )
 
 
 def _leaders(
-    compared: Sequence[Compared], values: Sequence[float | None], measure: ComparableMetric
+    compared: Sequence[Compared], values: Sequence[float | None], metric: ComparableMetric
 ) -> list[bool]:
-    return better(values, measure) if is_contest(compared) else [False] * len(values)
+    return better(values, metric) if is_contest(compared) else [False] * len(values)
 
 
 def _marked(
@@ -224,49 +226,49 @@ def is_contest(compared: Sequence[Compared]) -> bool:
 
 
 def results_title(compared: Sequence[Compared]) -> str:
-    """Return what the table of results shows."""
+    """Return the title of the table of results."""
     if is_contest(compared):
         return "how they did: last, and best @ epoch; ★ is the better one"
     return "how they did: last, and best @ epoch; no contest, since their tasks differ"
 
 
-def better(values: Sequence[float | None], measure: ComparableMetric) -> list[bool]:
-    """Return which of the values are the best; none of them where all are alike."""
-    comparable = [measure.sign * value for value in values if value is not None and value == value]
+def better(values: Sequence[float | None], metric: ComparableMetric) -> list[bool]:
+    """Return for each value whether it is the best; False for all if they are all equal."""
+    comparable = [metric.sign * value for value in values if value is not None and value == value]
     if not comparable or len(values) == 1 or values.count(values[0]) == len(values):
         return [False] * len(values)
     top = max(comparable)
-    return [value is not None and measure.sign * value == top for value in values]
+    return [value is not None and metric.sign * value == top for value in values]
 
 
 def as_json(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> dict[str, Any]:
-    """Return the comparison for programs; lists have an item for each run, in their order."""
-    runs = [each.run for each in compared]
-    found = {
+    """Return the comparison for programs; each list has an item per run, in the given order."""
+    runs = [one.run for one in compared]
+    comparison = {
         "runs": [
             {**report.as_json(run, full=False), "settings": differences.settings(run)}
             for run in runs
         ],
         "differs": {name: list(row) for name, row in differences.differing(runs).items()},
-        "measures": [_metric_json(compared, each) for each in of],
+        "measures": [_metric_json(compared, metric) for metric in of],
     }
-    strict: dict[str, Any] = to_strict(found)
+    strict: dict[str, Any] = to_strict(comparison)
     return strict
 
 
-def _metric_json(compared: Sequence[Compared], measure: ComparableMetric) -> dict[str, object]:
-    newest = [one.newest(measure) for one in compared]
-    peaks = [one.peak(measure) for one in compared]
-    bests = [one.best.get(measure.name) for one in compared]
+def _metric_json(compared: Sequence[Compared], metric: ComparableMetric) -> dict[str, object]:
+    newest = [one.newest(metric) for one in compared]
+    peaks = [one.peak(metric) for one in compared]
+    bests = [one.best.get(metric.name) for one in compared]
     return {
-        "name": measure.name,
-        "is_loss": measure.part == "val_losses",
-        "more_is_better": measure.sign > 0,
+        "name": metric.name,
+        "is_loss": metric.part == "val_losses",
+        "more_is_better": metric.sign > 0,
         "final": newest,
         "best": peaks,
         "best_epoch": [best and best.epoch for best in bests],
-        "better_final": _names(compared, _leaders(compared, newest, measure)),
-        "better_best": _names(compared, _leaders(compared, peaks, measure)),
+        "better_final": _names(compared, _leaders(compared, newest, metric)),
+        "better_best": _names(compared, _leaders(compared, peaks, metric)),
     }
 
 

@@ -1,4 +1,4 @@
-"""One series of several runs over each other, by epoch: steps of two runs may differ in size."""
+"""Compare one series of several runs by epoch: the steps of two runs may differ in size."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tuitrain.view.text.table import Row, table
 
 def shared_series(runs: Sequence[Snapshot]) -> list[str]:
     """Return the names of the series that all the runs have."""
-    first, *others = [[each.series.name for each in run.series] for run in runs]
+    first, *others = [[summary.series.name for summary in run.series] for run in runs]
     return [name for name in first if all(name in other for other in others)]
 
 
 def series_chart(
     compared: Sequence[Compared], sources: Iterable[Source], name: str, points: int
 ) -> Chart:
-    """Return the chart of a series, with the curves of all runs in it."""
+    """Return the chart of a series, with the curves of all runs."""
     pairs = list(zip(compared, sources, strict=True))
     return Chart(
         Span(f" {safe(name)}", "muted"),
-        (tuple(Span(f"  {one.sign} {words.number(_of(one, name).last)}", one.role)
+        (tuple(Span(f"  {one.sign} {words.number(_summary(one, name).last)}", one.role)
                for one in compared),),
         tuple(_curve(one, source, name, points) for one, source in pairs),
     )  # fmt: skip
@@ -39,55 +39,55 @@ def series_chart(
 
 def series_table(compared: Sequence[Compared], name: str, width: int) -> Picture:
     """Return the last value and the extremes of a series in each run."""
-    found = [_of(one, name) for one in compared]
-    unit = f" {found[0].series.unit}" if found[0].series.unit else ""
+    summaries = [_summary(one, name) for one in compared]
+    unit = f" {summaries[0].series.unit}" if summaries[0].series.unit else ""
     rows = [
-        Row(what, tuple(Span(words.number(value)) for value in values))
-        for what, values in (
-            (f"{safe(name)}{safe(unit)}", [each.last for each in found]),
-            ("  lowest", [each.low for each in found]),
-            ("  highest", [each.high for each in found]),
+        Row(label, tuple(Span(words.number(value)) for value in values))
+        for label, values in (
+            (f"{safe(name)}{safe(unit)}", [summary.last for summary in summaries]),
+            ("  lowest", [summary.low for summary in summaries]),
+            ("  highest", [summary.high for summary in summaries]),
         )
     ]
     return table(heads(compared), rows, width)
 
 
 def series_json(compared: Sequence[Compared], name: str) -> dict[str, object]:
-    """Return a series for programs; lists have an item for each run, in their order."""
-    found = [_of(one, name) for one in compared]
-    found_json = {
+    """Return a series for programs; each list has an item per run, in the given order."""
+    summaries = [_summary(one, name) for one in compared]
+    series = {
         "name": name,
-        "unit": found[0].series.unit,
-        "last": [each.last for each in found],
-        "min": [each.low for each in found],
-        "max": [each.high for each in found],
+        "unit": summaries[0].series.unit,
+        "last": [summary.last for summary in summaries],
+        "min": [summary.low for summary in summaries],
+        "max": [summary.high for summary in summaries],
     }
-    strict: dict[str, object] = to_strict(found_json)
+    strict: dict[str, object] = to_strict(series)
     return strict
 
 
-def _of(one: Compared, name: str) -> Summary:
+def _summary(one: Compared, name: str) -> Summary:
     return next(summary for summary in one.run.series if summary.series.name == name)
 
 
 def _curve(one: Compared, source: Source, name: str, points: int) -> Curve:
     curve = Curves(source).series(one.run, name, points)[-1]
-    steps = _epoch_ends(one)
-    at = tuple((_epoch_at(step, steps), value) for step, value in curve.points)
-    return Curve(at, one.role, one.sign)
+    ends = _epoch_ends(one)
+    points_by_epoch = tuple((_epoch_at(step, ends), value) for step, value in curve.points)
+    return Curve(points_by_epoch, one.role, one.sign)
 
 
 def _epoch_ends(one: Compared) -> list[tuple[int, float]]:
-    """Return (step, completed epochs) where the run began, at epochs' ends, and a good way on."""
+    """Return (step, completed epochs) at the start, at each epoch's end, and one epoch after."""
     run = one.run
     begin = (run.lineage.step, float(run.lineage.epoch))
-    ends = [begin, *((each.step, float(each.epoch)) for each in one.epochs)]
+    ends = [begin, *((epoch.step, float(epoch.epoch)) for epoch in one.epochs)]
     size = run.steps_per_epoch or 1
     return [*ends, (ends[-1][0] + size, ends[-1][1] + 1)]
 
 
 def _epoch_at(step: float, ends: Sequence[tuple[int, float]]) -> float:
-    """Return how many epochs were trained at a step, in parts of one."""
+    """Return the epochs trained at a step, with the fraction of the present one."""
     after = min(max(1, bisect_left(ends, (int(step), 0.0))), len(ends) - 1)
     (first, begin), (last, end) = ends[after - 1], ends[after]
     return begin + (end - begin) * (step - first) / max(1, last - first)

@@ -1,4 +1,4 @@
-"""What stands where on a chart of several curves: a pure function from them to a drawing."""
+"""Lay out a chart of several curves: a pure function from curves to a drawing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tuitrain.view.chart.drawing import (
 )
 
 _LEAST_WIDTH, _LEAST_HEIGHT, _LEAST_WHOLE = 16, 3, 10
-"""Below these a chart has no axes, below this height it has thin ones."""
+"""Below this width or height a chart has no axes; below the last height it has thin ones."""
 _LEAST_COLUMNS = 4
 _LETTERS_APART = 18
-"""Cells from one sign of a curve to the next, where others run beside it."""
+"""Cells from one sign of a curve to the next, if there are several curves."""
 _CELLS_APART = 3
-"""Cells that each point of a lone curve has on average where all of them are marked."""
+"""Least average cells per point of a single curve whose points are all marked."""
 
 SWAPPED = "◆"
 """Marks on a curve where its loss was swapped."""
@@ -43,25 +43,25 @@ def curves_laid_out(
     options: ChartOptions,
     rulers: Sequence[float] = (),
 ) -> Drawing:
-    """Return the chart of `curves` in at least 2 x 2 cells; later ones cover earlier ones."""
+    """Return the drawing of `curves` in at least 2 x 2 cells; later ones cover earlier ones."""
     newest = max((step for curve in curves for step, _ in curve.points), default=0)
     end = scale.nice_end(max(math.ceil(newest), options.newest), options.planned)
     axes, (frame, axis, x_ticks, y_ticks) = _ruled(
         _axis_of(curves, options), (width, height), end=end
     )
-    behind = [curve for curve in curves if curve.role == "past"]
-    before = [curve for curve in curves if curve.role != "past"]
+    past = [curve for curve in curves if curve.role == "past"]
+    present = [curve for curve in curves if curve.role != "past"]
     return Drawing(
         frame,
         axes,
         x_ticks,
         y_ticks,
         [frame.cell(step) for step in rulers],
-        [mark for curve in behind for mark in _dimmed(curve, frame, axis)],
-        [stroke for curve in before for stroke in _strokes(curve, frame, axis)],
+        [mark for curve in past for mark in _dimmed(curve, frame, axis)],
+        [stroke for curve in present for stroke in _strokes(curve, frame, axis)],
         [
-            *(mark for curve in before for mark in _troubles(curve, frame, axis)),
-            *_signs(before, frame, axis),
+            *(mark for curve in present for mark in _troubles(curve, frame, axis)),
+            *_signs(present, frame, axis),
         ],
     )
 
@@ -70,21 +70,21 @@ def _ruled(axis: scale.Axis, size: tuple[int, int], *, end: int) -> tuple[Axes, 
     width, height = size
     axes: Axes = "whole" if height >= _LEAST_WHOLE else "thin"
     if width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT:
-        found = ruled(axis, axes, size, header=0, end=end)
-        if found.frame.columns >= _LEAST_COLUMNS:
-            return axes, found
+        with_axes = ruled(axis, axes, size, header=0, end=end)
+        if with_axes.frame.columns >= _LEAST_COLUMNS:
+            return axes, with_axes
     return "none", ruled(axis, "none", size, header=0, end=end)
 
 
 def _axis_of(curves: Sequence[Curve], options: ChartOptions) -> scale.Axis:
-    own = [curve for curve in curves if curve.role != "past" and curve.points] or curves
-    points = sorted(point for curve in own for point in curve.points if math.isfinite(point[1]))
+    present = [curve for curve in curves if curve.role != "past" and curve.points] or curves
+    points = sorted(point for curve in present for point in curve.points if math.isfinite(point[1]))
     pairs = [(value, value) for _, value in points]
     return scale.axis(pairs, is_full=options.full_range, is_log=options.log_y)
 
 
 def _pieces(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[_Line]:
-    """Yield what of a curve may be joined by a line: it breaks where a value is not finite."""
+    """Yield the lines of a curve, which is split at nonfinite values."""
     for is_finite, points in groupby(curve.points, key=lambda point: math.isfinite(point[1])):
         if is_finite:
             yield from columns.inside([(frame.dot(x), axis.place(value)) for x, value in points])
@@ -106,7 +106,7 @@ def _strokes(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[Stroke]:
 
 
 def _troubles(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[Mark]:
-    """Yield crosses for what is not finite, and arrow heads for what the axis cuts off."""
+    """Yield crosses for nonfinite values, and arrow heads for values that the axis cuts off."""
     for x, value in curve.points:
         if not math.isfinite(value):
             yield Mark(frame.cell(x), 0, "×", "bad")
@@ -116,7 +116,7 @@ def _troubles(curve: Curve, frame: Frame, axis: scale.Axis) -> Iterator[Mark]:
 
 
 def _signs(curves: Sequence[Curve], frame: Frame, axis: scale.Axis) -> Iterator[Mark]:
-    """Yield the signs that tell curves apart, or that mark the points of one where they are few."""
+    """Yield the signs that distinguish several curves, or mark the few points of a single one."""
     taken: set[tuple[int, int]] = set()
     for number, curve in enumerate(curves):
         shown = [(x, value) for x, value in curve.points if not _is_off(value, axis)]
@@ -152,7 +152,7 @@ def _is_off(value: float, axis: scale.Axis) -> bool:
 
 
 def _along(curve: Curve, frame: Frame, axis: scale.Axis, shift: int) -> Iterator[tuple[int, int]]:
-    """Yield a curve's cells in every so many columns, begun at `shift`."""
+    """Yield the cells of a curve at regular columns, starting at `shift`."""
     for line in _pieces(curve, frame, axis):
         for (x, place), (to_x, to_place) in pairwise(line):
             for dot in range(x, to_x):

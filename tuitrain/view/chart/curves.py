@@ -1,4 +1,4 @@
-"""What the charts of a run are drawn from: its lineage, and its abandoned segments."""
+"""Read the lineage and the abandoned segments of a run, for its charts."""
 
 from __future__ import annotations
 
@@ -18,118 +18,118 @@ from tuitrain.view.state.progress import planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 
 _MOST_ABANDONED = 12
-"""Segments that are drawn of what was abandoned; the newest."""
+"""Most abandoned segments that are drawn, the newest."""
 _MARKS = 2
-"""A validation is marked every 2 to 4 cells at most: levels above that of the losses."""
+"""Levels above that of the losses, so that a validation is marked every 2 to 4 cells at most."""
 _REMEMBERED = 64
 _PARTS: tuple[EpochPart, ...] = get_args(EpochPart)
 
 
 class Source(Protocol):
-    """Where losses, series and epochs are read: a client, or a record itself."""
+    """A reader of losses, series and epochs: a client or a record."""
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last in buckets of 2^level steps."""
+        """Return the losses of the steps first..last, in buckets of 2^level steps."""
         ...
 
     def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return a series's values in the steps (first, last) in buckets of 2^level steps."""
+        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
         ...
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of one epoch at most in each 2^level of its steps."""
+        """Return (step, validation loss) of at most one epoch per 2^level steps."""
         ...
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
-        """Return one epoch at most in each 2^level of a segment's steps."""
+        """Return at most one epoch per 2^level steps of the segment."""
         ...
 
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in a segment."""
+        """Return the best value of each name among the epochs that ended in the segment."""
         ...
 
 
 class Validations(NamedTuple):
-    """Epochs as far as a chart shows them."""
+    """The epochs that a chart shows."""
 
-    line: tuple[EpochEnded, ...]
-    left: tuple[tuple[EpochEnded, ...], ...]
-    """Those of each segment that was abandoned."""
+    lineage: tuple[EpochEnded, ...]
+    abandoned: tuple[tuple[EpochEnded, ...], ...]
+    """Those of each abandoned segment."""
 
 
 class ReferenceRun(NamedTuple):
-    """Another run that is drawn behind: the parent of a fork, the run that a replay repeats."""
+    """A run whose curves are drawn behind: the parent of a fork, or the run a replay repeats."""
 
     run: Snapshot
     curves: Curves
 
 
 def no_reference_run() -> ReferenceRun | None:
-    """Return what is drawn behind a run that was made from no other."""
+    """Return None: a run without a parent has no reference run."""
     return None
 
 
 class Curves:
-    """Reads a run for its charts. Segments that cannot change are read once."""
+    """Reads a run for its charts. Segments that cannot change are cached."""
 
     def __init__(
-        self, source: Source, behind: Callable[[], ReferenceRun | None] = no_reference_run
+        self, source: Source, reference: Callable[[], ReferenceRun | None] = no_reference_run
     ) -> None:
-        """`behind` returns the other run as it is now."""
+        """`reference` returns the reference run as last read."""
         self._source = source
-        self._behind = behind
+        self._reference = reference
         self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
         self._ended_points = lru_cache(_REMEMBERED)(self._points)
         self._best: dict[tuple[int, int, int, EpochPart], tuple[int, dict[str, Best]]] = {}
 
     def losses(self, run: Snapshot, columns: int) -> list[plot.Segment]:
-        """Return what was abandoned, then the lineage, in about so many buckets on the latter.
+        """Return the abandoned segments, then the lineage in about `columns` buckets.
 
-        Takes that follow each other with the same loss are one: nothing was swapped between them.
+        Neighbouring segments of the lineage with the same loss are joined.
         """
         level = _level(run, columns)
         *ended, newest = run.segments or [None]
-        behind, parents = self._reference_segments(run)
+        reference, parents = self._reference_segments(run)
         line = [self._ended_series(segment, level) for segment in ended if segment]
         line += [self._series(newest, level)] if newest else []
         abandoned = [
-            *(behind._ended_series(segment, level) for segment in parents),
+            *(reference._ended_series(segment, level) for segment in parents),
             *(self._ended_series(segment, level) for segment in _abandoned(run)),
         ]
         return [*(segment._replace(validations=(), is_abandoned=True) for segment in abandoned),
                 *_joined(line)]  # fmt: skip
 
     def validations(self, run: Snapshot, points: int) -> Validations:
-        """Return the epochs of both, thinned to about so many on the lineage."""
+        """Return the epochs of the lineage, thinned to about `points`, and the abandoned ones."""
         level = _level(run, points)
         *ended, newest = run.segments or [None]
-        line = [self._ended_epochs(each, level) for each in ended if each]
-        line += [self._epochs(newest, level)] if newest else []
-        behind, parents = self._reference_segments(run)
-        left = [behind._ended_epochs(each, level) for each in parents]
-        left += [self._ended_epochs(each, level) for each in _abandoned(run)]
-        return Validations(tuple(each for several in line for each in several), tuple(left))
+        lineage = [self._ended_epochs(segment, level) for segment in ended if segment]
+        lineage += [self._epochs(newest, level)] if newest else []
+        reference, parents = self._reference_segments(run)
+        abandoned = [reference._ended_epochs(segment, level) for segment in parents]
+        abandoned += [self._ended_epochs(segment, level) for segment in _abandoned(run)]
+        return Validations(tuple(epoch for epochs in lineage for epoch in epochs), tuple(abandoned))
 
     def series(self, run: Snapshot, name: str, columns: int) -> list[plot.Curve]:
-        """Return a series's curves: what was abandoned, then the lineage."""
+        """Return the curves of a series: the abandoned segments, then the lineage."""
         level = _level(run, columns)
         *ended, newest = run.segments or [None]
-        behind, parents = self._reference_segments(run)
-        abandoned = [behind._ended_points(segment, name, level) for segment in parents]
+        reference, parents = self._reference_segments(run)
+        abandoned = [reference._ended_points(segment, name, level) for segment in parents]
         abandoned += [self._ended_points(segment, name, level) for segment in _abandoned(run)]
         line = [self._ended_points(segment, name, level) for segment in ended if segment]
         line += [self._points(newest, name, level)] if newest else []
-        whole = tuple(point for points in line for point in points)
-        return [*(plot.Curve(points, "past") for points in abandoned), plot.Curve(whole)]
+        lineage = tuple(point for points in line for point in points)
+        return [*(plot.Curve(points, "past") for points in abandoned), plot.Curve(lineage)]
 
     def best(self, run: Snapshot) -> dict[str, Best]:
-        """Return the best value of each measure on the lineage, and its epoch."""
-        wanted = comparable_metrics(run.problem)
+        """Return the best value, and its epoch, of each metric on the lineage."""
+        metrics = comparable_metrics(run.problem)
         best: dict[str, Best] = {}
         for segment in run.segments:
             for part in _PARTS:
-                signs = {metric.name: metric.sign for metric in wanted if metric.part == part}
+                signs = {metric.name: metric.sign for metric in metrics if metric.part == part}
                 best = _better(best, self._best_of(segment, part, signs), signs)
         return best
 
@@ -140,8 +140,8 @@ class Curves:
         return " and ".join([*left, *(["the run that it was made from"] if parents else [])])
 
     def _reference_segments(self, run: Snapshot) -> tuple[Curves, list[Segment]]:
-        """Return what is drawn of the run behind, as far as the axis goes, and where to read it."""
-        reference = self._behind()
+        """Return the reader and the segments of the reference run, up to the end of the axis."""
+        reference = self._reference()
         if reference is None:
             return self, []
         reach = max(_planned(run), run.step)
@@ -155,7 +155,7 @@ class Curves:
     def _best_of(
         self, segment: Segment, part: EpochPart, signs: Mapping[str, int]
     ) -> dict[str, Best]:
-        """Read what came since the last time, or all where the segment has grown shorter."""
+        """Return the best values of a segment; read only its new epochs, or all if it shrank."""
         where = segment.take, segment.first, segment.after_epoch, part
         read, best = self._best.get(where, (segment.after_epoch, {}))
         if segment.last_epoch < read:
@@ -183,14 +183,14 @@ class Curves:
 
 
 def _joined(line: Iterable[plot.Segment]) -> list[plot.Segment]:
-    """Return a lineage's segments with neighbours of one loss joined."""
+    """Return the segments of a lineage, with neighbours of one loss joined."""
     return [
-        _one(list(neighbours))
+        _merged(list(neighbours))
         for _, neighbours in groupby(line, key=lambda segment: segment.loss_name)
     ]
 
 
-def _one(neighbours: Sequence[plot.Segment]) -> plot.Segment:
+def _merged(neighbours: Sequence[plot.Segment]) -> plot.Segment:
     return neighbours[0]._replace(
         last=neighbours[-1].last,
         buckets=tuple(bucket for segment in neighbours for bucket in segment.buckets),
@@ -200,60 +200,62 @@ def _one(neighbours: Sequence[plot.Segment]) -> plot.Segment:
 
 
 def _better(
-    found: Mapping[str, Best], others: Mapping[str, Best], signs: Mapping[str, int]
+    earlier: Mapping[str, Best], later: Mapping[str, Best], signs: Mapping[str, int]
 ) -> dict[str, Best]:
-    """Return the better of both for each name; of equal ones the earlier."""
+    """Return the better value for each name; of equal values the earlier."""
     better = {
-        name: other
-        for name, other in others.items()
-        if name not in found or signs[name] * (other.value - found[name].value) > 0
+        name: best
+        for name, best in later.items()
+        if name not in earlier or signs[name] * (best.value - earlier[name].value) > 0
     }
-    return {**found, **better}
+    return {**earlier, **better}
 
 
 def loss_chart(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
-    """Read what a chart of that size shows of the run's losses, and draw it."""
+    """Return the loss chart of a run; read the losses at the resolution of that size."""
     segments = curves.losses(run, plot.canvas_columns(width))
     return plot.draw_losses(segments, width=width, height=height, options=options_for(run))
 
 
 def metric_chart(
-    run: Snapshot, curves: Curves, measure: ComparableMetric, width: int, height: int
+    run: Snapshot, curves: Curves, metric: ComparableMetric, width: int, height: int
 ) -> Picture:
-    """Read what a chart of that size shows of one measure of the run, and draw it."""
-    judged = curves.validations(run, plot.canvas_columns(width))
+    """Return the chart of one metric of a run."""
+    validations = curves.validations(run, plot.canvas_columns(width))
     return plot.draw_curves(
-        curves_of(measure, judged), width=width, height=height, options=options_for(run),
+        curves_of(metric, validations), width=width, height=height, options=options_for(run),
         rulers=rulers(run),
     )  # fmt: skip
 
 
 def series_chart(run: Snapshot, curves: Curves, name: str, width: int, height: int) -> Picture:
-    """Read what a chart of that size shows of one series of the run, and draw it."""
+    """Return the chart of one series of a run."""
     return plot.draw_curves(
         curves.series(run, name, plot.canvas_columns(width)), width=width, height=height,
         options=options_for(run), rulers=rulers(run),
     )  # fmt: skip
 
 
-def curves_of(measure: ComparableMetric, judged: Validations) -> list[plot.Curve]:
-    """Return a measure's curves: what was abandoned, then the lineage."""
-    abandoned = [plot.Curve(tuple(measure.points(epochs)), "past") for epochs in judged.left]
-    return [*abandoned, plot.Curve(tuple(measure.points(judged.line)))]
+def curves_of(metric: ComparableMetric, validations: Validations) -> list[plot.Curve]:
+    """Return the curves of a metric: the abandoned segments, then the lineage."""
+    abandoned = [
+        plot.Curve(tuple(metric.points(epochs)), "past") for epochs in validations.abandoned
+    ]
+    return [*abandoned, plot.Curve(tuple(metric.points(validations.lineage)))]
 
 
 def rulers(run: Snapshot) -> list[int]:
-    """Return the steps from which another loss was used, as the loss chart marks them."""
+    """Return the first step after each loss swap, as the loss chart marks them."""
     return [after.first for before, after in pairwise(run.segments) if after.loss != before.loss]
 
 
 def last_of_axis(run: Snapshot) -> int:
-    """Return the step at which the charts end."""
+    """Return the last step of the charts' axis."""
     return scale.nice_end(_reach(run), _planned(run))
 
 
 def options_for(run: Snapshot) -> plot.ChartOptions:
-    """Return how the run's charts are seen: all of them with the same steps from left to right."""
+    """Return the options of the run's charts, which give all of them the same x axis."""
     return plot.ChartOptions(planned=_planned(run), newest=_reach(run))
 
 
@@ -262,7 +264,7 @@ def _planned(run: Snapshot) -> int:
 
 
 def _reach(run: Snapshot) -> int:
-    """Return the last step that was ever trained."""
+    """Return the last step trained on any take."""
     return max([run.step, *(segment.last for segment in run.lineage.abandoned)])
 
 

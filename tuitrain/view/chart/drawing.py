@@ -1,4 +1,4 @@
-"""The parts of a chart: what it is given, and what is to be painted in dots and cells."""
+"""The input of a chart, and its drawing in dots and cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuitrain.view.picture import Role
 
 
 class Segment(NamedTuple):
-    """Steps first..last, trained with one loss."""
+    """The losses of the steps first..last, trained with one loss function."""
 
     loss_name: str
     first: int
@@ -22,32 +22,32 @@ class Segment(NamedTuple):
     validations: tuple[tuple[int, float], ...] = ()
     """(step, value)"""
     is_abandoned: bool = False
-    """It is no part of the lineage: an undo or the like went back to before it."""
+    """True if it is not part of the lineage, such as after an undo."""
     takes: tuple[tuple[int, int], ...] = ()
     """(first step, number) of the takes in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How one number went, oldest first: (step or epoch, value)."""
+    """The values of one number, oldest first: (step or epoch, value)."""
 
     points: tuple[tuple[float, float], ...]
     role: Role = "validation"
-    """Those of the role `past` are drawn behind all others, and do not move the axis."""
+    """Curves of the role `past` are drawn behind all others and do not affect the axis."""
     sign: str = "●"
-    """One cell. It tells curves apart, and marks the points of a lone one if they are few."""
+    """One cell; it distinguishes several curves, or marks the points of a single one if few."""
     swaps: tuple[float, ...] = ()
-    """Where its loss was swapped, if that is to be marked on the curve itself."""
+    """Steps or epochs of loss swaps to mark on the curve itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartOptions:
-    """How the numbers are to be seen."""
+    """The options of a chart's axes and of its smoothed line."""
 
     planned: int
     """The last step (or epoch) of the run as planned."""
     newest: int = 0
-    """The newest step that the x axis must show, if nothing that is drawn reaches it."""
+    """The newest step; the x axis includes it, even if no curve reaches it."""
     half_life: float | None = None
     """Of the smoothed line, in steps; None: 1 % of the visible steps."""
     full_range: bool = False
@@ -64,7 +64,7 @@ class Stroke(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Text from a cell on, counted from the canvas's lower left."""
+    """Text that starts at a cell, counted from the canvas's lower left."""
 
     column: int
     row: int
@@ -73,7 +73,7 @@ class Mark(NamedTuple):
 
 
 def signs(cells: Cells, role: Role) -> Iterator[Mark]:
-    """Yield cells of dots as marks."""
+    """Yield a mark for each cell of dots."""
     for (column, row), bits in cells.items():
         yield Mark(column, row, sign(bits), role)
 
@@ -86,7 +86,7 @@ class Tick(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The canvas in cells; its topmost `header` rows are for words, not for numbers."""
+    """The canvas in cells; its topmost `header` rows are for words, not for values."""
 
     columns: int
     rows: int
@@ -96,7 +96,7 @@ class Frame(NamedTuple):
 
     @property
     def top(self) -> int:
-        """The topmost row for numbers."""
+        """The topmost row for values."""
         return self.rows - self.header - 1
 
     def dot(self, step: float) -> int:
@@ -104,11 +104,11 @@ class Frame(NamedTuple):
         return columns.column_of(step, 0, self.end, ACROSS * self.columns)
 
     def cell(self, step: float) -> int:
-        """Return the column of cells of a step, or the nearest that there is."""
+        """Return the column of cells of a step, or the nearest one on the canvas."""
         return min(self.columns - 1, max(0, self.dot(step) // ACROSS))
 
     def dot_up(self, place: float) -> int:
-        """Return the row of dots for a height from 0 to 1, or the nearest that there is."""
+        """Return the row of dots of a height from 0 to 1, or the nearest one on the canvas."""
         return round(min(1.0, max(0.0, place)) * (UP * self.top + UP - 1))
 
     def cell_up(self, place: float) -> int:
@@ -116,12 +116,12 @@ class Frame(NamedTuple):
 
 
 Axes = Literal["none", "thin", "whole"]
-"""Thin ones have the numbers of x in the line itself; whole ones in a row below it."""
+"""Thin axes have the x numbers in the line itself, whole ones in a row below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A whole chart. What comes later covers what came before."""
+    """A whole chart. Later fields are painted over earlier ones."""
 
     frame: Frame
     axes: Axes
@@ -130,7 +130,7 @@ class Drawing:
     rulers: list[int]
     """Columns where the loss was swapped."""
     signs: list[Mark]
-    """One sign a cell; lines go over them."""
+    """One sign a cell; the curves are painted over them."""
     curves: list[Stroke]
     marks: list[Mark]
-    """As `signs`, over the lines; and words."""
+    """Signs that are painted over the curves, and words."""

@@ -1,4 +1,4 @@
-"""What stands where on a loss chart: a pure function from losses to a drawing."""
+"""Lay out a loss chart: a pure function from losses to a drawing."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from tuitrain.view.text.cells import width_of
 _LEAST_WIDTH, _LEAST_HEIGHT = 20, 5
 """Below this size a chart has no axes."""
 _LEAST_FOR_WORDS = 6
-"""Rows of a canvas that can spare its topmost for words."""
+"""Least rows of a canvas whose topmost row is used for words."""
 _HALF_LIFE = 0.01
 BACK = "↶"
-"""Marks where a take goes on from an older checkpoint."""
+"""Marks where a take continues from an older checkpoint."""
 _LONGEST_NAME = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A segment where it stands in the frame, in the cells first..last."""
+class _Part:
+    """The part of the chart that a segment fills: the columns of cells first..last."""
 
     segment: Segment
     axis: scale.Axis
@@ -52,102 +52,108 @@ class _Seen:
 
 
 def canvas_columns(width: int) -> int:
-    """Return how many buckets over the steps 1..nice_end are worth having for a chart so wide."""
+    """Return how many buckets over the steps 1..nice_end a chart of that width can show."""
     return ACROSS * max(1, width - GUTTER - 1 if width >= _LEAST_WIDTH else width)
 
 
 def laid_out(
     segments: Sequence[Segment], *, width: int, height: int, options: ChartOptions
 ) -> Drawing:
-    """Return the chart of `segments`, given oldest first, in at least 2 x 2 cells."""
+    """Return the drawing of `segments`, given oldest first, in at least 2 x 2 cells."""
     axes: Axes = "whole" if width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT else "none"
     header = int(axes != "none" and height - ROWS[axes] >= _LEAST_FOR_WORDS)
-    line = [one for one in segments if not one.is_abandoned]
-    left = [one for one in segments if one.is_abandoned]
-    owner = _owner(line) or _owner(left)
-    own = [one for one in line or left if one.loss_name == owner]
-    newest = max((one.last for one in segments), default=options.newest)
+    lineage = [segment for segment in segments if not segment.is_abandoned]
+    abandoned = [segment for segment in segments if segment.is_abandoned]
+    owner = _owner(lineage) or _owner(abandoned)
+    own = [segment for segment in lineage or abandoned if segment.loss_name == owner]
+    newest = max((segment.last for segment in segments), default=options.newest)
     end = scale.nice_end(newest, options.planned)
     frame, axis, x_ticks, y_ticks = ruled(
         _axis_of(own, options), axes, (width, height), header=header, end=end
     )
     half_life = options.half_life or _HALF_LIFE * end
-    seen = _placed(line, owner, axis, frame, options)
-    behind = [_seen(one, owner, axis, frame, options) for one in left]
+    parts = _parts(lineage, owner, axis, frame, options)
+    abandoned_parts = [_part(segment, owner, axis, frame, options) for segment in abandoned]
     return Drawing(
         frame,
         axes,
         x_ticks,
         y_ticks,
-        [one.first for one in seen[1:]],
-        [*_behind(behind, frame, half_life), *_bands(seen, frame)],
-        list(_curves(seen, frame, half_life)),
-        [*_points(seen, frame), *(_words(seen, frame) if header else ())],
+        [part.first for part in parts[1:]],
+        [*_abandoned_lines(abandoned_parts, frame, half_life), *_bands(parts, frame)],
+        list(_curves(parts, frame, half_life)),
+        [*_points(parts, frame), *(_words(parts, frame) if header else ())],
     )
 
 
 def _owner(segments: Sequence[Segment]) -> str:
-    """Return the name of the loss that the y axis belongs to: the newest with anything to show."""
-    drawn = (one.loss_name for one in reversed(segments) if one.buckets or one.validations)
-    return next(drawn, "")
+    """Return the loss that the y axis belongs to: that of the newest segment with any value."""
+    names = (
+        segment.loss_name
+        for segment in reversed(segments)
+        if segment.buckets or segment.validations
+    )
+    return next(names, "")
 
 
 def _axis_of(segments: Iterable[Segment], options: ChartOptions) -> scale.Axis:
-    pairs = [pair for one in segments for pair in _pairs(one)]
+    pairs = [pair for segment in segments for pair in _pairs(segment)]
     return scale.axis(pairs, is_full=options.full_range, is_log=options.log_y)
 
 
 def _pairs(segment: Segment) -> Iterator[tuple[float, float]]:
-    """Yield the (low, high) of all that a segment shows, as far as it is finite."""
-    yield from ((one.low, one.high) for one in segment.buckets if one.finite)
+    """Yield the finite (low, high) of the buckets and the validations of a segment."""
+    yield from ((bucket.low, bucket.high) for bucket in segment.buckets if bucket.finite)
     yield from ((value, value) for _, value in segment.validations if math.isfinite(value))
 
 
-def _placed(
+def _parts(
     segments: Sequence[Segment], owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions
-) -> list[_Seen]:
-    """Return the segments side by side: each reaches as far as the next one's first cell."""
-    seen = [_seen(one, owner, axis, frame, options) for one in segments]
-    ends = [*(one.first - 1 for one in seen[1:]), frame.columns - 1]
-    return [replace(one, last=last) for one, last in zip(seen, ends, strict=False)]
+) -> list[_Part]:
+    """Return the segments side by side: each ends before the first cell of the next one."""
+    parts = [_part(segment, owner, axis, frame, options) for segment in segments]
+    ends = [*(part.first - 1 for part in parts[1:]), frame.columns - 1]
+    return [replace(part, last=last) for part, last in zip(parts, ends, strict=False)]
 
 
-def _seen(one: Segment, owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions) -> _Seen:
-    return _Seen(
-        one,
-        axis if one.loss_name == owner else _axis_of([one], options),
-        columns.columns(one.buckets, 0, frame.end, ACROSS * frame.columns),
-        one.loss_name != owner,
-        frame.cell(one.first),
-        frame.cell(one.last),
+def _part(
+    segment: Segment, owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions
+) -> _Part:
+    return _Part(
+        segment,
+        axis if segment.loss_name == owner else _axis_of([segment], options),
+        columns.columns(segment.buckets, 0, frame.end, ACROSS * frame.columns),
+        segment.loss_name != owner,
+        frame.cell(segment.first),
+        frame.cell(segment.last),
     )
 
 
-def _bands(seen: Iterable[_Seen], frame: Frame) -> Iterator[Mark]:
-    """Yield the losses' envelopes as cells, which cost plotext an eighth of what their dots do."""
+def _bands(parts: Iterable[_Part], frame: Frame) -> Iterator[Mark]:
+    """Yield the envelopes of the losses as cells: plotext takes eight times as long for dots."""
     cells: dict[Role, braille.Cells] = defaultdict(lambda: defaultdict(int))
-    for one in seen:
-        own = cells[one.role("envelope")]
-        for stretch in columns.stretches(one.gathered):
-            for column, bottom, top in _runs(stretch, one.axis, frame):
+    for part in parts:
+        cells_of_role = cells[part.role("envelope")]
+        for piece in columns.unbroken(part.gathered):
+            for column, bottom, top in _uprights(piece, part.axis, frame):
                 for row, bits in braille.upright(column, bottom, top):
-                    own[column // ACROSS, row] |= bits
-    for role, those in cells.items():
-        yield from signs(those, role)
+                    cells_of_role[column // ACROSS, row] |= bits
+    for role, cells_of_role in cells.items():
+        yield from signs(cells_of_role, role)
 
 
-def _behind(left: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Mark]:
-    """Yield the smoothed losses that are no part of the line, dashed, under the line."""
-    for one in left:
-        for dots in _smooth(one, frame, half_life):
+def _abandoned_lines(parts: Iterable[_Part], frame: Frame, half_life: float) -> Iterator[Mark]:
+    """Yield the smoothed losses of abandoned segments as cells; the lineage is drawn over them."""
+    for part in parts:
+        for dots in _smooth(part, frame, half_life):
             yield from signs(braille.dashed(dots), "past")
 
 
-def _runs(
-    stretch: Sequence[tuple[int, Bucket]], axis: scale.Axis, frame: Frame
+def _uprights(
+    piece: Sequence[tuple[int, Bucket]], axis: scale.Axis, frame: Frame
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield (column, bottom, top) in dots, each reaching as far as its neighbour's."""
-    places = [(at, axis.place(bucket.low), axis.place(bucket.high)) for at, bucket in stretch]
+    """Yield (column, bottom, top) in dots; neighbouring columns touch each other."""
+    places = [(at, axis.place(bucket.low), axis.place(bucket.high)) for at, bucket in piece]
     before: tuple[int, int] | None = None
     for column, low, high in columns.band(places):
         bottom, top = frame.dot_up(low), frame.dot_up(high)
@@ -156,28 +162,28 @@ def _runs(
         yield column, min(bottom, last_top + 1), max(top, last_bottom - 1)
 
 
-def _curves(seen: Iterable[_Seen], frame: Frame, half_life: float) -> Iterator[Stroke]:
-    """Yield the smoothed lines, each begun anew with its segment, of what the axis shows."""
-    for one in seen:
-        for dots in _smooth(one, frame, half_life):
+def _curves(parts: Iterable[_Part], frame: Frame, half_life: float) -> Iterator[Stroke]:
+    """Yield the smoothed lines within the axis; each segment starts a new line."""
+    for part in parts:
+        for dots in _smooth(part, frame, half_life):
             xs, ys = [x for x, _ in dots], [y for _, y in dots]
             # there and back one dot lower: one dot is too thin to stand out from the band
             ys += [max(0, y - 1) for y in reversed(ys)]
-            yield Stroke(xs + xs[::-1], ys, one.role("smooth"))
+            yield Stroke(xs + xs[::-1], ys, part.role("smooth"))
 
 
-def _smooth(one: _Seen, frame: Frame, half_life: float) -> Iterator[list[tuple[int, int]]]:
+def _smooth(part: _Part, frame: Frame, half_life: float) -> Iterator[list[tuple[int, int]]]:
     """Yield the pieces of a segment's smoothed line, in dots."""
-    row = [bucket and _kept(bucket, one.axis) for bucket in one.gathered]
+    row = [bucket and _without_cut_off(bucket, part.axis) for bucket in part.gathered]
     buckets = [bucket for bucket in row if bucket]
     means = dict(zip(buckets, columns.smoothed(buckets, half_life), strict=True))
-    for stretch in columns.stretches(row):
-        line = [(column, one.axis.place(means[bucket])) for column, bucket in stretch]
+    for unbroken in columns.unbroken(row):
+        line = [(column, part.axis.place(means[bucket])) for column, bucket in unbroken]
         for piece in columns.inside(line):
             yield [(x, frame.dot_up(place)) for x, place in piece]
 
 
-def _kept(bucket: Bucket, axis: scale.Axis) -> Bucket:
+def _without_cut_off(bucket: Bucket, axis: scale.Axis) -> Bucket:
     """Return the bucket without an extreme that the axis cuts off.
 
     One loss of 900 would lift a line of losses below 1 for many half-lives.
@@ -188,57 +194,57 @@ def _kept(bucket: Bucket, axis: scale.Axis) -> Bucket:
     return bucket
 
 
-def _points(seen: Iterable[_Seen], frame: Frame) -> list[Mark]:
-    """Return the signs for single things, one a cell; the last that is given for a cell stays."""
-    marks = (mark for one in seen for mark in (*_validated(one, frame), *_broken(one, frame)))
+def _points(parts: Iterable[_Part], frame: Frame) -> list[Mark]:
+    """Return the marks of single values, at most one a cell: the last one."""
+    marks = (mark for part in parts for mark in (*_validated(part, frame), *_troubles(part, frame)))
     return list({(mark.column, mark.row): mark for mark in marks}.values())
 
 
-def _validated(one: _Seen, frame: Frame) -> Iterator[Mark]:
-    for step, value in one.segment.validations:
+def _validated(part: _Part, frame: Frame) -> Iterator[Mark]:
+    for step, value in part.segment.validations:
         column = frame.cell(step)
         if not math.isfinite(value):
             yield Mark(column, 0, "×", "bad")
-        elif one.axis.side(value):
-            yield from _cut(one, frame, column, value, value)
+        elif part.axis.side(value):
+            yield from _cut(part, frame, column, value, value)
         else:
-            row = frame.cell_up(one.axis.place(value))
-            yield Mark(column, row, "●", one.role("validation"))
+            row = frame.cell_up(part.axis.place(value))
+            yield Mark(column, row, "●", part.role("validation"))
 
 
-def _broken(one: _Seen, frame: Frame) -> Iterator[Mark]:
-    """Yield arrow heads where losses are cut off, and crosses where some were not finite."""
-    for column, bucket in enumerate(one.gathered):
+def _troubles(part: _Part, frame: Frame) -> Iterator[Mark]:
+    """Yield arrow heads where losses are cut off, and crosses where some are nonfinite."""
+    for column, bucket in enumerate(part.gathered):
         if bucket is None:
             continue
         if bucket.finite:
-            yield from _cut(one, frame, column // ACROSS, bucket.low, bucket.high)
+            yield from _cut(part, frame, column // ACROSS, bucket.low, bucket.high)
         if bucket.finite < bucket.steps:
             yield Mark(column // ACROSS, 0, "×", "bad")
 
 
-def _cut(one: _Seen, frame: Frame, column: int, low: float, high: float) -> Iterator[Mark]:
-    if one.axis.side(high) > 0:
-        yield Mark(column, frame.top, "▲", one.role("warn"))
-    if one.axis.side(low) < 0:
-        yield Mark(column, 0, "▼", one.role("warn"))
+def _cut(part: _Part, frame: Frame, column: int, low: float, high: float) -> Iterator[Mark]:
+    if part.axis.side(high) > 0:
+        yield Mark(column, frame.top, "▲", part.role("warn"))
+    if part.axis.side(low) < 0:
+        yield Mark(column, 0, "▼", part.role("warn"))
 
 
-def _words(seen: Sequence[_Seen], frame: Frame) -> Iterator[Mark]:
-    """Yield the topmost row: whose stretch it is, and at its end how much is cut off."""
-    warning = _warning(one for one in seen if not one.is_past)
+def _words(parts: Sequence[_Part], frame: Frame) -> Iterator[Mark]:
+    """Yield the topmost row: the name of each segment's loss, and how much is cut off."""
+    warning = _warning(part for part in parts if not part.is_past)
     free = frame.columns - (len(warning) + 1 if warning else 0)
     take = None
-    for number, one in enumerate(seen):
-        (_, first), *others = one.segment.takes or ((0, 0),)
+    for number, part in enumerate(parts):
+        (_, first), *others = part.segment.takes or ((0, 0),)
         backs = [(frame.cell(step), other) for step, other in others]
-        start, end = one.first + (number > 0), min(one.last + 1, free)
+        start, end = part.first + (number > 0), min(part.last + 1, free)
         label = _label(
-            one, is_first=number == 0, is_back=take not in (None, first),
+            part, is_first=number == 0, is_back=take not in (None, first),
             cells=min([end, *(cell - 1 for cell, _ in backs)]) - start,
         )  # fmt: skip
         if label:
-            yield Mark(start, frame.rows - 1, label, "muted" if one.is_past else "swap")
+            yield Mark(start, frame.rows - 1, label, "muted" if part.is_past else "swap")
         yield from _backs(backs, end, frame)
         take = backs[-1][1] if backs else first
     if warning and free >= 0:
@@ -246,7 +252,7 @@ def _words(seen: Sequence[_Seen], frame: Frame) -> Iterator[Mark]:
 
 
 def _backs(backs: Sequence[tuple[int, int]], end: int, frame: Frame) -> Iterator[Mark]:
-    """Yield where a take goes on from an older checkpoint with the same loss: no swap."""
+    """Yield marks where a take continues from an older checkpoint with the same loss."""
     ends = [*(cell - 1 for cell, _ in backs[1:]), end]
     for (cell, take), room in zip(backs, ends, strict=False):
         texts = (text for text in (f"{BACK} take {take}", BACK) if cell + len(text) <= room)
@@ -254,27 +260,27 @@ def _backs(backs: Sequence[tuple[int, int]], end: int, frame: Frame) -> Iterator
             yield Mark(cell, frame.rows - 1, text, "muted")
 
 
-def _warning(seen: Iterable[_Seen]) -> str:
+def _warning(parts: Iterable[_Part]) -> str:
     sides = [
-        (one.axis.side(low), one.axis.side(high))
-        for one in seen
-        for low, high in _pairs(one.segment)
+        (part.axis.side(low), part.axis.side(high))
+        for part in parts
+        for low, high in _pairs(part.segment)
     ]
     above, below = sum(high > 0 for _, high in sides), sum(low < 0 for low, _ in sides)
     counts = (("▲", above, "above"), ("▼", below, "below"))
     return "  ".join(f"{sign} {count} {where}" for sign, count, where in counts if count)
 
 
-def _label(one: _Seen, *, is_first: bool, is_back: bool, cells: int) -> str:
-    """Return the longest name for a segment that fits into so many cells, or nothing.
+def _label(part: _Part, *, is_first: bool, is_back: bool, cells: int) -> str:
+    """Return the longest label of a segment that fits into that many cells, or "".
 
-    `is_back`: its take went back to an older checkpoint, and changed the loss there.
+    `is_back`: its take went back to an older checkpoint and uses another loss from there.
     """
-    name = _narrow(words.loss(one.segment.loss_name))
+    name = _narrow(words.loss(part.segment.loss_name))
     if is_back:
         name = f"{BACK} {name}"
-    if one.is_past:
-        low, high = (scale.short(one.axis.value(end)) for end in one.axis.shown[:2])
+    if part.is_past:
+        low, high = (scale.short(part.axis.value(end)) for end in part.axis.shown[:2])
         labels = [f"{name} {low}–{high}", name]
     else:
         labels = [] if is_first else [f"{name} ▸", name]
@@ -284,6 +290,6 @@ def _label(one: _Seen, *, is_first: bool, is_back: bool, cells: int) -> str:
 
 
 def _narrow(name: str) -> str:
-    """Return a name whose every character fills one cell."""
+    """Return the name with wide characters replaced, so that each fills one cell."""
     signs = safe(name, limit=_LONGEST_NAME)
     return "".join(sign if width_of(sign) == 1 else "\ufffd" for sign in signs)

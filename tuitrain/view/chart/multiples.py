@@ -1,4 +1,4 @@
-"""Small charts side by side, each of one number, all with the same x axis."""
+"""Small charts side by side, one for each number, with the same x axis."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of
 
 LEAST_WIDTH, LEAST_HEIGHT = 26, 5
-"""Of a small chart, its title included."""
+"""Least cells of a small chart, including its title."""
 _GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A small chart: its title, which begins with a name and ends with numbers, and its curves."""
+    """A small chart: its title, made of a name and numbers, and its curves."""
 
     name: Span
     numbers: tuple[tuple[Span, ...], ...]
-    """In groups. The last ones are left out where there is no room, the first where it is long."""
+    """In groups. The last groups are dropped if there is no room, the first only if it is long."""
     curves: tuple[plot.Curve, ...]
     rulers: tuple[float, ...] = ()
 
 
 class Places(NamedTuple):
-    """How many charts stand beside and below each other."""
+    """The columns and rows of a grid of charts."""
 
     across: int
     down: int
@@ -45,7 +45,7 @@ class Places(NamedTuple):
 
 
 def places(count: int, width: int, height: int, least_width: int = LEAST_WIDTH) -> Places:
-    """Return how up to `count` charts share so many cells; as few rows as hold all that can be."""
+    """Return the grid for up to `count` charts, with the fewest rows that hold all that fit."""
     across = max(1, min(count, width // least_width))
     down = max(1, min(-(-count // across), height // LEAST_HEIGHT))
     return Places(min(across, -(-count // down)), down)
@@ -59,7 +59,7 @@ def grid(
     options: plot.ChartOptions,
     least_width: int = LEAST_WIDTH,
 ) -> Picture:
-    """Return as many of the charts as there is room for, in exactly width x height cells."""
+    """Return as many of the charts as fit, in exactly width x height cells."""
     if not charts or width < 1 or height < 1:
         return (fitted([], width),) * max(0, height)
     across, down = places(len(charts), width, height, least_width)
@@ -67,23 +67,23 @@ def grid(
     for number in range(down):
         lines = height * (number + 1) // down - height * number // down
         row = charts[number * across : (number + 1) * across]
-        rows += _beside(row, across, (width, lines), options)
+        rows += _side_by_side(row, across, (width, lines), options)
     return tuple(rows)
 
 
-def _beside(
+def _side_by_side(
     charts: Sequence[Chart], across: int, size: tuple[int, int], options: plot.ChartOptions
 ) -> list[Line]:
     width, height = size
     cells = width // across
-    pictures = [_drawn(chart, cells - _GAP, height, options) for chart in charts]
+    pictures = [_draw(chart, cells - _GAP, height, options) for chart in charts]
     return [
-        fitted([piece for line in lines for piece in (*line, Span(" " * _GAP))], width)
+        fitted([span for line in lines for span in (*line, Span(" " * _GAP))], width)
         for lines in zip(*pictures, strict=True)
     ]
 
 
-def _drawn(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
+def _draw(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
     picture = plot.draw_curves(
         chart.curves, width=width, height=height - 1, options=options, rulers=chart.rulers
     )
@@ -100,40 +100,42 @@ def _title(chart: Chart, width: int) -> Line:
     return fitted([*fitted([chart.name], width - _cells(numbers)), *numbers], width)
 
 
-def _cells(pieces: Iterable[Span]) -> int:
-    return sum(width_of(piece.text) for piece in pieces)
+def _cells(spans: Iterable[Span]) -> int:
+    return sum(width_of(span.text) for span in spans)
 
 
 def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     """Return the curves of a run that stay comparable when its loss is swapped."""
     shown = chosen(run, width, height)
+    if not shown:  # its problem is not known yet
+        return grid((), width, height, options=options_for(run))
     across = places(len(shown), width, height).across
-    judged = curves.validations(run, plot.canvas_columns(width // across))
+    validations = curves.validations(run, plot.canvas_columns(width // across))
     best = curves.best(run)
     swaps = tuple(rulers(run))
     charts = [
         Chart(
-            _name(run, each),
-            _numbers(run, each, best.get(each.name)),
-            tuple(curves_of(each, judged)),
+            _name(run, metric),
+            _numbers(run, metric, best.get(metric.name)),
+            tuple(curves_of(metric, validations)),
             swaps,
         )
-        for each in shown
+        for metric in shown
     ]
     return grid(charts, width, height, options=options_for(run))
 
 
 def title(run: Snapshot, width: int, height: int, *, is_large: bool = False) -> str:
-    """Return what the small charts of the run are, and how many of them there is no room for."""
+    """Return the title of the small charts of a run, with the number of those that do not fit."""
     hidden = len(comparable_metrics(run.problem)) - len(chosen(run, width, height))
     more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
     return f"validations, comparable across swaps{more}"
 
 
 def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
-    """Return the measures of the run that there is room for, in an order that no swap changes.
+    """Return the metrics of the run that fit, in an order that no swap changes.
 
-    The leading metric goes first, then the loss in use, those used before, and the others.
+    The leading metric is kept first, then the loss in use, losses used before, and the others.
     """
     every = comparable_metrics(run.problem)
     if not every:
@@ -146,25 +148,25 @@ def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
         return metric.part == "metrics", metric.name != _plain(run.loss), metric.name not in used
 
     room = places(1 + len(others), width, height).room
-    kept = {leading, *sorted(others, key=rank)[: room - 1]}
-    return [metric for metric in (leading, *others) if metric in kept]
+    fitting = {leading, *sorted(others, key=rank)[: room - 1]}
+    return [metric for metric in (leading, *others) if metric in fitting]
 
 
 def _plain(loss: str) -> str:
-    """Return the name of a loss without its options: validations are judged by their defaults."""
+    """Return the name of a loss without its options: validations use the default options."""
     return loss.partition(":")[0]
 
 
-def _name(run: Snapshot, measure: ComparableMetric) -> Span:
-    if measure.part == "val_losses" and measure.name == _plain(run.loss):
-        return Span(f"▸{safe(measure.name)}", "swap")
-    return Span(f" {safe(measure.name)}", "muted")
+def _name(run: Snapshot, metric: ComparableMetric) -> Span:
+    if metric.part == "val_losses" and metric.name == _plain(run.loss):
+        return Span(f"▸{safe(metric.name)}", "swap")
+    return Span(f" {safe(metric.name)}", "muted")
 
 
 def _numbers(
-    run: Snapshot, measure: ComparableMetric, best: Best | None
+    run: Snapshot, metric: ComparableMetric, best: Best | None
 ) -> tuple[tuple[Span, ...], ...]:
-    newest = measure.of(run.last_epoch) if run.last_epoch else None
+    newest = metric.of(run.last_epoch) if run.last_epoch else None
     return (
         (Span(f" {words.value(newest)}", "validation"),),
         (Span(f" ★{words.value(best.value)}" if best else "", "good"),),

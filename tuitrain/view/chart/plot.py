@@ -1,4 +1,4 @@
-"""Charts as cells. Nothing else of this program knows plotext, which paints them."""
+"""Draw charts as cells with plotext; no other module imports it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from tuitrain.view.picture import Line, Picture, Role, Span
 __all__ = ["ChartOptions", "Curve", "Segment", "canvas_columns", "draw_curves", "draw_losses"]
 
 _FIGURE = threading.Lock()
-"""plotext has one figure for the whole process."""
+"""plotext has one figure per process."""
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _FIRST_COLOR = 16
-"""plotext takes 256 colors: a role travels through it as one of them."""
+"""plotext accepts 256 colors; one of them stands for each role."""
 _SGR = re.compile(r"\x1b\[(?:38;5;(\d+)|0)m")
 
 
 def draw_losses(
     segments: Sequence[Segment], *, width: int, height: int, options: ChartOptions
 ) -> Picture:
-    """Return the chart of a run, `height` lines of `width` cells, whatever the losses are.
+    """Return the chart of any losses of a run, as `height` lines of `width` cells.
 
-    Segments are given oldest first and never joined. The y axis belongs to the loss of the newest
-    one; segments of other losses, whose values cannot be compared, fill the height by their own
-    range. Abandoned segments are drawn behind. Any thread may call it.
+    Segments are given oldest first; no line joins them. The y axis belongs to the loss of the
+    newest one; segments of other losses, whose values are not comparable, are scaled to the full
+    height. Abandoned segments are drawn behind. Thread-safe.
     """
     if width < 2 or height < 2:
         return _blank(width, height)
@@ -49,9 +49,9 @@ def draw_curves(
     options: ChartOptions,
     rulers: Sequence[float] = (),
 ) -> Picture:
-    """Return a chart of numbers that compare, on one axis, `height` lines of `width` cells.
+    """Return a chart of comparable values on one axis, as `height` lines of `width` cells.
 
-    `rulers` are steps at which the loss was swapped. Any thread may call it.
+    `rulers` are steps at which the loss was swapped. Thread-safe.
     """
     if width < 2 or height < 2:
         return _blank(width, height)
@@ -72,7 +72,7 @@ def _picture(drawing: Drawing) -> Picture:
 
 def _painted(drawing: Drawing) -> str:
     """Return the drawing's canvas as plotext's rows of text with terminal colors."""
-    import plotext as plt  # 55 ms that only a chart needs
+    import plotext as plt  # takes 55 ms, and only charts need it
 
     frame = drawing.frame
     plt.clear_figure()
@@ -100,7 +100,7 @@ def _painted(drawing: Drawing) -> str:
 
 
 def _paint_signs(plt: ModuleType, marks: Iterable[Mark], frame: Frame) -> None:
-    """Paint marks of one sign, those of a role at once. No two of them share a cell."""
+    """Paint marks of one sign, all of a role at once. No two of them share a cell."""
     by_role: dict[Role, list[Mark]] = defaultdict(list)
     for mark in marks:
         by_role[mark.role].append(mark)
@@ -111,7 +111,7 @@ def _paint_signs(plt: ModuleType, marks: Iterable[Mark], frame: Frame) -> None:
 
 
 def _x(frame: Frame, column: int) -> float:
-    """Return where, counted in dots, plotext finds this column of cells."""
+    """Return plotext's x coordinate, in dots, of a column of cells."""
     return column * (ACROSS * frame.columns - 1) / (frame.columns - 1)
 
 
@@ -124,10 +124,10 @@ def _color(role: Role) -> int:
 
 
 def _line(row: str) -> Line:
-    """Return a row of text with terminal colors as pieces with roles."""
+    """Return a row of text with terminal colors as spans with roles."""
     first, *rest = _SGR.split(row)
-    pieces = [Span(first)]
+    spans = [Span(first)]
     for color, text in zip(rest[::2], rest[1::2], strict=True):
         role = _ROLES[int(color) - _FIRST_COLOR] if color else "text"
-        pieces.append(Span(text, role))
-    return tuple(piece for piece in pieces if piece.text)
+        spans.append(Span(text, role))
+    return tuple(span for span in spans if span.text)

@@ -1,4 +1,4 @@
-"""Where an axis begins, ends and has its numbers. All moves in steps, so that frames stay alike."""
+"""Compute the range and the numbers of an axis, in coarse steps, so that charts rarely shift."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LARGEST_EXPONENT = math.log10(_LARGEST) - 1e-9
 _LEAST_LOG = 0.05
 
 _CORE = 0.05
-"""The share of the values at either end that may be outliers."""
+"""Fraction of the values at either end that may be outliers."""
 _REACH = 4.0
-"""How many times the core's height a value may lie beyond it and still be shown."""
+"""Distance from the core, in heights of the core, within which a value is still shown."""
 _START, _START_REACH = 0.02, 100.0
-"""A run's first values may lie farther off: a loss begins high, and that is no accident."""
+"""Fraction of first values, and their larger distance: a loss usually begins high."""
 _FEW = 5
 """With fewer values an outlier cannot be identified."""
 
 
 class Range(NamedTuple):
-    """What an axis shows, and how many of the given pairs lie, wholly or in part, beyond it."""
+    """The range of an axis, and how many of the given pairs lie wholly or partly outside it."""
 
     low: float
     high: float
@@ -36,7 +36,7 @@ class Range(NamedTuple):
 
 
 def nice_end(newest: int, planned: int) -> int:
-    """Return where a step axis ends that must show `newest` of `planned` steps; 1 at least."""
+    """Return the end of a step axis that includes `newest` of `planned` steps; at least 1."""
     end = _ended(max(newest, _SHORTEST))
     return min(end, planned) if max(newest, 1) <= planned else end
 
@@ -47,17 +47,17 @@ def _ended(step: int) -> int:
 
 
 def full(lows: Sequence[float], highs: Sequence[float]) -> Range:
-    """Return the range of all finite values, 0 to 1 where there are none."""
+    """Return the range of all finite values; 0 to 1 if there are none."""
     low = min(filter(math.isfinite, lows), default=0.0)
     high = max(filter(math.isfinite, highs), default=1.0)
     return Range(*_apart(min(low, high), max(low, high)))
 
 
 def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
-    """Return a range that a few outliers do not blow up. Pairs are given oldest first.
+    """Return a range without outliers. Pairs are given oldest first.
 
-    A spike of 900 among losses below 1 is left outside; the decay at the start of a run,
-    however short it has become on the axis, is not.
+    A spike of 900 among losses below 1 is outside the range; the decay at the start of a run is
+    inside, however short it is on the axis.
     """
     pairs = [
         (low, high)
@@ -72,7 +72,7 @@ def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
 
 
 def _reached(ends: list[float], others: list[float]) -> float:
-    """Return the largest of `ends` that is no outlier; `others` are the pairs' smaller values."""
+    """Return the largest of `ends` that is no outlier; `others` has the other end of each pair."""
     core = sorted(ends)[int((1 - _CORE) * (len(ends) - 1))]
     floor = sorted(others)[math.ceil(_CORE * (len(others) - 1))]
     height = max(core / 2 - floor / 2, abs(core) * 0.05) * 2
@@ -89,7 +89,7 @@ def _above(core: float, times: float, height: float) -> float:
 
 
 def within(shown: Range, lows: Sequence[float], highs: Sequence[float]) -> Range:
-    """Return the same range with the finite pairs counted that it cuts off."""
+    """Return the same range with the number of finite pairs that it cuts off."""
     slack = (shown.high / 2 - shown.low / 2) * 1e-9
     above = sum(math.isfinite(high) and high - slack > shown.high for high in highs)
     below = sum(math.isfinite(low) and low + slack < shown.low for low in lows)
@@ -97,7 +97,7 @@ def within(shown: Range, lows: Sequence[float], highs: Sequence[float]) -> Range
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
-    """Return the ends moved apart so far that numbers between them can be told from each other."""
+    """Return the ends, moved apart if numbers between them would be indistinguishable."""
     magnitude = max(abs(low), abs(high))
     if magnitude < _SMALLEST:
         return 0.0, 1.0
@@ -118,7 +118,7 @@ def tick_step(low: float, high: float, count: int) -> float:
 
 
 def rounded(shown: Range, count: int) -> Range:
-    """Return the range moved outward to multiples of its tick step; what it cut off is kept."""
+    """Return the range extended to multiples of its tick step, with the same counts."""
     step = tick_step(shown.low, shown.high, count)
     low = math.floor(shown.low / step + 1e-9) * step
     high = math.ceil(shown.high / step - 1e-9) * step
@@ -126,7 +126,7 @@ def rounded(shown: Range, count: int) -> Range:
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Return the nice numbers from low to high that divide it into about `count` parts at most."""
+    """Return the round numbers that divide low..high into at most about `count` parts."""
     return _multiples(low, high, tick_step(low, high, count))
 
 
@@ -137,9 +137,9 @@ def _multiples(low: float, high: float, step: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Return powers of ten, as exponents, around the exponents low..high: about `count` at most.
+    """Return at most about `count` powers of ten, as exponents, around the exponents low..high.
 
-    With room enough the twofold and fivefold powers stand between them.
+    If they fit, include two and five times each power.
     """
     first, last = math.floor(low), math.ceil(high)
     thirds = [ten + math.log10(by) for ten in range(first, last + 1) for by in (1, 2, 5)]
@@ -159,7 +159,7 @@ def _enclosing(numbers: list[float], low: float, high: float) -> list[float]:
 
 
 def tick_label(value: float, step: float) -> str:
-    """Return a short label that tells `value` from its neighbours `step` away: 0.05, 2.5, 1e-5."""
+    """Return a short label that distinguishes `value` from `value ± step`: 0.05, 2.5, 1e-5."""
     if abs(value) < step / 2:
         return "0"
     size, grain = _exponent(value), _exponent(step)
@@ -195,13 +195,13 @@ def step_label(step: int) -> str:
 
 
 class Axis(NamedTuple):
-    """The values that a height stands for; with `is_log` the range is of decimal logarithms."""
+    """Maps values to heights; with `is_log` the range is of decimal logarithms."""
 
     shown: Range
     is_log: bool = False
 
     def place(self, value: float) -> float:
-        """Return the value's height: 0 to 1 within the range, down to -1 or up to 2 beyond it."""
+        """Return the height of a value: 0 to 1 within the range, at least -1, at most 2."""
         low, high = self.shown.low, self.shown.high
         value = _log(value) if self.is_log else value
         return min(2.0, max(-1.0, (value / 2 - low / 2) / (high / 2 - low / 2)))
@@ -212,11 +212,11 @@ class Axis(NamedTuple):
         return int(place > 1 + 1e-9) - int(place < -1e-9)
 
     def value(self, number: float) -> float:
-        """Return the value that an end of the range stands for."""
+        """Return the value of a number of the range."""
         return 10.0 ** min(number, _LARGEST_EXPONENT) if self.is_log else number
 
     def numbered(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
-        """Return the axis moved outward to nice numbers, and about `count` of them with labels."""
+        """Return the axis extended to round numbers, and about `count` of these with labels."""
         if self.is_log:
             return self._numbered_log(count)
         shown = rounded(self.shown, count)
@@ -233,7 +233,7 @@ class Axis(NamedTuple):
 
 
 def axis(pairs: Iterable[tuple[float, float]], *, is_full: bool, is_log: bool) -> Axis:
-    """Return an axis for finite (low, high)s, oldest first; a logarithmic one for those above 0."""
+    """Return an axis for finite (low, high) pairs, oldest first; a log axis needs high > 0."""
     if is_log:
         pairs = [(_log(low if low > 0 else high), _log(high)) for low, high in pairs if high > 0]
     ends = list(pairs)

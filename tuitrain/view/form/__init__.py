@@ -1,1 +1,1 @@
-"""What is asked for before and during a run: its form, its settings, its pace."""
+"""The input of a user before and during a run: the form, the settings, the pace."""

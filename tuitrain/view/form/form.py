@@ -1,4 +1,4 @@
-"""What the form for a new run says: defaults, choices, hints, errors, and how large a run is."""
+"""The form for a new run: defaults, choices, hints, errors, and the size of the run."""
 
 from __future__ import annotations
 
@@ -8,29 +8,38 @@ from typing import Any
 from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.options import OPTIONS, at
-from tuitrain.core.spec import RunSpec
+from tuitrain.core.own import source_of
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
 from tuitrain.core.values import Flag, Named, OneOf
 from tuitrain.view.text import words
 
 FIELDS = tuple(option.name for option in at("form"))
 OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
-"""The fields that a fork leaves open: it keeps its parent's data and weights."""
+"""The fields that a fork may change: it keeps the data and the weights of its parent."""
+
+
+def is_shown(name: str, task: str) -> bool:
+    """Return whether a task has that option: tables and images have some of their own."""
+    sources = OPTIONS[name].sources
+    return not sources or source_of(task) in sources
 
 
 def filled(task: str) -> dict[str, str]:
-    """Return the texts of all fields as the task has them; UnknownName for no task."""
-    entry = catalog.task_named(task)
-    return texts_of(catalog.new_spec(entry.name, pace=entry.pace))
+    """Return the default texts of all fields for a task; raise UnknownName if there is none."""
+    pace = catalog.task_named(task).pace if source_of(task) == "catalog" else None
+    return texts_of(catalog.new_spec(task, pace=pace)) | {"task": task}
 
 
 def texts_of(spec: RunSpec) -> dict[str, str]:
-    """Return the texts of all fields as a spec has them."""
+    """Return the texts of all fields for a spec."""
     values = {name: getattr(spec, name, OPTIONS[name].default) for name in FIELDS}
-    return {name: OPTIONS[name].type.write(value) for name, value in values.items()}
+    left = [name for name in (*FILLED_IN_STRINGS, *FILLED_IN_NUMBERS) if not values[name]]
+    texts = {name: OPTIONS[name].type.write(value) for name, value in values.items()}
+    return texts | dict.fromkeys(left, "")
 
 
 def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
-    """Return what a field may hold, where that is a list; nothing elsewhere."""
+    """Return the choices of a field; empty if it takes free text."""
     match OPTIONS[name].type:
         case Named(what="loss"):
             kind = _kind(values)
@@ -46,12 +55,11 @@ def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
 
 
 def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
-    """Return what may stand in a field; the choices while it has the focus."""
+    """Return the hint of a field; its choices while it has the focus."""
     if has_focus and (options := _options(name, values[name])):
         return options
-    values_allowed = choices(name, values)
-    if has_focus and values_allowed:
-        return " · ".join(values_allowed)
+    if has_focus and (allowed := choices(name, values)):
+        return " · ".join(allowed)
     option = OPTIONS[name]
     if isinstance(option.type, Named):
         entry = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
@@ -60,7 +68,7 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
 
 
 def _options(name: str, text: str) -> str:
-    """Return what the options of a catalogue entry take, once a colon after its name is typed."""
+    """Return the options of a catalogue entry, once a colon after its name is typed."""
     entry_name, colon, _ = text.partition(":")
     entry = catalog.CATALOG.get(name, {}).get(entry_name) if colon else None
     options = entry.options if entry else {}
@@ -68,7 +76,7 @@ def _options(name: str, text: str) -> str:
 
 
 def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
-    """Return the spec that the texts make, or None, and what is wrong with which field."""
+    """Return the spec of the texts, or None, and the errors by field."""
     errors: dict[str, str] = {}
     settings: dict[str, Any] = {}
     task = values["task"]
@@ -76,8 +84,8 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
         try:
             value = OPTIONS[name].read(values[name]) if values[name] else None
             if name == "task":
-                catalog.task_named(task)
-            elif name != "name" and value is not None:
+                catalog.new_spec(task)
+            elif name != "name" and value is not None and is_shown(name, task):
                 settings[name] = value
                 catalog.new_spec(task if "task" not in errors else "digits", **{name: value})
         except TuitrainError as error:
@@ -86,21 +94,22 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
         return None, errors
     try:
         return catalog.new_spec(task, **settings), {}
-    except TuitrainError as error:  # each will do, but not together
+    except TuitrainError as error:  # each value is valid, but not their combination
         return None, {"task": str(error)}
 
 
 def same_sizes(one: RunSpec, other: RunSpec) -> bool:
-    """Return whether data and model are the same."""
-    return (one.task, one.model, one.data) == (other.task, other.model, other.data)
+    """Return whether two specs have the same data and model."""
+    names = ("task", "model", "data", *(name for name in FIELDS if OPTIONS[name].sources))
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def data_words(facts: Mapping[str, Any] | str) -> str:
-    """Return how many samples and classes there are."""
+    """Return the numbers of samples and classes in words."""
     if isinstance(facts, str):
         return facts
     if not facts["known"]:
-        return "known once it is downloaded"
+        return str(facts.get("why", "known once it is downloaded"))
     kinds = f"{facts['classes']} classes" if facts["classes"] else "a number each"
     shape = "×".join(map(str, facts["sample_shape"]))
     return (
@@ -110,22 +119,43 @@ def data_words(facts: Mapping[str, Any] | str) -> str:
 
 
 def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
-    """Return how many parameters and steps there are."""
+    """Return the numbers of parameters and steps in words."""
     if isinstance(facts, str) or not facts["known"]:
         return "–"
-    steps = -(-facts["train_samples"] // spec.batch_size)
+    defaults = facts.get("defaults", {})
+    batch_size = spec.batch_size or defaults["batch_size"]
+    epochs = spec.epochs or defaults["epochs"]
+    steps = -(-facts["train_samples"] // batch_size)
     return (
         f"{words.count(facts['parameters'])} parameters; {words.count(steps)} steps an epoch, "
-        f"{words.count(steps * spec.epochs)} in all"
+        f"{words.count(steps * epochs)} in all"
     )
 
 
-def losses_words(kind: catalog.Kind) -> str:
-    """Return the losses that fit, the usual one first, and those that do not."""
+def losses_words(kind: str | None) -> str:
+    """Return the fitting losses, the usual one first, and the unfit ones, in words."""
     fitting = [loss.name for loss in catalog.fitting_losses(kind)]
     unfit = [loss.name for loss in catalog.LOSSES.values() if loss.name not in fitting]
     missing = f"; unfit for {kind}: {', '.join(unfit)}" if unfit else ""
     return f"{fitting[0]} (usual), {', '.join(fitting[1:])}{missing}"
+
+
+def explained(spec: RunSpec, facts: Mapping[str, Any] | str) -> list[tuple[str, str]]:
+    """Return the rows below the form: what is known of data, model and loss."""
+    rows = [("data", data_words(facts)), ("model", model_words(facts, spec))]
+    if source_of(spec.task) == "catalog":
+        kind: str | None = catalog.task_named(spec.task).kind
+        loss = spec.loss
+    elif isinstance(facts, str) or not facts["known"]:
+        return rows[:1]
+    else:
+        kind, loss = facts["kind"], spec.loss or facts["defaults"]["loss"]
+    rows.append(("losses", losses_words(kind)))
+    entry = catalog.LOSSES.get(loss.partition(":")[0])
+    if entry is not None:
+        rows.append((entry.name, f"{entry.formula}   {entry.when}"))
+    notes = () if isinstance(facts, str) else facts.get("notes", ())
+    return rows + [("found" if number == 0 else "", note) for number, note in enumerate(notes)]
 
 
 def _kind(values: Mapping[str, str]) -> catalog.Kind | None:

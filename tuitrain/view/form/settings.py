@@ -1,4 +1,4 @@
-"""The settings of a live run in its form: their texts, and the steps of the keys."""
+"""The dialogs for the settings of a live run: their texts, and the strides of the keys."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tuitrain.view.panel.panels import describe
 from tuitrain.view.state.snapshot import Snapshot
 
 _CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
-"""The kinds of commands that `is_change` is true of, once they are applied."""
-MOST_LEFT_S = 10.0
-"""Seconds of training that an undo may leave behind without a question."""
+"""The kinds of commands whose events `is_change` accepts."""
+MOST_ABANDONED_S = 10.0
+"""Seconds of training that an undo may abandon without confirmation."""
 
 
 class Stride(NamedTuple):
@@ -32,13 +32,13 @@ class Stride(NamedTuple):
 
 
 class Field(NamedTuple):
-    """How a setting is asked for."""
+    """The texts and strides of the dialog for a setting."""
 
     title: str
     question: str
     strides: tuple[Stride, ...]
     begin: float = 1.0
-    """Where a key begins whose setting is off or 0."""
+    """The number that a stride starts from if the setting is off or 0."""
 
 
 _TIMES = (
@@ -69,7 +69,7 @@ FIELDS: Mapping[Setting, Field] = {
 
 
 def strode(setting: Setting, text: str, key: str) -> str:
-    """Return what a key makes of the text in the field: the text itself where that cannot be."""
+    """Return the text after a stride key; the same text if the result would be invalid."""
     field = FIELDS[setting]
     stride = next((stride for stride in field.strides if stride.key == key), None)
     try:
@@ -77,8 +77,8 @@ def strode(setting: Setting, text: str, key: str) -> str:
     except ValueError:
         number = field.begin
     made = stride.made(number) if stride and math.isfinite(number) else number
-    has_digest = isinstance(SETTINGS[setting].type, Whole)
-    made = max(1, round(made)) if has_digest and math.isfinite(made) else made
+    is_whole = isinstance(SETTINGS[setting].type, Whole)
+    made = max(1, round(made)) if is_whole and math.isfinite(made) else made
     try:
         return Change.read(setting, typed(made)).detail
     except WrongUse:
@@ -91,9 +91,9 @@ def typed(value: float | None) -> str:
 
 
 def parameters(loss: str) -> list[str]:
-    """Return every `key=value` of a loss, those by default as well."""
+    """Return every `key=value` of a loss, including defaults."""
     if loss.partition(":")[0] not in LOSSES:
-        return []  # a run may have losses that do not come with this program
+        return []  # a run may have losses that are not in the catalogue
     choice = Choice.read("loss", loss)
     options = LOSSES[choice.name].options
     values = read_options(LOSSES[choice.name], choice.options)
@@ -101,14 +101,14 @@ def parameters(loss: str) -> list[str]:
 
 
 class LastChange(NamedTuple):
-    """What an undo takes back, and the seconds of training that it leaves behind."""
+    """The change that an undo would revert, and the seconds of training it would abandon."""
 
     says: str
-    left_s: float
+    abandoned_s: float
 
 
 def last_change(run: Snapshot) -> LastChange | None:
-    """Return the last change; None without any."""
+    """Return the last change of a run; None if there is none."""
     for recorded in reversed(run.log):
         if is_change(recorded.event) and (description := describe(recorded.event)):
             return LastChange(description[0], max(0.0, run.elapsed_s - recorded.elapsed_s))

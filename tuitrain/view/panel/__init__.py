@@ -1,1 +1,1 @@
-"""The panels of the run screen: from a snapshot and a size to cells."""
+"""The panels of the run screen: functions from a snapshot and a size to cells."""

@@ -1,4 +1,4 @@
-"""Forks: the run that one was made from, and the epochs from which it can be forked itself."""
+"""The parent of a run, and the kept epochs from which the run can be forked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuitrain.view.text import words
 
 
 def made_from(run: Snapshot) -> str:
-    """Return which run it is a fork or a replay of; empty for none."""
+    """Return the run that this one is a fork or a replay of; "" for neither."""
     parent = run.spec.parent
     if parent is None:
         return ""
@@ -22,7 +22,7 @@ def made_from(run: Snapshot) -> str:
 
 
 class Kept(NamedTuple):
-    """An epoch whose checkpoint is kept, and what its validation found, if it is at hand."""
+    """An epoch whose checkpoint is kept, and its validation, if that is in the snapshot."""
 
     saved: CheckpointSaved
     ended: EpochEnded | None
@@ -42,15 +42,15 @@ class Kept(NamedTuple):
 
 
 def kept_epochs(run: Snapshot) -> list[Kept]:
-    """Return the epochs that are kept, the newest first; of the lineage, where it has them."""
-    ended = {(each.take, each.step, each.epoch): each for each in run.epochs}
-    epochs = {each.epoch for each in run.checkpoints if each.is_between_epochs}
+    """Return the kept epochs, newest first; checkpoints of the lineage take precedence."""
+    ended = {(epoch.take, epoch.step, epoch.epoch): epoch for epoch in run.epochs}
+    epochs = {saved.epoch for saved in run.checkpoints if saved.is_between_epochs}
     checkpoints = (
         at_epoch(run.checkpoints, run.lineage, epoch) for epoch in sorted(epochs, reverse=True)
     )
     kept = (
-        (each, ended.get((each.take, each.step, each.epoch)))
-        for each in checkpoints
-        if each is not None
+        (saved, ended.get((saved.take, saved.step, saved.epoch)))
+        for saved in checkpoints
+        if saved is not None
     )
     return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]

@@ -1,4 +1,4 @@
-"""The panels beside the chart: each a pure function from a snapshot and a size to cells."""
+"""The text panels of the run screen: pure functions from a snapshot and a size to cells."""
 
 from __future__ import annotations
 
@@ -48,34 +48,36 @@ _Field = tuple[str, str, Role]
 """Label, value, and the value's role."""
 
 
-def header(now: Snapshot, asked: tuple[str, ...], width: int) -> Picture:
-    """Return one line: what is trained on the left, its state and open commands on the right."""
+def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
+    """Return one line: the run on the left, its pending commands and state on the right."""
     commands = [
         f"{command.kind} {command.detail}".strip()
-        for command in now.interventions
+        for command in run.interventions
         if command.state == "pending"
-    ] + list(asked)
-    badge = [Span(f"● {now.state}", STATE_ROLES[now.state])]
+    ] + list(pending)
+    badge = [Span(f"● {run.state}", STATE_ROLES[run.state])]
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
-    parts = [now.task, now.model, f"{now.optimizer} lr {_lr(now)}", f"seed {now.spec.seed}"]
-    about = " " + " · ".join(filter(None, [made_from(now), *parts]))
-    left = fitted([Span(f" {now.title} ", "strong"), Span(about, "muted")], width - badge_cells)
+    parts = [run.task, f"seed {run.spec.seed}"]
+    if run.settings["lr"]:  # else the trainer has not said it yet
+        parts[1:1] = [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    about = " " + " · ".join(filter(None, [made_from(run), *parts]))
+    left = fitted([Span(f" {run.title} ", "strong"), Span(about, "muted")], width - badge_cells)
     return (fitted([*left, Span(" "), *badge, Span(" ")], width),)
 
 
-def _lr(now: Snapshot) -> str:
-    """Return the learning rate, and how much of it a schedule has left."""
-    lr, used = now.settings["lr"], now.latest.lr if now.latest else None
-    if used is None or "schedule=" not in now.spec.optimizer:
+def _lr(run: Snapshot) -> str:
+    """Return the learning rate; with a schedule, the scheduled rate, too."""
+    lr, used = run.settings["lr"], run.latest.lr if run.latest else None
+    if used is None or "schedule=" not in run.spec.optimizer:
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 
 
-def vitals(now: Snapshot, subject: Snapshot, width: int) -> Picture:
-    """Return the numbers in rows of fields; step and loss are of `now`, the rest `settled`."""
-    fields = _fields(now, subject)
+def vitals(fast: Snapshot, slow: Snapshot, width: int) -> Picture:
+    """Return rows of fields; step and loss come from `fast`, the other numbers from `slow`."""
+    fields = _fields(fast, slow)
     across = min(MOST_ACROSS, max(1, width // _FIELD_CELLS))
     return tuple(
         fitted([piece for field in fields[start : start + across]
@@ -84,25 +86,25 @@ def vitals(now: Snapshot, subject: Snapshot, width: int) -> Picture:
     )  # fmt: skip
 
 
-def _fields(now: Snapshot, subject: Snapshot) -> list[_Field]:
-    last, best = subject.last_epoch, subject.best
-    metric, number, peak = now.monitor, now.monitored(last), now.monitored(best)
-    pace = f" ≤{subject.pace:g}" if subject.pace else ""
+def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
+    last, best = slow.last_epoch, slow.best
+    metric, number, peak = fast.monitor, fast.monitored(last), fast.monitored(best)
+    pace = f" ≤{slow.pace:g}" if slow.pace else ""
     return [
-        ("step", words.count(now.step), "strong"),
-        ("loss", words.value(now.latest.loss if now.latest else None), "smooth"),
+        ("step", words.count(fast.step), "strong"),
+        ("loss", words.value(fast.latest.loss if fast.latest else None), "smooth"),
         ("val loss", words.value(last.val_loss if last else None), "validation"),
         (metric, words.value(number), "strong"),
-        ("epoch", _of_epochs(subject), "strong"),
+        ("epoch", slow.epochs_words, "strong"),
         ("train", words.value(last.train_loss if last else None), "text"),
         (
             "best",
             f"{words.value(peak)} @{words.count(best.epoch)}" if best and peak is not None else "–",
             "good",
         ),
-        ("rate", words.rate(subject.rate) + pace, "text"),
-        ("trained", words.duration(subject.elapsed_s), "text"),
-        ("device", subject.started.device if subject.started else subject.spec.device, "text"),
+        ("rate", words.rate(slow.rate) + pace, "text"),
+        ("trained", words.duration(slow.elapsed_s), "text"),
+        ("device", slow.started.device if slow.started else slow.spec.device, "text"),
     ]
 
 
@@ -113,44 +115,40 @@ def _field(field: _Field, cells: int) -> list[Span]:
     return [Span(padded(name, _LABEL_CELLS), "muted"), Span(padded(cut(text, room), room), role)]
 
 
-def progress(now: Snapshot, width: int) -> Picture:
-    """Return two bars: this epoch and the whole run, each with the time that is left.
+def progress(run: Snapshot, width: int) -> Picture:
+    """Return two bars, of this epoch and of the whole run, with the remaining time.
 
-    Return advice instead where the run waits for a decision.
+    If the run waits for a decision, return advice instead.
     """
-    if (advised := advice(now)) is not None:
+    if (advised := advice(run)) is not None:
         ways = " · ".join(advised.ways)
         return (
             fitted([Span(" ✗ ", "bad"), Span(advised.trouble, "bad")], width),
             fitted([Span("   "), Span(ways, "warn")], width),
         )
-    per_epoch, planned = now.steps_per_epoch or 0, planned_steps(now) or 0
-    in_epoch = min(per_epoch, max(0, now.step - epoch_began(now)))
-    if now.state == "finished":
+    per_epoch, planned = run.steps_per_epoch or 0, planned_steps(run) or 0
+    in_epoch = min(per_epoch, max(0, run.step - epoch_began(run)))
+    if run.state == "finished":
         in_epoch = per_epoch
-    ended = now.has_ended or now.state == "paused"
-    rate = None if ended else now.rate
+    ended = run.has_ended or run.state == "paused"
+    rate = None if ended else run.rate
     epoch_s = per_epoch / rate if rate else None
     if epoch_s is not None and epoch_s < _FAST_EPOCH_S:
         done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
     else:
         done = in_epoch / per_epoch if per_epoch else 0.0
-        left = words.remaining(in_epoch, per_epoch, per_second=rate)
+        epoch_left_s = words.remaining(in_epoch, per_epoch, per_second=rate)
         total = words.count(per_epoch) if per_epoch else "–"
-        words_of_epoch = f"{words.count(in_epoch)}/{total}  {_left(left)}"
-    left = words.remaining(now.step, planned, per_second=rate)
-    words_of_run = f"{_of_epochs(now)} epochs  {_left(left)}"
+        words_of_epoch = f"{words.count(in_epoch)}/{total}  {_time_left(epoch_left_s)}"
+    run_left_s = words.remaining(run.step, planned, per_second=rate)
+    words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
-        _bar("run", now.step / planned if planned else 0.0, words_of_run, width),
+        _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
     )
 
 
-def _of_epochs(now: Snapshot) -> str:
-    return f"{words.count(now.epoch)}/{words.count(now.planned_epochs)}"
-
-
-def _left(seconds: float | None) -> str:
+def _time_left(seconds: float | None) -> str:
     return "" if seconds is None else f"{words.duration(seconds)} left"
 
 
@@ -169,30 +167,30 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
     )
 
 
-def epochs(now: Snapshot, width: int, height: int) -> Picture:
-    """Return the newest epochs that fit, the best one marked; every kth where they come fast."""
-    metric = cut(safe(words.loss(now.monitor)), 8)
+def epochs(run: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest epochs that fit, the best one marked; every kth if they end fast."""
+    metric = cut(safe(words.loss(run.monitor)), 8)
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {' ' * (8 - width_of(metric))}{metric}  "
-    stride = epoch_stride(now, height - 1)
-    kept = [epoch for epoch in now.epochs if epoch.epoch % stride == 0]
-    if now.last_epoch and now.last_epoch.epoch % stride:
-        kept.append(now.last_epoch)
+    stride = epoch_stride(run, height - 1)
+    shown = [epoch for epoch in run.epochs if epoch.epoch % stride == 0]
+    if run.last_epoch and run.last_epoch.epoch % stride:
+        shown.append(run.last_epoch)
     rows = [
         fitted(
             [Span(heading, "muted"), Span(" loss" if width > _NARROW_TABLE else "", "muted")],
             width,
         )
     ]
-    rows += [_epoch_row(now, epoch, width) for epoch in kept[-max(0, height - 1) :]]
+    rows += [_epoch_row(run, epoch, width) for epoch in shown[-max(0, height - 1) :]]
     blank = fitted([], width)
     return tuple((rows + [blank] * height)[:height])
 
 
-def epoch_stride(now: Snapshot, rows: int) -> int:
-    """Return k to show every kth epoch: 1 while all fit, else one each few seconds."""
-    if now.epoch <= rows:
+def epoch_stride(run: Snapshot, rows: int) -> int:
+    """Return the k of "every kth epoch": 1 while all fit, else at most one each 2 s."""
+    if run.epoch <= rows:
         return 1
-    per_second = now.rate / now.steps_per_epoch if now.rate and now.steps_per_epoch else 0.0
+    per_second = run.rate / run.steps_per_epoch if run.rate and run.steps_per_epoch else 0.0
     stride, ladder = 1, (2, 2.5, 2)
     for turn in range(18):
         if per_second / stride <= 0.5:
@@ -201,9 +199,9 @@ def epoch_stride(now: Snapshot, rows: int) -> int:
     return stride
 
 
-def _epoch_row(now: Snapshot, epoch: EpochEnded, width: int) -> Line:
-    number = now.monitored(epoch)
-    is_best = now.best is not None and epoch.epoch == now.best.epoch
+def _epoch_row(run: Snapshot, epoch: EpochEnded, width: int) -> Line:
+    number = run.monitored(epoch)
+    is_best = run.best is not None and epoch.epoch == run.best.epoch
     return fitted(
         [
             Span(f"{epoch.epoch:>6} {words.value(epoch.train_loss):>8} ", "text"),
@@ -216,11 +214,11 @@ def _epoch_row(now: Snapshot, epoch: EpochEnded, width: int) -> Line:
     )
 
 
-def events(now: Snapshot, width: int, height: int) -> Picture:
+def events(run: Snapshot, width: int, height: int) -> Picture:
     """Return the newest events that fit, the newest at the bottom."""
     described = [
         (words.clock(recorded.at), *line)
-        for recorded in now.log
+        for recorded in run.log
         if (line := describe(recorded.event))
     ]
     rows = [
@@ -231,7 +229,7 @@ def events(now: Snapshot, width: int, height: int) -> Picture:
 
 
 def describe(event: Event) -> tuple[str, Role] | None:
-    """Return the event's line in the log, or None if it is shown elsewhere."""
+    """Return the line of an event in the log, or None if it has none."""
     match event:
         case CommandAccepted() | CommandRefused() | CommandDropped():
             return _describe_reply(event)
@@ -336,19 +334,19 @@ def _setting(value: float | None) -> str:
     return "off" if value is None else f"{value:.6g}"
 
 
-def waiting(now: Snapshot, waited_s: float, width: int, height: int) -> Picture:
-    """Return the picture that replaces the chart before the first batch."""
-    if now.error:
-        said = wrapped(f"{now.state}: {safe(now.error)}", max(10, width - 4))
-        lines = [Span(line, "bad") for line in said]
-    elif now.has_ended:
-        how = f"{now.state} before the first batch: tuitrain resume {now.title} goes on"
+def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
+    """Return the picture shown in place of the chart before the first batch."""
+    if run.error:
+        error_lines = wrapped(f"{run.state}: {safe(run.error)}", max(10, width - 4))
+        lines = [Span(line, "bad") for line in error_lines]
+    elif run.has_ended:
+        how = f"{run.state} before the first batch: tuitrain resume {run.title} goes on"
         lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
-    elif now.state == "paused":
+    elif run.state == "paused":
         lines = [Span("paused before the first batch: space goes on, l chooses a loss", "warn")]
     else:
-        lines = [Span(f"{safe(now.stage)} … {waited_s:.0f} s", "accent")]
-        done, total = now.loaded
+        lines = [Span(f"{safe(run.stage)} … {waited_s:.0f} s", "accent")]
+        done, total = run.loaded
         if total:
             cells = min(40, width - 4)
             full = round(cells * done / total)

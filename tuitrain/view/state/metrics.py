@@ -1,6 +1,6 @@
 """Validation values that are comparable across loss swaps: metrics and all fitting losses.
 
-Each validation evaluates all fitting losses, not only the one in use.
+Each validation evaluates all fitting losses, not only the loss in use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ComparableMetric(NamedTuple):
     """1 if more is better, -1 if less is."""
 
     def of(self, epoch: EpochEnded) -> float | None:
-        """Return its value at an epoch's end; None if it was not evaluated."""
+        """Return the value at the end of an epoch; None if it was not evaluated."""
         values: Mapping[str, float] = getattr(epoch, self.part)
         return values.get(self.name)
 
@@ -45,20 +45,20 @@ def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
 def named(
     name: str, among: Iterable[ComparableMetric], series: Iterable[str] = ()
 ) -> ComparableMetric | str:
-    """Return the metric or loss of that name or alias, or else the series.
+    """Return the metric or loss of that name or alias, or else the name of the series.
 
-    Raises UnknownName, which lists both, for none.
+    Raises UnknownName, which lists all names, if there is none.
     """
-    known, others = list(among), list(series)
-    for metric in known:
+    metrics, other_names = list(among), list(series)
+    for metric in metrics:
         if name == metric.name or name in _aliases(metric):
             return metric
-    if name in others:
+    if name in other_names:
         return name
-    raise UnknownName("metric", name, [*(metric.name for metric in known), *others])
+    raise UnknownName("metric", name, [*(metric.name for metric in metrics), *other_names])
 
 
 def _aliases(metric: ComparableMetric) -> tuple[str, ...]:
-    """Return the other names of a loss, if it is one that comes with this program."""
+    """Return the other names of a loss of the catalogue."""
     loss = catalog.LOSSES.get(metric.name) if metric.part == "val_losses" else None
     return loss.aliases if loss else ()

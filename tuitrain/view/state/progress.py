@@ -1,4 +1,4 @@
-"""How far a run has come, within its epoch and in all."""
+"""The progress of a run, within its epoch and in all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 def has_begun(run: Snapshot) -> bool:
-    """Return whether there is a batch to show: its own, or one of the line that it goes on with."""
+    """Return whether there is a batch to show, its own or one of a parent."""
     return run.step > 0 and (run.started is not None or run.latest is not None)
 
 
 def epoch_began(run: Snapshot) -> int:
-    """Return the last step before the epoch in hand."""
+    """Return the last step before the present epoch."""
     last, parent = run.last_epoch, run.spec.parent
     if last and last.epoch == run.epoch:
         return last.step
@@ -19,12 +19,12 @@ def epoch_began(run: Snapshot) -> int:
 
 
 def planned_steps(run: Snapshot) -> int | None:
-    """Return the last step of the last epoch; None before it is known how long an epoch is."""
+    """Return the last step of the last epoch; None while the length of an epoch is unknown."""
     if run.steps_per_epoch is None:
         return None
     return epoch_began(run) + (run.planned_epochs - run.epoch) * run.steps_per_epoch
 
 
 def waits_between_epochs(run: Snapshot) -> bool:
-    """Return whether it is paused where an epoch ends: a change for that takes effect at once."""
+    """Return whether the run is paused at the end of an epoch: epoch changes then apply at once."""
     return run.state == "paused" and run.step == epoch_began(run)

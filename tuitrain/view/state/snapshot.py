@@ -46,7 +46,7 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that the panels show."""
+    """The data of all panels."""
 
     name: str
     directory: Path
@@ -55,40 +55,40 @@ class Snapshot:
     state: State = "starting"
     stage: str = FIRST_STAGE
     loaded: tuple[int, int] = (0, 0)
-    """Bytes of a download that are there, and in all; 0 where nothing is counted."""
+    """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     steps_per_epoch: int | None = None
     lineage: Lineage = field(default_factory=Lineage)
-    """What led to the present weights, and what was abandoned."""
+    """The segments that led to the present weights, and the abandoned ones."""
     started: RunStarted | None = None
     latest: BatchRow | None = None
     position: tuple[int, int, int] = (1, 0, 0)
-    """Take, step and completed epochs, by the newest fact that has them."""
+    """Take, step and completed epochs of the newest entry that has them."""
     elapsed_s: float = 0.0
     rate: float | None = None
-    """Steps a second over the last few seconds of training."""
+    """Steps per second over the last few seconds of training."""
     rate_points: tuple[tuple[float, int], ...] = ()
     epochs: tuple[EpochEnded, ...] = ()
-    """The last few hundred of the lineage."""
+    """The last few hundred epochs of the lineage."""
     best: EpochEnded | None = None
     """The best of all epochs of the lineage."""
     series: tuple[Summary, ...] = ()
-    """What each series has had on the lineage, lr first."""
+    """A summary of each series on the lineage, lr first."""
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
     why: str = ""
-    """Why it ended before its last epoch, if no command ended it."""
+    """Why the run ended before its last epoch, if no command ended it."""
     error: str | None = None
     exit_code: int = 0
     same_weights: bool | None = None
-    """Of a replay at its end: whether its weights are those of the run that it repeats."""
+    """Whether a finished replay has the weights of the run that it repeats; else None."""
 
     @classmethod
     def begin(cls, name: str, directory: Path, spec: RunSpec, created_at: float) -> Snapshot:
-        """Return the run as it is before its record says anything."""
+        """Return the snapshot of a run with an empty record."""
         lineage = Lineage.of(spec)
         return cls(
             name, directory, spec, created_at, settings=_settings(spec), lineage=lineage,
@@ -104,7 +104,7 @@ class Snapshot:
 
     @property
     def title(self) -> str:
-        """The name, fit for a terminal: a directory may be called anything."""
+        """The name, safe for a terminal."""
         return safe(self.name, limit=64)
 
     @property
@@ -124,7 +124,7 @@ class Snapshot:
 
     @property
     def problem(self) -> Problem:
-        """What its numbers mean, as it states it."""
+        """The kind, metrics and losses of the run, as the run recorded them, else of its task."""
         if self.started is not None and self.started.problem is not None:
             return self.started.problem
         return catalog.problem_of_task(self.spec.task)
@@ -135,7 +135,7 @@ class Snapshot:
 
     @property
     def monitor(self) -> str:
-        """The metric or loss by which epochs are compared; a dash where there is none."""
+        """The metric or loss by which epochs are compared; a dash if there is none."""
         if self.problem.monitor:
             return self.problem.monitor
         return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
@@ -161,6 +161,12 @@ class Snapshot:
         return int(self.settings["epochs"])
 
     @property
+    def epochs_words(self) -> str:
+        """Completed epochs of all: 3/40; a dash where the trainer has not said how many."""
+        total = f"{self.planned_epochs:,}" if self.planned_epochs else "–"
+        return f"{self.epoch:,}/{total}"
+
+    @property
     def take(self) -> int:
         return self.position[0]
 
@@ -175,7 +181,7 @@ class Snapshot:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """What led to the present weights, trained with which loss, oldest first."""
+        """The segments that led to the present weights, oldest first."""
         return self.lineage.segments(self.step, self.epoch)
 
     @property
@@ -184,9 +190,9 @@ class Snapshot:
 
     @property
     def timings(self) -> dict[str, float]:
-        """The share of each of the five steps, and of waiting for data, in the last second.
+        """The shares of the last second spent in each of the five steps and waiting for data.
 
-        Empty where nothing was recorded yet.
+        Empty if none is recorded yet.
         """
         last = {summary.series.name: summary.last for summary in self.series}
         return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
@@ -204,4 +210,4 @@ def _settings(spec: RunSpec) -> dict[str, Any]:
 
 
 def _named(text: str, recorded: str) -> str:
-    return safe(by_file_name(text) or recorded or "its own", limit=80)
+    return safe(by_file_name(text) or recorded or "–", limit=80)

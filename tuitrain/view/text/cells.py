@@ -1,7 +1,7 @@
-"""Text as a terminal shows it: how many cells it fills, cut, padded or wrapped to so many.
+"""Measure, cut, pad and wrap text in cells of a terminal.
 
-Most of what we write is narrow: a cell a character. A name, a path or an error may not be: wcwidth,
-whose tables take 20 ms to import, is asked about these alone.
+Most text is narrow: one cell per character. Names, paths and errors may not be; only for these is
+wcwidth imported, whose tables take 20 ms.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import textwrap
 NARROW = re.compile(
     r"[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
 )
-"""Text of which every character surely fills one cell."""
+"""Matches text whose every character fills one cell on all terminals."""
 
 
 def width_of(text: str) -> int:
-    """Return how many cells a line of text fills; its control characters are `safe` already."""
+    """Return how many cells a line of `safe` text fills."""
     if NARROW.fullmatch(text):
         return len(text)
     import wcwidth
@@ -25,28 +25,27 @@ def width_of(text: str) -> int:
 
 
 def cut(text: str, cells: int) -> str:
-    """Return text that fills at most so many cells; an ellipsis ends it where it was longer."""
+    """Return the text, cut with an ellipsis to at most `cells` cells."""
     if NARROW.fullmatch(text):
         return text if len(text) <= cells else text[: max(0, cells - 1)] + "…"[:cells]
     if width_of(text) <= cells:
         return text
     import wcwidth
 
-    # clipping and measuring disagree on a few sequences, such as a virama before digits
-    for room in range(cells - 1, -1, -1):
-        shown = wcwidth.clip(text, 0, room).rstrip() + "…"
+    for room in range(cells - 1, 0, -1):  # a sign may be wider without what followed it
+        shown: str = wcwidth.clip(text, 0, room).rstrip() + "…"
         if width_of(shown) <= cells:
             return shown
-    return ""
+    return "…"[:cells]
 
 
 def padded(text: str, cells: int) -> str:
-    """Return text with blanks after it, so that it fills at least so many cells."""
+    """Return the text, padded with blanks to at least `cells` cells."""
     return text + " " * (cells - width_of(text))
 
 
 def wrapped(text: str, cells: int) -> list[str]:
-    """Return text in lines of at most so many cells, broken between words where that can be."""
+    """Return the text in lines of at most `cells` cells, broken between words if possible."""
     if NARROW.fullmatch(text):
         return textwrap.wrap(text, cells, break_on_hyphens=False)
     import wcwidth

@@ -11,7 +11,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 def settings(run: Snapshot) -> dict[str, str]:
-    """Return the settings that affect training; changed ones with their epochs."""
+    """Return the settings that affect training, with their changes and epochs."""
     spec = run.spec
     texts = {
         "task": run.task,
@@ -31,20 +31,20 @@ def settings(run: Snapshot) -> dict[str, str]:
 
 
 def differing(runs: Sequence[Snapshot]) -> Mapping[str, tuple[str, ...]]:
-    """Return the settings in which the runs differ, each with one text a run."""
+    """Return the settings in which the runs differ, each with one text per run."""
     by_run = [settings(run) for run in runs]
     rows = {name: tuple(texts[name] for texts in by_run) for name in by_run[0]}
     return {name: row for name, row in rows.items() if len(set(row)) > 1}
 
 
 def changes(run: Snapshot, kind: str) -> list[tuple[int, str]]:
-    """Return (epochs completed by then, value) of the lineage's changes of that kind."""
+    """Return (completed epochs, value) of the changes of that kind on the lineage."""
     plan = plan_of(run.lineage)
     return [(entry.epoch, entry.command.detail) for entry in plan if entry.command.kind == kind]
 
 
 def _history(run: Snapshot, kind: str, first: str) -> str:
-    """Return `cross-entropy → mse @ epoch 10`: what came first, and what became of it."""
+    """Return the first value and its changes, such as `cross-entropy → mse @ epoch 10`."""
     later = [f"{value} @ epoch {epoch}" for epoch, value in changes(run, kind)]
     return " → ".join([first, *later])
 

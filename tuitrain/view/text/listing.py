@@ -1,4 +1,4 @@
-"""The runs of a home as rows: what a list of them shows, and in which order."""
+"""The list of runs: its rows, columns and orders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATES: tuple[State, ...] = (
 
 
 class Row(NamedTuple):
-    """A run in the list, or what keeps it from being read."""
+    """A run in the list, or the reason why it cannot be read."""
 
     directory: Path
     run: Snapshot | None
@@ -37,7 +37,7 @@ class Row(NamedTuple):
         return safe(self.directory.name, limit=64)
 
     def allows(self, action: str) -> bool:
-        """Return whether the run can be `open`ed, `stop`ped, `resume`d, `delete`d as it is now."""
+        """Return whether the run can be `open`ed, `stop`ped, `resume`d or `delete`d now."""
         has_ended = self.run is not None and self.run.has_ended
         match action:
             case "open":
@@ -52,7 +52,7 @@ class Row(NamedTuple):
                 raise KeyError(action)
 
     def cell(self, column: str) -> Span:
-        """Return what stands under that column."""
+        """Return the text and role of a cell."""
         if column == "mark":
             return Span("✓" if self.is_marked else "", "accent")
         if column == "name":
@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 
 def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
-    """Return the rows whose name has that part; newest first within what is otherwise equal."""
+    """Return the rows whose name contains `name_part`; equal rows are newest first."""
     shown = [row for row in rows if name_part.lower() in row.name.lower()]
     shown.sort(key=lambda row: row.run.created_at if row.run else -math.inf, reverse=True)
     if order == "name":
@@ -77,7 +77,7 @@ def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
 
 
 def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> str:
-    """Return the line above the list: how many runs there are, how many live, and the keys."""
+    """Return the line above the list: the numbers of runs, the order, and the keys."""
     if not rows:
         return " no runs yet: n begins one"
     live = sum(1 for row in rows if row.allows("stop"))
@@ -95,9 +95,10 @@ def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> s
 
 
 def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Path]) -> list[Row]:
-    """Return the rows of the marked runs; if they are fewer than two, the one and its neighbour.
+    """Return the rows of the marked runs.
 
-    The neighbour of the marked one, or of the highlighted one, is the newest other run of its task.
+    If fewer than two are marked, return the marked or highlighted run and the newest other run of
+    its task.
     """
     readable = {row.directory: row for row in rows if row.run is not None}
     chosen = [readable[directory] for directory in marked if directory in readable]
@@ -128,7 +129,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "loss":
             return Span(run.loss)
         case "epoch":
-            return Span(f"{words.count(run.epoch)}/{words.count(run.planned_epochs)}")
+            return Span(run.epochs_words)
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":

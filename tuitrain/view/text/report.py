@@ -1,4 +1,4 @@
-"""A run as `show` and `ls` print it: for programs with stable keys, for people in lines."""
+"""The output of `show` and `ls`: JSON with stable keys, or lines for people."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MOST_CLASSES, _LONGEST_CLASS = 10, 12
 
 
 def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
-    """Return the run under the keys of `show --json`; without the lists unless `full`."""
+    """Return the run under the keys of `show --json`; with its lists only if `full`."""
     last, newest = run.last_epoch, run.checkpoints[-1:]
     spec = run.spec
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "name": run.name,
         "state": run.state,
         "task": spec.task,
@@ -59,23 +59,26 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
         "origin": run.started.card.origin if run.started else "task",
-        "series": [_series(each) for each in run.series],
+        "series": [_series(summary) for summary in run.series],
         "timings": run.timings,
     }
     if full:
-        found["warnings"] = _warnings(run)
-        found["interventions"] = [_intervention(each) for each in run.interventions]
-        found["checkpoints"] = [
-            {key: asdict(each)[key] for key in
+        report["data_notes"] = _data_notes(run)
+        report["warnings"] = _warnings(run)
+        report["interventions"] = [
+            _intervention(intervention) for intervention in run.interventions
+        ]
+        report["checkpoints"] = [
+            {key: asdict(saved)[key] for key in
              ("epoch", "step", "take", "why", "file", "bytes", "sha256")}
-            for each in run.checkpoints
+            for saved in run.checkpoints
         ]  # fmt: skip
-    strict: dict[str, Any] = to_strict(found)
+    strict: dict[str, Any] = to_strict(report)
     return strict
 
 
 def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
-    """Return the run for a person, as `show` prints it; `confusion` is of its best epoch."""
+    """Return the lines that `show` prints; `confusion` is that of the best epoch."""
     last = run.last_epoch
     planned = planned_steps(run)
     total = f" of {words.count(planned)}" if planned else ""
@@ -83,18 +86,18 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         ("state", _state(run)),
         ("task", f"{run.task} ({run.kind})" if run.kind else run.task),
         ("model", run.model),
-        ("loss", run.loss),
+        ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
         ("seed", str(run.spec.seed)),
-        ("epoch", f"{words.count(run.epoch)} of {words.count(run.planned_epochs)}"),
+        ("epoch", run.epochs_words.replace("/", " of ")),
         ("step", words.count(run.step) + total),
         ("trained for", words.duration(run.elapsed_s)),
         ("train loss", words.value(last.train_loss if last else None)),
         ("val loss", words.value(last.val_loss if last else None)),
         *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
         ("best", _best_words(run)),
-        *(("weights", f"sha256 {safe(each.weights_sha256)}") for each in run.checkpoints[-1:]),
+        *(("weights", f"sha256 {safe(saved.weights_sha256)}") for saved in run.checkpoints[-1:]),
         *([("begins as", made_from(run))] if made_from(run) else []),
         ("directory", safe(run.directory)),
     ]
@@ -105,15 +108,18 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             f"  epoch {run.best.epoch}: true classes down, predicted ones across",
             *matrix,
         ]
+    if notes := _data_notes(run):
+        lines += ["", "  data", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
-        lines += ["", "  warnings", *(f"    {safe(each)}" for each in warnings)]
+        lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
         lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
     if run.checkpoints:
         lines += ["", "  checkpoints"]
         lines += [
-            f"    step {words.count(each.step):<9} epoch {each.epoch:<4} {each.why:<6} {each.file}"
-            for each in run.checkpoints
+            f"    step {words.count(saved.step):<9} epoch {saved.epoch:<4} "
+            f"{saved.why:<6} {saved.file}"
+            for saved in run.checkpoints
         ]
     return lines
 
@@ -145,27 +151,30 @@ def _series(summary: Summary) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _data_notes(run: Snapshot) -> list[str]:
+    return list(run.started.card.notes) if run.started else []
+
+
 def _warnings(run: Snapshot) -> list[str]:
     return [recorded.event.text for recorded in run.log if isinstance(recorded.event, Warned)]
 
 
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    words_of = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
     if settings["weight-decay"]:
-        words_of.append(f"weight decay {settings['weight-decay']:g}")
+        parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
-        words_of.append(f"gradients clipped to norm {settings['clip-norm']:g}")
-    return ", ".join(words_of)
+        parts.append(f"gradients clipped to norm {settings['clip-norm']:g}")
+    return ", ".join(parts)
 
 
 def table(runs: list[Snapshot]) -> list[str]:
-    """Return the runs for a person, as `ls` prints them."""
+    """Return the lines that `ls` prints."""
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.title, run.state, run.task, run.loss,
-            f"{words.count(run.epoch)}/{words.count(run.planned_epochs)}",
+            run.title, run.state, run.task, run.loss, run.epochs_words,
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )
@@ -192,34 +201,34 @@ def _best_words(run: Snapshot) -> str:
     return f"{safe(best['metric'])} {words.value(best['value'])} (epoch {best['epoch']})"
 
 
-def metric_in_words(run: Snapshot, measure: ComparableMetric, best: Mapping[str, Best]) -> str:
-    """Return the newest and the best value of a measure."""
-    newest = measure.of(run.last_epoch) if run.last_epoch else None
-    peak = best.get(measure.name)
-    told = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
-    return f"{measure.name} {words.value(newest)}{told}"
+def metric_in_words(run: Snapshot, metric: ComparableMetric, best: Mapping[str, Best]) -> str:
+    """Return the newest and the best value of a metric, in words."""
+    newest = metric.of(run.last_epoch) if run.last_epoch else None
+    peak = best.get(metric.name)
+    best_text = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
+    return f"{metric.name} {words.value(newest)}{best_text}"
 
 
 def series_in_words(run: Snapshot, name: str) -> str:
-    """Return the newest value of a series, and its extremes."""
+    """Return the newest value and the extremes of a series, in words."""
     summary = next(summary for summary in run.series if summary.series.name == name)
     unit = f" {safe(summary.series.unit)}" if summary.series.unit else ""
     extremes = f"{words.number(summary.low)} to {words.number(summary.high)}"
     return f"{safe(name)} {words.number(summary.last)}{unit}, {extremes}"
 
 
-def confusion_lines(found: Confusion, classes: Sequence[str]) -> list[str]:
-    """Return a confusion matrix for a person; none where it is too large for that."""
-    size = len(found.counts)
+def confusion_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
+    """Return a confusion matrix as lines; [] if it is empty or too large."""
+    size = len(confusion.counts)
     if not 0 < size <= _MOST_CLASSES:
         return []
     names = [safe(name, limit=_LONGEST_CLASS) for name in classes]
     names = names if len(names) == size else [str(number) for number in range(size)]
-    cells = max(len(f"{count:,}") for row in found.counts for count in row)
+    cells = max(len(f"{count:,}") for row in confusion.counts for count in row)
     widths = [max(cells, len(name)) for name in names]
     rows = [
         (name, [f"{count:,}" for count in row])
-        for name, row in zip(names, found.counts, strict=True)
+        for name, row in zip(names, confusion.counts, strict=True)
     ]
     head = max(map(len, names))
     return [

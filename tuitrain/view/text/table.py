@@ -1,4 +1,4 @@
-"""A table of pieces, with a column for each of several things, in as many blocks as it takes."""
+"""A table of spans, split into blocks of columns if it is too wide."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _BREAK = re.compile(r"(?<=[:=/_])|(?<=,)(?!\d{3}\b)|(?<=[^e]-)")
 
 
 class Row(NamedTuple):
-    """What it tells, and that of each column."""
+    """The label of a row, and its cells."""
 
     label: str
     cells: tuple[Span, ...]
 
 
 def table(heads: Sequence[Span], rows: Sequence[Row], width: int) -> Picture:
-    """Return the table in lines of `width` cells; columns that do not fit come in a next block.
+    """Return the table in lines of `width` cells; columns that do not fit go to the next block.
 
-    A head is cut short where it must be. Words that a column has no room for go on in its next
-    line; those that a NO_BREAK joins stay together.
+    Heads are cut if they are too long. Cells are wrapped between words; words that a NO_BREAK joins
+    stay together.
     """
     label_cells = max((width_of(row.label) for row in rows), default=0) + _GAP
     room = max(1, (width - label_cells) // (_LEAST + _GAP))
@@ -49,8 +49,8 @@ def table(heads: Sequence[Span], rows: Sequence[Row], width: int) -> Picture:
 def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
     heads, *body = rows
-    texts_by_row = [[[cut(piece.text, most)] for piece in heads.cells]]
-    texts_by_row += [[_wrapped(piece, most) for piece in row.cells] for row in body]
+    texts_by_row = [[[cut(span.text, most)] for span in heads.cells]]
+    texts_by_row += [[_wrapped(span, most) for span in row.cells] for row in body]
     cells = [
         max(width_of(text) for texts in column for text in texts)
         for column in zip(*texts_by_row, strict=True)
@@ -62,10 +62,10 @@ def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
     ]
 
 
-def _wrapped(piece: Span, cells: int) -> list[str]:
+def _wrapped(span: Span, cells: int) -> list[str]:
     """Return the text in lines; a word that fits in none breaks beside its numbers, not in them."""
     lines = [""]
-    for word in piece.text.split(" "):
+    for word in span.text.split(" "):
         gap = " " if lines[-1] else ""
         for part in [word] if width_of(word) <= cells else _BREAK.split(word):
             if width_of(lines[-1] + gap + part) <= cells:
@@ -81,7 +81,7 @@ def _lines(
 ) -> Iterator[Line]:
     for number, texts in enumerate(zip_longest(*columns, fillvalue="")):
         label = row.label if number == 0 else ""
-        pieces = [Span(padded(label, label_cells), "muted")]
-        for text, piece, room in zip(texts, row.cells, cells, strict=True):
-            pieces.append(Span(padded(text, room + _GAP), piece.role))
-        yield fitted(pieces, width)
+        spans = [Span(padded(label, label_cells), "muted")]
+        for text, span, room in zip(texts, row.cells, cells, strict=True):
+            spans.append(Span(padded(text, room + _GAP), span.role))
+        yield fitted(spans, width)

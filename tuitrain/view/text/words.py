@@ -1,4 +1,4 @@
-"""Numbers in a reader's words: short, of steady width where they change often."""
+"""Numbers as short text, of steady width where they change often."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def count(number: int) -> str:
 
 
 def value(number: float | None, digits: int = 4) -> str:
-    """Return a loss or a metric with about so many significant digits; a dash for None."""
+    """Return a loss or a metric with about `digits` significant digits; a dash for None."""
     if number is None:
         return "–"
     if math.isnan(number):
@@ -41,7 +41,7 @@ def loss(text: str) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """Return 60/s, 1.2k/s, or 3.5 s each for what takes long; a dash for None."""
+    """Return 60/s, 1.2k/s, or for slow rates 3.5 s each; a dash for None."""
     if per_second is None or per_second <= 0:
         return "–"
     if per_second < 0.95:
@@ -65,7 +65,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _moment(at: float) -> datetime:
-    """Return a moment; one that no calendar has becomes the nearest that it has."""
+    """Return a moment in UTC; one out of range becomes the nearest in range."""
     return (
         datetime.fromtimestamp(min(max(at, 0), _LAST_DAY), UTC)
         if not math.isnan(at)

@@ -96,8 +96,8 @@ def test_what_lies_outside_the_axis_is_left_out():
 
 def test_a_line_breaks_where_nothing_is_finite_and_where_steps_are_missing():
     row = [*buckets([1.0, 2.0, math.nan, 3.0], 1), None, *buckets([4.0], 1, first=9)]
-    stretches = [[column for column, _ in one] for one in columns.stretches(row)]
-    assert stretches == [[0, 1], [3], [5]]
+    pieces = [[column for column, _ in piece] for piece in columns.unbroken(row)]
+    assert pieces == [[0, 1], [3], [5]]
 
 
 def test_a_band_is_blended_between_its_points():

@@ -47,11 +47,13 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
 
 
 def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
-    judged = Curves(run.reader).validations(undone(run), 1000)
-    assert [(each.take, each.epoch) for each in judged.line] == [
+    validations = Curves(run.reader).validations(undone(run), 1000)
+    assert [(each.take, each.epoch) for each in validations.lineage] == [
         *((1, number) for number in range(1, 11)), *((2, number) for number in range(11, 15))
     ]  # fmt: skip
-    assert [[each.epoch for each in several] for several in judged.left] == [list(range(11, 16))]
+    assert [[each.epoch for each in several] for several in validations.abandoned] == [
+        list(range(11, 16))
+    ]
 
 
 def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
@@ -71,15 +73,22 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
             ("cross-entropy", 1, 4 * STEPS, True),
             ("mse", 4 * STEPS + 1, 6 * STEPS, True),
         ]
-        judged = curves.validations(begun, 1000)
-        assert [each.epoch for several in judged.left for each in several] == [1, 2, 3, 4, 5, 6]
+        validations = curves.validations(begun, 1000)
+        assert [each.epoch for several in validations.abandoned for each in several] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+        ]
         assert Curves(child.reader).losses(begun, 150) == []
 
 
 def test_judgements_are_thinned_to_what_a_chart_can_show(run):
     run.trains(200)
-    judged = Curves(run.reader).validations(run.now(), 50)
-    assert 12 <= len(judged.line) <= 50
+    validations = Curves(run.reader).validations(run.now(), 50)
+    assert 12 <= len(validations.lineage) <= 50
 
 
 def test_the_best_is_that_of_the_current_line(run):
@@ -123,7 +132,7 @@ def test_a_validation_that_comes_after_its_epochs_last_batch_is_not_missed(run):
     assert isinstance(ended, EpochEnded)
     before = curves.validations(now, 1000)
     run.trains(1)
-    assert len(curves.validations(run.now(), 1000).line) == len(before.line) + 1
+    assert len(curves.validations(run.now(), 1000).lineage) == len(before.lineage) + 1
 
 
 def test_before_the_first_epoch_charts_are_empty_and_whole(run):

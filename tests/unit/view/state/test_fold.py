@@ -109,8 +109,8 @@ def test_a_batch_size_changes_what_is_planned():
 
 
 def test_what_comes_often_does_not_push_the_rest_out_of_the_log():
-    saved = CheckpointSaved(1, 1, 1, "epoch", "f", 1, "", "")
-    now = after(begun(), STARTED, *[saved] * 500, *[StartupReached("downloading", 1, 2)] * 500)
+    saved = [CheckpointSaved(1, 1, 1, "epoch", f"{file}", 1, "", "") for file in range(500)]
+    now = after(begun(), STARTED, *saved, *[StartupReached("downloading", 1, 2)] * 500)
 
     assert [each.event for each in now.log] == [STARTED]
     assert len(now.checkpoints) == 500

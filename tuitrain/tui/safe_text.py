@@ -1,4 +1,4 @@
-"""The filter before the terminal: all text of all widgets passes it, titles and messages too."""
+"""Filter the text of all widgets, titles and notifications included, before it is shown."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from textual.filter import LineFilter
 from tuitrain.core.safe import safe
 
 _LONGEST = 10_000
-"""Cells of a line, which no terminal has."""
+"""Characters; more than the cells of a line on any terminal."""
 
 
-class Door(LineFilter):
-    """Let through no character that a terminal would obey.
+class SafeText(LineFilter):
+    """Replace characters that a terminal would interpret as control.
 
-    Textual strips a few controls only, and text from a record reaches many kinds of widgets.
+    Textual strips only a few of them, and text from a record reaches many kinds of widgets.
     """
 
     def apply(self, segments: list[Segment], _background: Color) -> list[Segment]:
-        """Return the segments with their text made safe; those of control stay as they are."""
+        """Return the segments with safe text; control segments stay unchanged."""
         return [
             segment
             if segment.control or (segment.text.isascii() and segment.text.isprintable())

@@ -1,0 +1,72 @@
+"""tuitrain predict"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuitrain.cli import complete
+from tuitrain.cli.common import find_run, home_option, print_safe
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.numbers import to_strict
+from tuitrain.core.safe import safe
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain predict a                     the validation data, as CSV
+  tuitrain predict a new.csv > out.csv   rows of a table like the one that it was trained on
+  tuitrain predict a photo.png --json    an image, or a folder of them"""
+)
+@click.argument("run", shell_complete=complete.runs)
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--which", type=click.Choice(["best", "last"]), default="best", show_default=True,
+    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of CSV.")
+@home_option
+@click.pass_context
+def predict(ctx: click.Context, run: str, data: Path | None, which: str, as_json: bool) -> int:
+    """Print what RUN predicts for DATA: a row for each sample. Default: its validation data."""
+    from tuitrain.cli.export import chosen_checkpoint
+    from tuitrain.export.lineage import RunLineage
+    from tuitrain.trainer.torch_query import query
+
+    if data is not None and not data.expanduser().exists():
+        raise WrongUse(f"there is no file or folder {safe(data)}")
+    client = find_run(ctx, run)
+    saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
+    found = query(
+        "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,
+        data=str(data.expanduser().absolute()) if data is not None else None,
+    )  # fmt: skip
+    if as_json:
+        rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        click.echo(json.dumps(to_strict(rows), indent=1))
+    else:
+        print_safe(*_as_csv(found["columns"], found["rows"]))
+    return 0
+
+
+def _as_csv(columns: list[str], rows: list[list[Any]]) -> list[str]:
+    """Return the lines of a table; a cell that would begin a line of its own is made safe first."""
+    lines = []
+    for row in (columns, *rows):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(_cell(value) for value in row)
+        lines.append(text.getvalue())
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    return safe("" if value is None else value, limit=1_000)

@@ -1,0 +1,82 @@
+"""Weights of the classes in the losses: what `--class-weights` stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Subset, TensorDataset
+
+from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.safe import safe
+from tuitrain.core.values import BALANCED, ClassWeights
+from tuitrain.engine.data import Dataset, Samples, Source
+from tuitrain.engine.streaming import Streamed
+from tuitrain.engine.tasks.normalised import Normalised
+
+
+def class_weights(text: str, data: Dataset) -> tuple[float, ...]:
+    """Return a weight for each class of the data, by an option's text.
+
+    Balanced ones are those of scikit-learn, samples / (classes * samples of the class), to six
+    digits. Raises Refused where there are no classes, WrongUse for another number of weights.
+    """
+    count = {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0)
+    if not count:
+        raise Refused(
+            f"--class-weights is for classes, and this task is {data.kind or 'of no kind'}"
+        )
+    if text == BALANCED:
+        return _balanced(data, count)
+    weights = ClassWeights.numbers(text)
+    if len(weights) != count:
+        raise WrongUse(
+            f"--class-weights has {len(weights)} of them, and there are {count} classes"
+            + (f": {safe(', '.join(data.classes))}" if data.classes else "")
+        )
+    return weights
+
+
+def _balanced(data: Dataset, count: int) -> tuple[float, ...]:
+    targets = _targets(data.train)
+    if targets is None:
+        raise Refused(
+            "the classes of these samples are not known before they are read; give the weights, "
+            "such as --class-weights 1,2, or the dataset an attribute `targets`"
+        )
+    counts = torch.bincount(targets.flatten().long(), minlength=count).tolist()
+    if 0 in counts:
+        missing = dict(enumerate(data.classes)).get(counts.index(0), str(counts.index(0)))
+        raise Refused(f"no sample of the class {safe(missing)} is trained: balanced has no weight")
+    return tuple(float(f"{sum(counts) / (count * samples):.6g}") for samples in counts)
+
+
+def _targets(source: Source) -> Tensor | None:
+    """Return the targets of a source, None if its samples must be read for them."""
+    match source:
+        case Samples():
+            return source.targets
+        case Normalised():
+            return _targets(source.pixels)
+        case Streamed():
+            return _targets_of_dataset(source.dataset)
+        case _:
+            return None
+
+
+def _targets_of_dataset(dataset: Any) -> Tensor | None:
+    if isinstance(dataset, Subset):
+        targets = _targets_of_dataset(dataset.dataset)
+        return None if targets is None else targets[torch.as_tensor(dataset.indices)]
+    if isinstance(dataset, TensorDataset):
+        return dataset.tensors[1]
+    targets = getattr(dataset, "targets", None)
+    return None if targets is None else torch.as_tensor(targets)
+
+
+def described(weights: tuple[float, ...], data: Dataset) -> str:
+    """Return one line on the weights."""
+    names = data.classes or map(str, range(len(weights)))
+    pairs = zip(names, weights, strict=True)
+    return "class weights: " + ", ".join(f"{safe(name)} {weight:g}" for name, weight in pairs)

@@ -1,0 +1,102 @@
+"""What a checkpoint predicts: for the validation data of its run, or for other data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tuitrain.core.errors import Refused
+from tuitrain.core.own import title_of
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.data import Dataset
+from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.tasks.opened import NewData, OpenedTask
+from tuitrain.engine.training import build
+from tuitrain.engine.user_code import UserCode
+
+_BATCH = 256
+Value = str | float | int | None
+
+
+class Predictions(NamedTuple):
+    """A table: a row for each sample."""
+
+    columns: list[str]
+    rows: list[list[Value]]
+
+
+@torch.no_grad()
+def predict(
+    spec: RunSpec, checkpoint: Path, sha256: str, code: UserCode, path: Path | None = None
+) -> Predictions:
+    """Return the predictions for the data at `path`; None: for the validation data.
+
+    Of classes, the likeliest one and the probability of each; of numbers, the number in the unit of
+    the targets. Raises Damaged for a checkpoint that differs from `sha256`, Refused where the task
+    reads no other data, and what reading them raises.
+    """
+    run = build(replace(spec, paused=False, init_from=None), code=code)
+    run.model.load_state_dict(read_state(checkpoint, sha256)["model"])
+    run.model.eval()
+    data = run.data
+    found = NewData([], data.val, has_targets=True) if path is None else _read(run.task, spec, path)
+    rows: list[list[Value]] = []
+    for inputs, targets in found.source.to(run.device).batches(_BATCH):
+        shown = targets if found.has_targets else None
+        rows += _rows(data, run.model(inputs).cpu(), None if shown is None else shown.cpu())
+    names = found.names or [str(number) for number in range(len(rows))]
+    columns = ["sample", *_columns(data, has_targets=found.has_targets)]
+    return Predictions(columns, [[name, *row] for name, row in zip(names, rows, strict=True)])
+
+
+def _read(task: OpenedTask | None, spec: RunSpec, path: Path) -> NewData:
+    if task is None or task.read_new is None:
+        raise Refused(
+            f"{title_of(spec.task)} reads no other data: without DATA, its validation is predicted"
+        )
+    return task.read_new(path)
+
+
+def _columns(data: Dataset, *, has_targets: bool) -> list[str]:
+    known = ["target"] if has_targets else []
+    if data.kind in ("multiclass", "binary"):
+        return [*known, "prediction", *(f"p({name})" for name in _classes(data))]
+    if data.kind == "multilabel":
+        return [f"p({name})" for name in _classes(data)]
+    return [*known, "prediction"]
+
+
+def _rows(data: Dataset, output: Tensor, target: Tensor | None) -> Iterator[list[Value]]:
+    """Yield the cells of each sample after its name."""
+    match data.kind:
+        case "multiclass" | "binary":
+            chances = _probabilities(data.kind, output)
+            chosen, classes = chances.argmax(dim=1).tolist(), _classes(data)
+            labels = None if target is None else target.long().tolist()
+            for number, row in enumerate(chances.tolist()):
+                known = [] if labels is None else [classes[labels[number]]]
+                yield [*known, classes[chosen[number]], *row]
+        case "multilabel":
+            yield from output.sigmoid().tolist()
+        case _:
+            values = (output.flatten(1).mean(1) * data.unit + data.offset).tolist()
+            known = [] if target is None else (target.float() * data.unit + data.offset).tolist()
+            for number, value in enumerate(values):
+                yield [*([known[number]] if known else []), value]
+
+
+def _probabilities(kind: str, output: Tensor) -> Tensor:
+    if kind == "multiclass":
+        return output.double().softmax(dim=1)
+    chance = output.double().flatten().sigmoid()
+    return torch.stack((1 - chance, chance), dim=1)
+
+
+def _classes(data: Dataset) -> tuple[str, ...]:
+    count = 2 if data.kind == "binary" else data.outputs
+    return data.classes or tuple(map(str, range(count)))
