@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 
 import pytest
 
@@ -22,6 +23,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import steering
+from tuitrain.view.panel import panels
 
 WIDE, NARROW = (140, 40), (80, 24)
 
@@ -429,3 +431,28 @@ async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, tra
         monkeypatch.setattr("tuitrain.view.panel.panels.progress", fails)
         trainer.says(Warned("draw it again"))
         assert "cannot read this: ZeroDivisionError" in await seen(app)
+
+
+async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app, trainer):
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 5)
+    async with app.run_test(size=WIDE):
+        assert "● running" in await seen(app)
+        trainer.dies()
+        shutil.rmtree(trainer.paths.directory)
+        assert "the run was deleted: nothing of it is left" in await seen(app)
+
+
+async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trainer, monkeypatch):
+    trainer.says(STARTED)
+    trainer.trains([0.5] * 5)
+    painted = []
+    drawn = panels.header
+    monkeypatch.setattr(
+        panels,
+        "header",
+        lambda run, *more: painted.append((run.state, run.step)) or drawn(run, *more),
+    )
+    async with app.run_test(size=WIDE):
+        await seen(app)
+    assert set(painted) == {("running", 5)}

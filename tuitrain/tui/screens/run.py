@@ -93,6 +93,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._started = started
         self._opened_at = self._key_at = time.monotonic()
         self._pulls = 0
+        self._has_looked = False
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
@@ -115,7 +116,8 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:
-        self._publish(at_once=True)
+        if self._has_looked:
+            self._publish(at_once=True)
 
     def on_key(self) -> None:
         self._key_at = time.monotonic()
@@ -133,6 +135,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
             self.complain(f"cannot read the run: {safe(error)}")
             return
+        self._has_looked = True
         self._reap()
         self.update_pending()
         await self.explain_silence()
