@@ -20,6 +20,7 @@ from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine import preflight
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
@@ -152,7 +153,7 @@ class Training:
         return {
             "loss": self.loss_name,
             "lr": self.base_lr,
-            "weight-decay": self.optimizer.param_groups[0]["weight_decay"],
+            "weight-decay": self.optimizer.param_groups[0].get("weight_decay", 0.0),
             "clip-norm": self.clip_norm,
             "batch-size": self.batch_size,
             "epochs": self.epochs,
@@ -167,7 +168,11 @@ class Training:
 
     def loss_named(self, text: str) -> str:
         """Return the canonical text of a loss; WrongUse if there is no such loss."""
-        return self.losses.canonical(text)
+        try:
+            return self.losses.canonical(text)
+        except TuitrainError:
+            self.code.forget()
+            raise
 
     def why_not(self, setting: str, value: Any) -> str | None:
         """Return why the run cannot use that value for a setting; None if it can."""
@@ -185,9 +190,14 @@ class Training:
     def _why_not_loss(self, loss: str) -> str | None:
         try:
             self.losses.criterion(loss)
+            reason = preflight.why_not_loss(self, loss) if self.losses.is_own(loss) else None
         except TuitrainError as error:
-            return str(error)
-        return None
+            reason = str(error)
+        if reason is None:
+            self.code.settle()
+        else:
+            self.code.forget()
+        return reason
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
@@ -357,6 +367,7 @@ def build(
         until=spec.until,
         pace=spec.pace,
     )
+    code.settle()
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
@@ -374,6 +385,11 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
         model = build_entry("model", text, shape, outputs)
     if not isinstance(model, nn.Module):
         raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
+    if any(map(nn.parameter.is_lazy, model.parameters())):
+        raise WrongUse(
+            f"{text or 'model'} has lazy layers, whose sizes are not known yet: call the model "
+            "once on a batch before you return it"
+        )
     return model
 
 
@@ -394,6 +410,10 @@ def _optimizer(
         optimizer = task.optimizer(weights)
     if not isinstance(optimizer, Optimizer):
         raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise WrongUse(
+            "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
+        )
     lr = spec.lr or float(optimizer.param_groups[0]["lr"])
     for group in optimizer.param_groups:
         group["lr"] = lr if spec.lr else group["lr"]

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.utils.data import Subset
 
+from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
@@ -26,7 +27,8 @@ from tuitrain.engine.criteria import name_of, same_as
 from tuitrain.engine.data import Dataset, Samples, Source, generator_of
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.tasks.opened import OpenedTask
-from tuitrain.engine.user_code import UserCode, told_by_user_code
+from tuitrain.engine.user_code import UserCode
+from tuitrain.engine.user_errors import told_by_user_code
 from tuitrain.task import Task
 
 _KINDS = ("multiclass", "binary", "regression", "multilabel", None)
@@ -45,7 +47,8 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     defaults = {
         "model": task.model if isinstance(task.model, str) else "",
         "optimizer": task.optimizer if isinstance(task.optimizer, str) else "",
-        "loss": loss, "lr": task.lr or 0.0, "batch_size": task.batch_size, "epochs": task.epochs,
+        "monitor": task.monitor, "loss": loss, "lr": task.lr or 0.0,
+        "batch_size": task.batch_size, "epochs": task.epochs,
     }  # fmt: skip
     return OpenedTask(
         Dataset(task.kind, train, val, outputs, classes=classes),
@@ -108,7 +111,8 @@ def _losses(task: Task) -> tuple[str, dict[str, Any]]:
     own = dict(task.losses)
     if task.criterion is None or isinstance(task.criterion, str):
         return task.criterion or "", own
-    if task.kind is not None and (known := same_as(task.criterion)) is not None:
+    known = same_as(task.criterion)
+    if known is not None and task.kind in LOSSES[known].takes:
         return known, own
     name = next((key for key, value in own.items() if value is task.criterion), None)
     name = name or name_of(task.criterion)
