@@ -40,6 +40,8 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS}
     is_kept = given.get("parent") is not None  # then the run has copies of the user's files
     defaults |= _left_to_task(task, is_kept=is_kept) if is_own else _defaults(task)
+    if own_python(given.get("optimizer") or "") is not None:
+        defaults["lr"] = 0.0  # it may bring its own
     _check_sources(task, given)
     spec = RunSpec(**defaults | taken(given))
     if not is_own:

@@ -400,7 +400,7 @@ def _optimizer(
     """Return optimizer, schedule and learning rate; an own optimizer may bring its rate."""
     own = own_python(spec.optimizer)
     if own is None and spec.optimizer:
-        lr = spec.lr or OPTIONS["lr"].default
+        lr = spec.lr or float(OPTIONS["lr"].default)
         optimizer, schedule = build_optimizer(spec.optimizer, weights, lr, device)
         return optimizer, schedule or task.schedule, lr
     if own is not None:

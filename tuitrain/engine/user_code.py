@@ -60,6 +60,10 @@ class UserCode:
             raise UnknownName(f"name in {name}", own.name, _public_names(module))
         return getattr(module, own.name), name
 
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file that was loaded, as the run has it."""
+        return self._kept[name].files[name]
+
     def changed(self) -> list[str]:
         """Return the originals that differ from the copies that the run uses, by path."""
         return [

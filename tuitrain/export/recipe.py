@@ -14,6 +14,7 @@ from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
 from tuitrain.core.files import read_plain
+from tuitrain.core.own import own_python
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
@@ -42,6 +43,7 @@ class Recipe:
     def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
         """Return the recipe for a checkpoint of the lineage; Refused if --init-from is missing."""
         spec = lineage.spec
+        _check_has_no_own_code(lineage)
         nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
         return cls(
             lineage.paths.name,
@@ -114,6 +116,15 @@ class Recipe:
             if isinstance(command, Change) and command.kind == setting
         ]
         return [self.setting(setting), *values][-1]
+
+
+def _check_has_no_own_code(lineage: RunLineage) -> None:
+    """Raise Refused for a run with code of the user's: a program is written of our own."""
+    spec, commands = lineage.spec, [change.command for change in lineage.plan]
+    swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
+    if any(map(own_python, (spec.task, spec.model, spec.optimizer, spec.loss, *swapped))):
+        paths = lineage.paths
+        raise Refused(f"{paths.title} trains code of your own: it is in {safe(paths.code)}")
 
 
 def _origin(lineage: RunLineage) -> Path | None:

@@ -8,7 +8,6 @@ import sqlite3
 from tuitrain.core.errors import TuitrainError, is_full
 from tuitrain.core.events import Failed
 from tuitrain.core.safe import safe
-from tuitrain.engine.user_errors import has_user_line, told_by_user_code
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory"  # of CUDA, HIP, XPU, MPS, NCCL
@@ -44,6 +43,8 @@ def failure_of(error: BaseException, name: str) -> Failed:
     if is_full(error) or _is_full_record(error):
         reason = safe(getattr(error, "strerror", None) or error)
         return Failed(f"cannot write: {reason}; make room, then: tuitrain resume {safe(name)}")
+    from tuitrain.engine.user_errors import has_user_line, told_by_user_code
+
     if has_user_line(error):
         return Failed(told_by_user_code(error))
     message = str(error).partition("\n")[0]

@@ -83,7 +83,7 @@ def resolved(spec: RunSpec, task: OpenedTask, usual_loss: str) -> RunSpec:
     """Return the spec with the settings that it left to the task."""
     settings = {
         "optimizer": "" if task.optimizer else OPTIONS["optimizer"].default,
-        **{name: OPTIONS[name].default for name in ("lr", "batch_size")},
+        "batch_size": OPTIONS["batch_size"].default,
         **task.defaults,
         "loss": usual_loss,
     }

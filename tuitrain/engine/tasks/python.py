@@ -39,7 +39,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     module, file = code.load(own)
     task = _task_in(vars(module), own.name, file)
     _check(task, file)
-    _prepare(task, Path(str(module.__file__)))
+    _prepare(task, Path(str(module.__file__)), code.digest(file))
     train, val = _data(task, file, spec.workers)
     classes = tuple(map(str, task.classes))
     outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
@@ -233,14 +233,13 @@ def split_indices(
     return torch.tensor(train), torch.tensor(val)
 
 
-def _prepare(task: Task, file: Path) -> None:
+def _prepare(task: Task, file: Path, digest: str) -> None:
     """Call the task's `prepare` once on this machine for this text of the file."""
     if task.prepare is None:
         return
     folder = user_cache_path("tuitrain", appauthor=False) / "prepared-tasks"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = file.read_bytes() if file.is_file() else b""
-    key = hashlib.sha256(str(file).encode() + b"\0" + text).hexdigest()
+    key = hashlib.sha256(f"{file}\0{digest}".encode()).hexdigest()
     stamp = folder / f"{key}.done"
     with (folder / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
