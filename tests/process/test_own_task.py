@@ -1,14 +1,18 @@
 """A task in a Python file of the user's, through the command line and real trainers."""
 
+import dataclasses
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, until
+from tests.conftest import PROJECT, Shell, until
+from tuitrain import Task
 from tuitrain.connection import run as connection
 from tuitrain.trainer import supervisor
 
@@ -317,3 +321,26 @@ def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
 def test_the_losses_of_a_task_file_are_known_to_its_trainer_only(own: Shell, project: Path):
     told = own("losses", "--task", "task.py", code=2).stderr
     assert "only its trainer knows the losses of task.py" in told
+
+
+def test_what_the_page_about_own_tasks_shows_trains(own: Shell, project: Path):
+    page = (PROJECT / "docs" / "own.md").read_text()
+    (text,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (project / "flowers.py").write_text(text)
+    for line in commands.splitlines():
+        own(*shlex.split(line)[1:])
+        until(lambda: own.show("flowers")["state"] != "starting", "it has started")
+    shown = own.ended("flowers")
+    assert (shown["state"], shown["loss"]) == ("finished", "focal:gamma=1.0")
+    assert shown["best"]["metric"] == "worst_class"
+    assert shown["lr"] == 0.01
+    fields = {field.name for field in dataclasses.fields(Task)}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+
+
+def test_the_example_learns_a_sine(own: Shell):
+    file = PROJECT / "examples" / "sine.py"
+    assert len(file.read_text().splitlines()) < 30
+    own("run", str(file), "--seed", "1", "--plain", "--name", "sine")
+    assert own.show("sine")["metrics"]["rmse"] < 0.05

@@ -23,7 +23,7 @@ from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.own import own_python
 from tuitrain.engine import batches
 from tuitrain.engine.batches import described, first_samples
-from tuitrain.engine.criteria import scalar
+from tuitrain.engine.criteria import copied, scalar
 from tuitrain.engine.pitfalls import Pitfalls
 from tuitrain.engine.state import rng
 from tuitrain.engine.streaming import Streamed, moved
@@ -193,6 +193,11 @@ def _try_loss(run: Training, text: str, output: Tensor, target: Tensor) -> list[
         )
     if not bool(loss.isfinite()):
         raise WrongUse(f"{text} is {float(loss.detach())} on the first batch")
+    criterion = run.losses.criterion(text)
+    if isinstance(criterion, nn.Module) and any(True for _ in criterion.parameters()):
+        pitfalls.warnings.append(
+            f"{text} has weights of its own, which no optimizer trains: put them into the model"
+        )
     return pitfalls.warnings
 
 
@@ -275,11 +280,3 @@ def _borrowed(run: Training, device: torch.device) -> Iterator[nn.Module]:
             run.model.zero_grad()
     else:
         yield model
-
-
-def copied(value: Any) -> Any:
-    """Return a copy of a loss or of metrics; what cannot be copied is used itself."""
-    try:
-        return copy.deepcopy(value)
-    except (RuntimeError, TypeError, NotImplementedError):
-        return value

@@ -240,6 +240,7 @@ class Training:
         """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
             "model": self.model.state_dict(),
+            "criterion": self._criterion_state(),
             "optimizer": self.optimizer.state_dict(),
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
@@ -255,6 +256,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.use(state["settings"])
+        if isinstance(self.criterion, nn.Module) and "criterion" in state:
+            self.criterion.load_state_dict(state["criterion"])
         for name, value in state["position"].items():
             setattr(self, name, value)
         self.epoch_loss = RunningMean.of(state["epoch_loss"], self.device)
@@ -298,6 +301,10 @@ class Training:
             model="" if self.spec.model else type(self.model).__name__,
             optimizer="" if self.spec.optimizer else type(self.optimizer).__name__,
         )
+
+    def _criterion_state(self) -> dict[str, Any]:
+        """Return what a loss of the user's keeps from batch to batch; it need not keep anything."""
+        return self.criterion.state_dict() if isinstance(self.criterion, nn.Module) else {}
 
     def _set_in_optimizer(self, name: str, value: float) -> None:
         for group in self.optimizer.param_groups:

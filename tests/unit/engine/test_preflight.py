@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tuitrain.catalog import new_spec
 from tuitrain.core.errors import TuitrainError, WrongUse
-from tuitrain.engine.loop import train
+from tuitrain.core.events import BatchDone
+from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
@@ -181,19 +182,38 @@ def trained(run: Training, *, tried: bool) -> str:
 DROPOUT = "lambda: nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3))"
 
 
+MOVING = (
+    "class Moving(nn.Module):",
+    "    def __init__(self):",
+    "        super().__init__()",
+    "        self.register_buffer('mean', torch.zeros(()))",
+    "    def forward(self, output, target):",
+    "        loss = F.cross_entropy(output + torch.rand_like(output), target)",
+    "        self.mean += loss.detach()",
+    "        return loss / (1 + self.mean)",
+)
+
+
+def test_a_loss_that_keeps_a_state_and_draws_is_part_of_a_checkpoint(tmp_path):
+    lines = (*MOVING, multiclass("criterion=Moving(), epochs=3", model=DROPOUT))
+    run, state = built(tmp_path, *lines), {}
+    for event in train(run, Steering(run)):
+        if isinstance(event, BatchDone) and event.step == 4:
+            state = copy.deepcopy(run.state())
+    resumed = built(tmp_path, *lines)
+    resumed.restore(state)
+    for event in train(resumed, Steering(resumed)):
+        if isinstance(event, BatchDone):
+            by_every_loss(resumed, *resumed.newest_batch)  # as a screen has it looked at
+    assert weights_sha256(resumed.model) == weights_sha256(run.model)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("data", ["(x, y)", "TensorDataset(x, y)"])
 def test_a_trial_changes_nothing(tmp_path, data: str, workers: int):
     """Dropout draws, batch norm counts, and the loss keeps a state and draws: all as without."""
     lines = (
-        "class Moving(nn.Module):",
-        "    def __init__(self):",
-        "        super().__init__()",
-        "        self.register_buffer('mean', torch.zeros(()))",
-        "    def forward(self, output, target):",
-        "        loss = F.cross_entropy(output + torch.rand_like(output), target)",
-        "        self.mean += loss.detach()",
-        "        return loss / (1 + self.mean)",
+        *MOVING,
         multiclass("criterion=Moving(), epochs=2", model=DROPOUT).replace("(x, y)", data),
     )
     if workers and data == "(x, y)":
