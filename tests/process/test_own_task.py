@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import PROJECT, Shell, until
 from tuitrain import Task
+from tuitrain.cli import complete
 from tuitrain.connection import run as connection
 from tuitrain.trainer import supervisor
 
@@ -233,6 +234,15 @@ def test_code_of_a_run_from_elsewhere_is_not_executed(own: Shell, project: Path,
         assert "mail/code/task/task.py, which you never started by name" in told
         assert "tuitrain run " in told
     assert [run["name"] for run in json.loads(own("ls", "--json").stdout)] == ["a"]
+    told = own("predict", str(mail), code=None).stderr
+    assert "which you never started by name" in told
+
+    bare = project.parent / "bare"  # its spec names a file that is no copy
+    shutil.copytree(mail, bare)
+    shutil.rmtree(bare / "code")
+    told = own("resume", str(bare), "--epochs", "2", "--plain", code=3).stderr
+    assert "it would execute" in told
+    assert "project/task.py, which you never started by name" in told
 
     for name in [name for name in sys.modules if name.startswith("local_net_")]:
         del sys.modules[name]  # another process would not have it
@@ -344,3 +354,15 @@ def test_the_example_learns_a_sine(own: Shell):
     assert len(file.read_text().splitlines()) < 30
     own("run", str(file), "--seed", "1", "--plain", "--name", "sine")
     assert own.show("sine")["metrics"]["rmse"] < 0.05
+
+
+def test_a_shell_completes_files_where_a_name_may_be_one():
+    for what in ("task", "model", "loss", "optimizer"):
+        (item,) = complete.named(what)(None, None, "./mi")
+        assert (item.type, item.value) == ("file", "./mi")
+
+
+def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
+    own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
+    (first, *_) = json.loads(own("predict", "a", "--json").stdout)
+    assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
