@@ -14,6 +14,8 @@ from tuitrain import catalog
 from tuitrain.catalog import Entry, Loss, Task
 from tuitrain.catalog.entry_options import Option
 from tuitrain.cli import complete
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.own import source_of, title_of
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10
@@ -42,7 +44,7 @@ Examples:
 @_json_option
 def losses(name: str | None, task: str | None, as_json: bool) -> None:
     """List the loss functions; with NAME, teach one."""
-    kind = catalog.task_named(task).kind if task else None
+    kind = _kind_of(task) if task else None
     if name:
         loss = catalog.loss_named(name)
         _say(_loss(loss, kind) if as_json else _lesson(loss, kind))
@@ -58,6 +60,16 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:
         _say("\n".join(lines))
     else:
         _say(_lines(catalog.LOSSES.values()))
+
+
+def _kind_of(task: str) -> catalog.Kind:
+    """Return the kind of a built-in task; only a trainer runs the user's code or reads data."""
+    if source_of(task) != "catalog":
+        raise WrongUse(
+            f"only its trainer knows the losses of {title_of(task)}: once it is started, "
+            "tuitrain show RUN --json has them under problem, and l in the app"
+        )
+    return catalog.task_named(task).kind
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain models")

@@ -134,14 +134,14 @@ class Snapshot:
 
     @property
     def monitor(self) -> str:
-        """The metric by which epochs are compared; a dash if there is none."""
+        """The metric or loss by which epochs are compared; a dash if there is none."""
         if self.problem.monitor:
             return self.problem.monitor
         return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
 
     def monitored(self, epoch: EpochEnded | None) -> float | None:
-        """Return the value of that metric at the end of an epoch."""
-        return epoch.metrics.get(self.monitor) if epoch else None
+        """Return the value of that metric, or of that loss, at the end of an epoch."""
+        return {**epoch.val_losses, **epoch.metrics}.get(self.monitor) if epoch else None
 
     @property
     def loss(self) -> str:

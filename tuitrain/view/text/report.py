@@ -188,10 +188,10 @@ def table(runs: list[Snapshot]) -> list[str]:
 
 
 def _best(run: Snapshot) -> dict[str, Any] | None:
-    if run.best is None or not run.best.metrics:
+    number = run.monitored(run.best)
+    if run.best is None or number is None:
         return None
-    metric, number = next(iter(run.best.metrics.items()))
-    return {"epoch": run.best.epoch, "metric": metric, "value": number}
+    return {"epoch": run.best.epoch, "metric": run.monitor, "value": number}
 
 
 def _best_words(run: Snapshot) -> str:
