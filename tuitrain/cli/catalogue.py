@@ -1,4 +1,4 @@
-"""tuitrain tasks, losses, models, optimizers, devices: list and explain the catalogue."""
+"""tuitrain tasks, losses, models, optimizers, metrics, devices: list and explain the catalogue."""
 
 from __future__ import annotations
 
@@ -86,6 +86,29 @@ def optimizers(as_json: bool) -> None:
     """List the optimizers and their options."""
     entries = catalog.OPTIMIZERS.values()
     _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain metrics")
+@_json_option
+def metrics(as_json: bool) -> None:
+    """List the metrics of a validation, and the kinds of problems that have them."""
+    known = {metric.name: metric for found in catalog.METRICS.values() for metric in found}
+    rows = [
+        {
+            "name": name, "direction": metric.direction, "summary": catalog.EXPLAINED[name],
+            "kinds": [kind for kind, found in catalog.METRICS.items() if metric in found],
+        }
+        for name, metric in known.items()
+    ]  # fmt: skip
+    if as_json:
+        _say(rows)
+        return
+    better = {"max": "higher", "min": "lower"}
+    _say("\n".join(
+        f"{row['name']:<{_LABEL}} {row['summary']}; {better[str(row['direction'])]} is better "
+        f"({', '.join(row['kinds'])})"
+        for row in rows
+    ))  # fmt: skip
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain devices")
