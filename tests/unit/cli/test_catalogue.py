@@ -17,7 +17,7 @@ from tuitrain.catalog import EXPLAINED, LOSSES, METRICS, MODELS, OPTIMIZERS, TAS
         ("models", MODELS),
         ("optimizers", OPTIMIZERS),
         ("metrics", EXPLAINED),
-    ],  # fmt: skip
+    ],
 )
 def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entries, capsys):
     assert cli.run([command]) == 0
