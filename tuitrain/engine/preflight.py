@@ -8,6 +8,7 @@ accelerator in the process.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ def preflight(run: Training) -> list[str]:
         return []
     with rng.preserved(run.device), _as_wrong_use():
         batches.check_data(run.data)
+        _try_schedule(run)
         warnings = [*_try_model(run), *_differing_reads(run)]
     return list(dict.fromkeys(warnings))
 
@@ -82,6 +84,16 @@ def _as_wrong_use() -> Iterator[None]:
         yield
     except TuitrainError as error:
         raise WrongUse(str(error)) from error
+
+
+def _try_schedule(run: Training) -> None:
+    if run.schedule is None:
+        return
+    for done in (0.0, 0.5, 1.0):
+        with failing_as("the schedule"):
+            factor = float(run.schedule(done))
+        if not math.isfinite(factor):
+            raise WrongUse(f"the schedule returns {factor} for {done}, and must return a factor")
 
 
 def _try_model(run: Training) -> Iterator[str]:

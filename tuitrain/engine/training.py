@@ -433,6 +433,9 @@ def _optimizer(
         raise WrongUse(
             "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
         )
+    updated = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if updated.isdisjoint(map(id, weights)):
+        raise WrongUse("the optimizer has none of the model's weights: give it the params it gets")
     lr = spec.lr or float(optimizer.param_groups[0]["lr"])
     for group in optimizer.param_groups:
         group["lr"] = lr if spec.lr else group["lr"]
