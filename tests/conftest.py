@@ -209,6 +209,7 @@ def threaded(home: Path, library: Library, monkeypatch) -> Iterator[Shell]:
     """A shell whose trainers are threads of this process, for what needs no other."""
     from tests.trainer_thread import in_place_of_processes  # torch, only where it is needed
 
+    monkeypatch.setenv("TUITRAIN_HOME", str(home))
     threads = in_place_of_processes(monkeypatch)
     yield Shell(home, library, in_threads=True)
     threads.close()

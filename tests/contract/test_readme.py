@@ -140,7 +140,7 @@ def test_every_loss_is_there_with_what_it_fits():
 
 
 def test_what_python_is_shown_to_do_a_run_can():
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     used = {
         node.attr
         for node in ast.walk(ast.parse(block))

@@ -40,6 +40,26 @@ def test_numbers_are_predicted_in_the_unit_of_the_targets(tuitrain: Shell):
     assert rmse == pytest.approx(tuitrain.show("a")["metrics"]["rmse"], rel=1e-5)
 
 
+def test_new_rows_of_a_table_are_predicted_as_the_run_reads_its_own(tuitrain: Shell, tmp_path):
+    towns = ("Leith", "Govan", "Troon")
+    lines = [f"{n * 37 % 101},{towns[n % 3]},{n * n % 997}" for n in range(90)]
+    table = tmp_path / "houses.csv"
+    table.write_text("\n".join(["area,town,price", *lines]) + "\n")
+    tuitrain("run", str(table), "--target", "price", "--epochs", "2", "--plain", "--name", "a")
+    known = rows_of(tuitrain("predict", "a").stdout)
+
+    new = tmp_path / "new.csv"
+    new.write_text("\n".join(["town,area", *(f"{line.split(',')[1]},{line.split(',')[0]}"
+                                             for line in lines)]) + "\n")  # fmt: skip
+    found = [row["prediction"] for row in rows_of(tuitrain("predict", "a", str(new)).stdout)]
+    assert len(found) == 90
+    assert {row["prediction"] for row in known} <= set(found), "the same rows, the same numbers"
+
+    new.write_text("area\n1\n")
+    said = tuitrain("predict", "a", str(new), code=2).stderr
+    assert "new.csv has no column 'town', which the model needs" in said
+
+
 def test_what_cannot_be_predicted_is_one_sentence(tuitrain: Shell, tmp_path):
     tuitrain("run", "moons", "--epochs", "1", "--plain", "--name", "a")
     missing = tuitrain("predict", "a", str(tmp_path / "none.csv"), code=2).stderr

@@ -90,7 +90,9 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
         assert "penguins.csv has changed since the run began with it" in said
     assert [paths.name for paths in (threaded.home / "runs").iterdir()] == ["a"], "nothing is left"
 
-    assert "built-in tasks" in threaded("export", "a", "--format", "script", code=3).stderr
+    assert (
+        "penguins.csv is your own" in threaded("export", "a", "--format", "script", code=3).stderr
+    )
 
     file.unlink()
     assert "there is no file" in threaded("replay", "a", "--plain", code=2).stderr

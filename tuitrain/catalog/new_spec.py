@@ -13,7 +13,7 @@ from tuitrain.catalog.losses import fitting_losses
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import OPTIONS
-from tuitrain.core.own import Source, own_python, source_of, title_of
+from tuitrain.core.own import Source, named_in_full, own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, taken
@@ -40,6 +40,8 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS}
     is_kept = given.get("parent") is not None  # then the run has copies of the user's files
     defaults |= _left_to_task(task, is_kept=is_kept) if is_own else _defaults(task)
+    if own_python(given.get("optimizer") or "") is not None:
+        defaults["lr"] = 0.0  # it may bring its own
     _check_sources(task, given)
     spec = RunSpec(**defaults | taken(given))
     if not is_own:
@@ -96,27 +98,20 @@ def _canonical(spec: RunSpec) -> RunSpec:
     return replace(
         spec,
         model=_text("model", spec.model),
-        loss=_own_loss(spec.loss) if is_own else _loss(spec.loss),
+        loss=named_in_full(spec.loss) if is_own else _loss(spec.loss),
         optimizer=_text("optimizer", spec.optimizer),
         schedule=spec.schedule if is_own else tuple(map(_canonical_change, spec.schedule)),
     )
 
 
 def _text(what: str, text: str) -> str:
-    own = own_python(text)
-    if own is not None:
-        return str(replace(own, file=own_file(own.file)))
+    if own_python(text) is not None:
+        return named_in_full(text)
     return str(Choice.read(what, text)) if text else ""
 
 
 def _loss(text: str) -> str:
-    return loss_text(text) if own_python(text) is None else _own_loss(text)
-
-
-def _own_loss(text: str) -> str:
-    """Return a loss that only the trainer can look up; a file is named in full."""
-    own = own_python(text)
-    return text if own is None else str(replace(own, file=own_file(own.file)))
+    return loss_text(text) if own_python(text) is None else named_in_full(text)
 
 
 def own_task(task: str) -> str:
@@ -131,19 +126,6 @@ def own_task(task: str) -> str:
     if not path.is_file():
         raise WrongUse(f"there is no file {safe(file)}")
     return str(path.absolute() if own is None else replace(own, file=str(path.absolute())))
-
-
-def own_file(file: str) -> str:
-    """Return the full path of a user's file; WrongUse if it is missing.
-
-    A bare name may be one of the run's own copies, which only the trainer knows.
-    """
-    path = Path(file).expanduser()
-    if path.is_file():
-        return str(path.absolute())
-    if "/" in file:
-        raise WrongUse(f"there is no file {safe(file)}")
-    return file
 
 
 def _canonical_change(change: Planned) -> Planned:

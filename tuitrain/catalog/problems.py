@@ -17,6 +17,17 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 }
 """The validation metrics by problem kind."""
 
+EXPLAINED: Mapping[str, str] = {
+    "accuracy": "share of the samples whose likeliest class is the right one",
+    "f1_macro": "mean over the classes of F1, the harmonic mean of precision and recall",
+    "auroc": "area under the ROC curve: how often a positive ranks above a negative; "
+    "of several classes the mean of each against the rest",
+    "rmse": "root of the mean squared error, in the unit of the target",
+    "mae": "mean absolute error, in the unit of the target",
+    "r2": "share of the target's variance that is explained; 0 is the mean as a guess",
+}
+"""What each metric is, for a learner."""
+
 
 def problem(
     kind: Kind, *, classes: tuple[str, ...] = (), input_shape: tuple[int, ...] = ()

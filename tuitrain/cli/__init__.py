@@ -34,6 +34,7 @@ COMMANDS = {
     "losses": "tuitrain.cli.catalogue:losses",
     "models": "tuitrain.cli.catalogue:models",
     "optimizers": "tuitrain.cli.catalogue:optimizers",
+    "metrics": "tuitrain.cli.catalogue:metrics",
     "devices": "tuitrain.cli.catalogue:devices",
 }
 """The module and function of each command, in the order of the help."""

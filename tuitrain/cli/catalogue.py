@@ -1,4 +1,4 @@
-"""tuitrain tasks, losses, models, optimizers, devices: list and explain the catalogue."""
+"""tuitrain tasks, losses, models, optimizers, metrics, devices: list and explain the catalogue."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tuitrain import catalog
 from tuitrain.catalog import Entry, Loss, Task
 from tuitrain.catalog.entry_options import Option
 from tuitrain.cli import complete
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.own import source_of, title_of
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10
@@ -42,7 +44,7 @@ Examples:
 @_json_option
 def losses(name: str | None, task: str | None, as_json: bool) -> None:
     """List the loss functions; with NAME, teach one."""
-    kind = catalog.task_named(task).kind if task else None
+    kind = _kind_of(task) if task else None
     if name:
         loss = catalog.loss_named(name)
         _say(_loss(loss, kind) if as_json else _lesson(loss, kind))
@@ -60,6 +62,16 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:
         _say(_lines(catalog.LOSSES.values()))
 
 
+def _kind_of(task: str) -> catalog.Kind:
+    """Return the kind of a built-in task; only a trainer runs the user's code or reads data."""
+    if source_of(task) != "catalog":
+        raise WrongUse(
+            f"only its trainer knows the losses of {title_of(task)}: once it is started, "
+            "tuitrain show RUN --json has them under problem, and l in the app"
+        )
+    return catalog.task_named(task).kind
+
+
 @click.command(epilog="\b\nExample:\n  tuitrain models")
 @_json_option
 def models(as_json: bool) -> None:
@@ -74,6 +86,29 @@ def optimizers(as_json: bool) -> None:
     """List the optimizers and their options."""
     entries = catalog.OPTIMIZERS.values()
     _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+
+
+@click.command(epilog="\b\nExample:\n  tuitrain metrics")
+@_json_option
+def metrics(as_json: bool) -> None:
+    """List the metrics of a validation, and the kinds of problems that have them."""
+    known = {metric.name: metric for found in catalog.METRICS.values() for metric in found}
+    rows = [
+        {
+            "name": name, "direction": metric.direction, "summary": catalog.EXPLAINED[name],
+            "kinds": [kind for kind, found in catalog.METRICS.items() if metric in found],
+        }
+        for name, metric in known.items()
+    ]  # fmt: skip
+    if as_json:
+        _say(rows)
+        return
+    better = {"max": "higher", "min": "lower"}
+    _say("\n".join(
+        f"{row['name']:<{_LABEL}} {row['summary']}; {better[str(row['direction'])]} is better "
+        f"({', '.join(row['kinds'])})"
+        for row in rows
+    ))  # fmt: skip
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain devices")

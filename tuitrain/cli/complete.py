@@ -44,10 +44,10 @@ def ended_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[Comp
 
 
 def named(what: str) -> Completion:
-    """Return the completion of names of the catalogue; a task may also be a file or a folder."""
+    """Return the completion of names of the catalogue; each may be a file, a task also a folder."""
 
     def complete(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
-        if what == "task" and ("/" in prefix or "." in prefix):
+        if "/" in prefix or "." in prefix:
             return [CompletionItem(prefix, type="file")]
         return [
             CompletionItem(entry.name, help=entry.summary)

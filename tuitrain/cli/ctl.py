@@ -99,7 +99,8 @@ def step(ctx: click.Context, count: int, **how: Any) -> int:
     epilog="""\b
 Examples:
   tuitrain ctl a loss mse
-  tuitrain ctl a loss cross-entropy:label_smoothing=0.1"""
+  tuitrain ctl a loss cross-entropy:label_smoothing=0.1
+  tuitrain ctl a loss losses.py:focal:gamma=1"""
 )
 @click.argument("name", shell_complete=complete.named("loss"))
 @_command(waits=False)

@@ -14,6 +14,7 @@ from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock, owner
 from tuitrain.store.event_log import EventLog
+from tuitrain.store.named_code import named_by_user
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import Best, Cursor, Delta, EpochPart, RunReader, SegmentsAfter
 from tuitrain.store.rollup import Bucket
@@ -118,7 +119,7 @@ class Client:
 
     def send(self, command: Command, at: Boundary | None = None) -> Request:
         """Put a command in the inbox; the events that answer it have the id of the request."""
-        request = Request.new(command, at)
+        request = Request.new(named_by_user(command), at)
         inbox.put(self.paths.inbox, request)
         return request
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.safe import safe
 
 _PYTHON = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^:=,]+))?(?::(?P<options>.+))?", re.DOTALL)
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -71,3 +72,19 @@ def by_file_name(text: str) -> str:
     """Return a text without the folder of its Python file: a run has one file of each name."""
     own = own_python(text)
     return text if own is None else str(replace(own, file=Path(own.file).name))
+
+
+def named_in_full(text: str) -> str:
+    """Return a text with the full path of its Python file; WrongUse if a path names no file.
+
+    A bare name may be one of the run's own copies, which only the trainer knows.
+    """
+    own = own_python(text)
+    if own is None:
+        return text
+    path = Path(own.file).expanduser()
+    if path.is_file():
+        return str(replace(own, file=str(path.absolute())))
+    if "/" in own.file:
+        raise WrongUse(f"there is no file {safe(own.file)}")
+    return text

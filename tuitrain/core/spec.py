@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from tuitrain.core.decode import at_most, decoded, parsed
 from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
-from tuitrain.core.own import source_of
+from tuitrain.core.own import own_python, source_of
 from tuitrain.core.plan import Planned
 
 FILLED_IN_STRINGS = ("model", "loss", "optimizer")
@@ -116,10 +116,11 @@ class RunSpec:
 
 
 def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
-    """Return whether a setting is left to a task of the user's own."""
-    if source_of(str(settings["task"])) == "catalog":
-        return False
+    """Return whether a setting is left to a task, or a rate to an optimizer, of the user's own."""
     value = settings[name]
+    if source_of(str(settings["task"])) == "catalog":
+        is_own = own_python(str(settings["optimizer"])) is not None
+        return name == "lr" and is_own and type(value) in (int, float) and value == 0
     if name in FILLED_IN_STRINGS:
         return bool(value == "")
     return name in FILLED_IN_NUMBERS and type(value) in (int, float) and value == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -177,3 +178,11 @@ def scalar(loss: Any, name: str) -> Tensor:
     if not loss.is_floating_point():
         raise Refused(f"{name} returns {loss.dtype}, not a floating-point number")
     return loss
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a loss or of metrics; what cannot be copied is used itself."""
+    try:
+        return copy.deepcopy(value)
+    except (RuntimeError, TypeError, NotImplementedError):
+        return value

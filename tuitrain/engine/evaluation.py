@@ -11,6 +11,7 @@ from tuitrain.catalog import METRICS
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.problem import Direction, Metric
 from tuitrain.engine.metrics import Evaluation, evaluate
+from tuitrain.engine.user_errors import failing_as
 
 
 class Metrics:
@@ -30,11 +31,14 @@ class Metrics:
     def evaluate(self, output: Tensor, target: Tensor, *, unit: float = 1.0) -> Evaluation:
         """Return the metrics of a whole validation; `unit` is as `metrics.evaluate` has it."""
         found = evaluate(self._kind, output, target, unit=unit)
-        own = {name: value_of(name, self._own[name], output, target) for name in self._own}
+        own = {}
+        for name, function in self._own.items():
+            with failing_as(f"the metric {name}"):
+                own[name] = value_of(function, output, target)
         return Evaluation({**found.metrics, **own}, found.confusion)
 
 
-def value_of(name: str, function: Any, output: Tensor, target: Tensor) -> float:
+def value_of(function: Any, output: Tensor, target: Tensor) -> float:
     """Return the value of an own metric; WrongUse if it is no number."""
     if hasattr(function, "update") and hasattr(function, "compute"):
         function.reset()
@@ -46,7 +50,7 @@ def value_of(name: str, function: Any, output: Tensor, target: Tensor) -> float:
         return float(value)
     if isinstance(value, int | float):
         return float(value)
-    raise WrongUse(f"the metric {name} returns {type(value).__name__}, not one number")
+    raise WrongUse(f"it returns {type(value).__name__}, not one number")
 
 
 def _function(value: Any) -> Any:

@@ -29,8 +29,10 @@ from tuitrain.core.events import (
 from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.engine import metrics
+from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.metrics import RunningMean
+from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import gradient_norm, train_step
 from tuitrain.engine.training import Training
@@ -154,7 +156,11 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
     """
     monitored = [run.monitor.quantity.name] if run.monitor.quantity.is_loss else []
     names = list(dict.fromkeys([*run.losses.names, *monitored, run.loss_name]))
-    values = [run.losses.criterion(name)(output, target) for name in names]
+    if not any(map(run.losses.is_own, names)):
+        values = [run.losses.criterion(name)(output, target) for name in names]
+    else:  # one that draws, or keeps a state, must not change training by being looked at
+        with rng.preserved(run.device):
+            values = [copied(run.losses.criterion(name))(output, target) for name in names]
     return dict(zip(names, read(values), strict=True))
 
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
+from tuitrain.core.errors import WrongUse
 from tuitrain.engine.data import Batch, generator_of, shuffled
+from tuitrain.engine.user_errors import UserCodeFailed, told_by_user_code
 
 Augment = Callable[[Any, torch.Generator], Any]
 """Maps an input and a generator of its own to another input of the same shape."""
@@ -53,9 +55,15 @@ class Streamed:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample; empty if it is no tensor."""
-        with _seeded("look"):
-            found = self.dataset[0][0]
+        """Shape of one sample; empty if it is no tensor. WrongUse if it cannot be read."""
+        try:
+            with _seeded("look"):
+                sample = self.dataset[0]
+        except Exception as error:
+            raise WrongUse(f"sample 0: {told_by_user_code(error)}") from error
+        if self.collate is None and not _is_pair(sample):
+            _pair(sample)
+        found = sample[0] if isinstance(sample, list | tuple) and sample else None
         return tuple(found.shape) if isinstance(found, Tensor | np.ndarray) else ()
 
     def to(self, device: torch.device) -> Streamed:
@@ -82,7 +90,10 @@ class Streamed:
             self._loader.append(_Loader(self))
         loader, is_whole = self._loader[0], False
         try:
-            for inputs, targets in loader.read(order, size, key):
+            for batch in loader.read(order, size, key):
+                if isinstance(batch, _Failure):
+                    raise UserCodeFailed(batch.sentence)
+                inputs, targets = _pair(batch)
                 yield moved(inputs, self.device), moved(targets, self.device)
             is_whole = True
         finally:
@@ -99,11 +110,13 @@ class _Loader:
             _Keyed(source.dataset, source.augment),
             batch_sampler=self._batches,
             num_workers=source.workers,
-            collate_fn=source.collate or default_collate,
+            collate_fn=_Collate(source.collate or default_collate),
             generator=generator_of("workers"),
             pin_memory=source.device.type == "cuda",
             persistent_workers=source.workers > 0,
             prefetch_factor=_PREFETCH if source.workers else None,
+            # a process that is not forked could not import the user's file
+            multiprocessing_context="fork" if source.workers else None,
         )
 
     def read(self, order: list[int], size: int, key: str) -> Iterator[Any]:
@@ -124,13 +137,60 @@ class _Keyed(TorchDataset[Any]):
     augment: Augment | None
 
     def __getitem__(self, place: tuple[str, int]) -> Any:
-        key, index = place
+        try:
+            return self._sample(*place)
+        except Exception as error:  # noqa: BLE001 - told by the trainer's process
+            return _Failure(f"sample {place[1]}: {told_by_user_code(error)}")
+
+    def _sample(self, key: str, index: int) -> Any:
         with _seeded(f"sample {key} {index}"):
             sample = self.dataset[index]
             if self.augment is None or key == "validation":
                 return sample
             generator = generator_of(f"augment {key} {index}")
             return self.augment(sample[0], generator), *sample[1:]
+
+
+class _Failure(NamedTuple):
+    """An error in place of a sample or a batch: a process that reads cannot raise one as it is."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Collate:
+    """Makes a batch of samples, or returns why there is none."""
+
+    collate: Callable[[list[Any]], Any]
+
+    def __call__(self, samples: list[Any]) -> Any:
+        failure = next((sample for sample in samples if isinstance(sample, _Failure)), None)
+        if failure is not None:
+            return failure
+        try:
+            return self.collate(samples)
+        except Exception as error:  # noqa: BLE001 - told by the trainer's process
+            return _Failure(f"the samples make no batch: {told_by_user_code(error)}")
+
+
+def _pair(batch: Any) -> tuple[Any, Tensor]:
+    """Return inputs and targets; WrongUse for a batch that is not these two."""
+    if not _is_pair(batch):
+        found = f"{len(batch)} parts" if isinstance(batch, list | tuple) else type(batch).__name__
+        raise WrongUse(
+            f"a sample is a pair (input, target), and these are {found}: put several inputs into "
+            "one dict or tuple"
+        )
+    if not isinstance(batch[1], Tensor) or not batch[1].dim():
+        raise WrongUse(
+            f"the targets of a batch are {type(batch[1]).__name__}, and must be one tensor with a "
+            "row for each sample"
+        )
+    return batch[0], batch[1]
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2
 
 
 class _Batches:

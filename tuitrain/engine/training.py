@@ -21,6 +21,7 @@ from tuitrain.core.problem import Card, Problem
 from tuitrain.core.schedules import Schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
+from tuitrain.engine import preflight
 from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
@@ -154,7 +155,7 @@ class Training:
         return {
             "loss": self.loss_name,
             "lr": self.base_lr,
-            "weight-decay": self.optimizer.param_groups[0]["weight_decay"],
+            "weight-decay": self.optimizer.param_groups[0].get("weight_decay", 0.0),
             "clip-norm": self.clip_norm,
             "batch-size": self.batch_size,
             "epochs": self.epochs,
@@ -169,7 +170,11 @@ class Training:
 
     def loss_named(self, text: str) -> str:
         """Return the canonical text of a loss; WrongUse if there is no such loss."""
-        return self.losses.canonical(text)
+        try:
+            return self.losses.canonical(text)
+        except TuitrainError:
+            self.code.forget()
+            raise
 
     def why_not(self, setting: str, value: Any) -> str | None:
         """Return why the run cannot use that value for a setting; None if it can."""
@@ -187,9 +192,14 @@ class Training:
     def _why_not_loss(self, loss: str) -> str | None:
         try:
             self.losses.criterion(loss)
+            reason = preflight.why_not_loss(self, loss) if self.losses.is_own(loss) else None
         except TuitrainError as error:
-            return str(error)
-        return None
+            reason = str(error)
+        if reason is None:
+            self.code.settle()
+        else:
+            self.code.forget()
+        return reason
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
@@ -232,6 +242,7 @@ class Training:
         """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
             "model": self.model.state_dict(),
+            "criterion": self._criterion_state(),
             "optimizer": self.optimizer.state_dict(),
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
@@ -247,6 +258,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.use(state["settings"])
+        if isinstance(self.criterion, nn.Module) and "criterion" in state:
+            self.criterion.load_state_dict(state["criterion"])
         for name, value in state["position"].items():
             setattr(self, name, value)
         self.epoch_loss = RunningMean.of(state["epoch_loss"], self.device)
@@ -292,6 +305,10 @@ class Training:
             model="" if self.spec.model else type(self.model).__name__,
             optimizer="" if self.spec.optimizer else type(self.optimizer).__name__,
         )
+
+    def _criterion_state(self) -> dict[str, Any]:
+        """Return what a loss of the user's keeps from batch to batch; it need not keep anything."""
+        return self.criterion.state_dict() if isinstance(self.criterion, nn.Module) else {}
 
     def _set_in_optimizer(self, name: str, value: float) -> None:
         for group in self.optimizer.param_groups:
@@ -363,6 +380,7 @@ def build(
         until=spec.until,
         pace=spec.pace,
     )
+    code.settle()
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
@@ -389,6 +407,11 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
         model = build_entry("model", text, shape, outputs)
     if not isinstance(model, nn.Module):
         raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
+    if any(map(nn.parameter.is_lazy, model.parameters())):
+        raise WrongUse(
+            f"{text or 'model'} has lazy layers, whose sizes are not known yet: call the model "
+            "once on a batch before you return it"
+        )
     return model
 
 
@@ -399,7 +422,7 @@ def _optimizer(
     """Return optimizer, schedule and learning rate; an own optimizer may bring its rate."""
     own = own_python(spec.optimizer)
     if own is None and spec.optimizer:
-        lr = spec.lr or OPTIONS["lr"].default
+        lr = spec.lr or float(OPTIONS["lr"].default)
         optimizer, schedule = build_optimizer(spec.optimizer, weights, lr, device)
         return optimizer, schedule or task.schedule, lr
     if own is not None:
@@ -409,6 +432,13 @@ def _optimizer(
         optimizer = task.optimizer(weights)
     if not isinstance(optimizer, Optimizer):
         raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise WrongUse(
+            "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
+        )
+    updated = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if updated.isdisjoint(map(id, weights)):
+        raise WrongUse("the optimizer has none of the model's weights: give it the params it gets")
     lr = spec.lr or float(optimizer.param_groups[0]["lr"])
     for group in optimizer.param_groups:
         group["lr"] = lr if spec.lr else group["lr"]

@@ -1,45 +1,45 @@
 """Python files of the user: imported in the trainer only, and copied into the run directory.
 
 A run goes on with the code that it began with. The copy has the file and whatever it imported from
-its own folder; the modules keep the `__file__` of the original, so that paths made of it work.
-A later change of the original is reported and not used.
+its own folder. A later change of the original is reported and not used.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import inspect
-import json
+import os
 import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tuitrain.core import code_copies
+from tuitrain.core.code_copies import Kept
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
-from tuitrain.core.files import write_atomically
+from tuitrain.core.known_code import KnownCode, digest_of
 from tuitrain.core.own import OwnPython
 from tuitrain.core.safe import safe
-
-_MANIFEST = "code.json"
-_LARGEST_FILE = 10 << 20
+from tuitrain.engine.local_modules import Copies, Files, LocalFinder, Originals
+from tuitrain.engine.user_errors import told_by_user_code
 
 
 class UserCode:
     """The user's files of one run, by their names; `folder` has the copies, None: nothing is kept.
 
-    A run has one file of each name.
+    A run has one file of each name. With `known`, only code that the user has started by name is
+    executed.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._origins = _read_manifest(folder)
+    def __init__(self, folder: Path | None = None, known: KnownCode | None = None) -> None:
+        self._folder, self._known = folder, known
+        self._kept = code_copies.read_manifest(folder) if folder else {}
         self._modules: dict[str, ModuleType] = {}
+        self._finders: dict[str, LocalFinder] = {}
+        self._unsettled: list[str] = []
+        self._pid = os.getpid()
 
     def load(self, own: OwnPython) -> tuple[ModuleType, str]:
         """Import the file once and return its module, and the name that the run has for the file.
@@ -55,136 +55,113 @@ class UserCode:
     def object(self, own: OwnPython) -> tuple[Any, str]:
         """Return the object that `own` names, and the name of the file; WrongUse if it has none."""
         module, name = self.load(own)
+        self._check_unchanged(own.file, name)
         if not hasattr(module, own.name):
             raise UnknownName(f"name in {name}", own.name, _public_names(module))
         return getattr(module, own.name), name
 
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file that was loaded, as the run has it."""
+        return self._kept[name].files[name]
+
     def changed(self) -> list[str]:
         """Return the originals that differ from the copies that the run uses, by path."""
         return [
-            str(origin / file)
-            for name, (origin, files) in self._origins.items()
+            str(kept.origin / file)
+            for name, kept in self._kept.items()
             if name in self._modules
-            for file, digest in files.items()
-            if _digest_of(origin / file) not in (digest, None)
+            for file, digest in kept.files.items()
+            if _differs(kept.origin / file, digest)
         ]
+
+    def settle(self) -> None:
+        """Keep the files that were imported so far, whatever comes."""
+        self._unsettled.clear()
+
+    def forget(self) -> None:
+        """Forget the files imported since `settle`: what they were named for was refused.
+
+        Else the run would go on with its copy after the user has mended the original.
+        """
+        for name in self._unsettled:
+            del self._modules[name], self._kept[name]
+            sys.meta_path.remove(self._finders.pop(name))
+        if self._unsettled and self._folder is not None:
+            code_copies.write_manifest(self._folder, self._kept)
+        self.settle()
 
     def _origin_of(self, file: str, name: str) -> Path:
         """Return the folder of the original; Refused for a second file of a name."""
         path = Path(file).expanduser()
-        known = self._origins.get(name)
+        known = self._kept.get(name)
         if known is None:
             if not path.is_file():
                 raise WrongUse(f"there is no file {safe(file)}")
-            return path.resolve().parent
-        origin, files = known
-        is_other = path.is_absolute() and path.resolve().parent != origin
-        if is_other and _digest_of(path) not in (files.get(name), None):
+            return path.parent.resolve()
+        is_other = path.is_absolute() and path.parent.resolve() != known.origin
+        if is_other and _differs(path, known.files.get(name, "")):
             raise Refused(
-                f"this run has a {safe(name)} of its own, from {safe(origin)}; rename the other one"
+                f"this run has a {safe(name)} of its own, from {safe(known.origin)}; "
+                "rename the other one"
             )
-        return origin
+        return known.origin
+
+    def _check_unchanged(self, file: str, name: str) -> None:
+        """Raise Refused where the user names a file that the run has an earlier copy of."""
+        path = Path(file).expanduser()
+        if path.is_absolute() and _differs(path, self._kept[name].files[name]):
+            raise Refused(
+                f"{safe(file)} has changed since this run copied it; save it under another name"
+            )
 
     def _import(self, name: str, origin: Path) -> ModuleType:
-        copies = self._folder / name.removesuffix(".py") if self._folder else None
-        is_kept = name in self._origins and copies is not None
-        finder = _LocalFinder(origin, copies if is_kept and copies else origin)
-        stem = name.removesuffix(".py")
-        module_name = stem if _is_free(stem) else f"own_{stem}"
+        kept = self._kept.get(name)
+        if kept is not None and self._folder is not None:
+            self._check_known(name, kept)
+            return self._imported(name, origin, Copies(self._folder, name, kept.files))
+        if self._known and not self._known.has(digest_of(origin / name)):
+            raise Refused(code_copies.unknown(origin / name))
+        originals = Originals(origin)
+        module = self._imported(name, origin, originals)
+        originals.on_use = lambda: self._keep(name, origin, originals)
+        self._keep(name, origin, originals)
+        self._unsettled.append(name)
+        return module
+
+    def _imported(self, name: str, origin: Path, files: Files) -> ModuleType:
+        stem = code_copies.folder_of(name)
+        finder = self._finders[name] = LocalFinder(origin, files)
         sys.meta_path.insert(0, finder)
         try:
-            module = finder.module(module_name, Path(name))
-        except SyntaxError as error:
-            raise WrongUse(f"{name}, line {error.lineno}: {safe(error.msg)}") from None
-        except TuitrainError:
-            raise
+            return finder.module(stem if _is_free(stem) else f"own_{stem}", Path(name))
         except Exception as error:
-            raise WrongUse(told_by_user_code(error, {origin})) from error
-        if not is_kept:
-            self._keep(name, origin, finder.used, copies)
-        return module
+            said = told_by_user_code(error)
+            sys.meta_path.remove(self._finders.pop(name))
+            if isinstance(error, TuitrainError) and not isinstance(error, WrongUse):
+                raise
+            raise WrongUse(said) from error
 
-    def _keep(self, name: str, origin: Path, used: Sequence[Path], copies: Path | None) -> None:
-        files = {}
-        for file in used:
-            text = (origin / file).read_bytes()
-            files[str(file)] = hashlib.sha256(text).hexdigest()
-            if copies is not None:
-                target = copies / file
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                target.write_bytes(text)
-                target.chmod(0o600)
-        self._origins[name] = (origin, files)
+    def _check_known(self, name: str, kept: Kept) -> None:
+        assert self._folder is not None
+        for file, digest in kept.files.items():
+            if self._known and not self._known.has(digest):
+                raise Refused(
+                    code_copies.unknown(self._folder / code_copies.folder_of(name) / file)
+                )
+
+    def _keep(self, name: str, origin: Path, originals: Originals) -> None:
+        """Copy what was imported; a process that reads ahead has nothing to keep."""
+        if os.getpid() != self._pid:
+            return
+        before = self._kept[name].files if name in self._kept else {}
+        digests = {file: hashlib.sha256(text).hexdigest() for file, text in originals.used.items()}
+        self._kept[name] = Kept(origin, digests)
+        if self._known:
+            self._known.add(digests.values())
         if self._folder is not None:
-            write_atomically(
-                self._folder / _MANIFEST,
-                json.dumps({
-                    key: {"from": str(where), "files": digests}
-                    for key, (where, digests) in self._origins.items()
-                }, indent=1),
-            )  # fmt: skip
-
-
-class _Loader(importlib.abc.SourceLoader):
-    """Loads a module from a copy, as if it were the original."""
-
-    def __init__(self, original: Path, copy: Path) -> None:
-        self._original, self._copy = original, copy
-
-    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 - importlib's signature
-        return str(self._original)
-
-    def get_data(self, path: str | bytes) -> bytes:  # noqa: ARG002 - importlib's signature
-        return self._copy.read_bytes()
-
-
-class _LocalFinder(importlib.abc.MetaPathFinder):
-    """Finds the modules beside a user's file; those of the standard library come first."""
-
-    def __init__(self, origin: Path, copies: Path) -> None:
-        self._origin, self._copies = origin, copies
-        self.used: list[Path] = []
-        """The files imported so far, relative to the folder."""
-
-    def module(self, name: str, file: Path) -> ModuleType:
-        """Import a file of the folder under that module name."""
-        spec = self._spec(name, file, is_package=False)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            assert spec.loader is not None
-            spec.loader.exec_module(module)
-        except BaseException:
-            sys.modules.pop(name, None)
-            raise
-        return module
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: object = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Return how a module of the folder is loaded; None if the folder has none of that name."""
-        del path, target
-        parts = fullname.split(".")
-        if parts[0] in sys.stdlib_module_names or parts[0] == "tuitrain":
-            return None
-        module = Path(*parts)
-        for file, is_package in (
-            (module / "__init__.py", True),
-            (module.with_suffix(".py"), False),
-        ):
-            if (self._copies / file).is_file():
-                return self._spec(fullname, file, is_package=is_package)
-        return None
-
-    def _spec(self, name: str, file: Path, *, is_package: bool) -> importlib.machinery.ModuleSpec:
-        original, copy = self._origin / file, self._copies / file
-        spec = importlib.util.spec_from_file_location(
-            name, original, loader=_Loader(original, copy),
-            submodule_search_locations=[str(original.parent)] if is_package else None,
-        )  # fmt: skip
-        assert spec is not None
-        self.used.append(file)
-        return spec
+            for file in digests.keys() - before.keys():
+                code_copies.write_copy(self._folder, name, file, originals.used[file])
+            code_copies.write_manifest(self._folder, self._kept)
 
 
 def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
@@ -217,57 +194,12 @@ def _literal(text: str) -> Any:
         return text
 
 
-def told_by_user_code(error: BaseException, folders: set[Path] | None = None) -> str:
-    """Return one sentence on an error, with the file and line of the user's code that led to it.
-
-    `folders` are those of the user's files; None: all that were imported.
-    """
-    known = folders or {each._origin for each in sys.meta_path if isinstance(each, _LocalFinder)}
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if any(Path(frame.filename).is_relative_to(folder) for folder in known)
-    ]
-    said = safe(str(error).partition("\n")[0], limit=300)
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if not frames:
-        return what
-    frame = frames[-1]
-    where = "" if frame.name == "<module>" else f", in {frame.name}"
-    return f"{safe(Path(frame.filename).name)}, line {frame.lineno}{where}: {what}"
-
-
-def _read_manifest(folder: Path | None) -> dict[str, tuple[Path, Mapping[str, str]]]:
-    if folder is None or not (folder / _MANIFEST).is_file():
-        return {}
+def _differs(file: Path, digest: str) -> bool:
+    """Return whether a file is there and not what that digest is of."""
     try:
-        found = json.loads((folder / _MANIFEST).read_text())
-        return {
-            name: (Path(entry["from"]), dict(_checked(folder / name.removesuffix(".py"), entry)))
-            for name, entry in found.items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise TuitrainError(f"the copies of its code are damaged: {safe(error)}") from None
-
-
-def _checked(copies: Path, entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the files of an entry; ValueError for a copy that is not what was kept."""
-    for file, digest in entry["files"].items():
-        if Path(file).is_absolute() or ".." in Path(file).parts:
-            raise ValueError(f"{file} is outside of its folder")
-        if _digest_of(copies / file) != digest:
-            raise ValueError(f"{file} is not what was kept")
-        yield file, digest
-
-
-def _digest_of(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None if it cannot be read."""
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            return None
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+        return digest_of(file) != digest
+    except (OSError, Refused):
+        return False
 
 
 def _is_free(name: str) -> bool:

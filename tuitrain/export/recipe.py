@@ -44,7 +44,7 @@ class Recipe:
     def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
         """Return the recipe for a checkpoint of the lineage; Refused where there is none."""
         spec = lineage.spec
-        _check_built_in(spec)
+        _check_built_in(lineage)
         nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
         return cls(
             lineage.paths.name,
@@ -127,13 +127,17 @@ class Recipe:
         return [self.setting(setting), *values][-1]
 
 
-def _check_built_in(spec: RunSpec) -> None:
+def _check_built_in(lineage: RunLineage) -> None:
     """Raise Refused if the run has something of the user's own, which a program cannot copy."""
-    own = [text for text in (spec.model, spec.optimizer, spec.loss) if own_python(text)]
-    own += [title_of(spec.task)] if source_of(spec.task) != "catalog" else []
-    if own:
+    spec, commands = lineage.spec, [change.command for change in lineage.plan]
+    swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
+    texts = (spec.task, spec.model, spec.optimizer, spec.loss, *swapped)
+    if any(map(own_python, texts)):
+        paths = lineage.paths
+        raise Refused(f"{paths.title} trains code of your own: it is in {safe(paths.code)}")
+    if source_of(spec.task) != "catalog":
         raise Refused(
-            f"a program has only what is built in, and {safe(own[0])} is your own; "
+            f"a program has only what is built in, and {safe(title_of(spec.task))} is your own; "
             "--format weights exports the model's weights"
         )
 

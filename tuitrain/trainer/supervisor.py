@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tuitrain.core import python
+from tuitrain.core import code_copies, python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
 from tuitrain.core.events import Finished
@@ -27,6 +27,7 @@ from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
 from tuitrain.store.disk_reserve import reserve
 from tuitrain.store.initial import keep_copy
+from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
@@ -64,15 +65,19 @@ def start(
 
     `origin` is the checkpoint that a fork starts from; it is copied, and so is the user's code that
     `parent` has. Raises NameTaken, WrongUse for an invalid name, TuitrainError if home cannot be
-    written.
+    written, Refused for code that the user never started by name.
     """
+    if parent is None:
+        remember_spec(spec)
+    else:
+        code_copies.check_known(parent.code, known_code())
     paths = _new_directory(home, spec, name)
     try:
         with _locked(paths, _WATCH) as descriptor:
             if origin is not None:
                 _copy(origin, paths.origin)
             if parent is not None:
-                _copy_code(parent, paths)
+                code_copies.copy_code(parent.code, paths.code)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
             reserve(paths.disk_reserve)
@@ -103,6 +108,10 @@ def fork(
     """
     events = RunReader(parent.record).events()
     spec, saved = fork_of(parent.read_spec(), events, str(parent.directory), epoch, changes)
+    as_it_was, _ = fork_of(
+        parent.read_spec(), events, str(parent.directory), epoch, {"epochs": spec.epochs}
+    )
+    remember(new for key, new in changes.items() if new != getattr(as_it_was, key, None))
     chosen = name or _free_name(home, f"{parent.name}-fork")
     origin = parent.checkpoints / saved.file
     return start(home, spec, chosen, origin=origin, parent=parent, owned=owned)
@@ -151,12 +160,14 @@ def resume(
 
     With another batch size the run continues from the end of an epoch.
     Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
-    its directory contains links, Refused if it is finished and `epochs` is not higher.
+    its directory contains links, Refused if it is finished and `epochs` is not higher, and for code
+    that the user never started by name.
     """
     settings: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
     commands = [Change(setting, value) for setting, value in settings.items() if value is not None]
     with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()
+        code_copies.check_known(paths.code, known_code())
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
         reserve(paths.disk_reserve)
@@ -225,15 +236,6 @@ def kill(paths: RunPaths) -> None:
     if trainer is not None and lock.is_held(paths.lock):
         with suppress(OSError):
             os.kill(trainer.pid, signal.SIGKILL)
-
-
-def _copy_code(parent: RunPaths, paths: RunPaths) -> None:
-    """Copy what a run has of the user's code; only plain files, since a run may be anybody's."""
-    for file in sorted(parent.code.rglob("*")):
-        target = paths.code / file.relative_to(parent.code)
-        if is_plain(file) and file.is_file():
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _copy(file, target)
 
 
 def _copy(origin: Path, target: Path) -> None:

@@ -43,6 +43,10 @@ def failure_of(error: BaseException, name: str) -> Failed:
     if is_full(error) or _is_full_record(error):
         reason = safe(getattr(error, "strerror", None) or error)
         return Failed(f"cannot write: {reason}; make room, then: tuitrain resume {safe(name)}")
+    from tuitrain.engine.user_errors import has_user_line, told_by_user_code
+
+    if has_user_line(error):
+        return Failed(told_by_user_code(error))
     message = str(error).partition("\n")[0]
     return Failed(safe(f"{type(error).__name__}: {message}" if message else type(error).__name__))
 

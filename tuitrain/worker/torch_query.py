@@ -21,7 +21,7 @@ import torch
 
 from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.own import source_of
+from tuitrain.core.own import own_python, source_of
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
@@ -33,6 +33,7 @@ from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.opened import open_task, resolved
 from tuitrain.engine.training import build_entry, build_model
 from tuitrain.engine.user_code import UserCode
+from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths
 
 
@@ -50,6 +51,8 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
     If the data would have to be downloaded, the answer is {"known": false}.
     """
     checked = catalog.new_spec(**_given(spec))
+    if own_python(checked.task) or own_python(checked.model):
+        return {"known": False, "why": "the trainer runs your code"}
     if source_of(checked.task) != "catalog":
         return _own_sizes(checked)
     task = catalog.task_named(checked.task)
@@ -75,8 +78,6 @@ def _given(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _own_sizes(spec: RunSpec) -> dict[str, Any]:
     """Return the sizes of a table or of images, and what is used where nothing is given."""
-    if source_of(spec.task) == "python":  # it runs when it trains
-        return {"known": False, "why": "the trainer reads it"}
     task = open_task(spec, UserCode())
     losses = Losses(task.data.kind, usual=str(task.defaults.get("loss", "")))
     complete = resolved(spec, task, losses.usual)
@@ -110,7 +111,7 @@ def predict(run: str, file: str, sha256: str, data: str | None) -> dict[str, Any
 
     paths = RunPaths(Path(run))
     found = predictions_of(
-        paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code),
+        paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code, known_code()),
         None if data is None else Path(data),
     )  # fmt: skip
     return found._asdict()

@@ -20,6 +20,7 @@ from tuitrain.core.every import Every
 from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.loop import by_every_loss, train
+from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
@@ -30,6 +31,7 @@ from tuitrain.record.controls import Controls
 from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.steering.steerable import Position
+from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
@@ -53,12 +55,14 @@ def train_run(
 ) -> None:
     """Build the run of a spec and train it; raises the error that ends it early, if any."""
     recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
-    code = UserCode(paths.code)
+    code = UserCode(paths.code, known_code())
     try:
         run = build(spec, StartupEvents(paths, recorder, ending), code)
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)
         return
+    for warning in [] if writer.has_started else preflight(run):
+        recorder.take(Warned(warning))
     for original in code.changed():
         recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))
     for warning in run.warnings if not writer.has_started else ():

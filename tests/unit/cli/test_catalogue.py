@@ -6,12 +6,18 @@ import pytest
 
 from tests.conftest import Shell
 from tuitrain import cli
-from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog import EXPLAINED, LOSSES, METRICS, MODELS, OPTIMIZERS, TASKS
 
 
 @pytest.mark.parametrize(
     ("command", "entries"),
-    [("tasks", TASKS), ("losses", LOSSES), ("models", MODELS), ("optimizers", OPTIMIZERS)],
+    [
+        ("tasks", TASKS),
+        ("losses", LOSSES),
+        ("models", MODELS),
+        ("optimizers", OPTIMIZERS),
+        ("metrics", EXPLAINED),
+    ],
 )
 def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entries, capsys):
     assert cli.run([command]) == 0
@@ -22,6 +28,14 @@ def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entri
     assert all(name in said for name in entries)
     assert [each["name"] for each in told] == list(entries)
     assert all(each["summary"] for each in told)
+
+
+def test_every_metric_is_explained_with_its_direction(capsys):
+    assert {metric.name for found in METRICS.values() for metric in found} == set(EXPLAINED)
+    cli.run(["metrics", "--json"])
+    told = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+    assert told["rmse"]["direction"] == "min"
+    assert told["accuracy"]["kinds"] == ["multiclass", "binary"]
 
 
 def test_a_loss_is_taught_under_either_of_its_names(capsys):

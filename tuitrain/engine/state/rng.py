@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,16 @@ def restore(state: Mapping[str, Any], device: torch.device) -> None:
         torch.cuda.set_rng_state(own.cpu(), device)
     if device.type == "mps" and state["mps"] is not None:
         torch.mps.set_rng_state(state["mps"].cpu())
+
+
+@contextmanager
+def preserved(device: torch.device) -> Iterator[None]:
+    """Restore all generators after the body, whatever it draws."""
+    before = state(device)
+    try:
+        yield
+    finally:
+        restore(before, device)
 
 
 def cuda_state(saved: Tensor | Sequence[Tensor] | None, index: int) -> Tensor | None:

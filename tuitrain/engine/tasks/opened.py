@@ -82,10 +82,10 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
 def resolved(spec: RunSpec, task: OpenedTask, usual_loss: str) -> RunSpec:
     """Return the spec with the settings that it left to the task."""
     settings = {
-        "loss": usual_loss,
         "optimizer": "" if task.optimizer else OPTIONS["optimizer"].default,
-        **{name: OPTIONS[name].default for name in ("lr", "batch_size")},
+        "batch_size": OPTIONS["batch_size"].default,
         **task.defaults,
+        "loss": usual_loss,
     }
     missing = {name: value for name, value in settings.items() if not getattr(spec, name) and value}
     return replace(spec, **missing)

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from torch.utils.data import Subset
 
+from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
@@ -26,7 +27,8 @@ from tuitrain.engine.criteria import name_of, same_as
 from tuitrain.engine.data import Dataset, Samples, Source, generator_of
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.tasks.opened import OpenedTask
-from tuitrain.engine.user_code import UserCode, told_by_user_code
+from tuitrain.engine.user_code import UserCode
+from tuitrain.engine.user_errors import told_by_user_code
 from tuitrain.task import Task
 
 _KINDS = ("multiclass", "binary", "regression", "multilabel", None)
@@ -37,7 +39,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     module, file = code.load(own)
     task = _task_in(vars(module), own.name, file)
     _check(task, file)
-    _prepare(task, Path(str(module.__file__)))
+    _prepare(task, Path(str(module.__file__)), code.digest(file))
     train, val = _data(task, file, spec.workers)
     classes = tuple(map(str, task.classes))
     outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
@@ -45,7 +47,8 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     defaults = {
         "model": task.model if isinstance(task.model, str) else "",
         "optimizer": task.optimizer if isinstance(task.optimizer, str) else "",
-        "loss": loss, "lr": task.lr or 0.0, "batch_size": task.batch_size, "epochs": task.epochs,
+        "monitor": task.monitor, "loss": loss, "lr": task.lr or 0.0,
+        "batch_size": task.batch_size, "epochs": task.epochs,
     }  # fmt: skip
     return OpenedTask(
         Dataset(task.kind, train, val, outputs, classes=classes),
@@ -108,7 +111,8 @@ def _losses(task: Task) -> tuple[str, dict[str, Any]]:
     own = dict(task.losses)
     if task.criterion is None or isinstance(task.criterion, str):
         return task.criterion or "", own
-    if task.kind is not None and (known := same_as(task.criterion)) is not None:
+    known = same_as(task.criterion)
+    if known is not None and task.kind in LOSSES[known].takes:
         return known, own
     name = next((key for key, value in own.items() if value is task.criterion), None)
     name = name or name_of(task.criterion)
@@ -229,14 +233,13 @@ def split_indices(
     return torch.tensor(train), torch.tensor(val)
 
 
-def _prepare(task: Task, file: Path) -> None:
+def _prepare(task: Task, file: Path, digest: str) -> None:
     """Call the task's `prepare` once on this machine for this text of the file."""
     if task.prepare is None:
         return
     folder = user_cache_path("tuitrain", appauthor=False) / "prepared-tasks"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = file.read_bytes() if file.is_file() else b""
-    key = hashlib.sha256(str(file).encode() + b"\0" + text).hexdigest()
+    key = hashlib.sha256(f"{file}\0{digest}".encode()).hexdigest()
     stamp = folder / f"{key}.done"
     with (folder / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -141,11 +141,8 @@ class Snapshot:
         return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
 
     def monitored(self, epoch: EpochEnded | None) -> float | None:
-        """Return the value of the monitor at the end of an epoch."""
-        if epoch is None:
-            return None
-        is_metric = self.monitor in epoch.metrics
-        return (epoch.metrics if is_metric else epoch.val_losses).get(self.monitor)
+        """Return the value of that metric, or of that loss, at the end of an epoch."""
+        return {**epoch.val_losses, **epoch.metrics}.get(self.monitor) if epoch else None
 
     @property
     def loss(self) -> str:

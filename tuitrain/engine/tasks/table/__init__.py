@@ -21,6 +21,7 @@ from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.tasks.table.columns import Column, ReadAs, read_column
 from tuitrain.engine.tasks.table.features import Features, features
 from tuitrain.engine.tasks.table.leak import leaks
+from tuitrain.engine.tasks.table.new_rows import read_rows
 from tuitrain.engine.tasks.table.read import Table, read_table
 from tuitrain.engine.tasks.table.split import Split, at_random, by_column, by_group
 from tuitrain.engine.tasks.table.target import Target, read_target, target_name
@@ -55,7 +56,10 @@ def open_table(spec: RunSpec) -> OpenedTask:
         "target": name, "kind": target.kind, "data_sha256": table.sha256,
     }  # fmt: skip
     card = Card(f"the table {safe(title_of(spec.task))}", notes=tuple(notes))
-    return OpenedTask(_dataset(inputs, target, split), card, defaults, warnings=warnings)
+    return OpenedTask(
+        _dataset(inputs, target, split), card, defaults, warnings=warnings,
+        read_new=lambda path: read_rows(path, columns, frame, split.train, inputs),
+    )  # fmt: skip
 
 
 def _check_digest(spec: RunSpec, table: Table) -> None:
@@ -105,14 +109,16 @@ def _split(spec: RunSpec, target: Target, frame: pd.DataFrame) -> Split:
 
 def _dataset(inputs: Features, target: Target, split: Split) -> Dataset:
     train, val, unit = (*_targets(target, split), 1.0)
+    offset = 0.0
     if target.kind == "regression":
         if not float(train.std(correction=0)) > 0:
             raise WrongUse(f"the target {safe(target.name)!r} has one value only in training rows")
+        offset = float(train.mean())
         train, val, unit = standardised(train, val)
     outputs = len(target.classes) if target.kind == "multiclass" else 1
     return Dataset(
         target.kind, Samples(inputs.train, train), Samples(inputs.val, val), outputs, unit,
-        target.classes,
+        target.classes, offset,
     )  # fmt: skip
 
 

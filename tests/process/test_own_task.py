@@ -1,0 +1,368 @@
+"""A task in a Python file of the user's, through the command line and real trainers."""
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, Shell, until
+from tuitrain import Task
+from tuitrain.cli import complete
+from tuitrain.connection import run as connection
+from tuitrain.trainer import supervisor
+
+LOCAL = """\
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(2, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2),
+            nn.Linear(width, 3))
+    def forward(self, inputs):
+        return self.layers(inputs)
+"""
+TASK = """\
+from pathlib import Path
+import torch, tuitrain
+from torch import nn
+from local_net_{name} import Net
+
+SCALE = float((Path(__file__).parent / "scale.txt").read_text())
+
+def points():
+    inputs = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) * SCALE
+    return inputs, (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0.5).long()
+
+class Points(torch.utils.data.Dataset):
+    def __init__(self):
+        self.inputs, self.targets = points()
+    def __len__(self):
+        return 200
+    def __getitem__(self, index):
+        return self.inputs[index] + 0.1 * torch.randn(2), self.targets[index]
+
+def focal(output, target, gamma=2.0):
+    losses = nn.functional.cross_entropy(output, target, reduction="none")
+    return ((1 - torch.exp(-losses)) ** gamma * losses).mean()
+
+def prepare():
+    with (Path(__file__).parent / "prepared.txt").open("a") as file:
+        file.write("once\\n")
+
+shared = dict(
+    kind="multiclass", classes=["low", "mid", "high"], model=Net, losses={{"focal": focal}},
+    optimizer=lambda params: torch.optim.AdamW(params, weight_decay=0.01), lr=0.01, batch_size=16,
+    epochs=3, prepare=prepare)
+arrays = tuitrain.Task(train=points, **shared)
+stream = tuitrain.Task(train=Points, augment=lambda x, g: x + torch.rand((), generator=g), **shared)
+"""
+OTHER = """\
+import torch
+def hinge(output, target, margin=1.0):
+    return torch.nn.functional.multi_margin_loss(output, target, margin=margin)
+def each(output, target):
+    return torch.nn.functional.cross_entropy(output, target, reduction="none")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch) -> Path:
+    """A user's folder, which is the working folder, too."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    name = os.urandom(4).hex()  # one process of pytest imports many
+    (folder / f"local_net_{name}.py").write_text(LOCAL)
+    (folder / "task.py").write_text(TASK.format(name=name))
+    (folder / "scale.txt").write_text("1.5")
+    (folder / "other.py").write_text(OTHER)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return folder
+
+
+WAYS = [("arrays", "0"), ("stream", "0"), ("stream", "2")]
+
+
+@pytest.mark.parametrize(("task", "workers"), WAYS, ids=["arrays", "stream", "stream-2-workers"])
+def test_an_own_task_is_killed_resumed_undone_replayed_and_forked_exactly(
+    tuitrain: Shell, project: Path, monkeypatch, task: str, workers: str
+):
+    """Its trainer is a process of its own; what is compared are the weights, to the bit."""
+    monkeypatch.setitem(tuitrain.env, "XDG_CACHE_HOME", os.environ["XDG_CACHE_HOME"])
+    options = (f"task.py:{task}", "--workers", workers, "--seed", "1", "--detach")
+    tuitrain("run", *options, "--name", "killed", "--paused")
+    until(lambda: tuitrain.show("killed")["state"] == "paused", "it waits")
+    steer(tuitrain, "killed")
+    (project / "scale.txt").write_text("1.5")
+    original = (project / "task.py").read_text()
+    (project / "task.py").write_text(original.replace("lr=0.01", "lr=7.0"))
+    supervisor.kill(tuitrain.client("killed").paths)
+    assert tuitrain.ended("killed")["state"] == "crashed"
+    said = tuitrain("resume", "killed", "--plain").stdout
+    assert "task.py has changed since; the run goes on with its own copy" in said
+    assert "resume is not exact" not in said
+    killed = tuitrain.show("killed")
+
+    tuitrain("replay", "killed", "--plain", "--name", "again")
+    assert tuitrain.show("again")["weights_sha256"] == killed["weights_sha256"]
+    assert (killed["lr"], killed["loss"]) == (0.01, "other.py:hinge:margin=0.5")
+    assert [each["state"] for each in killed["interventions"] if each["kind"] == "loss"] == [
+        "undone", "applied",
+    ]  # fmt: skip
+
+    tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--loss", "focal")
+    assert tuitrain.show("killed-fork")["epoch"] == 4
+    if workers == "0":
+        assert (project / "prepared.txt").read_text() == "once\n"
+
+
+def steer(tuitrain: Shell, name: str) -> None:
+    for command in (
+        ("step", "7"),
+        ("loss", "focal:gamma=1", "--at", "batch", "--wait"),
+        ("step", "2"),
+        ("undo", "--wait"),
+        ("loss", "other.py:hinge:margin=0.5", "--at", "batch", "--wait"),
+        ("step", "6"),
+    ):
+        tuitrain("ctl", name, *command)
+
+
+@pytest.fixture
+def own(threaded: Shell, project: Path) -> Shell:
+    """Trainers are threads, and the user's folder is the working folder."""
+    return threaded
+
+
+def test_a_refused_task_leaves_nothing_behind(own: Shell, project: Path):
+    (project / "bad.py").write_text(TASK_OF_WRONG_SHAPE)
+    for ways in (("--plain",), ("--detach",)):
+        told = own("run", "bad.py", "--name", "a", *ways, code=2).stderr
+        assert "bad.py" in told or "an output (64, 1)" in told
+        assert "write output.squeeze(1)" in told
+        assert not (own.home / "runs" / "a").exists()
+    own("run", "missing.py", code=2)
+    assert json.loads(own("ls", "--json").stdout) == []
+
+
+TASK_OF_WRONG_SHAPE = """\
+import torch, tuitrain
+from torch import nn
+x = torch.randn(100, 3)
+task = tuitrain.Task(train=lambda: (x, x.sum(1)), model=lambda: nn.Linear(3, 1),
+                     criterion=lambda output, target: ((output - target) ** 2).mean())
+"""
+
+
+def test_an_error_of_the_users_code_in_training_ends_the_run_with_its_line(own: Shell, project):
+    (project / "late.py").write_text(
+        "import torch, tuitrain\n"
+        "x = torch.randn(640, 3)\n"
+        "calls = []\n"
+        "def criterion(output, target):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) > 12: raise KeyError('late')\n"
+        "    return (output - target).square().mean()\n"
+        "task = tuitrain.Task(train=lambda: (x, x), model=lambda: torch.nn.Linear(3, 3),\n"
+        "                     criterion=criterion)\n"
+    )
+    told = own("run", "late.py", "--plain", "--name", "a", code=1).stderr
+    assert "late.py, line 6, in criterion: KeyError: 'late'" in told
+    shown = own.show("a")
+    assert (shown["state"], shown["error"]) == (
+        "failed", "late.py, line 6, in criterion: KeyError: 'late'",
+    )  # fmt: skip
+
+
+def test_a_built_in_task_takes_an_own_model_loss_and_optimizer(own: Shell, project: Path):
+    (project / "mine.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "def net(shape, outputs, width=8):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, outputs))\n"
+        "def sgd(params): return torch.optim.SGD(params, lr=0.5)\n"
+    )
+    own("run", "digits", "--model", "mine.py:net:width=9", "--optimizer", "mine.py:sgd",
+        "--loss", "other.py:hinge", "--epochs", "1", "--plain", "--name", "a")  # fmt: skip
+    shown = own.show("a")
+    assert (shown["model"], shown["loss"]) == ("mine.py:net:width=9", "other.py:hinge")
+    assert (shown["optimizer"], shown["lr"]) == ("mine.py:sgd", 0.5)
+    copies = own.home / "runs" / "a" / "code"
+    assert sorted(str(file.relative_to(copies)) for file in copies.rglob("*.py")) == [
+        "mine/mine.py", "other/other.py",
+    ]  # fmt: skip
+    assert {oct(path.stat().st_mode & 0o777) for path in copies.rglob("*") if path.is_file()} == {
+        "0o600"
+    }
+    assert {oct(path.stat().st_mode & 0o777) for path in (copies, *copies.glob("*/"))} >= {"0o700"}
+
+
+def test_an_unfit_own_loss_is_refused_on_a_live_run_which_goes_on(own: Shell, project: Path):
+    own("run", "task.py:arrays", "--detach", "--paused", "--name", "a")
+    until(lambda: own.show("a")["state"] == "paused", "it waits")
+    told = own("ctl", "a", "loss", "other.py:each", "--at", "batch", code=3).stderr
+    assert "other.py:each returns a tensor of shape (16,), not one number" in told
+    assert "no file nowhere/x.py" in own("ctl", "a", "loss", "nowhere/x.py:f", code=2).stderr
+    run = connection.connect("a", home=own.home)
+    assert run.swap_loss("other.py:hinge", at="batch").state == "applied"
+    run.resume()
+    shown = own.ended("a")
+    assert (shown["state"], shown["loss"]) == ("finished", "other.py:hinge")
+
+
+def test_code_of_a_run_from_elsewhere_is_not_executed(own: Shell, project: Path, monkeypatch):
+    own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
+    known = own.home / "known-code"
+    assert oct(known.stat().st_mode & 0o777) == "0o600"
+    assert len(known.read_text().split()) == 2, "the file, and what it imports"
+
+    mail = project.parent / "mail"
+    shutil.copytree(own.home / "runs" / "a", mail)
+    known.unlink()
+    for command in (("resume", str(mail), "--epochs", "2"), ("replay", str(mail)),
+                    ("fork", str(mail), "--epoch", "1", "--epochs", "2")):  # fmt: skip
+        told = own(*command, "--plain", code=3).stderr
+        assert "mail/code/task/task.py, which you never started by name" in told
+        assert "tuitrain run " in told
+    assert [run["name"] for run in json.loads(own("ls", "--json").stdout)] == ["a"]
+    told = own("predict", str(mail), code=None).stderr
+    assert "which you never started by name" in told
+
+    bare = project.parent / "bare"  # its spec names a file that is no copy
+    shutil.copytree(mail, bare)
+    shutil.rmtree(bare / "code")
+    told = own("resume", str(bare), "--epochs", "2", "--plain", code=3).stderr
+    assert "it would execute" in told
+    assert "project/task.py, which you never started by name" in told
+
+    for name in [name for name in sys.modules if name.startswith("local_net_")]:
+        del sys.modules[name]  # another process would not have it
+    shutil.copy(project / "scale.txt", mail / "code" / "task")
+    own("run", f"{mail}/code/task/task.py:arrays", "--epochs", "1", "--plain", "--name", "b")
+    own("resume", str(mail), "--epochs", "2", "--plain")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda code: (code / "code.json").write_text("[" * 100_000),
+        lambda code: (code / "code.json").write_text('{"a.py": 7}'),
+        lambda code: (code / "code.json").write_text("{" + " " * (2 << 20) + "}"),
+        lambda code: (code / "code.json").write_text(
+            json.dumps({"../a.py": {"from": "/", "files": {}}})
+        ),
+        lambda code: (code / "code.json").write_text(
+            json.dumps({"a.py": {"from": "/", "files": {"../../a.py": "0" * 64}}})
+        ),
+        lambda code: (code / "code.json").write_bytes(b"\xff"),
+        lambda code: (code / "code.json").unlink() or (code / "code.json").symlink_to("/dev/zero"),
+        lambda code: (code / "code.json").unlink() or os.mkfifo(code / "code.json"),
+        lambda code: (code / "task" / "task.py").write_text("import os\n"),
+        lambda code: (code / "task" / "task.py").unlink()
+        or (code / "task" / "task.py").symlink_to("/etc/passwd"),
+        lambda code: (code / "task").rename(code / "b") and (code / "task").symlink_to("b"),
+        lambda code: code.rename(code.parent / "c") and code.symlink_to("c"),
+    ],
+    ids=["deep", "types", "huge", "name", "outside", "bytes", "link", "fifo", "changed",
+         "copy-link", "folder-link", "code-link"],
+)  # fmt: skip
+def test_harmed_copies_of_code_are_one_sentence(own: Shell, trained: Path, harm):
+    shutil.copytree(trained, own.home / "runs" / "a")
+    shutil.copy(trained.parents[1] / "known-code", own.home / "known-code")
+    harm(own.home / "runs" / "a" / "code")
+    for command in (("resume", "a", "--epochs", "2"), ("replay", "a")):
+        done = own(*command, "--plain", code=None)
+        assert done.returncode in (1, 3)
+        assert done.stderr.startswith("tuitrain: ")
+        assert done.stderr.count("\n") == 1
+    assert own.show("a")["state"] == "finished"
+
+
+@pytest.fixture
+def trained(own: Shell, project: Path) -> Path:
+    home = project.parent / "trained"
+    own("--home", str(home), "run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
+    shutil.copy(own.home / "known-code", home / "known-code")
+    return home / "runs" / "a"
+
+
+def test_a_module_that_no_trainer_kept_is_not_imported_from_the_copies(own: Shell, project: Path):
+    (project / "lazy.py").write_text(
+        "import torch, tuitrain\n"
+        "x = torch.randn(64, 3)\n"
+        "def data():\n"
+        "    try:\n"
+        "        import smuggled_in\n"
+        "    except ModuleNotFoundError:\n"
+        "        pass\n"
+        "    return x, x\n"
+        "task = tuitrain.Task(train=data, model=lambda: torch.nn.Linear(3, 3), epochs=1,\n"
+        "                     criterion=torch.nn.MSELoss())\n"
+    )
+    own("run", "lazy.py", "--plain", "--name", "a")
+    evil = own.home / "runs" / "a" / "code" / "lazy" / "smuggled_in.py"
+    evil.write_text(f"open({str(project / 'pwned')!r}, 'w')\n")
+    own("resume", "a", "--epochs", "2", "--plain")
+    assert not (project / "pwned").exists()
+
+
+def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
+    own: Shell, project: Path
+):
+    own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
+    told = own("export", "a", "--format", "script", code=3).stderr
+    assert "trains code of your own: it is in" in told
+    for form in ("weights", "csv", "jsonl", "tensorboard"):
+        own("export", "a", "--format", form)
+    assert {path.name for path in project.glob("a*")} >= {
+        "a.pt", "a-csv", "a.jsonl", "a-tensorboard",
+    }  # fmt: skip
+
+
+def test_the_losses_of_a_task_file_are_known_to_its_trainer_only(own: Shell, project: Path):
+    told = own("losses", "--task", "task.py", code=2).stderr
+    assert "only its trainer knows the losses of task.py" in told
+
+
+def test_what_the_page_about_own_tasks_shows_trains(own: Shell, project: Path):
+    page = (PROJECT / "docs" / "own.md").read_text()
+    (text,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (project / "flowers.py").write_text(text)
+    for line in commands.splitlines():
+        own(*shlex.split(line)[1:])
+        until(lambda: own.show("flowers")["state"] != "starting", "it has started")
+    shown = own.ended("flowers")
+    assert (shown["state"], shown["loss"]) == ("finished", "focal:gamma=1.0")
+    assert shown["best"]["metric"] == "worst_class"
+    assert shown["lr"] == 0.01
+    fields = {field.name for field in dataclasses.fields(Task)}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+
+
+def test_the_example_learns_a_sine(own: Shell):
+    file = PROJECT / "examples" / "sine.py"
+    assert len(file.read_text().splitlines()) < 30
+    own("run", str(file), "--seed", "1", "--plain", "--name", "sine")
+    assert own.show("sine")["metrics"]["rmse"] < 0.05
+
+
+def test_a_shell_completes_files_where_a_name_may_be_one():
+    for what in ("task", "model", "loss", "optimizer"):
+        (item,) = complete.named(what)(None, None, "./mi")
+        assert (item.type, item.value) == ("file", "./mi")
+
+
+def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
+    own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
+    (first, *_) = json.loads(own("predict", "a", "--json").stdout)
+    assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)

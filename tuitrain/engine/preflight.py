@@ -1,0 +1,294 @@
+"""A trial of the user's own code on real batches, before a run begins and before a loss is used.
+
+It changes nothing: a copy of the model goes through it, and the random number generators are
+restored. It comes first on the CPU, since a class index out of range ends every later use of an
+accelerator in the process.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from tuitrain.core.commands import SwapLoss
+from tuitrain.core.errors import TuitrainError, WrongUse
+from tuitrain.core.own import own_python
+from tuitrain.engine import batches
+from tuitrain.engine.batches import described, first_samples
+from tuitrain.engine.criteria import copied, scalar
+from tuitrain.engine.pitfalls import Pitfalls
+from tuitrain.engine.state import rng
+from tuitrain.engine.streaming import Streamed, moved
+from tuitrain.engine.user_errors import failing_as
+
+if TYPE_CHECKING:
+    from tuitrain.engine.training import Training
+
+_CPU = torch.device("cpu")
+_MOST_ON_CPU = 32
+"""Samples of the trial on the CPU, where the run is on an accelerator."""
+_FAR = 3
+"""The batch that is reached both by iterating and by skipping."""
+_MOST_NAMES = 3
+
+
+def preflight(run: Training) -> list[str]:
+    """Try a training batch and a validation batch, and return what to warn of.
+
+    Raises WrongUse, in one sentence, for what cannot be trained.
+    """
+    if not is_needed(run):
+        return []
+    with rng.preserved(run.device), _as_wrong_use():
+        batches.check_data(run.data)
+        _try_schedule(run)
+        warnings = [*_try_model(run), *_differing_reads(run)]
+    return list(dict.fromkeys(warnings))
+
+
+def is_needed(run: Training) -> bool:
+    """Return whether task, model, optimizer or a loss is the user's own."""
+    spec = run.spec
+    texts = (spec.task, spec.model, spec.optimizer)
+    return any(own_python(text) for text in texts) or any(map(run.losses.is_own, _losses(run)))
+
+
+def why_not_loss(run: Training, text: str) -> str | None:
+    """Return why a loss cannot be used from the next batch on; None if it can.
+
+    It is tried on the newest batch, or, before there is one, on the first.
+    """
+    with rng.preserved(run.device):
+        try:
+            with _as_wrong_use():
+                output, target = run.newest_batch or _first_output(run)
+                _try_loss(run, text, moved(output, _CPU), moved(target, _CPU))
+        except WrongUse as error:
+            return str(error)
+    return None
+
+
+@contextmanager
+def _as_wrong_use() -> Iterator[None]:
+    """Raise WrongUse for errors of the user's code: the command was wrong, not the run."""
+    try:
+        yield
+    except TuitrainError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _try_schedule(run: Training) -> None:
+    if run.schedule is None:
+        return
+    for done in (0.0, 0.5, 1.0):
+        with failing_as("the schedule"):
+            factor = float(run.schedule(done))
+        if not math.isfinite(factor):
+            raise WrongUse(f"the schedule returns {factor} for {done}, and must return a factor")
+
+
+def _try_model(run: Training) -> Iterator[str]:
+    for device in dict.fromkeys((_CPU, run.device)):
+        size = _MOST_ON_CPU if device != run.device else run.batch_size
+        with _borrowed(run, device) as model:
+            trial = _Trial(run, model, device, size)
+            yield from trial.train()
+            trial.validate()
+            trial.try_batch_of_one()
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A model, on a device, that goes through batches of at most so many samples."""
+
+    run: Training
+    model: nn.Module
+    device: torch.device
+    size: int
+
+    def train(self) -> Iterator[str]:
+        """Put one training batch through the model and every loss, forward and backward."""
+        inputs, target = self._batch("train")
+        self.model.train()
+        output = self._forward(inputs, target)
+        for text in _losses(self.run):
+            yield from _try_loss(self.run, text, output.detach(), target)
+        loss = _value(self.run, self.run.loss_name, output, target, Pitfalls())
+        if not loss.requires_grad:
+            raise WrongUse(
+                "the loss does not depend on the weights of the model: leave .detach(), .item() "
+                "and no_grad() out of its forward"
+            )
+        with failing_as("the backward pass"):
+            loss.backward()  # type: ignore[no-untyped-call]
+        yield from _without_gradient(self.model)
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Put one validation batch through the model, every loss, and all metrics."""
+        inputs, target = self._batch("val")
+        self.model.eval()
+        output = self._forward(inputs, target)
+        for text in _losses(self.run):
+            _value(self.run, text, output, target, Pitfalls())
+        copied(self.run.metrics).evaluate(output, target, unit=self.run.data.unit)
+
+    @torch.no_grad()
+    def try_batch_of_one(self) -> None:
+        """Put one sample through the model where the last batch of an epoch has no more."""
+        inputs, target = first_samples(self._batch("train"), 1)
+        for source, trains in ((self.run.data.train, True), (self.run.data.val, False)):
+            if len(source) % self.run.batch_size == 1:
+                self.model.train(trains)
+                self._forward(inputs, target, "the last batch of an epoch has one sample, and ")
+
+    def _batch(self, what: str) -> tuple[Any, Tensor]:
+        run = self.run
+        with failing_as(what):
+            if what == "train":
+                batch = batches.batch_of(run.data.train, self.size, run.seed)
+            else:
+                reading = run.data.val.batches(self.size)
+                batch = next(reading)
+                reading.close()  # type: ignore[attr-defined]
+        batches.check_batch(*batch, run.data, what)
+        inputs, target = moved(batch, self.device)
+        return inputs, target
+
+    def _forward(self, inputs: Any, target: Tensor, before: str = "") -> Tensor:
+        with failing_as(f"{before}the model takes inputs {described(inputs)}"):
+            self._check_precision(inputs)
+            output = self.model(inputs)
+        with failing_as(f"{before}{type(self.model).__name__}"):
+            batches.check_output(output, target, self.run.data)
+        made: Tensor = output
+        return made
+
+    def _check_precision(self, inputs: Any) -> None:
+        kinds = {weights.dtype for weights in self.model.parameters()}
+        if (
+            isinstance(inputs, Tensor)
+            and inputs.dtype == torch.float64
+            and kinds == {torch.float32}
+        ):
+            raise WrongUse("and its weights are float32: write .float()")
+
+
+def _losses(run: Training) -> list[str]:
+    """Return all losses that the run evaluates, and those that its plan swaps to."""
+    commands = [change.command for change in run.spec.schedule]
+    planned = [command.loss for command in commands if isinstance(command, SwapLoss)]
+    texts = (run.loss_name, *run.losses.names, *map(run.losses.canonical, planned))
+    return list(dict.fromkeys(texts))
+
+
+def _try_loss(run: Training, text: str, output: Tensor, target: Tensor) -> list[str]:
+    """Try a loss forward and backward on outputs, and return what to warn of."""
+    pitfalls = Pitfalls()
+    leaf = output.detach().requires_grad_(output.is_floating_point())
+    loss = _value(run, text, leaf, target, pitfalls)
+    with failing_as(f"the backward pass of {text}"):
+        if loss.requires_grad:
+            torch.autograd.grad(loss, leaf, allow_unused=True)
+    if not loss.requires_grad:
+        raise WrongUse(
+            f"{text} does not depend on the output: leave .detach() and .item() out of it"
+        )
+    if not bool(loss.isfinite()):
+        raise WrongUse(f"{text} is {float(loss.detach())} on the first batch")
+    criterion = run.losses.criterion(text)
+    if isinstance(criterion, nn.Module) and any(True for _ in criterion.parameters()):
+        pitfalls.warnings.append(
+            f"{text} has weights of its own, which no optimizer trains: put them into the model"
+        )
+    return pitfalls.warnings
+
+
+def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: Pitfalls) -> Tensor:
+    """Return the value of a copy of a loss; the loss may keep a state that a trial must not change.
+
+    Raises UserCodeFailed with the line of the user's code.
+    """
+    criterion = copied(run.losses.criterion(text))
+    if isinstance(criterion, nn.Module):
+        criterion = criterion.to(output.device)
+    shapes = f"output {described(output)}, target {described(target)}"
+    with failing_as(f"the loss {text} ({shapes})"), pitfalls:
+        value = criterion(output, target)
+    return scalar(value, text)
+
+
+def _first_output(run: Training) -> tuple[Tensor, Tensor]:
+    with torch.no_grad(), _borrowed(run, run.device) as model, failing_as("the model"):
+        inputs, target = batches.batch_of(run.data.train, run.batch_size, run.seed)
+        return model.train()(inputs), target
+
+
+def _without_gradient(model: nn.Module) -> Iterator[str]:
+    names = [
+        name for name, weights in model.named_parameters()
+        if weights.requires_grad and weights.grad is None
+    ]  # fmt: skip
+    if names:
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        yield (
+            f"the loss does not depend on {', '.join(names[:_MOST_NAMES])}{more}, which the model "
+            "has and its forward does not use"
+        )
+
+
+def _differing_reads(run: Training) -> Iterator[str]:
+    """Yield a warning for streamed samples that depend on what was read before."""
+    with failing_as("train"):
+        if isinstance(run.data.train, Streamed) and not _skips_exactly(run, run.data.train):
+            yield (
+                "a batch reached by skipping differs from the same batch reached by iterating, so "
+                "that a resume is not exact: draw from torch, numpy.random or random, which are "
+                "seeded for each sample, and keep no state in the dataset"
+            )
+    with failing_as("val"):
+        if isinstance(run.data.val, Streamed) and not _repeats(run.data.val, run.batch_size):
+            yield "validation samples differ each time they are read: metrics are not comparable"
+
+
+def _skips_exactly(run: Training, source: Streamed) -> bool:
+    at = min(_FAR, run.steps_per_epoch) - 1
+    reading = source.epoch(run.batch_size, seed=run.seed, number=0)
+    iterated = list(islice(reading, at + 1))[-1]
+    reading.close()  # type: ignore[attr-defined]
+    return batches.same(iterated, batches.batch_of(source, run.batch_size, run.seed, at=at))
+
+
+def _repeats(source: Streamed, size: int) -> bool:
+    """Return whether the first validation batch is the same when it is read again."""
+    indices = range(min(size, len(source)))
+    part: Any = Subset(source.dataset, indices)  # type: ignore[arg-type]  # it is map-style
+    first = replace(source, dataset=part, _loader=[])
+    found = [list(first.batches(size)) for _ in range(2)]
+    first.close()
+    return batches.same(*found)
+
+
+@contextmanager
+def _borrowed(run: Training, device: torch.device) -> Iterator[nn.Module]:
+    """Yield a copy of the model on a device; where it cannot be copied, itself, and restore it."""
+    try:
+        model = copy.deepcopy(run.model).to(device)
+    except (RuntimeError, TypeError, NotImplementedError):
+        before = copy.deepcopy(run.model.state_dict())
+        try:
+            yield run.model.to(device)
+        finally:
+            run.model.to(run.device).load_state_dict(before)
+            run.model.zero_grad()
+    else:
+        yield model

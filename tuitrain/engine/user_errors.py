@@ -1,0 +1,59 @@
+"""Errors of the user's own code, told in one sentence with the file and line that led to them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
+from tuitrain.engine.local_modules import loaded_files
+
+
+class UserCodeFailed(TuitrainError):
+    """The user's own code raised an error, or returned what it must not."""
+
+
+def told_by_user_code(error: BaseException) -> str:
+    """Return one sentence on an error, with the file and line of the user's code that led to it."""
+    if isinstance(error, SyntaxError) and error.filename in loaded_files():
+        name = safe(Path(error.filename or "").name)
+        return f"{name}, line {error.lineno}: {type(error).__name__}: {safe(error.msg)}"
+    where = _where(error)
+    said = safe(str(error).strip().partition("\n")[0], limit=300)
+    if isinstance(error, TuitrainError):
+        return f"{where}{said}"
+    return f"{where}{type(error).__name__}: {said}" if said else where + type(error).__name__
+
+
+def has_user_line(error: BaseException) -> bool:
+    """Return whether the error went through the user's own code."""
+    return bool(_where(error))
+
+
+@contextmanager
+def failing_as(what: str) -> Iterator[None]:
+    """Raise UserCodeFailed, which begins with `what`, for any error; memory errors pass."""
+    try:
+        yield
+    except (MemoryError, UserCodeFailed):
+        raise
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise UserCodeFailed(f"{what}: {told_by_user_code(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """Return `FILE, line N, in FUNCTION: ` of the user's code nearest to an error, or nothing."""
+    known = loaded_files()
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in known
+    ]
+    if not frames:
+        return ""
+    frame = frames[-1]
+    where = "" if frame.name == "<module>" else f", in {frame.name}"
+    return f"{safe(Path(frame.filename).name)}, line {frame.lineno}{where}: "
