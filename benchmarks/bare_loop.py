@@ -18,9 +18,10 @@ import workload
 from torch import Tensor
 
 from tuitrain.catalog import new_spec
+from tuitrain.engine.build import build
 from tuitrain.engine.data import Samples, shuffled
 from tuitrain.engine.metrics import metrics_of
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 EVERY = 10
 Log = Callable[[Tensor], object]

@@ -14,8 +14,9 @@ import workload
 from torch import Tensor
 
 from tuitrain.catalog import new_spec
+from tuitrain.engine.build import build
 from tuitrain.engine.step import check_finite_fast, zero_grad
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 STEPS, COLD = 2000, 200
 

@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import build
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
 

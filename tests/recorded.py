@@ -55,7 +55,7 @@ Way = Callable[[int], float]
 @cache
 def started(task: str = "digits", **settings: object) -> RunStarted:
     """Return what the engine says when a run of this task, on the CPU, is about to train."""
-    from tuitrain.engine.training import build  # torch, only where it is needed
+    from tuitrain.engine.build import build  # torch, only where it is needed
 
     return replace(
         build(catalog.new_spec(task, device="cpu", **settings)).started(), environment={}

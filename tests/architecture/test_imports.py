@@ -172,7 +172,7 @@ def test_a_run_that_is_prepared_loads_nothing_that_takes_as_long_as_torch(tmp_pa
 from tuitrain.catalog import new_spec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import build
+from tuitrain.engine.build import build
 run = build(new_spec("digits", device="cpu", epochs=1))
 list(train(run, Steering(run)))
 """

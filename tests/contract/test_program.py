@@ -22,10 +22,10 @@ from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import OneOf, Whole
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import build
 from tuitrain.export.program import program
 from tuitrain.export.program.part import Part
 from tuitrain.export.program.source import function

@@ -11,12 +11,12 @@ from tuitrain import catalog
 from tuitrain.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import BatchDone, EpochEnded, Finished
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.training import build
 
 everything = [
     pytest.param(entry, id=f"{what}-{entry.name}")

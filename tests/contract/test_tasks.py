@@ -9,9 +9,9 @@ from sklearn.metrics import r2_score
 
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import EpochEnded
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import build
 
 SEEDS = (0, 1, 2)
 

@@ -13,13 +13,14 @@ from torch import nn
 from tests.conftest import Shell
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite
+from tuitrain.engine.build import build
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 from tuitrain.worker.failure import is_out_of_memory
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -7,7 +7,7 @@ import torch
 
 from tests.conftest import Shell
 from tuitrain.catalog import new_spec
-from tuitrain.engine.training import build
+from tuitrain.engine.build import build
 
 BEGIN = ("run", "digits", "--model", "linear", "--epochs", "1", "--plain", "--name", "a")
 

@@ -12,9 +12,10 @@ from tests.property.test_resume import Life, Script
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
 from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import validate
 from tuitrain.engine.state.checkpoint import read_state
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
 

@@ -25,6 +25,7 @@ from tuitrain.core.events import (
     TakeOpened,
 )
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.build import build
 from tuitrain.engine.data import Samples
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.checkpoint import Checkpoints
@@ -33,7 +34,7 @@ from tuitrain.engine.state.start import Start, begin
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.streaming import Streamed
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 PER_EPOCH, EPOCHS = 6, 3
 LAST = PER_EPOCH * EPOCHS

@@ -13,10 +13,10 @@ from torch import Tensor
 from tuitrain.core.errors import Refused
 from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.tasks.opened import NewData, OpenedTask
-from tuitrain.engine.training import build
 from tuitrain.engine.user_code import UserCode
 
 _BATCH = 256

@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuitrain import catalog
-from tuitrain.catalog.choice import Choice
-from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import RunStarted
-from tuitrain.core.options import OPTIONS
-from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.schedules import Schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import preflight
-from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
-from tuitrain.engine.models import has_sparse_gradients, least_batch
-from tuitrain.engine.monitor import Monitor, monitored
-from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
+from tuitrain.engine.models import least_batch
+from tuitrain.engine.monitor import Monitor
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
-from tuitrain.engine.state.weights import load as load_weights
-from tuitrain.engine.tasks.download import Report, ignore_progress
-from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
-from tuitrain.engine.user_code import UserCode, call_own
+from tuitrain.engine.tasks.opened import OpenedTask
+from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
 
 
@@ -318,141 +309,3 @@ class Training:
         self.criterion = self.losses.criterion(loss)
         self.loss_name = loss
         self.epoch_loss = RunningMean()  # two losses have no common mean
-
-
-def build(
-    spec: RunSpec, report: Report = ignore_progress, code: UserCode | None = None
-) -> Training:
-    """Load the data, and build model, optimizer and criterion from the spec and its seed.
-
-    `report` is called with the progress of a download; `code` has the user's files. Raises
-    DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
-    the data or the user's code.
-    """
-    device = devices.choose(spec.device)
-    devices.use(device)
-    code = code or UserCode()
-    rng.seed(spec.seed)  # the user's own code may draw while it is loaded
-    task = open_task(spec, code, report)
-    usual = str(task.defaults.get("loss", ""))
-    losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
-    spec = resolved(spec, task, losses.usual)
-    spec = replace(spec, loss=losses.canonical(spec.loss))
-    data = task.data
-    if spec.class_weights is not None:
-        spec, task = _weighed(spec, task, losses)
-    rng.seed(spec.seed)
-    model = build_model(spec.model, task, code).to(device)
-    if spec.init_from is not None:
-        load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
-    weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
-    optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
-    if has_sparse_gradients(model):
-        take_sparse_gradients(optimizer)
-    spec = replace(spec, lr=lr, model=by_file_name(spec.model),
-                   optimizer=by_file_name(spec.optimizer))  # fmt: skip
-    metrics = Metrics(data.kind, task.metrics)
-    problem = Problem(data.kind, metrics.described, losses=losses.names)
-    run = Training(
-        model=model,
-        weights=weights,
-        optimizer=optimizer,
-        criterion=losses.criterion(spec.loss),
-        data=data.to(device),
-        device=device,
-        stopwatch=devices.stopwatch(device),
-        reads_at_once=device.type == "cpu",
-        loss_name=spec.loss,
-        base_lr=spec.lr,
-        batch_size=spec.batch_size,
-        epochs=spec.epochs,
-        seed=spec.seed,
-        losses=losses,
-        metrics=metrics,
-        monitor=Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience),
-        spec=spec,
-        code=code,
-        task=task,
-        card=task.card,
-        warnings=task.warnings,
-        schedule=schedule,
-        on_nonfinite=spec.on_nonfinite,
-        until=spec.until,
-        pace=spec.pace,
-    )
-    code.settle()
-    if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
-        raise Refused(reason)
-    return run
-
-
-def _weighed(spec: RunSpec, task: OpenedTask, losses: Losses) -> tuple[RunSpec, OpenedTask]:
-    """Give each class its weight; return the spec with the weights and the task that says so."""
-    weights = class_weights(str(spec.class_weights), task.data)
-    losses.weigh(weights)
-    card = replace(task.card, notes=(*task.card.notes, described(weights, task.data)))
-    spec = replace(spec, class_weights=",".join(map(repr, weights)))
-    return spec, replace(task, card=card)
-
-
-def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
-    """Return the model that a spec names, or the task's own where it names none."""
-    shape, outputs = task.data.input_shape, task.data.outputs
-    own = own_python(text)
-    if own is not None:
-        model = call_own(own, code, shape=shape, outputs=outputs)
-    elif not text and task.model is not None:
-        model = task.model()
-    else:
-        model = build_entry("model", text, shape, outputs)
-    if not isinstance(model, nn.Module):
-        raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
-    if any(map(nn.parameter.is_lazy, model.parameters())):
-        raise WrongUse(
-            f"{text or 'model'} has lazy layers, whose sizes are not known yet: call the model "
-            "once on a batch before you return it"
-        )
-    return model
-
-
-def _optimizer(
-    spec: RunSpec, task: OpenedTask, weights: tuple[nn.Parameter, ...], device: torch.device,
-    code: UserCode,
-) -> tuple[Optimizer, Schedule | None, float]:  # fmt: skip
-    """Return optimizer, schedule and learning rate; an own optimizer may bring its rate."""
-    own = own_python(spec.optimizer)
-    if own is None and spec.optimizer:
-        lr = spec.lr or float(OPTIONS["lr"].default)
-        optimizer, schedule = build_optimizer(spec.optimizer, weights, lr, device)
-        return optimizer, schedule or task.schedule, lr
-    if own is not None:
-        optimizer = call_own(own, code, params=weights)
-    else:
-        assert task.optimizer is not None
-        optimizer = task.optimizer(weights)
-    if not isinstance(optimizer, Optimizer):
-        raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
-    if isinstance(optimizer, torch.optim.LBFGS):
-        raise WrongUse(
-            "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
-        )
-    updated = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if updated.isdisjoint(map(id, weights)):
-        raise WrongUse("the optimizer has none of the model's weights: give it the params it gets")
-    lr = spec.lr or float(optimizer.param_groups[0]["lr"])
-    for group in optimizer.param_groups:
-        group["lr"] = lr if spec.lr else group["lr"]
-    return optimizer, task.schedule, lr
-
-
-def build_entry(what: str, text: str, *arguments: Any) -> Any:
-    """Return what the builder of `NAME[:key=value,...]` returns for `arguments` and its options.
-
-    Raises Refused if it cannot be built from them.
-    """
-    choice = Choice.read(what, text)
-    entry = catalog.find(what, choice.name)
-    try:
-        return entry.load()(*arguments, **catalog.read_options(entry, choice.options))
-    except ValueError as error:
-        raise Refused(str(error)) from None

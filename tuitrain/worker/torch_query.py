@@ -23,6 +23,7 @@ from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
+from tuitrain.engine.build import build_entry, build_model
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
@@ -31,7 +32,6 @@ from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.opened import open_task, resolved
-from tuitrain.engine.training import build_entry, build_model
 from tuitrain.engine.user_code import UserCode
 from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths

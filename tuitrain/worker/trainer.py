@@ -19,13 +19,14 @@ from tuitrain.core.events import (
 from tuitrain.core.every import Every
 from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
 from tuitrain.record.controls import Controls
 from tuitrain.record.recorder import Recorder

@@ -27,6 +27,7 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.engine import optim
+from tuitrain.engine.build import build
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.metrics import RunningMean
@@ -36,7 +37,7 @@ from tuitrain.engine.state.rng import cuda_state
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite, check_finite_fast, train_step
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
 

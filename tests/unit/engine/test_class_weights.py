@@ -9,10 +9,10 @@ from torch.utils.data import Subset, TensorDataset
 
 from tuitrain import catalog
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.engine.build import build
 from tuitrain.engine.class_weights import class_weights
 from tuitrain.engine.data import Dataset, Samples
 from tuitrain.engine.streaming import Streamed
-from tuitrain.engine.training import build
 
 
 def data(targets: list[int], *, kind="multiclass", outputs=3, source=Samples) -> Dataset:

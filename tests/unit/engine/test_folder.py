@@ -14,6 +14,7 @@ from PIL import Image
 
 from tuitrain import catalog
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.engine.build import build
 from tuitrain.engine.data import generator_of
 from tuitrain.engine.tasks.augment import augmentation
 from tuitrain.engine.tasks.folder import open_folder
@@ -21,7 +22,6 @@ from tuitrain.engine.tasks.image_files import find_images
 from tuitrain.engine.tasks.normalised import spread
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.tasks.pixels import DamagedImage, read_pixels
-from tuitrain.engine.training import build
 
 SIZE = 8
 

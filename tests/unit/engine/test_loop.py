@@ -10,12 +10,13 @@ import torch
 from tests.reads import Reads
 from tuitrain.catalog import fitting_losses, new_spec
 from tuitrain.core.events import BatchDone, Detail, EpochEnded, Finished, Measured, Warned
+from tuitrain.engine.build import build
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite_fast
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter

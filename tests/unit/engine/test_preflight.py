@@ -11,11 +11,12 @@ from torch import Tensor
 from tuitrain.catalog import new_spec
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.events import BatchDone
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 PRELUDE = """\
 import numpy as np, torch, tuitrain

@@ -12,10 +12,10 @@ from tuitrain.catalog import new_spec
 from tuitrain.core.detail import CONFUSION
 from tuitrain.core.events import Detail, EpochEnded, Measured
 from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import gradient_norm
-from tuitrain.engine.training import build
 
 
 def test_the_gradient_norm_is_measured_once_a_second_by_the_loops_clock():

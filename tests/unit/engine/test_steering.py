@@ -23,10 +23,11 @@ from tuitrain.core.events import (
     Stepped,
     Stopped,
 )
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 PER_EPOCH = 6
 

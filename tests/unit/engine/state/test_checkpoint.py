@@ -25,12 +25,13 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
+from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.weights import state_sha256
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.training import Training, build
+from tuitrain.engine.training import Training
 
 
 def small() -> Training:
