@@ -65,7 +65,7 @@ def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
         {
             key: value
             for key, value in shown.items()
-            if key not in ("interventions", "checkpoints", "warnings")
+            if key not in ("interventions", "checkpoints", "warnings", "data_notes")
         }
     ]
 
@@ -181,7 +181,7 @@ def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
     assert attached.returncode == 0
     assert "epoch    1/5000  train loss" in told
     assert "paused at step 30" in told
-    assert "stopped: epoch 1 of 5000, step 30" in told
+    assert "stopped: epoch 1 of 5,000, step 30" in told
 
 
 @pytest.mark.parametrize("way", ["--plain", "--detach"])
