@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import assert_never
 
 from tuitrain.core.events import (
@@ -219,13 +220,22 @@ def events(run: Snapshot, width: int, height: int) -> Picture:
     described = [
         (words.clock(recorded.at), *line)
         for recorded in run.log
-        if (line := describe(recorded.event))
+        for line in _lines_of(recorded.event)
     ]
     rows = [
         fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
         for at, text, role in described[-height:]
     ]
     return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def _lines_of(event: Event) -> Iterator[tuple[str, Role]]:
+    """Yield an event's lines: of a start also what was found out about the data."""
+    if isinstance(event, RunStarted):
+        for note in event.card.notes:
+            yield note, "muted"
+    if (line := describe(event)) is not None:
+        yield line
 
 
 def describe(event: Event) -> tuple[str, Role] | None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.recorded import in_home
+from tests.recorded import in_home, started
 from tuitrain.core.events import CheckpointSaved
+from tuitrain.core.problem import Card
 from tuitrain.view.panel.panels import events, progress, vitals
 from tuitrain.view.picture import plain
 
@@ -43,3 +44,12 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
     assert len(told) == 1
     assert "epoch 299 is the best so far" in told[0]
     assert "parameters on" in plain(events(run.now(), 80, 40)), "the rest is not pushed out"
+
+
+def test_what_was_found_out_about_the_data_stands_among_the_events(run):
+    notes = ("houses.csv: 800 rows", "id  dropped  it counts the rows")
+    run.says(replace(started(), card=Card("a table", notes=notes)))
+    shown = plain(events(run.now(), 80, 40)).splitlines()
+    first = next(number for number, line in enumerate(shown) if notes[0] in line)
+    assert notes[1] in shown[first + 1]
+    assert "parameters on" in shown[first + 2]
