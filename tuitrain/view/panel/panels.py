@@ -43,6 +43,7 @@ MOST_ACROSS = 5
 _FIELD_CELLS = 20
 _LABEL_CELLS = 10
 _NARROW_TABLE = 48
+_LEAST_ROWS = 3
 _FAST_EPOCH_S = 1.0
 
 _Field = tuple[str, str, Role]
@@ -169,7 +170,7 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 
 def epochs(run: Snapshot, width: int, height: int) -> Picture:
-    """Return the newest epochs that fit, the best one marked; every kth if they end fast."""
+    """Return the newest epochs that fit and the best one, marked; every kth if they end fast."""
     metric = cut(safe(words.loss(run.monitor)), 8)
     heading = f"{'epoch':>6} {'train':>8} {'val':>8} {' ' * (8 - width_of(metric))}{metric}  "
     stride = epoch_stride(run, height - 1)
@@ -182,19 +183,32 @@ def epochs(run: Snapshot, width: int, height: int) -> Picture:
             width,
         )
     ]
-    rows += [_epoch_row(run, epoch, width) for epoch in shown[-max(0, height - 1) :]]
+    rows += [_epoch_row(run, epoch, width) for epoch in _with_best(run, shown, height - 1)]
     blank = fitted([], width)
     return tuple((rows + [blank] * height)[:height])
 
 
+def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[EpochEnded]:
+    """Return the last epochs for so many rows; the best stands first if it is not among them."""
+    newest = epochs[-rows:] if rows > 0 else []
+    best = run.best
+    if len(newest) < _LEAST_ROWS or best is None or best.epoch in {one.epoch for one in newest}:
+        return newest
+    return [best, *newest[len(newest) == rows :]]
+
+
 def epoch_stride(run: Snapshot, rows: int) -> int:
-    """Return the k of "every kth epoch": 1 while all fit, else at most one each 2 s."""
-    if run.epoch <= rows:
+    """Return the k of "every kth epoch": 1 while all fit or nothing moves, else one each 2 s.
+
+    It never leaves rows empty that epochs could fill.
+    """
+    if run.epoch <= rows or run.state != "running":
         return 1
+    most = run.epoch // max(1, rows)
     per_second = run.rate / run.steps_per_epoch if run.rate and run.steps_per_epoch else 0.0
     stride, ladder = 1, (2, 2.5, 2)
     for turn in range(18):
-        if per_second / stride <= 0.5:
+        if per_second / stride <= 0.5 or int(stride * ladder[turn % 3]) > most:
             break
         stride = int(stride * ladder[turn % 3])
     return stride
