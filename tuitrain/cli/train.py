@@ -21,6 +21,9 @@ Examples:
   tuitrain run digits --model cnn --pace 30   slowly enough to follow
   tuitrain run digits --epochs 20 --plain     lines on stdout, no app
   tuitrain run digits --detach --name a       in the background: tuitrain attach a
+  tuitrain run houses.csv --target price      a table of your own
+  tuitrain run photos/ --augment flip,crop    a folder of images for each class
+  tuitrain run task.py --loss focal           a task in a Python file
   tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate""",
 )
 @click.argument("task", required=False, shell_complete=complete.named("task"))
@@ -30,7 +33,8 @@ Examples:
 def run(ctx: click.Context, /, **options: Any) -> int:
     """Start a run of TASK (default: digits) and watch it.
 
-    tuitrain tasks lists the tasks.
+    TASK is a built-in task (tuitrain tasks lists them), a table, a folder of images, or a Python
+    file with a tuitrain.Task.
     """
     from tuitrain.trainer import supervisor
 
