@@ -57,7 +57,8 @@ class Streamed:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample; empty if it is no tensor. WrongUse if it cannot be read."""
         try:
-            with _seeded("look"):
+            with _generators_kept():
+                _seed("look")
                 sample = self.dataset[0]
         except Exception as error:
             raise WrongUse(f"sample 0: {told_by_user_code(error)}") from error
@@ -136,19 +137,24 @@ class _Keyed(TorchDataset[Any]):
     dataset: Readable
     augment: Augment | None
 
-    def __getitem__(self, place: tuple[str, int]) -> Any:
+    def __getitems__(self, places: list[tuple[str, int]]) -> list[Any]:
+        """Return the samples of a batch; `DataLoader` calls this instead of `__getitem__`."""
+        with _generators_kept():
+            return [self._read(*place) for place in places]
+
+    def _read(self, key: str, index: int) -> Any:
         try:
-            return self._sample(*place)
+            return self._sample(key, index)
         except Exception as error:  # noqa: BLE001 - told by the trainer's process
-            return _Failure(f"sample {place[1]}: {told_by_user_code(error)}")
+            return _Failure(f"sample {index}: {told_by_user_code(error)}")
 
     def _sample(self, key: str, index: int) -> Any:
-        with _seeded(f"sample {key} {index}"):
-            sample = self.dataset[index]
-            if self.augment is None or key == "validation":
-                return sample
-            generator = generator_of(f"augment {key} {index}")
-            return self.augment(sample[0], generator), *sample[1:]
+        _seed(f"sample {key} {index}")
+        sample = self.dataset[index]
+        if self.augment is None or key == "validation":
+            return sample
+        generator = generator_of(f"augment {key} {index}")
+        return self.augment(sample[0], generator), *sample[1:]
 
 
 class _Failure(NamedTuple):
@@ -208,14 +214,18 @@ class _Batches:
             yield [(self.key, index) for index in self.order[start : start + self.size]]
 
 
-@contextmanager
-def _seeded(key: str) -> Iterator[None]:
-    """Seed Python's, numpy's and PyTorch's generators by the key; put them back afterwards."""
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+def _seed(key: str) -> None:
+    """Seed Python's, numpy's and PyTorch's generators by the key."""
     number = generator_of(key).initial_seed()
     random.seed(number)
     np.random.seed(number % (1 << 32))
     torch.default_generator.manual_seed(number)  # torch.manual_seed would seed accelerators, too
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Put Python's, numpy's and PyTorch's generators back afterwards: they are the training's."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
     finally:
