@@ -154,6 +154,23 @@ def test_a_refused_task_leaves_nothing_behind(own: Shell, project: Path):
     assert json.loads(own("ls", "--json").stdout) == []
 
 
+@pytest.mark.parametrize("where", ["at the top", "in train", "in the model"])
+def test_a_task_file_that_exits_leaves_nothing_behind(own: Shell, project: Path, where: str):
+    (project / "exits.py").write_text(
+        "import sys, torch, tuitrain\n"
+        f"{'sys.exit(3)' if where == 'at the top' else ''}\n"
+        "class Net(torch.nn.Linear):\n"
+        f"    def forward(self, x): {'sys.exit(3)' if where == 'in the model' else 'pass'}\n"
+        "def data():\n"
+        f"    {'sys.exit(3)' if where == 'in train' else ''}\n"
+        "    return torch.zeros(9, 3), torch.zeros(9)\n"
+        "task = tuitrain.Task(kind='regression', train=data, model=lambda: Net(3, 1))\n"
+    )
+    told = own("run", "exits.py", "--name", "a", "--plain", code=2).stderr
+    assert re.search(r"tuitrain: exits.py, line \d.*: SystemExit: 3\n", told)
+    assert not (own.home / "runs" / "a").exists()
+
+
 TASK_OF_WRONG_SHAPE = """\
 import torch, tuitrain
 from torch import nn

@@ -125,6 +125,8 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
             f"{text or 'model'} has lazy layers, whose sizes are not known yet: call the model "
             "once on a batch before you return it"
         )
+    if not any(weights.requires_grad for weights in model.parameters()):
+        raise WrongUse(f"{type(model).__name__}: the model has no weights to train")
     return model
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tuitrain.core.errors import TuitrainError, is_full
+from tuitrain.core.errors import TuitrainError, WrongUse, is_full
 from tuitrain.core.events import Failed
 from tuitrain.core.safe import safe
 
@@ -49,6 +51,21 @@ def failure_of(error: BaseException, name: str) -> Failed:
         return Failed(told_by_user_code(error))
     message = str(error).partition("\n")[0]
     return Failed(safe(f"{type(error).__name__}: {message}" if message else type(error).__name__))
+
+
+@contextmanager
+def refusing_user_code() -> Iterator[None]:
+    """Raise WrongUse for any error of the user's code, `sys.exit()` too, while nothing trains."""
+    from tuitrain.engine.user_errors import has_user_line, told_by_user_code
+
+    try:
+        yield
+    except TuitrainError:
+        raise
+    except BaseException as error:
+        if is_out_of_memory(error) or is_full(error) or not has_user_line(error):
+            raise
+        raise WrongUse(told_by_user_code(error)) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -35,7 +35,7 @@ from tuitrain.steering.steerable import Position
 from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.failure import OutOfMemory, is_out_of_memory
+from tuitrain.worker.failure import OutOfMemory, is_out_of_memory, refusing_user_code
 from tuitrain.worker.startup import (
     StartupEvents,
     StopRequested,
@@ -58,11 +58,13 @@ def train_run(
     recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
     code = UserCode(paths.code, known_code())
     try:
-        run = build(spec, StartupEvents(paths, recorder, ending), code)
+        with refusing_user_code():
+            run = build(spec, StartupEvents(paths, recorder, ending), code)
+            doubts = [] if writer.has_started else preflight(run)
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)
         return
-    for warning in [] if writer.has_started else preflight(run):
+    for warning in doubts:
         recorder.take(Warned(warning))
     for original in code.changed():
         recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))

@@ -94,6 +94,8 @@ def _check(task: Task, file: str) -> None:
 def _mistakes(task: Task) -> Iterator[str]:
     if task.kind not in _KINDS:
         yield f"kind is multiclass, binary, regression or multilabel, not {task.kind!r:.40}"
+    if isinstance(task.classes, str) or not hasattr(task.classes, "__len__"):
+        yield 'classes is a list of names, such as ["cat", "dog"]'
     if task.kind in ("multiclass", "multilabel") and len(task.classes) < 2:
         yield f"{task.kind} needs classes=[...], the names of two or more"
     if task.kind in (None, "multilabel") and task.criterion is None:
@@ -104,6 +106,16 @@ def _mistakes(task: Task) -> Iterator[str]:
         yield "val is a function that returns the data, or the share to hold out, such as 0.2"
     if not callable(task.model) and not isinstance(task.model, str):
         yield "model is a function that returns the model, or a name of the catalogue"
+    if task.optimizer is not None and not (
+        callable(task.optimizer) or isinstance(task.optimizer, str)
+    ):
+        yield "optimizer is a function of the parameters, or a name of the catalogue"
+    for field in ("losses", "metrics"):
+        named = getattr(task, field)
+        if not isinstance(named, Mapping) or not all(
+            isinstance(name, str) and name for name in named
+        ):
+            yield f'{field} has a name for each: write {field}={{"name": function}}'
 
 
 def _losses(task: Task) -> tuple[str, dict[str, Any]]:
@@ -177,7 +189,11 @@ def _are_arrays(data: Any) -> bool:
 
 
 def _tensors(data: Any, what: str) -> tuple[Tensor, Tensor]:
-    inputs, targets = (torch.as_tensor(part) for part in data)
+    try:
+        inputs, targets = (torch.as_tensor(part) for part in data)
+    except TypeError:  # of text, or of objects
+        kinds = " and ".join(str(part.dtype) for part in data)
+        raise WrongUse(f"{what} returns arrays of {kinds}: they must be of numbers") from None
     if inputs.dim() == 0 or targets.dim() == 0 or len(inputs) != len(targets):
         raise WrongUse(
             f"{what} returns inputs of shape {tuple(inputs.shape)} and targets of shape "
@@ -195,7 +211,8 @@ def _split(data: Any, share: float, kind: str | None) -> tuple[Any, Any]:
         raise WrongUse(f"val is a share between 0 and 1, or a function, not {share:g}")
     if _are_arrays(data):
         inputs, targets = _tensors(data, "train")
-        labels = targets.tolist() if kind in ("multiclass", "binary") else None
+        has_labels = kind in ("multiclass", "binary") and targets.dim() == 1
+        labels = targets.tolist() if has_labels else None
         train, val = split_indices(len(targets), share, labels)
         return (inputs[train], targets[train]), (inputs[val], targets[val])
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
@@ -213,6 +230,8 @@ def split_indices(
 
     A function of its arguments alone. Raises WrongUse where a part would be empty.
     """
+    if not count:
+        raise WrongUse("train has no samples")
     order = torch.randperm(count, generator=generator_of(f"split {count} {share}")).tolist()
     wanted = max(1, round(count * share))
     if labels is None or min(Counter(labels).values()) < 2:
