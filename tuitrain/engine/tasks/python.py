@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _task_in(names: Mapping[str, Any], name: str, file: str) -> Task:
 
 def _check(task: Task, file: str) -> None:
     """Raise WrongUse for a field that cannot be."""
-    reason = next(filter(None, _mistakes(task)), None)
+    reason = next(chain(_mistakes(task), _mistakes_in_names(task)), None)
     if reason is not None:
         raise WrongUse(f"{file}: {reason}")
     for name in ("lr", "batch_size", "epochs"):
@@ -94,10 +95,6 @@ def _check(task: Task, file: str) -> None:
 def _mistakes(task: Task) -> Iterator[str]:
     if task.kind not in _KINDS:
         yield f"kind is multiclass, binary, regression or multilabel, not {task.kind!r:.40}"
-    if isinstance(task.classes, str) or not hasattr(task.classes, "__len__"):
-        yield 'classes is a list of names, such as ["cat", "dog"]'
-    if task.kind in ("multiclass", "multilabel") and len(task.classes) < 2:
-        yield f"{task.kind} needs classes=[...], the names of two or more"
     if task.kind in (None, "multilabel") and task.criterion is None:
         yield f"a task of kind {task.kind} needs a criterion"
     if not callable(task.train):
@@ -106,6 +103,13 @@ def _mistakes(task: Task) -> Iterator[str]:
         yield "val is a function that returns the data, or the share to hold out, such as 0.2"
     if not callable(task.model) and not isinstance(task.model, str):
         yield "model is a function that returns the model, or a name of the catalogue"
+
+
+def _mistakes_in_names(task: Task) -> Iterator[str]:
+    if isinstance(task.classes, str) or not hasattr(task.classes, "__len__"):
+        yield 'classes is a list of names, such as ["cat", "dog"]'
+    if task.kind in ("multiclass", "multilabel") and len(task.classes) < 2:
+        yield f"{task.kind} needs classes=[...], the names of two or more"
     if task.optimizer is not None and not (
         callable(task.optimizer) or isinstance(task.optimizer, str)
     ):
