@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from tuitrain.catalog.entry import Entry
@@ -9,7 +10,8 @@ from tuitrain.catalog.losses import LOSSES, Loss
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.tasks import TASKS, Task
-from tuitrain.core.errors import UnknownName
+from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.safe import safe
 
 CATALOG: Mapping[str, Mapping[str, Entry]] = {
     "task": TASKS,
@@ -36,7 +38,9 @@ def loss_named(name: str) -> Loss:
 
 
 def task_named(name: str) -> Task:
-    """Return the task with that name; UnknownName if there is none."""
+    """Return the task with that name; UnknownName if there is none, WrongUse for a folder."""
+    if name not in TASKS and os.path.isdir(name):  # noqa: PTH112 - of any text, it raises nothing
+        raise WrongUse(f"no task {safe(name)!r}, but {safe(name)} is a folder: write {safe(name)}/")
     entry = find("task", name)
     assert isinstance(entry, Task)
     return entry

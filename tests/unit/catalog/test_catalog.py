@@ -94,3 +94,10 @@ def test_the_default_of_an_option_is_a_value_of_its_type(what, entry):
 def test_an_entry_is_imported_only_when_it_is_loaded():
     entry = Entry("square root", "math:sqrt", "for this test")
     assert entry.load() is math.sqrt
+
+
+def test_a_folder_without_its_slash_is_told_with_it(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongUse, match="photos is a folder: write photos/"):
+        catalog.new_spec("photos")
