@@ -197,6 +197,12 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="by the task", group="Data and weights", places=_NEW,
         ),
         RunOption(
+            "class_weights",
+            OrNone(ClassWeights()),
+            "Weights of the classes in the loss.",
+            default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
+        ),
+        RunOption(
             "kind", OrNone(OneOf("multiclass", "binary", "regression")), "Kind of problem.",
             default_says="by the target", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("table",),
@@ -228,15 +234,9 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "augment", Several(OneOf("flip", "crop", "color")),
-            "Random changes to training images: flip, crop, color, with commas.",
+            "Random changes to training images, several with commas between them.",
             default=(), group="A table or images of your own", places=_NEW, is_of_weights=True,
             sources=("images",),
-        ),
-        RunOption(
-            "class_weights",
-            OrNone(ClassWeights()),
-            "Weights of the classes in the loss.",
-            default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
         ),
         RunOption(
             "name", OrNone(Text("a name", "NAME")), "Name of the new run.",

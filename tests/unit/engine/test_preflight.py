@@ -159,6 +159,7 @@ MISTAKES = [
     (multiclass(model="nn.Identity"), "no weights to train", "Identity"),
     (multiclass("losses=[F.cross_entropy]"), "losses has a name for each", "losses={"),
     (multiclass("metrics=[F.cross_entropy]"), "metrics has a name for each", "metrics={"),
+    (multiclass(model="nn.Linear(3, 3)"), "write model=lambda: ...", "task.py"),
     (multiclass("optimizer=3"), "a function of the parameters", "optimizer"),
     (task('kind="multiclass", classes=3, train=lambda: (x, y)'), "classes is a list of names", "task.py"),
     (task('kind="multiclass", classes="abc", train=lambda: (x, y)'), "classes is a list of names", "task.py"),

@@ -113,6 +113,12 @@ def test_the_kind_of_problem_follows_from_the_target(csv, values, kind, classes)
     assert any(note.startswith(f"target 't': {kind}, since it ") for note in task.card.notes)
 
 
+def test_a_target_of_free_text_is_refused_instead_of_called_classes(csv):
+    texts = [f"note {row}" if row % 4 else "none" for row in range(ROWS)]
+    with pytest.raises(WrongUse, match="a class of one row cannot be learned: choose another"):
+        opened(csv, table(b=NUMBERS, t=texts), target="t")
+
+
 def test_rows_without_a_target_are_left_out_and_regression_keeps_its_unit(csv):
     values = [3.5 * row for row in range(38)] + ["", "inf"]
     text = "b,y\n" + "\n".join(f"{b},{t}" for b, t in zip(NUMBERS, values, strict=True))
@@ -177,7 +183,7 @@ def test_a_column_that_gives_the_target_away_is_warned_of(csv):
         ("a,y\n1,2\n", "the target 'y' has one value only, 2: there is nothing to learn"),
         ("a,y\n1,2\n3,2\n", "the target 'y' has one value only"),
         ("a,y\n1,\n3,\n", "the target 'y' has no values"),
-        ("a,y\n1,x\n3,z\n", "each of the 2 rows has a class of its own"),
+        ("a,y\n1,x\n3,z\n", "2 come once, and a class of one row"),
         ("a,y\n1,2\n3,4,5\n", "my.csv: line 3 has 3 cells, and the header has 2"),
         ("a,y\n1,2,3\n3,4,5\n", "the rows of my.csv have more cells than its header has columns"),
         ('a,y\n1,"2\n3,4\n', "a quotation mark is opened and not closed"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from platformdirs import user_cache_path
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from tuitrain.catalog import LOSSES
@@ -101,7 +101,9 @@ def _mistakes(task: Task) -> Iterator[str]:
         yield "train is a function that returns the data; write train=lambda: ..."
     if not callable(task.val) and not isinstance(task.val, float):
         yield "val is a function that returns the data, or the share to hold out, such as 0.2"
-    if not callable(task.model) and not isinstance(task.model, str):
+    if isinstance(task.model, nn.Module):
+        yield "model is a function that returns the model; write model=lambda: ..."
+    elif not callable(task.model) and not isinstance(task.model, str):
         yield "model is a function that returns the model, or a name of the catalogue"
 
 

@@ -19,7 +19,7 @@ class FormField(Horizontal):
     DEFAULT_CSS = """
     FormField {
         height: 1;
-        & > .label { width: 13; color: $cell-muted; }
+        & > .label { width: 15; color: $cell-muted; }
         & > Input { width: 22; background: $panel; }
         & > .said { width: 1fr; margin-left: 2; color: $cell-muted; text-wrap: nowrap;
                     text-overflow: ellipsis; }

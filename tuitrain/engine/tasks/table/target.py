@@ -70,6 +70,12 @@ def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:
         what = "two" if kind == "binary" else f"at most {MOST_CLASSES:,}"
         raise WrongUse(f"the target {shown} has {distinct:,} values; {kind} takes {what}")
     values, classes = _classes(cells)
+    once = int((np.bincount(values) == 1).sum())
+    if once > distinct / 2:
+        raise WrongUse(
+            f"of the {distinct:,} values of the target {shown} {once:,} come once, and a class of "
+            "one row cannot be learned: choose another --target, or --kind regression for numbers"
+        )
     notes = [
         f"target {shown}: {kind}, since {why}",
         _class_note(values, classes, kind),
