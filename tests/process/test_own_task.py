@@ -6,12 +6,13 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Shell, until
+from tests.conftest import PATIENCE_S, PROJECT, Shell, until
 from tuitrain import Task
 from tuitrain.cli import complete
 from tuitrain.connection import run as connection
@@ -383,3 +384,16 @@ def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
     (first, *_) = json.loads(own("predict", "a", "--json").stdout)
     assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
+
+
+def test_a_task_file_that_never_returns_is_stopped(tuitrain: Shell, tmp_path):
+    file = tmp_path / "endless.py"
+    lines = ["print('here', flush=True)", "while True:", " try: pass", " except Exception: pass"]
+    file.write_text("\n".join(lines))
+    start = [sys.executable, "-m", "tuitrain", "run", str(file), "--detach", "--name", "a"]
+    with subprocess.Popen(start, env=tuitrain.env, stdout=subprocess.DEVNULL) as started:
+        log = tuitrain.home / "runs" / "a" / "trainer.log"
+        until(lambda: log.exists() and "here" in log.read_text(), "its file runs")
+        tuitrain("ctl", "a", "stop", "--no-wait", code=None)
+        started.wait(timeout=PATIENCE_S)
+    assert tuitrain.show("a")["state"] == "stopped"

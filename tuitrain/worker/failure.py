@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tuitrain.core.errors import TuitrainError, WrongUse, is_full
 from tuitrain.core.events import Failed
 from tuitrain.core.safe import safe
+from tuitrain.worker.startup import StopRequested
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory"  # of CUDA, HIP, XPU, MPS, NCCL
@@ -60,7 +61,7 @@ def refusing_user_code() -> Iterator[None]:
 
     try:
         yield
-    except TuitrainError:
+    except (TuitrainError, StopRequested):
         raise
     except BaseException as error:
         if is_out_of_memory(error) or is_full(error) or not has_user_line(error):

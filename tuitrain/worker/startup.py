@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tuitrain.core.commands import Request, Stop
 from tuitrain.core.events import CommandAccepted, StartupReached, Stopped
@@ -15,8 +18,8 @@ from tuitrain.store.writer import RunWriter
 _REPORT_EVERY_S = 0.25
 
 
-class StopRequested(Exception):
-    """The run should stop before its first batch."""
+class StopRequested(BaseException):
+    """The run should stop before its first batch; no `except Exception` of the user's keeps it."""
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.command.detail)
@@ -38,12 +41,50 @@ class StartupEvents:
         if time.monotonic() < self._report_at and done != total:
             return
         self._report_at = time.monotonic() + _REPORT_EVERY_S
-        if reason := self._ending():
-            raise StopRequested(Request.new(Stop(reason)))
-        for request in waiting_commands(self._paths):
-            if isinstance(request.command, Stop):
-                raise StopRequested(request)
+        if (request := self.stop_request()) is not None:
+            raise StopRequested(request)
         self._recorder.take(StartupReached(stage, done, total))
+
+    def stop_request(self) -> Request | None:
+        """Return the request to stop, if there is one."""
+        if reason := self._ending():
+            return Request.new(Stop(reason))
+        waiting = waiting_commands(self._paths)
+        return next((request for request in waiting if isinstance(request.command, Stop)), None)
+
+
+@contextmanager
+def stoppable(events: StartupEvents) -> Iterator[None]:
+    """Raise StopRequested inside the block, too, where the user's code may never return.
+
+    A thread looks for a request, and a signal makes the main thread raise. Elsewhere than in the
+    main thread, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found: list[Request] = []
+    is_done = threading.Event()
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise StopRequested(found[0])
+
+    def look() -> None:
+        while not is_done.wait(_REPORT_EVERY_S):
+            if (request := events.stop_request()) is not None:
+                found.append(request)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                return
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    looker = threading.Thread(target=look, daemon=True)
+    looker.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        looker.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def stop_before_training(

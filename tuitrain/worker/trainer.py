@@ -40,6 +40,7 @@ from tuitrain.worker.startup import (
     StartupEvents,
     StopRequested,
     stop_before_training,
+    stoppable,
     waiting_commands,
 )
 
@@ -58,8 +59,9 @@ def train_run(
     recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
     code = UserCode(paths.code, known_code())
     try:
-        with refusing_user_code():
-            run = build(spec, StartupEvents(paths, recorder, ending), code)
+        events = StartupEvents(paths, recorder, ending)
+        with stoppable(events), refusing_user_code():
+            run = build(spec, events, code)
             doubts = [] if writer.has_started else preflight(run)
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)
