@@ -45,15 +45,7 @@ def build(
     device = devices.choose(spec.device)
     devices.use(device)
     code = code or UserCode()
-    rng.seed(spec.seed)  # the user's own code may draw while it is loaded
-    task = open_task(spec, code, report)
-    usual = str(task.defaults.get("loss", ""))
-    losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
-    spec = resolved(spec, task, losses.usual)
-    spec = replace(spec, loss=losses.canonical(spec.loss))
-    data = task.data
-    if spec.class_weights is not None:
-        spec, task = _weighed(spec, task, losses)
+    spec, task, losses = _load(spec, report, code, device)
     rng.seed(spec.seed)
     model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
@@ -64,14 +56,14 @@ def build(
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
-    metrics = Metrics(data.kind, task.metrics)
-    problem = Problem(data.kind, metrics.described, losses=losses.names)
+    metrics = Metrics(task.data.kind, task.metrics)
+    problem = Problem(task.data.kind, metrics.described, losses=losses.names)
     run = Training(
         model=model,
         weights=weights,
         optimizer=optimizer,
         criterion=losses.criterion(spec.loss),
-        data=data.to(device),
+        data=task.data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
         reads_at_once=device.type == "cpu",
@@ -97,6 +89,21 @@ def build(
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
         raise Refused(reason)
     return run
+
+
+def _load(
+    spec: RunSpec, report: Report, code: UserCode, device: torch.device
+) -> tuple[RunSpec, OpenedTask, Losses]:
+    """Return the spec with the settings that it left to its task, the task, and its losses."""
+    rng.seed(spec.seed)  # the user's own code may draw while it is loaded
+    task = open_task(spec, code, report)
+    usual = str(task.defaults.get("loss", ""))
+    losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
+    spec = resolved(spec, task, losses.usual)
+    spec = replace(spec, loss=losses.canonical(spec.loss))
+    if spec.class_weights is not None:
+        spec, task = _weighed(spec, task, losses)
+    return spec, task, losses
 
 
 def _weighed(spec: RunSpec, task: OpenedTask, losses: Losses) -> tuple[RunSpec, OpenedTask]:
