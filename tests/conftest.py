@@ -30,9 +30,12 @@ PATIENCE_S = 120.0
 _ENDS_WITHIN_S = 20.0
 PROJECT = Path(__file__).parents[1]
 
+# A background job of a shell ignores SIGINT, and one of nohup SIGHUP; programs that tests interrupt
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # so is it in a background job of a shell; programs that tests interrupt would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile(  # how long an example takes proves nothing
     "tuitrain", deadline=None, suppress_health_check=[HealthCheck.too_slow]
