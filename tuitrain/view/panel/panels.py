@@ -198,17 +198,13 @@ def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[Epoch
 
 
 def epoch_stride(run: Snapshot, rows: int) -> int:
-    """Return the k of "every kth epoch": 1 while all fit or nothing moves, else one each 2 s.
-
-    It never leaves rows empty that epochs could fill.
-    """
+    """Return the k of "every kth epoch": 1 while all fit or nothing moves, else one each 2 s."""
     if run.epoch <= rows or run.state != "running":
         return 1
-    most = run.epoch // max(1, rows)
     per_second = run.rate / run.steps_per_epoch if run.rate and run.steps_per_epoch else 0.0
     stride, ladder = 1, (2, 2.5, 2)
     for turn in range(18):
-        if per_second / stride <= 0.5 or int(stride * ladder[turn % 3]) > most:
+        if per_second / stride <= 0.5:
             break
         stride = int(stride * ladder[turn % 3])
     return stride

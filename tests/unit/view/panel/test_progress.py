@@ -55,16 +55,12 @@ def test_what_was_found_out_about_the_data_stands_among_the_events(run):
     assert "parameters on" in shown[first + 2]
 
 
-def test_the_table_of_epochs_fills_its_rows_and_keeps_the_best(run):
+def test_the_table_of_epochs_of_a_run_that_rests_has_the_last_ones_and_the_best(run):
     run.trains(30)
     now = run.now()
-    best = now.epochs[2]
-    live = replace(now, state="running", rate=10_000.0, best=best)
-    for shown in (live, replace(live, state="finished")):
-        rows = plain(epochs(shown, 60, 9)).splitlines()[1:]
-        assert all(row.strip() for row in rows), "none is empty"
-        assert rows[0].split()[0] == "3"
-        assert "★" in rows[0]
-        assert rows[-1].split()[0] == "30"
-    ended = plain(epochs(replace(live, state="finished"), 60, 9)).splitlines()[2:]
-    assert [int(row.split()[0]) for row in ended] == list(range(24, 31))
+    for state in ("paused", "finished"):
+        rests = replace(now, state=state, rate=10_000.0, best=now.epochs[2])
+        first, *others = plain(epochs(rests, 60, 9)).splitlines()[1:]
+        assert first.split()[0] == "3"
+        assert "★" in first
+        assert [int(row.split()[0]) for row in others] == list(range(24, 31))
