@@ -137,9 +137,9 @@ def _options(function: Callable[..., Any]) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return {
-        each.name: each.default
-        for each in parameters
-        if isinstance(each.default, bool | int | float | str)
+        parameter.name: parameter.default
+        for parameter in parameters
+        if isinstance(parameter.default, bool | int | float | str)
     }
 
 

@@ -177,7 +177,7 @@ def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
         raise WrongUse(f"{safe(own.name)} in {safe(own.file)} is no function and no class")
     try:
         wanted = inspect.signature(function).parameters
-        takes_any = any(each.kind is each.VAR_KEYWORD for each in wanted.values())
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in wanted.values())
         given = {key: value for key, value in arguments.items() if key in wanted}
         given |= {key: _literal(text) for key, text in own.options.items()}
         if "params" in arguments and "params" not in wanted and not takes_any:

@@ -189,12 +189,12 @@ def epochs(run: Snapshot, width: int, height: int) -> Picture:
 
 
 def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[EpochEnded]:
-    """Return the last epochs for so many rows; the best stands first if it is not among them."""
+    """Return the last epochs for so many rows, with the best one among them, in order."""
     newest = epochs[-rows:] if rows > 0 else []
     best = run.best
     if len(newest) < _LEAST_ROWS or best is None or best.epoch in {one.epoch for one in newest}:
         return newest
-    return [best, *newest[len(newest) == rows :]]
+    return sorted([best, *newest[len(newest) == rows :]], key=lambda epoch: epoch.epoch)
 
 
 def epoch_stride(run: Snapshot, rows: int) -> int:

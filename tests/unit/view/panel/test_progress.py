@@ -64,3 +64,8 @@ def test_the_table_of_epochs_of_a_run_that_rests_has_the_last_ones_and_the_best(
         assert first.split()[0] == "3"
         assert "★" in first
         assert [int(row.split()[0]) for row in others] == list(range(24, 31))
+    live = replace(now, state="running", rate=115.0, best=now.epochs[22])
+    rows = plain(epochs(live, 60, 6)).splitlines()[1:]
+    shown = [int(row.split()[0]) for row in rows if row.strip()]
+    assert 23 in shown, "the best, though only every other epoch or fewer is shown"
+    assert shown == sorted(shown)

@@ -93,7 +93,7 @@ def _roles(spec: RunSpec, target: str, columns: Sequence[str]) -> Mapping[str, R
 def _check_there(name: str, columns: Sequence[str]) -> None:
     if name not in columns:
         raise UnknownName(
-            "column", safe(name, limit=60), [safe(each, limit=60) for each in columns]
+            "column", safe(name, limit=60), [safe(column, limit=60) for column in columns]
         )
 
 
