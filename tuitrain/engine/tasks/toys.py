@@ -8,29 +8,29 @@ from sklearn.datasets import make_circles, make_moons
 from sklearn.model_selection import train_test_split
 
 from tuitrain.engine.data import Parts
-from tuitrain.engine.tasks.normalise import normalised_columns
+from tuitrain.engine.tasks.normalise import Numbers, normalised_columns
+
+
+def split_points(points: Numbers, labels: Numbers) -> Parts:
+    """Return four fifths of the points (N, 2) and their labels 0 or 1 (N,), then the others."""
+    train, val, *targets = train_test_split(
+        points, labels, test_size=0.2, random_state=0, stratify=labels
+    )
+    train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
+    train, val = normalised_columns(train, val)
+    return train, train_targets, val, val_targets
 
 
 def moons() -> Parts:
     """Return 800 points (N, 2) of two half moons and the moon of each, then 200 for validation."""
     points, moon = make_moons(1_000, noise=0.2, random_state=0)
-    train, val, *targets = train_test_split(
-        points, moon, test_size=0.2, random_state=0, stratify=moon
-    )
-    train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
-    train, val = normalised_columns(train, val)
-    return train, train_targets, val, val_targets
+    return split_points(points, moon)
 
 
 def circles() -> Parts:
     """Return 800 points (N, 2) of two circles, 1 for the inner one, then 200 for validation."""
     points, is_inner = make_circles(1_000, noise=0.1, factor=0.5, random_state=0)
-    train, val, *targets = train_test_split(
-        points, is_inner, test_size=0.2, random_state=0, stratify=is_inner
-    )
-    train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
-    train, val = normalised_columns(train, val)
-    return train, train_targets, val, val_targets
+    return split_points(points, is_inner)
 
 
 def spirals() -> Parts:
@@ -44,12 +44,7 @@ def spirals() -> Parts:
     angle = turn + np.pi * spiral
     points = np.stack((turn * np.cos(angle), turn * np.sin(angle)), axis=1)
     points += numbers.normal(0, 0.3, points.shape)
-    train, val, *targets = train_test_split(
-        points, spiral, test_size=0.2, random_state=0, stratify=spiral
-    )
-    train_targets, val_targets = (torch.from_numpy(part).float() for part in targets)
-    train, val = normalised_columns(train, val)
-    return train, train_targets, val, val_targets
+    return split_points(points, spiral)
 
 
 def sine() -> Parts:
