@@ -172,7 +172,7 @@ def test_a_change_that_a_damaged_log_lost_is_reported_at_the_resume(tuitrain: Sh
     tuitrain("ctl", "a", "lr", "0.003", "--wait")
     tuitrain("ctl", "a", "loss", "mse", "--at", "batch", "--wait")
     until(
-        lambda: "mse" in str(Answered.read(run.paths.answered).newest),
+        lambda: "loss swapped mse" in str(Answered.read(run.paths.answered).newest),
         "the digest, written after the record, has the swap",
     )
     trainer = trainer_of(run)

@@ -30,18 +30,12 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     It goes on from its newest sound checkpoint; what was trained after that is trained again, with
     the changes that were made, to the same weights. Another --batch-size begins with an epoch.
     """
-    from tuitrain.core.safe import safe
-    from tuitrain.store.answered import Answered, missing_words
-    from tuitrain.store.reader import RunReader
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump
 
     asked = asked_for(ctx, options)
     client = find_run(ctx, run)
     paths = client.paths
-    answered = Answered.read(paths.answered)  # before the record, which is written first
-    if why := answered.why_not(RunReader(paths.record).rows()):
-        print_safe(f"tuitrain: {safe(paths.name)}: {missing_words(why)}", err=True)
     epochs = asked.settings.get("epochs")
     if epochs and (jump := rate_jump(snapshot(client), epochs)):
         print_safe(f"tuitrain: {jump}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tuitrain.cli.common import has_terminal, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.events import DOWNLOADING
+from tuitrain.store.answered import missing_words
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.supervisor import Started
@@ -25,11 +26,13 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
     """Start a trainer and show it in the app or as lines (then it ends with us), or detach."""
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
-    if detach:
-        return _detach(start(False))
-    if not (plain or has_terminal()):
+    if not (plain or detach or has_terminal()):
         plain = True
     started = start(plain)
+    if started.missing:
+        print_safe(f"tuitrain: {started.paths.name}: {missing_words(started.missing)}", err=True)
+    if detach:
+        return _detach(started)
     if plain:
         from tuitrain.cli.plain import own
 

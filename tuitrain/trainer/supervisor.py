@@ -25,6 +25,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
+from tuitrain.store.answered import Answered
 from tuitrain.store.disk_reserve import reserve
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.named_code import known_code, remember, remember_spec
@@ -50,6 +51,8 @@ class Started:
     """The write end of a pipe: an owned run stops when it is closed."""
     resumed: bool = False
     """Whether the run had been trained before."""
+    missing: str | None = None
+    """The answers to commands that the record lacks, in words: it was damaged."""
 
 
 def start(
@@ -168,13 +171,15 @@ def resume(
     with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()
         code_copies.check_known(paths.code, known_code())
+        answered = Answered.read(paths.answered)  # before the record, which is written first
+        missing = answered.why_not(RunReader(paths.record).rows())
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
         reserve(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
         started = _launch(paths, descriptor, owned=owned)
-    started.resumed = True
+    started.resumed, started.missing = True, missing
     return started
 
 
