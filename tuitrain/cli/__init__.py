@@ -17,6 +17,7 @@ from tuitrain.core.safe import safe
 
 COMMANDS = {
     "run": "tuitrain.cli.train:run",
+    "watch": "tuitrain.cli.watch:watch",
     "attach": "tuitrain.cli.attach:attach",
     "resume": "tuitrain.cli.resume:resume",
     "replay": "tuitrain.cli.replay:replay",

@@ -131,7 +131,8 @@ class EpochEnded:
     epoch: Epoch
     loss_name: str
     train_loss: float
-    val_loss: float
+    val_loss: float | None
+    """None if nothing was validated, as a watched script may not."""
     metrics: Mapping[str, float]
     improved: bool
     """True if the monitored metric is better than in every epoch before."""

@@ -85,11 +85,14 @@ class RunSpec:
     schedule: tuple[Planned, ...] = ()
     """Changes that the run makes on its own, each at its place."""
     parent: Parent | None = None
+    watched: tuple[str, ...] = ()
+    """The command of a script that is watched, SCRIPT ARGS... or -m MODULE ARGS...; or the name of
+    a loop that a program watches itself. Such a run has no model, data and epochs of its spec."""
 
     @property
     def is_complete(self) -> bool:
         """Whether the trainer has filled in what was left to a task of the user's own."""
-        return bool(self.loss and self.lr and self.batch_size and self.epochs)
+        return bool(self.watched or (self.loss and self.lr and self.batch_size and self.epochs))
 
     def to_json(self) -> str:
         """Return the spec as the text of `spec.json`."""
@@ -118,6 +121,8 @@ class RunSpec:
 def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
     """Return whether a setting is left to a task, or a rate to an optimizer, of the user's own."""
     value = settings[name]
+    if settings.get("watched"):
+        return name in (*FILLED_IN_STRINGS, *FILLED_IN_NUMBERS) and not value
     if source_of(str(settings["task"])) == "catalog":
         is_own = own_python(str(settings["optimizer"])) is not None
         return name == "lr" and is_own and type(value) in (int, float) and value == 0
@@ -139,6 +144,10 @@ def _take(name: str, value: object) -> Any:
             return _parent(value)
         case "init_given":
             return OPTIONS["init_from"].take(value)
+        case "watched":
+            return _command(value)
+        case "on_nonfinite" if value == "alert":
+            return value  # of a watched script
         case "data_sha256":
             return _digest(value)
         case _:
@@ -166,6 +175,12 @@ def _digest(value: object) -> str | None:
     if value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)):
         return value
     raise WrongUse(f"data_sha256 must be a SHA-256 in hexadecimal digits, not {value!r:.40}")
+
+
+def _command(value: object) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise WrongUse("watched must be a list of words")
 
 
 def _schedule(rows: object) -> tuple[Planned, ...]:

@@ -36,11 +36,22 @@ def use(device: torch.device) -> None:
 
 
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
-    """Return the values of device scalars; waits for the device once."""
-    if not scalars:
-        return []
+    """Return the values of numbers and device scalars; waits once for each device."""
+    by_device: dict[torch.device, list[int]] = {}
+    for index, scalar in enumerate(scalars):
+        if isinstance(scalar, Tensor):
+            by_device.setdefault(scalar.device, []).append(index)
+    if len(by_device) == 1 and len(indices := next(iter(by_device.values()))) == len(scalars):
+        return _read([scalars[index] for index in indices])
+    values = [0.0 if isinstance(scalar, Tensor) else float(scalar) for scalar in scalars]
+    for indices in by_device.values():
+        for index, value in zip(indices, _read([scalars[i] for i in indices]), strict=True):
+            values[index] = value
+    return values
+
+
+def _read(scalars: Sequence[SupportsFloat]) -> list[float]:
     tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
-    assert len(tensors) == len(scalars), "losses of steps are tensors"
     values: list[float] = torch.stack(tensors).tolist()
     return values
 

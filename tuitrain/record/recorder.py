@@ -58,6 +58,8 @@ class Recorder:
         self.newest_read: BatchDone | None = None
         """The newest batch whose numbers were read from the device."""
         self._nonfinite: list[BatchDone] = []
+        self.read_rows: Callable[[list[BatchRow]], None] = lambda rows: None
+        """Is called with the rows of batches once their numbers are read."""
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)
         self._rows_without_shares: list[BatchRow] = []
@@ -183,6 +185,7 @@ class Recorder:
             )
             for (at, batch), loss in zip(self._batches, losses, strict=True)
         ]  # fmt: skip
+        self.read_rows(rows)
         self._rows += rows
         self._rows_without_shares += rows
         self.newest_read = batches[-1] if batches else self.newest_read

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tuitrain.core import code_copies, python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
@@ -35,6 +35,8 @@ from tuitrain.store.reader import RunReader
 
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
 _STOP = "{0} has not ended; tuitrain ctl {0} stop ends it"
+WATCHER = "tuitrain.watcher"
+"""The module that runs a script under watch."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
 _REFUSED_ENDS_S = 30.0
@@ -74,6 +76,23 @@ def start(
         remember_spec(spec)
     else:
         code_copies.check_known(parent.code, known_code())
+    with new_run(home, spec, name, origin=origin, parent=parent) as (paths, descriptor):
+        return _launch(paths, descriptor, owned=owned)
+
+
+@contextmanager
+def new_run(
+    home: Path,
+    spec: RunSpec,
+    name: str | None = None,
+    *,
+    origin: Path | None = None,
+    parent: RunPaths | None = None,
+) -> Iterator[tuple[RunPaths, int]]:
+    """Make a run directory, and hold its lock in the block: yields its paths and the descriptor.
+
+    It is removed again if the block raises and no trainer has the lock. Raises as `start` does.
+    """
     paths = _new_directory(home, spec, name)
     try:
         with _locked(paths, _WATCH) as descriptor:
@@ -89,7 +108,7 @@ def start(
                 copy = keep_copy(Path(spec.init_from), paths, given)
                 spec = replace(spec, init_from=copy, init_given=given)
             paths.write_spec(spec)  # last: now the run is listed, with its lock held
-            return _launch(paths, descriptor, owned=owned)
+            yield paths, descriptor
     except BaseException:
         if not lock.is_held(paths.lock):  # on an interrupt the trainer may already run
             shutil.rmtree(paths.directory, ignore_errors=True)
@@ -297,7 +316,27 @@ def _stem(task: str) -> str:
     return _NOT_IN_A_NAME.sub("-", name)[:40].strip("-.") or "own"
 
 
-def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
+def watch(home: Path, spec: RunSpec, name: str | None = None) -> Started:
+    """Start a script under watch, in a process of its own; its output goes to the log.
+
+    Raises as `start` does.
+    """
+    with new_run(home, spec, name) as (paths, descriptor):
+        return _launch(paths, descriptor, spec.watched, module=WATCHER, owned=False)
+
+
+def watch_here(home: Path, spec: RunSpec, name: str | None = None) -> NoReturn:
+    """Let this process become the script under watch, with its terminal and exit code."""
+    with new_run(home, spec, name) as (paths, descriptor):
+        os.set_inheritable(descriptor, True)
+        line = python.command(WATCHER, str(paths.directory), str(descriptor), *spec.watched)
+        os.execve(line[0], line, python.environment())  # noqa: S606 - Python itself
+
+
+def _launch(
+    paths: RunPaths, lock_descriptor: int, command: Sequence[str] = (), *,
+    module: str = "tuitrain.worker", owned: bool,
+) -> Started:  # fmt: skip
     # Redirect all three streams: a trainer that printed to a closed terminal would die.
     log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     read_end, write_end = os.pipe() if owned else (None, None)
@@ -305,7 +344,7 @@ def _launch(paths: RunPaths, lock_descriptor: int, *, owned: bool) -> Started:
     inherited = [lock_descriptor, *owner]
     try:
         process = subprocess.Popen(
-            python.command("tuitrain.worker", str(paths.directory), *map(str, inherited)),
+            python.command(module, str(paths.directory), *map(str, inherited), *command),
             env=python.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,0 +1,76 @@
+"""tuitrain watch"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuitrain.cli.common import has_terminal, home_of, home_option
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.safe import safe
+
+
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  tuitrain watch train.py                      run it, and show it in the app
+  tuitrain watch train.py --epochs 10          with arguments of its own
+  tuitrain watch --name a --detach train.py    in the background: tuitrain attach a
+  tuitrain watch --plain train.py              with its output and exit code, as python has
+  tuitrain watch -m package.train --lr 0.1     a module, as python -m""",
+)
+@click.argument("script")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as with python -m.")
+@click.option("--name", metavar="NAME", help="Name of the new run (default: script and time).")
+@click.option("--loss", metavar="NAME", help="Swap the loss from the first step on.")
+@click.option(
+    "--kind",
+    type=click.Choice(["multiclass", "binary", "regression"]),
+    help="The kind of problem, where its loss does not tell.",
+)
+@click.option(
+    "--on-nonfinite",
+    type=click.Choice(["alert", "pause", "skip", "stop"]),
+    default="alert",
+    show_default=True,
+    help="Reaction to a nonfinite loss or gradient; all but alert leave out such a step.",
+)
+@click.option("--paused", is_flag=True, help="Pause after the first step.")
+@click.option("--pace", metavar="N", help="At most N steps a second.")
+@click.option("--detach", is_flag=True, help="Start, print the name, return.")
+@click.option("--plain", is_flag=True, help="No app: its own output and exit code.")
+@home_option
+@click.pass_context
+def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: Any) -> int:
+    """Run SCRIPT, somebody's own PyTorch training, and watch and steer it.
+
+    Not a line of it is changed. Options of tuitrain come before SCRIPT, its own after it. What can
+    be seen and steered stands in docs/watch.md.
+    """
+    from tuitrain.cli.start import go
+    from tuitrain.core.options import OPTIONS
+    from tuitrain.core.spec import RunSpec, check_name
+    from tuitrain.trainer import supervisor
+
+    name = options["name"] and check_name(options["name"])
+    if not options["is_module"] and not Path(script).is_file():
+        raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
+    command = ("-m", script, *args) if options["is_module"] else (script, *args)
+    spec = RunSpec(
+        task=script, model="", loss=options["loss"] or "", optimizer="", lr=0.0, batch_size=0,
+        epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"],
+        paused=options["paused"], watched=command,
+        pace=OPTIONS["pace"].read(options["pace"]) if options["pace"] else None,
+    )  # fmt: skip
+    home, detach, plain = home_of(ctx), options["detach"], options["plain"]
+    if detach and plain:
+        raise WrongUse("--plain has the script's output and --detach lets it go: choose one")
+    if plain or not (detach or has_terminal()):
+        supervisor.watch_here(home, spec, name)
+    return go(
+        lambda _: supervisor.watch(home, spec, name), detach=detach, plain=False, log_interval=100
+    )

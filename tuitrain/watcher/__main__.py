@@ -1,0 +1,58 @@
+"""The process of a watched script: python -m tuitrain.watcher RUN_DIRECTORY LOCK_FD
+
+Its arguments after that are SCRIPT ARGS..., or -m MODULE ARGS...
+"""
+
+from __future__ import annotations
+
+import atexit
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from tuitrain.store.paths import RunPaths
+from tuitrain.watcher import script
+from tuitrain.watcher.frameworks import ask_to_end
+from tuitrain.watcher.session import HOOKED, Session
+from tuitrain.watcher.watch import Ending
+
+
+def main(argv: list[str]) -> int:
+    """Run a script with hooks on PyTorch, and return its exit code."""
+    directory, lock, *command = argv
+    session = Session(RunPaths(Path(directory)), int(lock), end=ask_to_end)
+    session.end_on_signal(signal.SIGTERM)
+    outcome: list[BaseException | None] = [None]
+    code = [0]
+    atexit.register(lambda: session.close(outcome[0], code[0]))  # after what the script registers
+    session.hooks.install()
+    _say(f"{session.paths.name}: watching {' '.join(command)}; hooked: {HOOKED}")
+    try:
+        script.run(command)
+    except Ending as error:
+        outcome[0] = error
+        _say(f"{session.paths.name}: stopped at step {session.watch.loop.step:,}")
+    except SystemExit as error:
+        code[0] = _exit_code(error)
+    except BaseException as error:  # noqa: BLE001 - it is printed as `python` prints it
+        outcome[0], code[0] = error, 130 if isinstance(error, KeyboardInterrupt) else 1
+        shown = script.without_ours(error)
+        traceback.print_exception(shown)
+    return code[0]
+
+
+def _exit_code(error: SystemExit) -> int:
+    """Return the exit code that `python` ends with; prints a text as it does."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _say(text: str) -> None:
+    print(f"tuitrain: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""Frameworks that own the loop: how each of them is asked to end its training."""
+
+from __future__ import annotations
+
+from tuitrain.watcher.objects import named
+
+_TRAINERS = {
+    "lightning": ("lightning.pytorch.trainer.trainer", "pytorch_lightning.trainer.trainer"),
+    "transformers": ("transformers.trainer",),
+}
+
+
+def ask_to_end() -> bool:
+    """Ask the trainer of Lightning or Transformers to end after this step; return if there is one.
+
+    An interrupt would end Lightning without the code after `fit`, Transformers in a traceback.
+    """
+    asked = False
+    for trainer in named(lambda kind: _framework(kind) is not None):
+        asked = True
+        if _framework(type(trainer)) == "lightning":
+            trainer.should_stop = True
+        else:
+            trainer.control.should_training_stop = True
+    return asked
+
+
+def _framework(kind: type) -> str | None:
+    """Return the framework that a class is the trainer of, or one of its subclasses."""
+    for base in kind.__mro__:
+        if base.__name__ in ("Trainer", "Seq2SeqTrainer"):
+            for framework, modules in _TRAINERS.items():
+                if base.__module__ in modules:
+                    return framework
+    return None

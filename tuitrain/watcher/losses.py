@@ -1,0 +1,173 @@
+"""Another loss in the place of a call of a function of `torch.nn.functional`.
+
+The replacement takes the call's input and target, keeps its reduction, and leaves out the targets
+that the call ignores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tuitrain import catalog
+from tuitrain.catalog import loss_text
+from tuitrain.core.errors import TuitrainError
+from tuitrain.engine.losses import criterion_for
+from tuitrain.watcher.hooks import signature
+
+KINDS: Mapping[str, str] = {
+    "cross_entropy": "multiclass",
+    "nll_loss": "multiclass",
+    "binary_cross_entropy_with_logits": "binary",
+    "binary_cross_entropy": "binary",
+    "mse_loss": "regression",
+    "l1_loss": "regression",
+    "smooth_l1_loss": "regression",
+    "huber_loss": "regression",
+}
+"""The problem of a function whose loss can be swapped."""
+_NAMES: Mapping[str, str] = {
+    "cross_entropy": "cross-entropy",
+    "binary_cross_entropy_with_logits": "bce-with-logits",
+    "mse_loss": "mse",
+    "l1_loss": "l1",
+}
+UNKNOWN = "its own loss"
+"""The name of a loss that no function of `torch.nn.functional` returned."""
+_MOST_CLASSES = 4096
+"""A one-hot target of more classes takes too much memory."""
+_OF_CLASSES = "cross-entropy"
+"""The loss whose mean over a batch is one over its samples, not over samples and classes."""
+
+Own = Callable[[Tensor, Tensor], Tensor]
+"""A loss function that the user registered."""
+
+
+class Call(NamedTuple):
+    """A call of a loss function, with the facts that decide whether it can be replaced."""
+
+    function: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the loss: that of the catalogue, or the function's."""
+        return _NAMES.get(self.function) or self.function.removesuffix("_loss").replace("_", "-")
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of problem that it is for; None if that is unknown."""
+        return KINDS.get(self.function)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return its arguments by name, with their defaults."""
+        bound = signature(self.function).bind(*self.args, **self.kwargs)
+        bound.apply_defaults()
+        return bound.arguments
+
+    def without_graph(self) -> Call:
+        """Return the call with its tensors detached, so that it keeps no graph alive."""
+        return Call(
+            self.function,
+            tuple(map(_detached, self.args)),
+            {name: _detached(value) for name, value in self.kwargs.items()},
+        )
+
+
+def fitting(call: Call, kind: str | None) -> list[str]:
+    """Return the names of the losses that can take the place of a call, its own one first."""
+    names = [entry.name for entry in catalog.fitting_losses(kind or call.kind)]
+    return [call.name, *(name for name in names if name != call.name and not why_not(call, name))]
+
+
+def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None:
+    """Return why a loss cannot take the place of a call; None if it can."""
+    if call is None:
+        return (
+            "no loss function of torch.nn.functional was called in training: a loss written out by "
+            "hand cannot be swapped"
+        )
+    if loss == call.name:
+        return None
+    kind = kind or call.kind
+    if kind is None:
+        return f"{call.function} has an input of its own kind, which no other loss takes"
+    try:
+        _criterion(loss, kind)
+    except TuitrainError as error:
+        return str(error)
+    return _why_not_arguments(call, call.arguments(), loss, kind)
+
+
+def _why_not_arguments(
+    call: Call, given: Mapping[str, Any], loss: str, kind: str
+) -> str | None:
+    """Return the argument of a call that a replacement could not honour."""
+    prediction, target = given["input"], given["target"]
+    weights = [name for name in ("weight", "pos_weight") if given.get(name) is not None]
+    if weights or given.get("size_average") is not None or given.get("reduce") is not None:
+        what = weights[0] if weights else "size_average"
+        return f"{call.function} is called with {what}, which {loss} would leave out"
+    if given["reduction"] == "none":
+        return f"{call.function} is called with reduction='none': the script reduces it itself"
+    if kind == "multiclass":
+        return _why_not_classes(call, prediction, target, loss)
+    if prediction.shape != target.shape:
+        return (
+            f"its input {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape"
+        )
+    return None
+
+
+def _why_not_classes(call: Call, prediction: Tensor, target: Tensor, loss: str) -> str | None:
+    if prediction.dim() != 2 or target.dim() != 1 or target.is_floating_point():
+        return (
+            f"{call.function} has an input {tuple(prediction.shape)} and a target "
+            f"{tuple(target.shape)}: only (N, C) and class indices (N,) can be swapped"
+        )
+    if prediction.shape[1] > _MOST_CLASSES and not loss.startswith(_OF_CLASSES):
+        return f"{loss} needs one-hot targets, too large for {prediction.shape[1]:,} classes"
+    return None
+
+
+def replaced(call: Call, loss: str, kind: str | None = None) -> Tensor:
+    """Return the value of a loss of the catalogue for a call's input and target."""
+    given, kind = call.arguments(), kind or str(call.kind)
+    prediction, target = given["input"], given["target"]
+    if kind == "multiclass":
+        is_used = target != given.get("ignore_index", -100)
+        if not is_used.all():
+            prediction, target = prediction[is_used], target[is_used]
+    else:
+        if call.function == "binary_cross_entropy":  # its input is probabilities
+            prediction = torch.logit(prediction, eps=torch.finfo(prediction.dtype).eps)
+        prediction, target = prediction.reshape(-1, 1), target.reshape(-1).to(prediction.dtype)
+    value = _criterion(loss, kind)(prediction, target)
+    if given["reduction"] != "sum":
+        return value
+    is_of_samples = kind != "multiclass" or loss.startswith(_OF_CLASSES)
+    return value * (target.numel() if is_of_samples else prediction.numel())
+
+
+def own(call: Call) -> Tensor:
+    """Return the value that the script's own function returns for a call."""
+    value: Tensor = getattr(functional, call.function)(*call.args, **call.kwargs)
+    return value
+
+
+_criterion = cache(criterion_for)
+
+
+def canonical(text: str) -> str:
+    """Return the one text of a loss of the catalogue; WrongUse if it has no such loss."""
+    return loss_text(text)
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value

@@ -1,0 +1,56 @@
+"""The model, schedulers and scalers of a watched loop, found among the objects of its process.
+
+They are searched for once an optimizer's first step, and before a state is saved: a hook on every
+module's call would slow down the loop.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+
+def optimizers_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """Return the parameters of all groups."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def model_of(optimizer: Optimizer) -> nn.Module | None:
+    """Return the innermost module that has all parameters of the optimizer; None if there is none.
+
+    So wrappers as those of DDP and `torch.compile` are left out.
+    """
+    wanted = {id(parameter) for parameter in optimizers_parameters(optimizer)}
+    found: list[tuple[int, nn.Module]] = []
+    for module in _all(nn.Module):
+        with suppress(Exception):  # it may be half made, or of a class of its own mind
+            if wanted <= {id(parameter) for parameter in module.parameters()}:
+                found.append((sum(1 for _ in module.modules()), module))
+    return min(found, key=lambda sized: sized[0])[1] if found else None
+
+
+def attached_to(optimizer: Optimizer) -> list[Any]:
+    """Return the learning-rate schedulers of the optimizer."""
+    from torch.optim.lr_scheduler import LRScheduler
+
+    return [one for one in _all(LRScheduler) if getattr(one, "optimizer", None) is optimizer]
+
+
+def has_optimizer() -> bool:
+    """Return whether there is any optimizer of PyTorch in this process."""
+    return next(iter(_all(Optimizer)), None) is not None
+
+
+def named(is_wanted: Callable[[type], bool]) -> Iterator[Any]:
+    """Yield the objects of the classes that are wanted."""
+    return (one for one in gc.get_objects() if is_wanted(type(one)))
+
+
+def _all(kind: type) -> Iterable[Any]:
+    """Return the objects of a class. `isinstance` would ask lazy objects, which then load."""
+    return [one for one in gc.get_objects() if issubclass(type(one), kind)]

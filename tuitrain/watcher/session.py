@@ -1,0 +1,164 @@
+"""A watched loop's run: its lock, record and inbox, from the first hook to the last word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Literal
+
+from tuitrain.core.events import Failed, Finished, LastWord, StartupReached, Warned
+from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.steering import Steering
+from tuitrain.record import process
+from tuitrain.record.controls import Controls
+from tuitrain.record.files import Files
+from tuitrain.record.recorder import Recorder
+from tuitrain.store.disk_reserve import release
+from tuitrain.store.filesystem import network_filesystem
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.writer import RunWriter
+from tuitrain.watcher.guarded import NEEDED, Guarded
+from tuitrain.watcher.hooks import Hooks
+from tuitrain.watcher.losses import Own
+from tuitrain.watcher.times import microseconds
+from tuitrain.watcher.watch import Ending, Watch
+from tuitrain.watcher.watched import Watched, why_wrong
+
+HOOKED = "optimizers, loss functions, backward passes and data loaders of PyTorch"
+
+
+class Session:
+    """The one watched loop of this process."""
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        lock: int,
+        *,
+        end: Callable[[], bool],
+        registered: Mapping[str, Own] | None = None,
+    ) -> None:
+        """`end` makes the loop end by itself, and returns whether it can; else Ending is raised."""
+        spec = paths.read_spec()
+        process.keep_lock(lock)
+        process.write_owner(paths.owner)
+        network = network_filesystem(paths.directory)
+        journal: Literal["wal", "delete"] = "delete" if network else "wal"
+        self._writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
+        self.paths, self._lock, self._end = paths, lock, end
+        self.recorder = Recorder(self._writer, check=Files(paths, lock).check)
+        self.recorder.time_with(microseconds)
+        self._signal: str | None = None
+        loop = Watched(spec, registered)
+        controls = Controls(
+            paths.inbox, known=set(), ending=lambda: self._signal,
+            idle=self.recorder.flush_if_due, checkpoints=paths.checkpoints,
+        )  # fmt: skip
+        self._controls = controls
+        steering = Steering(
+            loop, controls, checkpoints=Checkpoints(paths.checkpoints), paused=spec.paused
+        )
+        self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
+        self.recorder.read_rows = self.watch.rows
+        self.hooks = Hooks(Guarded(self.watch, self._lose))
+        self._is_open = True
+        if spec.loss:
+            loop.loss_name = loop.loss_named(spec.loss)
+        self.recorder.take(StartupReached(f"watching {_title(spec)}: waiting for its first step"))
+
+    def end_on_signal(self, number: int) -> None:
+        """Stop at the next step when a signal comes; at once if it comes again, or before any."""
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self._signal or not self.watch.loop.step:
+            raise Ending(signal.Signals(number).name)
+        self._signal = signal.Signals(number).name
+
+    def close(self, error: BaseException | None, exit_code: int = 0) -> None:
+        """Record how the loop ended, and release the run. Never raises."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self.hooks.remove()
+        try:
+            self._last_word(error, exit_code)
+            process.end_children()
+            release(self.paths.disk_reserve)
+            self.recorder.close()
+            self._writer.close()
+            self._controls.close()
+        except Exception as failure:  # noqa: BLE001 - the loop's own end must not change
+            self._say(f"the end of the run is not recorded: {why_wrong(failure)}")
+        finally:
+            with suppress(OSError):
+                os.close(self._lock)
+
+    def _last_word(self, error: BaseException | None, exit_code: int) -> None:
+        watch, loop = self.watch, self.watch.loop
+        if watch.has_ended:
+            return  # the stop is its last word
+        if watch.started is not None:
+            if loop.batch and loop.length and watch.is_epoch_over():
+                watch.end_epoch()
+            for event in watch.steering.checkpoints.save(loop, "finish"):
+                self.recorder.take(event)
+            for event in watch.steering.close():
+                self.recorder.take(event)
+        self.recorder.take(_word(error, exit_code, loop))
+
+    def _stop(self) -> None:
+        """Make the loop end: by its framework, or by an interrupt."""
+        if not self._end():
+            raise Ending("stopped")
+
+    def _lose(self, hook: str, seen: str, error: Exception) -> None:
+        """Report a hook that failed; without one that is needed, end the record."""
+        traceback.print_exception(error, file=sys.stderr) if "--debug" in sys.argv else None
+        text = f"{seen} cannot be seen any more ({why_wrong(error)}); training goes on"
+        self._say(text)
+        with suppress(Exception):
+            self.recorder.take(Warned(safe(text), step=self.watch.loop.step))
+        if hook in NEEDED:
+            self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")
+
+    def _give_up(self, text: str) -> None:
+        """End the record while the loop goes on."""
+        self._is_open = False
+        self.hooks.remove()
+        with suppress(Exception):
+            release(self.paths.disk_reserve)
+            self.recorder.fail(Failed(safe(text)))
+            self.recorder.close()
+            self._writer.close()
+        with suppress(OSError):
+            os.close(self._lock)
+
+    @staticmethod
+    def _say(text: str) -> None:
+        with suppress(OSError, ValueError):
+            print(f"tuitrain: {safe(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _word(error: BaseException | None, exit_code: int, loop: Watched) -> LastWord:
+    from tuitrain.core.events import Stopped
+
+    if isinstance(error, KeyboardInterrupt):
+        return Stopped(None, *loop.position, str(error) or "SIGINT")
+    if error is not None:
+        return Failed(safe(why_wrong(error)))  # type: ignore[arg-type]
+    if exit_code:
+        return Failed(f"the script ended with exit code {exit_code}")
+    return Finished(*loop.position)
+
+
+def _title(spec: RunSpec) -> str:
+    return safe(os.path.basename(spec.task) or spec.task, limit=60)  # noqa: PTH119

@@ -1,0 +1,112 @@
+"""The state of a watched loop: of models, optimizers, schedulers, scalers, and random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tuitrain.engine.state import rng
+from tuitrain.watcher.objects import attached_to, optimizers_parameters
+
+
+class Parts:
+    """The objects of a loop that a step changes; each is restored in place."""
+
+    def __init__(self) -> None:
+        self.optimizers: list[Optimizer] = []
+        self.models: list[nn.Module | None] = []
+        self.scalers: list[Any] = []
+
+    def add(self, optimizer: Optimizer, model: nn.Module | None) -> None:
+        """Add an optimizer that took its first step, and the model that has its parameters."""
+        self.optimizers.append(optimizer)
+        self.models.append(model)
+
+    def add_scaler(self, scaler: Any) -> None:
+        """Add a GradScaler, once."""
+        if all(scaler is not known for known in self.scalers):
+            self.scalers.append(scaler)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the first parameter."""
+        parameters = (one for each in self.optimizers for one in optimizers_parameters(each))
+        return next((parameter.device for parameter in parameters), torch.device("cpu"))
+
+    @property
+    def parameters(self) -> int:
+        """The number of trainable parameters."""
+        sizes = {
+            id(one): one.numel() for each in self.optimizers for one in optimizers_parameters(each)
+        }
+        return sum(sizes.values())
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the models' weights by name; with several models, each name has its number."""
+        models = list(zip(self.models, self.optimizers, strict=True))
+        if len(models) == 1:
+            return _weights(*models[0])
+        return {
+            f"{number}.{name}": tensor
+            for number, pair in enumerate(models)
+            for name, tensor in _weights(*pair).items()
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as tensors and plain values, which `weights_only` can load."""
+        return {
+            "model": self.weights(),
+            "optimizers": [_plain(one.state_dict()) for one in self.optimizers],
+            "schedulers": [
+                [_plain(scheduler.state_dict()) for scheduler in attached_to(one)]
+                for one in self.optimizers
+            ],
+            "scalers": [_plain(scaler.state_dict()) for scaler in self.scalers],
+            "rng": rng.state(self.device),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restore a state in place. The order of the data goes on as it is."""
+        with torch.no_grad():
+            for name, tensor in self.weights().items():
+                tensor.copy_(state["model"][name])
+        for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=False):
+            optimizer.load_state_dict(of_it)
+        for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
+            for scheduler, saved in zip(attached_to(optimizer), of_it, strict=False):
+                scheduler.load_state_dict(saved)
+        for scaler, of_it in zip(self.scalers, state["scalers"], strict=False):
+            if of_it:
+                scaler.load_state_dict(of_it)
+        rng.restore(state["rng"], self.device)
+
+
+def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]:
+    if model is not None:
+        return {
+            name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)
+        }
+    return {f"{index}": one for index, one in enumerate(optimizers_parameters(optimizer))}
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy of a state without what is no tensor, number, text or container of these."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if _is_plain(item)}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(item) for item in value) if type(value) in (list, tuple) else [
+            _plain(item) for item in value
+        ]
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return True
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, Tensor | bool | int | float | str)

@@ -1,0 +1,238 @@
+"""A watched loop as something that can be steered: its position, settings and state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.optim import Optimizer
+
+from tuitrain.core.errors import TuitrainError
+from tuitrain.core.spec import RunSpec
+from tuitrain.steering.steerable import Position
+from tuitrain.watcher import losses
+from tuitrain.watcher.losses import Call, Own
+from tuitrain.watcher.objects import optimizers_parameters
+from tuitrain.watcher.state import Parts
+
+_EPOCHS_TO_KNOW = 2
+"""An epoch is known to be over when the next one begins; before that there is no boundary."""
+_OF_THE_SCRIPT = {
+    "batch-size": "the script makes its own batches: tuitrain cannot change their size",
+    "epochs": "the script decides how long it trains; stop ends it",
+}
+
+
+class Watched:
+    """A watched loop between two steps; meets `Steerable`.
+
+    The learning rate of a command is a factor on what the script and its schedulers set: it is
+    multiplied in before a step and taken out after it, so that no scheduler undoes it.
+    """
+
+    reads_at_once = True
+    """Flags of nonfinite numbers are read at once: they exist only if the user asks for it."""
+    has_seen_epoch = False
+    has_reached_until = False
+
+    def __init__(self, spec: RunSpec, registered: Mapping[str, Own] | None = None) -> None:
+        """`registered` has the user's own losses by name: functions of input and target."""
+        self.parts = Parts()
+        self.registered = dict(registered or {})
+        self.kind = spec.kind
+        self.on_nonfinite = spec.on_nonfinite
+        self.pace = spec.pace
+        self.loss_name = losses.UNKNOWN
+        self.call: Call | None = None
+        """The last call of a loss function in training, without its graph."""
+        self.take, self.step, self.epoch, self.batch = 1, 0, 0, 0
+        self.length: int = 0
+        """Steps of an epoch; 0 while that is unknown."""
+        self.is_at_epoch = False
+        """Whether the loop is about to begin an epoch."""
+        self.last_val_loss = 0.0
+        self.clip_norm: float | None = None
+        self.factor = 1.0
+        """By it the script's learning rates are multiplied."""
+        self._rates: list[Any] = []
+        """The script's learning rates while those of the user are in use."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.take, self.step, self.epoch)
+
+    @property
+    def is_between_epochs(self) -> bool:
+        return self.is_at_epoch or self.epoch < _EPOCHS_TO_KNOW
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.length
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer that took the first step."""
+        return self.parts.optimizers[0] if self.parts.optimizers else None
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step, of the first group."""
+        optimizer = self.optimizer
+        return float(optimizer.param_groups[0]["lr"]) * self.factor if optimizer else 0.0
+
+    @property
+    def own_loss(self) -> str:
+        """The name of the loss that the script itself computes."""
+        return self.call.name if self.call else losses.UNKNOWN
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that commands can change."""
+        optimizer = self.optimizer
+        group = optimizer.param_groups[0] if optimizer else {}
+        return {
+            "loss": self.loss_name, "lr": self.lr, "clip-norm": self.clip_norm, "pace": self.pace,
+            "weight-decay": float(group.get("weight_decay", 0.0)),
+        }  # fmt: skip
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses that can be swapped in, the script's own first."""
+        if self.call is None:
+            return (losses.UNKNOWN,)
+        return tuple(dict.fromkeys([*losses.fitting(self.call, self.kind), *self.registered]))
+
+    def loss_named(self, text: str) -> str:
+        """Return the canonical name of a loss; WrongUse if there is none of that name."""
+        if text in self.registered or text == self.own_loss:
+            return text
+        return losses.canonical(text)
+
+    def why_not(self, setting: str, value: Any) -> str | None:
+        """Return why the loop cannot use that value; None if it can."""
+        if setting in _OF_THE_SCRIPT:
+            return _OF_THE_SCRIPT[setting]
+        if setting == "loss":
+            return self._why_not_loss(str(value))
+        optimizer = self.optimizer
+        if setting == "pace":
+            return None
+        if optimizer is None:
+            return "the script has no optimizer of PyTorch: it moves the weights itself"
+        group = optimizer.param_groups[0]
+        if setting == "lr" and not float(group["lr"]):
+            return "its learning rate is 0 now, and no factor makes it another; try again later"
+        if setting == "weight-decay" and "weight_decay" not in group:
+            return f"{type(optimizer).__name__} has no weight decay"
+        return None
+
+    def _why_not_loss(self, loss: str) -> str | None:
+        if loss in self.registered and self.call is not None:
+            return None
+        return losses.why_not(self.call, loss, self.kind)
+
+    def change(self, setting: str, value: Any) -> None:
+        """Use another value from the next step on."""
+        match setting:
+            case "loss":
+                self.loss_name = value
+            case "lr":
+                self._use_lr(float(value))
+            case "weight-decay":
+                self._use_weight_decay(float(value or 0.0))
+            case "clip-norm":
+                self.clip_norm = value
+            case "pace":
+                self.pace = value
+
+    def use(self, settings: Mapping[str, Any]) -> None:
+        """Use all of these settings."""
+        for setting, value in settings.items():
+            if value != self.settings.get(setting):
+                self.change(setting, value)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the loop's objects, its position and settings."""
+        return {
+            **self.parts.state(),
+            "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
+            "settings": self.settings,
+            "factor": self.factor,
+            "last_val_loss": self.last_val_loss,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restore objects, position and settings in place."""
+        self.parts.restore(state)
+        self.step, self.epoch, self.batch = (
+            state["position"][name] for name in ("step", "epoch", "batch")
+        )
+        self.factor = state["factor"]
+        self.use({name: state["settings"][name] for name in ("loss", "clip-norm")})
+
+    def instead(self, call: Call) -> Tensor | None:
+        """Return the value of the swapped loss for a call; None if the script's own is in use."""
+        if self.loss_name == call.name or self.loss_name == losses.UNKNOWN:
+            return None
+        if self.call is not None and call.function != self.call.function:
+            return None  # another term of the loss, which stays as it is
+        own = self.registered.get(self.loss_name)
+        if own is not None:
+            given = call.arguments()
+            return own(given["input"], given["target"])
+        return losses.replaced(call, self.loss_name, self.kind)
+
+    def lend_settings(self, optimizer: Optimizer) -> None:
+        """Put the user's rate and clipping into an optimizer for one step."""
+        if self.clip_norm is not None:
+            clip_grad_norm_(optimizers_parameters(optimizer), self.clip_norm)
+        if self.factor != 1:
+            self._rates = [group["lr"] for group in optimizer.param_groups]
+            for group in optimizer.param_groups:
+                group["lr"] = group["lr"] * self.factor
+
+    def take_back_settings(self, optimizer: Optimizer) -> None:
+        """Put the script's own rates back."""
+        for group, lr in zip(optimizer.param_groups, self._rates, strict=False):
+            group["lr"] = lr
+        self._rates = []
+
+    def _use_lr(self, lr: float) -> None:
+        assert self.optimizer is not None
+        own = float(self.optimizer.param_groups[0]["lr"])
+        self.factor = lr / own if own else 1.0
+
+    def _use_weight_decay(self, weight_decay: float) -> None:
+        """Use it in the groups that decay; groups that the script leaves out, as biases, stay."""
+        groups = [group for one in self.parts.optimizers for group in one.param_groups]
+        decaying = [group for group in groups if group.get("weight_decay")] or groups
+        for group in decaying:
+            if "weight_decay" in group:
+                group["weight_decay"] = weight_decay
+
+
+def gradient_norm(optimizer: Optimizer) -> Tensor | None:
+    """Return the 2-norm of all gradients of an optimizer together; None without gradients."""
+    gradients = [one.grad for one in optimizers_parameters(optimizer) if one.grad is not None]
+    if not gradients or any(gradient.is_sparse for gradient in gradients):
+        return None
+    return get_total_norm(gradients)
+
+
+def is_finite(loss: Tensor | None, optimizer: Optimizer) -> bool:
+    """Return whether loss and gradients are finite; waits for an accelerator."""
+    numbers = [one.grad for one in optimizers_parameters(optimizer) if one.grad is not None]
+    if loss is not None and not math.isfinite(float(loss)):
+        return False
+    return all(bool(torch.isfinite(tensor).all()) for tensor in numbers if not tensor.is_sparse)
+
+
+def why_wrong(error: Exception) -> str:
+    """Return one sentence on an error, as a warning names it."""
+    if isinstance(error, TuitrainError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
