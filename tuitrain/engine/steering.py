@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Event
 from tuitrain.engine.nonfinite import NonfiniteBatches
 from tuitrain.engine.state.checkpoint import Checkpoints
-from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
 from tuitrain.steering.directives import Directive, Hold, MakeChange, Restore
 from tuitrain.steering.pace import Pace
+from tuitrain.steering.steerable import Steerable
 
 Commands = Callable[[float | None], Sequence[Request]]
 """Return new commands. Waits up to this many seconds for one; None waits without limit, 0 does
@@ -25,12 +26,28 @@ def no_commands(_wait_s: float | None) -> Sequence[Request]:
     return ()
 
 
+class Loop(Steerable, Protocol):
+    """A loop whose steps this process takes: our own, or one that is watched."""
+
+    on_nonfinite: str
+    reads_at_once: bool
+    """Whether the flags of nonfinite numbers are read at once."""
+
+    @property
+    def has_seen_epoch(self) -> bool:
+        """Whether the validation of the epoch follows."""
+
+    @property
+    def has_reached_until(self) -> bool:
+        """Whether the step is trained at which it should end."""
+
+
 class Steering:
     """Applies users' commands to a run and holds its loop while it is paused."""
 
     def __init__(
         self,
-        run: Training,
+        run: Loop,
         commands: Commands = no_commands,
         *,
         checkpoints: Checkpoints | None = None,

@@ -125,4 +125,5 @@ def _of_epoch(epoch: Epoch) -> Scalars:
         **{f"metrics/{name}": value for name, value in ended.metrics.items()},
         **{f"val_loss_by/{name}": value for name, value in ended.val_losses.items()},
     }  # fmt: skip
-    return Scalars(ended.step, epoch.at, values)
+    known = {tag: value for tag, value in values.items() if value is not None}
+    return Scalars(ended.step, epoch.at, known)

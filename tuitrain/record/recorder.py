@@ -58,7 +58,7 @@ class Recorder:
         self.newest_read: BatchDone | None = None
         """The newest batch whose numbers were read from the device."""
         self._nonfinite: list[BatchDone] = []
-        self.read_rows: Callable[[list[BatchRow]], None] = lambda rows: None
+        self.read_rows: Callable[[list[BatchRow]], None] = lambda _rows: None
         """Is called with the rows of batches once their numbers are read."""
         self._running_since: float | None = None
         self._microseconds: Callable[..., list[int]] = lambda marks: [0] * (len(marks) - 1)

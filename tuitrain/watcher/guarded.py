@@ -27,15 +27,13 @@ NEEDED = ("before_backward", "after_step")
 """Without these nothing is left to be recorded."""
 
 
-class Guarded:
+class Guarded:  # meets Watching, by the attributes that it sets
     """Has the methods of Watching; one that raises is reported and does nothing afterwards.
 
     A KeyboardInterrupt passes, and so does the end that a stop asks for.
     """
 
-    def __init__(
-        self, watching: Watching, lose: Callable[[str, str, Exception], None]
-    ) -> None:
+    def __init__(self, watching: Watching, lose: Callable[[str, str, Exception], None]) -> None:
         """`lose` is called with the name of a hook, what is not seen any more, and the error."""
         self._lose = lose
         for name, seen in _SEEN.items():

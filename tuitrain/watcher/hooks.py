@@ -181,25 +181,25 @@ class Hooks:
         watching = self._watching
 
         @functools.wraps(original)
-        def __iter__(self: DataLoader[Any]) -> Any:
+        def begin(self: DataLoader[Any]) -> Any:
             watching.before_epoch(self)
             iterator = original(self)
             setattr(iterator, LOADER, ref(self))
             return iterator
 
-        return __iter__
+        return begin
 
     def _next(self, original: Callable[..., Any]) -> Callable[..., Any]:
         watching = self._watching
 
         @functools.wraps(original)
-        def __next__(self: Any) -> Any:
+        def fetch(self: Any) -> Any:
             watching.before_fetch()
             batch = original(self)
             watching.after_fetch(self)
             return batch
 
-        return __next__
+        return fetch
 
     def _script(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Give TorchScript the original loss functions: it compiles their source."""

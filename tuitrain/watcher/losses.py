@@ -105,9 +105,7 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
     return _why_not_arguments(call, call.arguments(), loss, kind)
 
 
-def _why_not_arguments(
-    call: Call, given: Mapping[str, Any], loss: str, kind: str
-) -> str | None:
+def _why_not_arguments(call: Call, given: Mapping[str, Any], loss: str, kind: str) -> str | None:
     """Return the argument of a call that a replacement could not honour."""
     prediction, target = given["input"], given["target"]
     weights = [name for name in ("weight", "pos_weight") if given.get(name) is not None]
@@ -148,11 +146,12 @@ def replaced(call: Call, loss: str, kind: str | None = None) -> Tensor:
         if call.function == "binary_cross_entropy":  # its input is probabilities
             prediction = torch.logit(prediction, eps=torch.finfo(prediction.dtype).eps)
         prediction, target = prediction.reshape(-1, 1), target.reshape(-1).to(prediction.dtype)
-    value = _criterion(loss, kind)(prediction, target)
+    value: Tensor = _criterion(loss, kind)(prediction, target)
     if given["reduction"] != "sum":
         return value
     is_of_samples = kind != "multiclass" or loss.startswith(_OF_CLASSES)
-    return value * (target.numel() if is_of_samples else prediction.numel())
+    count = target.numel() if is_of_samples else prediction.numel()
+    return value * count  # type: ignore[no-any-return]
 
 
 def own(call: Call) -> Tensor:
@@ -162,6 +161,11 @@ def own(call: Call) -> Tensor:
 
 
 _criterion = cache(criterion_for)
+
+
+def is_in_catalogue(name: str) -> bool:
+    """Return whether a loss is one of the catalogue."""
+    return name.partition(":")[0] in catalog.LOSSES
 
 
 def canonical(text: str) -> str:

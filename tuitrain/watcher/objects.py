@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 
-def optimizers_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     """Return the parameters of all groups."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -25,7 +25,7 @@ def model_of(optimizer: Optimizer) -> nn.Module | None:
 
     So wrappers as those of DDP and `torch.compile` are left out.
     """
-    wanted = {id(parameter) for parameter in optimizers_parameters(optimizer)}
+    wanted = {id(parameter) for parameter in parameters_of(optimizer)}
     found: list[tuple[int, nn.Module]] = []
     for module in _all(nn.Module):
         with suppress(Exception):  # it may be half made, or of a class of its own mind

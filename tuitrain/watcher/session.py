@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Literal
+from typing import Literal, cast
 
 from tuitrain.core.events import Failed, Finished, LastWord, StartupReached, Warned
 from tuitrain.core.safe import safe
@@ -25,7 +25,7 @@ from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.watcher.guarded import NEEDED, Guarded
-from tuitrain.watcher.hooks import Hooks
+from tuitrain.watcher.hooks import Hooks, Watching
 from tuitrain.watcher.losses import Own
 from tuitrain.watcher.times import microseconds
 from tuitrain.watcher.watch import Ending, Watch
@@ -67,7 +67,7 @@ class Session:
         )
         self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
         self.recorder.read_rows = self.watch.rows
-        self.hooks = Hooks(Guarded(self.watch, self._lose))
+        self.hooks = Hooks(cast("Watching", Guarded(self.watch, self._lose)))
         self._is_open = True
         if spec.loss:
             loop.loss_name = loop.loss_named(spec.loss)
@@ -107,7 +107,7 @@ class Session:
         if watch.has_ended:
             return  # the stop is its last word
         if watch.started is not None:
-            if loop.batch and loop.length and watch.is_epoch_over():
+            if watch.epochs.is_over:
                 watch.end_epoch()
             for event in watch.steering.checkpoints.save(loop, "finish"):
                 self.recorder.take(event)

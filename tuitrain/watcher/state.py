@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain.engine.state import rng
-from tuitrain.watcher.objects import attached_to, optimizers_parameters
+from tuitrain.watcher.objects import attached_to, model_of, parameters_of
 
 
 class Parts:
@@ -21,10 +21,11 @@ class Parts:
         self.models: list[nn.Module | None] = []
         self.scalers: list[Any] = []
 
-    def add(self, optimizer: Optimizer, model: nn.Module | None) -> None:
-        """Add an optimizer that took its first step, and the model that has its parameters."""
-        self.optimizers.append(optimizer)
-        self.models.append(model)
+    def meet(self, optimizer: Optimizer) -> None:
+        """Add an optimizer at its first step, and the model that has its parameters."""
+        if all(optimizer is not known for known in self.optimizers):
+            self.optimizers.append(optimizer)
+            self.models.append(model_of(optimizer))
 
     def add_scaler(self, scaler: Any) -> None:
         """Add a GradScaler, once."""
@@ -34,15 +35,13 @@ class Parts:
     @property
     def device(self) -> torch.device:
         """The device of the first parameter."""
-        parameters = (one for each in self.optimizers for one in optimizers_parameters(each))
+        parameters = (one for each in self.optimizers for one in parameters_of(each))
         return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
     @property
     def parameters(self) -> int:
         """The number of trainable parameters."""
-        sizes = {
-            id(one): one.numel() for each in self.optimizers for one in optimizers_parameters(each)
-        }
+        sizes = {id(one): one.numel() for each in self.optimizers for one in parameters_of(each)}
         return sum(sizes.values())
 
     def weights(self) -> dict[str, Tensor]:
@@ -90,7 +89,7 @@ def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]
         return {
             name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)
         }
-    return {f"{index}": one for index, one in enumerate(optimizers_parameters(optimizer))}
+    return {f"{index}": one for index, one in enumerate(parameters_of(optimizer))}
 
 
 def _plain(value: Any) -> Any:
@@ -98,9 +97,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if _is_plain(item)}
     if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value) if type(value) in (list, tuple) else [
-            _plain(item) for item in value
-        ]
+        return (
+            type(value)(_plain(item) for item in value)
+            if type(value) in (list, tuple)
+            else [_plain(item) for item in value]
+        )
     return value
 
 

@@ -16,7 +16,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses
 from tuitrain.watcher.losses import Call, Own
-from tuitrain.watcher.objects import optimizers_parameters
+from tuitrain.watcher.objects import parameters_of
 from tuitrain.watcher.state import Parts
 
 _EPOCHS_TO_KNOW = 2
@@ -88,6 +88,20 @@ class Watched:
     def own_loss(self) -> str:
         """The name of the loss that the script itself computes."""
         return self.call.name if self.call else losses.UNKNOWN
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether another loss than the script's own is in use."""
+        return self.loss_name not in (self.own_loss, losses.UNKNOWN)
+
+    def learn(self, call: Call) -> bool:
+        """Keep a call of the loss function, without its graph; False for another function's."""
+        if self.call is not None and self.call.function != call.function:
+            return False
+        if self.loss_name == losses.UNKNOWN:
+            self.loss_name = call.name
+        self.call = call
+        return True
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -175,27 +189,28 @@ class Watched:
         self.use({name: state["settings"][name] for name in ("loss", "clip-norm")})
 
     def instead(self, call: Call) -> Tensor | None:
-        """Return the value of the swapped loss for a call; None if the script's own is in use."""
-        if self.loss_name == call.name or self.loss_name == losses.UNKNOWN:
-            return None
+        """Return the value of the swapped loss for a call; None for another term of the loss."""
         if self.call is not None and call.function != self.call.function:
-            return None  # another term of the loss, which stays as it is
+            return None
         own = self.registered.get(self.loss_name)
         if own is not None:
             given = call.arguments()
             return own(given["input"], given["target"])
         return losses.replaced(call, self.loss_name, self.kind)
 
-    def lend_settings(self, optimizer: Optimizer) -> None:
-        """Put the user's rate and clipping into an optimizer for one step."""
+    def clip(self, optimizer: Optimizer) -> None:
+        """Clip the gradients of an optimizer, if the user asked for it."""
         if self.clip_norm is not None:
-            clip_grad_norm_(optimizers_parameters(optimizer), self.clip_norm)
+            clip_grad_norm_(parameters_of(optimizer), self.clip_norm)
+
+    def lend_rates(self, optimizer: Optimizer) -> None:
+        """Put the user's learning rate into an optimizer for one step."""
         if self.factor != 1:
             self._rates = [group["lr"] for group in optimizer.param_groups]
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * self.factor
 
-    def take_back_settings(self, optimizer: Optimizer) -> None:
+    def take_back_rates(self, optimizer: Optimizer) -> None:
         """Put the script's own rates back."""
         for group, lr in zip(optimizer.param_groups, self._rates, strict=False):
             group["lr"] = lr
@@ -217,7 +232,7 @@ class Watched:
 
 def gradient_norm(optimizer: Optimizer) -> Tensor | None:
     """Return the 2-norm of all gradients of an optimizer together; None without gradients."""
-    gradients = [one.grad for one in optimizers_parameters(optimizer) if one.grad is not None]
+    gradients = [one.grad for one in parameters_of(optimizer) if one.grad is not None]
     if not gradients or any(gradient.is_sparse for gradient in gradients):
         return None
     return get_total_norm(gradients)
@@ -225,7 +240,7 @@ def gradient_norm(optimizer: Optimizer) -> Tensor | None:
 
 def is_finite(loss: Tensor | None, optimizer: Optimizer) -> bool:
     """Return whether loss and gradients are finite; waits for an accelerator."""
-    numbers = [one.grad for one in optimizers_parameters(optimizer) if one.grad is not None]
+    numbers = [one.grad for one in parameters_of(optimizer) if one.grad is not None]
     if loss is not None and not math.isfinite(float(loss)):
         return False
     return all(bool(torch.isfinite(tensor).all()) for tensor in numbers if not tensor.is_sparse)
