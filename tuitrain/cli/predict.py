@@ -16,6 +16,7 @@ from tuitrain.cli.common import find_run, home_option, print_safe
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import check_not_watched
 
 
 @click.command(
@@ -43,6 +44,7 @@ def predict(ctx: click.Context, run: str, data: Path | None, which: str, as_json
     if data is not None and not data.expanduser().exists():
         raise WrongUse(f"there is no file or folder {safe(data)}")
     client = find_run(ctx, run)
+    check_not_watched(client.spec(), client.name, "asked for predictions")
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
     found = query(
         "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,

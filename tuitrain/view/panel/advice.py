@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import again
 from tuitrain.history.changes import is_change
 from tuitrain.view.state.snapshot import DELETED, Snapshot
 from tuitrain.view.text import words
@@ -28,6 +29,8 @@ def advice(run: Snapshot) -> Advice | None:
         return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if run.state == "crashed":
         way = f"tuitrain resume {safe(run.name)} goes on from its last checkpoint"
+        if run.is_watched:
+            way = again(run.spec)
         return Advice("the trainer process died unexpectedly; nothing on record is lost", (way,))
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:

@@ -61,12 +61,19 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
-    parts = [run.task, f"seed {run.spec.seed}"]
-    if run.settings["lr"]:  # else the trainer has not said it yet
-        parts[1:1] = [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    parts = [run.task, *_trained(run)]
+    if not run.is_watched:
+        parts.append(f"seed {run.spec.seed}")
     about = " " + " · ".join(filter(None, [made_from(run), *parts]))
     left = fitted([Span(f" {run.title} ", "strong"), Span(about, "muted")], width - badge_cells)
     return (fitted([*left, Span(" "), *badge, Span(" ")], width),)
+
+
+def _trained(run: Snapshot) -> list[str]:
+    """Return the model, and the optimizer with its rate, as far as the trainer has said them."""
+    if run.settings["lr"]:
+        return [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    return [run.model, "no optimizer"] if run.started and run.is_watched else []
 
 
 def _lr(run: Snapshot) -> str:
@@ -144,10 +151,17 @@ def progress(run: Snapshot, width: int) -> Picture:
         words_of_epoch = f"{words.count(in_epoch)}/{total}  {_time_left(epoch_left_s)}"
     run_left_s = words.remaining(run.step, planned, per_second=rate)
     words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s)}"
+    if not planned:
+        words_of_run = _so_far(run)
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
     )
+
+
+def _so_far(run: Snapshot) -> str:
+    """Return what a run of unknown length has trained."""
+    return f"{words.count(run.epoch)} epochs, {words.count(run.step)} steps"
 
 
 def _time_left(seconds: float | None) -> str:
@@ -361,6 +375,8 @@ def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
         lines = [Span(line, "bad") for line in error_lines]
     elif run.has_ended:
         how = f"{run.state} before the first batch: tuitrain resume {run.title} goes on"
+        if run.is_watched:
+            how = f"{run.state} without a step: tuitrain logs {run.title} has what it printed"
         lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
     elif run.state == "paused":
         lines = [Span("paused before the first batch: space goes on, l chooses a loss", "warn")]

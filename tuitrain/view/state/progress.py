@@ -19,8 +19,8 @@ def epoch_began(run: Snapshot) -> int:
 
 
 def planned_steps(run: Snapshot) -> int | None:
-    """Return the last step of the last epoch; None while the length of an epoch is unknown."""
-    if run.steps_per_epoch is None:
+    """Return the last step of the last epoch; None while their number or length is unknown."""
+    if not (run.steps_per_epoch and run.planned_epochs):
         return None
     return epoch_began(run) + (run.planned_epochs - run.epoch) * run.steps_per_epoch
 

@@ -60,6 +60,7 @@ class Snapshot:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     steps_per_epoch: int | None = None
+    """None while the length of an epoch is unknown, as in a watched script without epochs."""
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
     started: RunStarted | None = None
@@ -123,10 +124,17 @@ class Snapshot:
         return _named(self.spec.optimizer, self.started.optimizer if self.started else "")
 
     @property
+    def is_watched(self) -> bool:
+        """Whether it is a watched script, which alone knows its epochs, batch size and seed."""
+        return bool(self.spec.watched)
+
+    @property
     def problem(self) -> Problem:
         """The kind, metrics and losses of the run, as the run recorded them, else of its task."""
         if self.started is not None and self.started.problem is not None:
             return self.started.problem
+        if self.is_watched:
+            return Problem(self.spec.kind)
         return catalog.problem_of_task(self.spec.task)
 
     @property
@@ -159,7 +167,12 @@ class Snapshot:
 
     @property
     def epochs_words(self) -> str:
-        """Completed epochs of all: 3/40; a dash where the trainer has not said how many."""
+        """Completed epochs of all: 3/40; a dash where the trainer has not said how many.
+
+        Of a watched script only those completed: 3; a dash while it has shown no epochs.
+        """
+        if self.is_watched:
+            return f"{self.epoch:,}" if self.epoch or self.steps_per_epoch else "–"
         total = f"{self.planned_epochs:,}" if self.planned_epochs else "–"
         return f"{self.epoch:,}/{total}"
 

@@ -127,7 +127,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "task":
             return Span(run.task)
         case "loss":
-            return Span(run.loss)
+            return Span(run.loss or "–")
         case "epoch":
             return Span(run.epochs_words)
         case "val loss":

@@ -11,6 +11,7 @@ from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import command_of
 from tuitrain.store.reader import Best
 from tuitrain.store.series import Summary
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
@@ -31,20 +32,20 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
     report: dict[str, Any] = {
         "name": run.name,
         "state": run.state,
-        "task": spec.task,
+        "task": spec.task or None,
         "kind": run.kind,
-        "model": run.model,
-        "optimizer": run.optimizer,
-        "lr": run.settings["lr"],
-        "loss": run.loss,
+        "model": _known(run.model),
+        "optimizer": _known(run.optimizer),
+        "lr": run.settings["lr"] or None,
+        "loss": run.loss or None,
         "device": run.started.device if run.started else spec.device,
-        "seed": spec.seed,
+        "seed": None if run.is_watched else spec.seed,
         "epoch": run.epoch,
-        "epochs": run.planned_epochs,
+        "epochs": run.planned_epochs or None,
         "step": run.step,
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
-        "batch_size": run.settings["batch-size"],
+        "batch_size": run.settings["batch-size"] or None,
         "pace": run.pace,
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
@@ -58,7 +59,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "directory": str(run.directory),
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
-        "origin": run.started.card.origin if run.started else "task",
+        "origin": "watch" if run.is_watched else "task",
         "series": [_series(summary) for summary in run.series],
         "timings": run.timings,
     }
@@ -84,12 +85,15 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
     total = f" of {words.count(planned)}" if planned else ""
     rows = [
         ("state", _state(run)),
-        ("task", f"{run.task} ({run.kind})" if run.kind else run.task),
+        (
+            "script" if run.is_watched else "task",
+            f"{run.task} ({run.kind})" if run.kind else run.task,
+        ),
         ("model", run.model),
         ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
         ("device", run.started.device if run.started else run.spec.device),
-        ("seed", str(run.spec.seed)),
+        *([] if run.is_watched else [("seed", str(run.spec.seed))]),
         ("epoch", run.epochs_words.replace("/", " of ")),
         ("step", words.count(run.step) + total),
         ("trained for", words.duration(run.elapsed_s)),
@@ -99,6 +103,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         ("best", _best_words(run)),
         *(("weights", f"sha256 {safe(saved.weights_sha256)}") for saved in run.checkpoints[-1:]),
         *([("begins as", made_from(run))] if made_from(run) else []),
+        *([("again with", command)] if (command := command_of(run.spec.watched)) else []),
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
@@ -109,7 +114,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             *matrix,
         ]
     if notes := _data_notes(run):
-        lines += ["", "  data", *(f"    {safe(note)}" for note in notes)]
+        lines += ["", "  notes" if run.is_watched else "  data", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
@@ -128,6 +133,8 @@ def _state(run: Snapshot) -> str:
     """Return the state and its reason."""
     bad = nonfinite_pause(run)
     reason = run.error or run.why or (in_words(bad) if bad else "")
+    if run.is_watched and run.state == "starting":
+        reason = "waiting for its first step"
     return f"{run.state}: {reason}" if reason else run.state
 
 
@@ -159,9 +166,17 @@ def _warnings(run: Snapshot) -> list[str]:
     return [recorded.event.text for recorded in run.log if isinstance(recorded.event, Warned)]
 
 
+def _known(text: str) -> str | None:
+    return None if text == "–" else text
+
+
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    parts = [run.optimizer]
+    if settings["lr"]:
+        parts.append(f"lr {settings['lr']:g}")
+    if settings["batch-size"]:
+        parts.append(f"batch {settings['batch-size']}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
@@ -174,7 +189,7 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.title, run.state, run.task, run.loss, run.epochs_words,
+            run.title, run.state, run.task, run.loss or "–", run.epochs_words,
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )
