@@ -105,7 +105,8 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
     run = compared.run
-    about = f"{run.task} · {run.loss} · {run.optimizer} lr {run.settings['lr']:g}"
+    rate = f" lr {run.lr:g}" if run.lr is not None else ""
+    about = f"{run.task} · {run.loss or '–'} · {run.optimizer}{rate}"
     return fitted(
         [
             Span(f" {compared.sign}━ ", compared.role),

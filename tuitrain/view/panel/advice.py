@@ -38,7 +38,7 @@ def advice(run: Snapshot) -> Advice | None:
     if _has_changed_since(run, nonfinite):
         ways: tuple[str, ...] = ("space go on", "u undo", "b go back")
     else:
-        lower = f"r lower the rate ({run.settings['lr']:g})"
+        lower = f"r lower the rate ({run.lr or 0:g})"
         ways = (lower, "l swap the loss", "b go back", "u undo", "space go on")
     return Advice(f"{in_words(nonfinite)}: the weights are untouched", ways)
 

@@ -71,14 +71,14 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
 
 def _trained(run: Snapshot) -> list[str]:
     """Return the model, and the optimizer with its rate, as far as the trainer has said them."""
-    if run.settings["lr"]:
+    if run.lr is not None:
         return [run.model, f"{run.optimizer} lr {_lr(run)}"]
     return [run.model, "no optimizer"] if run.started and run.is_watched else []
 
 
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
-    lr, used = run.settings["lr"], run.latest.lr if run.latest else None
+    lr, used = run.lr, run.latest.lr if run.latest else None
     if used is None or "schedule=" not in run.spec.optimizer:
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"

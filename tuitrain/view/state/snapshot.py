@@ -157,6 +157,26 @@ class Snapshot:
         return str(self.settings["loss"])
 
     @property
+    def lr(self) -> float | None:
+        """The learning rate in use; None where there is none, or the trainer has not said it.
+
+        Of a watched script it is that of the newest step, since only the script knows its schedule.
+        """
+        lr: float = self.settings["lr"]
+        if not self.is_watched:
+            return lr or None
+        if self.started is None or not self.started.optimizer:
+            return None
+        return self.latest.lr if self.latest and not self._has_new_lr else lr
+
+    @property
+    def _has_new_lr(self) -> bool:
+        """Whether no step was trained since a command changed the learning rate."""
+        changed = [change.step or 0 for change in self.interventions
+                   if change.kind == "lr" and change.state == "applied"]  # fmt: skip
+        return bool(changed) and changed[-1] >= self.step
+
+    @property
     def pace(self) -> float | None:
         pace: float | None = self.settings["pace"]
         return pace

@@ -36,7 +36,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "kind": run.kind,
         "model": _known(run.model),
         "optimizer": _known(run.optimizer),
-        "lr": run.settings["lr"] or None,
+        "lr": run.lr,
         "loss": run.loss or None,
         "device": run.started.device if run.started else spec.device,
         "seed": None if run.is_watched else spec.seed,
@@ -173,8 +173,8 @@ def _known(text: str) -> str | None:
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
     parts = [run.optimizer]
-    if settings["lr"]:
-        parts.append(f"lr {settings['lr']:g}")
+    if run.lr is not None:
+        parts.append(f"lr {run.lr:g}")
     if settings["batch-size"]:
         parts.append(f"batch {settings['batch-size']}")
     if settings["weight-decay"]:
