@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from textual import getters
+from textual import events, getters
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -119,8 +119,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if self._has_looked:
             self._publish(at_once=True)
 
-    def on_key(self) -> None:
+    def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
+        self.say_why_not(event.key)
 
     async def follow(self) -> None:
         """Read new events and update the panels."""

@@ -34,7 +34,8 @@ class Kept(NamedTuple):
 
     def __str__(self) -> str:
         if self.ended is None:
-            what = "before the first batch" if self.saved.step == 0 else ""
+            step = self.saved.step
+            what = f"at step {words.count(step)}" if step else "before the first batch"
             return f"{self.epoch:>6}  {what}".rstrip()
         metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
         val_loss = f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8}"

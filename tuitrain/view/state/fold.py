@@ -147,9 +147,7 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
             return replace(run, settings={**run.settings, "loss": loss})
         case SettingChanged(setting=setting, value=value, steps_per_epoch=steps):
             settings = {**run.settings, setting: value}
-            return replace(
-                run, settings=settings, steps_per_epoch=steps or None, rate_points=()
-            )
+            return replace(run, settings=settings, steps_per_epoch=steps or None, rate_points=())
         case TakeOpened():
             return _after_opening(run, event)
         case Stopped(why=why):

@@ -45,7 +45,7 @@ class Row(NamedTuple):
             case "stop":
                 return self.run is not None and not has_ended
             case "resume":
-                return has_ended
+                return has_ended and not (self.run and self.run.is_watched)
             case "delete":
                 return self.run is None or has_ended
             case _:

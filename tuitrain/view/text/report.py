@@ -114,7 +114,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             *matrix,
         ]
     if notes := _data_notes(run):
-        lines += ["", "  notes" if run.is_watched else "  data", *(f"    {safe(note)}" for note in notes)]
+        title = "notes" if run.is_watched else "data"
+        lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
