@@ -113,7 +113,7 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
         ),
         ("rate", words.rate(slow.rate) + pace, "text"),
         ("trained", words.duration(slow.elapsed_s), "text"),
-        ("device", slow.started.device if slow.started else slow.spec.device, "text"),
+        ("device", slow.device, "text"),
     ]
 
 
@@ -149,19 +149,24 @@ def progress(run: Snapshot, width: int) -> Picture:
         epoch_left_s = words.remaining(in_epoch, per_epoch, per_second=rate)
         total = words.count(per_epoch) if per_epoch else "–"
         words_of_epoch = f"{words.count(in_epoch)}/{total}  {_time_left(epoch_left_s)}"
+    if run.is_watched:
+        return _so_far(run, done, words_of_epoch, width)
     run_left_s = words.remaining(run.step, planned, per_second=rate)
     words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s)}"
-    if not planned:
-        words_of_run = _so_far(run)
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
     )
 
 
-def _so_far(run: Snapshot) -> str:
-    """Return what a run of unknown length has trained."""
-    return f"{words.count(run.epoch)} epochs, {words.count(run.step)} steps"
+def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Picture:
+    """Return the bar of an epoch if its length is known, and what a watched script has trained."""
+    steps, epochs = words.count(run.step), words.count(run.epoch)
+    if not run.steps_per_epoch:
+        text = f"{steps} steps, no epochs seen" if run.started else "no step seen"
+        return fitted([Span(f" run     {text}", "muted")], width), fitted([], width)
+    text = f" run     {epochs} epochs, {steps} steps; the script decides how many"
+    return _bar("epoch", done, words_of_epoch, width), fitted([Span(text, "muted")], width)
 
 
 def _time_left(seconds: float | None) -> str:

@@ -9,6 +9,7 @@ _OF_THE_SCRIPT = {
     "epochs": "The script decides how long it trains; S stops it.",
     "batch-size": "The script makes its own batches: their size cannot be changed.",
 }
+_NO_STEP = "The script has not taken its first step yet."
 _OF_THE_OPTIMIZER = ("lr", "weight-decay", "clip-norm")
 
 
@@ -20,9 +21,22 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
         return _OF_THE_SCRIPT[setting]
     if action in ("fork", "resume"):
         return f"Only its script has the data and the loop; {again(run.spec)}"
-    started = run.started
-    if started and setting in _OF_THE_OPTIMIZER and not started.optimizer:
+    if setting in _OF_THE_OPTIMIZER:
+        return _why_not_setting(run)
+    return _why_not_loss(run) if action == "losses" else None
+
+
+def _why_not_setting(run: Snapshot) -> str | None:
+    if run.started is None:
+        return _NO_STEP
+    if not run.started.optimizer:
         return "The script has no optimizer of PyTorch: it moves the weights itself."
-    if started and action == "losses" and len(run.problem.losses) < 2:
-        return "No other loss fits what the script computes, so there is none to swap in."
+    return None
+
+
+def _why_not_loss(run: Snapshot) -> str | None:
+    if run.started is None:
+        return _NO_STEP
+    if len(run.problem.losses) < 2:
+        return "No other loss fits what the script computes: there is none to swap in."
     return None

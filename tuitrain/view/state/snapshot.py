@@ -24,6 +24,7 @@ State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
 ]
 FIRST_STAGE = "starting the trainer"
+FIRST_STAGE_WATCHED = "starting the script"
 DELETED = "the run was deleted"
 ENDED = ("finished", "stopped", "failed", "crashed")
 
@@ -93,6 +94,7 @@ class Snapshot:
         lineage = Lineage.of(spec)
         return cls(
             name, directory, spec, created_at, settings=_settings(spec), lineage=lineage,
+            stage=FIRST_STAGE_WATCHED if spec.watched else FIRST_STAGE,
             position=(1, lineage.step, lineage.epoch),
         )  # fmt: skip
 
@@ -155,6 +157,13 @@ class Snapshot:
     @property
     def loss(self) -> str:
         return str(self.settings["loss"])
+
+    @property
+    def device(self) -> str:
+        """The device, as the run recorded it, else as its spec asks for it."""
+        if self.started is not None:
+            return safe(self.started.device, limit=64)
+        return "–" if self.is_watched else self.spec.device
 
     @property
     def lr(self) -> float | None:

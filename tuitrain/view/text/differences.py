@@ -23,7 +23,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "seed": "–" if run.is_watched else str(spec.seed),
         "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
         "clip norm": _history(run, "clip-norm", "off"),
-        "device": run.started.device if run.started else spec.device,
+        "device": run.device,
         "epochs": str(run.planned_epochs or "–"),
         "begins as": made_from(run) or "new",
     }
