@@ -69,7 +69,7 @@ def plot(
     run_snapshot, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
     series = [summary.series.name for summary in run_snapshot.series]
-    chosen = named(metric, comparable_metrics(run_snapshot.problem), series) if metric else None
+    chosen = named(metric, comparable_metrics(run_snapshot), series) if metric else None
     if chosen is None:
         about, picture = run_snapshot.loss, loss_chart(run_snapshot, curves, cells, height)
     elif isinstance(chosen, ComparableMetric):

@@ -74,6 +74,8 @@ SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
 """Maps the new events to the segments whose epochs and series are read."""
 
 
+_VAL_LOSS = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
+"""The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
 EpochPart = Literal["metrics", "val_losses"]
 """A field of an epoch that maps names to numbers."""
 
@@ -267,8 +269,8 @@ class RunReader:
 
         The first one in each 2^level steps is kept: the choice stays the same while the run grows.
         """
-        rows = self._thinned("val_loss", segment, level)
-        return [(split(key)[1], from_column(value)) for key, _, value in rows]
+        rows = self._thinned(_VAL_LOSS, segment, level)
+        return [(split(key)[1], float(value)) for key, _, value in rows if value is not None]
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
         """Return the epochs that ended in a segment, thinned as `validations` are."""

@@ -68,7 +68,7 @@ def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
     Losses are included only if all problems are of one kind; otherwise their values are not
     comparable.
     """
-    first, *others = [comparable_metrics(run.problem) for run in runs]
+    first, *others = [comparable_metrics(run) for run in runs]
     common = [metric for metric in first if all(metric in other for other in others)]
     have_one_kind = len({run.kind for run in runs}) == 1
     return common if have_one_kind else [metric for metric in common if metric.part == "metrics"]
@@ -84,6 +84,9 @@ def nothing_shared(runs: Sequence[Snapshot]) -> str:
     kinds = ", ".join(
         f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs
     )
+    unseen = [safe(run.name) for run in runs if run.is_watched and not comparable_metrics(run)]
+    if unseen:
+        return f"no validation was seen of {', '.join(unseen)}: --metric NAME compares a series"
     return f"these runs have no metric in common: {kinds}; compare runs of one kind of problem"
 
 

@@ -125,7 +125,7 @@ class Curves:
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value, and its epoch, of each metric on the lineage."""
-        metrics = comparable_metrics(run.problem)
+        metrics = comparable_metrics(run)
         best: dict[str, Best] = {}
         for segment in run.segments:
             for part in _PARTS:

@@ -73,7 +73,9 @@ def _trained(run: Snapshot) -> list[str]:
     """Return the model, and the optimizer with its rate, as far as the trainer has said them."""
     if run.lr is not None:
         return [run.model, f"{run.optimizer} lr {_lr(run)}"]
-    return [run.model, "no optimizer"] if run.started and run.is_watched else []
+    if run.started is None or not run.is_watched:
+        return []
+    return [*filter(None, [run.started.model]), "no optimizer"]
 
 
 def _lr(run: Snapshot) -> str:
@@ -97,7 +99,8 @@ def vitals(fast: Snapshot, slow: Snapshot, width: int) -> Picture:
 
 def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
     last, best = slow.last_epoch, slow.best
-    metric, number, peak = fast.monitor, fast.monitored(last), fast.monitored(best)
+    metric, number = _leading(fast, last)
+    peak = fast.monitored(best)
     pace = f" ≤{slow.pace:g}" if slow.pace else ""
     return [
         ("step", words.count(fast.step), "strong"),
@@ -115,6 +118,13 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
         ("trained", words.duration(slow.elapsed_s), "text"),
         ("device", slow.device, "text"),
     ]
+
+
+def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:
+    """Return the monitored metric; of a watched script, the first one that it logged, if any."""
+    if not run.is_watched:
+        return run.monitor, run.monitored(last)
+    return next(iter(last.metrics.items())) if last and last.metrics else ("metric", None)
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
@@ -141,7 +151,7 @@ def progress(run: Snapshot, width: int) -> Picture:
         in_epoch = per_epoch
     ended = run.has_ended or run.state == "paused"
     rate = None if ended else run.rate
-    epoch_s = per_epoch / rate if rate else None
+    epoch_s = per_epoch / rate if rate and per_epoch else None
     if epoch_s is not None and epoch_s < _FAST_EPOCH_S:
         done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
     else:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
-from tuitrain.core.problem import Problem
 from tuitrain.store.reader import EpochPart
+from tuitrain.view.state.snapshot import Snapshot
 
 
 class ComparableMetric(NamedTuple):
@@ -34,11 +34,18 @@ class ComparableMetric(NamedTuple):
         return [(at, value) for at, value in pairs if value is not None]
 
 
-def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
-    """Return the metrics, then the validation loss under each fitting loss."""
+def comparable_metrics(run: Snapshot) -> list[ComparableMetric]:
+    """Return the metrics, then the validation loss under each fitting loss.
+
+    A watched script evaluates its own loss and those that were swapped in; only these are returned.
+    """
+    problem, losses = run.problem, run.problem.losses
+    if run.is_watched:
+        evaluated = {name for epoch in run.epochs for name in epoch.val_losses}
+        losses = tuple(loss for loss in losses if loss in evaluated)
     return [
         *(ComparableMetric(metric.name, "metrics", metric.sign) for metric in problem.metrics),
-        *(ComparableMetric(loss, "val_losses", -1) for loss in problem.losses),
+        *(ComparableMetric(loss, "val_losses", -1) for loss in losses),
     ]
 
 
