@@ -31,7 +31,7 @@ from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.curves import loss_chart
-from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.progress import has_begun
@@ -202,7 +202,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def action_fork(self) -> None:
         kept = kept_epochs(self._latest)
         if not kept:
-            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            self.notify(none_kept(self._latest))
             return
         dialog = EpochScreen(f"fork {self._client.name}", FORK, kept)
         self.app.push_screen(dialog, self._fork)

@@ -35,7 +35,7 @@ from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
-from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.state.possible import why_not
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
@@ -240,7 +240,7 @@ class SteeringScreen(Screen[None]):
     def action_rollback(self) -> None:
         kept = kept_epochs(self._latest)
         if not kept:
-            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            self.notify(none_kept(self._latest))
             return
         self.app.push_screen(
             EpochScreen("Roll back", ROLLBACK, kept),

@@ -55,3 +55,10 @@ def kept_epochs(run: Snapshot) -> list[Kept]:
         if saved is not None
     )
     return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]
+
+
+def none_kept(run: Snapshot) -> str:
+    """Return why there is no kept epoch to go back to, or to fork."""
+    if run.is_watched and not run.epoch:
+        return "The script has not ended an epoch: u goes back to before the last change."
+    return "No epoch of it is kept yet: c saves a checkpoint."

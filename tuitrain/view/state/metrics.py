@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.problem import Problem
 from tuitrain.store.reader import EpochPart
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -34,19 +35,21 @@ class ComparableMetric(NamedTuple):
         return [(at, value) for at, value in pairs if value is not None]
 
 
-def comparable_metrics(run: Snapshot) -> list[ComparableMetric]:
-    """Return the metrics, then the validation loss under each fitting loss.
-
-    A watched script evaluates its own loss and those that were swapped in; only these are returned.
-    """
-    problem, losses = run.problem, run.problem.losses
-    if run.is_watched:
-        evaluated = {name for epoch in run.epochs for name in epoch.val_losses}
-        losses = tuple(loss for loss in losses if loss in evaluated)
+def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
+    """Return the metrics, then the validation loss under each fitting loss."""
     return [
         *(ComparableMetric(metric.name, "metrics", metric.sign) for metric in problem.metrics),
-        *(ComparableMetric(loss, "val_losses", -1) for loss in losses),
+        *(ComparableMetric(loss, "val_losses", -1) for loss in problem.losses),
     ]
+
+
+def metrics_of(run: Snapshot) -> list[ComparableMetric]:
+    """Return those of a run; of a watched script, only the losses that it has evaluated."""
+    metrics = comparable_metrics(run.problem)
+    if not run.is_watched:
+        return metrics
+    evaluated = {name for epoch in run.epochs for name in (*epoch.metrics, *epoch.val_losses)}
+    return [metric for metric in metrics if metric.name in evaluated]
 
 
 def named(
