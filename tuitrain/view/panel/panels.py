@@ -171,11 +171,12 @@ def progress(run: Snapshot, width: int) -> Picture:
 
 def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Picture:
     """Return the bar of an epoch if its length is known, and what a watched script has trained."""
-    steps, epochs = words.count(run.step), words.count(run.epoch)
+    steps = f"{words.count(run.step)} step{'' if run.step == 1 else 's'}"
+    epochs = f"{words.count(run.epoch)} epoch{'' if run.epoch == 1 else 's'}"
     if not run.steps_per_epoch:
-        text = f"{steps} steps, no epochs seen" if run.started else "no step seen"
+        text = f"{steps}, no epochs seen" if run.started else "no step seen"
         return fitted([Span(f" run     {text}", "muted")], width), fitted([], width)
-    text = f" run     {epochs} epochs, {steps} steps; the script decides how many"
+    text = f" run     {epochs}, {steps}; the script decides how many"
     return _bar("epoch", done, words_of_epoch, width), fitted([Span(text, "muted")], width)
 
 
