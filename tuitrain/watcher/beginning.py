@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,9 +16,9 @@ from tuitrain.watcher.watched import Watched
 
 def run_started(
     loop: Watched, title: str, optimizer: Optimizer | None, loader: Any, *,
-    device: torch.device, passes: int,
+    device: torch.device, passes: int, notes: Sequence[str] = (),
 ) -> RunStarted:  # fmt: skip
-    """Return the event; `passes` is the number of backward passes of the first step."""
+    """Return the event, with notes for its card; `passes` are the first step's backward passes."""
     model = loop.parts.models[0] if loop.parts.models else None
     model_name = type(model).__name__ if model is not None else ""
     optimizer_name = type(optimizer).__name__ if optimizer is not None else ""
@@ -31,15 +32,13 @@ def run_started(
             else "no loader: no epochs",
         ]
     )  # fmt: skip
-    notes = [f"watched: {seen}"]
-    if passes > 1:
-        notes.append(f"{passes} backward passes a step: its loss is their sum")
+    sums = [f"{passes} backward passes a step: its loss is their sum"] if passes > 1 else []
     return RunStarted(
         str(device), loop.length, loop.parts.parameters, _samples(loader), 0, environment(device),
         loop.settings,
         Problem(loop.kind or (loop.call.kind if loop.call else None), (), loop.own_loss,
                 loop.losses),
-        Card(title, "watch", tuple(notes)), model_name, optimizer_name,
+        Card(title, "watch", (f"watched: {seen}", *sums, *notes)), model_name, optimizer_name,
     )  # fmt: skip
 
 

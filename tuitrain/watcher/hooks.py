@@ -10,11 +10,12 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 from weakref import ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -23,6 +24,8 @@ from torch.optim.optimizer import (
 )
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from tuitrain.watcher.criterion import OWN, WatchedForward
 
 LOSSES = tuple(
     name
@@ -71,7 +74,7 @@ class Watching(Protocol):
     def after_step(self, optimizer: Optimizer) -> None:
         """The optimizer took a step."""
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         """A loader begins to yield its batches."""
 
     def before_fetch(self) -> None:
@@ -107,6 +110,17 @@ class Hooks:
             register_optimizer_step_post_hook(lambda optimizer, *_: watching.after_step(optimizer)),
         ):
             self._undo.callback(handle.remove)
+
+    def watch_criterion(self, criterion: nn.Module) -> None:
+        """See the calls of a criterion of the user's own as those of a loss function."""
+        forward = WatchedForward(criterion, partial(self._loss, OWN))
+        criterion.forward = forward
+
+        def put_back() -> None:
+            if criterion.__dict__.get("forward") is forward:
+                del criterion.forward
+
+        self._undo.callback(put_back)
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""

@@ -20,12 +20,14 @@ class Parts:
         self.optimizers: list[Optimizer] = []
         self.models: list[nn.Module | None] = []
         self.scalers: list[Any] = []
+        self.kept: list[Any] = []
+        """Further objects with `state_dict` and `load_state_dict` that the user named."""
 
-    def meet(self, optimizer: Optimizer) -> None:
-        """Add an optimizer at its first step, and the model that has its parameters."""
+    def meet(self, optimizer: Optimizer, model: nn.Module | None = None) -> None:
+        """Add an optimizer at its first step, and its model: by default one of its parameters."""
         if all(optimizer is not known for known in self.optimizers):
             self.optimizers.append(optimizer)
-            self.models.append(model_of(optimizer))
+            self.models.append(model if model is not None else model_of(optimizer))
 
     def add_scaler(self, scaler: Any) -> None:
         """Add a GradScaler, once."""
@@ -65,6 +67,7 @@ class Parts:
                 for one in self.optimizers
             ],
             "scalers": [_plain(scaler.state_dict()) for scaler in self.scalers],
+            "kept": [_plain(one.state_dict()) for one in self.kept],
             "rng": rng.state(self.device),
         }
 
@@ -81,6 +84,8 @@ class Parts:
         for scaler, of_it in zip(self.scalers, state["scalers"], strict=False):
             if of_it:
                 scaler.load_state_dict(of_it)
+        for one, of_it in zip(self.kept, state["kept"], strict=False):
+            one.load_state_dict(of_it)
         rng.restore(state["rng"], self.device)
 
 

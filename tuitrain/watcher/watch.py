@@ -10,9 +10,8 @@ from weakref import ref
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
-from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted, Warned
+from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted
 from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM, Series
 from tuitrain.engine.device import read
@@ -21,6 +20,7 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
+from tuitrain.watcher.alerts import Alerts
 from tuitrain.watcher.beginning import length, run_started
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.hooks import LOADER
@@ -67,6 +67,8 @@ class Watch:
         self._evaluations: int | None = None
         """Backward passes within a step that evaluates a closure; None outside of one."""
         self._last_loss: Tensor | None = None
+        self.notes: list[str] = []
+        """What else the run shall say of itself at its first step."""
         self._is_hand_made: bool | None = None
         """Whether the loop moves its weights without an optimizer; None: not known yet."""
         self._iterator: Any = None
@@ -75,9 +77,7 @@ class Watch:
         """The one that yielded the batch of the newest step."""
         self._is_bad = False
         """Whether the step in hand is left out, since its loss or a gradient is nonfinite."""
-        self._nonfinite_until = -1
-        """The newest step with a nonfinite loss."""
-        self._warnings: list[Warned] = []
+        self._alerts = Alerts()
 
     def _forget_step(self) -> None:
         self._losses: list[Tensor] = []
@@ -230,6 +230,11 @@ class Watch:
         self._apply(self.steering.after_batch())
         self._times.skip()
 
+    def step_by_hand(self, loss: Tensor) -> None:
+        """Take a step of a loop that has no optimizer of PyTorch."""
+        self._is_hand_made, self._losses = False, [loss]
+        self._step(None)
+
     def _propagated(self) -> Tensor:
         """Return the sum of what was propagated for this step; else that of the step before."""
         if not self._losses:
@@ -274,20 +279,12 @@ class Watch:
     def rows(self, rows: Sequence[BatchRow]) -> None:
         """Take the rows of steps whose numbers were read; warn of nonfinite losses."""
         self.epochs.rows(rows)
-        for row in rows:
-            if math.isfinite(row.loss) or self.loop.on_nonfinite != "alert":
-                continue
-            if row.step != self._nonfinite_until + 1:
-                text = (
-                    f"the loss was {row.loss} at step {row.step:,}; the script took the step "
-                    "(tuitrain watch --on-nonfinite skip leaves such steps out)"
-                )
-                self._warnings.append(Warned(text, row.take, row.step))
-            self._nonfinite_until = row.step
+        if self.loop.on_nonfinite == "alert":
+            self._alerts.rows(rows)
 
     # epochs
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         self._times.skip()
         is_training = torch.is_grad_enabled() and loader is _loader_of(self._training)
         if is_training and self.loop.batch:
@@ -321,14 +318,14 @@ class Watch:
         loader, passes = _loader_of(self._iterator), max(1, len(self._losses))
         self.loop.length = -(-length(loader) // passes)
         self.started = run_started(
-            self.loop, self.title, optimizer, loader, device=loss.device, passes=passes
-        )
+            self.loop, self.title, optimizer, loader, device=loss.device, passes=passes,
+            notes=self.notes,
+        )  # fmt: skip
         self.recorder.take(self.started)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
-        for event in (*events, *self._warnings):
+        for event in (*events, *self._alerts.take()):
             self.recorder.take(event)
-        self._warnings.clear()
         if self.steering.decisions.stopped and not self.has_ended:
             self.has_ended = True
             self._end()
@@ -346,6 +343,6 @@ def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
     values = {
         name: losses.own(call) if name == call.name else losses.replaced(call, name)
         for name in names
-        if name == call.name or losses.is_in_catalogue(name)
+        if losses.has_value(call, name)
     }
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))
