@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tuitrain.connection.run import Run, connect, runs
     from tuitrain.core.errors import NoSuchRun, Refused, RunEnded, TuitrainError, WrongUse
     from tuitrain.task import Task
-    from tuitrain.watcher.callbacks import Lightning, hf
+    from tuitrain.watcher.huggingface import hf
+    from tuitrain.watcher.lightning import Lightning
     from tuitrain.watcher.loop import watch
 else:
 
@@ -33,7 +34,7 @@ else:
 
         at_home = {"Run": "connection.run", "connect": "connection.run", "runs": "connection.run",
                    "Answer": "connection.answer", "Task": "task",
-                   "watch": "watcher.loop", "Lightning": "watcher.callbacks",
-                   "hf": "watcher.callbacks"}  # fmt: skip
+                   "watch": "watcher.loop", "Lightning": "watcher.lightning",
+                   "hf": "watcher.huggingface"}  # fmt: skip
         module = import_module(f"{__name__}.{at_home.get(name, 'core.errors')}")
         return getattr(module, name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuitrain.cli.common import has_terminal, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.events import DOWNLOADING
+from tuitrain.core.events import DOWNLOADING, WATCHING
 from tuitrain.store.answered import missing_words
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
@@ -41,13 +41,13 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
 
 
 def _detach(started: Started) -> int:
-    """Print the name of the run once it trains or downloads, or the reason of its failure."""
+    """Print the name of the run once it trains, downloads or is watched, or why it failed."""
     from tuitrain.connection.client import Client
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))
     run = follower.look_at_a_restart() if started.resumed else follower.look()
-    while run.state == "starting" and not run.stage.startswith(DOWNLOADING):
+    while run.state == "starting" and not run.stage.startswith((DOWNLOADING, WATCHING)):
         time.sleep(_LOOK_S)
         run = follower.look()
     if was_refused(run):

@@ -52,6 +52,8 @@ class BatchDone(NamedTuple):
 
 DOWNLOADING = "downloading"
 """Prefix of the start-up stage that downloads a file, which may take minutes."""
+WATCHING = "watching"
+"""Prefix of the stage in which a watched script runs and has taken no step yet."""
 
 
 class Measured(NamedTuple):

@@ -14,7 +14,7 @@ from tuitrain.engine.device import environment
 from tuitrain.watcher.watched import Watched
 
 
-def run_started(
+def run_started(  # noqa: PLR0913 - what was seen at the first step
     loop: Watched, title: str, optimizer: Optimizer | None, loader: Any, *,
     device: torch.device, passes: int, notes: Sequence[str] = (),
 ) -> RunStarted:  # fmt: skip

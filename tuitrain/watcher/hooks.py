@@ -106,7 +106,7 @@ class Hooks:
         self._replace(_BaseDataLoaderIter, "__next__", self._next(_BaseDataLoaderIter.__next__))
         watching = self._watching
         for handle in (
-            register_optimizer_step_pre_hook(watching.before_step),
+            register_optimizer_step_pre_hook(lambda *given: watching.before_step(*given)),
             register_optimizer_step_post_hook(lambda optimizer, *_: watching.after_step(optimizer)),
         ):
             self._undo.callback(handle.remove)

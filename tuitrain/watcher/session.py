@@ -13,7 +13,15 @@ from types import FrameType
 from typing import Any, Literal, cast
 
 from tuitrain.core.commands import Request, Stop
-from tuitrain.core.events import Failed, Finished, LastWord, StartupReached, Stopped, Warned
+from tuitrain.core.events import (
+    WATCHING,
+    Failed,
+    Finished,
+    LastWord,
+    StartupReached,
+    Stopped,
+    Warned,
+)
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.checkpoint import Checkpoints
@@ -80,7 +88,7 @@ class Session:
         self._is_open = self._is_logging = True
         if spec.loss:
             loop.loss_name = loop.loss_named(spec.loss)
-        self.recorder.take(StartupReached(f"watching {_title(spec)}: waiting for its first step"))
+        self.recorder.take(StartupReached(f"{WATCHING} {_title(spec)}: waiting for its first step"))
 
     def start(self) -> None:
         """Put the hooks in their places."""

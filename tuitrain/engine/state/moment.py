@@ -50,8 +50,10 @@ class Moment(NamedTuple):
     @property
     def is_finite(self) -> bool:
         """True if the weights and the last validation loss are finite."""
-        finite = torch.stack([tensor.isfinite().all() for tensor in self.state["model"].values()])
-        return bool(finite.all()) and math.isfinite(self.state["last_val_loss"])
+        finite = [tensor.isfinite().all() for tensor in self.state["model"].values()]
+        return (not finite or bool(torch.stack(finite).all())) and math.isfinite(
+            self.state["last_val_loss"]
+        )
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
