@@ -390,6 +390,8 @@ def _of_segments(
     db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
 ) -> Delta:
     """Return `delta` with the series of these segments, and with their epochs if read anew."""
+    if delta.cursor == before:
+        return delta  # a trainer writes values together with a batch, an epoch or an event
     if not _must_reread(delta, before):
         return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
     parts = [(segment.take, (segment.first, segment.last)) for segment in segments]

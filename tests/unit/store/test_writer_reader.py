@@ -69,6 +69,20 @@ def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
     assert not path.exists()
 
 
+def test_series_are_read_only_after_something_was_written(writer, reader):
+    def segments_after(_events):
+        return [of_steps(1, 1, FAR)]
+
+    norm = Series("grad norm")
+    writer.write([batch(1)], stamped(epoch(1)), [MeasuredRow(key_of(1, 1), norm, 2.0)])
+    first = reader.since(Cursor(), segments_after)
+    assert norm in [summary.series for summary in first.series]
+    assert reader.since(first.cursor, segments_after) == Delta((), (), first.latest, first.cursor)
+
+    writer.write([batch(2)], [], [MeasuredRow(key_of(1, 2), norm, 3.0)])
+    assert reader.since(first.cursor, segments_after).series[1].last == 3.0
+
+
 def test_a_record_whose_tables_are_being_made_just_now_reads_as_empty(path, reader):
     path.touch()
     assert reader.since(Cursor()) == Delta((), (), None, Cursor())
