@@ -22,7 +22,7 @@ from tuitrain.core.events import (
     Stopped,
     Warned,
 )
-from tuitrain.store.reader import Cursor, SegmentsAfter
+from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import run, steering
 from tuitrain.view.panel import panels

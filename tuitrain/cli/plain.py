@@ -26,7 +26,7 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Delta
+from tuitrain.store.delta import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.panels import describe

@@ -13,10 +13,12 @@ from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock, owner
+from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
+from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.named_code import named_by_user
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Best, Cursor, Delta, EpochPart, RunReader, SegmentsAfter
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
 

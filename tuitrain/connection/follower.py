@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tuitrain.connection.client import Client
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.state.fold import fold, lineage_after
 from tuitrain.view.state.snapshot import DELETED, Snapshot
 

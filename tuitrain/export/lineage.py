@@ -19,8 +19,10 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of
+from tuitrain.store.delta import Cursor, Recorded
+from tuitrain.store.epochs import RecordedEpoch
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Cursor, Recorded, RecordedEpoch, RunReader
+from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Value
 

@@ -14,8 +14,9 @@ from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.events import CheckpointGone, CheckpointSaved
 from tuitrain.core.files import NotPlain, is_plain, open_new
 from tuitrain.core.safe import safe
+from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import RunPaths, find_run
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.reader import RunReader
 
 
 def weights_file(home: Path, given: str) -> Path:

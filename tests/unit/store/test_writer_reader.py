@@ -16,7 +16,8 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.series import Series
-from tuitrain.store.reader import Cursor, Delta, RunReader
+from tuitrain.store.delta import Cursor, Delta
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import VERSION, BatchRow, key_of
 from tuitrain.store.writer import DETAILS_KEPT, MeasuredRow, RunWriter, Stamped

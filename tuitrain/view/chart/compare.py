@@ -10,7 +10,7 @@ from typing import Any
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Best
+from tuitrain.store.epochs import Best
 from tuitrain.view.chart.curve_chart import SWAPPED
 from tuitrain.view.chart.curves import Curves, Source
 from tuitrain.view.chart.multiples import Chart, grid, places

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, get_args
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Best, EpochPart
+from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view.chart import columns, plot, scale
 from tuitrain.view.picture import Picture

@@ -32,7 +32,8 @@ from tuitrain.core.events import (
     WeightsCompared,
 )
 from tuitrain.history.lineage import Lineage
-from tuitrain.store.reader import EPOCHS_KEPT, Delta, Recorded
+from tuitrain.store.delta import Delta, Recorded
+from tuitrain.store.epochs import EPOCHS_KEPT
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.state.interventions import checkpoints_after, interventions_after
 from tuitrain.view.state.snapshot import Snapshot

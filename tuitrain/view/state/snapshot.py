@@ -16,7 +16,7 @@ from tuitrain.core.segment import Segment
 from tuitrain.core.series import SHARES
 from tuitrain.core.spec import RunSpec
 from tuitrain.history.lineage import Lineage
-from tuitrain.store.reader import Recorded
+from tuitrain.store.delta import Recorded
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
 

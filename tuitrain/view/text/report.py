@@ -11,7 +11,7 @@ from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Best
+from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
 from tuitrain.view.panel.forks import made_from

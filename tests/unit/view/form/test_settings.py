@@ -6,7 +6,7 @@ import pytest
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import SETTINGS, Change
 from tuitrain.core.events import CommandAccepted, LossSwapped, SettingChanged, TakeOpened
-from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.form import settings
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot

@@ -17,7 +17,8 @@ from tuitrain.core.events import (
     Stepped,
     TakeOpened,
 )
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.state.fold import fold
