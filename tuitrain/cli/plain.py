@@ -29,7 +29,7 @@ from tuitrain.core.safe import safe
 from tuitrain.store.delta import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
-from tuitrain.view.panel.panels import describe
+from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 

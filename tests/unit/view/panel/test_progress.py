@@ -7,7 +7,8 @@ import pytest
 from tests.recorded import in_home, started
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.problem import Card
-from tuitrain.view.panel.panels import epochs, events, progress, vitals
+from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.panels import epochs, progress, vitals
 from tuitrain.view.picture import plain
 
 
