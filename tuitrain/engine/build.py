@@ -66,7 +66,7 @@ def build(
         data=task.data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
-        reads_at_once=device.type == "cpu",
+        is_synchronous=device.type == "cpu",
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,

@@ -39,7 +39,7 @@ class Steering:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.checkpoints = checkpoints or Checkpoints(None)
-        self.nonfinite = NonfiniteBatches(reads_at_once=run.reads_at_once)
+        self.nonfinite = NonfiniteBatches(is_synchronous=run.is_synchronous)
         self.decisions = Decisions(
             run, self.checkpoints, past, on_nonfinite=run.on_nonfinite, paused=paused
         )

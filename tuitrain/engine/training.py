@@ -43,7 +43,7 @@ class Training:
     data: Dataset
     device: torch.device
     stopwatch: devices.Stopwatch
-    reads_at_once: bool
+    is_synchronous: bool
     """True on the CPU, where `.item()` does not synchronise; else values are read in groups."""
     loss_name: str
     base_lr: float
