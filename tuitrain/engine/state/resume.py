@@ -15,7 +15,7 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
-from tuitrain.engine.state.start import Start, begin, differences
+from tuitrain.engine.state.start import Start, begin, environment_changes
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.history.lineage import Lineage
@@ -39,7 +39,7 @@ def resume(
     that were never applied wait for their place.
     """
     environments = [event.environment for event in past if isinstance(event, RunStarted)]
-    yield from differences(environments[-1] if environments else {}, run)
+    yield from environment_changes(environments[-1] if environments else {}, run)
     lineage = Lineage().after(past).kept_events
     origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
     if origin is None:

@@ -36,7 +36,7 @@ def begin(run: Training, steering: Steering, start: Start) -> Iterator[Event]:
     parent = spec.parent
     if parent is None:
         return
-    yield from differences(parent.environment, run)
+    yield from environment_changes(parent.environment, run)
     if parent.sha256 is None:
         return
     state = read_state(origin, parent.sha256)
@@ -59,7 +59,7 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
         yield WeightsCompared(name, digest == spec.parent.expects)
 
 
-def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
+def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
     """Warn of differences from the environment `before`, which prevent a bit-for-bit repetition."""
     now = devices.environment(run.device)
     differing = [
