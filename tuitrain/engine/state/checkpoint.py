@@ -229,7 +229,7 @@ class Checkpoints:
 
     def _prune(self) -> Iterator[Event]:
         assert self._folder is not None
-        for event in self._retention.superfluous():
+        for event in self._retention.to_delete():
             yield event  # recorded first: a record must not list a file that is already deleted
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):
