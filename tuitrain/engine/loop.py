@@ -78,7 +78,7 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
             yield from steering.between()
     if not steering.decisions.stopped:
         yield from steering.checkpoints.save(run, "finish")
-        yield Finished(run.take, run.step, run.epoch, run.why_over)
+        yield Finished(run.take, run.step, run.epoch, run.end_reason)
     yield from steering.close()
 
 

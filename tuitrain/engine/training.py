@@ -132,7 +132,7 @@ class Training:
         return self.until is not None and self.step >= self.until and not self.has_seen_epoch
 
     @property
-    def why_over(self) -> str:
+    def end_reason(self) -> str:
         """The reason why a run that `is_over` ends before its last epoch; empty if it does not."""
         if self.epoch >= self.epochs:
             return ""
