@@ -18,7 +18,7 @@ from tuitrain.core.events import Failed, StartupReached, Warned
 from tuitrain.record import process
 from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
-from tuitrain.store.answered import missing_words
+from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
@@ -62,7 +62,7 @@ def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
         if warning not in writer.events():
             recorder.take(warning)
     if writer.missing_answers:
-        text = missing_words(writer.missing_answers)
+        text = missing_answers_warning(writer.missing_answers)
         _log(text)
         recorder.take(Warned(text))
         writer.accept_missing()
