@@ -187,7 +187,7 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("reads_at_once", [True, False])
+@pytest.mark.parametrize("is_synchronous", [True, False])
 def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(number, is_synchronous):
     run = digits()
     run.is_synchronous = is_synchronous
