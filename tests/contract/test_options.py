@@ -14,7 +14,7 @@ from tuitrain.cli.ctl import ctl
 from tuitrain.core.commands import SETTINGS, Setting
 from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.options import OPTIONS, WAYS, Place, at
+from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, at
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Flag, OrNone
 from tuitrain.view.form import form
@@ -84,7 +84,7 @@ def test_the_form_has_a_field_for_each_and_a_fork_for_those_that_may_change():
 def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
     known = {option.name for option in at("run")} - {"config"}
     assert known == {option.name for option in at("fork")} - {"config"}
-    assert known - set(WAYS) == {option.name for option in at("form")} - {"task"}
+    assert known - set(DISPLAY_OPTIONS) == {option.name for option in at("form")} - {"task"}
     assert known == {option.name for option in at("config")} - {"task", "until"}
 
 
@@ -95,7 +95,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "data_sha256",
         "init_given",
     }
-    of_the_command = {"name", "config", "as_config", "without", *WAYS}
+    of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
     only_live = {option.name for option in OPTIONS.values() if option.places == ("live",)}
     assert names == set(OPTIONS) - of_the_command - only_live
 

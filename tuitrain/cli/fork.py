@@ -54,7 +54,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
         _say_origin(parent, started, epoch)
         return started
 
-    return go(start, **asked.ways)
+    return go(start, **asked.display)
 
 
 def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.options import OPTIONS, WAYS, Place, RunOption, at
+from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, RunOption, at
 from tuitrain.core.values import Flag, Several
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     """The name of the new run; None: not given."""
     settings: dict[str, Any]
     """The given options by name; None is off."""
-    ways: dict[str, Any]
+    display: dict[str, Any]
     """How the run is shown, as keyword arguments of `tuitrain.cli.start.go`."""
 
 
@@ -67,7 +67,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     given = {name: value for name, value in options.items() if _is_given(ctx, name)}
     config = given.pop("config", None)
     asked = (read_config(Path(config)) if config else {}) | given
-    ways = {way: asked.pop(way, OPTIONS[way].default) for way in WAYS}
+    display = {name: asked.pop(name, OPTIONS[name].default) for name in DISPLAY_OPTIONS}
     name = asked.pop("name", None)
     if name is not None:
         check_name(name)
@@ -76,7 +76,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     if isinstance(weights := asked.get("init_from"), str):
         asked["init_from"] = str(weights_file(home_of(ctx), weights))
         asked["init_given"] = weights
-    return Asked(name, asked, ways)
+    return Asked(name, asked, display)
 
 
 class _Value(click.ParamType[Any]):
@@ -102,7 +102,7 @@ class _Value(click.ParamType[Any]):
 
 def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Function]:
     is_default_shown = (
-        place == "run" or option.name in WAYS
+        place == "run" or option.name in DISPLAY_OPTIONS
     )  # else the default is the value of the parent
     says = option.help_and_default if is_default_shown else option.help
     declared = partial(click.option, f"--{option.key}", option.name, help=says)

@@ -50,7 +50,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
         _write(Path(file), as_config(spec))
         return 0
     return go(
-        lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.ways
+        lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.display
     )
 
 

@@ -39,4 +39,6 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     epochs = asked.settings.get("epochs")
     if epochs and (jump := rate_jump(snapshot(client), epochs)):
         print_safe(f"tuitrain: {jump}", err=True)
-    return go(lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.ways)
+    return go(
+        lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.display
+    )

@@ -40,4 +40,4 @@ def run(ctx: click.Context, /, **options: Any) -> int:
 
     asked = asked_for(ctx, options)
     spec, home = new_spec(**asked.settings), home_of(ctx)
-    return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.ways)
+    return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.display)

@@ -286,7 +286,9 @@ OPTIONS: Mapping[str, RunOption] = {
 }  # fmt: skip
 """In the order in which help, the form and the docs list them."""
 
-WAYS = tuple(name for name, option in OPTIONS.items() if option.group == "How it is shown")
+DISPLAY_OPTIONS = tuple(
+    name for name, option in OPTIONS.items() if option.group == "How it is shown"
+)
 """Options of how a command displays the run that it starts; they do not reach the trainer."""
 
 
