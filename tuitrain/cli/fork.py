@@ -8,7 +8,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_of, home_option, print_safe, snapshot
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.commands import Epoch, read_epoch
 
@@ -44,7 +44,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
     """
     from tuitrain.trainer import supervisor
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     parent, home = find_run(ctx, run), home_of(ctx)
 
     def start(owned: bool) -> Started:

@@ -21,7 +21,7 @@ from tuitrain.core.values import Flag, Several
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Asked(NamedTuple):
+class RunArguments(NamedTuple):
     """The options of a command line, merged with those of its --config file."""
 
     name: str | None
@@ -48,7 +48,7 @@ class RunCommand(click.Command):
 
 
 def run_options(place: Place) -> Callable[[_Function], _Function]:
-    """Add the options that the table has for a command; `asked_for` reads them."""
+    """Add the options that the table has for a command; `run_arguments` reads them."""
 
     def decorate(command: _Function) -> _Function:
         for option in reversed(at(place)):
@@ -58,7 +58,7 @@ def run_options(place: Place) -> Callable[[_Function], _Function]:
     return decorate
 
 
-def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
+def run_arguments(ctx: click.Context, options: dict[str, Any]) -> RunArguments:
     """Return the options of a command; these override the file of --config."""
     from tuitrain.core.config import read_config
     from tuitrain.core.spec import check_name
@@ -76,7 +76,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     if isinstance(weights := asked.get("init_from"), str):
         asked["init_from"] = str(weights_file(home_of(ctx), weights))
         asked["init_given"] = weights
-    return Asked(name, asked, display)
+    return RunArguments(name, asked, display)
 
 
 class _Value(click.ParamType[Any]):

@@ -9,7 +9,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_of, home_option, print_safe
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
@@ -36,7 +36,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     """
     from tuitrain.trainer import supervisor
 
-    asked, paths, home = asked_for(ctx, options), find_run(ctx, run).paths, home_of(ctx)
+    asked, paths, home = run_arguments(ctx, options), find_run(ctx, run).paths, home_of(ctx)
     until, without = asked.settings.get("until"), asked.settings.get("without", ())
     try:
         spec = supervisor.replay_spec(paths, until, without)

@@ -8,7 +8,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 
 
@@ -33,7 +33,7 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     client = find_run(ctx, run)
     paths = client.paths
     epochs = asked.settings.get("epochs")

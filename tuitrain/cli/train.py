@@ -9,7 +9,7 @@ import click
 from tuitrain.catalog import new_spec
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of, home_option
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 
 
@@ -38,6 +38,6 @@ def run(ctx: click.Context, /, **options: Any) -> int:
     """
     from tuitrain.trainer import supervisor
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     spec, home = new_spec(**asked.settings), home_of(ctx)
     return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.display)
