@@ -21,7 +21,7 @@ def made_from(run: Snapshot) -> str:
     return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
 
 
-class Kept(NamedTuple):
+class KeptEpoch(NamedTuple):
     """An epoch whose checkpoint is kept, and its validation, if that is in the snapshot."""
 
     saved: CheckpointSaved
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
         return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
 
 
-def kept_epochs(run: Snapshot) -> list[Kept]:
+def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
     """Return the kept epochs, newest first; checkpoints of the lineage take precedence."""
     ended = {(epoch.take, epoch.step, epoch.epoch): epoch for epoch in run.epochs}
     epochs = {saved.epoch for saved in run.checkpoints if saved.is_between_epochs}
@@ -53,4 +53,6 @@ def kept_epochs(run: Snapshot) -> list[Kept]:
         for saved in checkpoints
         if saved is not None
     )
-    return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]
+    return [
+        KeptEpoch(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept
+    ]
