@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from tuitrain.core import code_copies
-from tuitrain.core.code_copies import Kept
+from tuitrain.core.code_copies import FileCopy
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.known_code import KnownCode, digest_of
 from tuitrain.core.own import OwnPython
@@ -141,7 +141,7 @@ class UserCode:
                 raise
             raise WrongUse(said) from error
 
-    def _check_known(self, name: str, kept: Kept) -> None:
+    def _check_known(self, name: str, kept: FileCopy) -> None:
         assert self._folder is not None
         for file, digest in kept.files.items():
             if self._known and not self._known.has(digest):
@@ -155,7 +155,7 @@ class UserCode:
             return
         before = self._kept[name].files if name in self._kept else {}
         digests = {file: hashlib.sha256(text).hexdigest() for file, text in originals.used.items()}
-        self._kept[name] = Kept(origin, digests)
+        self._kept[name] = FileCopy(origin, digests)
         if self._known:
             self._known.add(digests.values())
         if self._folder is not None:
