@@ -109,7 +109,7 @@ class Life:
         self.script.run = run
         # a best epoch waits ten steps for its checkpoint, unless another comes first
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: run.step / 10)
-        steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
+        steering = Steering(run, self.script, checkpoints=checkpoints, earlier=self.events)
         count = 0
         for event in self._told(run, steering):
             self._record(event)

@@ -22,7 +22,7 @@ _OF_THE_WEIGHTS = [option.name for option in OPTIONS.values() if option.is_of_we
 
 def replay_of(
     spec: RunSpec,
-    past: Sequence[Event],
+    earlier: Sequence[Event],
     directory: str,
     *,
     until: int | None = None,
@@ -33,7 +33,7 @@ def replay_of(
     `until` ends it at an earlier step, `leaving_out` holds the ids of changes to skip.
     Raises NotOnLineage if the lineage has no such step or change.
     """
-    lineage = Lineage.of(spec, past)
+    lineage = Lineage.of(spec, earlier)
     saved = {
         event.step: event for event in lineage.kept_events if isinstance(event, CheckpointSaved)
     }
@@ -45,7 +45,7 @@ def replay_of(
         raise NotOnLineage(f"step {until} is not on the current line up to its checkpoint at {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
-    started = [event for event in past if isinstance(event, RunStarted)]
+    started = [event for event in earlier if isinstance(event, RunStarted)]
     parent = replace(
         spec.parent or Parent(directory), directory=directory, expects=expects,
         environment=started[-1].environment if started else {},
@@ -57,7 +57,11 @@ def replay_of(
 
 
 def fork_of(
-    spec: RunSpec, past: Sequence[Event], directory: str, epoch: Epoch, changes: Mapping[str, Any]
+    spec: RunSpec,
+    earlier: Sequence[Event],
+    directory: str,
+    epoch: Epoch,
+    changes: Mapping[str, Any],
 ) -> tuple[RunSpec, CheckpointSaved]:
     """Return the spec of a fork from the checkpoint of that epoch, and the checkpoint.
 
@@ -71,7 +75,7 @@ def fork_of(
                 f"a fork goes on with its parent's data and weights, so its {name} stays "
                 f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
             )
-    lineage, checkpoints = Lineage.of(spec, past), kept(past)
+    lineage, checkpoints = Lineage.of(spec, earlier), kept(earlier)
     saved = best_kept(lineage) if epoch == "best" else at_epoch(checkpoints, lineage, epoch)
     if saved is None:
         raise NotOnLineage(epochs_kept(checkpoints, epoch))

@@ -100,7 +100,7 @@ def _train(
     checkpoints = Checkpoints(paths.checkpoints, earlier)
     checkpoints.sweep()
     paused = spec.paused and is_new
-    steering = Steering(run, controls, checkpoints=checkpoints, past=earlier, paused=paused)
+    steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
     samples, usage = Every(_SAMPLE_EVERY_S), Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
