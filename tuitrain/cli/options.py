@@ -16,7 +16,7 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import home_of
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, RunOption, at
-from tuitrain.core.values import Flag, Several
+from tuitrain.core.values import Flag, ListOf
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -109,7 +109,7 @@ def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Functio
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
     takes = partial(declared, type=_Value(option), metavar=option.type.metavar)
-    if isinstance(option.type, Several):
+    if isinstance(option.type, ListOf):
         return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))
     return takes()
 

@@ -19,11 +19,11 @@ from tuitrain.core.values import (
     File,
     Flag,
     Folder,
+    ListOf,
     Named,
     Number,
     OneOf,
     OrNone,
-    Several,
     Text,
     ValueType,
     Weights,
@@ -178,7 +178,7 @@ OPTIONS: Mapping[str, RunOption] = {
             places=("replay", "config"),
         ),
         RunOption(
-            "without", Several(Text("an id", "ID")),
+            "without", ListOf(Text("an id", "ID")),
             "Leave a change out, by its id or the beginning of it; may be repeated.",
             default=(), places=("replay",),
         ),
@@ -214,7 +214,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         *(
             RunOption(
-                name, Several(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
+                name, ListOf(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
                 group="A table or images of your own", places=_NEW, is_of_weights=True,
                 sources=("table",),
             )
@@ -233,7 +233,7 @@ OPTIONS: Mapping[str, RunOption] = {
             is_of_weights=True, sources=("images",),
         ),
         RunOption(
-            "augment", Several(OneOf("flip", "crop", "color")),
+            "augment", ListOf(OneOf("flip", "crop", "color")),
             "Random changes to training images, several with commas between them.",
             default=(), group="A table or images of your own", places=_NEW, is_of_weights=True,
             sources=("images",),

@@ -231,7 +231,7 @@ class OrNone:
 
 
 @dataclass(frozen=True)
-class Several:
+class ListOf:
     """A tuple of values of another type, with commas between them in text."""
 
     of: ValueType
