@@ -80,6 +80,6 @@ def plot(
         picture = series_chart(run_snapshot, curves, chosen, cells, height)
     print_safe(f"{run_snapshot.title}: {run_snapshot.task}, {about}, {run_snapshot.state}")
     say(picture)
-    if behind := curves.drawn_behind(run_snapshot):
-        print_safe(f"dashed: {behind}")
+    if dashed := curves.dashed_in_words(run_snapshot):
+        print_safe(f"dashed: {dashed}")
     return 0

@@ -48,7 +48,7 @@ def applied(event: Event) -> list[Entry]:
 
 
 def planned(plan: Iterable[Planned], earlier: Iterable[Event] = ()) -> list[Entry]:
-    """Return the entries of a plan, except the changes that past events already made."""
+    """Return the entries of a plan, except the changes that earlier events already made."""
     made = {getattr(event, "command", None) for event in earlier}
     return [_entry(change, "planned") for change in plan if change.id not in made]
 

@@ -133,7 +133,7 @@ class Curves:
                 best = _better(best, self._best_of(segment, part, signs), signs)
         return best
 
-    def drawn_behind(self, run: Snapshot) -> str:
+    def dashed_in_words(self, run: Snapshot) -> str:
         """Return in words what the charts of a run have in dashes; empty where that is nothing."""
         _, parents = self._reference_segments(run)
         left = ["left behind by an undo, a rollback or a crash"] if _abandoned(run) else []
