@@ -16,7 +16,7 @@ from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import Source, named_in_full, own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, taken
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, checked
 
 _SOURCES: Mapping[Source, str] = {
     "catalog": "a built-in task", "python": "a Python file", "table": "a table",
@@ -43,7 +43,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     if own_python(given.get("optimizer") or "") is not None:
         defaults["lr"] = 0.0  # it may bring its own
     _check_sources(task, given)
-    spec = RunSpec(**defaults | taken(given))
+    spec = RunSpec(**defaults | checked(given))
     if not is_own:
         _check_that_it_fits(spec)
     return _canonical(spec)

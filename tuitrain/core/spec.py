@@ -110,7 +110,7 @@ class RunSpec:
                 name: value for name, value in settings.items() if _is_for_the_task(settings, name)
             }
             given = {name: value for name, value in settings.items() if name not in left}
-            return cls(**taken(given), **left)
+            return cls(**checked(given), **left)
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
 
@@ -126,7 +126,7 @@ def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
     return name in FILLED_IN_NUMBERS and type(value) in (int, float) and value == 0
 
 
-def taken(settings: Mapping[str, Any]) -> dict[str, Any]:
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings from JSON, TOML or a caller as a spec holds them; WrongUse if invalid."""
     return {name: _take(name, value) for name, value in settings.items()}
 
