@@ -382,7 +382,7 @@ def test_a_shell_completes_files_where_a_name_may_be_one():
 
 def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
-    (first, *_) = json.loads(own("predict", "a", "--json").stdout)
+    (first, *_) = json.loads(own("predict", "a", "--json").stdout)["predictions"]
     assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
 
 

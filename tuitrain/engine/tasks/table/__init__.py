@@ -21,7 +21,7 @@ from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.tasks.table.columns import Column, ReadAs, read_column
 from tuitrain.engine.tasks.table.features import Features, features
 from tuitrain.engine.tasks.table.leak import leaks
-from tuitrain.engine.tasks.table.new_rows import read_rows
+from tuitrain.engine.tasks.table.new_rows import named, read_rows
 from tuitrain.engine.tasks.table.read import Table, read_table
 from tuitrain.engine.tasks.table.split import Split, at_random, by_column, by_group
 from tuitrain.engine.tasks.table.target import Target, read_target, target_name
@@ -58,7 +58,10 @@ def open_table(spec: RunSpec) -> OpenedTask:
     card = Card(f"the table {safe(title_of(spec.task))}", notes=tuple(notes))
     return OpenedTask(
         _dataset(inputs, target, split), card, defaults, warnings=warnings,
-        read_new=lambda path: read_rows(path, columns, frame, split.train, inputs),
+        read_new=lambda paths: read_rows(paths, columns, frame, split.train, inputs),
+        val_names=lambda: named(
+            frame.iloc[split.val], table.lines[target.rows][split.val], columns
+        ),
     )  # fmt: skip
 
 
