@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, until
+from tests.conftest import PROJECT, Shell, until
+from tuitrain.connection.follower import Follower
 from tuitrain.trainer import supervisor
 
 EPOCHS = ("--target", "Species", "--epochs", "8", "--seed", "1")
@@ -102,6 +103,15 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
     assert threaded.show("a-fork")["weights_sha256"] == threaded.show("a")["weights_sha256"]
     said = threaded("fork", "a", "--epoch", "8", "--target", "Sex", code=2).stderr
     assert "its target stays Species" in said
+
+
+def test_the_example_of_penguins_is_learned_and_names_the_libraries_that_read_it(threaded: Shell):
+    file = str(PROJECT / "examples" / "penguins.csv")
+    threaded("run", file, "--target", "species", "--seed", "1", "--plain", "--name", "a")
+    assert threaded.show("a")["metrics"]["accuracy"] >= 0.97
+    started = Follower(threaded.client("a")).look().started
+    assert started is not None
+    assert {"pandas", "scikit-learn"} <= set(started.environment)
 
 
 def test_a_column_that_is_missing_is_refused_before_a_trainer_is_started(

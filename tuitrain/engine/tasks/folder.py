@@ -66,6 +66,7 @@ def open_folder(
             "epochs": _EPOCHS,
             "data_sha256": images.sha256,
         },
+        libraries=("pillow", *["torchvision"] * bool(spec.augment)),
         read_new=lambda paths: _read_new(paths, images.size, images.channels, data),
         val_names=lambda: _named(images, val, spec.task),
     )

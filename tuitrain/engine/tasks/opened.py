@@ -56,6 +56,8 @@ class OpenedTask:
     """Reads files or folders as the task reads its own, for `tuitrain predict`; raises WrongUse."""
     val_names: Callable[[], Names] | None = None
     """Names the samples for validation; None: they are numbered."""
+    libraries: tuple[str, ...] = ()
+    """The distributions that read and prepared the data, beside PyTorch."""
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
     warnings: tuple[str, ...] = ()
@@ -72,7 +74,8 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
             entry = catalog.task_named(spec.task)
             defaults = {"model": entry.model, "epochs": entry.epochs}
             data = dataset.load(spec.task, spec.data, report)
-            return OpenedTask(data, Card(entry.summary), defaults)
+            used = "torchvision" if entry.is_downloaded else "scikit-learn"
+            return OpenedTask(data, Card(entry.summary), defaults, libraries=(used,))
         case "python":
             from tuitrain.engine.tasks.python import open_python
 

@@ -59,6 +59,7 @@ def open_table(spec: RunSpec) -> OpenedTask:
     card = Card(f"the table {safe(title_of(spec.task))}", notes=tuple(notes))
     return OpenedTask(
         _dataset(inputs, target, split), card, defaults, warnings=warnings,
+        libraries=("pandas", "scikit-learn"),
         read_new=lambda paths: read_rows(paths, columns, frame, split.train, inputs),
         val_names=lambda: named(
             frame.iloc[split.val], table.lines[target.rows][split.val], columns
