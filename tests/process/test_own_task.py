@@ -374,6 +374,13 @@ def test_the_example_learns_a_sine(own: Shell):
     assert own.show("sine")["metrics"]["rmse"] < 0.05
 
 
+def test_the_example_learns_digits_that_are_shifted_with_a_loss_of_its_own(own: Shell):
+    own("run", str(PROJECT / "examples" / "digits.py"), "--seed", "1", "--plain", "--name", "a")
+    shown = own.show("a")
+    assert shown["loss"] == "focal"
+    assert shown["metrics"]["accuracy"] > 0.9
+
+
 def test_a_shell_completes_files_where_a_name_may_be_one():
     for what in ("task", "model", "loss", "optimizer"):
         (item,) = complete.named(what)(None, None, "./mi")
@@ -382,7 +389,7 @@ def test_a_shell_completes_files_where_a_name_may_be_one():
 
 def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
-    (first, *_) = json.loads(own("predict", "a", "--json").stdout)
+    (first, *_) = json.loads(own("predict", "a", "--json").stdout)["predictions"]
     assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
 
 

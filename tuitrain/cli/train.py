@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tuitrain.catalog import new_spec
+from tuitrain.catalog.table import check_table
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of, home_option
 from tuitrain.cli.options import RunCommand, run_arguments, run_options
@@ -40,4 +41,5 @@ def run(ctx: click.Context, /, **options: Any) -> int:
 
     asked = run_arguments(ctx, options)
     spec, home = new_spec(**asked.settings), home_of(ctx)
+    check_table(spec)
     return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.display)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -281,6 +282,12 @@ class Training:
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What bit-for-bit repetition depends on, the libraries of the data included."""
+        used = self.task.libraries if self.task else ()
+        return devices.environment(self.device) | {name: version(name) for name in used}
+
     def started(self) -> RunStarted:
         """Return the event that the run is built."""
         return RunStarted(
@@ -289,7 +296,7 @@ class Training:
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             train_samples=len(self.data.train),
             val_samples=len(self.data.val),
-            environment=devices.environment(self.device),
+            environment=self.environment,
             settings=self.settings,
             problem=self.problem,
             card=self.card,
