@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -54,6 +54,15 @@ def failing_as(what: str, of: object = None) -> Iterator[None]:
         raise UserCodeFailed(f"{what}: {told_by_user_code(error, of)}") from error
 
 
+def line_in_user_code(frame: FrameType) -> str:
+    """Return `FILE, line N, in FUNCTION` of the user's code that a frame is in, or nothing."""
+    known = loaded_files()
+    for inner, line in traceback.walk_stack(frame):
+        if inner.f_code.co_filename in known:
+            return _line(inner.f_code.co_filename, line, inner.f_code.co_name)
+    return ""
+
+
 def place_of(function: object) -> str:
     """Return `FILE, line N: ` of the definition of a user's function or class, or nothing."""
     if not isinstance(function, type):
@@ -74,6 +83,9 @@ def _where(error: BaseException) -> str:
     ]
     if not frames:
         return ""
-    frame = frames[-1]
-    where = "" if frame.name == "<module>" else f", in {frame.name}"
-    return f"{safe(Path(frame.filename).name)}, line {frame.lineno}{where}: "
+    return _line(frames[-1].filename, frames[-1].lineno, frames[-1].name) + ": "
+
+
+def _line(file: str, line: int | None, function: str) -> str:
+    where = "" if function == "<module>" else f", in {function}"
+    return f"{safe(Path(file).name)}, line {line}{where}"
