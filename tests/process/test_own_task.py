@@ -339,7 +339,8 @@ def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
 ):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
     told = own("export", "a", "--format", "script", code=3).stderr
-    assert "trains code of your own: it is in" in told
+    assert "trains code of your own, which no program can contain: it is in" in told
+    assert "--format weights exports the model, csv, jsonl and tensorboard" in told
     for form in ("weights", "csv", "jsonl", "tensorboard"):
         own("export", "a", "--format", form)
     assert {path.name for path in project.glob("a*")} >= {
