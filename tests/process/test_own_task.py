@@ -121,6 +121,9 @@ def test_an_own_task_is_killed_resumed_undone_replayed_and_forked_exactly(
         "undone", "applied",
     ]  # fmt: skip
 
+    (project / "other.py").write_text(OTHER.replace("margin=1.0", "margin=2.0"))
+    tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--name", "as-it-was")
+    assert tuitrain.show("as-it-was")["loss"] == "other.py:hinge:margin=0.5", "of its copy"
     tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--loss", "focal")
     assert tuitrain.show("killed-fork")["epoch"] == 4
     if workers == "0":
