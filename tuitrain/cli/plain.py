@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.common import print_safe, was_refused
+from tuitrain.cli.common import how_it_died, print_safe, was_refused
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
@@ -53,13 +53,17 @@ def own(started: supervisor.Started, *, every: int) -> int:
             supervisor.kill(started.paths)
 
     signal.signal(signal.SIGINT, interrupt)
-    end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
-    started.process.wait()  # it has said its last word, and then releases the run
+    end = follow(
+        client, every=every, idle=started.process.poll, resumed=started.resumed,
+        how_to_end="Ctrl-C twice ends it at once, without the batches since its last checkpoint",
+    )  # fmt: skip
+    code = started.process.wait()  # it has said its last word, and then releases the run
     if was_refused(end):
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
-        print_safe(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
+        how = how_it_died(code) if end.state == "crashed" else ""
+        print_safe(f"tuitrain: {safe(end.error)}{how}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
     if end.same_weights is False:
@@ -74,10 +78,11 @@ def follow(
     every: int,
     idle: Callable[[], object] = lambda: None,
     resumed: bool = False,
+    how_to_end: str = "",
 ) -> Snapshot:
     """Print the events of the run until it ends, and return its last snapshot.
 
-    Skip the earlier events of a resumed run.
+    Skip the earlier events of a resumed run. `how_to_end` says how to end one that hangs.
     """
     follower = Follower(client)
     run, spec, newest = follower.run, follower.run.spec, 0
@@ -95,6 +100,9 @@ def follow(
         idle()
         before, cursor = run, follower.delta.cursor
         run, delta = follower.look(), follower.delta
+        if run.busy is not None and run.hangs and not before.hangs:
+            way_out = how_to_end or words.how_to_kill(run.pid or 0)
+            print_safe(f"{words.busy(*run.busy)}; {way_out}", err=True)
         for line in _loading(before, delta):
             print_safe(line)
         for note in run.started.card.notes if run.started and not before.started else ():

@@ -30,7 +30,8 @@ from tuitrain.engine.state.weights import load as load_weights
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
 from tuitrain.engine.training import Training
-from tuitrain.engine.user_code import UserCode, call_own
+from tuitrain.engine.user_calls import call_own
+from tuitrain.engine.user_code import UserCode
 
 
 def build(

@@ -22,6 +22,8 @@ from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
 
+_INSTEAD = "--format weights exports the model, csv, jsonl and tensorboard what was recorded"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -134,11 +136,14 @@ def _check_built_in(lineage: RunLineage) -> None:
     texts = (spec.task, spec.model, spec.optimizer, spec.loss, *swapped)
     if any(map(own_python, texts)):
         paths = lineage.paths
-        raise Refused(f"{paths.title} trains code of your own: it is in {safe(paths.code)}")
+        raise Refused(
+            f"{paths.title} trains code of your own, which no program can contain: it is in "
+            f"{safe(paths.code)}; {_INSTEAD}"
+        )
     if source_of(spec.task) != "catalog":
         raise Refused(
             f"a program has only what is built in, and {safe(title_of(spec.task))} is your own; "
-            "--format weights exports the model's weights"
+            f"{_INSTEAD}"
         )
 
 

@@ -17,6 +17,7 @@ from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of, without
 
+_MAY_BE_CODE = ("model", "loss", "optimizer")
 _OF_THE_WEIGHTS = [option.name for option in OPTIONS.values() if option.is_of_weights]
 
 
@@ -86,6 +87,8 @@ def fork_of(
             "init_from": None, "init_given": None}  # fmt: skip
     parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
     made = new_spec(**{**own, "parent": parent, **changes})
+    of_copies = {name: own[name] for name in _MAY_BE_CODE if changes.get(name) in (None, own[name])}
+    made = replace(made, **of_copies)  # a file of that name in the working folder is another one
     keeps = shares_state(made.optimizer, spec.optimizer)
     made = replace(made, parent=replace(parent, keeps_optimizer=keeps))
     if made.epochs <= saved.epoch:

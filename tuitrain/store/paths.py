@@ -63,6 +63,11 @@ class RunPaths:
         return self.directory / "owner.json"
 
     @property
+    def busy(self) -> Path:
+        """The note of a trainer that has finished no batch for long."""
+        return self.directory / "busy.json"
+
+    @property
     def answered(self) -> Path:
         """The count and digest of the answers to commands."""
         return self.directory / "answered.json"
@@ -95,7 +100,7 @@ class RunPaths:
         """Raise NotPlain if a path that a trainer writes or deletes is a link or a special file."""
         side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
         for path in (self.record, *side_files, self.owner, self.log, self.spec, self.disk_reserve,
-                     self.lock, self.origin, self.answered):  # fmt: skip
+                     self.lock, self.origin, self.answered, self.busy):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)
         for folder in (self.inbox, self.checkpoints, self.code):

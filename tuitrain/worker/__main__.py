@@ -7,6 +7,7 @@ its last word: once it is read, the lock is soon free.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import traceback
@@ -29,6 +30,7 @@ from tuitrain.worker.failure import failure_of
 def main(argv: list[str]) -> int:
     """Train the run in a directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
+    faulthandler.enable()  # a crash in native code leaves the line of the caller in the log
     process.keep_lock(descriptors[0])
     process.write_owner(paths.owner)
     ending = process.Ending(*descriptors[1:])

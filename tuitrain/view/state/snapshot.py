@@ -25,6 +25,8 @@ State = Literal[
 ]
 FIRST_STAGE = "starting the trainer"
 DELETED = "the run was deleted"
+DIED = "the trainer process died unexpectedly"
+_HANGS_S = 10
 ENDED = ("finished", "stopped", "failed", "crashed")
 
 
@@ -57,6 +59,8 @@ class Snapshot:
     loaded: tuple[int, int] = (0, 0)
     """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
+    busy: tuple[int, str] | None = None
+    """For how many seconds no batch has ended, if for long, and where the trainer is."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
     steps_per_epoch: int | None = None
@@ -193,6 +197,11 @@ class Snapshot:
         """
         last = {summary.series.name: summary.last for summary in self.series}
         return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
+
+    @property
+    def hangs(self) -> bool:
+        """Whether no batch has ended for so long that it is worth a word."""
+        return self.busy is not None and self.busy[0] >= _HANGS_S
 
     @property
     def has_ended(self) -> bool:
