@@ -88,11 +88,11 @@ def resume(ctx: click.Context, **how: Any) -> int:
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10", context_settings=_TAKES_NUMBERS)
-@click.argument("count", type=int, default=1, metavar="[N]")
+@click.argument("count", default="1", metavar="[N]")
 @_command(waits=True)
-def step(ctx: click.Context, count: int, **how: Any) -> int:
+def step(ctx: click.Context, count: str, **how: Any) -> int:
     """Train N batches, then pause."""
-    return _submit(ctx, Step(count), waits=True, **how)
+    return _submit(ctx, Step.read(count), waits=True, **how)
 
 
 @ctl.command(

@@ -10,6 +10,7 @@ import click
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.files import expanded
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
     from tuitrain.export.lineage import RunLineage
 
     if which and form != "weights":
-        raise WrongUse(f"--which chooses between weights; {form} has the whole run")
+        raise WrongUse(
+            f"--which chooses between weights, and {form} has the whole run; leave it out"
+        )
     client = find_run(ctx, run)
-    target = (out or Path(f"{client.name}{ENDINGS[form]}")).expanduser()
+    target = expanded(str(out or f"{client.name}{ENDINGS[form]}"))
     check_free(target, for_folder=form in ("csv", "tensorboard") and target.suffix != ".csv")
     lineage = RunLineage.read(client.paths)
     match form:
@@ -165,7 +168,10 @@ def _best(lineage: RunLineage) -> tuple[CheckpointSaved, str]:
     """Return the checkpoint of the best epoch, and a remark on it."""
     best, (saved, says) = lineage.best, lineage.best_checkpoint
     if best is None:
-        raise Refused(f"{lineage.paths.name} has no best epoch yet: none was validated")
+        raise Refused(
+            f"{lineage.paths.name} has no best epoch yet: none was validated; "
+            "--which last takes the last checkpoint"
+        )
     if saved is None:
         _last(lineage)  # raises a clearer error if there is no checkpoint at all
         raise Refused(

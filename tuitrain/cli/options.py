@@ -79,7 +79,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     return Asked(name, asked, ways)
 
 
-class _Value(click.ParamType[Any]):
+class Value(click.ParamType[Any]):
     """A click type for a value of an option of the table."""
 
     def __init__(self, option: RunOption) -> None:
@@ -108,7 +108,7 @@ def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Functio
     declared = partial(click.option, f"--{option.key}", option.name, help=says)
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
-    takes = partial(declared, type=_Value(option), metavar=option.type.metavar)
+    takes = partial(declared, type=Value(option), metavar=option.type.metavar)
     if isinstance(option.type, Several):
         return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))
     return takes()

@@ -107,7 +107,8 @@ def follow(
             print_safe(line)
         if not run.has_ended:
             time.sleep(_PULL_S)
-    print_safe(*_last_words(run))
+    if not was_refused(run):
+        print_safe(*_last_words(run))
     return run
 
 

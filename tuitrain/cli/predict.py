@@ -13,7 +13,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.files import expanded, missing
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 
@@ -40,13 +40,13 @@ def predict(ctx: click.Context, run: str, data: Path | None, which: str, as_json
     from tuitrain.export.lineage import RunLineage
     from tuitrain.trainer.torch_query import query
 
-    if data is not None and not data.expanduser().exists():
-        raise WrongUse(f"there is no file or folder {safe(data)}")
+    if data is not None and not expanded(str(data)).exists():
+        raise missing("file or folder", str(data))
     client = find_run(ctx, run)
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
     found = query(
         "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,
-        data=str(data.expanduser().absolute()) if data is not None else None,
+        data=str(expanded(str(data)).absolute()) if data is not None else None,
     )  # fmt: skip
     if as_json:
         rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]

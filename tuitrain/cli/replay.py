@@ -55,11 +55,15 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
 
 
 def _write(path: Path, text: str) -> None:
+    from tuitrain.export.files import missing_folder
+
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise WrongUse(f"{safe(path)} is there already; choose another file") from None
+    except FileNotFoundError:
+        raise missing_folder(path) from None
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
     print_safe(f"tuitrain run --config {safe(path)} trains it")

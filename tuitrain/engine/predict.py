@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tuitrain.core.errors import Refused
 from tuitrain.core.own import title_of
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
@@ -57,7 +58,8 @@ def predict(
 def _read(task: OpenedTask | None, spec: RunSpec, path: Path) -> NewData:
     if task is None or task.read_new is None:
         raise Refused(
-            f"{title_of(spec.task)} reads no other data: without DATA, its validation is predicted"
+            f"{title_of(spec.task)} reads no other data, so not {safe(path.name)}: without DATA, "
+            "its validation is predicted"
         )
     return task.read_new(path)
 

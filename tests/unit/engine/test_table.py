@@ -204,7 +204,7 @@ def test_what_cannot_be_learned_from_is_one_sentence(csv, content, reason):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"target": "Y"}, "no column 'Y'; there are: a, c, y"),
+        ({"target": "Y"}, "no column 'Y'; did you mean 'y'"),
         ({"drop": ("q",)}, "no column 'q'; there are: a, c, y"),
         ({"drop": ("y",)}, "two options want column 'y' to be different things"),
         ({"as_number": ("a",), "as_date": ("a",)}, "two options want column 'a'"),
