@@ -87,7 +87,9 @@ def _weights(lineage: RunLineage, target: Path, which: str) -> str:
     file = lineage.paths.checkpoints / saved.file
     query("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
-    return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
+    return (
+        f": the weights at step {saved.step:,}, epoch {saved.epoch:,}{what}; torch.load reads them"
+    )
 
 
 def chosen_checkpoint(lineage: RunLineage, which: str) -> tuple[CheckpointSaved, str]:
@@ -108,7 +110,7 @@ def _script(lineage: RunLineage, target: Path) -> str:
     with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
     return (
-        f": it trains to step {recipe.until}, where the digest of the weights is "
+        f": it trains to step {recipe.until:,}, where the digest of the weights is "
         f"{safe(recipe.weights_sha256)}"
     )
 

@@ -69,4 +69,4 @@ def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
         return
     else:
         says = f"as take {origin.take} trained it, which was abandoned"
-    print_safe(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
+    print_safe(f"goes on from epoch {origin.epoch:,} of {run.title}, {says}", err=True)
