@@ -49,10 +49,10 @@ def compare(
     width: int | None,
     height: int,
 ) -> int:
-    """Print the curves of runs by epoch, with a table of differing settings and of results.
+    """Print runs over each other, and tables of how they differ.
 
-    Shown are the metrics and, if all runs are of one kind of problem, every fitting loss on their
-    validations: these are comparable, whatever loss a run is trained with.
+    The curves are by epoch: the metrics and, if all runs are of one kind of problem, every fitting
+    loss on their validations. These are comparable, whatever loss a run is trained with.
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series

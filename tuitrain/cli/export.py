@@ -28,9 +28,9 @@ ENDINGS = {
 @click.command(
     epilog="""\b
 Examples:
-  tuitrain export a --format script            a.py trains as the run a did, without tuitrain
+  tuitrain export a --format script            a.py trains as the run a did
   tuitrain export a --format weights --which best --out best.pt
-  tuitrain export a --format csv               a folder of batches, epochs, interventions
+  tuitrain export a --format csv               batches, epochs, interventions
   tuitrain export a --format csv --out a.csv   the batches alone"""
 )
 @click.argument("run", shell_complete=complete.runs)
@@ -50,7 +50,7 @@ Examples:
 @home_option
 @click.pass_context
 def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path | None) -> int:
-    """Write RUN in a format that other tools read: weights, tables, or a program.
+    """Write RUN for other tools: weights, tables, or a program.
 
     Only the lineage of the run is exported, without what was undone or rolled back.
     """

@@ -27,8 +27,8 @@ def size_options(height: int) -> Callable[[_Command], _Command]:
 
     def add(command: _Command) -> _Command:
         command = click.option(
-            "--height", type=Value(_LINES), default=height, show_default=True,
-            metavar="N", help=_LINES.help,
+            "--height", type=Value(_LINES), default=height, metavar="N",
+            help=f"{_LINES.help}  [{height}]",
         )(command)  # fmt: skip
         return click.option(
             "--width", type=Value(_CELLS), metavar="N", help=f"{_CELLS.help}  [the terminal's]"

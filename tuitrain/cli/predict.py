@@ -22,14 +22,14 @@ from tuitrain.core.safe import safe
     epilog="""\b
 Examples:
   tuitrain predict a                     the validation data, as CSV
-  tuitrain predict a new.csv > out.csv   rows of a table like the one that it was trained on
+  tuitrain predict a new.csv > out.csv   rows of a table like its own
   tuitrain predict a photo.png --json    an image, or a folder of them"""
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--which", type=click.Choice(["best", "last"]), default="best", show_default=True,
-    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.",
+    "--which", type=click.Choice(["best", "last"]), default="best",
+    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.  [best]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="A list of objects instead of CSV.")
 @home_option
