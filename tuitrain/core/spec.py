@@ -158,7 +158,7 @@ def check_name(name: str) -> str:
     """Return `name` if a run may have it; WrongUse if not."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
-            f"{safe(repr(name), limit=80)} cannot name a run: a name has 1 to 64 of the characters "
+            f"{safe(repr(name), limit=80)} cannot name a run: a name has 1 to 64 of the letters "
             "A-Z a-z 0-9 . _ - and no leading dot"
         )
     return name
