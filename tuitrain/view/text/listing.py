@@ -80,7 +80,7 @@ def _cells(rows: Sequence[Row], names: Sequence[str]) -> int:
     """Return the cells that columns fill; the reason why a run is unreadable may be cut."""
     readable = [row for row in rows if row.run is not None]
     texts = [
-        ["" if name == "mark" else name, *(row.cell(name).text for row in readable)]
+        ["✓" if name == "mark" else name, *(row.cell(name).text for row in readable)]
         for name in names
     ]
     return sum(max(map(width_of, column)) + _PADDING for column in texts)
