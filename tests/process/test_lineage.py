@@ -67,7 +67,7 @@ def test_what_is_not_on_the_lineage_is_refused(tuitrain: Shell, steered: dict):
     misspelt = tuitrain("fork", "a", "--epoch", "beast", code=2).stderr
     assert "the number of a completed one, or best, not 'beast'" in misspelt
     told = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
-    assert "its model stays mlp" in told
+    assert "its --model stays mlp" in told
     assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
 
 

@@ -9,7 +9,6 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe
-from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -48,9 +47,12 @@ def _confirmed(all_paths: Iterable[RunPaths]) -> bool:
     try:
         return click.confirm(f"Delete {', '.join(map(_shown, all_paths))} for good?")
     except click.Abort as error:
-        if not isinstance(error.__context__, EOFError):
-            raise
-        raise WrongUse("nobody answered, so nothing is deleted; --yes does not ask") from None
+        if isinstance(error.__context__, EOFError):
+            click.echo()
+            print_safe(
+                "tuitrain: nobody answered: nothing is deleted; --yes does not ask", err=True
+            )
+        raise
 
 
 def _distinct(runs: Iterable[RunPaths]) -> list[RunPaths]:
