@@ -137,7 +137,7 @@ def test_a_file_may_set_an_option_to_a_value_of_its_type_only(option, tmp_path):
         file.write_text(f"{key} = {text}\n")
         assert read_config(file) == {option.name: value}
     file.write_text(f"{option.key} = [1979-05-27]\n")
-    with pytest.raises(WrongUse, match=f"^{option.key} takes "):
+    with pytest.raises(WrongUse, match=f"^run.toml: {option.key} takes "):
         read_config(file)
 
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_predicted_is_one_sentence(tuitrain: Shell, tmp_path):
     missing = tuitrain("predict", "a", str(tmp_path / "none.csv"), code=2).stderr
     assert "there is no file or folder" in missing
     refused = tuitrain("predict", "a", str(tmp_path), code=3).stderr
-    assert (
-        refused
-        == "tuitrain: moons reads no other data: without DATA, its validation is predicted\n"
+    assert refused == (
+        f"tuitrain: moons reads no other data, so not {tmp_path.name}: without DATA, its "
+        "validation is predicted\n"
     )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     cls=RunCommand,
     epilog="""\b
 Examples:
-  tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
-  tuitrain fork a --epoch best --lr 0.0001      from the best epoch, to tune it further
-  tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights""",
+  tuitrain fork a --epoch 10 --loss l1      the same until epoch 10, then l1
+  tuitrain fork a --epoch best --lr 0.0001  from the best epoch, to tune it
+  tuitrain fork a --epoch 0 --lr 0.01       from the same first weights""",
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.option(
@@ -37,7 +37,7 @@ Examples:
 @home_option
 @click.pass_context
 def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
-    """Start a new run from a checkpoint of RUN, with any option changed.
+    """Start a run from a checkpoint of RUN, with any option changed.
 
     Settings that are not given are those of RUN at that epoch; data and model stay the same. The
     chart of the new run shows RUN behind its own curve.
@@ -69,4 +69,4 @@ def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
         return
     else:
         says = f"as take {origin.take} trained it, which was abandoned"
-    print_safe(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
+    print_safe(f"goes on from epoch {origin.epoch:,} of {run.title}, {says}", err=True)

@@ -79,7 +79,7 @@ def run_arguments(ctx: click.Context, options: dict[str, Any]) -> RunArguments:
     return RunArguments(name, asked, display)
 
 
-class _Value(click.ParamType[Any]):
+class Value(click.ParamType[Any]):
     """A click type for a value of an option of the table."""
 
     def __init__(self, option: RunOption) -> None:
@@ -108,7 +108,7 @@ def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Functio
     declared = partial(click.option, f"--{option.key}", option.name, help=says)
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
-    takes = partial(declared, type=_Value(option), metavar=option.type.metavar)
+    takes = partial(declared, type=Value(option), metavar=option.type.metavar)
     if isinstance(option.type, ListOf):
         return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))
     return takes()

@@ -89,7 +89,7 @@ def follow(
     begin = spec.parent.step if spec.parent else 0
     print_safe(
         f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
-        f"{run.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+        f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
         if spec.is_complete
         else f"{run.title}: {run.task}, seed {spec.seed}"
     )
@@ -178,8 +178,8 @@ def _epoch(run: Snapshot, event: EpochEnded) -> str:
 
 
 def _of_epochs(run: Snapshot, epoch: int) -> str:
-    total = str(run.planned_epochs)
-    return f"epoch {epoch:>{len(total)}}/{total}"
+    total = words.count(run.planned_epochs)
+    return f"epoch {words.count(epoch):>{len(total)}}/{total}"
 
 
 def _change(event: LossSwapped | Paused | Resumed) -> str:

@@ -13,7 +13,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.files import expanded, missing
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 
@@ -22,14 +22,14 @@ from tuitrain.core.safe import safe
     epilog="""\b
 Examples:
   tuitrain predict a                     the validation data, as CSV
-  tuitrain predict a new.csv > out.csv   rows of a table like the one that it was trained on
+  tuitrain predict a new.csv > out.csv   rows of a table like its own
   tuitrain predict a *.png --json        images, or folders of them"""
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--which", type=click.Choice(["best", "last"]), default="best", show_default=True,
-    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.",
+    "--which", type=click.Choice(["best", "last"]), default="best",
+    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.  [best]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV: predictions, notes.")
 @home_option
@@ -44,10 +44,10 @@ def predict(ctx: click.Context, run: str, data: tuple[Path, ...], which: str, as
     from tuitrain.export.lineage import RunLineage
     from tuitrain.trainer.torch_query import query
 
-    files = [path.expanduser().absolute() for path in data]
+    files = [expanded(str(path)).absolute() for path in data]
     for given, file in zip(data, files, strict=True):
         if not file.exists():
-            raise WrongUse(f"there is no file or folder {safe(given)}")
+            raise missing("file or folder", str(given))
     client = find_run(ctx, run)
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
     found = query(

@@ -19,20 +19,20 @@ from tuitrain.core.safe import safe
     cls=RunCommand,
     epilog="""\b
 Examples:
-  tuitrain replay a                             train it again, to the same weights
-  tuitrain replay a --until 500                 as far as step 500
-  tuitrain replay a --without 18eb5b5fe9e1b9c9  what if I had not?  (tuitrain show a: the ids)
-  tuitrain replay a --as-config a.toml          as a file for tuitrain run --config""",
+  tuitrain replay a                      train it again, to the same weights
+  tuitrain replay a --until 500          as far as step 500
+  tuitrain replay a --without 18eb5b5f   without a change that show a lists
+  tuitrain replay a --as-config a.toml   as a file for tuitrain run --config""",
 )
 @click.argument("run", shell_complete=complete.runs)
 @run_options("replay")
 @home_option
 @click.pass_context
 def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
-    """Train RUN again in a new run, unattended, with the changes that were made to it.
+    """Train RUN again, with its changes, to the same weights.
 
-    It repeats the lineage, without what was undone, up to the last checkpoint, and compares the
-    final weights with those of RUN. By default the new run is named RUN-replay.
+    A new run repeats the lineage, without what was undone, up to the last checkpoint, and compares
+    the final weights with those of RUN. By default it is named RUN-replay.
     """
     from tuitrain.trainer import supervisor
 
@@ -55,11 +55,15 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
 
 
 def _write(path: Path, text: str) -> None:
+    from tuitrain.export.files import missing_folder
+
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise WrongUse(f"{safe(path)} is there already; choose another file") from None
+    except FileNotFoundError:
+        raise missing_folder(path) from None
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
     print_safe(f"tuitrain run --config {safe(path)} trains it")

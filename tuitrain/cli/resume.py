@@ -25,10 +25,11 @@ Examples:
 @home_option
 @click.pass_context
 def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
-    """Go on with RUN after a stop or a crash, or past its end with more --epochs.
+    """Go on with RUN after a stop or a crash, or past its end.
 
-    It goes on from its newest sound checkpoint; what was trained after that is trained again, with
-    the changes that were made, to the same weights. Another --batch-size begins with an epoch.
+    Past its end it needs more --epochs. It goes on from its newest sound checkpoint; what was
+    trained after that is trained again, with the changes that were made, to the same weights.
+    Another --batch-size begins with an epoch.
     """
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump

@@ -88,7 +88,10 @@ class Client:
     def batches_of_epochs(
         self, keys: tuple[int, int], every: int, *, begin: int
     ) -> list[tuple[int, BatchRow]]:
-        """Return each `every`th batch of an epoch within the keys, after its number in it."""
+        """Return the first batch of an epoch and each `every`th after it, within the keys.
+
+        Before each is the number of batches before it in the epoch.
+        """
         return self._reader.batches_of_epochs(keys, every, begin=begin)
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:

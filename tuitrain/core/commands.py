@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.options import RunOption, at
+from tuitrain.core.safe import safe
 
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
@@ -54,7 +55,16 @@ class Step:
 
     def __post_init__(self) -> None:
         if type(self.count) is not int or not 1 <= self.count <= 1 << 40:
-            raise WrongUse(f"step takes a whole number of batches from 1, not {self.count}")
+            count = safe(self.count, limit=40)
+            raise WrongUse(f"step takes a whole number of batches from 1, not {count}")
+
+    @classmethod
+    def read(cls, text: str) -> Step:
+        """Return the command for the number of batches that a user typed."""
+        try:
+            return cls(int(text))
+        except ValueError:
+            return cls(cast("int", text))  # which says what it takes
 
     @property
     def detail(self) -> str:
@@ -71,7 +81,7 @@ class SwapLoss:
 
     def __post_init__(self) -> None:
         if not isinstance(self.loss, str) or not 0 < len(self.loss) <= _LONGEST_LOSS:
-            raise WrongUse("loss takes a name")
+            raise WrongUse(f"loss takes a name, not {self.loss!r:.40}; tuitrain losses lists them")
 
     @property
     def name(self) -> str:

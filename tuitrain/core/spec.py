@@ -13,6 +13,7 @@ from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.plan import Planned
+from tuitrain.core.safe import safe
 
 FILLED_IN_STRINGS = ("model", "loss", "optimizer")
 FILLED_IN_NUMBERS = ("lr", "batch_size", "epochs")
@@ -157,7 +158,8 @@ def check_name(name: str) -> str:
     """Return `name` if a run may have it; WrongUse if not."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
-            "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
+            f"{safe(repr(name), limit=80)} cannot name a run: a name has 1 to 64 of the letters "
+            "A-Z a-z 0-9 . _ - and no leading dot"
         )
     return name
 

@@ -167,7 +167,8 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:
     batches = "batch was" if skipped == 1 else "batches were"
     return Warned(
-        f"epoch {ended.epoch}: {skipped} of {run.steps_per_epoch} {batches} skipped, not finite",
+        f"epoch {ended.epoch:,}: {skipped:,} of {run.steps_per_epoch:,} {batches} skipped, "
+        "not finite",
         ended.take, ended.step,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tuitrain.core.errors import Refused
 from tuitrain.core.own import title_of
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
@@ -68,7 +69,8 @@ def _validation(task: OpenedTask, data: Dataset) -> NewData:
 def _read(task: OpenedTask, spec: RunSpec, paths: Sequence[Path]) -> NewData:
     if task.read_new is None:
         raise Refused(
-            f"{title_of(spec.task)} reads no other data: without DATA, its validation is predicted"
+            f"{title_of(spec.task)} reads no other data, so not {safe(path.name)}: without DATA, "
+            "its validation is predicted"
         )
     return task.read_new(paths)
 

@@ -138,7 +138,7 @@ class Training:
         if self.epoch >= self.epochs:
             return ""
         if self.has_reached_until:
-            return f"step {self.until} is trained, as asked"
+            return f"step {self.until:,} is trained, as asked"
         return f"no better {self.monitor.quantity.name} for {self.monitor.patience} epochs"
 
     @property

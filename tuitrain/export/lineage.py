@@ -121,7 +121,7 @@ class RunLineage:
         best, saved = self.best, best_kept(self.lineage)
         if saved is None or best is None or saved.epoch == best.epoch:
             return saved, "the best"
-        return saved, f"the best of those with a checkpoint: epoch {best.epoch} was better"
+        return saved, f"the best of those with a checkpoint: epoch {best.epoch:,} was better"
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the lineage, in order of steps."""

@@ -43,7 +43,7 @@ def replay_of(
     end = max(saved)
     until = end if until is None else until
     if not 0 <= until <= end:
-        raise NotOnLineage(f"step {until} is not on the current line up to its checkpoint at {end}")
+        raise NotOnLineage(f"step {until} is not on its lineage, which is saved up to step {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
     started = [event for event in earlier if isinstance(event, RunStarted)]
@@ -73,8 +73,9 @@ def fork_of(
     for name in _OF_THE_WEIGHTS:
         if changes.get(name) not in (None, getattr(spec, name)):
             raise WrongUse(
-                f"a fork goes on with its parent's data and weights, so its {name} stays "
-                f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
+                f"a fork goes on with its parent's data and weights, so its "
+                f"--{OPTIONS[name].key} stays {getattr(spec, name) or 'as it is'}; tuitrain run "
+                "begins anew"
             )
     lineage, checkpoints = Lineage.of(spec, earlier), kept(earlier)
     saved = best_kept(lineage) if epoch == "best" else at_epoch(checkpoints, lineage, epoch)

@@ -134,7 +134,7 @@ class Decisions:
             case _ if self.stopped:
                 return "the run has ended"
             case Pause() if self.paused:
-                return f"it is paused already, at step {self._run.position.step}"
+                return f"it is paused already, at step {self._run.position.step:,}"
             case Resume() if not (self.paused or self._stepping or self._waiting.pauses):
                 return "it is not paused"
             case SwapLoss() | Change() | Undo() | Rollback():

@@ -104,9 +104,10 @@ class RunReader:
     def batches_of_epochs(
         self, keys: tuple[int, int], every: int, *, begin: int
     ) -> list[tuple[int, BatchRow]]:
-        """Return each `every`th batch of an epoch whose key is above the first and up to the last.
+        """Return the batches whose key is above the first and up to the last.
 
-        Each has its number in the epoch, from 1; the run's own first epoch came after step `begin`.
+        Of an epoch only the first one and each `every`th after it, with the number of batches
+        before it in the epoch; the run's own first epoch came after step `begin`.
         """
         with self._connection() as db:
             if db is None:
@@ -250,7 +251,7 @@ _EPOCH_BEGAN = """(
     where ended.key < batch.key and ended.epoch = batch.epoch - 1 order by ended.key desc limit 1
 )"""
 _OF_EPOCHS = f"""
-select {", ".join(BatchRow._fields)}, (key & ?) - coalesce({_EPOCH_BEGAN}, ?) as number
+select {", ".join(BatchRow._fields)}, (key & ?) - 1 - coalesce({_EPOCH_BEGAN}, ?) as number
 from batch where key > ? and key <= ? and number % ? = 0 order by key
 """  # noqa: S608 - names of our own
 

@@ -18,7 +18,11 @@ def made_from(run: Snapshot) -> str:
     if parent is None:
         return ""
     name = safe(Path(parent.directory).name)
-    return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
+    return (
+        f"replay of {name}"
+        if parent.environment
+        else f"fork of {name} @{words.count(parent.epoch)}"
+    )
 
 
 class KeptEpoch(NamedTuple):
@@ -35,9 +39,9 @@ class KeptEpoch(NamedTuple):
     def __str__(self) -> str:
         if self.ended is None:
             what = "before the first batch" if self.saved.step == 0 else ""
-            return f"{self.epoch:>6}  {what}".rstrip()
+            return f"{words.count(self.epoch):>6}  {what}".rstrip()
         metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
-        val_loss = f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8}"
+        val_loss = f"{words.count(self.epoch):>6}  val loss {words.value(self.ended.val_loss):<8}"
         return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
 
 

@@ -10,13 +10,15 @@ from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.progress import epoch_began, planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, width_of, wrapped
+from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
 from tuitrain.view.text.listing import STATE_ROLES
 
 MOST_ACROSS = 5
 _FIELD_CELLS = 20
 _LABEL_CELLS = 10
 _NARROW_TABLE = 48
+_LEAST_CELLS = (6, 8, 8, 8)
+"""Cells of the columns of epochs; more where a number needs more."""
 _LEAST_ROWS = 3
 _FAST_EPOCH_S = 1.0
 
@@ -145,21 +147,27 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 def epochs(run: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit and the best one, marked; every kth if they end fast."""
-    metric = cut(safe(words.loss(run.monitor)), 8)
-    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {' ' * (8 - width_of(metric))}{metric}  "
     stride = epoch_stride(run, height - 1)
     shown = [epoch for epoch in run.epochs if epoch.epoch % stride == 0]
     if run.last_epoch and run.last_epoch.epoch % stride:
         shown.append(run.last_epoch)
-    rows = [
-        fitted(
-            [Span(heading, "muted"), Span(" loss" if width > _NARROW_TABLE else "", "muted")],
-            width,
-        )
+    shown = _with_best(run, shown, height - 1)
+    heading = ("epoch", "train", "val", cut(safe(words.loss(run.monitor)), _LEAST_CELLS[-1]))
+    numbers = [heading, *(_numbers(run, epoch) for epoch in shown)]
+    cells = [
+        max(least, *map(width_of, column))
+        for least, column in zip(_LEAST_CELLS, zip(*numbers, strict=True), strict=True)
     ]
-    rows += [_epoch_row(run, epoch, width) for epoch in _with_best(run, shown, height - 1)]
-    blank = fitted([], width)
-    return tuple((rows + [blank] * height)[:height])
+    head, *columns = [tuple(map(to_the_right, texts, cells)) for texts in numbers]
+    loss = "   loss" if width > _NARROW_TABLE else ""
+    rows = [fitted([Span(" ".join(head) + loss, "muted")], width)]
+    rows += [_epoch_row(run, *row, width) for row in zip(shown, columns, strict=True)]
+    return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def _numbers(run: Snapshot, epoch: EpochEnded) -> tuple[str, ...]:
+    values = (epoch.train_loss, epoch.val_loss, run.monitored(epoch))
+    return (words.count(epoch.epoch), *map(words.value, values))
 
 
 def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[EpochEnded]:
@@ -184,14 +192,14 @@ def epoch_stride(run: Snapshot, rows: int) -> int:
     return stride
 
 
-def _epoch_row(run: Snapshot, epoch: EpochEnded, width: int) -> Line:
-    number = run.monitored(epoch)
+def _epoch_row(run: Snapshot, epoch: EpochEnded, columns: tuple[str, ...], width: int) -> Line:
+    number, train_loss, val_loss, monitored = columns
     is_best = run.best is not None and epoch.epoch == run.best.epoch
     return fitted(
         [
-            Span(f"{epoch.epoch:>6} {words.value(epoch.train_loss):>8} ", "text"),
-            Span(f"{words.value(epoch.val_loss):>8} ", "validation"),
-            Span(f"{words.value(number):>8}", "good" if is_best else "text"),
+            Span(f"{number} {train_loss} ", "text"),
+            Span(f"{val_loss} ", "validation"),
+            Span(monitored, "good" if is_best else "text"),
             Span(" ★" if is_best else "  ", "good"),
             *([Span(f" {words.loss(epoch.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
         ],
