@@ -191,7 +191,7 @@ class SteeringScreen(Screen[None]):
 
     def _pace(self) -> float | None:
         paces = [request.command for request in self._pending if request.command.kind == "pace"]
-        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
+        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr,return-value]
 
     def action_losses(self) -> None:
         self.app.push_screen(

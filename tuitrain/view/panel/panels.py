@@ -72,7 +72,7 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
     lr, used = run.settings["lr"], run.latest.lr if run.latest else None
-    if used is None or "schedule=" not in run.spec.optimizer:
+    if used is None or run.settings["schedule"] == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 
@@ -350,7 +350,9 @@ def _describe_answer(
             assert_never(other)
 
 
-def _setting(value: float | None) -> str:
+def _setting(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return words.schedule(value)
     return "off" if value is None else f"{value:.6g}"
 
 

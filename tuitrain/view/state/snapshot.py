@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain import catalog
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
@@ -58,7 +59,7 @@ class Snapshot:
     """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
@@ -202,7 +203,8 @@ class Snapshot:
 def _settings(spec: RunSpec) -> dict[str, Any]:
     return {
         "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
-        "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+        "batch-size": spec.batch_size, "epochs": spec.epochs,
+        "schedule": str(initial_schedule(spec.optimizer)), "pace": spec.pace,
     }  # fmt: skip
 
 
