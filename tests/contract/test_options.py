@@ -31,7 +31,8 @@ VALUES = {
     "task": ("mnist", "mnist"), "loss": ("l1", "l1"), "model": ("linear", "linear"),
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
-    "epochs": ("3", 3), "patience": ("2", 2), "monitor": ("mse", "mse"),
+    "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
+    "patience": ("2", 2), "monitor": ("mse", "mse"),
     "workers": ("4", 4), "kind": ("binary", "binary"), "target": ("price", "price"),
     "group": ("who", "who"), "split": ("part", "part"), "drop": ("a,b", ("a", "b")),
     "as_number": ("n", ("n",)), "as_category": ("c", ("c",)), "as_date": ("d", ("d",)),
@@ -96,7 +97,9 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "init_given",
     }
     of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
-    only_live = {option.name for option in OPTIONS.values() if option.places == ("live",)}
+    only_live = {
+        option.name for option in OPTIONS.values() if set(option.places) <= {"live", "resume"}
+    }
     assert names == set(OPTIONS) - of_the_command - only_live
 
 

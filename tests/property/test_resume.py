@@ -56,6 +56,7 @@ CHANGES = st.one_of(
     st.builds(Change, st.just("weight-decay"), st.sampled_from([0.0, 0.01])),
     st.builds(Change, st.just("clip-norm"), st.sampled_from([None, 0.5])),
     st.builds(Change, st.just("batch-size"), st.sampled_from([256, 400])),
+    st.builds(Change, st.just("schedule"), st.sampled_from(["constant", "cosine", "linear"])),
     st.builds(Undo),
     st.builds(Rollback, st.sampled_from([0, "best"])),
 )

@@ -128,6 +128,12 @@ _setting("weight-decay", "0.01", "Use another weight decay (L2) from the next ba
 _setting("clip-norm", "1.0", "Clip the norm of all gradients together; off: do not.")
 _setting("batch-size", "128", "Take so many samples a step from the next epoch on.")
 _setting("epochs", "80", "Train to so many epochs in all.")
+_setting(
+    "schedule",
+    "cosine",
+    "Begin a schedule of the learning rate at the next batch: constant keeps lr, cosine and linear "
+    "decay from it to 0 at the end.",
+)
 _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 
 

@@ -100,9 +100,8 @@ def follow(
         idle()
         before, cursor = run, follower.delta.cursor
         run, delta = follower.look(), follower.delta
-        if run.busy is not None and run.hangs and not before.hangs:
-            way_out = how_to_end or words.how_to_kill(run.pid or 0)
-            print_safe(f"{words.busy(*run.busy)}; {way_out}", err=True)
+        if run.hangs and not before.hangs:
+            _say_it_hangs(run, how_to_end)
         for line in _loading(before, delta):
             print_safe(line)
         for note in run.started.card.notes if run.started and not before.started else ():
@@ -118,6 +117,12 @@ def follow(
     if not was_refused(run):  # then nothing was trained
         print_safe(*_last_words(run))
     return run
+
+
+def _say_it_hangs(run: Snapshot, how_to_end: str) -> None:
+    if run.busy is not None:
+        way_out = how_to_end or words.how_to_kill(run.pid or 0)
+        print_safe(f"{words.busy(*run.busy)}; {way_out}", err=True)
 
 
 def _in_order(

@@ -18,6 +18,7 @@ from tuitrain.cli.start import go
 Examples:
   tuitrain resume a                 after a stop or a crash
   tuitrain resume a --epochs 80     past its end
+  tuitrain resume a --epochs 80 --schedule cosine
   tuitrain resume a --batch-size 32 with less memory""",
 )
 @click.argument("run", shell_complete=complete.ended_runs)
@@ -29,7 +30,9 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
 
     Past its end it needs more --epochs. It goes on from its newest sound checkpoint; what was
     trained after that is trained again, with the changes that were made, to the same weights.
-    Another --batch-size begins with an epoch.
+    Another --batch-size begins with an epoch. A --schedule begins where the run goes on, at the
+    learning rate that is set: constant keeps it, cosine and linear decay from it to 0 at the end of
+    the last epoch.
     """
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump
@@ -37,9 +40,10 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
     asked = run_arguments(ctx, options)
     client = find_run(ctx, run)
     paths = client.paths
-    epochs = asked.settings.get("epochs")
-    if epochs and (jump := rate_jump(snapshot(client), epochs)):
-        print_safe(f"tuitrain: {jump}", err=True)
+    epochs, schedule = asked.settings.get("epochs"), asked.settings.get("lr_schedule")
+    if (epochs or schedule) and (jump := rate_jump(snapshot(client), epochs, schedule)):
+        choose = "" if schedule else "; --schedule begins another here"
+        print_safe(f"tuitrain: {jump}{choose}", err=True)
     return go(
         lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.display
     )

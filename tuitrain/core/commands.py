@@ -18,7 +18,7 @@ Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
 """The number of a completed epoch, or `best` for the best one of the lineage."""
 _LONGEST_LOSS = 1_000
-Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
+Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "schedule", "pace"]
 
 
 SETTINGS: Mapping[Setting, RunOption] = {
@@ -98,7 +98,7 @@ class Change:
     """Use another value for a setting; None is `off` where a setting has one."""
 
     setting: Setting
-    value: float | int | None
+    value: float | int | str | None
 
     def __post_init__(self) -> None:
         if self.setting not in SETTINGS:
@@ -107,7 +107,7 @@ class Change:
 
     @classmethod
     def read(cls, setting: Setting, text: str) -> Change:
-        """Return the change for the text that a user typed: a number, or `off`."""
+        """Return the change for the text that a user typed: a number, `off` or a name."""
         return cls(setting, SETTINGS[setting].read(text))
 
     @property
@@ -120,6 +120,8 @@ class Change:
 
     @property
     def detail(self) -> str:
+        if isinstance(self.value, str):
+            return self.value
         return "off" if self.value is None else repr(self.value).removesuffix(".0")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import at
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import RunSpec, taken
+from tuitrain.core.spec import RunSpec, checked
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -30,13 +30,13 @@ def read_config(path: Path) -> dict[str, Any]:
         name = names.get(key.replace("_", "-"))
         if name is None:
             raise UnknownName("option", key, names, where=f"in {safe(path.name)}")
-        settings |= _taken(name, value, path)
+        settings |= _checked(name, value, path)
     return settings
 
 
-def _taken(name: str, value: object, path: Path) -> dict[str, Any]:
+def _checked(name: str, value: object, path: Path) -> dict[str, Any]:
     try:
-        return taken({name: value})
+        return checked({name: value})
     except WrongUse as error:
         raise WrongUse(f"{safe(path.name)}: {error}") from None
 

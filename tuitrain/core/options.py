@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import Source
+from tuitrain.core.schedules import ScheduleText
 from tuitrain.core.values import (
     ClassWeights,
     Device,
@@ -60,11 +61,13 @@ class RunOption:
     """The kinds of tasks that it is for; empty: all."""
     is_of_weights: bool = False
     """True if the weights depend on it, so that a fork keeps its parent's value."""
+    word: str = ""
+    """Its key where that is not its name, which is that of another field of a spec."""
 
     @property
     def key(self) -> str:
         """Its name in a configuration file, and after `--` on the command line."""
-        return self.name.replace("_", "-")
+        return self.word or self.name.replace("_", "-")
 
     @property
     def says(self) -> str:
@@ -158,6 +161,12 @@ OPTIONS: Mapping[str, RunOption] = {
         RunOption(
             "epochs", Whole(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume", "live"),
+        ),
+        RunOption(
+            "lr_schedule", ScheduleText(),
+            "Learning rate from here on: it begins at lr, and stays there or decays to 0 at the "
+            "end.",
+            default_says="by the optimizer", places=("resume", "live"), word="schedule",
         ),
         RunOption(
             "patience", OrNone(Whole(1, 1 << 31)),

@@ -69,8 +69,8 @@ def _validation(task: OpenedTask, data: Dataset) -> NewData:
 def _read(task: OpenedTask, spec: RunSpec, paths: Sequence[Path]) -> NewData:
     if task.read_new is None:
         raise Refused(
-            f"{title_of(spec.task)} reads no other data, so not {safe(path.name)}: without DATA, "
-            "its validation is predicted"
+            f"{title_of(spec.task)} reads no other data, so not {safe(paths[0].name)}: "
+            "without DATA, its validation is predicted"
         )
     return task.read_new(paths)
 

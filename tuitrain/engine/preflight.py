@@ -87,11 +87,11 @@ def _as_wrong_use() -> Iterator[None]:
 
 
 def _try_schedule(run: Training) -> None:
-    if run.schedule is None:
+    if run.own_schedule is None:
         return
     for done in (0.0, 0.5, 1.0):
-        with failing_as("the schedule", run.schedule):
-            factor = float(run.schedule(done))
+        with failing_as("the schedule", run.own_schedule):
+            factor = float(run.own_schedule(done))
         if not math.isfinite(factor):
             raise WrongUse(f"the schedule returns {factor} for {done}, and must return a factor")
 

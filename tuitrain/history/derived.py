@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.catalog import new_spec
-from tuitrain.catalog.choice import shares_state
+from tuitrain.catalog.choice import initial_schedule, shares_state, with_schedule
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
@@ -86,6 +86,8 @@ def fork_of(
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None, "init_given": None}  # fmt: skip
+    if "schedule" in settings and settings["schedule"] != str(initial_schedule(spec.optimizer)):
+        own["optimizer"] = with_schedule(spec.optimizer, settings["schedule"])
     parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
     made = new_spec(**{**own, "parent": parent, **changes})
     of_copies = {name: own[name] for name in _MAY_BE_CODE if changes.get(name) in (None, own[name])}

@@ -291,7 +291,7 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(is_synchronous):
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
     for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
         weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
-        optimizer, _ = optim.build_optimizer("adam", weights, 0.1, CPU)
+        optimizer = optim.build_optimizer("adam", weights, 0.1, CPU)
         assert optimizer.defaults["fused"] == fused
         weights[0].grad = torch.ones_like(weights[0])
         optimizer.step()
@@ -302,10 +302,10 @@ def test_sparse_gradients_are_for_sgd_alone():
     embedding = nn.Embedding(4, 2, sparse=True)
     assert has_sparse_gradients(nn.Sequential(embedding))
     assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
-    adam, _ = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
+    adam = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
     with pytest.raises(Refused, match="sgd can"):
         optim.take_sparse_gradients(adam)
-    sgd, _ = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
+    sgd = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
     optim.take_sparse_gradients(sgd)
     before = embedding.weight.detach().clone()
     embedding(torch.tensor([1])).sum().backward()

@@ -191,7 +191,7 @@ class SteeringScreen(Screen[None]):
 
     def _pace(self) -> float | None:
         paces = [request.command for request in self._pending if request.command.kind == "pace"]
-        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
+        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr,return-value]
 
     def _is_known(self, what: str) -> bool:
         """Return whether the trainer has read what the task leaves open; say so if it has not."""

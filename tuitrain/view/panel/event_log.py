@@ -160,5 +160,7 @@ def _describe_answer(
             assert_never(other)
 
 
-def _setting(value: float | None) -> str:
+def _setting(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return words.schedule(value)
     return "off" if value is None else f"{value:.6g}"

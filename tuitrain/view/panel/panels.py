@@ -48,7 +48,7 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
     lr, used = run.settings["lr"], run.latest.lr if run.latest else None
-    if used is None or "schedule=" not in run.spec.optimizer:
+    if used is None or run.settings["schedule"] == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 

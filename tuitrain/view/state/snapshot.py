@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain import catalog
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
@@ -62,7 +63,7 @@ class Snapshot:
     busy: tuple[int, str] | None = None
     """For how many seconds no batch has ended, if for long, and where the trainer is."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
@@ -211,7 +212,8 @@ class Snapshot:
 def _settings(spec: RunSpec) -> dict[str, Any]:
     return {
         "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
-        "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+        "batch-size": spec.batch_size, "epochs": spec.epochs,
+        "schedule": str(initial_schedule(spec.optimizer)), "pace": spec.pace,
     }  # fmt: skip
 
 

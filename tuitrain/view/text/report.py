@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
@@ -47,6 +48,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
         "batch_size": run.settings["batch-size"],
+        "schedule": run.settings["schedule"],
         "pace": run.pace,
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
@@ -171,6 +173,8 @@ def _optimizer(run: Snapshot) -> str:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
         parts.append(f"gradients clipped to norm {settings['clip-norm']:g}")
+    if settings["schedule"] != str(initial_schedule(run.spec.optimizer)):
+        parts.append(f"schedule {words.schedule(settings['schedule'])}")
     return ", ".join(parts)
 
 

@@ -42,6 +42,12 @@ def loss(text: str) -> str:
     return f"{name}({', '.join(values)})" if values else name
 
 
+def schedule(text: str) -> str:
+    """Return a schedule of the learning rate: cosine after epoch 4 for cosine@4."""
+    name, _, begin = text.partition("@")
+    return f"{name} after epoch {float(begin):.4g}" if begin not in ("", "0") else name
+
+
 def rate(per_second: float | None) -> str:
     """Return 60/s, 1.2k/s, or for slow rates 3.5 s each; a dash for None."""
     if per_second is None or per_second <= 0:
