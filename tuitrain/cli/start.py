@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain.cli.common import has_terminal, print_safe, was_refused
+from tuitrain.cli.common import has_terminal, how_it_died, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.events import DOWNLOADING, WATCHING
-from tuitrain.store.answered import missing_words
+from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.supervisor import Started
@@ -30,7 +30,9 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
         plain = True
     started = start(plain)
     if started.missing:
-        print_safe(f"tuitrain: {started.paths.name}: {missing_words(started.missing)}", err=True)
+        print_safe(
+            f"tuitrain: {started.paths.name}: {missing_answers_warning(started.missing)}", err=True
+        )
     if detach:
         return _detach(started)
     if plain:
@@ -54,7 +56,8 @@ def _detach(started: Started) -> int:
         started.process.wait()
         supervisor.delete_refused(started.paths)
     if run.state in ("failed", "crashed"):
-        print_safe(f"tuitrain: {run.error}", err=True)
+        how = how_it_died(started.process.wait()) if run.state == "crashed" else ""
+        print_safe(f"tuitrain: {run.error}{how}", err=True)
         return run.exit_code or 1
     print_safe(run.name)
     return 0
