@@ -30,7 +30,7 @@ class Loop(Steerable, Protocol):
     """A loop whose steps this process takes: our own, or one that is watched."""
 
     on_nonfinite: str
-    reads_at_once: bool
+    is_synchronous: bool
     """Whether the flags of nonfinite numbers are read at once."""
 
     @property

@@ -160,7 +160,11 @@ class WatchedLoop:
     def step(self, loss: Any) -> None:
         """Record a step of a loop without an optimizer of PyTorch; `loss` is a scalar."""
         if self._session is not None:
-            value = loss.detach() if isinstance(loss, Tensor) else torch.as_tensor(float(loss), dtype=torch.float64)
+            value = (
+                loss.detach()
+                if isinstance(loss, Tensor)
+                else torch.as_tensor(float(loss), dtype=torch.float64)
+            )
             self._session.watch.step_by_hand(value)
 
     def _introduce(self, session: Session) -> None:
