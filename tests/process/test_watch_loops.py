@@ -65,4 +65,5 @@ def test_a_loop(scripts, script, arguments):
     print(both.started)
     print(*both.epochs, sep="\n")
     print(both.alone.get("val_losses"), both.log)
-    for one in both.run.events(follow=False): print(one)
+    for one in both.run.events(follow=False):
+        print(one)

@@ -23,7 +23,7 @@ class Reporting(NeuralNetClassifier):
 net = Reporting(
     perceptron(), criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam, lr=1e-2,
     max_epochs=int(sys.argv[2]) if len(sys.argv) > 2 else 2, batch_size=32, verbose=0,
-    train_split=ValidSplit(5, random_state=0),
+    train_split=ValidSplit(5),
 )  # fmt: skip
 net.fit(images, classes)
 print("after fit", flush=True)
