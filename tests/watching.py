@@ -123,6 +123,11 @@ class Pair:
         return next(one for one in self.run.events(follow=False) if isinstance(one, RunStarted))
 
     @property
+    def note(self) -> str:
+        """What was said to be watched."""
+        return self.started.card.notes[0]
+
+    @property
     def epochs(self) -> list[EpochEnded]:
         return [one for one in self.run.events(follow=False) if isinstance(one, EpochEnded)]
 

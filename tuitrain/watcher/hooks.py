@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from weakref import WeakMethod, ref
 
 import torch
 from torch import Tensor
+from torch.jit._trace import is_tracing
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -124,7 +125,7 @@ class Hooks:
         self._is_on = False
         self._undo.close()
 
-    def _remove_handles(self, handles: Iterator[Any]) -> None:
+    def _remove_handles(self, handles: Iterable[Any]) -> None:
         """Remove the hooks on steps; in a step torch iterates over them, so they stay, idle."""
         if not self._is_inside_step:
             for handle in handles:
@@ -184,7 +185,7 @@ class Hooks:
         return loss
 
     def _sees_loss(self) -> bool:
-        return self._looks() and not (self._is_inside_loss or torch.jit.is_tracing())
+        return self._looks() and not (self._is_inside_loss or is_tracing())
 
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""

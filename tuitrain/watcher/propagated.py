@@ -26,6 +26,8 @@ class Propagated:
         """That of the newest backward pass."""
         self.device = torch.device("cpu")
         """That of the newest loss."""
+        self.has_any = False
+        """Whether there was a backward pass at all."""
         self._total: Loss = 0.0
         self._type = torch.float32
         self._of_last_step: Loss = math.nan
@@ -37,10 +39,10 @@ class Propagated:
         """Count an evaluation of a closure."""
         self._evaluations += 1
 
-    @property
-    def is_again(self) -> bool:
-        """Whether a closure is evaluated once more."""
-        return self._evaluations > 1
+    def count(self, samples: int) -> None:
+        """Add the samples of a batch whose loss was computed."""
+        if self._evaluations <= 1:
+            self.samples += samples
 
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
         """Remember which loss a GradScaler scaled."""
@@ -49,7 +51,7 @@ class Propagated:
     def add(self, loss: Any, gradient: Any) -> None:
         """Add what `torch.autograd.backward` is called with."""
         scaled, self._scaled = self._scaled, None
-        if self.is_again:
+        if self._evaluations > 1:
             return
         if isinstance(loss, Tensor) and loss.numel() == 1 and gradient is None:
             if scaled is not None:
@@ -65,6 +67,7 @@ class Propagated:
             value = _copied(value)
         self._total, self._type, self.device = value, loss.dtype, loss.device
         self.passes += 1
+        self.has_any = True
 
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""
@@ -103,7 +106,7 @@ def _dot(losses: Any, gradients: Any) -> Tensor:
         rest = gradients if gradients is not None else [None] * len(losses)
         pairs = list(zip(losses, rest, strict=True))
     terms = [one.sum() if factor is None else (one * factor).sum() for one, factor in pairs]
-    total = terms[0]
+    total: Tensor = terms[0]
     for term in terms[1:]:
         total = total + term
     return total

@@ -23,19 +23,35 @@ class Sources:
 
     def __init__(self) -> None:
         self._newest: ref[Any] | None = None
+        self.fetched = 0
+        """Batches of it, since another one yielded a batch."""
+        self._unused = 0
+        """Those whose loss is not computed yet: accelerate fetches a batch ahead."""
+        self._is_exhausted = False
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
         self._target = 0
         """Address of the target of the newest training batch."""
 
     @property
-    def newest(self) -> Any:
-        """The loader that yielded the newest batch; None if it has no more, or there is none."""
+    def loader(self) -> Any:
+        """The loader that yielded the newest batch; None if it is gone, or there is none."""
         return self._newest() if self._newest is not None else None
 
-    def fetched(self, iterator: Any) -> None:
+    def fetch(self, iterator: Any) -> None:
         """Take note of the iterator that yielded a batch, or of None after its last."""
-        self._newest = getattr(iterator, LOADER, None)
+        if iterator is None:
+            self._is_exhausted = True
+            return
+        newest = getattr(iterator, LOADER, None)
+        if newest is not self._newest or self._is_exhausted:
+            self._newest, self.fetched, self._unused, self._is_exhausted = newest, 0, 0, False
+        self.fetched += 1
+        self._unused += 1
+
+    def use(self) -> None:
+        """The loss of a batch is computed."""
+        self._unused = max(0, self._unused - 1)
 
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
@@ -61,8 +77,8 @@ class Sources:
 
     def of_validation(self, target: Any) -> object:
         """Return what tells one evaluation from another; None if it is of training data."""
-        loader = self.newest
-        if loader is not None:
+        loader = self.loader
+        if loader is not None and not (self._is_exhausted and self._unused == 0):
             return None if self.has_trained(loader) else loader
         if _address(target) in (self._target, *self._addresses_of_training()):
             return None

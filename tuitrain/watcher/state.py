@@ -46,15 +46,16 @@ class Parts:
         The garbage is collected first, since an optimizer and its scheduler have one another.
         """
         known = [ref(one) for one in self.optimizers]
-        models, self.models = [one and ref(one) for one in self.models], []
+        models = [None if one is None else ref(one) for one in self.models]
         self.optimizers.clear()
+        self.models.clear()
         if known:
             gc.collect()
         for one, model in zip(known, models, strict=True):
             if (alive := one()) is None and optimizer in self.optimizers:
                 continue
             self.optimizers.append(alive or optimizer)
-            self.models.append(model and model())
+            self.models.append(None if model is None else model())
 
     @property
     def is_training(self) -> bool:

@@ -20,7 +20,7 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
-from tuitrain.watcher.beginning import has_other_terms, length, run_started
+from tuitrain.watcher.beginning import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
@@ -97,7 +97,8 @@ class Watch:
         self._times.end(LOSS)
         if not self._has_loss_call:  # the further terms of a loss are of the same samples
             self._has_loss_call = True
-            self._propagated.samples += samples
+            self._propagated.count(samples)
+            self._sources.use()
         if self.loop.call is None or self._is_sample:
             self._keep(Call(name, args, kwargs))
         if self.started is None:
@@ -117,6 +118,7 @@ class Watch:
     def _validate(self, call: Call, value: Tensor, samples: int) -> None:
         given = call.arguments()
         source = self._sources.of_validation(given.get("target"))
+        self._sources.use()
         if value.numel() != 1 or source is None:
             return  # no mean, or training data evaluated once more
         of_samples = 1 / max(1, samples) if given["reduction"] == "sum" else 1
@@ -204,9 +206,9 @@ class Watch:
         loop.take_back_rates()
         if self.has_ended:
             return
-        if self._may_begin_epoch and self._sources.has_trained(self._sources.newest):
+        if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
             self._begin_epoch()
-        passes, samples = max(1, propagated.passes), propagated.samples
+        passes, samples = propagated.passes, propagated.samples
         loss = propagated.take()
         if self.started is None:
             self._start(optimizer, passes)
@@ -258,7 +260,7 @@ class Watch:
         """Take the rows of steps whose numbers were read; warn of nonfinite losses."""
         self.epochs.rows(rows)
         for row in rows:
-            if math.isfinite(row.loss) or self.loop.on_nonfinite != "alert":
+            if math.isfinite(row.loss) or not self._warns:
                 continue
             if row.step != self._nonfinite_until + 1:
                 text = (
@@ -267,6 +269,11 @@ class Watch:
                 )
                 self._warnings.append(Warned(text, row.take, row.step))
             self._nonfinite_until = row.step
+
+    @property
+    def _warns(self) -> bool:
+        """Whether a nonfinite loss is news: not if it is handled, or no loss is seen at all."""
+        return self.loop.on_nonfinite == "alert" and self._propagated.has_any
 
     # epochs
 
@@ -294,7 +301,7 @@ class Watch:
     def after_fetch(self, iterator: Any) -> None:
         if torch.is_grad_enabled():
             self._times.end(DATA)
-        self._sources.fetched(iterator)
+        self._sources.fetch(iterator)
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
@@ -312,12 +319,13 @@ class Watch:
     def _start(self, optimizer: Optimizer | None, passes: int) -> None:
         """Record what the loop turned out to be; `passes` are the backward passes of its step."""
         self.epochs.validations.take()  # those of a check before training
-        loader = self._sources.newest
-        self.loop.length = -(-length(loader) // passes)
-        self.started = run_started(
-            self.loop, self.title, optimizer, loader,
-            device=self._propagated.device, passes=passes, has_other_terms=self._has_other_terms,
+        loader = self._sources.loader
+        batches = max(1, min(passes, self._sources.fetched))  # of a step
+        self.loop.length = -(-length(loader) // batches)
+        first = FirstStep(
+            optimizer, loader, self._propagated.device, passes, self._has_other_terms
         )  # fmt: skip
+        self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
