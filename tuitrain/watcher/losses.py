@@ -77,12 +77,12 @@ class Call(NamedTuple):
         bound.apply_defaults()
         return bound.arguments
 
-    def without_graph(self) -> Call:
-        """Return the call with its tensors detached, so that it keeps no graph alive."""
+    def without_data(self) -> Call:
+        """Return the call with the shapes and types of its tensors alone, for `why_not`."""
         return Call(
             self.function,
-            tuple(map(_detached, self.args)),
-            {name: _detached(value) for name, value in self.kwargs.items()},
+            tuple(map(_empty, self.args)),
+            {name: _empty(value) for name, value in self.kwargs.items()},
         )
 
 
@@ -184,5 +184,5 @@ def canonical(text: str) -> str:
     return loss_text(text)
 
 
-def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
+def _empty(value: Any) -> Any:
+    return torch.empty_like(value, device="meta") if isinstance(value, Tensor) else value

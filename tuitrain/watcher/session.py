@@ -171,6 +171,7 @@ class Session:
 
     def _stop(self) -> None:
         """Make the loop end: by its framework, or by an interrupt."""
+        self.hooks.remove()  # the script may go on, with what follows its training
         if not self._end():
             raise Ending("stopped")
 
