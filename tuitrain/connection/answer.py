@@ -16,7 +16,7 @@ from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import CommandAccepted, CommandDropped, CommandRefused, Event
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 from tuitrain.view.text import words
 
 _POLL_S = 0.02

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain.core.events import RunStarted
@@ -12,35 +14,74 @@ from tuitrain.core.problem import Card, Problem
 from tuitrain.engine.device import environment
 from tuitrain.watcher.watched import Watched
 
+_FACTORS, _SUMS = ("Mul", "Div", "ToCopy"), ("Add", "Sub")
+"""Names of nodes of a graph begin with them."""
 
-def run_started(
-    loop: Watched, title: str, optimizer: Optimizer | None, loader: Any, *,
-    device: torch.device, passes: int,
-) -> RunStarted:  # fmt: skip
-    """Return the event; `passes` is the number of backward passes of the first step."""
+
+class FirstStep(NamedTuple):
+    """What there was to see of a loop when it had taken a step."""
+
+    optimizer: Optimizer | None
+    loader: Any
+    """The loader of its batch; None if there is none."""
+    device: torch.device
+    passes: int
+    """Its backward passes."""
+    has_other_terms: bool
+    """Whether what was propagated is the loss function's value plus something else."""
+    notes: tuple[str, ...] = ()
+    """What the user says of the run."""
+
+
+def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
+    """Return the event: the names, sizes and settings of the loop, and what cannot be seen."""
     model = loop.parts.models[0] if loop.parts.models else None
-    model_name = type(model).__name__ if model is not None else ""
-    optimizer_name = type(optimizer).__name__ if optimizer is not None else ""
-    seen = ", ".join(
-        [
-            f"optimizer {optimizer_name}" if optimizer_name
-            else "no optimizer: a backward pass is a step",
-            f"loss {loop.own_loss}" if loop.call else "a loss of its own, which cannot be swapped",
-            f"model {model_name}" if model_name else "no module that has all its parameters",
-            f"{length(loader):,} batches an epoch" if length(loader)
-            else "no loader: no epochs",
-        ]
-    )  # fmt: skip
-    notes = [f"watched: {seen}"]
-    if passes > 1:
-        notes.append(f"{passes} backward passes a step: its loss is their sum")
+    kind = loop.kind or (loop.call.kind if loop.call else None)
     return RunStarted(
-        str(device), loop.length, loop.parts.parameters, _samples(loader), 0, environment(device),
-        loop.settings,
-        Problem(loop.kind or (loop.call.kind if loop.call else None), (), loop.own_loss,
-                loop.losses),
-        Card(title, "watch", tuple(notes)), model_name, optimizer_name,
+        str(first.device), loop.length, loop.parts.parameters, _samples(first.loader), 0,
+        environment(first.device), loop.settings, Problem(kind, (), loop.own_loss, loop.losses),
+        Card(title, "watch", tuple(_notes(loop, model, first))),
+        "" if model is None else type(model).__name__,
+        "" if first.optimizer is None else type(first.optimizer).__name__,
     )  # fmt: skip
+
+
+def _notes(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator[str]:
+    yield "watched: " + ", ".join(_seen(loop, model, first))
+    if not first.passes:
+        yield "no backward pass before its step (torch.autograd.grad has none): its loss is unknown"
+    if first.passes > 1:
+        yield f"{first.passes} backward passes a step: its loss is their sum"
+    if first.has_other_terms:
+        yield f"the loss has more terms than {loop.own_loss}: a swap changes that one alone"
+    yield from first.notes
+
+
+def _seen(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator[str]:
+    if first.optimizer is None:
+        yield "no optimizer: a backward pass is a step, and its weights cannot be saved"
+    else:
+        yield f"optimizer {type(first.optimizer).__name__}"
+        name = "no module that has all its parameters" if model is None else type(model).__name__
+        yield f"model {name}"
+    yield f"loss {loop.own_loss}" if loop.call else "a loss of its own, which cannot be swapped"
+    batches = length(first.loader)
+    yield f"{batches:,} batches an epoch" if batches else "no loader: no epochs"
+
+
+def has_other_terms(loss: Any, returned: Tensor | None) -> bool:
+    """Return whether a loss is a sum, one term of which a loss function may have returned.
+
+    A factor, as the division by the number of accumulated batches, makes it no sum.
+    """
+    if returned is None or not isinstance(loss, Tensor):
+        return False
+    node = loss.grad_fn
+    while node is not None and node is not returned.grad_fn:
+        if not node.name().startswith(_FACTORS):
+            return node.name().startswith(_SUMS)
+        node = next((before for before, _ in node.next_functions if before is not None), None)
+    return False
 
 
 def length(loader: Any) -> int:

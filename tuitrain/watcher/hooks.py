@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import get_ident
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakMethod, ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.jit._trace import is_tracing
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -23,6 +27,8 @@ from torch.optim.optimizer import (
 )
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from tuitrain.watcher.criterion import OWN, WatchedForward
 
 LOSSES = tuple(
     name
@@ -48,8 +54,8 @@ class Watching(Protocol):
     def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
         """It returned."""
 
-    def before_backward(self, loss: Tensor) -> None:
-        """`loss.backward()` is called."""
+    def before_backward(self, loss: Any, gradient: Any) -> None:
+        """`loss.backward(gradient)` is called, or `torch.autograd.backward` with several losses."""
 
     def after_backward(self) -> None:
         """It returned."""
@@ -71,46 +77,77 @@ class Watching(Protocol):
     def after_step(self, optimizer: Optimizer) -> None:
         """The optimizer took a step."""
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         """A loader begins to yield its batches."""
 
     def before_fetch(self) -> None:
         """The loop waits for a batch of a loader."""
 
     def after_fetch(self, iterator: Any) -> None:
-        """It has the batch."""
+        """It has the batch; None: there are no more."""
 
 
 class Hooks:
-    """The hooks of one watched loop; they are global, so there is at most one."""
+    """The hooks of one watched loop; they are global, so there is at most one.
+
+    The loop is that of the thread of the first backward pass. What other threads do is not seen,
+    nor what forked processes do, such as the workers of a loader: they lose the hooks.
+    """
 
     def __init__(self, watching: Watching) -> None:
         self._watching = watching
         self._undo = ExitStack()
         self._originals: dict[str, Callable[..., Any]] = {}
-        self._is_inside_loss = False
+        self._is_on = False
+        self._thread: int | None = None
+        """The thread of the loop; None before the first backward pass."""
+        self._is_inside_loss = self._is_inside_backward = self._is_inside_step = False
 
     def install(self) -> None:
         """Put all hooks in their places; `remove` takes them out."""
+        self._is_on = True
         for name in LOSSES:
             self._originals[name] = getattr(functional, name)
             self._replace(functional, name, self._loss(name, self._originals[name]))
-        self._replace(torch.Tensor, "backward", self._backward(torch.Tensor.backward))
+        self._replace(torch.autograd, "backward", self._backward(torch.autograd.backward))
         self._replace(torch.amp.GradScaler, "scale", self._scale(torch.amp.GradScaler.scale))
         self._replace(torch.amp.GradScaler, "step", self._scaler_step(torch.amp.GradScaler.step))
         self._replace(torch.jit, "script", self._script(torch.jit.script))
         self._replace(DataLoader, "__iter__", self._iter(DataLoader.__iter__))
         self._replace(_BaseDataLoaderIter, "__next__", self._next(_BaseDataLoaderIter.__next__))
-        watching = self._watching
-        for handle in (
-            register_optimizer_step_pre_hook(watching.before_step),
-            register_optimizer_step_post_hook(lambda optimizer, *_: watching.after_step(optimizer)),
-        ):
-            self._undo.callback(handle.remove)
+        handles = (
+            register_optimizer_step_pre_hook(self._before_step),
+            register_optimizer_step_post_hook(self._after_step),
+        )
+        self._undo.callback(self._remove_handles, handles)
+        in_child = WeakMethod(self.remove)
+        os.register_at_fork(after_in_child=lambda: (remove := in_child()) and remove())
+
+    def watch_criterion(self, criterion: nn.Module) -> None:
+        """See the calls of a criterion of the user's own as those of a loss function."""
+        forward = WatchedForward(criterion, partial(self._loss, OWN))
+        criterion.forward = forward
+
+        def put_back() -> None:
+            if criterion.__dict__.get("forward") is forward:
+                del criterion.forward
+
+        self._undo.callback(put_back)
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""
+        self._is_on = False
         self._undo.close()
+
+    def _remove_handles(self, handles: Iterable[Any]) -> None:
+        """Remove the hooks on steps; in a step torch iterates over them, so they stay, idle."""
+        if not self._is_inside_step:
+            for handle in handles:
+                handle.remove()
+
+    def _looks(self) -> bool:
+        """Return whether the caller is the watched loop."""
+        return self._is_on and (self._thread is None or self._thread == get_ident())
 
     def _replace(self, owner: Any, name: str, wrapped: Any) -> None:
         original = getattr(owner, name)
@@ -122,12 +159,31 @@ class Hooks:
         setattr(owner, name, wrapped)
         self._undo.callback(put_back)
 
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+        if not self._looks():
+            return None
+        self._is_inside_step = True
+        try:
+            return self._watching.before_step(optimizer, args, kwargs)
+        finally:
+            self._is_inside_step = False
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if not self._looks():
+            return
+        self._is_inside_step = True
+        try:
+            self._watching.after_step(optimizer)
+        finally:
+            self._is_inside_step = False
+
     def _loss(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         watching = self._watching
 
         @functools.wraps(original)
         def loss(*args: Any, **kwargs: Any) -> Any:
-            if torch.compiler.is_compiling() or self._is_inside_loss:
+            # Dynamo evaluates the first condition while it compiles, and leaves out the rest
+            if torch.compiler.is_compiling() or not self._sees_loss():
                 return original(*args, **kwargs)
             self._is_inside_loss = True
             try:
@@ -142,15 +198,26 @@ class Hooks:
 
         return loss
 
+    def _sees_loss(self) -> bool:
+        return self._looks() and not (self._is_inside_loss or is_tracing())  # type: ignore[no-untyped-call]
+
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""
         watching = self._watching
 
         @functools.wraps(original)
-        def backward(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-            watching.before_backward(self)
-            result = original(self, *args, **kwargs)
+        def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if self._is_inside_backward or not self._looks():  # a checkpointed part has its own
+                return original(tensors, grad_tensors, *args, **kwargs)
+            self._thread = get_ident()
+            watching.before_backward(tensors, grad_tensors)
+            self._is_inside_backward = True
+            try:
+                original(tensors, grad_tensors, *args, **kwargs)
+            finally:
+                self._is_inside_backward = False
             watching.after_backward()
-            return result
+            return None
 
         return backward
 
@@ -158,9 +225,10 @@ class Hooks:
         watching = self._watching
 
         @functools.wraps(original)
-        def scale(self: Any, outputs: Any) -> Any:
-            scaled = original(self, outputs)
-            watching.scaled(scaled, outputs, self)
+        def scale(self_: Any, outputs: Any) -> Any:
+            scaled = original(self_, outputs)
+            if self._looks():
+                watching.scaled(scaled, outputs, self_)
             return scaled
 
         return scale
@@ -170,6 +238,8 @@ class Hooks:
 
         @functools.wraps(original)
         def step(*args: Any, **kwargs: Any) -> Any:
+            if not self._looks():
+                return original(*args, **kwargs)
             watching.before_scaler_step()
             result = original(*args, **kwargs)
             watching.after_scaler_step()
@@ -181,10 +251,11 @@ class Hooks:
         watching = self._watching
 
         @functools.wraps(original)
-        def begin(self: DataLoader[Any]) -> Any:
-            watching.before_epoch(self)
-            iterator = original(self)
-            setattr(iterator, LOADER, ref(self))
+        def begin(self_: DataLoader[Any]) -> Any:
+            if self._looks():
+                watching.before_epoch(self_)
+            iterator = original(self_)
+            setattr(iterator, LOADER, ref(self_))
             return iterator
 
         return begin
@@ -193,10 +264,16 @@ class Hooks:
         watching = self._watching
 
         @functools.wraps(original)
-        def fetch(self: Any) -> Any:
+        def fetch(self_: Any) -> Any:
+            if not self._looks():
+                return original(self_)
             watching.before_fetch()
-            batch = original(self)
-            watching.after_fetch(self)
+            try:
+                batch = original(self_)
+            except StopIteration:
+                watching.after_fetch(None)
+                raise
+            watching.after_fetch(self_)
             return batch
 
         return fetch

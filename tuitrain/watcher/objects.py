@@ -14,6 +14,10 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+_WRAPPERS = (
+    "OptimizedModule", "DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"
+)  # fmt: skip
+
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     """Return the parameters of all groups."""
@@ -21,17 +25,19 @@ def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 def model_of(optimizer: Optimizer) -> nn.Module | None:
-    """Return the innermost module that has all parameters of the optimizer; None if there is none.
+    """Return the module that has the parameters of the optimizer; None if there is none.
 
-    So wrappers as those of DDP and `torch.compile` are left out.
+    Of several, it is the one with the fewest parameters besides, then the outermost one that is no
+    wrapper as those of DDP and `torch.compile`.
     """
     wanted = {id(parameter) for parameter in parameters_of(optimizer)}
-    found: list[tuple[int, nn.Module]] = []
+    found: list[tuple[int, int, nn.Module]] = []
     for module in _all(nn.Module):
         with suppress(Exception):  # it may be half made, or of a class of its own mind
-            if wanted <= {id(parameter) for parameter in module.parameters()}:
-                found.append((sum(1 for _ in module.modules()), module))
-    return min(found, key=lambda sized: sized[0])[1] if found else None
+            parameters = {id(parameter) for parameter in module.parameters()}
+            if wanted <= parameters and type(module).__name__ not in _WRAPPERS:
+                found.append((len(parameters), -sum(1 for _ in module.modules()), module))
+    return min(found, key=lambda sized: sized[:2])[2] if found else None
 
 
 def attached_to(optimizer: Optimizer) -> list[Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tuitrain.core.errors import Damaged
 from tuitrain.engine.state import rng
 from tuitrain.watcher.objects import attached_to, model_of, parameters_of
 
@@ -20,12 +23,47 @@ class Parts:
         self.optimizers: list[Optimizer] = []
         self.models: list[nn.Module | None] = []
         self.scalers: list[Any] = []
+        self.kept: list[Any] = []
+        """Further objects with `state_dict` and `load_state_dict` that the user named."""
 
-    def meet(self, optimizer: Optimizer) -> None:
-        """Add an optimizer at its first step, and the model that has its parameters."""
-        if all(optimizer is not known for known in self.optimizers):
+    def meet(self, optimizer: Optimizer, model: nn.Module | None = None) -> int:
+        """Return the number of an optimizer, from 0; at first, find the model it trains if needed.
+
+        It has the number of one that the script has let go, as in a loop over folds.
+        """
+        for number, known in enumerate(self.optimizers):
+            if known is optimizer:
+                return number
+        self._drop_unused(optimizer)
+        if optimizer not in self.optimizers:
             self.optimizers.append(optimizer)
-            self.models.append(model_of(optimizer))
+            self.models.append(None)
+        number = self.optimizers.index(optimizer)
+        self.models[number] = model if model is not None else model_of(optimizer)
+        return number
+
+    def _drop_unused(self, optimizer: Optimizer) -> None:
+        """Drop the optimizers that only this list has; the new one takes the place of the first.
+
+        The garbage is collected first, since an optimizer and its scheduler have one another.
+        """
+        known = [ref(one) for one in self.optimizers]
+        models = [None if one is None else ref(one) for one in self.models]
+        self.optimizers.clear()
+        self.models.clear()
+        if known:
+            gc.collect()
+        for one, model in zip(known, models, strict=True):
+            if (alive := one()) is None and optimizer in self.optimizers:
+                continue
+            self.optimizers.append(alive or optimizer)
+            self.models.append(None if model is None else model())
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the first model is in training mode; true without a model."""
+        model = self.models[0] if self.models else None
+        return model is None or model.training
 
     def add_scaler(self, scaler: Any) -> None:
         """Add a GradScaler, once."""
@@ -35,13 +73,13 @@ class Parts:
     @property
     def device(self) -> torch.device:
         """The device of the first parameter."""
-        parameters = (one for each in self.optimizers for one in parameters_of(each))
+        parameters = (one for owner in self.optimizers for one in parameters_of(owner))
         return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
     @property
     def parameters(self) -> int:
         """The number of trainable parameters."""
-        sizes = {id(one): one.numel() for each in self.optimizers for one in parameters_of(each)}
+        sizes = {id(one): one.numel() for owner in self.optimizers for one in parameters_of(owner)}
         return sum(sizes.values())
 
     def weights(self) -> dict[str, Tensor]:
@@ -65,22 +103,30 @@ class Parts:
                 for one in self.optimizers
             ],
             "scalers": [_plain(scaler.state_dict()) for scaler in self.scalers],
+            "kept": [_plain(one.state_dict()) for one in self.kept],
             "rng": rng.state(self.device),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore a state in place. The order of the data goes on as it is."""
+        """Restore a state in place. The order of the data goes on as it is.
+
+        Raises Damaged for the state of another model, which the script had before.
+        """
+        weights, saved = self.weights(), state["model"]
+        if _shapes(weights) != _shapes(saved):
+            raise Damaged("the checkpoint is of another model, which the script does not train now")
         with torch.no_grad():
-            for name, tensor in self.weights().items():
-                tensor.copy_(state["model"][name])
+            for name, tensor in weights.items():
+                tensor.copy_(saved[name])
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=False):
             optimizer.load_state_dict(of_it)
         for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
             for scheduler, saved in zip(attached_to(optimizer), of_it, strict=False):
                 scheduler.load_state_dict(saved)
-        for scaler, of_it in zip(self.scalers, state["scalers"], strict=False):
+        others = [*self.scalers, *self.kept]
+        for one, of_it in zip(others, [*state["scalers"], *state["kept"]], strict=False):
             if of_it:
-                scaler.load_state_dict(of_it)
+                one.load_state_dict(of_it)
         rng.restore(state["rng"], self.device)
 
 
@@ -90,6 +136,10 @@ def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]
             name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)
         }
     return {f"{index}": one for index, one in enumerate(parameters_of(optimizer))}
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from weakref import ref
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted, Warned
 from tuitrain.core.every import Every
@@ -21,10 +19,11 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
-from tuitrain.watcher.beginning import length, run_started
+from tuitrain.watcher.beginning import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.epochs import Epochs
-from tuitrain.watcher.hooks import LOADER
 from tuitrain.watcher.losses import Call
+from tuitrain.watcher.propagated import Loss, Propagated
+from tuitrain.watcher.sources import Sources
 from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, Times
 from tuitrain.watcher.watched import Watched, gradient_norm, is_finite
 
@@ -55,34 +54,28 @@ class Watch:
         self.started: RunStarted | None = None
         self.has_ended = False
         self.epochs = Epochs(loop)
+        self._sources = Sources()
+        self._propagated = Propagated()
         self._times = Times()
         self._measures, self._usage = Every(_MEASURE_EVERY_S), Usage()
         self._is_sample = False
         """Whether the next loss call is kept, for the values of the other losses."""
-        self._forget_step()
-        self._scaled: tuple[Tensor, Tensor] | None = None
-        """The newest scaled loss, and the loss itself."""
+        self._has_loss_call = self._has_other_terms = False
+        self._returned: Tensor | None = None
+        """What the loss function returned before the first backward pass."""
         self._took_step = False
         """Whether the scaler's step in hand was one of the optimizer."""
-        self._evaluations: int | None = None
-        """Backward passes within a step that evaluates a closure; None outside of one."""
-        self._last_loss: Tensor | None = None
         self._is_hand_made: bool | None = None
         """Whether the loop moves its weights without an optimizer; None: not known yet."""
-        self._iterator: Any = None
-        """The loader's iterator that yielded the newest batch."""
-        self._training: Any = None
-        """The one that yielded the batch of the newest step."""
+        self._may_begin_epoch = False
+        """Whether a training loader began anew, but perhaps for an evaluation."""
         self._is_bad = False
         """Whether the step in hand is left out, since its loss or a gradient is nonfinite."""
         self._nonfinite_until = -1
         """The newest step with a nonfinite loss."""
         self._warnings: list[Warned] = []
-
-    def _forget_step(self) -> None:
-        self._losses: list[Tensor] = []
-        """What was propagated since the last step."""
-        self._samples, self._has_loss_call = 0, False
+        self.notes: list[str] = []
+        """What else the run shall say of itself at its first step."""
 
     # the loss function
 
@@ -103,15 +96,20 @@ class Watch:
             self._validate(Call(name, args, kwargs), value, samples)
             return
         self._times.end(LOSS)
-        self._has_loss_call = True
-        self._samples += samples
+        if not self._has_loss_call:  # the further terms of a loss are of the same samples
+            self._has_loss_call = True
+            self._propagated.count(samples)
+            self._sources.use()
         if self.loop.call is None or self._is_sample:
-            self._keep(Call(name, args, kwargs).without_graph())
+            self._keep(Call(name, args, kwargs))
+        if self.started is None:
+            self._sources.train_on(target)
+            self._returned = value
 
     def _keep(self, call: Call) -> None:
-        """Keep the newest call, and record the value of each loss that fits for it."""
+        """Learn from the newest call, and record the value of each loss that fits for it."""
         loop = self.loop
-        if not loop.learn(call):
+        if not loop.learn(call.without_data()):
             return  # another term of the loss
         self._is_sample = False
         output = call.args[0] if call.args else None
@@ -119,10 +117,12 @@ class Watch:
             self.recorder.latest_batch_losses(loop.step, _by_every_loss(call, loop.losses))
 
     def _validate(self, call: Call, value: Tensor, samples: int) -> None:
-        source = _loader_of(self._iterator)
-        if value.numel() != 1 or (source is not None and source is _loader_of(self._training)):
+        given = call.arguments()
+        source = self._sources.of_validation(given.get("target"))
+        self._sources.use()
+        if value.numel() != 1 or source is None:
             return  # no mean, or training data evaluated once more
-        of_samples = 1 / max(1, samples) if call.kwargs.get("reduction") == "sum" else 1
+        of_samples = 1 / max(1, samples) if given["reduction"] == "sum" else 1
         add, loop = self.epochs.validations.add, self.loop
         add(source, call.name, value.detach().reshape(()) * of_samples, samples)
         swapped = loop.instead(call) if loop.is_swapped else None
@@ -131,37 +131,33 @@ class Watch:
 
     # the backward pass
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_backward(self, loss: Any, gradient: Any) -> None:
         self._times.end(LOSS if self._has_loss_call else FORWARD)
-        if loss.numel() != 1:
-            return
-        if self._is_hand_made is None and self._losses and self._evaluations is None:
+        if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
-        if self._is_hand_made and self._losses:
-            self._step(None)
-        if self._evaluations is not None:
-            self._evaluations += 1
-            if self._evaluations > 1:
-                return  # a closure evaluated again: the step takes its first evaluation
-        if self._scaled is not None and self._scaled[0] is loss:
-            loss = self._scaled[1]
-        self._scaled = None
-        self._losses.append(loss.detach())
+            if self._is_hand_made:
+                self._step(None)
+        if self.started is None:
+            self._has_other_terms = has_other_terms(loss, self._returned)
+            self._returned = None
+        self._propagated.add(loss, gradient)
+        self._has_loss_call = False
 
     def after_backward(self) -> None:
         self._times.end(BACKWARD)
+        if self._is_hand_made:
+            self._step(None)
 
     def scaled(self, scaled: Any, loss: Any, scaler: Any) -> None:
-        if isinstance(scaled, Tensor):
-            self._scaled = scaled, loss
-            self.loop.parts.add_scaler(scaler)
+        self._propagated.scale(scaled, loss, scaler)
+        self.loop.parts.add_scaler(scaler)
 
     def before_scaler_step(self) -> None:
         self._took_step = False
 
     def after_scaler_step(self) -> None:
         if not self._took_step:  # it found inf or NaN: this is no step, and its loss is none
-            self._forget_step()
+            self._propagated.take()
             self._times.take()
 
     # the step
@@ -169,16 +165,12 @@ class Watch:
     def before_step(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        self._is_hand_made = False
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             self._before_update(optimizer)
-            self.loop.lend_rates(optimizer)
-            return None
-        self._evaluations = 0
         self.loop.lend_rates(optimizer)
-        if self.loop.clip_norm is None and self.loop.on_nonfinite == "alert":
-            return None
-        return self._with_closure(optimizer, closure, args, kwargs)
+        return self._with_closure(optimizer, closure, args, kwargs) if closure else None
 
     def _with_closure(
         self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
@@ -187,6 +179,7 @@ class Watch:
         """Judge and clip the gradients where a closure has just computed them."""
 
         def judged() -> Any:
+            self._propagated.evaluates()
             value = closure()
             self._before_update(optimizer)
             return value
@@ -197,63 +190,63 @@ class Watch:
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
-        if self.loop.on_nonfinite != "alert":
-            loss = self._losses[-1] if self._losses else None
-            self._is_bad = not is_finite(loss, optimizer)
-            if self._is_bad:
-                for parameter in objects.parameters_of(optimizer):
-                    parameter.grad = None
+        if self.loop.on_nonfinite != "alert" and not is_finite(self._propagated.last, optimizer):
+            self._is_bad = True
+            for parameter in objects.parameters_of(optimizer):
+                parameter.grad = None
         self.loop.clip(optimizer)
 
     def after_step(self, optimizer: Optimizer) -> None:
-        self._took_step, self._evaluations = True, None
+        self._took_step = True
         self._times.end(STEP)
-        self.loop.parts.meet(optimizer)
-        self._step(optimizer)
+        self._step(optimizer, self.loop.parts.meet(optimizer))
 
-    def _step(self, optimizer: Optimizer | None) -> None:
-        """Record a step, and apply commands."""
-        loop, loss = self.loop, self._propagated()
+    def step_by_hand(self, loss: Tensor) -> None:
+        """Take a step of a loop that has no optimizer of PyTorch."""
+        self._is_hand_made = False
+        self._propagated.take()
+        self._propagated.add(loss, None)
+        self._step(None)
+
+    def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
+        """Record a step of the optimizer of that number, and apply commands."""
+        loop, propagated = self.loop, self._propagated
+        loop.take_back_rates()
+        if self.has_ended:
+            return
+        if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
+            self._begin_epoch()
+        passes, samples = propagated.passes, propagated.samples
+        loss = propagated.take()
         if self.started is None:
-            self._start(optimizer, loss)
+            self._start(optimizer, passes)
         loop.step += 1
         loop.batch += 1
-        self._training = self._iterator
-        self._record(optimizer, loss)
-        if optimizer is not None:
-            loop.take_back_rates(optimizer)
-        self._forget_step()
+        self._sources.step()
+        self._record(optimizer, number, loss, samples)
         if self.epochs.validations and (validation := self.epochs.validation()):
             self.recorder.take(validation)
         if self._measures.is_due():
             self._measure(optimizer)
-        self._apply(self.steering.after_batch())
+        self._steer(number)
         self._times.skip()
 
-    def _propagated(self) -> Tensor:
-        """Return the sum of what was propagated for this step; else that of the step before."""
-        if not self._losses:
-            return self._last_loss if self._last_loss is not None else torch.full((), math.nan)
-        total = self._losses[0]
-        for more in self._losses[1:]:
-            total = total + more.to(total.device)
-        self._last_loss = total = total.reshape(())
-        return total
+    def _steer(self, number: int) -> None:
+        """Apply commands; `step N` counts the steps of the first optimizer alone."""
+        self._apply(self.steering.between() if number else self.steering.after_batch())
 
-    def _record(self, optimizer: Optimizer | None, loss: Tensor) -> None:
+    def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
-        loop, optimizers = self.loop, self.loop.parts.optimizers
-        lr = float(optimizer.param_groups[0]["lr"]) if optimizer else 0.0
-        times = self._times.take()
-        if optimizer is not None and optimizer is not optimizers[0]:
-            number = optimizers.index(optimizer) + 1
-            values: dict[Series, Any] = {Series(f"loss-{number}"): loss, Series(f"lr-{number}"): lr}
+        loop, times = self.loop, self._times.take()
+        lr = float(optimizer.param_groups[0]["lr"]) * loop.factor if optimizer else 0.0
+        if number:
+            name = f"-{number + 1}"
+            values: dict[Series, Any] = {Series(f"loss{name}"): loss, Series(f"lr{name}"): lr}
             self.recorder.take(Measured(loop.take, loop.step, values))
             return
         done = BatchDone(
-            loop.take, loop.step, loop.epoch + 1, loss, lr, self._samples, times,
-            float(self._is_bad),
-        )  # fmt: skip
+            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, times, float(self._is_bad)
+        )
         if loop.on_nonfinite != "alert":
             self.steering.nonfinite.note(done)
             self._is_bad = False
@@ -275,7 +268,7 @@ class Watch:
         """Take the rows of steps whose numbers were read; warn of nonfinite losses."""
         self.epochs.rows(rows)
         for row in rows:
-            if math.isfinite(row.loss) or self.loop.on_nonfinite != "alert":
+            if math.isfinite(row.loss) or not self._warns:
                 continue
             if row.step != self._nonfinite_until + 1:
                 text = (
@@ -285,16 +278,30 @@ class Watch:
                 self._warnings.append(Warned(text, row.take, row.step))
             self._nonfinite_until = row.step
 
+    @property
+    def _warns(self) -> bool:
+        """Whether a nonfinite loss is news: not if it is handled, or no loss is seen at all."""
+        return self.loop.on_nonfinite == "alert" and self._propagated.has_any
+
     # epochs
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         self._times.skip()
-        is_training = torch.is_grad_enabled() and loader is _loader_of(self._training)
-        if is_training and self.loop.batch:
-            self.end_epoch()
-            self.loop.is_at_epoch = True
-            self._apply(self.steering.between())
-            self.loop.is_at_epoch = False
+        if not (self.loop.batch and self._sources.has_trained(loader)):
+            return
+        if torch.is_grad_enabled() and self.loop.parts.is_training:
+            self._begin_epoch()
+        else:  # an evaluation of training data, unless a step follows
+            self._may_begin_epoch = True
+
+    def _begin_epoch(self) -> None:
+        """End the epoch before, and apply the commands that wait for that."""
+        self._may_begin_epoch = False
+        self.end_epoch()
+        self._sources.begin_epoch()
+        self.loop.is_at_epoch = True
+        self._apply(self.steering.between())
+        self.loop.is_at_epoch = False
 
     def before_fetch(self) -> None:
         self._times.skip()
@@ -302,7 +309,7 @@ class Watch:
     def after_fetch(self, iterator: Any) -> None:
         if torch.is_grad_enabled():
             self._times.end(DATA)
-        self._iterator = iterator
+        self._sources.fetch(iterator)
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
@@ -317,12 +324,17 @@ class Watch:
 
     # start and steering
 
-    def _start(self, optimizer: Optimizer | None, loss: Tensor) -> None:
-        loader, passes = _loader_of(self._iterator), max(1, len(self._losses))
-        self.loop.length = -(-length(loader) // passes)
-        self.started = run_started(
-            self.loop, self.title, optimizer, loader, device=loss.device, passes=passes
-        )
+    def _start(self, optimizer: Optimizer | None, passes: int) -> None:
+        """Record what the loop turned out to be; `passes` are the backward passes of its step."""
+        self.epochs.validations.take()  # those of a check before training
+        loader = self._sources.loader
+        batches = max(1, min(passes, self._sources.fetched))  # of a step
+        self.loop.length = -(-length(loader) // batches)
+        first = FirstStep(
+            optimizer, loader, self._propagated.device, passes, self._has_other_terms,
+            tuple(self.notes),
+        )  # fmt: skip
+        self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
@@ -334,18 +346,12 @@ class Watch:
             self._end()
 
 
-def _loader_of(iterator: Any) -> Any:
-    """Return the loader of an iterator; None if it is gone, or there is no iterator."""
-    loader: ref[Any] | None = getattr(iterator, LOADER, None)
-    return loader() if loader is not None else None
-
-
 @torch.no_grad()
 def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
     """Return the value of each loss of the catalogue, and the script's own, for a call."""
     values = {
         name: losses.own(call) if name == call.name else losses.replaced(call, name)
         for name in names
-        if name == call.name or losses.is_in_catalogue(name)
+        if losses.has_value(call, name)
     }
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))

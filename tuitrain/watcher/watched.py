@@ -34,7 +34,7 @@ class Watched:
     multiplied in before a step and taken out after it, so that no scheduler undoes it.
     """
 
-    reads_at_once = True
+    is_synchronous = True
     """Flags of nonfinite numbers are read at once: they exist only if the user asks for it."""
     has_seen_epoch = False
     has_reached_until = False
@@ -58,8 +58,8 @@ class Watched:
         self.clip_norm: float | None = None
         self.factor = 1.0
         """By it the script's learning rates are multiplied."""
-        self._rates: list[Any] = []
-        """The script's learning rates while those of the user are in use."""
+        self._rates: list[tuple[dict[str, Any], Any]] = []
+        """Groups, and the script's learning rates while those of the user are in use."""
 
     @property
     def position(self) -> Position:
@@ -106,12 +106,14 @@ class Watched:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that commands can change."""
-        optimizer = self.optimizer
-        group = optimizer.param_groups[0] if optimizer else {}
-        return {
-            "loss": self.loss_name, "lr": self.lr, "clip-norm": self.clip_norm, "pace": self.pace,
-            "weight-decay": float(group.get("weight_decay", 0.0)),
+        settings: dict[str, Any] = {
+            "loss": self.loss_name, "clip-norm": self.clip_norm, "pace": self.pace
         }  # fmt: skip
+        if self.optimizer is not None:
+            group = self.optimizer.param_groups[0]
+            weight_decay = float(group.get("weight_decay", 0.0))
+            settings |= {"lr": self.lr, "weight-decay": weight_decay}
+        return settings
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -132,11 +134,14 @@ class Watched:
             return _OF_THE_SCRIPT[setting]
         if setting == "loss":
             return self._why_not_loss(str(value))
-        optimizer = self.optimizer
         if setting == "pace":
             return None
-        if optimizer is None:
+        if self.optimizer is None:
             return "the script has no optimizer of PyTorch: it moves the weights itself"
+        return self._why_not_of(self.optimizer, setting)
+
+    @staticmethod
+    def _why_not_of(optimizer: Optimizer, setting: str) -> str | None:
         group = optimizer.param_groups[0]
         if setting == "lr" and not float(group["lr"]):
             return "its learning rate is 0 now, and no factor makes it another; try again later"
@@ -205,16 +210,17 @@ class Watched:
 
     def lend_rates(self, optimizer: Optimizer) -> None:
         """Put the user's learning rate into an optimizer for one step."""
+        self.take_back_rates()  # a step may have raised, and the script gone on
         if self.factor != 1:
-            self._rates = [group["lr"] for group in optimizer.param_groups]
-            for group in optimizer.param_groups:
-                group["lr"] = group["lr"] * self.factor
+            self._rates = [(group, group["lr"]) for group in optimizer.param_groups]
+            for group, lr in self._rates:
+                group["lr"] = lr * self.factor
 
-    def take_back_rates(self, optimizer: Optimizer) -> None:
+    def take_back_rates(self) -> None:
         """Put the script's own rates back."""
-        for group, lr in zip(optimizer.param_groups, self._rates, strict=False):
+        for group, lr in self._rates:
             group["lr"] = lr
-        self._rates = []
+        self._rates.clear()
 
     def _use_lr(self, lr: float) -> None:
         assert self.optimizer is not None
@@ -238,12 +244,12 @@ def gradient_norm(optimizer: Optimizer) -> Tensor | None:
     return get_total_norm(gradients)
 
 
-def is_finite(loss: Tensor | None, optimizer: Optimizer) -> bool:
+def is_finite(loss: float | Tensor, optimizer: Optimizer) -> bool:
     """Return whether loss and gradients are finite; waits for an accelerator."""
-    numbers = [one.grad for one in parameters_of(optimizer) if one.grad is not None]
-    if loss is not None and not math.isfinite(float(loss)):
+    if not math.isfinite(float(loss)):
         return False
-    return all(bool(torch.isfinite(tensor).all()) for tensor in numbers if not tensor.is_sparse)
+    gradients = [one.grad for one in parameters_of(optimizer) if one.grad is not None]
+    return all(bool(torch.isfinite(one).all()) for one in gradients if not one.is_sparse)
 
 
 def why_wrong(error: Exception) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import psutil
-import torch
 from torch import Tensor
 
 from tuitrain.steering.steerable import Steerable
@@ -50,10 +49,9 @@ class Moment(NamedTuple):
     @property
     def is_finite(self) -> bool:
         """True if the weights and the last validation loss are finite."""
-        finite = [tensor.isfinite().all() for tensor in self.state["model"].values()]
-        if finite and not torch.stack(finite).all():  # a watched script may have no model
-            return False
-        return math.isfinite(self.state["last_val_loss"])
+        weights = self.state["model"].values()  # none, or on several devices, in a watched script
+        is_finite = all(bool(tensor.isfinite().all()) for tensor in weights)
+        return is_finite and math.isfinite(self.state["last_val_loss"])
 
 
 def _tensors(value: object) -> Iterator[Tensor]:

@@ -1,0 +1,146 @@
+"""Scripts of tests/watched, run with and without watching."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PROJECT, Shell, until
+from tuitrain import Run, connect
+from tuitrain.core.events import EpochEnded, RunStarted
+
+SCRIPTS = PROJECT / "tests" / "watched"
+
+
+class Server:
+    """Starts scripts in processes of their own."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.watched.server"], cwd=PROJECT, env=env, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def ask(self, **request: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@dataclass
+class Script:
+    """A script that runs, or ran."""
+
+    server: Server
+    pid: int
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def ended(self) -> int:
+        """Wait for its end, and return its exit code."""
+        codes: list[int] = []
+
+        def has_ended() -> bool:
+            code = self.server.ask(poll=self.pid)
+            codes.extend([] if code is None else [code])
+            return bool(codes)
+
+        until(has_ended, "the script has ended", lambda: self.log)
+        return codes[0]
+
+    def report(self) -> dict[str, Any]:
+        """Return what it wrote once it came to its end."""
+        code = self.ended()
+        assert code == 0, self.log
+        return json.loads((self.folder / "report").read_text())
+
+
+class Scripts:
+    """Starts scripts of tests/watched, watched or not."""
+
+    def __init__(self, server: Server, shell: Shell, folder: Path) -> None:
+        self.server, self.shell, self._folder = server, shell, folder
+        self._count = 0
+
+    def start(self, script: str, *arguments: str) -> Script:
+        """Start it as `python script.py` does; its first argument is the file of its report."""
+        folder = self._new_folder()
+        line = [str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments]
+        return Script(self.server, self.server.ask(run=line, log=str(folder / "log")), folder)
+
+    def watch(
+        self, name: str, script: str, *arguments: str, options: tuple[str, ...] = ()
+    ) -> Script:
+        """Start it as `tuitrain watch --plain OPTIONS script.py` does."""
+        folder = self._new_folder()
+        line = [
+            "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options,
+            str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments,
+        ]  # fmt: skip
+        return Script(self.server, self.server.ask(run=line, log=str(folder / "log")), folder)
+
+    def run_of(self, name: str) -> Run:
+        return connect(name, home=self.shell.home)
+
+    def _new_folder(self) -> Path:
+        self._count += 1
+        folder = self._folder / f"script-{self._count}"
+        folder.mkdir()
+        (folder / "log").touch()
+        return folder
+
+
+@dataclass
+class Pair:
+    """The same script without and with watching."""
+
+    alone: dict[str, Any]
+    watched: dict[str, Any]
+    run: Run
+    log: str
+
+    @property
+    def losses(self) -> list[float]:
+        """The recorded loss of each step."""
+        return [row.loss for row in self.run.batches()]
+
+    @property
+    def started(self) -> RunStarted:
+        return next(one for one in self.run.events(follow=False) if isinstance(one, RunStarted))
+
+    @property
+    def note(self) -> str:
+        """What was said to be watched."""
+        return self.started.card.notes[0]
+
+    @property
+    def epochs(self) -> list[EpochEnded]:
+        return [one for one in self.run.events(follow=False) if isinstance(one, EpochEnded)]
+
+
+def pair(scripts: Scripts, script: str, *arguments: str) -> Pair:
+    """Run a script both ways at the same time."""
+    name = "-".join((script, *arguments)).replace("_", "-")
+    alone, watched = scripts.start(script, *arguments), scripts.watch(name, script, *arguments)
+    return Pair(alone.report(), watched.report(), scripts.run_of(name), watched.log)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server({**os.environ, "OMP_NUM_THREADS": "1"})
+    yield server
+    server.close()

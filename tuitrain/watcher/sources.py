@@ -1,0 +1,121 @@
+"""Where batches come from: the loaders of a script, and where in it a loss is computed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+import torch
+from torch import Tensor
+
+from tuitrain.watcher.hooks import LOADER
+
+_OF_TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parent)
+_FRAMES = 2
+"""A helper that evaluates is called from several lines; two frames tell its calls apart."""
+
+
+class Sources:
+    """The loader of the newest batch, and those that have trained in this epoch."""
+
+    def __init__(self) -> None:
+        self._newest: ref[Any] | None = None
+        self.fetched = 0
+        """Batches of it, since another one yielded a batch."""
+        self._unused = 0
+        """Those whose loss is not computed yet: accelerate fetches a batch ahead."""
+        self._is_exhausted = False
+        self._training: list[tuple[ref[Any], ref[Any] | None]] = []
+        """The loaders, and their data sets where these can be referenced."""
+        self._target = 0
+        """Address of the target of the newest training batch."""
+
+    @property
+    def loader(self) -> Any:
+        """The loader that yielded the newest batch; None if it is gone, or there is none."""
+        return self._newest() if self._newest is not None else None
+
+    def fetch(self, iterator: Any) -> None:
+        """Take note of the iterator that yielded a batch, or of None after its last."""
+        if iterator is None:
+            self._is_exhausted = True
+            return
+        newest = getattr(iterator, LOADER, None)
+        if newest is not self._newest or self._is_exhausted:
+            self._newest, self.fetched, self._unused, self._is_exhausted = newest, 0, 0, False
+        self.fetched += 1
+        self._unused += 1
+
+    def use(self) -> None:
+        """The loss of a batch is computed."""
+        self._unused = max(0, self._unused - 1)
+
+    def train_on(self, target: Any) -> None:
+        """Take note of the target of a training batch."""
+        self._target = _address(target)
+
+    def step(self) -> None:
+        """The newest batch trained the model."""
+        newest = self._newest
+        if newest is not None and not any(newest is known for known, _ in self._training):
+            self._training.append((newest, _dataset(newest())))
+
+    def has_trained(self, loader: Any) -> bool:
+        """Return whether the loader trained in this epoch, or one of its data that is gone."""
+        data = _dataset(loader)
+        return any(
+            known() is loader or (known() is None and data is not None and data is of_known)
+            for known, of_known in self._training
+        )
+
+    def begin_epoch(self) -> None:
+        """Forget the loaders of the epoch before."""
+        self._training.clear()
+
+    def of_validation(self, target: Any) -> object:
+        """Return what tells one evaluation from another; None if it is of training data."""
+        loader = self.loader
+        if loader is not None and not (self._is_exhausted and self._unused == 0):
+            return None if self.has_trained(loader) else loader
+        if _address(target) in (self._target, *self._addresses_of_training()):
+            return None
+        return _place()
+
+    def _addresses_of_training(self) -> list[int]:
+        loaders = [known() for known, _ in self._training]
+        return [
+            _address(tensor)
+            for loader in loaders
+            for tensor in getattr(getattr(loader, "dataset", None), "tensors", ())
+        ]
+
+
+def _dataset(loader: Any) -> ref[Any] | None:
+    """Return a reference to the data set of a loader; None where there can be none."""
+    try:
+        return ref(loader.dataset)
+    except (AttributeError, TypeError):
+        return None
+
+
+def _address(target: Any) -> int:
+    """Return the address of a tensor's memory, which its slices share; 0 for anything else."""
+    try:
+        return target.untyped_storage().data_ptr() if isinstance(target, Tensor) else 0
+    except RuntimeError:  # it has none, as sparse tensors
+        return 0
+
+
+def _place() -> object:
+    """Return the lines of the script that are computing a loss."""
+    lines: list[tuple[str, int]] = []
+    frame = sys._getframe(1)
+    while frame is not None and len(lines) < _FRAMES:
+        file = frame.f_code.co_filename
+        if not file.startswith((_OF_TORCH, _OURS)):
+            lines.append((file, frame.f_lineno))
+        frame = frame.f_back  # type: ignore[assignment]
+    return tuple(lines)
