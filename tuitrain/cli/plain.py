@@ -104,8 +104,7 @@ def follow(
             _say_it_hangs(run, how_to_end)
         for line in _loading(before, delta):
             print_safe(line)
-        for note in run.started.card.notes if run.started and not before.started else ():
-            print_safe(note)
+        print_safe(*_notes(before, run))
         keys = (newest, delta.latest.key if delta.latest else newest)
         batches = client.batches_of_epochs(keys, every, begin=begin)
         newest = max(keys)
@@ -117,6 +116,10 @@ def follow(
     if not was_refused(run):  # then nothing was trained
         print_safe(*_last_words(run))
     return run
+
+
+def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:
+    return run.started.card.notes if run.started and not before.started else ()
 
 
 def _say_it_hangs(run: Snapshot, how_to_end: str) -> None:
