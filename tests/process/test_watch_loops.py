@@ -1,4 +1,4 @@
-"""Loops of every kind, watched: their weights are the same bits, and each recorded loss is theirs."""
+"""Loops of every kind, watched: the weights are the same bits, and each recorded loss is right."""
 
 import pytest
 

@@ -185,7 +185,7 @@ class Hooks:
         return loss
 
     def _sees_loss(self) -> bool:
-        return self._looks() and not (self._is_inside_loss or is_tracing())
+        return self._looks() and not (self._is_inside_loss or is_tracing())  # type: ignore[no-untyped-call]
 
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""

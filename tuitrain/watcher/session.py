@@ -106,13 +106,7 @@ class Session:
         watch, loop = self.watch, self.watch.loop
         if watch.has_ended:
             return  # the stop is its last word
-        if watch.started is not None:
-            if watch.epochs.is_over:
-                watch.end_epoch()
-            for event in watch.steering.checkpoints.save(loop, "finish"):
-                self.recorder.take(event)
-            for event in watch.steering.close():
-                self.recorder.take(event)
+        watch.close()
         self.recorder.take(_word(error, exit_code, loop))
 
     def _stop(self) -> None:
