@@ -64,12 +64,12 @@ class Workload:
         torch.manual_seed(0)
         model = self.made().to(device)
         weights = tuple(model.parameters())
-        optimizer, _ = build_optimizer("adam", weights, 1e-3, device)
+        optimizer = build_optimizer("adam", weights, 1e-3, device)
         return Training(
             model=model, weights=weights, optimizer=optimizer,
             criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),
             device=device, stopwatch=devices.stopwatch(device),
-            reads_at_once=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
+            is_synchronous=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
             batch_size=self.batch_size, epochs=1_000_000, seed=0,
             losses=Losses("multiclass"), metrics=Metrics("multiclass"),
             monitor=Monitor(Monitored("accuracy", 1)), spec=new_spec("digits"), code=UserCode(),

@@ -55,7 +55,7 @@ class CountedWriter(RunWriter):
 
 def main() -> None:
     run = build(new_spec(workload.TASK, **workload.SETTINGS))
-    run.reads_at_once = False  # as on an accelerator
+    run.is_synchronous = False  # as on an accelerator
     reads: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, Dispatched() as dispatched:
         writer = CountedWriter(Path(folder) / "run.db")

@@ -15,8 +15,8 @@ from figures import Figure
 from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.events import EpochEnded, Finished, RunStarted
+from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.chart.curves import Curves, loss_chart

@@ -14,7 +14,7 @@ from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import RunStarted
 from tuitrain.store import lock
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 from tuitrain.trainer import supervisor
 
 

@@ -15,7 +15,7 @@ from terminal import Terminal, capture, tuitrain
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Pause
 from tuitrain.core.events import Paused
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 
 PACE = 92
 

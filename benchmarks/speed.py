@@ -26,7 +26,7 @@ from figures import Figure
 from terminal import Terminal, capture
 
 from tuitrain.connection.client import Client
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 
 COLD_S = 0.3
 """Left out of every turn: caches and clocks have to come back."""

@@ -28,6 +28,7 @@ from tuitrain.trainer import supervisor
 PATIENCE_S = 15.0
 """Long enough for a machine that others use; only what is broken waits so long."""
 _ENDS_WITHIN_S = 20.0
+STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
 PROJECT = Path(__file__).parents[1]
 
 # A background job of a shell ignores SIGINT, and one of nohup SIGHUP; programs that tests interrupt
@@ -93,7 +94,7 @@ class Shell:
 
     def __call__(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a command in this process, unless it starts a trainer in one of its own."""
-        starts_trainer = arguments and arguments[0] in ("run", "resume", "replay", "fork", "--home")
+        starts_trainer = arguments and arguments[0] in STARTING
         way = self.process if starts_trainer and not self._in_threads else self.here
         return way(*arguments, code=code)
 

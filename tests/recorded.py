@@ -25,8 +25,9 @@ from tuitrain.core.events import (
 from tuitrain.core.problem import Metric, Problem
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
+from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 from tuitrain.view.state.fold import fold

@@ -7,8 +7,10 @@ torch: the values are callables, and the trainer's process calls them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
+
+from tuitrain.core.errors import UnknownName
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,3 +85,13 @@ class Task:
     it changed."""
     describe: str = ""
     """One line on what the data are."""
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __new__(cls, *_values: object, **given: object) -> Task:
+            """Raise UnknownName, with the nearest field, for a field that a task does not have."""
+            known = [field.name for field in fields(cls)]
+            for name in given:
+                if name not in known:
+                    raise UnknownName("field of tuitrain.Task", name, known)
+            return super().__new__(cls)

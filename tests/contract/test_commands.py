@@ -21,7 +21,7 @@ def helped(tmp_path):
     """Return what a command line says of itself, in a home without runs."""
 
     def ask(*arguments):
-        done = CliRunner(env={"TUITRAIN_HOME": str(tmp_path)}).invoke(
+        done = CliRunner(env={"TUITRAIN_HOME": str(tmp_path), "COLUMNS": "80"}).invoke(
             cli, arguments, prog_name="tuitrain"
         )
         assert done.exit_code == 0, done.exception
@@ -46,6 +46,15 @@ def test_a_command_says_what_it_does_and_shows_how_before_there_is_any_run(helpe
     assert re.search(rf"Usage: tuitrain ctl \S+ {command}", said)
     assert "Example" in said
     assert f"  tuitrain ctl a {command}" in said
+
+
+@pytest.mark.parametrize(
+    "command", ["", *commands, "ctl a", *(f"ctl a {command}" for command in ctl_commands)]
+)
+def test_help_reads_well_in_80_columns(helped, command):
+    said = helped(*command.split(), "--help").splitlines()
+    assert not [line for line in said if len(line) > 80]
+    assert not [line for line in said if re.match(r"  [a-z-]+  .+\.\.\.$", line)], "a cut sentence"
 
 
 @pytest.mark.parametrize("command", ctl_commands)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from tuitrain.catalog import new_spec
 from tuitrain.tui import screens
 from tuitrain.tui.app import SCREENS, TuitrainApp, places
-from tuitrain.tui.keys import chosen
+from tuitrain.tui.keys import chosen, shown, spelled
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.run_actions import RunActionsScreen
@@ -68,7 +68,7 @@ def row_on_the_page(binding):
 
 def sign(key):
     character = key_to_character(key) or ""
-    return character if character.strip() and character.isprintable() else key
+    return character if character.strip() and character.isprintable() else spelled(key)
 
 
 def test_the_example_on_the_page_about_keys_will_do(tmp_path):
@@ -77,6 +77,18 @@ def test_the_example_on_the_page_about_keys_will_do(tmp_path):
     keymap, complaints = chosen(tmp_path / "keys.toml", places())
     assert keymap.items() >= tomllib.loads(example)["keys"].items()
     assert complaints == []
+
+
+def test_escape_is_spelled_in_one_way_on_screens_and_pages_and_in_a_file(tmp_path):
+    (tmp_path / "keys.toml").write_text('[keys]\n"run.leave" = "esc,x"')
+    keymap, complaints = chosen(tmp_path / "keys.toml", places())
+    assert complaints == []
+    assert keymap["run.leave"] == "escape,x", "as Textual names it"
+    every_shown = [shown(binding, keymap) for place in places() for binding in place]
+    assert {"esc", "esc,x"} <= set(every_shown)
+    tooltips = [binding.tooltip for place in places() for binding in place]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert "escape" not in " ".join([*every_shown, *tooltips, PAGE, readme])
 
 
 def test_the_screens_are_found():

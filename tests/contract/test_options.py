@@ -14,7 +14,7 @@ from tuitrain.cli.ctl import ctl
 from tuitrain.core.commands import SETTINGS, Setting
 from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.options import OPTIONS, WAYS, Place, at
+from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, at
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Flag, OrNone
 from tuitrain.view.form import form
@@ -31,7 +31,8 @@ VALUES = {
     "task": ("mnist", "mnist"), "loss": ("l1", "l1"), "model": ("linear", "linear"),
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
-    "epochs": ("3", 3), "patience": ("2", 2), "monitor": ("mse", "mse"),
+    "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
+    "patience": ("2", 2), "monitor": ("mse", "mse"),
     "workers": ("4", 4), "kind": ("binary", "binary"), "target": ("price", "price"),
     "group": ("who", "who"), "split": ("part", "part"), "drop": ("a,b", ("a", "b")),
     "as_number": ("n", ("n",)), "as_category": ("c", ("c",)), "as_date": ("d", ("d",)),
@@ -84,7 +85,7 @@ def test_the_form_has_a_field_for_each_and_a_fork_for_those_that_may_change():
 def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
     known = {option.name for option in at("run")} - {"config"}
     assert known == {option.name for option in at("fork")} - {"config"}
-    assert known - set(WAYS) == {option.name for option in at("form")} - {"task"}
+    assert known - set(DISPLAY_OPTIONS) == {option.name for option in at("form")} - {"task"}
     assert known == {option.name for option in at("config")} - {"task", "until"}
 
 
@@ -95,8 +96,10 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "data_sha256",
         "init_given",
     }
-    of_the_command = {"name", "config", "as_config", "without", *WAYS}
-    only_live = {option.name for option in OPTIONS.values() if option.places == ("live",)}
+    of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
+    only_live = {
+        option.name for option in OPTIONS.values() if set(option.places) <= {"live", "resume"}
+    }
     assert names == set(OPTIONS) - of_the_command - only_live
 
 
@@ -137,7 +140,7 @@ def test_a_file_may_set_an_option_to_a_value_of_its_type_only(option, tmp_path):
         file.write_text(f"{key} = {text}\n")
         assert read_config(file) == {option.name: value}
     file.write_text(f"{option.key} = [1979-05-27]\n")
-    with pytest.raises(WrongUse, match=f"^{option.key} takes "):
+    with pytest.raises(WrongUse, match=f"^run.toml: {option.key} takes "):
         read_config(file)
 
 

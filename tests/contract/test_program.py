@@ -17,9 +17,11 @@ import torch
 
 from tests.unit.engine.test_images import written
 from tuitrain import catalog
-from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TASKS
+from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
+from tuitrain.core.schedules import SCHEDULES, ScheduleText
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import OneOf, Whole
 from tuitrain.engine.build import build
@@ -37,7 +39,8 @@ EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
 FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
 PLACES = [
     *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
-    *filter(None, SCHEDULES.values()),
+    *(f"{schedule.__module__}:{schedule.__name__}" for schedule in SCHEDULES.values()),
+    "tuitrain.core.schedules:share_done",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",
     "tuitrain.engine.state.weights:state_sha256",
@@ -86,7 +89,9 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
             for key, option in entry.options.items():
                 value = OTHERS[type(option.type)](option.type)
                 chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
-                settings = dict(recipe.started.settings) | {"loss": chosen.loss}
+                settings = dict(recipe.started.settings) | {
+                    "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
+                }  # fmt: skip
                 other = replace(
                     recipe, spec=chosen, started=replace(recipe.started, settings=settings)
                 )
@@ -148,6 +153,7 @@ OTHERS = {
     Between: lambda _: "0.5",
     Whole: lambda type_: str(type_.most),
     Joined: lambda _: "9-7",
+    ScheduleText: lambda type_: type_.words[-1],
     OneOf: lambda type_: type_.words[-1],
     YesOrNo: lambda _: "yes",
 }

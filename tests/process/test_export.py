@@ -94,6 +94,20 @@ def test_a_program_has_the_parameters_of_model_optimizer_and_loss(
     assert digest_of_program(tuitrain, "a", tmp_path / "a") == run["weights_sha256"]
 
 
+def test_a_program_follows_the_schedules_that_were_begun(tuitrain: Shell, tmp_path: Path):
+    tuitrain("run", "digits", "--optimizer", "adam:schedule=cosine", "--epochs", "2", "--plain",
+             "--name", "a")  # fmt: skip
+    for epochs, name in ((3, "linear"), (4, "cosine"), (5, "constant")):
+        tuitrain("resume", "a", "--epochs", str(epochs), "--schedule", name, "--plain")
+    assert digest_of_program(tuitrain, "a", tmp_path / "a") == tuitrain.show("a")["weights_sha256"]
+    assert "schedule, schedule_begin = cosine_schedule, 3" in (tmp_path / "a/train.py").read_text()
+
+    tuitrain("resume", "a", "--epochs", "7", "--schedule", "linear", "--plain")
+    tuitrain("fork", "a", "--epoch", "7", "--epochs", "9", "--plain")
+    fork = digest_of_program(tuitrain, "a-fork", tmp_path / "fork")
+    assert fork == tuitrain.show("a-fork")["weights_sha256"]
+
+
 def test_weights_load_with_plain_torch_and_tables_with_plain_python(
     tuitrain: Shell, tmp_path: Path
 ):

@@ -12,7 +12,7 @@ from tests.conftest import Shell, until
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss
 from tuitrain.core.events import CommandAccepted, CommandRefused
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 from tuitrain.trainer import supervisor
 
 COUNT = max(1, int(os.environ.get("FAULTS", "2")) // 2)

@@ -20,8 +20,9 @@ from tests.conftest import Shell, until
 from tuitrain.connection.client import Client
 from tuitrain.core.events import Failed, RunStarted, StartupReached, Stopped
 from tuitrain.store.answered import Answered
+from tuitrain.store.delta import Cursor
 from tuitrain.store.owner import process_of
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.reader import RunReader
 
 TIMES = max(1, int(os.environ.get("FAULTS", "10")) // 10)
 SEED = int(os.environ.get("FAULTS_SEED", "1"))

@@ -83,6 +83,10 @@ def test_a_run_says_what_it_found_and_goes_on_with_the_same_images_only(
     predicted = tuitrain("predict", "a", f"{mine}/digit 1").stdout.splitlines()
     assert predicted[0].startswith("sample,prediction,p(digit 0),")
     assert len(predicted) == 1 + len(list((mine / "digit 1").iterdir()))
+    several = map(str, sorted((mine / "digit 1").iterdir()))  # as a shell expands *.png
+    assert tuitrain("predict", "a", *several).stdout.splitlines() == predicted
+    validated = tuitrain("predict", "a").stdout.splitlines()[1:]
+    assert all(line.split("/")[0] == line.split(",")[1] for line in validated)
 
     (mine / "digit 0" / "damaged.png").unlink()
     said = tuitrain("resume", "a", "--epochs", "9", "--plain", code=3).stderr
@@ -100,7 +104,7 @@ def test_what_cannot_be_trained_is_one_sentence_and_leaves_nothing_behind(
         ((f"{empty}/",), 2, "has no images: it takes CLASS/IMAGE.png"),
         ((f"{photos}/digit 0/",), 2, "has images, but no folders of classes"),
         ((f"{tmp_path}/none/",), 2, "there is no folder"),
-        ((f"{photos}/", "--class-weights", "1,2"), 2, "has 2 of them, and there are 10 classes"),
+        ((f"{photos}/", "--class-weights", "1,2"), 2, "1,2 has 2 of the 10 that the classes need"),
         (("diabetes", "--class-weights", "balanced"), 3, "this task is regression"),
         (("digits", "--image-size", "8"), 2, "--image-size is for a folder of images"),
         ((f"{photos}/", "--image-size", "2", "--model", "cnn"), 3, "use fewer channels"),

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import PATIENCE_S, PROJECT, Shell, until
 from tuitrain import Task
 from tuitrain.cli import complete
+from tuitrain.cli.common import how_it_died
 from tuitrain.connection import run as connection
 from tuitrain.trainer import supervisor
 
@@ -120,6 +121,9 @@ def test_an_own_task_is_killed_resumed_undone_replayed_and_forked_exactly(
         "undone", "applied",
     ]  # fmt: skip
 
+    (project / "other.py").write_text(OTHER.replace("margin=1.0", "margin=2.0"))
+    tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--name", "as-it-was")
+    assert tuitrain.show("as-it-was")["loss"] == "other.py:hinge:margin=0.5", "of its copy"
     tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--loss", "focal")
     assert tuitrain.show("killed-fork")["epoch"] == 4
     if workers == "0":
@@ -338,7 +342,8 @@ def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
 ):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
     told = own("export", "a", "--format", "script", code=3).stderr
-    assert "trains code of your own: it is in" in told
+    assert "trains code of your own, which no program can contain: it is in" in told
+    assert "--format weights exports the model, csv, jsonl and tensorboard" in told
     for form in ("weights", "csv", "jsonl", "tensorboard"):
         own("export", "a", "--format", form)
     assert {path.name for path in project.glob("a*")} >= {
@@ -374,6 +379,13 @@ def test_the_example_learns_a_sine(own: Shell):
     assert own.show("sine")["metrics"]["rmse"] < 0.05
 
 
+def test_the_example_learns_digits_that_are_shifted_with_a_loss_of_its_own(own: Shell):
+    own("run", str(PROJECT / "examples" / "digits.py"), "--seed", "1", "--plain", "--name", "a")
+    shown = own.show("a")
+    assert shown["loss"] == "focal"
+    assert shown["metrics"]["accuracy"] > 0.9
+
+
 def test_a_shell_completes_files_where_a_name_may_be_one():
     for what in ("task", "model", "loss", "optimizer"):
         (item,) = complete.named(what)(None, None, "./mi")
@@ -382,7 +394,7 @@ def test_a_shell_completes_files_where_a_name_may_be_one():
 
 def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
-    (first, *_) = json.loads(own("predict", "a", "--json").stdout)
+    (first, *_) = json.loads(own("predict", "a", "--json").stdout)["predictions"]
     assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
 
 
@@ -397,3 +409,55 @@ def test_a_task_file_that_never_returns_is_stopped(tuitrain: Shell, tmp_path):
         tuitrain("ctl", "a", "stop", "--no-wait", code=None)
         started.wait(timeout=PATIENCE_S)
     assert tuitrain.show("a")["state"] == "stopped"
+
+
+DEADLY = """\
+import os, torch, tuitrain
+x = torch.randn(640, 3)
+calls = []
+def endless():
+    while True: pass
+def ends():
+    os._exit(7)
+def criterion(output, target):
+    calls.append(1)
+    if len(calls) > 12: {how}()
+    return (output - target).square().mean()
+task = tuitrain.Task(train=lambda: (x, x), model=lambda: torch.nn.Linear(3, 3),
+                     criterion=criterion)
+"""
+
+
+def test_a_batch_that_never_ends_is_told_with_its_line_and_how_to_end_it(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "late.py").write_text(DEADLY.format(how="endless"))
+    tuitrain("run", str(tmp_path / "late.py"), "--detach", "--name", "a")
+    run = tuitrain.client("a")
+    until(run.paths.busy.exists, "it is noted")
+    command = [sys.executable, "-m", "tuitrain", "ctl", "a", "stop"]
+    with subprocess.Popen(command, env=tuitrain.env, stderr=subprocess.PIPE, text=True) as asking:
+        assert asking.stderr is not None
+        said = asking.stderr.readline()
+        assert "in late.py, line 5, in endless; kill -9 " in said
+        supervisor.kill(run.paths)
+        assert asking.wait() == 3
+    shown = tuitrain.ended("a")
+    assert shown["error"].endswith("died unexpectedly, perhaps by your code in late.py")
+
+
+def test_a_trainer_that_the_users_code_ends_is_told_with_its_exit_code(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "late.py").write_text(DEADLY.format(how="ends"))
+    said = tuitrain("run", str(tmp_path / "late.py"), "--plain", "--name", "a", code=1).stderr
+    assert "perhaps by your code in late.py (exit code 7, and not through tuitrain)" in said
+    assert "trainer.log" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(None, ""), (0, "exit code 0"), (-9, "SIGKILL, which the system"), (-11, "(SIGSEGV)")],
+)
+def test_how_a_trainer_died_is_named_as_the_system_names_it(code: int | None, said: str):
+    assert said in how_it_died(code)

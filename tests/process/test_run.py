@@ -25,7 +25,7 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
     assert [line.partition("]")[0] for line in batches] == [
         f"Epoch: {epoch}/2 [{seen}"
         for epoch in (1, 2)
-        for seen in ("640/1437 (45%)", "1280/1437 (89%)")
+        for seen in ("0/1437 (0%)", "640/1437 (45%)", "1280/1437 (89%)")
     ]
     assert all(re.fullmatch(r".+\]  Loss: \d\.\d{6}", line) for line in batches)
     assert any(line.startswith("epoch 2/2  train loss") and "accuracy" in line for line in lines)
@@ -35,10 +35,16 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
 
 
 def test_the_first_epoch_of_a_fork_is_counted_from_where_it_begins(threaded: Shell):
-    threaded("run", "digits", "--epochs", "2", "--plain", "--name", "a")
+    said = threaded("run", "digits", "--epochs", "2", "--plain", "--name", "a").stdout
+    assert re.findall(r"^Epoch: .+\]", said, re.MULTILINE) == [
+        f"Epoch: {epoch}/2 [0/1437 (0%)]" for epoch in (1, 2)
+    ], "the first batch of an epoch has a line, however short the epoch is"
     said = threaded("fork", "a", "--epoch", "2", "--epochs", "3", "--plain", "--log-interval", "20")
     lines = [line for line in said.stdout.splitlines() if line.startswith("Epoch:")]
-    assert [line.partition("]")[0] for line in lines] == ["Epoch: 3/3 [1280/1437 (89%)"]
+    assert [line.partition("]")[0] for line in lines] == [
+        "Epoch: 3/3 [0/1437 (0%)",
+        "Epoch: 3/3 [1280/1437 (89%)",
+    ]
 
 
 def test_a_warning_of_an_epoch_is_printed_after_it(threaded: Shell):
@@ -179,7 +185,7 @@ def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
     told, _ = attached.communicate()
 
     assert attached.returncode == 0
-    assert "epoch    1/5000  train loss" in told
+    assert "epoch     1/5,000  train loss" in told
     assert "paused at step 30" in told
     assert "stopped: epoch 1 of 5,000, step 30" in told
 

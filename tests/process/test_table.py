@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, until
+from tests.conftest import PROJECT, Shell, until
+from tuitrain.connection.follower import Follower
 from tuitrain.trainer import supervisor
 
 EPOCHS = ("--target", "Species", "--epochs", "8", "--seed", "1")
@@ -104,6 +105,35 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
     assert "its target stays Species" in said
 
 
+def test_the_example_of_penguins_is_learned_and_names_the_libraries_that_read_it(threaded: Shell):
+    file = str(PROJECT / "examples" / "penguins.csv")
+    threaded("run", file, "--target", "species", "--seed", "1", "--plain", "--name", "a")
+    assert threaded.show("a")["metrics"]["accuracy"] >= 0.97
+    started = Follower(threaded.client("a")).look().started
+    assert started is not None
+    assert {"pandas", "scikit-learn"} <= set(started.environment)
+
+
+def test_a_column_that_is_missing_is_refused_before_a_trainer_is_started(
+    threaded: Shell, table: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervisor, "start", None)
+    done = threaded("run", table, "--target", "species", "--plain", code=2)
+    assert done.stdout == ""
+    assert done.stderr == (
+        "tuitrain: no column 'species'; columns: Sample Number, Species, Region, Island, Date Egg, "
+        "Bill (mm), Flipper (mm), Sex, Comments; did you mean 'Species'?\n"
+    )
+    done = threaded("run", table, *EPOCHS, "--drop", "Beak", "--plain", code=2)
+    assert "no column 'Beak'; columns: " in done.stderr
+
+
+def test_a_refused_run_says_its_reason_and_not_what_it_trained(threaded: Shell, table: str):
+    done = threaded("run", table, "--target", "Region", "--plain", code=2)
+    assert "the target 'Region' has one value only, Anvers" in done.stderr
+    assert "failed" not in done.stdout
+
+
 def test_what_is_no_table_leaves_nothing_behind(threaded: Shell, tmp_path: Path):
     file = tmp_path / "empty.csv"
     file.write_text("")
@@ -113,4 +143,4 @@ def test_what_is_no_table_leaves_nothing_behind(threaded: Shell, tmp_path: Path)
     )
     file.write_text("a,b\n1,2\n")
     assert "--target one of: a, b" in threaded("run", str(file), "--detach", code=2).stderr
-    assert not list((threaded.home / "runs").iterdir())
+    assert not list((threaded.home / "runs").glob("*"))

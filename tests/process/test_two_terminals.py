@@ -26,7 +26,7 @@ from tuitrain.core.commands import (
     SwapLoss,
     Undo,
 )
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 
 Asked = tuple[Command, Boundary | None]
 

@@ -114,6 +114,7 @@ def test_undo_restores_model_and_optimizer_so_that_the_same_losses_come_again(sc
     run.resume()
     report = process.report()
     rows = run.batches()
+    print([(r.take, r.step, r.loss) for r in rows]); print(*run.events(follow=False), sep="\n"); print(report["losses"])
     first = [row.loss for row in rows if row.take == 1]
     again = [row for row in rows if row.take == 3]
     assert [row.loss for row in again[:3]] == first[3:6]

@@ -56,6 +56,7 @@ CHANGES = st.one_of(
     st.builds(Change, st.just("weight-decay"), st.sampled_from([0.0, 0.01])),
     st.builds(Change, st.just("clip-norm"), st.sampled_from([None, 0.5])),
     st.builds(Change, st.just("batch-size"), st.sampled_from([256, 400])),
+    st.builds(Change, st.just("schedule"), st.sampled_from(["constant", "cosine", "linear"])),
     st.builds(Undo),
     st.builds(Rollback, st.sampled_from([0, "best"])),
 )
@@ -109,7 +110,7 @@ class Life:
         self.script.run = run
         # a best epoch waits ten steps for its checkpoint, unless another comes first
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: run.step / 10)
-        steering = Steering(run, self.script, checkpoints=checkpoints, past=self.events)
+        steering = Steering(run, self.script, checkpoints=checkpoints, earlier=self.events)
         count = 0
         for event in self._told(run, steering):
             self._record(event)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.series import LR, Series
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.track import LR as LR_TRACK
 from tuitrain.store.track import MANY

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuitrain.core.events import EpochEnded, StartupReached
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import BASE, summed
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped

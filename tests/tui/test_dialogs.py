@@ -1,11 +1,15 @@
 """Dialogs over a run that goes on: behind them nothing is drawn until they close."""
 
+from pathlib import Path
+
 import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tests.tui.test_run_screen import epoch
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Stop
+from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.cells import Cells
@@ -92,3 +96,23 @@ async def test_what_a_dialog_asked_for_shows_when_it_closes(
         assert "asked: stop" in text_of(app)
         (request,) = trainer.commands()
         assert request.command == Stop()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("l", "loss is known once"), ("r", "lr is known"), ("e", "epochs is known")]
+)
+async def test_what_a_task_of_ones_own_has_is_asked_for_only_once_it_is_loaded(
+    run_paths: RunPaths, tmp_path: Path, key: str, said: str
+):
+    (tmp_path / "mine.py").write_text("")
+    trainer = ScriptedTrainer(run_paths, new_spec(str(tmp_path / "mine.py")))
+    app = TuitrainApp(Path("unused"), watch=run_paths)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        assert said in text_of(app)
+        assert "mine.py is loaded" in text_of(app)
+    trainer.dies()
+    trainer.close()

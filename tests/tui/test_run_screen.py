@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.connection.client import Client, Look
 from tuitrain.core.commands import Change, Command, Pause, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
     CommandAccepted,
@@ -21,8 +22,9 @@ from tuitrain.core.events import (
     Stopped,
     Warned,
 )
+from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
-from tuitrain.tui.screens import steering
+from tuitrain.tui.screens import run, steering
 from tuitrain.view.panel import panels
 
 WIDE, NARROW = (140, 40), (80, 24)
@@ -136,6 +138,34 @@ async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: Script
         assert trainer.commands()[-1].command == Resume()
         trainer.says(Resumed(trainer.commands()[-1].id, 1, 23, 1))
         assert "● running" in await seen(app)
+
+
+async def test_a_paused_run_is_read_less_often_until_a_command_is_pending(
+    app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
+):
+    trainer.says(STARTED)
+    trainer.trains([1.0] * 5)
+    trainer.says(Paused(None, 1, 5, 0))
+    monkeypatch.setattr(run, "PULL_S", 60.0)
+    reads: list[Cursor] = []
+    look = Client.look
+
+    def counted(client: Client, cursor: Cursor, *segments_after: SegmentsAfter) -> Look:
+        reads.append(cursor)
+        return look(client, cursor, *segments_after)
+
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        monkeypatch.setattr(Client, "look", counted)
+        for _ in range(3):
+            await seen(app)
+        assert len(reads) == 1
+        await pilot.press("full_stop")
+        reads.clear()
+        for _ in range(3):
+            await seen(app)
+        assert len(reads) >= 3
 
 
 async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(

@@ -10,12 +10,12 @@ from tuitrain.catalog.find import CATALOG, find, loss_named, task_named
 from tuitrain.catalog.losses import LOSSES, Loss, fitting_losses
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.new_spec import new_spec
-from tuitrain.catalog.optimizers import OPTIMIZERS, SCHEDULES
+from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.problems import EXPLAINED, METRICS, problem, problem_of_task
 from tuitrain.catalog.tasks import TASKS, Task
 
 __all__ = [
-    "CATALOG", "EXPLAINED", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "SCHEDULES", "TASKS",
+    "CATALOG", "EXPLAINED", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
     "Choice", "Entry", "Kind", "Loss", "Task",
     "find", "fitting_losses", "load", "loss_named", "loss_text", "new_spec", "problem",
     "problem_of_task", "read_options", "task_named",

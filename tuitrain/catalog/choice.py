@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tuitrain import catalog
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import own_python
+from tuitrain.core.schedules import OWN, RateSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,12 @@ class Choice:
 
         The name may be an alias. Raises WrongUse for an unknown name or an invalid option.
         """
-        name, colon, rest = text.partition(":")
-        pairs = [part.partition("=") for part in rest.split(",")] if colon else []
-        if not all(key and value for key, _, value in pairs):
+        name = text.partition(":")[0]
+        pairs = _pairs(text)
+        if not all(key and value for key, value in pairs):
             raise WrongUse(f"cannot read {text!r}; write NAME or NAME:key=value,key=value")
         entry = catalog.find(what, name)
-        options = {key: value for key, _, value in pairs}
+        options = dict(pairs)
         catalog.read_options(entry, options)
         return cls(entry.name, options)
 
@@ -50,10 +52,38 @@ def shares_state(optimizer: str, other: str) -> bool:
     return _without_schedule(optimizer) == _without_schedule(other)
 
 
-def schedule_of(optimizer: str) -> str:
-    """Return the name of an optimizer's schedule; constant where its text names none."""
-    pairs = [part.partition("=") for part in optimizer.partition(":")[2].split(",")]
-    return next((value for key, _, value in pairs if key == "schedule"), "constant")
+def initial_schedule(optimizer: str, *, has_own: bool = False) -> RateSchedule:
+    """Return the schedule with which a run begins, by its optimizer's text.
+
+    Where the text names none that is known here, a task that `has_own` brings one; else the rate
+    is constant.
+    """
+    options = {} if own_python(optimizer) else dict(_pairs(optimizer))
+    if text := options.get("schedule"):
+        with suppress(ValueError):
+            return RateSchedule.read(text)
+    return RateSchedule(OWN) if has_own else RateSchedule("constant")
+
+
+def with_schedule(optimizer: str, schedule: str) -> str:
+    """Return the text of an optimizer with another initial schedule.
+
+    An optimizer of the user's own, or of the task, has no schedule in its text.
+    """
+    if not optimizer or own_python(optimizer):
+        return optimizer
+    choice = Choice.read("optimizer", optimizer)
+    options = {key: value for key, value in choice.options.items() if key != "schedule"}
+    if not schedule.startswith(OWN):
+        options["schedule"] = schedule
+    return str(Choice(choice.name, options))
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Return the keys and values in the text of a choice, as they stand there."""
+    _, colon, rest = text.partition(":")
+    parts = [part.partition("=") for part in rest.split(",")] if colon else []
+    return [(key, value) for key, _, value in parts]
 
 
 def _without_schedule(optimizer: str) -> tuple[str, Mapping[str, object]]:

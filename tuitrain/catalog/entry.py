@@ -45,7 +45,7 @@ def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {key: option.default for key, option in entry.options.items()}
     for key, text in texts.items():
         if key not in entry.options:
-            raise UnknownName(f"option of {entry.name}", key, entry.options or ("(none)",))
+            raise UnknownName("option", key, entry.options, where=f"of {entry.name}")
         try:
             values[key] = entry.options[key].read(text)
         except ValueError:

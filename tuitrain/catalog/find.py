@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.losses import LOSSES, Loss
@@ -11,6 +11,8 @@ from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.tasks import TASKS, Task
 from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.files import missing
+from tuitrain.core.own import TABLES
 from tuitrain.core.safe import safe
 
 CATALOG: Mapping[str, Mapping[str, Entry]] = {
@@ -38,9 +40,21 @@ def loss_named(name: str) -> Loss:
 
 
 def task_named(name: str) -> Task:
-    """Return the task with that name; UnknownName if there is none, WrongUse for a folder."""
-    if name not in TASKS and os.path.isdir(name):  # noqa: PTH112 - of any text, it raises nothing
+    """Return the task with that name; UnknownName if there is none, WrongUse for a path."""
+    path = Path(name)
+    if name not in TASKS and name and path.is_dir():
         raise WrongUse(f"no task {safe(name)!r}, but {safe(name)} is a folder: write {safe(name)}/")
+    if name not in TASKS and path.is_file():
+        raise unreadable_file(name)
+    if "." in name:
+        raise missing("file", name)
     entry = find("task", name)
     assert isinstance(entry, Task)
     return entry
+
+
+def unreadable_file(file: str) -> WrongUse:
+    """Return the error for a file that is given as a task and is none."""
+    return WrongUse(
+        f"{safe(file)} is no task: name a table ({', '.join(TABLES)}) or a Python file (.py)"
+    )

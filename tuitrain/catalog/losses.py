@@ -25,7 +25,7 @@ class Loss(Entry):
     misfits: Mapping[Kind, str] = field(default_factory=dict)
     """The reason why it does not support a problem kind, by kind."""
 
-    def taken(self, kind: str | None) -> str | None:
+    def shapes(self, kind: str | None) -> str | None:
         """Return `takes` for that problem kind; None if it does not support the kind."""
         return next((text for known, text in self.takes.items() if known == kind), None)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from tuitrain.catalog.choice import Choice, loss_text
-from tuitrain.catalog.find import find, loss_named, task_named
+from tuitrain.catalog.find import find, loss_named, task_named, unreadable_file
 from tuitrain.catalog.losses import fitting_losses
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.files import expanded, missing
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import Source, named_in_full, own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, taken
+from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec, checked
 
 _SOURCES: Mapping[Source, str] = {
     "catalog": "a built-in task", "python": "a Python file", "table": "a table",
@@ -43,7 +43,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     if own_python(given.get("optimizer") or "") is not None:
         defaults["lr"] = 0.0  # it may bring its own
     _check_sources(task, given)
-    spec = RunSpec(**defaults | taken(given))
+    spec = RunSpec(**defaults | checked(given))
     if not is_own:
         _check_that_it_fits(spec)
     return _canonical(spec)
@@ -70,7 +70,7 @@ def _check_sources(task: str, given: Mapping[str, Any]) -> None:
         if value and option and option.sources and source not in option.sources:
             raise WrongUse(
                 f"--{option.key} is for {_SOURCES[option.sources[0]]}, "
-                f"and {safe(title_of(task))} is {_SOURCES[source]}"
+                f"and {safe(title_of(task))} is {_SOURCES[source]}; leave it out"
             )
 
 
@@ -81,7 +81,7 @@ def _check_that_it_fits(spec: RunSpec) -> None:
         if model.needs_images and not task.has_images:
             raise Refused(f"{model.name} needs images, and {task.name} is a table; try mlp")
     if spec.data is not None and not task.is_downloaded:
-        raise WrongUse(f"{task.name} comes with scikit-learn and takes no data folder")
+        raise WrongUse(f"{task.name} is read from no folder; leave out --data")
     commands = [change.command for change in spec.schedule]
     swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
     for loss in (spec.loss, *swapped):
@@ -118,13 +118,15 @@ def own_task(task: str) -> str:
     """Return the text of a task of the user's own with the full path; WrongUse if it is missing."""
     own = own_python(task)
     file = own.file if own is not None else task
-    path = Path(file).expanduser()
+    path = expanded(file)
     if source_of(task) == "images":
+        if path.is_file():
+            raise unreadable_file(task)
         if not path.is_dir():
-            raise WrongUse(f"there is no folder {safe(task)}")
+            raise missing("folder", task)
         return f"{path.absolute()}/"
     if not path.is_file():
-        raise WrongUse(f"there is no file {safe(file)}")
+        raise missing("file", file)
     return str(path.absolute() if own is None else replace(own, file=str(path.absolute())))
 
 

@@ -1,4 +1,4 @@
-"""The optimizers, and their learning rate schedules."""
+"""The optimizers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ from collections.abc import Mapping
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.entry_options import Between, Option
-from tuitrain.core.values import OneOf
+from tuitrain.core.schedules import ScheduleText
 
-SCHEDULES: Mapping[str, str | None] = {
-    "constant": None,
-    "cosine": "tuitrain.core.schedules:cosine_schedule",
-    "linear": "tuitrain.core.schedules:linear_schedule",
-}
-"""`module:name` of each function from progress (0 to 1) to a factor of the learning rate; None for
-a constant rate."""
 _SCHEDULE = Option(
-    OneOf(*SCHEDULES), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
+    ScheduleText(), "constant", "learning rate schedule; cosine and linear reach 0 at the end"
 )
 
 OPTIMIZERS: Mapping[str, Entry] = {

@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
     except click.ClickException as error:
-        _print_error(_usage_words(error), hint=_usage_hint(error))
+        _print_error(_usage_words(error), hint=_usage_hint(error, arguments))
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -131,14 +131,21 @@ def _print_error(message: str, *, hint: str | None = None) -> None:
 def _usage_words(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         options = error.ctx.command.get_params(error.ctx)
-        known = [name for option in options for name in (*option.opts, *option.secondary_opts)]
-        near = nearest(error.option_name, known)
-        return f"no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
+        known = {
+            name.lstrip("-"): name
+            for option in options
+            for name in (*option.opts, *option.secondary_opts)
+        }
+        near = nearest(error.option_name.lstrip("-"), known)
+        hint = f"; did you mean {known[near]!r}?" if near else ""
+        return f"no option {error.option_name!r}{hint}"
     if isinstance(error, click.MissingParameter):  # click puts choices on separate lines
         return " ".join(error.format_message().split())
     return error.format_message()
 
 
-def _usage_hint(error: click.ClickException) -> str | None:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help tells what it takes" if context else None
+def _usage_hint(error: click.ClickException, arguments: list[str]) -> str:
+    context = getattr(error, "ctx", None)  # an option without its value comes without one
+    command = next((f" {word}" for word in arguments if word in COMMANDS), "")
+    path = context.command_path if context else f"tuitrain{command}"
+    return f"{path} --help tells what it takes"

@@ -91,7 +91,7 @@ def optimizers(as_json: bool) -> None:
 @click.command(epilog="\b\nExample:\n  tuitrain metrics")
 @_json_option
 def metrics(as_json: bool) -> None:
-    """List the metrics of a validation, and the kinds of problems that have them."""
+    """List the metrics, and the kinds of problems that have them."""
     known = {metric.name: metric for found in catalog.METRICS.values() for metric in found}
     rows = [
         {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,6 +97,19 @@ def has_terminal() -> bool:
 def is_capable() -> bool:
     """Return whether TERM names a terminal that can do more than print lines."""
     return os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def how_it_died(code: int | None) -> str:
+    """Return, in brackets, how a trainer with that exit code ended; nothing if it is unknown."""
+    if code is None:
+        return ""
+    if code >= 0:
+        return f" (exit code {code}, and not through tuitrain)"
+    with suppress(ValueError):
+        name = signal.Signals(-code).name
+        hint = ", which the system also sends when memory runs out" if name == "SIGKILL" else ""
+        return f" ({name}{hint})"
+    return f" (signal {-code})"
 
 
 def unreadable(error: Exception, directory: Path) -> str:

@@ -11,6 +11,7 @@ import click
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.cli.plot import size_options
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
     from tuitrain.connection.client import Client
@@ -48,10 +49,10 @@ def compare(
     width: int | None,
     height: int,
 ) -> int:
-    """Print the curves of runs by epoch, with a table of differing settings and of results.
+    """Print runs over each other, and tables of how they differ.
 
-    Shown are the metrics and, if all runs are of one kind of problem, every fitting loss on their
-    validations: these are comparable, whatever loss a run is trained with.
+    The curves are by epoch: the metrics and, if all runs are of one kind of problem, every fitting
+    loss on their validations. These are comparable, whatever loss a run is trained with.
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series
@@ -62,7 +63,7 @@ def compare(
     common, series = view.shared(snapshots), shared_series(snapshots)
     if not common and metric not in series:
         raise Refused(view.nothing_shared(snapshots))
-    chosen = named(metric, common, series) if metric else None
+    chosen = None if metric is None else named(metric, common, series)
     cells = width or shutil.get_terminal_size().columns
     compared = view.read_all(snapshots, clients, points=2 * cells)
     if isinstance(chosen, str):
@@ -116,7 +117,8 @@ def _clients(ctx: click.Context, runs: tuple[str, ...]) -> list[Client]:
     from tuitrain.view.chart.compare import SIGNS
 
     if len(runs) < 2:
-        raise WrongUse("compare takes two runs or more; tuitrain ls lists what there is")
+        given = f", not {safe(runs[0])} alone" if runs else ""
+        raise WrongUse(f"compare takes two runs or more{given}; tuitrain ls lists what there is")
     if len(runs) > len(SIGNS):
         raise WrongUse(f"compare takes {len(SIGNS)} runs at most, not {len(runs)}")
     clients = [find_run(ctx, run) for run in runs]

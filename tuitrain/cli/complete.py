@@ -14,10 +14,10 @@ from tuitrain.core.values import (
     Device,
     File,
     Folder,
+    ListOf,
     Named,
     OneOf,
     OrNone,
-    Several,
     ValueType,
     Weights,
 )
@@ -63,7 +63,7 @@ def value(
 ) -> list[CompletionItem]:
     """Return the completions of a value of that type; [] if there is no list of values."""
     match type_:
-        case OrNone(of=of) | Several(of=of):
+        case OrNone(of=of) | ListOf(of=of):
             return value(of, ctx, param, prefix)
         case Named(what=what):
             return named(what)(ctx, param, prefix)

@@ -76,7 +76,7 @@ def _command(*, waits: bool) -> Callable[[Any], Any]:
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a pause --at epoch")
 @_command(waits=True)
 def pause(ctx: click.Context, **how: Any) -> int:
-    """Pause after this batch, or with --at epoch after this epoch's validation."""
+    """Pause after this batch, or with --at epoch after validation."""
     return _submit(ctx, Pause(), waits=how["at"] != "epoch", **how)
 
 
@@ -88,11 +88,11 @@ def resume(ctx: click.Context, **how: Any) -> int:
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a step 10", context_settings=_TAKES_NUMBERS)
-@click.argument("count", type=int, default=1, metavar="[N]")
+@click.argument("count", default="1", metavar="[N]")
 @_command(waits=True)
-def step(ctx: click.Context, count: int, **how: Any) -> int:
+def step(ctx: click.Context, count: str, **how: Any) -> int:
     """Train N batches, then pause."""
-    return _submit(ctx, Step(count), waits=True, **how)
+    return _submit(ctx, Step.read(count), waits=True, **how)
 
 
 @ctl.command(
@@ -105,7 +105,7 @@ Examples:
 @click.argument("name", shell_complete=complete.named("loss"))
 @_command(waits=False)
 def loss(ctx: click.Context, name: str, **how: Any) -> int:
-    """Use another loss from the next epoch on, or with --at batch from the next batch."""
+    """Use another loss from the next epoch on; sooner with --at."""
     return _submit(ctx, SwapLoss(name), waits=False, **how)
 
 
@@ -124,10 +124,16 @@ def _setting(name: Setting, example: str, says: str) -> None:
 
 
 _setting("lr", "0.0003", "Use another learning rate from the next batch on.")
-_setting("weight-decay", "0.01", "Use another weight decay (L2 penalty) from the next batch on.")
+_setting("weight-decay", "0.01", "Use another weight decay (L2) from the next batch on.")
 _setting("clip-norm", "1.0", "Clip the norm of all gradients together; off: do not.")
 _setting("batch-size", "128", "Take so many samples a step from the next epoch on.")
 _setting("epochs", "80", "Train to so many epochs in all.")
+_setting(
+    "schedule",
+    "cosine",
+    "Begin a schedule of the learning rate at the next batch: constant keeps lr, cosine and linear "
+    "decay from it to 0 at the end.",
+)
 _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 
 
@@ -149,14 +155,17 @@ Examples:
 @click.argument("epoch", type=read_epoch, required=False, metavar="[EPOCH|best]")
 @_command(waits=False)
 def rollback(ctx: click.Context, epoch: Epoch | None, **how: Any) -> int:
-    """Go back to an epoch's checkpoint, keep the settings; default: the newest finite one."""
+    """Go back to an epoch's checkpoint, with the settings of now.
+
+    Default: the newest finite one.
+    """
     return _submit(ctx, Rollback(epoch), waits=False, **how)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a undo")
 @_command(waits=False)
 def undo(ctx: click.Context, **how: Any) -> int:
-    """Go back to just before the last change: weights, position and settings."""
+    """Go back to just before the last change, settings included."""
     return _submit(ctx, Undo(), waits=False, **how)
 
 

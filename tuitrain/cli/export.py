@@ -10,6 +10,7 @@ import click
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.files import expanded
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ ENDINGS = {
 @click.command(
     epilog="""\b
 Examples:
-  tuitrain export a --format script            a.py trains as the run a did, without tuitrain
+  tuitrain export a --format script            a.py trains as the run a did
   tuitrain export a --format weights --which best --out best.pt
-  tuitrain export a --format csv               a folder of batches, epochs, interventions
+  tuitrain export a --format csv               batches, epochs, interventions
   tuitrain export a --format csv --out a.csv   the batches alone"""
 )
 @click.argument("run", shell_complete=complete.runs)
@@ -49,7 +50,7 @@ Examples:
 @home_option
 @click.pass_context
 def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path | None) -> int:
-    """Write RUN in a format that other tools read: weights, tables, or a program.
+    """Write RUN for other tools: weights, tables, or a program.
 
     Only the lineage of the run is exported, without what was undone or rolled back.
     """
@@ -57,9 +58,11 @@ def export(ctx: click.Context, run: str, form: str, which: str | None, out: Path
     from tuitrain.export.lineage import RunLineage
 
     if which and form != "weights":
-        raise WrongUse(f"--which chooses between weights; {form} has the whole run")
+        raise WrongUse(
+            f"--which chooses between weights, and {form} has the whole run; leave it out"
+        )
     client = find_run(ctx, run)
-    target = (out or Path(f"{client.name}{ENDINGS[form]}")).expanduser()
+    target = expanded(str(out or f"{client.name}{ENDINGS[form]}"))
     check_free(target, for_folder=form in ("csv", "tensorboard") and target.suffix != ".csv")
     lineage = RunLineage.read(client.paths)
     match form:
@@ -84,7 +87,9 @@ def _weights(lineage: RunLineage, target: Path, which: str) -> str:
     file = lineage.paths.checkpoints / saved.file
     query("export_weights", checkpoint=str(file.absolute()), sha256=saved.sha256,
         out=str(target.absolute()))  # fmt: skip
-    return f": the weights at step {saved.step}, epoch {saved.epoch}{what}; torch.load reads them"
+    return (
+        f": the weights at step {saved.step:,}, epoch {saved.epoch:,}{what}; torch.load reads them"
+    )
 
 
 def chosen_checkpoint(lineage: RunLineage, which: str) -> tuple[CheckpointSaved, str]:
@@ -105,7 +110,7 @@ def _script(lineage: RunLineage, target: Path) -> str:
     with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
     return (
-        f": it trains to step {recipe.until}, where the digest of the weights is "
+        f": it trains to step {recipe.until:,}, where the digest of the weights is "
         f"{safe(recipe.weights_sha256)}"
     )
 
@@ -165,7 +170,10 @@ def _best(lineage: RunLineage) -> tuple[CheckpointSaved, str]:
     """Return the checkpoint of the best epoch, and a remark on it."""
     best, (saved, says) = lineage.best, lineage.best_checkpoint
     if best is None:
-        raise Refused(f"{lineage.paths.name} has no best epoch yet: none was validated")
+        raise Refused(
+            f"{lineage.paths.name} has no best epoch yet: none was validated; "
+            "--which last takes the last checkpoint"
+        )
     if saved is None:
         _last(lineage)  # raises a clearer error if there is no checkpoint at all
         raise Refused(

@@ -8,7 +8,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_of, home_option, print_safe, snapshot
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.commands import Epoch, read_epoch
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     cls=RunCommand,
     epilog="""\b
 Examples:
-  tuitrain fork a --epoch 10 --loss l1          the same until epoch 10, then another loss
-  tuitrain fork a --epoch best --lr 0.0001      from the best epoch, to tune it further
-  tuitrain fork a --epoch 0 --lr 0.01 --name b  from the same first weights""",
+  tuitrain fork a --epoch 10 --loss l1      the same until epoch 10, then l1
+  tuitrain fork a --epoch best --lr 0.0001  from the best epoch, to tune it
+  tuitrain fork a --epoch 0 --lr 0.01       from the same first weights""",
 )
 @click.argument("run", shell_complete=complete.runs)
 @click.option(
@@ -37,14 +37,14 @@ Examples:
 @home_option
 @click.pass_context
 def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
-    """Start a new run from a checkpoint of RUN, with any option changed.
+    """Start a run from a checkpoint of RUN, with any option changed.
 
     Settings that are not given are those of RUN at that epoch; data and model stay the same. The
     chart of the new run shows RUN behind its own curve.
     """
     from tuitrain.trainer import supervisor
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     parent, home = find_run(ctx, run), home_of(ctx)
 
     def start(owned: bool) -> Started:
@@ -54,7 +54,7 @@ def fork(ctx: click.Context, /, run: str, epoch: Epoch, **options: Any) -> int:
         _say_origin(parent, started, epoch)
         return started
 
-    return go(start, **asked.ways)
+    return go(start, **asked.display)
 
 
 def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
@@ -69,4 +69,4 @@ def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
         return
     else:
         says = f"as take {origin.take} trained it, which was abandoned"
-    print_safe(f"goes on from epoch {origin.epoch} of {run.title}, {says}", err=True)
+    print_safe(f"goes on from epoch {origin.epoch:,} of {run.title}, {says}", err=True)

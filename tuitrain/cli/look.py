@@ -47,7 +47,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:
 @home_option
 @click.pass_context
 def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
-    """Show one run in full: state, numbers, interventions, checkpoints. Default: the newest."""
+    """Show one run in full: state, numbers, changes, checkpoints. Default: the newest."""
     from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
     from tuitrain.view.text import report

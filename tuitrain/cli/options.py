@@ -15,20 +15,20 @@ from click.shell_completion import CompletionItem
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.options import OPTIONS, WAYS, Place, RunOption, at
-from tuitrain.core.values import Flag, Several
+from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, RunOption, at
+from tuitrain.core.values import Flag, ListOf
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Asked(NamedTuple):
+class RunArguments(NamedTuple):
     """The options of a command line, merged with those of its --config file."""
 
     name: str | None
     """The name of the new run; None: not given."""
     settings: dict[str, Any]
     """The given options by name; None is off."""
-    ways: dict[str, Any]
+    display: dict[str, Any]
     """How the run is shown, as keyword arguments of `tuitrain.cli.start.go`."""
 
 
@@ -48,7 +48,7 @@ class RunCommand(click.Command):
 
 
 def run_options(place: Place) -> Callable[[_Function], _Function]:
-    """Add the options that the table has for a command; `asked_for` reads them."""
+    """Add the options that the table has for a command; `run_arguments` reads them."""
 
     def decorate(command: _Function) -> _Function:
         for option in reversed(at(place)):
@@ -58,7 +58,7 @@ def run_options(place: Place) -> Callable[[_Function], _Function]:
     return decorate
 
 
-def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
+def run_arguments(ctx: click.Context, options: dict[str, Any]) -> RunArguments:
     """Return the options of a command; these override the file of --config."""
     from tuitrain.core.config import read_config
     from tuitrain.core.spec import check_name
@@ -67,7 +67,7 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     given = {name: value for name, value in options.items() if _is_given(ctx, name)}
     config = given.pop("config", None)
     asked = (read_config(Path(config)) if config else {}) | given
-    ways = {way: asked.pop(way, OPTIONS[way].default) for way in WAYS}
+    display = {name: asked.pop(name, OPTIONS[name].default) for name in DISPLAY_OPTIONS}
     name = asked.pop("name", None)
     if name is not None:
         check_name(name)
@@ -76,10 +76,10 @@ def asked_for(ctx: click.Context, options: dict[str, Any]) -> Asked:
     if isinstance(weights := asked.get("init_from"), str):
         asked["init_from"] = str(weights_file(home_of(ctx), weights))
         asked["init_given"] = weights
-    return Asked(name, asked, ways)
+    return RunArguments(name, asked, display)
 
 
-class _Value(click.ParamType[Any]):
+class Value(click.ParamType[Any]):
     """A click type for a value of an option of the table."""
 
     def __init__(self, option: RunOption) -> None:
@@ -102,14 +102,14 @@ class _Value(click.ParamType[Any]):
 
 def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Function]:
     is_default_shown = (
-        place == "run" or option.name in WAYS
+        place == "run" or option.name in DISPLAY_OPTIONS
     )  # else the default is the value of the parent
     says = option.help_and_default if is_default_shown else option.help
     declared = partial(click.option, f"--{option.key}", option.name, help=says)
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
-    takes = partial(declared, type=_Value(option), metavar=option.type.metavar)
-    if isinstance(option.type, Several):
+    takes = partial(declared, type=Value(option), metavar=option.type.metavar)
+    if isinstance(option.type, ListOf):
         return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))
     return takes()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from tuitrain.cli.common import print_safe, was_refused
+from tuitrain.cli.common import how_it_died, print_safe, was_refused
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Stop
@@ -26,10 +26,10 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Delta
+from tuitrain.store.delta import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
-from tuitrain.view.panel.panels import describe
+from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -53,13 +53,17 @@ def own(started: supervisor.Started, *, every: int) -> int:
             supervisor.kill(started.paths)
 
     signal.signal(signal.SIGINT, interrupt)
-    end = follow(client, every=every, idle=started.process.poll, resumed=started.resumed)
-    started.process.wait()  # it has said its last word, and then releases the run
+    end = follow(
+        client, every=every, idle=started.process.poll, resumed=started.resumed,
+        how_to_end="Ctrl-C twice ends it at once, without the batches since its last checkpoint",
+    )  # fmt: skip
+    code = started.process.wait()  # it has said its last word, and then releases the run
     if was_refused(end):
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
-        print_safe(f"tuitrain: {safe(end.error)}; see {started.paths.log}", err=True)
+        how = how_it_died(code) if end.state == "crashed" else ""
+        print_safe(f"tuitrain: {safe(end.error)}{how}; see {started.paths.log}", err=True)
     if interrupts:
         return 130
     if end.same_weights is False:
@@ -74,17 +78,18 @@ def follow(
     every: int,
     idle: Callable[[], object] = lambda: None,
     resumed: bool = False,
+    how_to_end: str = "",
 ) -> Snapshot:
     """Print the events of the run until it ends, and return its last snapshot.
 
-    Skip the earlier events of a resumed run.
+    Skip the earlier events of a resumed run. `how_to_end` says how to end one that hangs.
     """
     follower = Follower(client)
     run, spec, newest = follower.run, follower.run.spec, 0
     begin = spec.parent.step if spec.parent else 0
     print_safe(
         f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
-        f"{run.optimizer} lr {spec.lr:g}, batch {spec.batch_size}, seed {spec.seed}"
+        f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
         if spec.is_complete
         else f"{run.title}: {run.task}, seed {spec.seed}"
     )
@@ -95,10 +100,11 @@ def follow(
         idle()
         before, cursor = run, follower.delta.cursor
         run, delta = follower.look(), follower.delta
+        if run.hangs and not before.hangs:
+            _say_it_hangs(run, how_to_end)
         for line in _loading(before, delta):
             print_safe(line)
-        for note in run.started.card.notes if run.started and not before.started else ():
-            print_safe(note)
+        print_safe(*_notes(before, run))
         keys = (newest, delta.latest.key if delta.latest else newest)
         batches = client.batches_of_epochs(keys, every, begin=begin)
         newest = max(keys)
@@ -107,8 +113,19 @@ def follow(
             print_safe(line)
         if not run.has_ended:
             time.sleep(_PULL_S)
-    print_safe(*_last_words(run))
+    if not was_refused(run):  # then nothing was trained
+        print_safe(*_last_words(run))
     return run
+
+
+def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:
+    return run.started.card.notes if run.started and not before.started else ()
+
+
+def _say_it_hangs(run: Snapshot, how_to_end: str) -> None:
+    if run.busy is not None:
+        way_out = how_to_end or words.how_to_kill(run.pid or 0)
+        print_safe(f"{words.busy(*run.busy)}; {way_out}", err=True)
 
 
 def _in_order(
@@ -169,8 +186,8 @@ def _epoch(run: Snapshot, event: EpochEnded) -> str:
 
 
 def _of_epochs(run: Snapshot, epoch: int) -> str:
-    total = str(run.planned_epochs)
-    return f"epoch {epoch:>{len(total)}}/{total}"
+    total = words.count(run.planned_epochs)
+    return f"epoch {words.count(epoch):>{len(total)}}/{total}"
 
 
 def _change(event: LossSwapped | Paused | Resumed) -> str:

@@ -10,10 +10,14 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
+from tuitrain.cli.options import Value
+from tuitrain.core.options import RunOption
+from tuitrain.core.values import Whole
 
 _HEIGHT = 20
-_LEAST_WIDTH = 20
-"""Cells that a chart with numbers beside it needs."""
+_LINES = RunOption("height", Whole(2, 500), "Lines of a chart.")
+_CELLS = RunOption("width", Whole(20, 1000), "Cells.")
+"""Fewer do not hold a chart with numbers beside it."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -23,13 +27,12 @@ def size_options(height: int) -> Callable[[_Command], _Command]:
 
     def add(command: _Command) -> _Command:
         command = click.option(
-            "--height", type=click.IntRange(2, 500), default=height, show_default=True,
-            metavar="N", help="Lines of a chart.",
+            "--height", type=Value(_LINES), default=height, metavar="N",
+            help=f"{_LINES.help}  [{height}]",
         )(command)  # fmt: skip
         return click.option(
-            "--width", type=click.IntRange(_LEAST_WIDTH, 1000), metavar="N",
-            help="Cells.  [the terminal's]",
-        )(command)  # fmt: skip
+            "--width", type=Value(_CELLS), metavar="N", help=f"{_CELLS.help}  [the terminal's]"
+        )(command)
 
     return add
 
@@ -69,7 +72,8 @@ def plot(
     run_snapshot, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
     series = [summary.series.name for summary in run_snapshot.series]
-    chosen = named(metric, comparable_metrics(run_snapshot.problem), series) if metric else None
+    comparable = comparable_metrics(run_snapshot.problem)
+    chosen = None if metric is None else named(metric, comparable, series)
     if chosen is None:
         about, picture = run_snapshot.loss, loss_chart(run_snapshot, curves, cells, height)
     elif isinstance(chosen, ComparableMetric):
@@ -80,6 +84,6 @@ def plot(
         picture = series_chart(run_snapshot, curves, chosen, cells, height)
     print_safe(f"{run_snapshot.title}: {run_snapshot.task}, {about}, {run_snapshot.state}")
     say(picture)
-    if behind := curves.drawn_behind(run_snapshot):
-        print_safe(f"dashed: {behind}")
+    if dashed := curves.dashed_in_words(run_snapshot):
+        print_safe(f"dashed: {dashed}")
     return 0

@@ -13,7 +13,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.files import expanded, missing
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 
@@ -22,37 +22,46 @@ from tuitrain.core.safe import safe
     epilog="""\b
 Examples:
   tuitrain predict a                     the validation data, as CSV
-  tuitrain predict a new.csv > out.csv   rows of a table like the one that it was trained on
-  tuitrain predict a photo.png --json    an image, or a folder of them"""
+  tuitrain predict a new.csv > out.csv   rows of a table like its own
+  tuitrain predict a *.png --json        images, or folders of them"""
 )
 @click.argument("run", shell_complete=complete.runs)
-@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--which", type=click.Choice(["best", "last"]), default="best", show_default=True,
-    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.",
+    "--which", type=click.Choice(["best", "last"]), default="best",
+    metavar="best|last", help="The weights of the best epoch, or of the last checkpoint.  [best]",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of CSV.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV: predictions, notes.")
 @home_option
 @click.pass_context
-def predict(ctx: click.Context, run: str, data: Path | None, which: str, as_json: bool) -> int:
-    """Print what RUN predicts for DATA: a row for each sample. Default: its validation data."""
+def predict(ctx: click.Context, run: str, data: tuple[Path, ...], which: str, as_json: bool) -> int:
+    """Print what RUN predicts for DATA: a row for each sample. Default: its validation data.
+
+    DATA are tables, or images and folders of them, as the run was trained on. What the model cannot
+    use of them as it is stands on stderr, or in the notes of --json.
+    """
     from tuitrain.cli.export import chosen_checkpoint
     from tuitrain.export.lineage import RunLineage
     from tuitrain.trainer.torch_query import query
 
-    if data is not None and not data.expanduser().exists():
-        raise WrongUse(f"there is no file or folder {safe(data)}")
+    files = [expanded(str(path)).absolute() for path in data]
+    for given, file in zip(data, files, strict=True):
+        if not file.exists():
+            raise missing("file or folder", str(given))
     client = find_run(ctx, run)
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
     found = query(
         "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,
-        data=str(data.expanduser().absolute()) if data is not None else None,
+        data=list(map(str, files)),
     )  # fmt: skip
     if as_json:
         rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
-        click.echo(json.dumps(to_strict(rows), indent=1))
+        said = {"predictions": to_strict(rows), "notes": found["notes"]}
+        click.echo(json.dumps(said, indent=1))
     else:
         print_safe(*_as_csv(found["columns"], found["rows"]))
+        if found["notes"]:
+            print_safe(*(f"tuitrain: {note}" for note in found["notes"]), err=True)
     return 0
 
 

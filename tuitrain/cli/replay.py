@@ -9,7 +9,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_of, home_option, print_safe
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
@@ -19,24 +19,24 @@ from tuitrain.core.safe import safe
     cls=RunCommand,
     epilog="""\b
 Examples:
-  tuitrain replay a                             train it again, to the same weights
-  tuitrain replay a --until 500                 as far as step 500
-  tuitrain replay a --without 18eb5b5fe9e1b9c9  what if I had not?  (tuitrain show a: the ids)
-  tuitrain replay a --as-config a.toml          as a file for tuitrain run --config""",
+  tuitrain replay a                      train it again, to the same weights
+  tuitrain replay a --until 500          as far as step 500
+  tuitrain replay a --without 18eb5b5f   without a change that show a lists
+  tuitrain replay a --as-config a.toml   as a file for tuitrain run --config""",
 )
 @click.argument("run", shell_complete=complete.runs)
 @run_options("replay")
 @home_option
 @click.pass_context
 def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
-    """Train RUN again in a new run, unattended, with the changes that were made to it.
+    """Train RUN again, with its changes, to the same weights.
 
-    It repeats the lineage, without what was undone, up to the last checkpoint, and compares the
-    final weights with those of RUN. By default the new run is named RUN-replay.
+    A new run repeats the lineage, without what was undone, up to the last checkpoint, and compares
+    the final weights with those of RUN. By default it is named RUN-replay.
     """
     from tuitrain.trainer import supervisor
 
-    asked, paths, home = asked_for(ctx, options), find_run(ctx, run).paths, home_of(ctx)
+    asked, paths, home = run_arguments(ctx, options), find_run(ctx, run).paths, home_of(ctx)
     until, without = asked.settings.get("until"), asked.settings.get("without", ())
     try:
         spec = supervisor.replay_spec(paths, until, without)
@@ -50,16 +50,20 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
         _write(Path(file), as_config(spec))
         return 0
     return go(
-        lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.ways
+        lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.display
     )
 
 
 def _write(path: Path, text: str) -> None:
+    from tuitrain.export.files import missing_folder
+
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise WrongUse(f"{safe(path)} is there already; choose another file") from None
+    except FileNotFoundError:
+        raise missing_folder(path) from None
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
     print_safe(f"tuitrain run --config {safe(path)} trains it")

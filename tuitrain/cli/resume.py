@@ -8,7 +8,7 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 
 
@@ -18,6 +18,7 @@ from tuitrain.cli.start import go
 Examples:
   tuitrain resume a                 after a stop or a crash
   tuitrain resume a --epochs 80     past its end
+  tuitrain resume a --epochs 80 --schedule cosine
   tuitrain resume a --batch-size 32 with less memory""",
 )
 @click.argument("run", shell_complete=complete.ended_runs)
@@ -25,18 +26,24 @@ Examples:
 @home_option
 @click.pass_context
 def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
-    """Go on with RUN after a stop or a crash, or past its end with more --epochs.
+    """Go on with RUN after a stop or a crash, or past its end.
 
-    It goes on from its newest sound checkpoint; what was trained after that is trained again, with
-    the changes that were made, to the same weights. Another --batch-size begins with an epoch.
+    Past its end it needs more --epochs. It goes on from its newest sound checkpoint; what was
+    trained after that is trained again, with the changes that were made, to the same weights.
+    Another --batch-size begins with an epoch. A --schedule begins where the run goes on, at the
+    learning rate that is set: constant keeps it, cosine and linear decay from it to 0 at the end of
+    the last epoch.
     """
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     client = find_run(ctx, run)
     paths = client.paths
-    epochs = asked.settings.get("epochs")
-    if epochs and (jump := rate_jump(snapshot(client), epochs)):
-        print_safe(f"tuitrain: {jump}", err=True)
-    return go(lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.ways)
+    epochs, schedule = asked.settings.get("epochs"), asked.settings.get("lr_schedule")
+    if (epochs or schedule) and (jump := rate_jump(snapshot(client), epochs, schedule)):
+        choose = "" if schedule else "; --schedule begins another here"
+        print_safe(f"tuitrain: {jump}{choose}", err=True)
+    return go(
+        lambda owned: supervisor.resume(paths, **asked.settings, owned=owned), **asked.display
+    )

@@ -29,7 +29,7 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
     all_paths = _distinct(find_run(ctx, run).paths for run in runs)
     for paths in all_paths:
         supervisor.check_idle(paths)
-    if not yes and not click.confirm(f"Delete {', '.join(map(_shown, all_paths))} for good?"):
+    if not yes and not _confirmed(all_paths):
         return 0
     deleted = []
     try:
@@ -41,6 +41,18 @@ def rm(ctx: click.Context, runs: tuple[str, ...], yes: bool) -> int:
         if deleted:
             print_safe(f"deleted {', '.join(deleted)}")
     return 0
+
+
+def _confirmed(all_paths: Iterable[RunPaths]) -> bool:
+    try:
+        return click.confirm(f"Delete {', '.join(map(_shown, all_paths))} for good?")
+    except click.Abort as error:
+        if isinstance(error.__context__, EOFError):
+            click.echo()
+            print_safe(
+                "tuitrain: nobody answered: nothing is deleted; --yes does not ask", err=True
+            )
+        raise
 
 
 def _distinct(runs: Iterable[RunPaths]) -> list[RunPaths]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuitrain.cli.common import has_terminal, print_safe, was_refused
+from tuitrain.cli.common import has_terminal, how_it_died, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.events import DOWNLOADING
-from tuitrain.store.answered import missing_words
+from tuitrain.core.events import DOWNLOADING, WATCHING
+from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.supervisor import Started
@@ -30,7 +30,9 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
         plain = True
     started = start(plain)
     if started.missing:
-        print_safe(f"tuitrain: {started.paths.name}: {missing_words(started.missing)}", err=True)
+        print_safe(
+            f"tuitrain: {started.paths.name}: {missing_answers_warning(started.missing)}", err=True
+        )
     if detach:
         return _detach(started)
     if plain:
@@ -41,20 +43,21 @@ def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_inter
 
 
 def _detach(started: Started) -> int:
-    """Print the name of the run once it trains or downloads, or the reason of its failure."""
+    """Print the name of the run once it trains, downloads or is watched, or why it failed."""
     from tuitrain.connection.client import Client
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))
     run = follower.look_at_a_restart() if started.resumed else follower.look()
-    while run.state == "starting" and not run.stage.startswith(DOWNLOADING):
+    while run.state == "starting" and not run.stage.startswith((DOWNLOADING, WATCHING)):
         time.sleep(_LOOK_S)
         run = follower.look()
     if was_refused(run):
         started.process.wait()
         supervisor.delete_refused(started.paths)
     if run.state in ("failed", "crashed"):
-        print_safe(f"tuitrain: {run.error}", err=True)
+        how = how_it_died(started.process.wait()) if run.state == "crashed" else ""
+        print_safe(f"tuitrain: {run.error}{how}", err=True)
         return run.exit_code or 1
     print_safe(run.name)
     return 0

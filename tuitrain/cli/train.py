@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from tuitrain.catalog import new_spec
+from tuitrain.catalog.table import check_table
 from tuitrain.cli import complete
 from tuitrain.cli.common import home_of, home_option
-from tuitrain.cli.options import RunCommand, asked_for, run_options
+from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 
 
@@ -17,14 +18,14 @@ from tuitrain.cli.start import go
     cls=RunCommand,
     epilog="""\b
 Examples:
-  tuitrain run                                train digits and watch
-  tuitrain run digits --model cnn --pace 30   slowly enough to follow
-  tuitrain run digits --epochs 20 --plain     lines on stdout, no app
-  tuitrain run digits --detach --name a       in the background: tuitrain attach a
-  tuitrain run houses.csv --target price      a table of your own
-  tuitrain run photos/ --augment flip,crop    a folder of images for each class
-  tuitrain run task.py --loss focal           a task in a Python file
-  tuitrain run --config digits.toml --lr 0.01 from a file, but for the learning rate""",
+  tuitrain run                               train digits and watch
+  tuitrain run digits --model cnn --pace 30  slowly enough to follow
+  tuitrain run digits --epochs 20 --plain    lines on stdout, no app
+  tuitrain run digits --detach --name a      and later: tuitrain attach a
+  tuitrain run houses.csv --target price     a table of your own
+  tuitrain run photos/ --augment flip,crop   a folder of images a class
+  tuitrain run task.py --loss focal          a task in a Python file
+  tuitrain run --config a.toml --lr 0.01     a file, but for the lr""",
 )
 @click.argument("task", required=False, shell_complete=complete.named("task"))
 @run_options("run")
@@ -38,6 +39,7 @@ def run(ctx: click.Context, /, **options: Any) -> int:
     """
     from tuitrain.trainer import supervisor
 
-    asked = asked_for(ctx, options)
+    asked = run_arguments(ctx, options)
     spec, home = new_spec(**asked.settings), home_of(ctx)
-    return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.ways)
+    check_table(spec)
+    return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.display)

@@ -56,6 +56,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     from tuitrain.core.spec import RunSpec, check_name
     from tuitrain.trainer import supervisor
 
+    pace = OPTIONS["pace"].read(options["pace"]) if options["pace"] else None
     name = options["name"] and check_name(options["name"])
     if not options["is_module"] and not Path(script).is_file():
         raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
@@ -64,7 +65,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         task=script, model="", loss=options["loss"] or "", optimizer="", lr=0.0, batch_size=0,
         epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"],
         paused=options["paused"], watched=command,
-        pace=OPTIONS["pace"].read(options["pace"]) if options["pace"] else None,
+        pace=pace,
     )  # fmt: skip
     home, detach, plain = home_of(ctx), options["detach"], options["plain"]
     if detach and plain:

@@ -15,7 +15,7 @@ from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import CommandAccepted, CommandDropped, CommandRefused, Event
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Cursor
+from tuitrain.store.delta import Cursor
 from tuitrain.view.text import words
 
 _POLL_S = 0.02

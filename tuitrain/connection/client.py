@@ -13,10 +13,12 @@ from tuitrain.core.events import EpochEnded, Event, LastWord
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock, owner
+from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
+from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.named_code import named_by_user
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Best, Cursor, Delta, EpochPart, RunReader, SegmentsAfter
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import BatchRow
 
@@ -86,7 +88,10 @@ class Client:
     def batches_of_epochs(
         self, keys: tuple[int, int], every: int, *, begin: int
     ) -> list[tuple[int, BatchRow]]:
-        """Return each `every`th batch of an epoch within the keys, after its number in it."""
+        """Return the first batch of an epoch and each `every`th after it, within the keys.
+
+        Before each is the number of batches before it in the epoch.
+        """
         return self._reader.batches_of_epochs(keys, every, begin=begin)
 
     def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:

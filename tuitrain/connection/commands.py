@@ -77,6 +77,12 @@ class Commands:
         """Set the total number of epochs."""
         return self._set("epochs", _whole("epochs", epochs), "batch", wait=wait)
 
+    def set_schedule(
+        self, schedule: str, at: Boundary = "batch", *, wait: bool | None = None
+    ) -> Answer:
+        """Begin a schedule of the learning rate: "constant", or "cosine" or "linear" to 0."""
+        return self._set("schedule", schedule, at, wait=wait)
+
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
         """Limit the batches per second; None: no limit. The weights are not affected."""
         pace = None if batches_per_s is None else _number("pace", batches_per_s)
@@ -103,7 +109,7 @@ class Commands:
         return self._submit(Stop(), None, wait=wait)
 
     def _set(
-        self, setting: Setting, value: float | int | None, at: Boundary, *, wait: bool | None
+        self, setting: Setting, value: float | int | str | None, at: Boundary, *, wait: bool | None
     ) -> Answer:
         return self._submit(Change(setting, value), at, wait=wait)
 

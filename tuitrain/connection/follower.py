@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tuitrain.connection.client import Client
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.store import busy
+from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.state.fold import fold, lineage_after
 from tuitrain.view.state.snapshot import DELETED, Snapshot
 
@@ -48,12 +50,17 @@ class Follower:
 
             alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
             run, self.delta = fold(before, delta, alive=alive, pid=pid), delta
+            run = replace(run, busy=self._busy() if alive and run.state != "paused" else None)
             if not alive and self.client.is_deleted():
                 run = replace(run, error=DELETED)
             elif run.state == "crashed" and self.client.has_lost_record():
                 run = replace(run, error="its record, run.db, is gone")
             self._run = run
             return run
+
+    def _busy(self) -> tuple[int, str] | None:
+        found = busy.read(self.client.paths.busy)
+        return (int(time.time() - found.since), found.where) if found else None
 
     def look_at_a_restart(self) -> Snapshot:
         """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""

@@ -16,8 +16,8 @@ from tuitrain.connection.curve import Losses, curve, series_curve
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.events import EpochEnded, Event
+from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import find_run, home_folder, runs_in
-from tuitrain.store.reader import Cursor
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.text import report
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from tuitrain.connection.client import Client
+from tuitrain.store import busy
 from tuitrain.store.owner import is_stopped, process_of
 from tuitrain.view.state.snapshot import State
+from tuitrain.view.text import words
 
 
 def why_silent(client: Client, state: State) -> str:
     """Return why the trainer of a live run does not answer, and how to fix it."""
-    busy = "it is starting" if state == "starting" else "its trainer is busy or hangs"
-    return why_stopped(client) or busy
+    if (stopped := why_stopped(client)) is not None:
+        return stopped
+    return "it is starting" if state == "starting" else _why_busy(client)
 
 
 def why_stopped(client: Client) -> str | None:
@@ -19,3 +24,11 @@ def why_stopped(client: Client) -> str | None:
     if trainer is None or not is_stopped(trainer):
         return None
     return f"its trainer is stopped by a signal; kill -CONT {trainer.pid} wakes it"
+
+
+def _why_busy(client: Client) -> str:
+    found, trainer = busy.read(client.paths.busy), process_of(client.paths.owner)
+    why = "its trainer is busy or hangs"
+    if found is not None:
+        why = words.busy(time.time() - found.since, found.where)
+    return f"{why}; {words.how_to_kill(trainer.pid)}" if trainer is not None else why

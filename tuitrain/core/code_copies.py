@@ -28,7 +28,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class FileCopy:
     """What a run has of one file that it names."""
 
     origin: Path
@@ -42,7 +42,7 @@ def folder_of(name: str) -> str:
     return name.removesuffix(".py")
 
 
-def read_manifest(code: Path) -> dict[str, Kept]:
+def read_manifest(code: Path) -> dict[str, FileCopy]:
     """Return what a run has of the user's code, by the names of the files.
 
     Raises DamagedRecord, in one sentence, for what no trainer wrote.
@@ -57,7 +57,7 @@ def read_manifest(code: Path) -> dict[str, Kept]:
     return {_name(name): _kept(entry) for name, entry in found.items()}
 
 
-def write_manifest(code: Path, kept: Mapping[str, Kept]) -> None:
+def write_manifest(code: Path, kept: Mapping[str, FileCopy]) -> None:
     """Write `code.json`."""
     body = {
         name: {"from": str(entry.origin), "files": dict(entry.files)}
@@ -124,7 +124,7 @@ def _name(name: str) -> str:
     return name
 
 
-def _kept(entry: object) -> Kept:
+def _kept(entry: object) -> FileCopy:
     match entry:
         case {"from": str(origin), "files": dict(files)} if len(files) <= _MOST_FILES:
             if (
@@ -132,7 +132,7 @@ def _kept(entry: object) -> Kept:
                 and "\0" not in origin
                 and all(map(_is_file, files.items()))
             ):
-                return Kept(Path(origin), files)
+                return FileCopy(Path(origin), files)
     raise DamagedRecord(f"its code/{_MANIFEST} is damaged: it has files that no run has")
 
 

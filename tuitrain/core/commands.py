@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Literal, cast, get_args
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.options import RunOption, at
+from tuitrain.core.safe import safe
 
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
 """The number of a completed epoch, or `best` for the best one of the lineage."""
 _LONGEST_LOSS = 1_000
-Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "pace"]
+Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "schedule", "pace"]
 
 
 SETTINGS: Mapping[Setting, RunOption] = {
@@ -54,7 +55,16 @@ class Step:
 
     def __post_init__(self) -> None:
         if type(self.count) is not int or not 1 <= self.count <= 1 << 40:
-            raise WrongUse(f"step takes a whole number of batches from 1, not {self.count}")
+            count = safe(self.count, limit=40)
+            raise WrongUse(f"step takes a whole number of batches from 1, not {count}")
+
+    @classmethod
+    def read(cls, text: str) -> Step:
+        """Return the command for the number of batches that a user typed."""
+        try:
+            return cls(int(text))
+        except ValueError:
+            return cls(cast("int", text))  # which says what it takes
 
     @property
     def detail(self) -> str:
@@ -71,7 +81,7 @@ class SwapLoss:
 
     def __post_init__(self) -> None:
         if not isinstance(self.loss, str) or not 0 < len(self.loss) <= _LONGEST_LOSS:
-            raise WrongUse("loss takes a name")
+            raise WrongUse(f"loss takes a name, not {self.loss!r:.40}; tuitrain losses lists them")
 
     @property
     def name(self) -> str:
@@ -88,7 +98,7 @@ class Change:
     """Use another value for a setting; None is `off` where a setting has one."""
 
     setting: Setting
-    value: float | int | None
+    value: float | int | str | None
 
     def __post_init__(self) -> None:
         if self.setting not in SETTINGS:
@@ -97,7 +107,7 @@ class Change:
 
     @classmethod
     def read(cls, setting: Setting, text: str) -> Change:
-        """Return the change for the text that a user typed: a number, or `off`."""
+        """Return the change for the text that a user typed: a number, `off` or a name."""
         return cls(setting, SETTINGS[setting].read(text))
 
     @property
@@ -110,6 +120,8 @@ class Change:
 
     @property
     def detail(self) -> str:
+        if isinstance(self.value, str):
+            return self.value
         return "off" if self.value is None else repr(self.value).removesuffix(".0")
 
 

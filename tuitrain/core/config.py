@@ -9,7 +9,7 @@ from typing import Any
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import at
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import RunSpec
+from tuitrain.core.spec import RunSpec, checked
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -20,19 +20,25 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
+    except UnicodeDecodeError:
+        raise WrongUse(f"cannot read {safe(path)}: save it as UTF-8 text") from None
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUse(f"cannot read {safe(path)}: {safe(error)}") from None
-    options = {option.key: option for option in at("config")}
+    names = {option.key: option.name for option in at("config")} | {"schedule": "schedule"}
     settings: dict[str, Any] = {}
     for key, value in table.items():
-        option = options.get(key.replace("_", "-"))
-        if option is not None:
-            settings[option.name] = option.take(value)
-        elif key == "schedule":
-            settings[key] = value
-        else:
-            raise UnknownName(f"setting (in {safe(path.name)})", key, [*options, "schedule"])
+        name = names.get(key.replace("_", "-"))
+        if name is None:
+            raise UnknownName("option", key, names, where=f"in {safe(path.name)}")
+        settings |= _checked(name, value, path)
     return settings
+
+
+def _checked(name: str, value: object, path: Path) -> dict[str, Any]:
+    try:
+        return checked({name: value})
+    except WrongUse as error:
+        raise WrongUse(f"{safe(path.name)}: {error}") from None
 
 
 def as_config(spec: RunSpec) -> str:

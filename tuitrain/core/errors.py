@@ -61,13 +61,17 @@ class WrongUse(TuitrainError):
 
 
 class UnknownName(WrongUse):
-    """A name that is not one of the known ones; the message suggests the nearest, or lists all."""
+    """A name that is not one of the known ones; the message suggests the nearest, or lists all.
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    `where` follows the name: "in run.toml".
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
         near = nearest(name, names)
-        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(names)}"
-        super().__init__(f"no {what} {name!r}; {hint}")
+        listed = f"there are: {', '.join(names)}" if names else "there are none"
+        hint = f"did you mean {near!r}?" if near else listed
+        super().__init__(f"no {what} {name!r}{f' {where}' * bool(where)}; {hint}")
 
 
 class Refused(TuitrainError):
@@ -105,8 +109,9 @@ class NotOnLineage(Refused):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name closest to `name`; None if none is close."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None)
+    """Return the known name closest to `name`, in any case of letters; None if none is close."""
+    names = {other.lower(): other for other in known}
+    return next((names[near] for near in get_close_matches(name.lower(), names, n=1)), None)
 
 
 def is_full(error: BaseException) -> bool:

@@ -52,6 +52,8 @@ class BatchDone(NamedTuple):
 
 DOWNLOADING = "downloading"
 """Prefix of the start-up stage that downloads a file, which may take minutes."""
+WATCHING = "watching"
+"""Prefix of the stage in which a watched script runs and has taken no step yet."""
 
 
 class Measured(NamedTuple):
@@ -101,7 +103,7 @@ class RunStarted:
     environment: Mapping[str, str]
     """Versions, threads, CPU capability: bit-for-bit repetition depends on all of them."""
     settings: Settings = field(default_factory=dict)
-    """The settings in effect: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """Those in effect: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     problem: Problem | None = None
     """None in records of older versions."""
     card: Card = field(default_factory=Card)
@@ -237,8 +239,8 @@ class SettingChanged:
     step: Step
     epoch: Epoch
     setting: Setting
-    value: float | int | None
-    previous: float | int | None
+    value: float | int | str | None
+    previous: float | int | str | None
     steps_per_epoch: int
     """The value from now on; a new batch size changes it."""
 

@@ -1,4 +1,4 @@
-"""Open and write files in an untrusted folder.
+"""Open and write files in an untrusted folder, and say which of a user's files are missing.
 
 A run directory may come from someone else, so no name in it is trusted to be a plain file: links
 are not followed, and opening a FIFO does not wait for its other end.
@@ -11,12 +11,12 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from tuitrain.core.errors import DamagedRecord, Refused
+from tuitrain.core.errors import DamagedRecord, Refused, WrongUse, nearest
 from tuitrain.core.safe import safe
 
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
@@ -29,6 +29,32 @@ class NotPlain(Refused):
     def __init__(self, path: Path, expected: str = "file") -> None:
         what = "a link" if path.is_symlink() else f"not a plain {expected}"
         super().__init__(f"{safe(path)} is {what}: remove it, or use a copy without it")
+
+
+def expanded(given: str) -> Path:
+    """Return the path that a user wrote, with ~ for a home folder; an unknown ~user stays."""
+    return Path(os.path.expanduser(given))  # noqa: PTH111 - that of Path raises for such a user
+
+
+def missing(expected: str, given: str) -> WrongUse:
+    """Return the error for a path that is not what is expected there.
+
+    It suggests the nearest name beside it, or says where a relative path begins.
+    """
+    path = expanded(given)
+    if path.is_dir():
+        return WrongUse(f"{safe(given)} is a folder; name a file")
+    if path.exists():
+        return WrongUse(f"{safe(given)} is not a {expected}; name one")
+    return WrongUse(f"there is no {expected} {safe(given)}; {_hint(path)}")
+
+
+def _hint(path: Path) -> str:
+    with suppress(OSError, ValueError):  # no folder, or a name that none can have
+        beside = {other.stem: other for other in path.parent.iterdir()}
+        if near := nearest(path.stem, beside):
+            return f"did you mean {safe(beside[near])}?"
+    return "check the path" if path.is_absolute() else f"paths begin in {safe(Path.cwd())}"
 
 
 def open_plain(path: Path, flags: int, *, mode: int = 0o600) -> int:

@@ -13,17 +13,18 @@ from typing import Any, Literal
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import Source
+from tuitrain.core.schedules import ScheduleText
 from tuitrain.core.values import (
     ClassWeights,
     Device,
     File,
     Flag,
     Folder,
+    ListOf,
     Named,
     Number,
     OneOf,
     OrNone,
-    Several,
     Text,
     ValueType,
     Weights,
@@ -60,11 +61,13 @@ class RunOption:
     """The kinds of tasks that it is for; empty: all."""
     is_of_weights: bool = False
     """True if the weights depend on it, so that a fork keeps its parent's value."""
+    word: str = ""
+    """Its key where that is not its name, which is that of another field of a spec."""
 
     @property
     def key(self) -> str:
         """Its name in a configuration file, and after `--` on the command line."""
-        return self.name.replace("_", "-")
+        return self.word or self.name.replace("_", "-")
 
     @property
     def says(self) -> str:
@@ -160,6 +163,12 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="by the task", places=(*_NEW, "resume", "live"),
         ),
         RunOption(
+            "lr_schedule", ScheduleText(),
+            "Learning rate from here on: it begins at lr, and stays there or decays to 0 at the "
+            "end.",
+            default_says="by the optimizer", places=("resume", "live"), word="schedule",
+        ),
+        RunOption(
             "patience", OrNone(Whole(1, 1 << 31)),
             "End after N epochs in which the monitor was not better.",
             default_says="never", places=_NEW,
@@ -178,7 +187,7 @@ OPTIONS: Mapping[str, RunOption] = {
             places=("replay", "config"),
         ),
         RunOption(
-            "without", Several(Text("an id", "ID")),
+            "without", ListOf(Text("an id", "ID")),
             "Leave a change out, by its id or the beginning of it; may be repeated.",
             default=(), places=("replay",),
         ),
@@ -214,7 +223,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         *(
             RunOption(
-                name, Several(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
+                name, ListOf(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
                 group="A table or images of your own", places=_NEW, is_of_weights=True,
                 sources=("table",),
             )
@@ -233,7 +242,7 @@ OPTIONS: Mapping[str, RunOption] = {
             is_of_weights=True, sources=("images",),
         ),
         RunOption(
-            "augment", Several(OneOf("flip", "crop", "color")),
+            "augment", ListOf(OneOf("flip", "crop", "color")),
             "Random changes to training images, several with commas between them.",
             default=(), group="A table or images of your own", places=_NEW, is_of_weights=True,
             sources=("images",),
@@ -286,7 +295,9 @@ OPTIONS: Mapping[str, RunOption] = {
 }  # fmt: skip
 """In the order in which help, the form and the docs list them."""
 
-WAYS = tuple(name for name, option in OPTIONS.items() if option.group == "How it is shown")
+DISPLAY_OPTIONS = tuple(
+    name for name, option in OPTIONS.items() if option.group == "How it is shown"
+)
 """Options of how a command displays the run that it starts; they do not reach the trainer."""
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.safe import safe
+from tuitrain.core.files import expanded, missing
 
 _PYTHON = re.compile(r"(?P<file>.+?\.py)(?::(?P<name>[^:=,]+))?(?::(?P<options>.+))?", re.DOTALL)
-_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 Source = Literal["catalog", "python", "table", "images"]
 
@@ -48,6 +48,12 @@ def own_python(text: str) -> OwnPython | None:
     return OwnPython(found["file"], found["name"] or "", {key: value for key, _, value in pairs})
 
 
+def file_of(text: str) -> str:
+    """Return the name of the Python file that a text names, whatever follows it; else nothing."""
+    found = _PYTHON.fullmatch(text)
+    return Path(found["file"]).name if found else ""
+
+
 def source_of(task: str) -> Source:
     """Return where the data of a task come from, by its text alone.
 
@@ -55,7 +61,7 @@ def source_of(task: str) -> Source:
     """
     if own_python(task) is not None:
         return "python"
-    if task.lower().endswith(_TABLES):
+    if task.lower().endswith(TABLES):
         return "table"
     return "images" if "/" in task or task in (".", "..") else "catalog"
 
@@ -82,9 +88,9 @@ def named_in_full(text: str) -> str:
     own = own_python(text)
     if own is None:
         return text
-    path = Path(own.file).expanduser()
+    path = expanded(own.file)
     if path.is_file():
         return str(replace(own, file=str(path.absolute())))
     if "/" in own.file:
-        raise WrongUse(f"there is no file {safe(own.file)}")
+        raise missing("file", own.file)
     return text

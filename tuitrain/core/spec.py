@@ -13,6 +13,7 @@ from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.plan import Planned
+from tuitrain.core.safe import safe
 
 FILLED_IN_STRINGS = ("model", "loss", "optimizer")
 FILLED_IN_NUMBERS = ("lr", "batch_size", "epochs")
@@ -113,7 +114,7 @@ class RunSpec:
                 name: value for name, value in settings.items() if _is_for_the_task(settings, name)
             }
             given = {name: value for name, value in settings.items() if name not in left}
-            return cls(**taken(given), **left)
+            return cls(**checked(given), **left)
         except (WrongUse, Refused, DamagedRecord) as error:
             raise DamagedRecord(f"its spec.json is damaged: {error}") from None
 
@@ -131,7 +132,7 @@ def _is_for_the_task(settings: Mapping[str, Any], name: str) -> bool:
     return name in FILLED_IN_NUMBERS and type(value) in (int, float) and value == 0
 
 
-def taken(settings: Mapping[str, Any]) -> dict[str, Any]:
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings from JSON, TOML or a caller as a spec holds them; WrongUse if invalid."""
     return {name: _take(name, value) for name, value in settings.items()}
 
@@ -166,7 +167,8 @@ def check_name(name: str) -> str:
     """Return `name` if a run may have it; WrongUse if not."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongUse(
-            "a run's name has 1 to 64 of the letters A-Z a-z 0-9 . _ - and no leading dot"
+            f"{safe(repr(name), limit=80)} cannot name a run: a name has 1 to 64 of the letters "
+            "A-Z a-z 0-9 . _ - and no leading dot"
         )
     return name
 

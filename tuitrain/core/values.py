@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from tuitrain.core.errors import WrongUse
+from tuitrain.core.files import expanded, missing
 from tuitrain.core.numbers import is_positive
-from tuitrain.core.safe import safe
 
 BALANCED = "balanced"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
@@ -182,10 +180,10 @@ class Folder(Text):
     """A folder. `read` returns its absolute path, and raises WrongUse if it does not exist."""
 
     def read(self, text: str) -> str:
-        path = Path(text).expanduser().absolute()
+        path = expanded(text)
         if not path.is_dir():
-            raise WrongUse(f"there is no folder {safe(text)}")
-        return str(path)
+            raise missing("folder", text)
+        return str(path.absolute())
 
 
 class File(Text):
@@ -196,11 +194,9 @@ class File(Text):
         self.is_read = is_read
 
     def read(self, text: str) -> str:
-        path = Path(text).expanduser()
-        if path.is_dir():
-            raise WrongUse(f"{safe(text)} is a folder; name a file")
-        if self.is_read and not path.is_file():
-            raise WrongUse(f"there is no file {safe(text)}")
+        path = expanded(text)
+        if path.is_dir() or (self.is_read and not path.is_file()):
+            raise missing("file", text)
         return str(path)
 
 
@@ -231,7 +227,7 @@ class OrNone:
 
 
 @dataclass(frozen=True)
-class Several:
+class ListOf:
     """A tuple of values of another type, with commas between them in text."""
 
     of: ValueType

@@ -16,7 +16,6 @@ from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import by_file_name, own_python
 from tuitrain.core.problem import Problem
-from tuitrain.core.schedules import Schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.class_weights import class_weights, described
@@ -30,7 +29,8 @@ from tuitrain.engine.state.weights import load as load_weights
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
 from tuitrain.engine.training import Training
-from tuitrain.engine.user_code import UserCode, call_own
+from tuitrain.engine.user_calls import call_own
+from tuitrain.engine.user_code import UserCode
 
 
 def build(
@@ -51,7 +51,7 @@ def build(
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
     weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
-    optimizer, schedule, lr = _optimizer(spec, task, weights, device, code)
+    optimizer, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
@@ -66,7 +66,7 @@ def build(
         data=task.data.to(device),
         device=device,
         stopwatch=devices.stopwatch(device),
-        reads_at_once=device.type == "cpu",
+        is_synchronous=device.type == "cpu",
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
@@ -80,7 +80,7 @@ def build(
         task=task,
         card=task.card,
         warnings=task.warnings,
-        schedule=schedule,
+        own_schedule=task.schedule,
         on_nonfinite=spec.on_nonfinite,
         until=spec.until,
         pace=spec.pace,
@@ -140,13 +140,12 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
 def _optimizer(
     spec: RunSpec, task: OpenedTask, weights: tuple[nn.Parameter, ...], device: torch.device,
     code: UserCode,
-) -> tuple[Optimizer, Schedule | None, float]:  # fmt: skip
-    """Return optimizer, schedule and learning rate; an own optimizer may bring its rate."""
+) -> tuple[Optimizer, float]:  # fmt: skip
+    """Return optimizer and learning rate; an own optimizer may bring its rate."""
     own = own_python(spec.optimizer)
     if own is None and spec.optimizer:
         lr = spec.lr or float(OPTIONS["lr"].default)
-        optimizer, schedule = build_optimizer(spec.optimizer, weights, lr, device)
-        return optimizer, schedule or task.schedule, lr
+        return build_optimizer(spec.optimizer, weights, lr, device), lr
     if own is not None:
         optimizer = call_own(own, code, params=weights)
     else:
@@ -164,7 +163,7 @@ def _optimizer(
     lr = spec.lr or float(optimizer.param_groups[0]["lr"])
     for group in optimizer.param_groups:
         group["lr"] = lr if spec.lr else group["lr"]
-    return optimizer, task.schedule, lr
+    return optimizer, lr
 
 
 def build_entry(what: str, text: str, *arguments: Any) -> Any:

@@ -32,7 +32,7 @@ def class_weights(text: str, data: Dataset) -> tuple[float, ...]:
     weights = ClassWeights.numbers(text)
     if len(weights) != count:
         raise WrongUse(
-            f"--class-weights has {len(weights)} of them, and there are {count} classes"
+            f"--class-weights {safe(text)} has {len(weights)} of the {count} that the classes need"
             + (f": {safe(', '.join(data.classes))}" if data.classes else "")
         )
     return weights

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,9 @@ from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.own import OwnPython, own_python
 from tuitrain.core.safe import safe
 from tuitrain.engine.losses import Criterion, criterion_for
+from tuitrain.engine.user_calls import unknown_option
 from tuitrain.engine.user_code import UserCode
+from tuitrain.engine.user_errors import place_of, told_by_user_code
 
 
 class Losses:
@@ -79,7 +82,11 @@ class Losses:
                 "classes in it, or leave them out"
             )
         if isinstance(function, type):
-            return self._placed(function(**options))
+            try:
+                return self._placed(function(**options))
+            except Exception as error:
+                said = told_by_user_code(error, function)
+                raise WrongUse(f"the loss {safe(name)}: {said}") from error
         return partial(function, **options) if options else self._placed(function)
 
     def is_own(self, text: str) -> bool:
@@ -97,8 +104,6 @@ class Losses:
         """Return name, function and options of a loss of the user; None for another one."""
         file = own_python(text)
         if file is not None:
-            if not file.name:
-                raise WrongUse(f"{file.file} of which loss? write {file.file}:NAME")
             function, kept_name = self._code.object(file)
             return f"{kept_name}:{file.name}", function, _given(function, file)
         name, _, rest = text.partition(":")
@@ -148,9 +153,17 @@ def _given(function: Callable[..., Any], own: OwnPython) -> dict[str, Any]:
     known, values = _options(function), {}
     for key, text in own.options.items():
         if key not in known:
-            raise UnknownName(f"option of {own.name}", key, known or ("(none)",))
+            raise _no_option(own.name, function, key, known)
         values[key] = _read(key, text, known[key])
     return values
+
+
+def _no_option(name: str, function: Any, key: str, known: Iterable[str]) -> WrongUse:
+    with suppress(TypeError, ValueError):
+        if key in inspect.signature(function).parameters:
+            where = f"{place_of(function)}{key} of {name}"
+            return WrongUse(f"{where} has no number or text as its default, as an option must")
+    return unknown_option(name, function, key, known)
 
 
 def _read(key: str, text: str, default: Any) -> Any:

@@ -33,7 +33,7 @@ class Metrics:
         found = evaluate(self._kind, output, target, unit=unit)
         own = {}
         for name, function in self._own.items():
-            with failing_as(f"the metric {name}"):
+            with failing_as(f"the metric {name}", function):
                 own[name] = value_of(function, output, target)
         return Evaluation({**found.metrics, **own}, found.confusion)
 

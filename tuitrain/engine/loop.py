@@ -78,7 +78,7 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
             yield from steering.between()
     if not steering.decisions.stopped:
         yield from steering.checkpoints.save(run, "finish")
-        yield Finished(run.take, run.step, run.epoch, run.why_over)
+        yield Finished(run.take, run.step, run.epoch, run.end_reason)
     yield from steering.close()
 
 
@@ -167,7 +167,8 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:
     batches = "batch was" if skipped == 1 else "batches were"
     return Warned(
-        f"epoch {ended.epoch}: {skipped} of {run.steps_per_epoch} {batches} skipped, not finite",
+        f"epoch {ended.epoch:,}: {skipped:,} of {run.steps_per_epoch:,} {batches} skipped, "
+        "not finite",
         ended.take, ended.step,
     )  # fmt: skip
 

@@ -19,16 +19,16 @@ class NonfiniteBatches:
     loop at the latest at the end of an epoch and before a pause, a change or a checkpoint.
     """
 
-    def __init__(self, *, reads_at_once: bool) -> None:
+    def __init__(self, *, is_synchronous: bool) -> None:
         self.known: list[BatchDone] = []
         self.unread: list[BatchDone] = []
-        self._reads_at_once = reads_at_once
+        self._is_synchronous = is_synchronous
         self._last: tuple[int, int] | None = None
         """Take and step of the nonfinite batch before."""
 
     def note(self, done: BatchDone) -> None:
         """Take a trained batch; the next boundary handles it if it was nonfinite."""
-        if not self._reads_at_once:
+        if not self._is_synchronous:
             self.unread.append(done)
         elif done.nonfinite:
             self.known.append(done)

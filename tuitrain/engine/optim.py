@@ -11,23 +11,22 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
-from tuitrain.catalog import SCHEDULES, find, load, read_options
+from tuitrain.catalog import find, read_options
 from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
-from tuitrain.core.schedules import Schedule
 
 
 def build_optimizer(
     optimizer: str, weights: Iterable[Parameter], lr: float, device: torch.device
-) -> tuple[Optimizer, Schedule | None]:
-    """Return the optimizer that `NAME[:...]` describes and its learning rate schedule, if any."""
+) -> Optimizer:
+    """Return the optimizer that `NAME[:...]` describes."""
     choice = Choice.read("optimizer", optimizer)
     entry = find("optimizer", choice.name)
     options = read_options(entry, choice.options)
-    place = SCHEDULES[options.pop("schedule")]
+    del options["schedule"]  # the loop follows it
     _leave_compiler_out()
     made = partial(entry.load(), lr=lr, **options)
-    return _fused(made, weights, device), load(place) if place else None
+    return _fused(made, weights, device)
 
 
 def _leave_compiler_out() -> None:

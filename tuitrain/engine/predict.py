@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from tuitrain.core.errors import Refused
 from tuitrain.core.own import title_of
+from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.state.checkpoint import read_state
-from tuitrain.engine.tasks.opened import NewData, OpenedTask
+from tuitrain.engine.tasks.opened import Names, NewData, OpenedTask
 from tuitrain.engine.user_code import UserCode
 
 _BATCH = 256
@@ -28,13 +29,15 @@ class Predictions(NamedTuple):
 
     columns: list[str]
     rows: list[list[Value]]
+    notes: list[str]
+    """What the model cannot use of the samples as it is, a line each."""
 
 
 @torch.no_grad()
 def predict(
-    spec: RunSpec, checkpoint: Path, sha256: str, code: UserCode, path: Path | None = None
+    spec: RunSpec, checkpoint: Path, sha256: str, code: UserCode, paths: Sequence[Path] = ()
 ) -> Predictions:
-    """Return the predictions for the data at `path`; None: for the validation data.
+    """Return the predictions for the data at `paths`; none: for the validation data.
 
     Of classes, the likeliest one and the probability of each; of numbers, the number in the unit of
     the targets. Raises Damaged for a checkpoint that differs from `sha256`, Refused where the task
@@ -44,22 +47,32 @@ def predict(
     run.model.load_state_dict(read_state(checkpoint, sha256)["model"])
     run.model.eval()
     data = run.data
-    found = NewData([], data.val, has_targets=True) if path is None else _read(run.task, spec, path)
+    assert run.task is not None
+    found = _read(run.task, spec, paths) if paths else _validation(run.task, data)
     rows: list[list[Value]] = []
     for inputs, targets in found.source.to(run.device).batches(_BATCH):
         shown = targets if found.has_targets else None
         rows += _rows(data, run.model(inputs).cpu(), None if shown is None else shown.cpu())
-    names = found.names or [str(number) for number in range(len(rows))]
-    columns = ["sample", *_columns(data, has_targets=found.has_targets)]
-    return Predictions(columns, [[name, *row] for name, row in zip(names, rows, strict=True)])
+    columns = [*found.names.columns, *_columns(data, has_targets=found.has_targets)]
+    named = [[*name, *row] for name, row in zip(found.names.rows, rows, strict=True)]
+    return Predictions(columns, named, list(found.notes))
 
 
-def _read(task: OpenedTask | None, spec: RunSpec, path: Path) -> NewData:
-    if task is None or task.read_new is None:
+def _validation(task: OpenedTask, data: Dataset) -> NewData:
+    if task.val_names is not None:
+        names = task.val_names()
+    else:
+        names = Names(("sample",), [(number,) for number in range(len(data.val))])
+    return NewData(names, data.val, has_targets=True)
+
+
+def _read(task: OpenedTask, spec: RunSpec, paths: Sequence[Path]) -> NewData:
+    if task.read_new is None:
         raise Refused(
-            f"{title_of(spec.task)} reads no other data: without DATA, its validation is predicted"
+            f"{title_of(spec.task)} reads no other data, so not {safe(paths[0].name)}: "
+            "without DATA, its validation is predicted"
         )
-    return task.read_new(path)
+    return task.read_new(paths)
 
 
 def _columns(data: Dataset, *, has_targets: bool) -> list[str]:

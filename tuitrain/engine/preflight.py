@@ -87,11 +87,11 @@ def _as_wrong_use() -> Iterator[None]:
 
 
 def _try_schedule(run: Training) -> None:
-    if run.schedule is None:
+    if run.own_schedule is None:
         return
     for done in (0.0, 0.5, 1.0):
-        with failing_as("the schedule"):
-            factor = float(run.schedule(done))
+        with failing_as("the schedule", run.own_schedule):
+            factor = float(run.own_schedule(done))
         if not math.isfinite(factor):
             raise WrongUse(f"the schedule returns {factor} for {done}, and must return a factor")
 
@@ -165,7 +165,7 @@ class _Trial:
         return inputs, target
 
     def _forward(self, inputs: Any, target: Tensor, before: str = "") -> Tensor:
-        with failing_as(f"{before}the model takes inputs {described(inputs)}"):
+        with failing_as(f"{before}the model takes inputs {described(inputs)}", self.model):
             self._check_precision(inputs)
             output = self.model(inputs)
         with failing_as(f"{before}{type(self.model).__name__}"):
@@ -222,7 +222,7 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
     if isinstance(criterion, nn.Module):
         criterion = criterion.to(output.device)
     shapes = f"output {described(output)}, target {described(target)}"
-    with failing_as(f"the loss {text} ({shapes})"), pitfalls:
+    with failing_as(f"the loss {text} ({shapes})", criterion), pitfalls:
         value = criterion(output, target)
     return scalar(value, text)
 

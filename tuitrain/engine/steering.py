@@ -30,7 +30,7 @@ class Loop(Steerable, Protocol):
     """A loop whose steps this process takes: our own, or one that is watched."""
 
     on_nonfinite: str
-    reads_at_once: bool
+    is_synchronous: bool
     """Whether the flags of nonfinite numbers are read at once."""
 
     @property
@@ -51,14 +51,14 @@ class Steering:
         commands: Commands = no_commands,
         *,
         checkpoints: Checkpoints | None = None,
-        past: Sequence[Event] = (),
+        earlier: Sequence[Event] = (),
         paused: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.checkpoints = checkpoints or Checkpoints(None)
-        self.nonfinite = NonfiniteBatches(reads_at_once=run.reads_at_once)
+        self.nonfinite = NonfiniteBatches(is_synchronous=run.is_synchronous)
         self.decisions = Decisions(
-            run, self.checkpoints, past, on_nonfinite=run.on_nonfinite, paused=paused
+            run, self.checkpoints, earlier, on_nonfinite=run.on_nonfinite, paused=paused
         )
         self._run = run
         self._commands = commands

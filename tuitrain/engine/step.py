@@ -94,7 +94,7 @@ def _dense(gradient: Tensor) -> Tensor:
 
 def check_finite_fast(run: Training, loss: Tensor) -> Tensor:
     """Return what `check_finite` returns, by the cheapest way on the run's device."""
-    if run.reads_at_once and _has_finite_sums(loss, run.weights):
+    if run.is_synchronous and _has_finite_sums(loss, run.weights):
         return _zero(loss.device)
     return check_finite(loss, run.weights)
 
@@ -123,7 +123,7 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     step on the device.
     """
     optimizer = run.optimizer
-    if not run.reads_at_once and optimizer.defaults.get("fused"):
+    if not run.is_synchronous and optimizer.defaults.get("fused"):
         run.buffers.restore_if(nonfinite)
         optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]
         take_step(optimizer)

@@ -146,7 +146,7 @@ class _Keyed(TorchDataset[Any]):
         try:
             return self._sample(key, index)
         except Exception as error:  # noqa: BLE001 - told by the trainer's process
-            return _Failure(f"sample {index}: {told_by_user_code(error)}")
+            return _Failure(f"sample {index}: {told_by_user_code(error, self.augment)}")
 
     def _sample(self, key: str, index: int) -> Any:
         _seed(f"sample {key} {index}")
@@ -176,7 +176,7 @@ class _Collate:
         try:
             return self.collate(samples)
         except Exception as error:  # noqa: BLE001 - told by the trainer's process
-            return _Failure(f"the samples make no batch: {told_by_user_code(error)}")
+            return _Failure(f"the samples make no batch: {told_by_user_code(error, self.collate)}")
 
 
 def _pair(batch: Any) -> tuple[Any, Tensor]:

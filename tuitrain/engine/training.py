@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import RunStarted
+from tuitrain.core.own import own_python
 from tuitrain.core.problem import Card, Problem
-from tuitrain.core.schedules import Schedule
+from tuitrain.core.schedules import OWN, SCHEDULES, RateSchedule, Schedule, share_done
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine import preflight
@@ -43,7 +46,7 @@ class Training:
     data: Dataset
     device: torch.device
     stopwatch: devices.Stopwatch
-    reads_at_once: bool
+    is_synchronous: bool
     """True on the CPU, where `.item()` does not synchronise; else values are read in groups."""
     loss_name: str
     base_lr: float
@@ -61,7 +64,8 @@ class Training:
     card: Card = field(default_factory=Card)
     warnings: tuple[str, ...] = ()
     """What is doubtful about its data."""
-    schedule: Schedule | None = None
+    own_schedule: Schedule | None = None
+    """The schedule that a task of the user's own brings, if any."""
     on_nonfinite: str = "pause"
     until: int | None = None
     """End after this step, also within an epoch; None: after the last epoch."""
@@ -81,11 +85,14 @@ class Training:
     """Output and target of the newest batch; None before the first, and after `restore`."""
     unclipped_norm: Tensor | None = None
     """Gradient norm, before clipping, of the newest batch that was clipped."""
+    schedule: RateSchedule = field(init=False)
+    """The schedule of the learning rate in use."""
     buffers: Buffers = field(init=False)
     """Copies of the model's buffers from before a forward pass."""
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.model)
+        self.schedule = self.initial_schedule
 
     @property
     def problem(self) -> Problem:
@@ -99,6 +106,16 @@ class Training:
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.data.train) // self.batch_size)
+
+    @property
+    def trained_epochs(self) -> float:
+        """The number of epochs trained, with the share of the present one."""
+        return self.epoch + self.batch / self.steps_per_epoch
+
+    @property
+    def initial_schedule(self) -> RateSchedule:
+        """The schedule that the spec or the task names."""
+        return initial_schedule(self.spec.optimizer, has_own=self.own_schedule is not None)
 
     @property
     def lr(self) -> float:
@@ -132,12 +149,12 @@ class Training:
         return self.until is not None and self.step >= self.until and not self.has_seen_epoch
 
     @property
-    def why_over(self) -> str:
+    def end_reason(self) -> str:
         """The reason why a run that `is_over` ends before its last epoch; empty if it does not."""
         if self.epoch >= self.epochs:
             return ""
         if self.has_reached_until:
-            return f"step {self.until} is trained, as asked"
+            return f"step {self.until:,} is trained, as asked"
         return f"no better {self.monitor.quantity.name} for {self.monitor.patience} epochs"
 
     @property
@@ -150,6 +167,7 @@ class Training:
             "clip-norm": self.clip_norm,
             "batch-size": self.batch_size,
             "epochs": self.epochs,
+            "schedule": str(self.schedule),
             "pace": self.pace,
         }
 
@@ -177,6 +195,8 @@ class Training:
             case "epochs":
                 least = self.epoch if self.is_between_epochs else self.epoch + 1
                 return None if value >= least else f"it is in epoch {least} already; stop ends it"
+            case "schedule" if RateSchedule.read(value).name == OWN and self.own_schedule is None:
+                return "its task has no schedule of its own"
             case _:
                 return None
 
@@ -212,6 +232,8 @@ class Training:
                 self._set_in_optimizer("lr", value)
             case "weight-decay":
                 self._set_in_optimizer("weight_decay", value)
+            case "schedule":
+                self._use_schedule(value)
             case "clip-norm" | "batch-size" | "epochs" | "pace":
                 setattr(self, setting.replace("-", "_"), value)
             case _:
@@ -219,9 +241,13 @@ class Training:
 
     def follow_schedule(self) -> None:
         """Set the learning rate of the next step, a function of settings and position only."""
-        if self.schedule is not None:
-            progress = (self.epoch + self.batch / self.steps_per_epoch) / self.epochs
-            self._set_in_optimizer("lr", self.base_lr * self.schedule(min(1.0, progress)))
+        if self.schedule.is_constant:
+            return  # the parameter groups of the user's own optimizer may have different rates
+        name, begin = self.schedule
+        factor = self.own_schedule if name == OWN else SCHEDULES[name]
+        assert factor is not None
+        done = share_done(self.trained_epochs, begin, self.epochs)
+        self._set_in_optimizer("lr", self.base_lr * factor(done))
 
     def use(self, settings: Mapping[str, Any]) -> None:
         """Set all of these settings, which `settings` returned."""
@@ -247,8 +273,9 @@ class Training:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore a state that `state` returned, with its settings; the take stays as it is."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.use(state["settings"])
+        # a checkpoint of an older version has no schedule
+        self.use({"schedule": str(self.initial_schedule)} | state["settings"])
+        self.optimizer.load_state_dict(state["optimizer"])  # last: groups may differ in their rates
         if isinstance(self.criterion, nn.Module) and "criterion" in state:
             self.criterion.load_state_dict(state["criterion"])
         for name, value in state["position"].items():
@@ -266,9 +293,13 @@ class Training:
         """Start from another run's state, but keep this run's loss, rate, epochs, seed, ...
 
         Also start patience and the best epoch afresh. `with_optimizer` takes over the state of the
-        optimizer, and with it the weight decay.
+        optimizer, and with it the weight decay. The schedule is that of the optimizer's text, if it
+        is one of the catalogue.
         """
         names = ["loss", "lr", "batch-size", "epochs", "pace"]
+        is_named = self.spec.optimizer and not own_python(self.spec.optimizer)
+        if is_named or not with_optimizer:
+            names.append("schedule")
         if not with_optimizer:
             state = {**state, "optimizer": self.optimizer.state_dict()}
             names.append("weight-decay")
@@ -281,6 +312,12 @@ class Training:
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What bit-for-bit repetition depends on, the libraries of the data included."""
+        used = self.task.libraries if self.task else ()
+        return devices.environment(self.device) | {name: version(name) for name in used}
+
     def started(self) -> RunStarted:
         """Return the event that the run is built."""
         return RunStarted(
@@ -289,7 +326,7 @@ class Training:
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             train_samples=len(self.data.train),
             val_samples=len(self.data.val),
-            environment=devices.environment(self.device),
+            environment=self.environment,
             settings=self.settings,
             problem=self.problem,
             card=self.card,
@@ -304,6 +341,13 @@ class Training:
     def _set_in_optimizer(self, name: str, value: float) -> None:
         for group in self.optimizer.param_groups:
             group[name] = value
+
+    def _use_schedule(self, text: str) -> None:
+        """Use a schedule from the place in its text on, or from here."""
+        schedule = RateSchedule.read(text, now=self.trained_epochs)
+        if schedule.is_constant and not self.schedule.is_constant:
+            self._set_in_optimizer("lr", self.base_lr)
+        self.schedule = schedule
 
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)

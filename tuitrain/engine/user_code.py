@@ -6,18 +6,18 @@ its own folder. A later change of the original is reported and not used.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
-import inspect
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from tuitrain.core import code_copies
-from tuitrain.core.code_copies import Kept
+from tuitrain.core.code_copies import FileCopy
 from tuitrain.core.errors import Refused, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.known_code import KnownCode, digest_of
 from tuitrain.core.own import OwnPython
@@ -56,8 +56,12 @@ class UserCode:
         """Return the object that `own` names, and the name of the file; WrongUse if it has none."""
         module, name = self.load(own)
         self._check_unchanged(own.file, name)
+        names = _names_of(module)
+        if not own.name:
+            has = f"has {', '.join(names)}" if names else "has no function and no class"
+            raise WrongUse(f"{safe(name)} {has}: write {safe(name)}:{min(names, default='NAME')}")
         if not hasattr(module, own.name):
-            raise UnknownName(f"name in {name}", own.name, _public_names(module))
+            raise UnknownName(f"name in {safe(name)}", own.name, names or ("(none)",))
         return getattr(module, own.name), name
 
     def digest(self, name: str) -> str:
@@ -133,15 +137,19 @@ class UserCode:
         finder = self._finders[name] = LocalFinder(origin, files)
         sys.meta_path.insert(0, finder)
         try:
-            return finder.module(stem if _is_free(stem) else f"own_{stem}", Path(name))
+            module = finder.module(stem if _is_free(stem) else f"own_{stem}", Path(name))
+            _check_defaults(name)
         except Exception as error:
             said = told_by_user_code(error)
+            if isinstance(error, SyntaxError) and error.filename is None:
+                said = f"{safe(name)}: {said}"
             sys.meta_path.remove(self._finders.pop(name))
             if isinstance(error, TuitrainError) and not isinstance(error, WrongUse):
                 raise
             raise WrongUse(said) from error
+        return module
 
-    def _check_known(self, name: str, kept: Kept) -> None:
+    def _check_known(self, name: str, kept: FileCopy) -> None:
         assert self._folder is not None
         for file, digest in kept.files.items():
             if self._known and not self._known.has(digest):
@@ -155,7 +163,7 @@ class UserCode:
             return
         before = self._kept[name].files if name in self._kept else {}
         digests = {file: hashlib.sha256(text).hexdigest() for file, text in originals.used.items()}
-        self._kept[name] = Kept(origin, digests)
+        self._kept[name] = FileCopy(origin, digests)
         if self._known:
             self._known.add(digests.values())
         if self._folder is not None:
@@ -164,34 +172,17 @@ class UserCode:
             code_copies.write_manifest(self._folder, self._kept)
 
 
-def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
-    """Call a function or class of a user's file with those of the arguments that it names.
-
-    Its options come as keyword arguments, numbers as numbers. Raises WrongUse with the line where
-    it fails.
-    """
-    if not own.name:
-        raise WrongUse(f"{safe(own.file)} has many names; write {safe(own.file)}:NAME")
-    function, _ = code.object(own)
-    if not callable(function):
-        raise WrongUse(f"{safe(own.name)} in {safe(own.file)} is no function and no class")
-    try:
-        wanted = inspect.signature(function).parameters
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in wanted.values())
-        given = {key: value for key, value in arguments.items() if key in wanted}
-        given |= {key: _literal(text) for key, text in own.options.items()}
-        if "params" in arguments and "params" not in wanted and not takes_any:
-            return function(arguments["params"], **given)
-        return function(**given)
-    except Exception as error:
-        raise WrongUse(f"{safe(own.name)}: {told_by_user_code(error)}") from error
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _check_defaults(name: str) -> None:
+    """Raise WrongUse, and undo it, if a file changed what all tensors of the trainer go by."""
+    if (device := torch.get_default_device()).type != "cpu":
+        torch.set_default_device(None)
+        raise WrongUse(
+            f"{safe(name)} sets the default device of torch, which holds for all of the trainer, "
+            f"too: leave that out, and start the run with --device {device}"
+        )
+    if not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        raise WrongUse(f"{safe(name)} turns gradients off: leave torch.set_grad_enabled(False) out")
 
 
 def _differs(file: Path, digest: str) -> bool:
@@ -211,5 +202,12 @@ def _is_free(name: str) -> bool:
     )
 
 
-def _public_names(module: ModuleType) -> list[str]:
-    return [name for name in vars(module) if not name.startswith("_")] or ["(none)"]
+def _names_of(module: ModuleType) -> list[str]:
+    """Return the names of the functions and classes that a file defines, in its order."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+    ]

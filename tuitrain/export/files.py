@@ -28,7 +28,12 @@ def check_free(out: Path, *, for_folder: bool) -> None:
     if is_taken:
         raise Refused(f"{safe(out)} is there already; choose another --out")
     if not has_parent:
-        raise WrongUse(f"there is no folder {safe(out.parent)} to put {safe(out.name)} in")
+        raise missing_folder(out)
+
+
+def missing_folder(out: Path) -> WrongUse:
+    """Return the error for a file whose folder does not exist."""
+    return WrongUse(f"there is no folder {safe(out.parent)} for {safe(out.name)}; make it first")
 
 
 @contextmanager

@@ -19,8 +19,10 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of
+from tuitrain.store.delta import Cursor, Recorded
+from tuitrain.store.epochs import RecordedEpoch
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.reader import Cursor, Recorded, RecordedEpoch, RunReader
+from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Value
 
@@ -119,7 +121,7 @@ class RunLineage:
         best, saved = self.best, best_kept(self.lineage)
         if saved is None or best is None or saved.epoch == best.epoch:
             return saved, "the best"
-        return saved, f"the best of those with a checkpoint: epoch {best.epoch} was better"
+        return saved, f"the best of those with a checkpoint: epoch {best.epoch:,} was better"
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches of the lineage, in order of steps."""

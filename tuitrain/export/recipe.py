@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain.catalog import Kind, task_named
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
@@ -17,10 +18,13 @@ from tuitrain.core.files import read_plain
 from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
+from tuitrain.core.schedules import OWN, RateSchedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
+
+_INSTEAD = "--format weights exports the model, csv, jsonl and tensorboard what was recorded"
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,23 @@ class Recipe:
         return list(dict.fromkeys([self.setting("loss"), *swapped]))
 
     @property
+    def schedules(self) -> list[RateSchedule]:
+        """The schedules of the learning rate in order, the first with which the run began."""
+        initial = str(initial_schedule(self.spec.optimizer))
+        commands = [change.command for change in self.plan if change.command.kind == "schedule"]
+        texts = [
+            str(self.started.settings.get("schedule", initial)),  # older records lack it
+            *(command.detail for command in commands),
+        ]
+        try:
+            schedules = [RateSchedule.read(text) for text in texts]
+        except ValueError:
+            raise DamagedRecord("it has a schedule that there is not", self.name) from None
+        if any(schedule.name == OWN for schedule in schedules):
+            raise Refused("a program has only what is built in, and its schedule is your own")
+        return schedules
+
+    @property
     def clips(self) -> bool:
         """Whether gradients are clipped at any time."""
         return self.setting("clip-norm") is not None or self.changes("clip-norm")
@@ -134,11 +155,14 @@ def _check_built_in(lineage: RunLineage) -> None:
     texts = (spec.task, spec.model, spec.optimizer, spec.loss, *swapped)
     if any(map(own_python, texts)):
         paths = lineage.paths
-        raise Refused(f"{paths.title} trains code of your own: it is in {safe(paths.code)}")
+        raise Refused(
+            f"{paths.title} trains code of your own, which no program can contain: it is in "
+            f"{safe(paths.code)}; {_INSTEAD}"
+        )
     if source_of(spec.task) != "catalog":
         raise Refused(
             f"a program has only what is built in, and {safe(title_of(spec.task))} is your own; "
-            "--format weights exports the model's weights"
+            f"{_INSTEAD}"
         )
 
 

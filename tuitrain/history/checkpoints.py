@@ -69,4 +69,7 @@ def epochs_kept(checkpoints: Iterable[CheckpointSaved], epoch: Epoch | None) -> 
     if not epochs:
         return "no checkpoint is kept"
     missing = "the best epoch" if epoch == "best" else f"epoch {epoch}"
-    return f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(epochs)))}"
+    listed = f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(epochs)))}"
+    if not isinstance(epoch, int) or len(epochs) == 1:
+        return listed
+    return f"{listed}; the nearest is {min(epochs, key=lambda one: (abs(one - epoch), one))}"

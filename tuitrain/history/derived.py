@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.catalog import new_spec
-from tuitrain.catalog.choice import shares_state
+from tuitrain.catalog.choice import initial_schedule, shares_state, with_schedule
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import CheckpointSaved, Event, RunStarted
@@ -17,12 +17,13 @@ from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of, without
 
+_MAY_BE_CODE = ("model", "loss", "optimizer")
 _OF_THE_WEIGHTS = [option.name for option in OPTIONS.values() if option.is_of_weights]
 
 
 def replay_of(
     spec: RunSpec,
-    past: Sequence[Event],
+    earlier: Sequence[Event],
     directory: str,
     *,
     until: int | None = None,
@@ -33,7 +34,7 @@ def replay_of(
     `until` ends it at an earlier step, `leaving_out` holds the ids of changes to skip.
     Raises NotOnLineage if the lineage has no such step or change.
     """
-    lineage = Lineage.of(spec, past)
+    lineage = Lineage.of(spec, earlier)
     saved = {
         event.step: event for event in lineage.kept_events if isinstance(event, CheckpointSaved)
     }
@@ -42,10 +43,10 @@ def replay_of(
     end = max(saved)
     until = end if until is None else until
     if not 0 <= until <= end:
-        raise NotOnLineage(f"step {until} is not on the current line up to its checkpoint at {end}")
+        raise NotOnLineage(f"step {until} is not on its lineage, which is saved up to step {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
-    started = [event for event in past if isinstance(event, RunStarted)]
+    started = [event for event in earlier if isinstance(event, RunStarted)]
     parent = replace(
         spec.parent or Parent(directory), directory=directory, expects=expects,
         environment=started[-1].environment if started else {},
@@ -57,7 +58,11 @@ def replay_of(
 
 
 def fork_of(
-    spec: RunSpec, past: Sequence[Event], directory: str, epoch: Epoch, changes: Mapping[str, Any]
+    spec: RunSpec,
+    earlier: Sequence[Event],
+    directory: str,
+    epoch: Epoch,
+    changes: Mapping[str, Any],
 ) -> tuple[RunSpec, CheckpointSaved]:
     """Return the spec of a fork from the checkpoint of that epoch, and the checkpoint.
 
@@ -68,10 +73,11 @@ def fork_of(
     for name in _OF_THE_WEIGHTS:
         if changes.get(name) not in (None, getattr(spec, name)):
             raise WrongUse(
-                f"a fork goes on with its parent's data and weights, so its {name} stays "
-                f"{getattr(spec, name) or 'as it is'}; tuitrain run begins anew"
+                f"a fork goes on with its parent's data and weights, so its "
+                f"--{OPTIONS[name].key} stays {getattr(spec, name) or 'as it is'}; tuitrain run "
+                "begins anew"
             )
-    lineage, checkpoints = Lineage.of(spec, past), kept(past)
+    lineage, checkpoints = Lineage.of(spec, earlier), kept(earlier)
     saved = best_kept(lineage) if epoch == "best" else at_epoch(checkpoints, lineage, epoch)
     if saved is None:
         raise NotOnLineage(epochs_kept(checkpoints, epoch))
@@ -80,8 +86,12 @@ def fork_of(
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None, "init_given": None}  # fmt: skip
+    if "schedule" in settings and settings["schedule"] != str(initial_schedule(spec.optimizer)):
+        own["optimizer"] = with_schedule(spec.optimizer, settings["schedule"])
     parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
     made = new_spec(**{**own, "parent": parent, **changes})
+    of_copies = {name: own[name] for name in _MAY_BE_CODE if changes.get(name) in (None, own[name])}
+    made = replace(made, **of_copies)  # a file of that name in the working folder is another one
     keeps = shares_state(made.optimizer, spec.optimizer)
     made = replace(made, parent=replace(parent, keeps_optimizer=keeps))
     if made.epochs <= saved.epoch:

@@ -145,7 +145,7 @@ class Lineage:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Those in use now: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+        """Those in use now: the loss, and those of `tuitrain.core.commands.SETTINGS`."""
         settings = dict(self.started)
         for event in self.kept_events:
             match event:

@@ -44,7 +44,7 @@ def _id_in(plan: Iterable[Planned], beginning: str) -> str:
         f"{change.id} ({change.command.kind} {change.command.detail})" for change in plan
     )
     raise NotOnLineage(
-        f"{safe(beginning)} is {'no' if not found else 'not one'} change on the current line; "
+        f"{safe(beginning)} is {'no' if not found else 'not one'} change on its lineage; "
         + (f"there: {safe(there)}" if there else "there is none")
     )
 

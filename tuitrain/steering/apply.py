@@ -107,6 +107,7 @@ def _use(directive: MakeChange, run: Steerable, checkpoints: Keeper) -> Iterator
             yield LossSwapped(*answers, loss, previous)
         case Change(setting=setting, value=value):
             run.change(setting, value)
+            value = run.settings[setting]  # of a schedule, now with its place
             yield SettingChanged(*answers, setting, value, previous, run.steps_per_epoch)
 
 

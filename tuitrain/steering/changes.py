@@ -18,10 +18,10 @@ from tuitrain.steering.steerable import Keeper, Steerable
 class Changes:
     """Checks requested changes and plans them; knows the checkpoints that can be restored."""
 
-    def __init__(self, run: Steerable, checkpoints: Keeper, past: Sequence[Event] = ()) -> None:
+    def __init__(self, run: Steerable, checkpoints: Keeper, earlier: Sequence[Event] = ()) -> None:
         self._run = run
         self._checkpoints = checkpoints
-        self._lineage = Lineage().after(past)
+        self._lineage = Lineage().after(earlier)
 
     @property
     def next_take(self) -> int:

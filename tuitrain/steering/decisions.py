@@ -52,7 +52,7 @@ class Decisions:
         self,
         run: Steerable,
         checkpoints: Keeper,
-        past: Sequence[Event] = (),
+        earlier: Sequence[Event] = (),
         *,
         on_nonfinite: str = "skip",
         paused: bool = False,
@@ -60,7 +60,7 @@ class Decisions:
         self.stopped = False
         self.paused = False
         self.schedule = Schedule()
-        self.changes = Changes(run, checkpoints, past)
+        self.changes = Changes(run, checkpoints, earlier)
         self._run = run
         self._on_nonfinite = on_nonfinite
         self._starts_paused = paused
@@ -113,9 +113,9 @@ class Decisions:
             if reason is not None:
                 yield _refusal(command, reason)
                 continue
-            for earlier in moved:
-                self._waiting.commands.remove(earlier)
-                yield CommandDropped(earlier.id, f"asked for again, at the {command.at} boundary")
+            for replaced in moved:
+                self._waiting.commands.remove(replaced)
+                yield CommandDropped(replaced.id, f"asked for again, at the {command.at} boundary")
             yield _acceptance(command, self._run.position)
             self._waiting.commands.append(command)
             yield from self._due()
@@ -134,7 +134,7 @@ class Decisions:
             case _ if self.stopped:
                 return "the run has ended"
             case Pause() if self.paused:
-                return f"it is paused already, at step {self._run.position.step}"
+                return f"it is paused already, at step {self._run.position.step:,}"
             case Resume() if not (self.paused or self._stepping or self._waiting.pauses):
                 return "it is not paused"
             case SwapLoss() | Change() | Undo() | Rollback():

@@ -47,9 +47,9 @@ def applied(event: Event) -> list[Entry]:
     return [_entry(change, "again") for change in changes_of(event)]
 
 
-def planned(plan: Iterable[Planned], past: Iterable[Event] = ()) -> list[Entry]:
-    """Return the entries of a plan, except the changes that past events already made."""
-    made = {getattr(event, "command", None) for event in past}
+def planned(plan: Iterable[Planned], earlier: Iterable[Event] = ()) -> list[Entry]:
+    """Return the entries of a plan, except the changes that earlier events already made."""
+    made = {getattr(event, "command", None) for event in earlier}
     return [_entry(change, "planned") for change in plan if change.id not in made]
 
 

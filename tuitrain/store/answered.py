@@ -88,7 +88,7 @@ class Answered:
         )
 
 
-def missing_words(why: str) -> str:
+def missing_answers_warning(why: str) -> str:
     """Return the warning for answers that a record lacks; `why` as from `Answered.why_not`."""
     return (
         f"{why} from its record, though they were shown: it was damaged, and training goes on to "

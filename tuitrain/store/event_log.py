@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded, Event
-from tuitrain.store.reader import Cursor, RunReader, epoch_of
+from tuitrain.store.delta import Cursor
+from tuitrain.store.epochs import epoch_of
+from tuitrain.store.reader import RunReader
 from tuitrain.store.version1 import event_of
 
 

@@ -12,24 +12,30 @@ from pathlib import Path
 
 from tuitrain.core.errors import NoSuchRun, Refused, WrongUse
 from tuitrain.core.events import CheckpointGone, CheckpointSaved
-from tuitrain.core.files import NotPlain, is_plain, open_new
+from tuitrain.core.files import NotPlain, expanded, is_plain, open_new
 from tuitrain.core.safe import safe
+from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import RunPaths, find_run
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.reader import RunReader
 
 
 def weights_file(home: Path, given: str) -> Path:
     """Return the file that --init-from names: that file, or the newest checkpoint of a run."""
-    path = Path(given).expanduser()
+    path = expanded(given)
     if path.is_file():
         return path.absolute()
     try:
         paths = find_run(home, given)
     except NoSuchRun:
-        raise WrongUse(f"{safe(given)} is neither a file of weights nor a run") from None
+        raise WrongUse(
+            f"{safe(given)} is neither a file of weights nor a run; tuitrain ls lists the runs"
+        ) from None
     file = _newest_checkpoint(paths)
     if file is None:
-        raise Refused(f"{safe(paths.name)} has no checkpoint yet")
+        raise Refused(
+            f"{safe(paths.name)} has no checkpoint yet; "
+            f"tuitrain ctl {safe(paths.name)} checkpoint saves one"
+        )
     checkpoint = paths.checkpoints.absolute() / file
     if not is_plain(checkpoint):
         raise NotPlain(checkpoint)

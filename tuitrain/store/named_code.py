@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from tuitrain.core.commands import Command, SwapLoss
+from tuitrain.core.files import expanded
 from tuitrain.core.known_code import KnownCode
 from tuitrain.core.own import named_in_full, own_python
 from tuitrain.core.spec import RunSpec
@@ -22,7 +22,7 @@ def remember(texts: Iterable[object]) -> None:
     for text in texts:
         own = own_python(text) if isinstance(text, str) else None
         if own is not None:
-            known_code().add_file(Path(own.file).expanduser())
+            known_code().add_file(expanded(own.file))
 
 
 def remember_spec(spec: RunSpec) -> None:

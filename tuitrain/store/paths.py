@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.errors import DamagedRecord, NoSuchRun, Refused, TuitrainError
-from tuitrain.core.files import NotPlain, check_folder, is_plain, read_text, write_atomically
+from tuitrain.core.files import (
+    NotPlain,
+    check_folder,
+    expanded,
+    is_plain,
+    read_text,
+    write_atomically,
+)
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import NAME, RunSpec
 
@@ -63,6 +70,11 @@ class RunPaths:
         return self.directory / "owner.json"
 
     @property
+    def busy(self) -> Path:
+        """The note of a trainer that has finished no batch for long."""
+        return self.directory / "busy.json"
+
+    @property
     def answered(self) -> Path:
         """The count and digest of the answers to commands."""
         return self.directory / "answered.json"
@@ -95,7 +107,7 @@ class RunPaths:
         """Raise NotPlain if a path that a trainer writes or deletes is a link or a special file."""
         side_files = [self.record.with_name(f"run.db-{ending}") for ending in _SIDE_FILES]
         for path in (self.record, *side_files, self.owner, self.log, self.spec, self.disk_reserve,
-                     self.lock, self.origin, self.answered):  # fmt: skip
+                     self.lock, self.origin, self.answered, self.busy):  # fmt: skip
             if not is_plain(path):
                 raise NotPlain(path)
         for folder in (self.inbox, self.checkpoints, self.code):
@@ -129,7 +141,7 @@ class RunPaths:
 def home_folder(given: str | None = None) -> Path:
     """Return the home folder: `given`, else $TUITRAIN_HOME, else the platform's state folder."""
     if chosen := given or os.environ.get("TUITRAIN_HOME"):
-        return _checked_home(Path(chosen).expanduser().absolute())
+        return _checked_home(expanded(chosen).absolute())
     from platformdirs import user_state_path
 
     return user_state_path("tuitrain", appauthor=False)
@@ -199,7 +211,7 @@ def find_run(home: Path, run: str | None) -> RunPaths:
     if os.sep in run or run in (".", ".."):
         directory = Path(os.path.abspath(run))  # noqa: PTH100 - keeps the name of a link
         if not _is_run(directory):
-            raise NoSuchRun(f"{safe(run)} is not a run directory")
+            raise NoSuchRun(f"{safe(run)} is not a run directory; tuitrain ls lists the runs")
         return RunPaths(directory)
     exact = [paths for paths in runs if paths.name == run]
     matching = exact or [paths for paths in runs if run and paths.name.startswith(run)]

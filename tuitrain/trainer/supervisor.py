@@ -176,16 +176,20 @@ def resume(
     *,
     epochs: int | None = None,
     batch_size: int | None = None,
+    lr_schedule: str | None = None,
     owned: bool = False,
 ) -> Started:
     """Start a new trainer for a run that has ended; `epochs` is the new total.
 
-    With another batch size the run continues from the end of an epoch.
+    With another batch size the run continues from the end of an epoch. A schedule begins where the
+    run goes on.
     Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
     its directory contains links, Refused if it is finished and `epochs` is not higher, and for code
     that the user never started by name.
     """
-    settings: dict[Setting, int | None] = {"epochs": epochs, "batch-size": batch_size}
+    settings: dict[Setting, int | str | None] = {
+        "epochs": epochs, "batch-size": batch_size, "schedule": lr_schedule,
+    }  # fmt: skip
     commands = [Change(setting, value) for setting, value in settings.items() if value is not None]
     with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()

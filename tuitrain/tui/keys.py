@@ -20,7 +20,9 @@ FILE = "keys.toml"
 _LARGEST = 1 << 20
 
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
-_NAMES = {key.value for key in Keys}
+_SPELLED = {"escape": "esc"}
+_NAMED = {spelling: key for key, spelling in _SPELLED.items()}
+_NAMES = {*(key.value for key in Keys), *_NAMED}
 _ALWAYS = {"ctrl+q": "leaving at once"}
 
 Place = Sequence[Binding]
@@ -61,7 +63,13 @@ def chosen(path: Path, places: Sequence[Place]) -> Chosen:
 
 def shown(binding: Binding, keymap: Mapping[str, str]) -> str:
     """Return the keys of a binding, as help and palette show them."""
-    return keymap.get(binding.id or "") or binding.key_display or binding.key
+    keys = keymap.get(binding.id or "") or binding.key_display or binding.key
+    return ",".join(spelled(key) for key in keys.split(","))
+
+
+def spelled(key: str) -> str:
+    """Return a key as it is spelled everywhere: esc for Textual's escape."""
+    return _SPELLED.get(key, key)
 
 
 def keymap_of(app: App[object]) -> Mapping[str, str]:
@@ -108,7 +116,7 @@ def _keys(name: str, keys: object) -> str:
     for part in parts:
         if not _is_key(part):
             raise WrongUse(f"{name} = {keys!r:.40} is no key; a letter is, a sign, f5, ctrl+x")
-    return ",".join(parts)
+    return ",".join(_NAMED.get(part, part) for part in parts)
 
 
 def _is_key(text: str) -> bool:

@@ -26,7 +26,8 @@ def main(argv: list[str]) -> int:
     outcome: list[BaseException | None] = [None]
     code = [0]
     atexit.register(lambda: session.close(outcome[0], code[0]))  # after what the script registers
-    session.hooks.install()
+    session.stop_before_first_step()
+    session.start()
     _say(f"{session.paths.name}: watching {' '.join(command)}; hooked: {HOOKED}")
     try:
         script.run(command)

@@ -29,6 +29,8 @@ class FirstStep(NamedTuple):
     """Its backward passes."""
     has_other_terms: bool
     """Whether what was propagated is the loss function's value plus something else."""
+    notes: tuple[str, ...] = ()
+    """What the user says of the run."""
 
 
 def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
@@ -52,6 +54,7 @@ def _notes(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator
         yield f"{first.passes} backward passes a step: its loss is their sum"
     if first.has_other_terms:
         yield f"the loss has more terms than {loop.own_loss}: a swap changes that one alone"
+    yield from first.notes
 
 
 def _seen(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator[str]:

@@ -11,12 +11,13 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import get_ident
 from typing import Any, Protocol
 from weakref import WeakMethod, ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.jit._trace import is_tracing
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -26,6 +27,8 @@ from torch.optim.optimizer import (
 )
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from tuitrain.watcher.criterion import OWN, WatchedForward
 
 LOSSES = tuple(
     name
@@ -74,7 +77,7 @@ class Watching(Protocol):
     def after_step(self, optimizer: Optimizer) -> None:
         """The optimizer took a step."""
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         """A loader begins to yield its batches."""
 
     def before_fetch(self) -> None:
@@ -119,6 +122,17 @@ class Hooks:
         self._undo.callback(self._remove_handles, handles)
         in_child = WeakMethod(self.remove)
         os.register_at_fork(after_in_child=lambda: (remove := in_child()) and remove())
+
+    def watch_criterion(self, criterion: nn.Module) -> None:
+        """See the calls of a criterion of the user's own as those of a loss function."""
+        forward = WatchedForward(criterion, partial(self._loss, OWN))
+        criterion.forward = forward
+
+        def put_back() -> None:
+            if criterion.__dict__.get("forward") is forward:
+                del criterion.forward
+
+        self._undo.callback(put_back)
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""

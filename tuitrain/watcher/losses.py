@@ -18,6 +18,7 @@ from tuitrain import catalog
 from tuitrain.catalog import loss_text
 from tuitrain.core.errors import TuitrainError
 from tuitrain.engine.losses import criterion_for
+from tuitrain.watcher.criterion import OWN
 from tuitrain.watcher.hooks import signature
 
 KINDS: Mapping[str, str] = {
@@ -58,6 +59,8 @@ class Call(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the loss: that of the catalogue, or the function's."""
+        if self.function == OWN:
+            return OWN
         return _NAMES.get(self.function) or self.function.removesuffix("_loss").replace("_", "-")
 
     @property
@@ -67,6 +70,9 @@ class Call(NamedTuple):
 
     def arguments(self) -> dict[str, Any]:
         """Return its arguments by name, with their defaults."""
+        if self.function == OWN:
+            named = dict(zip(("input", "target"), self.args, strict=False))
+            return {"reduction": "mean", **named, **self.kwargs}
         bound = signature(self.function).bind(*self.args, **self.kwargs)
         bound.apply_defaults()
         return bound.arguments
@@ -161,6 +167,11 @@ def own(call: Call) -> Tensor:
 
 
 _criterion = cache(criterion_for)
+
+
+def has_value(call: Call, name: str) -> bool:
+    """Return whether a loss can be evaluated for a call without a side effect."""
+    return is_in_catalogue(name) or (name == call.name and call.function != OWN)
 
 
 def is_in_catalogue(name: str) -> bool:

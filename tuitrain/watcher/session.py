@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
+import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from tuitrain.core.events import Failed, Finished, LastWord, StartupReached, Warned
+from tuitrain.core.commands import Request, Stop
+from tuitrain.core.events import (
+    WATCHING,
+    Failed,
+    Finished,
+    LastWord,
+    StartupReached,
+    Stopped,
+    Warned,
+)
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.checkpoint import Checkpoints
@@ -27,10 +37,16 @@ from tuitrain.store.writer import RunWriter
 from tuitrain.watcher.guarded import NEEDED, Guarded
 from tuitrain.watcher.hooks import Hooks, Watching
 from tuitrain.watcher.losses import Own
+from tuitrain.watcher.tees import Tees
 from tuitrain.watcher.times import microseconds
 from tuitrain.watcher.watch import Ending, Watch
 from tuitrain.watcher.watched import Watched, why_wrong
+from tuitrain.worker.startup import stop_before_training, waiting_commands
 
+current: Session | None = None
+"""The session of this process, if its loop is being watched."""
+_LOOK_S = 0.25
+UNSEEN = "a step of an optimizer of torch.optim, or a backward pass, in this process"
 HOOKED = "optimizers, loss functions, backward passes and data loaders of PyTorch"
 
 
@@ -67,11 +83,28 @@ class Session:
         )
         self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
         self.recorder.read_rows = self.watch.rows
-        self.hooks = Hooks(cast("Watching", Guarded(self.watch, self._lose)))
-        self._is_open = True
+        self.seen = cast("Watching", Guarded(self.watch, self._lose))
+        self.hooks, self._tees = Hooks(self.seen), Tees(self.log)
+        self._is_open = self._is_logging = True
         if spec.loss:
             loop.loss_name = loop.loss_named(spec.loss)
-        self.recorder.take(StartupReached(f"watching {_title(spec)}: waiting for its first step"))
+        self.recorder.take(StartupReached(f"{WATCHING} {_title(spec)}: waiting for its first step"))
+
+    def start(self) -> None:
+        """Put the hooks in their places."""
+        global current
+        self.hooks.install()
+        self._tees.install()
+        current = self
+
+    def log(self, values: Mapping[str, Any]) -> None:
+        """Record numbers by name; a failure is reported once."""
+        if self._is_open and self._is_logging:
+            try:
+                self.watch.log(dict(values))
+            except Exception as error:  # noqa: BLE001 - the loop must go on, whatever it is
+                self._is_logging = False
+                self._lose("log", "the numbers that the script logs", error)
 
     def end_on_signal(self, number: int) -> None:
         """Stop at the next step when a signal comes; at once if it comes again, or before any."""
@@ -87,8 +120,7 @@ class Session:
         """Record how the loop ended, and release the run. Never raises."""
         if not self._is_open:
             return
-        self._is_open = False
-        self.hooks.remove()
+        self._forget()
         try:
             self._last_word(error, exit_code)
             process.end_children()
@@ -106,8 +138,30 @@ class Session:
         watch, loop = self.watch, self.watch.loop
         if watch.has_ended:
             return  # the stop is its last word
+        if watch.started is None and (stop := self._stop_request()) is not None:
+            stop_before_training(stop, self.paths, self._writer, self.recorder)
+            return
+        if watch.started is None and error is None:
+            self.recorder.take(Warned("no training step was seen: " + UNSEEN))
         watch.close()
         self.recorder.take(_word(error, exit_code, loop))
+
+    def _stop_request(self) -> Request | None:
+        """Return a request to stop that waits for the first step."""
+        waiting = waiting_commands(self.paths)
+        return next((request for request in waiting if isinstance(request.command, Stop)), None)
+
+    def stop_before_first_step(self) -> None:
+        """Send this process a SIGTERM once a stop is asked for before there is a step to end at."""
+
+        def look() -> None:
+            while self._is_open and not self.watch.loop.step:
+                if self._stop_request() is not None:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                time.sleep(_LOOK_S)
+
+        threading.Thread(target=look, daemon=True).start()
 
     def _stop(self) -> None:
         """Make the loop end: by its framework, or by an interrupt."""
@@ -117,7 +171,6 @@ class Session:
 
     def _lose(self, hook: str, seen: str, error: Exception) -> None:
         """Report a hook that failed; without one that is needed, end the record."""
-        traceback.print_exception(error, file=sys.stderr) if "--debug" in sys.argv else None
         text = f"{seen} cannot be seen any more ({why_wrong(error)}); training goes on"
         self._say(text)
         with suppress(Exception):
@@ -127,8 +180,7 @@ class Session:
 
     def _give_up(self, text: str) -> None:
         """End the record while the loop goes on."""
-        self._is_open = False
-        self.hooks.remove()
+        self._forget()
         with suppress(Exception):
             release(self.paths.disk_reserve)
             self.recorder.fail(Failed(safe(text)))
@@ -137,6 +189,14 @@ class Session:
         with suppress(OSError):
             os.close(self._lock)
 
+    def _forget(self) -> None:
+        """Take the hooks out: nothing more is seen."""
+        global current
+        self._is_open = False
+        self.hooks.remove()
+        self._tees.remove()
+        current = None
+
     @staticmethod
     def _say(text: str) -> None:
         with suppress(OSError, ValueError):
@@ -144,8 +204,6 @@ class Session:
 
 
 def _word(error: BaseException | None, exit_code: int, loop: Watched) -> LastWord:
-    from tuitrain.core.events import Stopped
-
     if isinstance(error, KeyboardInterrupt):
         return Stopped(None, *loop.position, str(error) or "SIGINT")
     if error is not None:

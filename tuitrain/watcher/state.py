@@ -23,9 +23,11 @@ class Parts:
         self.optimizers: list[Optimizer] = []
         self.models: list[nn.Module | None] = []
         self.scalers: list[Any] = []
+        self.kept: list[Any] = []
+        """Further objects with `state_dict` and `load_state_dict` that the user named."""
 
-    def meet(self, optimizer: Optimizer) -> int:
-        """Return the number of an optimizer, from 0; at its first step, find the model it trains.
+    def meet(self, optimizer: Optimizer, model: nn.Module | None = None) -> int:
+        """Return the number of an optimizer, from 0; at first, find the model it trains if needed.
 
         It has the number of one that the script has let go, as in a loop over folds.
         """
@@ -37,7 +39,7 @@ class Parts:
             self.optimizers.append(optimizer)
             self.models.append(None)
         number = self.optimizers.index(optimizer)
-        self.models[number] = model_of(optimizer)
+        self.models[number] = model if model is not None else model_of(optimizer)
         return number
 
     def _drop_unused(self, optimizer: Optimizer) -> None:
@@ -101,6 +103,7 @@ class Parts:
                 for one in self.optimizers
             ],
             "scalers": [_plain(scaler.state_dict()) for scaler in self.scalers],
+            "kept": [_plain(one.state_dict()) for one in self.kept],
             "rng": rng.state(self.device),
         }
 
@@ -120,9 +123,10 @@ class Parts:
         for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
             for scheduler, saved in zip(attached_to(optimizer), of_it, strict=False):
                 scheduler.load_state_dict(saved)
-        for scaler, of_it in zip(self.scalers, state["scalers"], strict=False):
+        others = [*self.scalers, *self.kept]
+        for one, of_it in zip(others, [*state["scalers"], *state["kept"]], strict=False):
             if of_it:
-                scaler.load_state_dict(of_it)
+                one.load_state_dict(of_it)
         rng.restore(state["rng"], self.device)
 
 

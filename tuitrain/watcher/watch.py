@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted, Warned
 from tuitrain.core.every import Every
@@ -77,6 +76,8 @@ class Watch:
         self._nonfinite_until = -1
         """The newest step with a nonfinite loss."""
         self._warnings: list[Warned] = []
+        self.notes: list[str] = []
+        """What else the run shall say of itself at its first step."""
 
     # the loss function
 
@@ -202,6 +203,13 @@ class Watch:
         self._times.end(STEP)
         self._step(optimizer, self.loop.parts.meet(optimizer))
 
+    def step_by_hand(self, loss: Tensor) -> None:
+        """Take a step of a loop that has no optimizer of PyTorch."""
+        self._is_hand_made = False
+        self._propagated.take()
+        self._propagated.add(loss, None)
+        self._step(None)
+
     def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
         """Record a step of the optimizer of that number, and apply commands."""
         loop, propagated = self.loop, self._propagated
@@ -280,7 +288,7 @@ class Watch:
 
     # epochs
 
-    def before_epoch(self, loader: DataLoader[Any]) -> None:
+    def before_epoch(self, loader: Any) -> None:
         self._times.skip()
         if not (self.loop.batch and self._sources.has_trained(loader)):
             return
@@ -326,7 +334,8 @@ class Watch:
         batches = max(1, min(passes, self._sources.fetched))  # of a step
         self.loop.length = -(-length(loader) // batches)
         first = FirstStep(
-            optimizer, loader, self._propagated.device, passes, self._has_other_terms
+            optimizer, loader, self._propagated.device, passes, self._has_other_terms,
+            tuple(self.notes),
         )  # fmt: skip
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
@@ -357,6 +366,6 @@ def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
     values = {
         name: losses.own(call) if name == call.name else losses.replaced(call, name)
         for name in names
-        if name == call.name or losses.is_in_catalogue(name)
+        if losses.has_value(call, name)
     }
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))

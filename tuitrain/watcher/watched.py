@@ -34,7 +34,7 @@ class Watched:
     multiplied in before a step and taken out after it, so that no scheduler undoes it.
     """
 
-    reads_at_once = True
+    is_synchronous = True
     """Flags of nonfinite numbers are read at once: they exist only if the user asks for it."""
     has_seen_epoch = False
     has_reached_until = False

@@ -7,6 +7,7 @@ its last word: once it is read, the lock is soon free.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import traceback
@@ -18,7 +19,7 @@ from tuitrain.core.events import Failed, StartupReached, Warned
 from tuitrain.record import process
 from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
-from tuitrain.store.answered import missing_words
+from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
@@ -29,6 +30,7 @@ from tuitrain.worker.failure import failure_of
 def main(argv: list[str]) -> int:
     """Train the run in a directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
+    faulthandler.enable()  # a crash in native code leaves the line of the caller in the log
     process.keep_lock(descriptors[0])
     process.write_owner(paths.owner)
     ending = process.Ending(*descriptors[1:])
@@ -62,7 +64,7 @@ def _warn(recorder: Recorder, writer: RunWriter, network: str | None) -> None:
         if warning not in writer.events():
             recorder.take(warning)
     if writer.missing_answers:
-        text = missing_words(writer.missing_answers)
+        text = missing_answers_warning(writer.missing_answers)
         _log(text)
         recorder.take(Warned(text))
         writer.accept_missing()

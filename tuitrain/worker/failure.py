@@ -33,7 +33,7 @@ class OutOfMemory(TuitrainError):
             else "a smaller model needs less"
         )
         super().__init__(
-            f"out of memory with batches of {batch_size}; its checkpoints are kept: {next_step}"
+            f"out of memory with batches of {batch_size:,}; its checkpoints are kept: {next_step}"
         )
 
 

@@ -105,14 +105,14 @@ def export_weights(checkpoint: str, sha256: str, out: str) -> None:
     save(read_state(Path(checkpoint), sha256)["model"], Path(out))
 
 
-def predict(run: str, file: str, sha256: str, data: str | None) -> dict[str, Any]:
-    """Return what a checkpoint of a run predicts, as columns and rows."""
+def predict(run: str, file: str, sha256: str, data: list[str]) -> dict[str, Any]:
+    """Return what a checkpoint of a run predicts, as columns, rows and notes."""
     from tuitrain.engine.predict import predict as predictions_of
 
     paths = RunPaths(Path(run))
     found = predictions_of(
         paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code, known_code()),
-        None if data is None else Path(data),
+        list(map(Path, data)),
     )  # fmt: skip
     return found._asdict()
 

@@ -28,9 +28,11 @@ from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
+from tuitrain.engine.user_errors import line_in_user_code
 from tuitrain.record.controls import Controls
 from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
+from tuitrain.record.watchdog import Watchdog
 from tuitrain.steering.steerable import Position
 from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths
@@ -92,30 +94,38 @@ def _train(
     recorder: Recorder,
     ending: Callable[[], str | None],
 ) -> None:
+    watchdog = Watchdog(paths.busy, line_in_user_code)
+
+    def idle() -> None:
+        watchdog.alive()
+        recorder.flush_if_due()
+
     controls = Controls(
-        paths.inbox, known=writer.known_commands(), ending=ending, idle=recorder.flush_if_due,
+        paths.inbox, known=writer.known_commands(), ending=ending, idle=idle,
         checkpoints=paths.checkpoints,
     )  # fmt: skip
     earlier, is_new = writer.events(), not writer.has_started
     checkpoints = Checkpoints(paths.checkpoints, earlier)
     checkpoints.sweep()
     paused = spec.paused and is_new
-    steering = Steering(run, controls, checkpoints=checkpoints, past=earlier, paused=paused)
+    steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
     samples, usage = Every(_SAMPLE_EVERY_S), Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
     start = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
-    for event in _events(run, steering, start, earlier, recorded):
-        recorder.take(event)
-        if recorder.newest_read is not None:
-            steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
-        is_sample = isinstance(event, BatchDone) and samples.is_due()
-        if is_sample:
-            recorder.take(Measured(run.take, run.step, usage.read()))
-        if is_sample or isinstance(event, Paused):
-            recorder.latest_batch_losses(
-                run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
-            )
+    with watchdog:
+        for event in _events(run, steering, start, earlier, recorded):
+            watchdog.alive()
+            recorder.take(event)
+            if recorder.newest_read is not None:
+                steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
+            is_sample = isinstance(event, BatchDone) and samples.is_due()
+            if is_sample:
+                recorder.take(Measured(run.take, run.step, usage.read()))
+            if is_sample or isinstance(event, Paused):
+                recorder.latest_batch_losses(
+                    run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
+                )
     recorder.flush()
     controls.close()
 

@@ -142,7 +142,7 @@ def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
 def test_a_chart_too_narrow_for_its_numbers_is_refused(refused, command):
     code, told = refused(*command, "--width", "5")
     assert code == 2
-    assert "5 is not in the range 20<=x<=1000" in told
+    assert "width takes a whole number from 20 to 1000, not '5'" in told
 
 
 def test_a_chart_in_a_pipe_tells_what_was_abandoned_from_the_lineage(said, tmp_path):

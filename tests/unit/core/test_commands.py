@@ -33,6 +33,7 @@ values = {
     "clip-norm": st.none() | numbers,
     "batch-size": st.integers(1, 1 << 24),
     "epochs": st.integers(1, 1 << 31),
+    "schedule": st.sampled_from(["constant", "cosine", "linear@0", "cosine@4.25", "own@1"]),
     "pace": st.none() | numbers,
 }
 changes = st.one_of(*(st.builds(Change, st.just(each), value) for each, value in values.items()))
@@ -80,7 +81,10 @@ def test_a_loss_waits_for_the_epoch_and_a_pause_does_not():
 
 
 def test_a_batch_size_waits_for_the_epoch_and_other_settings_do_not():
-    waits = [each for each in SETTINGS if Request.new(Change.read(each, "3")).at == "epoch"]
+    texts = dict.fromkeys(SETTINGS, "3") | {"schedule": "cosine"}
+    waits = [
+        name for name, text in texts.items() if Request.new(Change.read(name, text)).at == "epoch"
+    ]
     assert waits == ["batch-size"]
 
 

@@ -57,7 +57,7 @@ def test_a_fork_is_no_file_of_settings():
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ('parent = "a"', UnknownName, "no setting"),
+        ('parent = "a"', UnknownName, "in run.toml"),
         ("schedule = 3", WrongUse, "schedule must be a list"),
         ("schedule = [3]", WrongUse, "change 1 of the schedule is no table"),
         ('[[schedule]]\nloss = "mse"', WrongUse, "needs a whole number from 0 as its step"),

@@ -45,10 +45,10 @@ NORMED = "mlp:hidden=8,norm=batch"
 PER_EPOCH = 6
 CPU = torch.device("cpu")
 
-on_both_devices = pytest.mark.parametrize("reads_at_once", [True, False])
+on_both_devices = pytest.mark.parametrize("is_synchronous", [True, False])
 
 
-def spoilt(*bad: tuple[int, int], reads_at_once: bool = True, **settings) -> Training:
+def spoilt(*bad: tuple[int, int], is_synchronous: bool = True, **settings) -> Training:
     """Return a run in which a sample of each batch (epoch, number) of `bad`, from 0, is NaN.
 
     A sample is NaN in all epochs, so it makes a batch of every other epoch bad as well.
@@ -56,7 +56,7 @@ def spoilt(*bad: tuple[int, int], reads_at_once: bool = True, **settings) -> Tra
     torch.set_num_threads(1)
     settings = {"model": "linear", "epochs": 1, "on_nonfinite": "skip", **settings}
     run = build(new_spec("digits", **{"batch_size": 256, "seed": 1, **settings}))
-    run.reads_at_once = reads_at_once
+    run.is_synchronous = is_synchronous
     for epoch, number in bad:
         order = shuffled(len(run.data.train), seed=1, epoch=epoch)
         run.data.train.inputs[order[number * run.batch_size]] = math.nan
@@ -72,8 +72,8 @@ def bad_steps(events: Sequence[object]) -> list[int]:
 
 
 @on_both_devices
-def test_batch_norms_statistics_are_those_from_before_a_bad_batch(reads_at_once):
-    run = spoilt((0, 2), model=NORMED, reads_at_once=reads_at_once)
+def test_batch_norms_statistics_are_those_from_before_a_bad_batch(is_synchronous):
+    run = spoilt((0, 2), model=NORMED, is_synchronous=is_synchronous)
     before = [buffer.clone() for buffer in run.model.buffers()]
     for event in train(run, Steering(run)):
         if isinstance(event, BatchDone):
@@ -103,8 +103,8 @@ class Counting(nn.Module):
 
 
 @on_both_devices
-def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(reads_at_once):
-    run = spoilt((0, 0), reads_at_once=reads_at_once)
+def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(is_synchronous):
+    run = spoilt((0, 0), is_synchronous=is_synchronous)
     model = Counting()
     run = replace(run, model=model)
     run.model.train()
@@ -117,17 +117,19 @@ def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(reads_at_once):
 @pytest.mark.parametrize("model", ["linear", NORMED, NORMED + ",dropout=0.5"])
 def test_an_accelerator_that_skips_a_batch_comes_to_the_same_weights(model):
     digests = set()
-    for reads_at_once in (True, False):
-        run = spoilt((0, 1), (1, 4), model=model, epochs=3, reads_at_once=reads_at_once)
+    for is_synchronous in (True, False):
+        run = spoilt((0, 1), (1, 4), model=model, epochs=3, is_synchronous=is_synchronous)
         assert len(bad_steps(list(train(run, Steering(run))))) >= 2
         digests.add(weights_sha256(run.model))
     assert len(digests) == 1
 
 
 @on_both_devices
-def test_a_run_goes_on_after_a_bad_batch_in_another_process_as_if_it_had_not_stopped(reads_at_once):
+def test_a_run_goes_on_after_a_bad_batch_in_another_process_as_if_it_had_not_stopped(
+    is_synchronous,
+):
     def made() -> Training:
-        return spoilt((0, 1), model=NORMED, epochs=2, reads_at_once=reads_at_once)
+        return spoilt((0, 1), model=NORMED, epochs=2, is_synchronous=is_synchronous)
 
     whole = made()
     expected = of(list(train(whole, Steering(whole))), EpochEnded)
@@ -143,8 +145,8 @@ def test_a_run_goes_on_after_a_bad_batch_in_another_process_as_if_it_had_not_sto
 
 
 @on_both_devices
-def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(reads_at_once):
-    run = spoilt((0, 1), (0, 4), reads_at_once=reads_at_once)
+def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(is_synchronous):
+    run = spoilt((0, 1), (0, 4), is_synchronous=is_synchronous)
     events = list(train(run, Steering(run)))
 
     (ended,) = of(events, EpochEnded)
@@ -182,8 +184,8 @@ def test_a_mean_from_an_older_checkpoint_goes_on():
 
 
 @on_both_devices
-def test_every_stretch_of_skipped_batches_is_told_once(reads_at_once):
-    run = spoilt((0, 1), (0, 2), (0, 4), reads_at_once=reads_at_once)
+def test_every_stretch_of_skipped_batches_is_told_once(is_synchronous):
+    run = spoilt((0, 1), (0, 2), (0, 4), is_synchronous=is_synchronous)
     events = list(train(run, Steering(run)))
 
     assert bad_steps(events) == [2, 3, 5]
@@ -192,9 +194,9 @@ def test_every_stretch_of_skipped_batches_is_told_once(reads_at_once):
 
 @on_both_devices
 @pytest.mark.parametrize("until", [None, PER_EPOCH, 3])
-def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(reads_at_once, until):
+def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(is_synchronous, until):
     bad = (until or PER_EPOCH) - 1
-    run = spoilt((0, bad), on_nonfinite="stop", reads_at_once=reads_at_once, until=until)
+    run = spoilt((0, bad), on_nonfinite="stop", is_synchronous=is_synchronous, until=until)
     events = list(train(run, Steering(run)))
 
     after = [type(each) for each in events if not isinstance(each, Fact)]
@@ -203,8 +205,8 @@ def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(reads_at_once, until)
 
 
 @on_both_devices
-def test_a_bad_last_batch_pauses_the_run_before_its_validation(reads_at_once):
-    run = spoilt((0, PER_EPOCH - 1), on_nonfinite="pause", reads_at_once=reads_at_once)
+def test_a_bad_last_batch_pauses_the_run_before_its_validation(is_synchronous):
+    run = spoilt((0, PER_EPOCH - 1), on_nonfinite="pause", is_synchronous=is_synchronous)
     events = list(
         train(run, Steering(run, lambda wait_s: [Request.new(Resume())] * (wait_s is None)))
     )
@@ -216,7 +218,7 @@ def test_a_bad_last_batch_pauses_the_run_before_its_validation(reads_at_once):
 
 @pytest.mark.parametrize("command", [Pause(), Stop(), SaveCheckpoint()])
 def test_nothing_is_saved_before_it_is_known_which_batches_were_bad(command, tmp_path: Path):
-    run = spoilt((0, 1), on_nonfinite="pause", reads_at_once=False)
+    run = spoilt((0, 1), on_nonfinite="pause", is_synchronous=False)
     asked = {3: [Request.new(command)]}
 
     def commands(wait_s: float | None) -> Sequence[Request]:
@@ -245,7 +247,7 @@ def recorded(run: Training, folder: Path) -> Iterator[object]:
 
 
 def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
-    run = spoilt((0, 1), (0, 6), (0, 39), batch_size=32, reads_at_once=False)
+    run = spoilt((0, 1), (0, 6), (0, 39), batch_size=32, is_synchronous=False)
     events = list(recorded(run, tmp_path))
 
     assert bad_steps(events) == [2, 7, 40]
@@ -257,8 +259,8 @@ def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16, torch.complex64])
 @on_both_devices
-def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, reads_at_once):
-    run = spoilt(reads_at_once=reads_at_once)
+def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, is_synchronous):
+    run = spoilt(is_synchronous=is_synchronous)
     loss = torch.tensor(1.0)
     weights = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3, dtype=dtype))]
     for parameter in weights:
@@ -275,9 +277,9 @@ def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, reads_
         parameter.grad[1] = 1
 
 
-@pytest.mark.parametrize("reads_at_once", [True, False])
-def test_a_bad_number_is_found_in_a_sparse_gradient(reads_at_once):
-    run = spoilt(reads_at_once=reads_at_once)
+@pytest.mark.parametrize("is_synchronous", [True, False])
+def test_a_bad_number_is_found_in_a_sparse_gradient(is_synchronous):
+    run = spoilt(is_synchronous=is_synchronous)
     embedding = nn.Embedding(4, 2, sparse=True)
     run.weights = tuple(embedding.parameters())
     for factor, is_bad in ((1.0, False), (math.inf, True)):
@@ -289,7 +291,7 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(reads_at_once):
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
     for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
         weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
-        optimizer, _ = optim.build_optimizer("adam", weights, 0.1, CPU)
+        optimizer = optim.build_optimizer("adam", weights, 0.1, CPU)
         assert optimizer.defaults["fused"] == fused
         weights[0].grad = torch.ones_like(weights[0])
         optimizer.step()
@@ -300,10 +302,10 @@ def test_sparse_gradients_are_for_sgd_alone():
     embedding = nn.Embedding(4, 2, sparse=True)
     assert has_sparse_gradients(nn.Sequential(embedding))
     assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
-    adam, _ = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
+    adam = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
     with pytest.raises(Refused, match="sgd can"):
         optim.take_sparse_gradients(adam)
-    sgd, _ = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
+    sgd = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
     optim.take_sparse_gradients(sgd)
     before = embedding.weight.detach().clone()
     embedding(torch.tensor([1])).sum().backward()

@@ -50,7 +50,7 @@ def test_weights_of_a_binary_problem_are_those_of_its_two_classes():
 
 
 def test_what_cannot_be_weighed_is_one_sentence():
-    with pytest.raises(WrongUse, match="has 2 of them, and there are 3 classes: cat, dog, owl"):
+    with pytest.raises(WrongUse, match="1,2 has 2 of the 3 that the classes need: cat, dog, owl"):
         class_weights("1,2", data([0, 1, 2]))
     with pytest.raises(Refused, match="no sample of the class dog is trained"):
         class_weights("balanced", data([0, 2]))

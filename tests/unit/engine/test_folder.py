@@ -366,18 +366,24 @@ def test_new_images_are_read_as_the_tasks_own_and_named_by_their_path(tmp_path):
     own = {tuple(image.flatten().tolist()) for image in pixels(task.data.train)}
     assert task.read_new is not None
 
-    found = task.read_new(tmp_path / "photos")
+    found = task.read_new([tmp_path / "photos"])
     assert found.has_targets
     assert targets(found.source) == [0] * 6 + [1] * 7
-    assert list(found.names[:2]) == ["cat/0.png", "cat/1.png"]
+    assert found.names.rows[:2] == [("cat/0.png",), ("cat/1.png",)]
     assert own <= {tuple(image.flatten().tolist()) for image in pixels(found.source)}
 
-    (one, *_) = found.names
-    found = task.read_new(tmp_path / "photos" / one)
-    assert (list(found.names), found.has_targets, len(found.source)) == (["0.png"], False, 1)
-    assert not task.read_new(tmp_path / "photos" / "dog").has_targets
+    ((one,), *_) = found.names.rows
+    found = task.read_new([tmp_path / "photos" / one])
+    assert found.names.rows == [("0.png",)]
+    assert (found.has_targets, len(found.source)) == (False, 1)
+    both = task.read_new([tmp_path / "photos" / "cat", tmp_path / "photos" / "dog" / "1.png"])
+    assert both.names.rows[0::6] == [("cat/0.png",), ("dog/1.png",)]
+    assert targets(both.source) == [0] * 6 + [1]
+    assert not task.read_new([tmp_path / "photos" / "dog"]).has_targets
     picture(tmp_path / "photos" / "owl" / "1.png")
-    assert not task.read_new(tmp_path / "photos").has_targets, "owls are not known"
+    found = task.read_new([tmp_path / "photos"])
+    assert not found.has_targets, "owls are not known"
+    assert found.notes == ["no targets are shown, since training never saw: owl"]
 
 
 def test_new_images_that_cannot_be_read_are_one_sentence(tmp_path):
@@ -385,7 +391,7 @@ def test_new_images_that_cannot_be_read_are_one_sentence(tmp_path):
     assert task.read_new is not None
     (tmp_path / "empty").mkdir()
     with pytest.raises(WrongUse, match=r"empty has no images: it takes \.bmp"):
-        task.read_new(tmp_path / "empty")
+        task.read_new([tmp_path / "empty"])
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(WrongUse, match=r"cannot read .*notes\.txt: it is no image"):
-        task.read_new(tmp_path / "notes.txt")
+        task.read_new([tmp_path / "notes.txt"])

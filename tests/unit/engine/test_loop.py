@@ -142,7 +142,7 @@ WAYS_TO_READ = {
 @pytest.mark.parametrize("read", WAYS_TO_READ.values(), ids=WAYS_TO_READ)
 def test_whatever_would_make_a_device_wait_is_seen(read):
     run = digits(epochs=1, batch_size=256)
-    run.reads_at_once = False
+    run.is_synchronous = False
     criterion = run.criterion
 
     def reading(*outputs_and_targets):
@@ -173,7 +173,7 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
 
     writer.write = counted
     run = digits(epochs=1, batch_size=8)
-    run.reads_at_once = False  # as on an accelerator
+    run.is_synchronous = False  # as on an accelerator
     recorder.time_with(run.stopwatch.microseconds)
     events = train(run, Steering(run))
     with Reads() as reads:
@@ -187,10 +187,10 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("reads_at_once", [True, False])
-def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(number, reads_at_once):
+@pytest.mark.parametrize("is_synchronous", [True, False])
+def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(number, is_synchronous):
     run = digits()
-    run.reads_at_once = reads_at_once
+    run.is_synchronous = is_synchronous
     loss = torch.tensor(1.0)
     for each in run.weights:
         each.grad = torch.full_like(each, 3e38)  # their sum is not finite

@@ -436,3 +436,92 @@ def test_kinds_inputs_and_metrics_of_all_sorts_pass(tmp_path):
     assert (found["numbers"].base_lr, found["numbers"].lr) == (0.5, 0.5 * (1 - 3 / 4))
     assert len(found["numbers"].data.val) == 9
     assert found["yes_or_no"].loss_name == "cross-entropy"
+
+
+OPTIONS = """\
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, shape, outputs, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Linear(width, outputs))
+    def forward(self, x):
+        return self.layers(x)
+
+def deep(depth):
+    return nn.Linear(64, 10)
+
+def sgd(params, momentum=0.0):
+    return torch.optim.SGD(params, lr=0.1, momentum=momentum)
+
+def focal(output, target, gamma):
+    return output.mean()
+
+class Margin(nn.Module):
+    def __init__(self, margin):
+        super().__init__()
+    def forward(self, output, target):
+        return output.mean()
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "what", "also"),
+    [
+        ("model", "Net:widht=9", "no parameter of Net (net.py, line 5) 'widht'", "mean 'width'"),
+        ("model", "Net:zzz=9", "no parameter of Net (net.py, line 5) 'zzz'", "outputs, shape, width"),
+        ("model", "deep", "deep: net.py, line 11: depth has no default", "write net.py:deep:depth=VALUE"),
+        ("model", "", "net.py has Net, deep, sgd, focal, Margin", "write net.py:Margin"),
+        ("model", "__import__", "no name in net.py '__import__'", "Margin, Net, deep, focal, sgd"),
+        ("optimizer", "sgd:momentun=1", "no parameter of sgd (net.py, line 14)", "mean 'momentum'"),
+        ("loss", "", "net.py has Net, deep", "write net.py:Margin"),
+        ("loss", "focal:gama=1", "no parameter of focal (net.py, line 17) 'gama'", "(none)"),
+        ("loss", "focal:gamma=1", "net.py, line 17: gamma of focal has no number", "default"),
+        ("loss", "focal", "the loss net.py:focal (", "net.py, line 17: TypeError"),
+        ("loss", "Margin", "the loss net.py:Margin: net.py, line 21: TypeError", "margin"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_of_an_own_function_is_told_with_its_line_and_parameters(
+    tmp_path, option, text, what, also
+):
+    file = written(tmp_path, prelude=OPTIONS).rename(tmp_path / "net.py")
+    given = f"{file}:{text}" if text else str(file)
+    with pytest.raises(WrongUse) as caught:
+        preflight(build(new_spec("digits", device="cpu", **{option: given})))
+    said = str(caught.value)
+    assert what in said
+    assert also in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "what", "also"),
+    [
+        (multiclass("modle=1"), f"task.py, line {LINES + 1}: no field of tuitrain.Task 'modle'", "'model'"),
+        (multiclass("optimizer=lambda: 1"), f"optimizer: task.py, line {LINES + 1}: TypeError", "0 positional"),
+        (multiclass('metrics={"one": lambda o: 1}'), f"the metric one: task.py, line {LINES + 1}: TypeError", "2 were given"),
+        (multiclass(model="lambda x: nn.Linear(3, 3)"), f"model: task.py, line {LINES + 1}: TypeError", "'x'"),
+        (multiclass("criterion=lambda o: o.mean()"), f"task.py, line {LINES + 1}: TypeError", "2 were given"),
+        ("torch.set_default_device('meta')", "task.py sets the default device of torch", "--device meta"),
+        ("torch.set_grad_enabled(False)", "task.py turns gradients off", "leave"),
+        ("\0", "task.py: SyntaxError", "null bytes"),
+    ],
+)  # fmt: skip
+def test_a_call_that_fails_is_told_with_the_line_of_its_function(tmp_path, lines, what, also):
+    said = refused(tmp_path, lines)
+    assert what in said
+    assert also in said
+    assert torch.get_default_device().type == "cpu"
+    assert torch.is_grad_enabled()
+
+
+def test_an_own_loss_or_metric_with_the_name_of_a_built_in_one_is_warned_of(tmp_path):
+    run = built(
+        tmp_path,
+        "def accuracy(output, target): return 0.5",
+        multiclass('losses={"l1": nn.CrossEntropyLoss(), "mine": F.cross_entropy},'
+                   'metrics={"accuracy": accuracy, "mine": accuracy}'),
+    )  # fmt: skip
+    loss, metric = run.warnings
+    assert "the loss l1 is that of your file" in loss
+    assert "the metric accuracy is that of your file" in metric

@@ -51,7 +51,7 @@ NUMBERS = [row * 1.5 % 7 for row in range(ROWS)]
     [
         (NUMBERS, "a number standardised"),
         ([*NUMBERS[:-2], "", ""], "a number 2 missing: the median, and a bit that says so; "),
-        ([*NUMBERS[:-1], "1e999"], "a number 1 infinite or beyond what float32 holds; 1 missing"),
+        ([*NUMBERS[:-1], "1e999"], "a number 1 infinite or beyond what float32 holds ('inf'): the"),
         ([*NUMBERS[:-1], "9" * 40], "a number 1 infinite or beyond"),
         (range(7, 7 + ROWS), "a dropped it counts the rows"),
         (["same"] * ROWS, "a dropped one value only: same"),
@@ -89,7 +89,7 @@ def test_an_option_overrules_what_was_found_out(csv):
     task = opened(csv, text, as_number=("c", "a"), as_date=("d",), drop=("b",))
     assert line(task, "a") == "a number standardised"
     assert line(task, "b") == "b dropped as asked"
-    assert line(task, "c").startswith("c number 10 not a number; 10 missing")
+    assert line(task, "c").startswith("c number 10 not a number ('?'): the median, and a bit")
     assert line(task, "d").startswith("d date seconds")
     assert line(opened(csv, text, as_category=("d",)), "d") == "d category one-hot into 2"
 
@@ -111,6 +111,28 @@ def test_the_kind_of_problem_follows_from_the_target(csv, values, kind, classes)
     assert (task.data.kind, task.data.classes) == (kind, classes)
     assert task.defaults["target"] == "t"
     assert any(note.startswith(f"target 't': {kind}, since it ") for note in task.card.notes)
+
+
+def test_rows_of_fewer_cells_than_the_header_are_left_out_and_named_by_their_lines(csv):
+    whole = table(a=NUMBERS, b=reversed(NUMBERS)).splitlines()
+    text = "\n".join([*whole[:3], "1", '"2\n",3', "", *whole[3:], "4"]) + "\n"
+    task = opened(csv, text)
+    said = "3 rows have fewer cells than the header, and are left out: lines 4, 5, 46"
+    assert said in task.card.notes
+    assert "missing" not in " ".join(task.card.notes)
+    assert len(task.data.train) + len(task.data.val) == ROWS
+    assert torch.equal(task.data.val.inputs, opened(csv, "\n".join(whole)).data.val.inputs)
+    with pytest.raises(WrongUse, match="has no row with as many cells as its header"):
+        opened(csv, "a,b,y\n1,2\n3\n")
+
+
+def test_a_cell_is_counted_once_whatever_it_lacks(csv):
+    cells = ["", "?", "1e999", *NUMBERS[3:]]
+    said = line(opened(csv, table(a=cells, b=NUMBERS), as_number=("a",)), "a")
+    assert said.startswith(
+        "a number 1 missing, 1 not a number ('?'), 1 infinite or beyond what float32 holds ('1e999'"
+        "): the median, and a bit that says so"
+    )
 
 
 def test_a_target_of_free_text_is_refused_instead_of_called_classes(csv):
@@ -204,8 +226,8 @@ def test_what_cannot_be_learned_from_is_one_sentence(csv, content, reason):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"target": "Y"}, "no column 'Y'; there are: a, c, y"),
-        ({"drop": ("q",)}, "no column 'q'; there are: a, c, y"),
+        ({"target": "Y"}, "no column 'Y'; columns: a, c, y; did you mean 'y'?"),
+        ({"drop": ("q",)}, "no column 'q'; columns: a, c, y"),
         ({"drop": ("y",)}, "two options want column 'y' to be different things"),
         ({"as_number": ("a",), "as_date": ("a",)}, "two options want column 'a'"),
         ({"as_number": ("c",)}, "column 'c' has no numbers"),

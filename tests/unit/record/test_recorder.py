@@ -9,7 +9,8 @@ import torch
 from tuitrain.core.events import BatchDone, Failed, Measured
 from tuitrain.core.series import SHARES, Series
 from tuitrain.record.recorder import Recorder
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
 from tuitrain.store.writer import RunWriter
 
 

@@ -5,8 +5,8 @@ from contextlib import closing
 import pytest
 
 from tuitrain.core.events import EpochEnded, Paused, StartupReached, TakeOpened, Warned
+from tuitrain.store.delta import Cursor
 from tuitrain.store.event_log import EventLog
-from tuitrain.store.reader import Cursor
 from tuitrain.store.writer import RunWriter, Stamped
 
 

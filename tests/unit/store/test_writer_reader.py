@@ -16,7 +16,8 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.series import Series
-from tuitrain.store.reader import Cursor, Delta, RunReader
+from tuitrain.store.delta import Cursor, Delta
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import VERSION, BatchRow, key_of
 from tuitrain.store.writer import DETAILS_KEPT, MeasuredRow, RunWriter, Stamped
@@ -67,6 +68,20 @@ def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
     assert reader.epochs(of_steps(1, 1, 100), 0) == []
     assert reader.best(of_steps(1, 1, 100), "metrics", {"accuracy": 1}) == {}
     assert not path.exists()
+
+
+def test_series_are_read_only_after_something_was_written(writer, reader):
+    def segments_after(_events):
+        return [of_steps(1, 1, FAR)]
+
+    norm = Series("grad norm")
+    writer.write([batch(1)], stamped(epoch(1)), [MeasuredRow(key_of(1, 1), norm, 2.0)])
+    first = reader.since(Cursor(), segments_after)
+    assert norm in [summary.series for summary in first.series]
+    assert reader.since(first.cursor, segments_after) == Delta((), (), first.latest, first.cursor)
+
+    writer.write([batch(2)], [], [MeasuredRow(key_of(1, 2), norm, 3.0)])
+    assert reader.since(first.cursor, segments_after).series[1].last == 3.0
 
 
 def test_a_record_whose_tables_are_being_made_just_now_reads_as_empty(path, reader):
@@ -190,7 +205,7 @@ def test_every_so_many_steps_are_steps_of_their_take(writer, reader):
     assert [(row.take, row.step) for row in found] == [(1, 9), (2, 3), (2, 6), (2, 9)]
 
 
-def test_batches_are_counted_within_their_epoch_whatever_its_length(writer, reader):
+def test_batches_are_counted_from_the_first_of_their_epoch_whatever_its_length(writer, reader):
     """Epochs of 5, then of 7 batches; a second take goes on in the middle of the second one."""
     rows = [batch(step)._replace(epoch=1 if step <= 5 else 2 if step <= 12 else 3)
             for step in range(1, 17)]  # fmt: skip
@@ -199,14 +214,14 @@ def test_batches_are_counted_within_their_epoch_whatever_its_length(writer, read
     writer.write(rows, stamped(*ends))
     found = reader.batches_of_epochs((0, key_of(2, 11)), 3, begin=0)
     assert [(number, row.take, row.step) for number, row in found] == [
-        (3, 1, 3), (3, 1, 8), (6, 1, 11), (3, 1, 15), (6, 2, 11)
+        (0, 1, 1), (3, 1, 4), (0, 1, 6), (3, 1, 9), (6, 1, 12), (0, 1, 13), (3, 1, 16), (3, 2, 9)
     ]  # fmt: skip
 
 
 def test_the_first_epoch_of_a_fork_counts_from_where_it_begins(writer, reader):
     writer.write([batch(step)._replace(epoch=5) for step in range(93, 99)], [])
     found = reader.batches_of_epochs((key_of(1, 94), key_of(1, 98)), 2, begin=92)
-    assert [(number, row.step) for number, row in found] == [(4, 96), (6, 98)]
+    assert [(number, row.step) for number, row in found] == [(2, 95), (4, 97)]
 
 
 def test_a_first_look_at_a_long_run_still_has_its_best_epoch(writer, reader):

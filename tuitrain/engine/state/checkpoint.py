@@ -45,11 +45,11 @@ class Checkpoints:
     def __init__(
         self,
         folder: Path | None,
-        past: Iterable[Event] = (),
+        earlier: Iterable[Event] = (),
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take over the checkpoints in `past` events; without a folder, save nothing."""
+        """Take over the checkpoints in `earlier` events; without a folder, save nothing."""
         self._folder = folder
         self._clock = clock
         self._retention = Retention()
@@ -59,7 +59,7 @@ class Checkpoints:
         self._saved_place: tuple[object, ...] = ()
         """The place of the newest checkpoint; empty if it must be saved again."""
         self._due = self._best_due = self._began = clock()
-        for event in past:
+        for event in earlier:
             self._retention.remember(event)
 
     @property
@@ -229,7 +229,7 @@ class Checkpoints:
 
     def _prune(self) -> Iterator[Event]:
         assert self._folder is not None
-        for event in self._retention.superfluous():
+        for event in self._retention.to_delete():
             yield event  # recorded first: a record must not list a file that is already deleted
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):

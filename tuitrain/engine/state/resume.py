@@ -15,7 +15,7 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
-from tuitrain.engine.state.start import Start, begin, differences
+from tuitrain.engine.state.start import Start, begin, environment_changes
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.history.lineage import Lineage
@@ -29,7 +29,7 @@ def resume(
     run: Training,
     steering: Steering,
     start: Start,
-    past: Sequence[Event],
+    earlier: Sequence[Event],
     recorded: Position,
 ) -> Iterator[Event]:
     """Restore the newest undamaged checkpoint in `run`, freshly built, and yield the events.
@@ -38,20 +38,22 @@ def resume(
     Changes are reapplied at their steps, so that the weights come out the same. Planned changes
     that were never applied wait for their place.
     """
-    environments = [event.environment for event in past if isinstance(event, RunStarted)]
-    yield from differences(environments[-1] if environments else {}, run)
-    lineage = Lineage().after(past).kept_events
+    environments = [event.environment for event in earlier if isinstance(event, RunStarted)]
+    yield from environment_changes(environments[-1] if environments else {}, run)
+    lineage = Lineage().after(earlier).kept_events
     origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
     if origin is None:
         yield from begin(run, steering, start)
     opening, after = _after(lineage, origin.file if origin else "")
     if opening is not None:
         run.use(opening.settings)
-    changes = [event for event in (*after, *_not_reapplied(past)) if applied(event)]
-    changes.sort(key=lambda event: _first(past, event))
+    changes = [event for event in (*after, *_not_reapplied(earlier)) if applied(event)]
+    changes.sort(key=lambda event: _first(earlier, event))
     again = [entry for event in changes for entry in applied(event)]
-    waiting, dropped = _open_commands(past)
-    steering.decisions.schedule = Schedule([*again, *waiting, *planned(start.spec.schedule, past)])
+    waiting, dropped = _open_commands(earlier)
+    steering.decisions.schedule = Schedule(
+        [*again, *waiting, *planned(start.spec.schedule, earlier)]
+    )
     if run.monitor.is_out_of_patience:
         run.monitor.waited = 0  # a user who resumes past that end wants more epochs
     if run.has_reached_until:
@@ -101,16 +103,16 @@ def _after(lineage: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Se
     return None, after
 
 
-def _not_reapplied(past: Sequence[Event]) -> list[Event]:
+def _not_reapplied(earlier: Sequence[Event]) -> list[Event]:
     """Return the changes that an interrupted resume had still to reapply."""
-    lineage = Lineage().after(past)
+    lineage = Lineage().after(earlier)
     opening = lineage.openings.get(lineage.take)
     if opening is None or opening.why != "resume":
         return []
-    before, since = past[: past.index(opening)], past[past.index(opening) + 1 :]
+    before, since = earlier[: earlier.index(opening)], earlier[earlier.index(opening) + 1 :]
     _, after = _after(Lineage().after(before).kept_events, opening.origin)
     changes = [event for event in (*after, *_not_reapplied(before)) if applied(event)]
-    changes.sort(key=lambda event: _first(past, event))
+    changes.sort(key=lambda event: _first(earlier, event))
     # the resume reapplied them in this order, skipped those whose value was already in effect, and
     # made a new change only after all of them
     reapplied = {_id(event) for event in since if applied(event)}
@@ -120,9 +122,9 @@ def _not_reapplied(past: Sequence[Event]) -> list[Event]:
     return changes[last + 1 :]
 
 
-def _first(past: Sequence[Event], change: Event) -> int:
-    """Return the index in `past` of the event with which a change was first applied."""
-    same = (at for at, event in enumerate(past) if applied(event) and _id(event) == _id(change))
+def _first(earlier: Sequence[Event], change: Event) -> int:
+    """Return the index in `earlier` of the event with which a change was first applied."""
+    same = (at for at, event in enumerate(earlier) if applied(event) and _id(event) == _id(change))
     return next(same)
 
 
@@ -130,14 +132,16 @@ def _id(change: Event) -> str:
     return applied(change)[0].request.id
 
 
-def _open_commands(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
+def _open_commands(earlier: Sequence[Event]) -> tuple[list[Entry], list[str]]:
     """Return the accepted commands that still wait, and the ids of those that a resume drops."""
     answered = {
-        getattr(event, "command", None) for event in past if not isinstance(event, CommandAccepted)
+        getattr(event, "command", None)
+        for event in earlier
+        if not isinstance(event, CommandAccepted)
     }
     waiting: list[Entry] = []
     dropped: list[str] = []
-    for at, event in enumerate(past):
+    for at, event in enumerate(earlier):
         if not isinstance(event, CommandAccepted) or event.command in answered:
             continue
         entry = accepted(event)
@@ -146,7 +150,7 @@ def _open_commands(past: Sequence[Event]) -> tuple[list[Entry], list[str]]:
         ):
             dropped.append(event.command)
             continue
-        for later in past[at:]:
+        for later in earlier[at:]:
             if isinstance(later, TakeOpened) and later.why != "resume":  # the run went back
                 entry = entry._replace(step=later.step, epoch=later.epoch)
         waiting.append(entry)

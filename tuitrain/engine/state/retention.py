@@ -81,7 +81,7 @@ class Retention:
             case _:
                 pass
 
-    def superfluous(self) -> list[CheckpointGone | Warned]:
+    def to_delete(self) -> list[CheckpointGone | Warned]:
         """Return an event for each checkpoint to delete.
 
         The first time in a run that one before a change is deleted, a warning comes first.

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import Event, Warned, WeightsCompared
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine import device as devices
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
@@ -36,7 +35,7 @@ def begin(run: Training, steering: Steering, start: Start) -> Iterator[Event]:
     parent = spec.parent
     if parent is None:
         return
-    yield from differences(parent.environment, run)
+    yield from environment_changes(parent.environment, run)
     if parent.sha256 is None:
         return
     state = read_state(origin, parent.sha256)
@@ -59,9 +58,9 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
         yield WeightsCompared(name, digest == spec.parent.expects)
 
 
-def differences(before: Mapping[str, str], run: Training) -> Iterator[Event]:
+def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
     """Warn of differences from the environment `before`, which prevent a bit-for-bit repetition."""
-    now = devices.environment(run.device)
+    now = run.environment
     differing = [
         f"{name} was {was} and is {now.get(name)}"
         for name, was in before.items()

@@ -31,7 +31,8 @@ def load(model: nn.Module, path: Path, given: str) -> None:
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise Refused(
-            f"the weights in {safe(given)} do not fit the model: {safe(first[0].strip())}"
+            f"the weights in {safe(given)} do not fit the model: "
+            f"{safe(first[0].strip().rstrip('.'))}; choose the --model that they are of"
         ) from None
 
 

@@ -24,7 +24,7 @@ from tuitrain.engine.streaming import Augment, Streamed
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.image_files import ImageFile, images_at
 from tuitrain.engine.tasks.normalised import Normalised, spread
-from tuitrain.engine.tasks.opened import NewData, OpenedTask
+from tuitrain.engine.tasks.opened import Names, NewData, OpenedTask
 from tuitrain.engine.tasks.pixels import DamagedImage, LabelledFiles, read_header
 from tuitrain.engine.tasks.python import split_indices
 from tuitrain.engine.tasks.read_images import Images, pixels_of, read_images, some
@@ -66,29 +66,43 @@ def open_folder(
             "epochs": _EPOCHS,
             "data_sha256": images.sha256,
         },
-        read_new=lambda path: _read_new(path, images.size, images.channels, data),
+        libraries=("pillow", *["torchvision"] * bool(spec.augment)),
+        read_new=lambda paths: _read_new(paths, images.size, images.channels, data),
+        val_names=lambda: _named(images, val, spec.task),
     )
 
 
-def _read_new(path: Path, size: int, channels: int, data: Dataset) -> NewData:
-    """Return the images at a path, read as those of the task; folders of classes give targets.
+def _read_new(given: Sequence[Path], size: int, channels: int, data: Dataset) -> NewData:
+    """Return the images at paths, read as those of the task; folders of classes give targets.
 
-    Raises WrongUse for an image that cannot be read.
+    They are named from the folder that all have in common. Raises WrongUse for an image that cannot
+    be read.
     """
     assert isinstance(data.train, Normalised)
-    paths = images_at(path)
+    paths = [file for path in given for file in images_at(path)]
     try:
         for file in paths:
             read_header(file)
     except DamagedImage as error:
         raise WrongUse(str(error)) from None
-    names = [file.relative_to(path) if file != path else Path(file.name) for file in paths]
+    root = os.path.commonpath([path if path.is_dir() else path.parent for path in given])
+    names = [file.relative_to(root) for file in paths]
     folders = [safe(name.parts[0]) for name in names if len(name.parts) > 1]
-    has_targets = len(folders) == len(names) and set(folders) <= set(data.classes)
+    strange = sorted(set(folders) - set(data.classes))
+    has_targets = len(folders) == len(names) and not strange
     targets = list(map(data.classes.index, folders)) if has_targets else [0] * len(names)
     files = LabelledFiles(paths, torch.tensor(targets), size, channels)
     source = Normalised(Streamed(files), data.train.mean, data.train.deviation)
-    return NewData(list(map(str, names)), source, has_targets)
+    notes = [f"no targets are shown, since training never saw: {some(strange)}"]
+    is_doubtful = bool(strange) and len(strange) < len(set(folders))
+    named = Names(("sample",), [(str(name),) for name in names])
+    return NewData(named, source, has_targets, notes * is_doubtful)
+
+
+def _named(images: Images, part: Sequence[int], task: str) -> Names:
+    """Return the paths of images in the folder of the task."""
+    paths = [images.files[index].path.relative_to(task) for index in part]
+    return Names(("sample",), [(str(path),) for path in paths])
 
 
 def _classes(images: Images, task: str) -> list[str]:

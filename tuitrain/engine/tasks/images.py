@@ -70,7 +70,7 @@ def load(task: Task, data: Path | None, report: Report, cache: Path | None = Non
     try:
         parts: Parts = task.load()(folder)
     except FileNotFoundError as error:
-        raise WrongUse(safe(error)) from None
+        raise WrongUse(f"{safe(error)}; without --data it is downloaded") from None
     except ValueError as error:
         raise DamagedData(safe(error)) from None
     except RuntimeError:  # torchvision's

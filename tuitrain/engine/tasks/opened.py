@@ -21,14 +21,22 @@ from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.user_code import UserCode
 
 
+class Names(NamedTuple):
+    """What tells samples from one another: cells of these columns, a row for each sample."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
 class NewData(NamedTuple):
     """Samples that a run has not seen, to be predicted."""
 
-    names: Sequence[str]
-    """One for each sample; empty: they are numbered."""
+    names: Names
     source: Source
     has_targets: bool
     """Whether the targets of `source` are known; else they are anything."""
+    notes: Sequence[str] = ()
+    """What the model cannot use as it is, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,12 @@ class OpenedTask:
     schedule: Callable[[float], float] | None = None
     losses: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    read_new: Callable[[Path], NewData] | None = None
-    """Reads a file or folder as the task reads its own, for `tuitrain predict`; raises WrongUse."""
+    read_new: Callable[[Sequence[Path]], NewData] | None = None
+    """Reads files or folders as the task reads its own, for `tuitrain predict`; raises WrongUse."""
+    val_names: Callable[[], Names] | None = None
+    """Names the samples for validation; None: they are numbered."""
+    libraries: tuple[str, ...] = ()
+    """The distributions that read and prepared the data, beside PyTorch."""
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
     warnings: tuple[str, ...] = ()
@@ -62,7 +74,8 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
             entry = catalog.task_named(spec.task)
             defaults = {"model": entry.model, "epochs": entry.epochs}
             data = dataset.load(spec.task, spec.data, report)
-            return OpenedTask(data, Card(entry.summary), defaults)
+            used = "torchvision" if entry.is_downloaded else "scikit-learn"
+            return OpenedTask(data, Card(entry.summary), defaults, libraries=(used,))
         case "python":
             from tuitrain.engine.tasks.python import open_python
 

@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from tuitrain.catalog import LOSSES
+from tuitrain.catalog import LOSSES, METRICS
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
@@ -41,7 +41,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     task = _task_in(vars(module), own.name, file)
     _check(task, file)
     _prepare(task, Path(str(module.__file__)), code.digest(file))
-    train, val = _data(task, file, spec.workers)
+    train, val = _data(task, spec.workers)
     classes = tuple(map(str, task.classes))
     outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
     loss, losses = _losses(task)
@@ -55,12 +55,13 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
         Dataset(task.kind, train, val, outputs, classes=classes),
         Card(task.describe or f"the task in {file}"),
         defaults,
-        None if isinstance(task.model, str) else _called(task.model, file, "model"),
-        None if isinstance(task.optimizer, str) else task.optimizer,
+        None if isinstance(task.model, str) else _called(task.model, "model"),
+        None if isinstance(task.optimizer, str) else _called(task.optimizer, "optimizer"),
         task.schedule,
         losses,
         task.metrics,
         is_own=True,
+        warnings=tuple(_replaced(task, losses)),
     )
 
 
@@ -137,27 +138,38 @@ def _losses(task: Task) -> tuple[str, dict[str, Any]]:
     return name, {name: task.criterion, **own}
 
 
-def _called(function: Callable[[], Any], file: str, what: str) -> Callable[[], Any]:
+def _replaced(task: Task, losses: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a warning for each loss and metric that has the name of a built-in one."""
+    metrics = {metric.name for metric in METRICS.get(task.kind or "", ())}
+    for what, own, built_in in (("loss", losses, LOSSES), ("metric", task.metrics, metrics)):
+        for name in own:
+            if name in built_in:
+                yield (
+                    f"the {what} {name} is that of your file and not the built-in one of this "
+                    "name, with which its values are not comparable: give it a name of its own"
+                )
+
+
+def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     """Return the function, with what it raises told by the line of the user's file."""
 
-    def call() -> Any:
+    def call(*arguments: Any) -> Any:
         try:
-            return function()
+            return function(*arguments)
         except Exception as error:
-            raise WrongUse(f"{what}: {told_by_user_code(error)}") from error
+            raise WrongUse(f"{what}: {told_by_user_code(error, function)}") from error
 
-    del file
     return call
 
 
-def _data(task: Task, file: str, workers: int | None) -> tuple[Source, Source]:
+def _data(task: Task, workers: int | None) -> tuple[Source, Source]:
     """Return training and validation samples; arrays lie whole on the device, datasets stream."""
     workers = task.workers if workers is None else workers
-    found = _called(task.train, file, "train")()
+    found = _called(task.train, "train")()
     if isinstance(task.val, float | int) and not callable(task.val):
         train, val = _split(found, float(task.val), task.kind)
     else:
-        train, val = found, _called(task.val, file, "val")()
+        train, val = found, _called(task.val, "val")()
     is_streamed = task.augment is not None or task.collate_fn is not None
     sources = [
         _source(part, task, workers, what, is_streamed=is_streamed, is_training=what == "train")
@@ -269,5 +281,5 @@ def _prepare(task: Task, file: Path, digest: str) -> None:
     with (folder / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists():
-            _called(task.prepare, file.name, "prepare")()
+            _called(task.prepare, "prepare")()
             write_atomically(stamp, safe(file) + "\n")

@@ -1,4 +1,4 @@
-"""The parts of a program for the task, model, optimizer, schedule and losses of a run.
+"""The parts of a program for the task, model, optimizer and losses of a run.
 
 Each calls a function of the engine, of which the program contains a copy.
 """
@@ -50,12 +50,6 @@ def optimizer(text: str, lr: float, device: str) -> Part:
     fused = {"fused": True} if device.partition(":")[0] in ("cpu", "cuda") else {}
     arguments = ("model.parameters()", *keywords(lr=lr, **options, **fused))
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
-
-
-def schedule(text: str) -> Part | None:
-    """Return the factor of the learning rate at the share `done` of the run; None if constant."""
-    place = catalog.SCHEDULES[_read("optimizer", text)[1]["schedule"]]
-    return Part(f"{place.partition(':')[2]}(done)", (), (function(place),)) if place else None
 
 
 def criterion(loss: str, kind: Kind, *, is_weighted: bool) -> Part:

@@ -9,7 +9,8 @@ from string import Template
 from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.plan import Planned
-from tuitrain.export.program import entries
+from tuitrain.core.schedules import RateSchedule
+from tuitrain.export.program import entries, rate
 from tuitrain.export.program.part import FUNCTIONAL, MATH, NN, TORCH, Part, indented, joined
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
@@ -54,12 +55,6 @@ _CLIP = """\
             nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
 """
 
-_SCHEDULE = """\
-        # Decay the learning rate with the share of the run that is done.
-        done = (epoch + number / math.ceil(len(train_inputs) / batch_size)) / planned_epochs
-        optimizer.param_groups[0]["lr"] = lr * $share
-"""
-
 _AT_ONCE = 1024
 """Samples per batch of the validation."""
 _MANY = f"torch.cat([model(inputs) for inputs in val_inputs.split({_AT_ONCE})])"
@@ -94,14 +89,14 @@ def loop(recipe: Recipe) -> Part:
     """Return the training loop, up to the checkpoint of the recipe."""
     metric, formula = _METRICS[recipe.kind]
     losses = [_criterion(recipe, loss) for loss in recipe.losses]
-    schedule = entries.schedule(recipe.spec.optimizer)
+    schedule = rate.following(recipe)
     many = recipe.started.val_samples > _AT_ONCE
     text = _LOOP.substitute(
         criterion=losses[0].text,
         settings=_settings(recipe),
         **_counting(recipe),
-        batches=_batches(recipe, is_numbered=schedule is not None),
-        schedule=Template(_SCHEDULE).substitute(share=schedule.text) if schedule else "",
+        batches=_batches(recipe, is_numbered=bool(schedule.text)),
+        schedule=schedule.text,
         clip=_CLIP if recipe.clips else "",
         **(_SKIPPING if recipe.skips_nonfinite else _STEPPING),
         after_batch=_after_batch(recipe),
@@ -112,7 +107,7 @@ def loop(recipe: Recipe) -> Part:
     )
     known = ((TORCH, "torch."), (NN, "nn."), (MATH, "math."), (FUNCTIONAL, "functional."))
     imports = tuple(line for line, name in known if f" {name}" in text)
-    needed = [*losses, *([schedule] if schedule else [])]
+    needed = [*losses, schedule]
     return joined([
         Part(text, imports, (function("tuitrain.engine.data:shuffled"),)),
         *(part._replace(text="") for part in needed),
@@ -140,7 +135,7 @@ def _counting(recipe: Recipe) -> dict[str, object]:
     boundaries = recipe.epoch_boundaries
     begun = boundaries.epochs_begun(recipe.until)
     is_finished = recipe.last("epochs") == begun and boundaries.ends_epoch(recipe.until)
-    if recipe.changes("epochs") and is_finished and not entries.schedule(recipe.spec.optimizer):
+    if recipe.changes("epochs") and is_finished and not rate.is_scheduled(recipe):
         return {
             "epochs": recipe.setting("epochs"),
             "count_from": f"step, epoch = {step}, {epoch}\n",
@@ -161,8 +156,7 @@ def _settings(recipe: Recipe) -> str:
     lines = [f"batch_size = {recipe.setting('batch-size')}"]
     if recipe.clips:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
-    if entries.schedule(recipe.spec.optimizer):
-        lines += [f"planned_epochs = {recipe.setting('epochs')}", f"lr = {recipe.setting('lr')!r}"]
+    lines += rate.settings(recipe)
     initial = [change for change in recipe.plan if change.place == recipe.begin]
     if initial:
         lines += ["# Changes before the first batch.", *_statements(recipe, initial)]
@@ -207,7 +201,9 @@ def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
 def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
     if isinstance(command, SwapLoss):
         return f"criterion = {_criterion(recipe, command.loss).text}"
-    if entries.schedule(recipe.spec.optimizer) and command.setting in ("lr", "epochs"):
+    if command.setting == "schedule":
+        return rate.statement(RateSchedule.read(str(command.value)))
+    if rate.is_scheduled(recipe) and command.setting in ("lr", "epochs"):
         return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
     name = command.setting.replace("-", "_")
     if command.setting in ("lr", "weight-decay"):

@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tuitrain.core.safe import safe
-from tuitrain.view.panel.forks import Kept
+from tuitrain.view.panel.forks import KeptEpoch
 
 FORK = (
     "A new run goes on from an epoch whose checkpoint is kept, with whatever you change; this one "
@@ -31,7 +31,7 @@ class EpochScreen(ModalScreen[int | None]):
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
-    def __init__(self, title: str, question: str, kept: Sequence[Kept]) -> None:
+    def __init__(self, title: str, question: str, kept: Sequence[KeptEpoch]) -> None:
         super().__init__()
         self._title = title
         self._question = question

@@ -165,7 +165,7 @@ class LossesScreen(ModalScreen[str | None]):
         loss = LOSSES.get(_name(text))
         if loss is None:
             return Content(f"a loss of this run's own; {self._when(text)}")
-        takes = loss.taken(self._run.kind)
+        takes = loss.shapes(self._run.kind)
         rows = [
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),

@@ -43,7 +43,7 @@ class Fork(NamedTuple):
         return cls(parent, epoch, supervisor.fork_spec(parent, epoch))
 
     def __str__(self) -> str:
-        return f"fork of {self.parent.name} at epoch {self.epoch}"
+        return f"fork of {self.parent.name} at epoch {self.epoch:,}"
 
 
 class NewRunScreen(Screen[supervisor.Started | None]):
@@ -78,7 +78,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         with VerticalScroll(id="form", can_focus=False) as box:
             fork = self._fork
             box.border_title = (
-                Content(f"fork of {safe(fork.parent.name)} at epoch {fork.epoch}")  # no markup
+                Content(f"fork of {safe(fork.parent.name)} at epoch {fork.epoch:,}")  # no markup
                 if fork
                 else "new run"
             )

@@ -46,8 +46,8 @@ CALM_FAST_EVERY = 2
 """Pulls between two updates of the fast snapshot when no key was pressed lately."""
 LIVELY_FOR_S = 30.0
 """Seconds after a key in which the screen is updated at the higher rates."""
-ENDED_EVERY = 3
-"""Pulls between two reads of an ended run, which may be resumed."""
+IDLE_EVERY = 3
+"""Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
 
 class RunScreen(SteeringScreen, inherit_bindings=False):
@@ -126,8 +126,17 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         """Read new events and update the panels."""
         async with self._one_at_a_time:
             self._pulls += 1
-            if not self._latest.has_ended or self._pulls % ENDED_EVERY == 0:
+            if not self._is_idle or self._pulls % IDLE_EVERY == 0:
                 await self._look()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the run does not train, and no command that may change that is pending."""
+        run = self._latest
+        if run.state != "paused":
+            return run.has_ended
+        pending = any(command.state == "pending" for command in run.interventions)
+        return not (pending or self._pending)
 
     async def _look(self) -> None:
         try:

@@ -191,9 +191,17 @@ class SteeringScreen(Screen[None]):
 
     def _pace(self) -> float | None:
         paces = [request.command for request in self._pending if request.command.kind == "pace"]
-        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr]
+        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr,return-value]
+
+    def _is_known(self, what: str) -> bool:
+        """Return whether the trainer has read what the task leaves open; say so if it has not."""
+        if not self._latest.spec.is_complete:
+            self.notify(f"The {what} is known once {self._latest.task} is loaded.", markup=False)
+        return self._latest.spec.is_complete
 
     def action_losses(self) -> None:
+        if not self._is_known("loss"):
+            return
         self.app.push_screen(
             LossesScreen(lambda: self._latest, self._client.latest_batch_losses), self._swap
         )
@@ -204,6 +212,8 @@ class SteeringScreen(Screen[None]):
 
     def action_change(self, setting: Setting) -> None:
         """Open the dialog that changes a setting."""
+        if setting in _OF_THE_TASK and not self._is_known(setting):
+            return
         dialog = NumberScreen(setting, self._latest.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
@@ -244,6 +254,8 @@ class SteeringScreen(Screen[None]):
         )
 
 
+_OF_THE_TASK: tuple[Setting, ...] = ("lr", "batch-size", "epochs")
+"""Settings that a task of the user's own may have, and only its trainer reads."""
 _ACTIONS = {
     binding.action.partition("(")[0]
     for binding in SteeringScreen.BINDINGS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.panel import panels
+from tuitrain.view.panel import event_log, panels
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -81,4 +81,4 @@ class Events(_Panel):
     BORDER_TITLE = "events"
 
     def picture(self, snapshot: Snapshot) -> Picture:
-        return panels.events(snapshot, self.size.width, self.size.height)
+        return event_log.events(snapshot, self.size.width, self.size.height)

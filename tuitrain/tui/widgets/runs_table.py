@@ -8,10 +8,8 @@ from rich.text import Text
 from textual.theme import Theme
 from textual.widgets import DataTable
 
-from tuitrain.view.text.listing import COLUMNS, NARROW, Row
+from tuitrain.view.text.listing import Row, columns
 
-_WIDE = 110
-"""Least width of the screen, in cells, that fits all columns."""
 _COLOURS = {
     "good": "success", "bad": "error", "warn": "warning", "strong": "foreground",
     "text": "foreground", "accent": "accent",
@@ -40,7 +38,7 @@ class RunsTable(DataTable[Text]):
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows, in this order."""
-        names = COLUMNS if self.app.size.width >= _WIDE else NARROW
+        names = columns(rows, self.app.size.width)
         keys = [str(row.directory) for row in rows]
         if names != self._names:
             self._head(names)

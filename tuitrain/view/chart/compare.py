@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Best
+from tuitrain.store.epochs import Best
 from tuitrain.view.chart.curve_chart import SWAPPED
 from tuitrain.view.chart.curves import Curves, Source
 from tuitrain.view.chart.multiples import Chart, grid, places
@@ -25,6 +26,7 @@ from tuitrain.view.text.table import NO_BREAK, Row, table
 
 SIGNS = string.ascii_uppercase
 """One for each run; there are more signs than colours."""
+_COUNTS = ("epochs", "batch size")
 _AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
 
 
@@ -177,10 +179,17 @@ def settings_table(compared: Sequence[Compared], width: int) -> Picture:
     if not differing:
         return (fitted([Span("the runs differ in no setting", "muted")], width),)
     rows = [
-        Row(name, tuple(Span(text.replace(" @ epoch ", _AT_EPOCH)) for text in texts))
+        Row(name, tuple(Span(_shown(name, text)) for text in texts))
         for name, texts in differing.items()
     ]
     return table(heads(compared), rows, width)
+
+
+def _shown(name: str, text: str) -> str:
+    """Return a setting with separators in its counts, in which an epoch stays with its sign."""
+    counts = r"\d+" if name in _COUNTS else r"(?<=@ epoch )\d+"
+    shown = re.sub(counts, lambda number: words.count(int(number[0])), text)
+    return shown.replace(" @ epoch ", _AT_EPOCH)
 
 
 def results_table(
@@ -195,7 +204,7 @@ def _results(compared: Sequence[Compared], metric: ComparableMetric) -> tuple[Ro
     newest = [one.newest(metric) for one in compared]
     peaks = [one.peak(metric) for one in compared]
     at = [one.best[metric.name].epoch if metric.name in one.best else None for one in compared]
-    epochs = [f"{NO_BREAK}@{epoch}" if epoch is not None else "" for epoch in at]
+    epochs = [f"{NO_BREAK}@{words.count(epoch)}" if epoch is not None else "" for epoch in at]
     return (
         Row(metric.name, _marked(newest, _leaders(compared, newest, metric), [""] * len(newest))),
         Row("  best", _marked(peaks, _leaders(compared, peaks, metric), epochs)),

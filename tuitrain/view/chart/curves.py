@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, get_args
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Best, EpochPart
+from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view.chart import columns, plot, scale
 from tuitrain.view.picture import Picture
@@ -133,7 +133,7 @@ class Curves:
                 best = _better(best, self._best_of(segment, part, signs), signs)
         return best
 
-    def drawn_behind(self, run: Snapshot) -> str:
+    def dashed_in_words(self, run: Snapshot) -> str:
         """Return in words what the charts of a run have in dashes; empty where that is nothing."""
         _, parents = self._reference_segments(run)
         left = ["left behind by an undo, a rollback or a crash"] if _abandoned(run) else []

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Best
+from tuitrain.store.epochs import Best
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.curves import Curves, curves_of, options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted

@@ -13,7 +13,7 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.core.values import Whole
 from tuitrain.history.changes import is_change
-from tuitrain.view.panel.panels import describe
+from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
 
 _CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.history.changes import is_change
-from tuitrain.view.state.snapshot import DELETED, Snapshot
+from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
 
 _CONTINUED = RunStarted | Resumed | Stepped | TakeOpened
@@ -23,12 +23,15 @@ class Advice(NamedTuple):
 
 
 def advice(run: Snapshot) -> Advice | None:
-    """Return advice on a crash or a nonfinite pause; None if nothing is wrong."""
+    """Return advice on a crash, a batch without end or a nonfinite pause; None for none of them."""
     if run.error == DELETED:
         return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if run.state == "crashed":
         way = f"tuitrain resume {safe(run.name)} goes on from its last checkpoint"
-        return Advice("the trainer process died unexpectedly; nothing on record is lost", (way,))
+        is_intact = "; nothing on record is lost" if safe(run.error).startswith(DIED) else ""
+        return Advice(f"{safe(run.error)}{is_intact}", (way,))
+    if run.busy is not None and run.hangs and run.pid is not None:
+        return Advice(words.busy(*run.busy), (words.how_to_kill(run.pid),))
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:
         return None

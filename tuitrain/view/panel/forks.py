@@ -18,10 +18,14 @@ def made_from(run: Snapshot) -> str:
     if parent is None:
         return ""
     name = safe(Path(parent.directory).name)
-    return f"replay of {name}" if parent.environment else f"fork of {name} @{parent.epoch}"
+    return (
+        f"replay of {name}"
+        if parent.environment
+        else f"fork of {name} @{words.count(parent.epoch)}"
+    )
 
 
-class Kept(NamedTuple):
+class KeptEpoch(NamedTuple):
     """An epoch whose checkpoint is kept, and its validation, if that is in the snapshot."""
 
     saved: CheckpointSaved
@@ -35,13 +39,13 @@ class Kept(NamedTuple):
     def __str__(self) -> str:
         if self.ended is None:
             what = "before the first batch" if self.saved.step == 0 else ""
-            return f"{self.epoch:>6}  {what}".rstrip()
+            return f"{words.count(self.epoch):>6}  {what}".rstrip()
         metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
-        val_loss = f"{self.epoch:>6}  val loss {words.value(self.ended.val_loss):<8}"
+        val_loss = f"{words.count(self.epoch):>6}  val loss {words.value(self.ended.val_loss):<8}"
         return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
 
 
-def kept_epochs(run: Snapshot) -> list[Kept]:
+def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
     """Return the kept epochs, newest first; checkpoints of the lineage take precedence."""
     ended = {(epoch.take, epoch.step, epoch.epoch): epoch for epoch in run.epochs}
     epochs = {saved.epoch for saved in run.checkpoints if saved.is_between_epochs}
@@ -53,4 +57,6 @@ def kept_epochs(run: Snapshot) -> list[Kept]:
         for saved in checkpoints
         if saved is not None
     )
-    return [Kept(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept]
+    return [
+        KeptEpoch(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept
+    ]

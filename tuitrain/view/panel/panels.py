@@ -2,33 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import assert_never
-
-from tuitrain.core.events import (
-    Answer,
-    CheckpointGone,
-    CheckpointSaved,
-    CommandAccepted,
-    CommandDropped,
-    CommandRefused,
-    EpochEnded,
-    Event,
-    Failed,
-    Finished,
-    LossSwapped,
-    NotFinite,
-    Paused,
-    Resumed,
-    RunStarted,
-    SettingChanged,
-    StartupReached,
-    Stepped,
-    Stopped,
-    TakeOpened,
-    Warned,
-    WeightsCompared,
-)
+from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.panel.forks import made_from
@@ -36,13 +10,15 @@ from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.progress import epoch_began, planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, width_of, wrapped
+from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
 from tuitrain.view.text.listing import STATE_ROLES
 
 MOST_ACROSS = 5
 _FIELD_CELLS = 20
 _LABEL_CELLS = 10
 _NARROW_TABLE = 48
+_LEAST_CELLS = (6, 8, 8, 8)
+"""Cells of the columns of epochs; more where a number needs more."""
 _LEAST_ROWS = 3
 _FAST_EPOCH_S = 1.0
 
@@ -72,7 +48,7 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
     lr, used = run.settings["lr"], run.latest.lr if run.latest else None
-    if used is None or "schedule=" not in run.spec.optimizer:
+    if used is None or run.settings["schedule"] == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 
@@ -171,21 +147,27 @@ def _bar(label: str, done: float, text: str, width: int) -> Line:
 
 def epochs(run: Snapshot, width: int, height: int) -> Picture:
     """Return the newest epochs that fit and the best one, marked; every kth if they end fast."""
-    metric = cut(safe(words.loss(run.monitor)), 8)
-    heading = f"{'epoch':>6} {'train':>8} {'val':>8} {' ' * (8 - width_of(metric))}{metric}  "
     stride = epoch_stride(run, height - 1)
     shown = [epoch for epoch in run.epochs if epoch.epoch % stride == 0]
     if run.last_epoch and run.last_epoch.epoch % stride:
         shown.append(run.last_epoch)
-    rows = [
-        fitted(
-            [Span(heading, "muted"), Span(" loss" if width > _NARROW_TABLE else "", "muted")],
-            width,
-        )
+    shown = _with_best(run, shown, height - 1)
+    heading = ("epoch", "train", "val", cut(safe(words.loss(run.monitor)), _LEAST_CELLS[-1]))
+    numbers = [heading, *(_numbers(run, epoch) for epoch in shown)]
+    cells = [
+        max(least, *map(width_of, column))
+        for least, column in zip(_LEAST_CELLS, zip(*numbers, strict=True), strict=True)
     ]
-    rows += [_epoch_row(run, epoch, width) for epoch in _with_best(run, shown, height - 1)]
-    blank = fitted([], width)
-    return tuple((rows + [blank] * height)[:height])
+    head, *columns = [tuple(map(to_the_right, texts, cells)) for texts in numbers]
+    loss = "   loss" if width > _NARROW_TABLE else ""
+    rows = [fitted([Span(" ".join(head) + loss, "muted")], width)]
+    rows += [_epoch_row(run, *row, width) for row in zip(shown, columns, strict=True)]
+    return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def _numbers(run: Snapshot, epoch: EpochEnded) -> tuple[str, ...]:
+    values = (epoch.train_loss, epoch.val_loss, run.monitored(epoch))
+    return (words.count(epoch.epoch), *map(words.value, values))
 
 
 def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[EpochEnded]:
@@ -210,148 +192,19 @@ def epoch_stride(run: Snapshot, rows: int) -> int:
     return stride
 
 
-def _epoch_row(run: Snapshot, epoch: EpochEnded, width: int) -> Line:
-    number = run.monitored(epoch)
+def _epoch_row(run: Snapshot, epoch: EpochEnded, columns: tuple[str, ...], width: int) -> Line:
+    number, train_loss, val_loss, monitored = columns
     is_best = run.best is not None and epoch.epoch == run.best.epoch
     return fitted(
         [
-            Span(f"{epoch.epoch:>6} {words.value(epoch.train_loss):>8} ", "text"),
-            Span(f"{words.value(epoch.val_loss):>8} ", "validation"),
-            Span(f"{words.value(number):>8}", "good" if is_best else "text"),
+            Span(f"{number} {train_loss} ", "text"),
+            Span(f"{val_loss} ", "validation"),
+            Span(monitored, "good" if is_best else "text"),
             Span(" ★" if is_best else "  ", "good"),
             *([Span(f" {words.loss(epoch.loss_name)}", "muted")] if width > _NARROW_TABLE else []),
         ],
         width,
     )
-
-
-def events(run: Snapshot, width: int, height: int) -> Picture:
-    """Return the newest events that fit, the newest at the bottom."""
-    described = [
-        (words.clock(recorded.at), *line)
-        for recorded in run.log
-        for line in _lines_of(recorded.event)
-    ]
-    rows = [
-        fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
-        for at, text, role in described[-height:]
-    ]
-    return tuple((rows + [fitted([], width)] * height)[:height])
-
-
-def _lines_of(event: Event) -> Iterator[tuple[str, Role]]:
-    """Yield an event's lines: of a start also what was found out about the data."""
-    if isinstance(event, RunStarted):
-        for note in event.card.notes:
-            yield note, "muted"
-    if (line := describe(event)) is not None:
-        yield line
-
-
-def describe(event: Event) -> tuple[str, Role] | None:
-    """Return the line of an event in the log, or None if it has none."""
-    match event:
-        case CommandAccepted() | CommandRefused() | CommandDropped():
-            return _describe_reply(event)
-        case Paused() | Resumed() | Stepped() | Stopped():
-            return _describe_answer(event)
-        case LossSwapped() | SettingChanged() | TakeOpened():
-            return _describe_answer(event)
-        case EpochEnded():
-            return None
-        case NotFinite() | Warned() | CheckpointGone() | Failed():
-            return _describe_trouble(event)
-        case _:
-            return _describe_milestone(event)
-
-
-def _describe_milestone(
-    event: StartupReached | RunStarted | CheckpointSaved | WeightsCompared | Finished,
-) -> tuple[str, Role] | None:
-    match event:
-        case StartupReached(stage=stage, done=done):
-            return None if done else (f"{stage} …", "muted")
-        case RunStarted(parameters=parameters, device=device):
-            return f"{words.count(parameters)} parameters on {device}", "muted"
-        case CheckpointSaved():
-            return _describe_checkpoint(event)
-        case WeightsCompared(with_run=name, is_same=True):
-            return f"the same weights as {name}, to the last bit", "good"
-        case WeightsCompared(with_run=name):
-            return f"other weights than {name}'s", "bad"
-        case Finished(step=step, why=why):
-            return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
-        case other:
-            assert_never(other)
-
-
-def _describe_checkpoint(saved: CheckpointSaved) -> tuple[str, Role] | None:
-    match saved.why:
-        case "epoch":
-            return None
-        case "best":
-            return f"epoch {words.count(saved.epoch)} is the best so far", "good"
-        case why:
-            return f"checkpoint ({why}) at step {words.count(saved.step)}", "muted"
-
-
-def _describe_trouble(
-    event: NotFinite | Warned | CheckpointGone | Failed,
-) -> tuple[str, Role] | None:
-    match event:
-        case NotFinite(step=step, what=what):
-            return f"{what} not finite at step {words.count(step)}: weights untouched", "bad"
-        case Warned(text=text):
-            return text, "warn"
-        case CheckpointGone(file=file, why=why):
-            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
-        case Failed(error=error):
-            return f"failed: {error}", "bad"
-        case other:
-            assert_never(other)
-
-
-def _describe_reply(
-    event: CommandAccepted | CommandRefused | CommandDropped,
-) -> tuple[str, Role] | None:
-    match event:
-        case CommandAccepted(asks=asks, detail=detail, at=at):
-            text = f"{asks} {detail}".strip()
-            return (f"asked: {text}, between epochs", "text") if at == "epoch" else None
-        case CommandRefused(asks=asks, detail=detail, reason=reason):
-            return f"{f'{asks} {detail}'.strip()} refused: {reason}", "warn"
-        case CommandDropped(reason=reason):
-            return f"a command was dropped: {reason}", "warn"
-        case other:
-            assert_never(other)
-
-
-def _describe_answer(
-    event: Answer,
-) -> tuple[str, Role]:
-    at = f"at step {words.count(event.step)}"
-    match event:
-        case LossSwapped(loss=loss, previous=before):
-            swap = f"{words.loss(before)} → {words.loss(loss)}"
-            return f"loss {swap} after step {words.count(event.step)}", "swap"
-        case SettingChanged(setting=setting, value=value, previous=previous):
-            return f"{setting} {_setting(previous)} → {_setting(value)} {at}", "text"
-        case TakeOpened(why=why, take=take):
-            return f"{why}: take {take} goes on {at}", "swap"
-        case Paused():
-            return f"paused {at}", "warn"
-        case Resumed():
-            return f"went on {at}", "good"
-        case Stepped(count=count):
-            return f"{count} batch{'es' if count > 1 else ''} trained", "text"
-        case Stopped(why=why):
-            return f"stopped {at}{f' ({why})' if why else ''}", "warn"
-        case other:
-            assert_never(other)
-
-
-def _setting(value: float | None) -> str:
-    return "off" if value is None else f"{value:.6g}"
 
 
 def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:

@@ -31,11 +31,14 @@ from tuitrain.core.events import (
     Warned,
     WeightsCompared,
 )
+from tuitrain.core.own import file_of
+from tuitrain.core.safe import safe
 from tuitrain.history.lineage import Lineage
-from tuitrain.store.reader import EPOCHS_KEPT, Delta, Recorded
+from tuitrain.store.delta import Delta, Recorded
+from tuitrain.store.epochs import EPOCHS_KEPT
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.state.interventions import checkpoints_after, interventions_after
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DIED, Snapshot
 
 _LOG_KEPT = 200
 _RATE_OVER_S = 5.0
@@ -55,8 +58,16 @@ def fold(run: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
     if latest is not None and latest != run.latest and latest.take >= run.take:
         run = _after_batch(run, latest)
     if not alive and not run.has_ended:
-        run = replace(run, state="crashed", error="the trainer process died unexpectedly")
+        run = replace(run, state="crashed", error=_crashed(run))
     return replace(run, pid=None if run.has_ended else pid)
+
+
+def _crashed(run: Snapshot) -> str:
+    """Return what is known of a crash: that of a user's code may be due to it."""
+    spec = run.spec
+    texts = (spec.task, spec.model, run.loss, spec.optimizer)
+    files = list(dict.fromkeys(filter(None, map(file_of, texts))))
+    return f"{DIED}, perhaps by your code in {safe(' or '.join(files))}" if files else DIED
 
 
 def lineage_after(run: Snapshot, events: Iterable[Recorded]) -> Lineage:

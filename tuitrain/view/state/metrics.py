@@ -12,7 +12,7 @@ from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
-from tuitrain.store.reader import EpochPart
+from tuitrain.store.epochs import EpochPart
 
 
 class ComparableMetric(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuitrain import catalog
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
@@ -16,7 +17,7 @@ from tuitrain.core.segment import Segment
 from tuitrain.core.series import SHARES
 from tuitrain.core.spec import RunSpec
 from tuitrain.history.lineage import Lineage
-from tuitrain.store.reader import Recorded
+from tuitrain.store.delta import Recorded
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
 
@@ -25,6 +26,8 @@ State = Literal[
 ]
 FIRST_STAGE = "starting the trainer"
 DELETED = "the run was deleted"
+DIED = "the trainer process died unexpectedly"
+_HANGS_S = 10
 ENDED = ("finished", "stopped", "failed", "crashed")
 
 
@@ -57,8 +60,10 @@ class Snapshot:
     loaded: tuple[int, int] = (0, 0)
     """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
+    busy: tuple[int, str] | None = None
+    """For how many seconds no batch has ended, if for long, and where the trainer is."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The settings in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, pace."""
+    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
@@ -195,6 +200,11 @@ class Snapshot:
         return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
 
     @property
+    def hangs(self) -> bool:
+        """Whether no batch has ended for so long that it is worth a word."""
+        return self.busy is not None and self.busy[0] >= _HANGS_S
+
+    @property
     def has_ended(self) -> bool:
         return self.state in ENDED
 
@@ -202,7 +212,8 @@ class Snapshot:
 def _settings(spec: RunSpec) -> dict[str, Any]:
     return {
         "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
-        "batch-size": spec.batch_size, "epochs": spec.epochs, "pace": spec.pace,
+        "batch-size": spec.batch_size, "epochs": spec.epochs,
+        "schedule": str(initial_schedule(spec.optimizer)), "pace": spec.pace,
     }  # fmt: skip
 
 

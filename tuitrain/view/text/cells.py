@@ -44,6 +44,11 @@ def padded(text: str, cells: int) -> str:
     return text + " " * (cells - width_of(text))
 
 
+def to_the_right(text: str, cells: int) -> str:
+    """Return the text after blanks that make it at least `cells` cells."""
+    return " " * (cells - width_of(text)) + text
+
+
 def wrapped(text: str, cells: int) -> list[str]:
     """Return the text in lines of at most `cells` cells, broken between words if possible."""
     if NARROW.fullmatch(text):

@@ -11,13 +11,18 @@ from tuitrain.core.safe import safe
 from tuitrain.view.picture import Role, Span
 from tuitrain.view.state.snapshot import Snapshot, State
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import width_of
 
 STATE_ROLES: dict[State, Role] = {
     "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
     "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
 }  # fmt: skip
-COLUMNS = ("mark", "name", "state", "task", "loss", "epoch", "val loss", "best", "started")
-NARROW = ("mark", "name", "state", "epoch", "val loss", "best")
+_COLUMNS = ("mark", "name", "state", "task", "loss", "epoch", "val loss", "best", "started")
+_NARROW = ("mark", "name", "state", "epoch", "val loss", "best")
+_WIDE = 110
+"""Least width, in cells, for all columns."""
+_PADDING = 2
+"""Cells beside the text of a column."""
 ORDERS = ("newest", "name", "state", "task")
 _STATES: tuple[State, ...] = (
     "running", "pausing", "paused", "starting", "crashed", "failed", "stopped", "finished"
@@ -61,6 +66,24 @@ class Row(NamedTuple):
             text = {"state": "✗ unreadable", "best": self.reason}.get(column, "")
             return Span(text, "bad")
         return _cell(self.run, column)
+
+
+def columns(rows: Sequence[Row], width: int) -> tuple[str, ...]:
+    """Return the columns whose numbers all fit in so many cells: the last ones are left out."""
+    wide = (_COLUMNS, _COLUMNS[:-1]) if width >= _WIDE else ()
+    narrow = (_NARROW[:last] for last in range(len(_NARROW), 3, -1))
+    fitting = (names for names in (*wide, *narrow) if _cells(rows, names) <= width)
+    return next(fitting, _NARROW[:3])
+
+
+def _cells(rows: Sequence[Row], names: Sequence[str]) -> int:
+    """Return the cells that columns fill; the reason why a run is unreadable may be cut."""
+    readable = [row for row in rows if row.run is not None]
+    texts = [
+        ["✓" if name == "mark" else name, *(row.cell(name).text for row in readable)]
+        for name in names
+    ]
+    return sum(max(map(width_of, column)) + _PADDING for column in texts)
 
 
 def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:

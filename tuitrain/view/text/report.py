@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.store.reader import Best
+from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
 from tuitrain.view.panel.forks import made_from
@@ -19,9 +20,11 @@ from tuitrain.view.state.metrics import ComparableMetric
 from tuitrain.view.state.progress import planned_steps
 from tuitrain.view.state.snapshot import Intervention, Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import padded, width_of
+from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
 
 _MOST_CLASSES, _LONGEST_CLASS = 10, 12
+_WIDEST = 64
+"""Cells of a column: a longer text moves only what follows it in its line."""
 
 
 def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
         "batch_size": run.settings["batch-size"],
+        "schedule": run.settings["schedule"],
         "pace": run.pace,
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
@@ -101,11 +105,11 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         *([("begins as", made_from(run))] if made_from(run) else []),
         ("directory", safe(run.directory)),
     ]
-    lines = [run.title, *(f"  {name:<12} {text}" for name, text in rows)]
+    lines = [run.title, *(f"  {padded(name, 12)} {text}" for name, text in rows)]
     if confusion and run.best and (matrix := confusion_lines(confusion, run.problem.classes)):
         lines += [
             "",
-            f"  epoch {run.best.epoch}: true classes down, predicted ones across",
+            f"  epoch {words.count(run.best.epoch)}: true classes down, predicted ones across",
             *matrix,
         ]
     if notes := _data_notes(run):
@@ -113,14 +117,17 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
-        lines += ["", "  interventions", *map(_intervention_line, run.interventions)]
+        changes = [_intervention_row(intervention) for intervention in run.interventions]
+        lines += ["", "  interventions", *(f"    {line}" for line in _aligned(changes))]
     if run.checkpoints:
-        lines += ["", "  checkpoints"]
-        lines += [
-            f"    step {words.count(saved.step):<9} epoch {saved.epoch:<4} "
-            f"{saved.why:<6} {saved.file}"
+        saved_rows = [
+            (
+                f"step {words.count(saved.step)}", f"epoch {words.count(saved.epoch)}",
+                safe(saved.why), safe(saved.file),
+            )
             for saved in run.checkpoints
-        ]
+        ]  # fmt: skip
+        lines += ["", "  checkpoints", *(f"    {line}" for line in _aligned(saved_rows))]
     return lines
 
 
@@ -161,11 +168,13 @@ def _warnings(run: Snapshot) -> list[str]:
 
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {settings['batch-size']}"]
+    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {words.count(settings['batch-size'])}"]
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
         parts.append(f"gradients clipped to norm {settings['clip-norm']:g}")
+    if settings["schedule"] != str(initial_schedule(run.spec.optimizer)):
+        parts.append(f"schedule {words.schedule(settings['schedule'])}")
     return ", ".join(parts)
 
 
@@ -180,11 +189,13 @@ def table(runs: list[Snapshot]) -> list[str]:
         )
         for run in runs
     ]  # fmt: skip
-    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines; columns are as wide as their longest text, within reason."""
+    widths = [min(_WIDEST, max(map(width_of, column))) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(padded, row, widths)).rstrip() for row in rows]
 
 
 def _best(run: Snapshot) -> dict[str, Any] | None:
@@ -198,14 +209,18 @@ def _best_words(run: Snapshot) -> str:
     best = _best(run)
     if best is None:
         return "–"
-    return f"{safe(best['metric'])} {words.value(best['value'])} (epoch {best['epoch']})"
+    return (
+        f"{safe(best['metric'])} {words.value(best['value'])} (epoch {words.count(best['epoch'])})"
+    )
 
 
 def metric_in_words(run: Snapshot, metric: ComparableMetric, best: Mapping[str, Best]) -> str:
     """Return the newest and the best value of a metric, in words."""
     newest = metric.of(run.last_epoch) if run.last_epoch else None
     peak = best.get(metric.name)
-    best_text = f", best {words.value(peak.value)} @ epoch {peak.epoch}" if peak else ""
+    best_text = (
+        f", best {words.value(peak.value)} @ epoch {words.count(peak.epoch)}" if peak else ""
+    )
     return f"{metric.name} {words.value(newest)}{best_text}"
 
 
@@ -222,18 +237,17 @@ def confusion_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
     size = len(confusion.counts)
     if not 0 < size <= _MOST_CLASSES:
         return []
-    names = [safe(name, limit=_LONGEST_CLASS) for name in classes]
+    names = [cut(safe(name), _LONGEST_CLASS) for name in classes]
     names = names if len(names) == size else [str(number) for number in range(size)]
     cells = max(len(f"{count:,}") for row in confusion.counts for count in row)
-    widths = [max(cells, len(name)) for name in names]
+    widths = [max(cells, width_of(name)) for name in names]
     rows = [
         (name, [f"{count:,}" for count in row])
         for name, row in zip(names, confusion.counts, strict=True)
     ]
-    head = max(map(len, names))
+    head = max(map(width_of, names))
     return [
-        f"    {name.rjust(head)}  "
-        + "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        f"    {to_the_right(name, head)}  " + "  ".join(map(to_the_right, texts, widths))
         for name, texts in (("", names), *rows)
     ]
 
@@ -249,9 +263,8 @@ def _intervention(intervention: Intervention) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _intervention_line(intervention: Intervention) -> str:
+def _intervention_row(intervention: Intervention) -> tuple[str, ...]:
     where = [] if intervention.step is None else [f"step {words.count(intervention.step)}"]
     about = ": ".join(where + ([safe(intervention.reason)] if intervention.reason else []))
     what = f"{intervention.kind} {safe(intervention.detail)}".strip()
-    when = f"{intervention.id}  {words.clock(intervention.asked_at)}"
-    return f"    {when}  {what:<24} {intervention.state:<8} {about}".rstrip()
+    return intervention.id, words.clock(intervention.asked_at), what, intervention.state, about

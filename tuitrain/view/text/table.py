@@ -14,7 +14,7 @@ NO_BREAK = "\u00a0"
 _GAP = 2
 _LEAST, _MOST = 14, 40
 """Cells of a column."""
-_BREAK = re.compile(r"(?<=[:=/_])|(?<=,)(?!\d{3}\b)|(?<=[^e]-)")
+_BREAK = re.compile(r"(?<=[:=/_\u00a0])|(?<=,)(?!\d{3}\b)|(?<=[^e]-)")
 """Where a long word may end a line: not within 1,000 or 1e-05."""
 
 
@@ -47,7 +47,9 @@ def table(heads: Sequence[Span], rows: Sequence[Row], width: int) -> Picture:
 
 
 def _block(rows: Sequence[Row], label_cells: int, width: int) -> list[Line]:
-    most = min(_MOST, max(_LEAST, (width - label_cells) // len(rows[0].cells) - _GAP))
+    room = width - label_cells
+    least = max(1, min(_LEAST, room))
+    most = min(_MOST, max(least, room // len(rows[0].cells) - _GAP))
     heads, *body = rows
     texts_by_row = [[[cut(span.text, most)] for span in heads.cells]]
     texts_by_row += [[_wrapped(span, most) for span in row.cells] for row in body]
@@ -83,5 +85,5 @@ def _lines(
         label = row.label if number == 0 else ""
         spans = [Span(padded(label, label_cells), "muted")]
         for text, span, room in zip(texts, row.cells, cells, strict=True):
-            spans.append(Span(padded(text, room + _GAP), span.role))
-        yield fitted(spans, width)
+            spans += [Span(padded(text, room), span.role), Span(" " * _GAP)]
+        yield fitted(spans[:-1], width)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from tuitrain.core.safe import safe
+
 _LAST_DAY = 2.5e11
 
 
@@ -38,6 +40,12 @@ def loss(text: str) -> str:
     name, _, given = text.partition(":")
     values = [part.partition("=")[2] for part in given.split(",") if part]
     return f"{name}({', '.join(values)})" if values else name
+
+
+def schedule(text: str) -> str:
+    """Return a schedule of the learning rate: cosine after epoch 4 for cosine@4."""
+    name, _, begin = text.partition("@")
+    return f"{name} after epoch {float(begin):.4g}" if begin not in ("", "0") else name
 
 
 def rate(per_second: float | None) -> str:
@@ -91,3 +99,13 @@ def utc(at: float) -> str:
 def remaining(done: int, total: int, *, per_second: float | None) -> float | None:
     """Return the seconds until `total` at that rate; None if it is unknown or nothing is left."""
     return (total - done) / per_second if per_second and done < total else None
+
+
+def busy(seconds: float, where: str) -> str:
+    """Return that a trainer has ended no batch for so long, and the line that it is in."""
+    return f"no batch has ended for {duration(seconds)}{f', in {safe(where)}' if where else ''}"
+
+
+def how_to_kill(pid: int) -> str:
+    """Return the way to end a trainer that does not end by itself, and what that costs."""
+    return f"kill -9 {pid} ends it at once, without the batches since its last checkpoint"

@@ -12,7 +12,7 @@ def after(*events) -> Retention:
     retention = Retention()
     for event in events:
         retention.remember(event)
-        for gone in retention.superfluous():
+        for gone in retention.to_delete():
             assert isinstance(gone, CheckpointGone)
             retention.remember(gone)
     return retention
@@ -45,7 +45,7 @@ def test_who_goes_back_has_the_best_of_that_time_and_what_it_goes_on_from_stays(
     ):
         retention.remember(event)
     assert retention.best == EPOCHS[1]
-    assert not {each.file for each in EPOCHS[1:3]} & {each.file for each in retention.superfluous()}
+    assert not {each.file for each in EPOCHS[1:3]} & {each.file for each in retention.to_delete()}
 
 
 def test_a_damaged_best_is_not_the_best_any_more():

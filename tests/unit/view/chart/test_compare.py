@@ -1,6 +1,7 @@
 """Runs over each other: what they share, in what they differ, which did better."""
 
 import math
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -203,3 +204,15 @@ def test_programs_get_the_same(begin):
     (accuracy,) = told["measures"]
     assert accuracy["best_epoch"] == [2, 3]
     assert accuracy["better_final"] == ["b"]
+
+
+def test_counts_have_separators_in_the_tables_and_none_for_programs(begin):
+    one, two = begin("a", epochs=40_000, batch_size=2_048), begin("b")
+    for run in (one, two):
+        run.trains(1)
+    found = compared(one, two)
+    shown = plain(compare.settings_table(found, 80))
+    assert re.search(r"epochs +40,000 +40$", shown, re.MULTILINE)
+    assert re.search(r"batch size +2,048 +64$", shown, re.MULTILINE)
+    assert compare.as_json(found, [])["differs"]["epochs"] == ["40000", "40"]
+    assert "epoch 1/40,000" in plain(compare.legend(found, 80))

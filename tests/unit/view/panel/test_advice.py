@@ -17,7 +17,8 @@ from tuitrain.core.events import (
     Stepped,
     TakeOpened,
 )
-from tuitrain.store.reader import Cursor, RunReader
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.state.fold import fold
@@ -69,3 +70,12 @@ def test_it_is_told_no_longer_once_the_run_went_on_or_back(events, tmp_path: Pat
 
 def test_a_run_that_skips_bad_batches_is_not_paused_for_one(tmp_path: Path):
     assert advice(after(tmp_path, BAD, Paused("p", 1, 7, 0), on_nonfinite="skip")) is None
+
+
+def test_a_batch_that_does_not_end_is_told_with_its_line_and_the_way_out(tmp_path: Path):
+    run = replace(after(tmp_path), pid=77, busy=(12, "net.py, line 7, in forward"))
+    found = advice(run)
+    assert found is not None
+    assert found.trouble == "no batch has ended for 0:12, in net.py, line 7, in forward"
+    assert found.ways[0].startswith("kill -9 77 ends it at once")
+    assert advice(replace(run, busy=(5, ""))) is None, "a long batch is no trouble yet"

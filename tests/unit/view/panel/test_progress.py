@@ -7,7 +7,8 @@ import pytest
 from tests.recorded import in_home, started
 from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.problem import Card
-from tuitrain.view.panel.panels import epochs, events, progress, vitals
+from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.panels import epochs, progress, vitals
 from tuitrain.view.picture import plain
 
 
@@ -69,3 +70,22 @@ def test_the_table_of_epochs_of_a_run_that_rests_has_the_last_ones_and_the_best(
     shown = [int(row.split()[0]) for row in rows if row.strip()]
     assert 23 in shown, "the best, though only every other epoch or fewer is shown"
     assert shown == sorted(shown)
+
+
+def test_a_number_wider_than_its_column_widens_it(run):
+    run.trains(3)
+    epoch = run.now().epochs[-1]
+    wide = replace(epoch, epoch=1_234_567, train_loss=-1.23e-120, val_loss=-1.23e-05)
+    now = replace(run.now(), epochs=(*run.now().epochs[:-1], wide), state="paused", best=None)
+    lines = plain(epochs(now, 60, 5)).splitlines()
+    assert lines[-1].split()[:3] == ["1,234,567", "-1.23e-120", "-1.23e-05"]
+    for name, cell in (("epoch", "1,234,567"), ("train", "-1.23e-120"), ("val", "-1.23e-05")):
+        assert lines[0].index(name) + len(name) == lines[-1].index(cell) + len(cell)
+
+
+@pytest.mark.parametrize("width", [1, 5, 7, 12, 16, 20, 24, 30, 33])
+def test_a_number_without_room_ends_with_an_ellipsis(run, width):
+    run.trains(1)
+    numbers = {*plain(epochs(run.now(), 60, 2)).split(), ""}
+    for number in plain(epochs(run.now(), width, 2)).split():
+        assert number in numbers or number.endswith("…")

@@ -17,7 +17,7 @@ from tuitrain.core.events import (
     TakeOpened,
 )
 from tuitrain.core.segment import Segment
-from tuitrain.store.reader import Cursor, Delta, Recorded
+from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.progress import planned_steps

@@ -49,6 +49,16 @@ def test_a_narrow_table_is_as_wide_as_asked(width):
     drawn(["A"], [("loss", "cross-entropy → mse")], width)
 
 
+def test_a_table_too_narrow_for_its_columns_still_shows_all_of_them():
+    joined = f"0.4813{NO_BREAK}@12,345{NO_BREAK}★"
+    assert drawn(["A one"], [("lr", "0.5"), ("best", joined)], 16) == [
+        "      A one",
+        "lr    0.5",
+        "best  0.4813",
+        "      @12,345 ★",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     ["mlp:hidden=256-128-64-32,dropout=0.125", "adam:lr=1e-05,x=1e-07"],

@@ -11,7 +11,8 @@ import torch
 import wcwidth
 from torch import Tensor
 
-from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.catalog.table import check_column, target_name
+from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.own import title_of
 from tuitrain.core.problem import Card
 from tuitrain.core.safe import safe
@@ -21,10 +22,10 @@ from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.tasks.table.columns import Column, ReadAs, read_column
 from tuitrain.engine.tasks.table.features import Features, features
 from tuitrain.engine.tasks.table.leak import leaks
-from tuitrain.engine.tasks.table.new_rows import read_rows
+from tuitrain.engine.tasks.table.new_rows import named, read_rows
 from tuitrain.engine.tasks.table.read import Table, read_table
 from tuitrain.engine.tasks.table.split import Split, at_random, by_column, by_group
-from tuitrain.engine.tasks.table.target import Target, read_target, target_name
+from tuitrain.engine.tasks.table.target import Target, read_target
 
 _EPOCHS = 30
 _MODELS = {"regression": "mlp:hidden=128"}
@@ -58,7 +59,11 @@ def open_table(spec: RunSpec) -> OpenedTask:
     card = Card(f"the table {safe(title_of(spec.task))}", notes=tuple(notes))
     return OpenedTask(
         _dataset(inputs, target, split), card, defaults, warnings=warnings,
-        read_new=lambda path: read_rows(path, columns, frame, split.train, inputs),
+        libraries=("pandas", "scikit-learn"),
+        read_new=lambda paths: read_rows(paths, columns, frame, split.train, inputs),
+        val_names=lambda: named(
+            frame.iloc[split.val], table.lines[target.rows][split.val], columns
+        ),
     )  # fmt: skip
 
 
@@ -75,7 +80,7 @@ def _roles(spec: RunSpec, target: str, columns: Sequence[str]) -> Mapping[str, R
 
     The columns of --group and --split say nothing to a model.
     """
-    _check_there(target, columns)
+    check_column(target, columns)
     asked: dict[ReadAs, Sequence[str | None]] = {
         "number": spec.as_number, "category": spec.as_category, "date": spec.as_date,
         "dropped": [*spec.drop, spec.group, spec.split],
@@ -83,18 +88,11 @@ def _roles(spec: RunSpec, target: str, columns: Sequence[str]) -> Mapping[str, R
     roles: dict[str, ReadAs] = {}
     for role, names in asked.items():
         for name in filter(None, names):
-            _check_there(name, columns)
+            check_column(name, columns)
             if roles.setdefault(name, role) != role or name == target:
                 raise WrongUse(f"two options want column {safe(name)!r} to be different things")
             roles[name] = role
     return roles
-
-
-def _check_there(name: str, columns: Sequence[str]) -> None:
-    if name not in columns:
-        raise UnknownName(
-            "column", safe(name, limit=60), [safe(column, limit=60) for column in columns]
-        )
 
 
 def _split(spec: RunSpec, target: Target, frame: pd.DataFrame) -> Split:

@@ -21,6 +21,8 @@ _SAMPLE = 100
 _MOST_UNIQUE = 0.99
 _FREE_TEXT = 0.5
 """Share of distinct texts above which they are names or prose, and no categories."""
+_LONGEST_ID = 40
+"""Characters; what is longer and unique is prose."""
 _LARGEST = float(np.finfo(np.float32).max)
 _KEYS = re.compile(r"(?:^|[_\W])(?:id|index|key|uuid)$", re.IGNORECASE)
 _CAMEL_KEYS = re.compile(r"[a-z](?:I[Dd]|Index|Key|UUID|Uuid)$")
@@ -35,7 +37,11 @@ class Column:
     values: pd.Series | None = None
     """Numbers with NaN, categories with MISSING, or dates with NaT; None if it is dropped."""
     note: str = ""
-    """Why it is dropped, or what was lost in reading it."""
+    """Why it is dropped."""
+    gaps: tuple[str, ...] = ()
+    """How many cells have no value, by reason."""
+    is_id: bool = False
+    """Whether it is dropped because it only names its rows."""
 
 
 def read_column(name: str, cells: pd.Series, asked: ReadAs | None = None) -> Column:
@@ -77,7 +83,7 @@ def _by_rules(name: str, cells: pd.Series) -> Column:
         return Column(name, "dropped", note=f"one value only: {_shown(cells.iloc[0])}")
     if pd.api.types.is_numeric_dtype(cells):
         if why := _why_key(name, cells):
-            return Column(name, "dropped", note=why)
+            return Column(name, "dropped", note=why, is_id=True)
         return _number(name, cells)
     if (dates := read_dates(cells)) is not None:
         return _dates(name, cells, dates)
@@ -99,15 +105,17 @@ def _why_key(name: str, cells: pd.Series) -> str:
 def _text(name: str, cells: pd.Series, distinct: int) -> Column:
     known = int(cells.notna().sum())
     if distinct > max(2, _MOST_UNIQUE * known):
-        return Column(name, "dropped", note=f"{distinct:,} texts in {known:,} rows: no two alike")
+        is_id = int(cells.str.len().max()) <= _LONGEST_ID
+        note = f"{distinct:,} texts in {known:,} rows: no two alike"
+        return Column(name, "dropped", note=note, is_id=is_id)
     if distinct > max(MOST_CATEGORIES, _FREE_TEXT * known):
         return Column(name, "dropped", note=f"free text: {distinct:,} texts in {known:,} rows")
     return _category(name, cells)
 
 
 def _category(name: str, cells: pd.Series) -> Column:
-    texts = as_text(cells)
-    return Column(name, "category", texts.where(cells.notna(), MISSING))
+    values = as_text(cells).where(cells.notna(), MISSING)
+    return Column(name, "category", values, gaps=gaps_in("category", cells, values))
 
 
 def as_text(cells: pd.Series) -> pd.Series:
@@ -118,16 +126,11 @@ def as_text(cells: pd.Series) -> pd.Series:
 
 
 def _number(name: str, cells: pd.Series, *, is_asked: bool = False) -> Column:
-    is_there, numbers = cells.notna().to_numpy(), _parsed(cells).to_numpy()
-    is_number = ~np.isnan(numbers)
-    if is_asked and not is_number.any():
+    numbers = _parsed(cells).to_numpy()
+    if is_asked and np.isnan(numbers).all():
         raise WrongUse(f"column {safe(name)!r} has no numbers")
-    is_held = np.abs(numbers) <= _LARGEST
-    lost, too_large = int((is_there & ~is_number).sum()), int((is_number & ~is_held).sum())
-    notes = [f"{lost:,} not a number"] * bool(lost) + [
-        f"{too_large:,} infinite or beyond what float32 holds"
-    ] * bool(too_large)
-    return Column(name, "number", pd.Series(np.where(is_held, numbers, np.nan)), ", ".join(notes))
+    values = pd.Series(np.where(np.abs(numbers) <= _LARGEST, numbers, np.nan))
+    return Column(name, "number", values, gaps=gaps_in("number", cells, values))
 
 
 def _date(name: str, cells: pd.Series) -> Column:
@@ -139,8 +142,27 @@ def _date(name: str, cells: pd.Series) -> Column:
 
 
 def _dates(name: str, cells: pd.Series, dates: pd.Series) -> Column:
-    lost = int((dates.isna() & cells.notna()).sum())
-    return Column(name, "date", dates, f"{lost:,} in another format" if lost else "")
+    return Column(name, "date", dates, gaps=gaps_in("date", cells, dates))
+
+
+def gaps_in(read_as: ReadAs, cells: pd.Series, values: pd.Series) -> tuple[str, ...]:
+    """Return how many of the cells have no value, by reason, each cell once."""
+    is_there = cells.notna().to_numpy()
+    lost = cells[is_there & values.isna().to_numpy()]
+    is_number = _parsed(lost).notna() if read_as == "number" else lost.notna()
+    reasons = {
+        "missing": cells[~is_there],
+        "not a number": lost[~is_number],
+        "infinite or beyond what float32 holds": lost[is_number],
+    }
+    if read_as == "date":
+        reasons = {"missing": cells[~is_there], "in another format": lost}
+    return tuple(
+        f"{len(found):,} {reason}"
+        + (f" ({_shown(found.iloc[0])!r})" if reason != "missing" else "")
+        for reason, found in reasons.items()
+        if len(found)
+    )
 
 
 def _shown(value: object) -> str:

@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor
 
 from tuitrain.core.errors import Refused, WrongUse
-from tuitrain.engine.tasks.table.columns import MISSING, MOST_CATEGORIES, Column
+from tuitrain.engine.tasks.table.columns import MOST_CATEGORIES, Column
 from tuitrain.engine.tasks.table.dates import date_parts
 
 _CHUNK = 1 << 16
@@ -112,15 +112,17 @@ def _values(column: Column) -> pd.Series:
 
 
 def _of_number(column: Column) -> str:
-    missing = int(_values(column).isna().sum())
-    filled = [f"{missing:,} missing: the median, and a bit that says so"] * bool(missing)
-    return "; ".join([*filled, "standardised"])
+    return "; ".join([*_filled(column), "standardised"])
 
 
 def _of_date(column: Column) -> str:
-    missing = int(_values(column).isna().sum())
-    filled = [f"{missing:,} missing: the median, and a bit that says so"] * bool(missing)
-    return "; ".join([*filled, "seconds, and the time of year, week and day as sine and cosine"])
+    what = "seconds, and the time of year, week and day as sine and cosine"
+    return "; ".join([*_filled(column), what])
+
+
+def _filled(column: Column) -> Iterator[str]:
+    if column.gaps:
+        yield f"{', '.join(column.gaps)}: the median, and a bit that says so"
 
 
 def _of_categories(
@@ -129,8 +131,7 @@ def _of_categories(
     for number, column in enumerate(categories):
         count = len(encoder.categories_[number])
         rare = encoder.infrequent_categories_[number]
-        missing = int((_values(column) == MISSING).sum())
-        filled = [f"{missing:,} missing: a category of their own"] * bool(missing)
+        filled = [f"{gap}: a category of their own" for gap in column.gaps]
         if rare is None:
             what = f"one-hot into {count}"
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import hashlib
@@ -16,22 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 import psutil
 
+from tuitrain.core.csv_text import header, not_gzip
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.engine.tasks.table.lines import row_lines
 
 MEMORY_PER_BYTE = 10
 """Bytes of memory that a byte of text takes, with what is made of it, at the most."""
-MOST_COLUMNS = 20_000
-"""Each is looked at by itself, for about a millisecond."""
-_SAMPLE_BYTES = 1 << 18
-_SAMPLE_ROWS = 200
+_SHOWN_LINES = 10
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16"}
 """Those that are said to have been assumed."""
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TOO_LONG = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*[+-]?\d+\.\d+\s*")
@@ -46,6 +44,10 @@ class Table:
     """Of the file as it lies on the disk."""
     notes: tuple[str, ...]
     """How it was read."""
+    lines: np.ndarray
+    """The line of the file on which each row begins, from 1."""
+    left_out: tuple[str, ...] = ()
+    """Which rows are not in the frame; of the notes."""
 
 
 def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
@@ -58,25 +60,35 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
     sha256 = hashlib.sha256(content).hexdigest()
     if path.name.lower().endswith(".gz"):
         content = _unpacked(content, name)
-    encoding = _encoding(content, name)
-    sample = _sample(content, encoding, name)
-    delimiter = _delimiter(sample, is_tabs=".tsv" in path.name.lower())
-    head, *rows = _records(sample, delimiter) or [[]]
-    if not any(cell.strip() for cell in head):
-        raise WrongUse(f"{name} is empty: its first line must have the names of the columns")
-    if len(head) > MOST_COLUMNS:
-        raise WrongUse(f"{name} has {len(head):,} columns; a table has at most {MOST_COLUMNS:,}")
-    columns = _unique(head)
-    decimal = "," if delimiter != "," and _has_decimal_commas(rows) else "."
+    head = header(content, path.name)
+    columns = list(head.columns)
+    decimal = "," if head.delimiter != "," and _has_decimal_commas(head.rows) else "."
     reading: dict[str, Any] = {
-        "encoding": encoding, "sep": delimiter, "decimal": decimal,
+        "encoding": head.encoding, "sep": head.delimiter, "decimal": decimal,
         "dtype": {column: str for column in columns if column in as_text},
     }  # fmt: skip
     frame = _frame(content, columns, name, reading)
     if not len(frame):
         raise WrongUse(f"{name} has a header and no rows")
+    lines, is_short = row_lines(content, head, len(frame))
+    if is_short.all():
+        raise WrongUse(f"{name} has no row with as many cells as its header ({len(columns)})")
     size = f"{name}: {len(frame):,} rows, {len(columns):,} columns"
-    return Table(frame, sha256, (size, *_how(reading), *_of_one_name(head)))
+    left_out = tuple(_left_out(lines[is_short]))
+    if left_out:
+        frame, lines = frame[~is_short].reset_index(drop=True), lines[~is_short]
+    notes = (size, *left_out, *_how(reading), *_of_one_name(head.cells))
+    return Table(frame, sha256, notes, lines, left_out)
+
+
+def _left_out(lines: np.ndarray) -> Iterator[str]:
+    """Yield a sentence on the rows that are too short; which cells they lack, nobody knows."""
+    if len(lines):
+        shown = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
+        more = f", and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
+        which = f"line {shown}" if len(lines) == 1 else f"lines {shown}{more}"
+        who, left = ("1 row has", "is") if len(lines) == 1 else (f"{len(lines):,} rows have", "are")
+        yield f"{who} fewer cells than the header, and {left} left out: {which}"
 
 
 def _how(reading: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +121,7 @@ def _unpacked(content: bytes, name: str) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             return _whole(file, name)
     except (OSError, EOFError, zlib.error):
-        raise WrongUse(f"{name} is not a whole gzip file") from None
+        raise WrongUse(not_gzip(name)) from None
 
 
 def _whole(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
@@ -124,89 +136,11 @@ def _whole(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
     return content
 
 
-def _encoding(content: bytes, name: str) -> str:
-    """Return the encoding of a text: by its byte order mark, else UTF-8, else Windows-1252."""
-    marked = (encoding for mark, encoding in _BOMS.items() if content.startswith(mark))
-    encoding = next(marked, "utf-8")
-    if encoding != "utf-16" and (at := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, at) + 1
-        raise WrongUse(f"{name} is not a text file: there is a NUL byte in line {line}")
-    for tried in (encoding, "cp1252", "latin-1"):
-        try:
-            _decode(content, tried)
-        except UnicodeDecodeError:
-            continue
-        return tried
-    raise AssertionError("every byte is a character of Latin-1")
-
-
-def _decode(content: bytes, encoding: str) -> None:
-    """Raise UnicodeDecodeError unless the bytes are text; it is not kept."""
-    decoder, view = codecs.getincrementaldecoder(encoding)(), memoryview(content)
-    for start in range(0, len(content), _SAMPLE_BYTES):
-        decoder.decode(bytes(view[start : start + _SAMPLE_BYTES]))
-    decoder.decode(b"", final=True)
-
-
-def _sample(content: bytes, encoding: str, name: str) -> str:
-    """Return whole lines from the beginning of the file."""
-    text = content[:_SAMPLE_BYTES].decode(encoding, errors="ignore")
-    if len(content) > _SAMPLE_BYTES:
-        whole = max(text.rfind("\n"), text.rfind("\r"))
-        if whole < 0:
-            raise WrongUse(f"the first line of {name} is over {len(text):,} characters long")
-        text = text[:whole]
-    return text
-
-
-def _records(sample: str, delimiter: str) -> list[list[str]]:
-    """Return the first rows of a sample, each as its cells; fewer where a quote is not closed."""
-    found: list[list[str]] = []
-    reader = csv.reader(
-        io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t"
-    )
-    try:
-        for cells in reader:
-            if cells:
-                found.append(cells)
-            if len(found) > _SAMPLE_ROWS:
-                break
-    except csv.Error:
-        pass
-    return found
-
-
-def _delimiter(sample: str, *, is_tabs: bool) -> str:
-    """Return the sign between cells: the one by which most rows are as wide as the header."""
-    if is_tabs:
-        return "\t"
-
-    def fit(delimiter: str) -> tuple[float, int]:
-        head, *rows = _records(sample, delimiter) or [[]]
-        if len(head) < 2:
-            return (0.0, 0)
-        return (sum(len(row) == len(head) for row in rows) / max(1, len(rows)), len(head))
-
-    return max(_DELIMITERS, key=fit)
-
-
 def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
     cells = [cell for row in rows for cell in row]
     return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(
         map(_DECIMAL_POINT.fullmatch, cells)
     )
-
-
-def _unique(head: Sequence[str]) -> list[str]:
-    """Return a name for each column, no two the same: of two called x the second is x.1."""
-    uses: dict[str, int] = {}
-    for number, cell in enumerate(head, start=1):
-        name = stem = cell.strip() or f"column {number}"
-        while name in uses:
-            uses[stem] += 1
-            name = f"{stem}.{uses[stem]}"
-        uses[name] = 0
-    return list(uses)
 
 
 def _frame(

@@ -12,7 +12,6 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.tasks.table.columns import as_numbers_or_text, as_text
 
-_NAMES = ("target", "label", "class", "y")
 MOST_CLASSES = 1_000
 _SHOWN_CLASSES = 6
 _LARGEST = float(np.finfo(np.float32).max)
@@ -30,19 +29,6 @@ class Target:
     """Of these rows: class indices int64, or numbers float64."""
     classes: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-def target_name(columns: Sequence[str], asked: str | None) -> str:
-    """Return the column to predict: the one asked for, else one of the usual names."""
-    if asked is not None:
-        return asked
-    usual = {name.casefold(): name for name in reversed(columns)}
-    for name in _NAMES:
-        if name in usual:
-            return usual[name]
-    names = ", ".join(safe(name, limit=30) for name in columns[:12])
-    more = f", and {len(columns) - 12} more" if len(columns) > 12 else ""
-    raise WrongUse(f"which column is to be predicted? --target one of: {names}{more}")
 
 
 def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:

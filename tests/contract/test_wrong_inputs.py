@@ -1,0 +1,236 @@
+"""Wrong input as a new user makes it: what is said names it, and says what to do next.
+
+The commands run in this process. What only the trainer can judge is in `tests/process`.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import tuitrain as package
+from tests.conftest import Library, Shell
+from tuitrain.cli import COMMANDS
+from tuitrain.core.errors import TuitrainError
+
+FILES = {
+    "good.csv": "x,y\n1,0\n2,1\n",
+    "notes.txt": "hello",
+    "unknown.toml": "lrr = 0.01",
+    "value.toml": 'lr = "fast"',
+    "syntax.toml": "lr = = 3",
+    "schedule.toml": "schedule = 3",
+    "taken.py": "",
+}
+
+
+class Case(NamedTuple):
+    """A command line, its exit code, and the words that stderr must have."""
+
+    line: str
+    code: int
+    names: str
+    """What the user gave."""
+    next: str
+    """What to do, or what there is."""
+
+
+CASES = [
+    # the command line itself
+    Case("fly", 2, "'fly'", "there are: attach, compare, ctl"),
+    Case("runs", 2, "'runs'", "did you mean 'run'?"),
+    Case("--fly", 2, "'--fly'", "tuitrain --help"),
+    Case("--home", 2, "'--home'", "tuitrain --help"),
+    Case("ls --home", 2, "'--home'", "tuitrain ls --help"),
+    Case("ls --home notes.txt", 1, "notes.txt is not a folder", "another place with --home"),
+    Case("--home notes.txt run --plain", 1, "notes.txt", "another place with --home"),
+    # run: the task
+    Case("run digit --plain", 2, "'digit'", "did you mean 'digits'?"),
+    Case("run DIGITS --plain", 2, "'DIGITS'", "did you mean 'digits'?"),
+    Case("run '' --plain", 2, "''", "there are: breast-cancer"),
+    Case("run digits mnist --plain", 2, "mnist", "tuitrain run --help"),
+    Case("run good.cvs --plain", 2, "good.cvs", "did you mean good.csv?"),
+    Case("run goood.csv --plain", 2, "goood.csv", "did you mean good.csv?"),
+    Case("run nowhere.csv --plain", 2, "nowhere.csv", "paths begin in {here}"),
+    Case("run /nowhere/at.csv --plain", 2, "/nowhere/at.csv", "check the path"),
+    Case("run ~no-user/x.csv --plain", 2, "~no-user/x.csv", "paths begin in {here}"),
+    Case("run taken.pyy:x --plain", 2, "taken.pyy:x", "did you mean taken.py?"),
+    Case("run takn.py:x --plain", 2, "takn.py", "did you mean taken.py?"),
+    Case("run photo/ --plain", 2, "no folder photo/", "did you mean photos?"),
+    Case("run photos --plain", 2, "'photos'", "write photos/"),
+    Case("run notes.txt --plain", 2, "notes.txt", "name a table (.csv"),
+    Case("run ./notes.txt --plain", 2, "./notes.txt", "or a Python file (.py)"),
+    # run: the options
+    Case("run --plain --loss focl", 2, "'focl'", "there are: bce-with-logits"),
+    Case("run --plain --loss MSE", 2, "'MSE'", "did you mean 'mse'?"),
+    Case("run --plain --loss cross-entropy:smoothing=1", 2, "'smoothing' of cross-entropy",
+         "did you mean 'label_smoothing'?"),
+    Case("run --plain --loss cross-entropy:label_smoothing=5", 2, "not 5", "from 0 to 1"),
+    Case("run diabetes --plain --loss cross-entropy", 3, "cross-entropy",
+         "try mse (tuitrain losses --task diabetes)"),
+    Case("run --plain --model mlp:hidden=x", 2, "not x", "mlp:hidden takes a whole number"),
+    Case("run --plain --model linear:x=1", 2, "'x' of linear", "there are none"),
+    Case("run --plain --model mlp:", 2, "'mlp:'", "write NAME or NAME:key=value"),
+    Case("run breast-cancer --plain --model cnn", 3, "cnn", "try mlp"),
+    Case("run --plain --optimizer adm", 2, "'adm'", "did you mean 'adam'?"),
+    Case("run --plain --lr 1,5", 2, "'1,5'", "lr takes a number above 0"),
+    Case("run --plain --lr", 2, "'--lr'", "tuitrain run --help"),
+    Case("run --plain --epochs ten", 2, "'ten'", "epochs takes a whole number from 1"),
+    Case("run --plain --batch-size -1", 2, "'-1'", "batch-size takes a whole number from 1"),
+    Case("run --plain --pace fast", 2, "'fast'", "or off"),
+    Case("run --plain --on-nonfinite panic", 2, "'panic'", "takes pause, stop or skip"),
+    Case("run --plain --device gpu", 2, "'gpu'", "takes auto, cpu, cuda"),
+    Case("run --plain --class-weights even", 2, "'even'", "takes balanced, or a weight"),
+    Case("run --plain --augment spin", 2, "'spin'", "takes flip, crop or color"),
+    Case("run --plain --image-size 32", 2, "--image-size", "leave it out"),
+    Case("run --plain --target price", 2, "--target is for a table", "leave it out"),
+    Case("run --plain --data photos", 2, "digits", "leave out --data"),
+    Case("run mnist --plain --data photo", 2, "no folder photo", "did you mean photos?"),
+    Case("run mnist --plain --data notes.txt", 2, "notes.txt is not a folder", "name one"),
+    Case("run --plain --name 'a b'", 2, "'a b'", "A-Z a-z 0-9 . _ -"),
+    Case("run --plain --name a", 3, "run a already", "choose another --name"),
+    Case("run --plain --detach", 2, "--plain", "choose one"),
+    Case("run --plain --leraning-rate 3", 2, "'--leraning-rate'", "tuitrain run --help"),
+    Case("run --plain --batchsize 3", 2, "'--batchsize'", "did you mean '--batch-size'?"),
+    Case("run --plain --init-from nowhere", 2, "nowhere", "tuitrain ls lists"),
+    # run: the file of --config
+    Case("run --plain --config unknwn.toml", 2, "unknwn.toml", "did you mean unknown.toml?"),
+    Case("run --plain --config photos", 2, "photos is a folder", "name a file"),
+    Case("run --plain --config unknown.toml", 2, "'lrr' in unknown.toml", "did you mean 'lr'?"),
+    Case("run --plain --config value.toml", 2, "value.toml: lr", "takes a number above 0"),
+    Case("run --plain --config syntax.toml", 2, "syntax.toml", "line 1, column 6"),
+    Case("run --plain --config schedule.toml", 2, "schedule.toml", "must be a list of changes"),
+    Case("run --plain --config utf16.toml", 2, "utf16.toml", "save it as UTF-8"),
+    # a run that does not exist
+    *(
+        Case(line, 3, "no run nobody", "tuitrain ls lists")
+        for line in (
+            "attach nobody", "show nobody", "logs nobody", "plot nobody", "compare a nobody",
+            "rm nobody --yes", "ctl nobody pause", "resume nobody", "replay nobody",
+            "fork nobody --epoch 1", "export nobody --format csv", "predict nobody",
+        )
+    ),
+    Case("show ./photos", 3, "./photos", "tuitrain ls lists"),
+    Case("show a b", 2, "b", "tuitrain show --help"),
+    Case("attach a --plain", 2, "'--plain'", "tuitrain attach --help"),
+    Case("logs a --tail", 2, "'--tail'", "tuitrain logs --help"),
+    Case("ls --jsn", 2, "'--jsn'", "did you mean '--json'?"),
+    # plot, compare, rm
+    Case("plot a --metric acuracy", 2, "'acuracy'", "did you mean 'accuracy'?"),
+    Case("plot a --metric ''", 2, "''", "there are: accuracy"),
+    Case("plot a --width 5", 2, "'5'", "width takes a whole number from 20 to 1000"),
+    Case("plot a --height tall", 2, "'tall'", "height takes a whole number from 2 to 500"),
+    Case("compare a", 2, "not a alone", "tuitrain ls lists"),
+    Case("compare a a", 2, "a is named twice", "compare it with another"),
+    Case("compare a d", 3, "d is regression (diabetes)", "compare runs of one kind"),
+    Case("rm", 2, "'RUN...'", "tuitrain rm --help"),
+    Case("rm a", 130, "nothing is deleted", "--yes does not ask"),
+    # ctl
+    Case("ctl a", 2, "command", "tuitrain ctl --help"),
+    Case("ctl a puase", 2, "'puase'", "did you mean 'pause'?"),
+    Case("ctl a pause", 3, "a is finished", "tuitrain resume a first, with more --epochs"),
+    Case("ctl a pause --at now", 2, "'now'", "'batch', 'epoch'"),
+    Case("ctl a lr", 2, "'X'", "tuitrain ctl RUN lr --help"),
+    Case("ctl a lr -1", 2, "'-1'", "lr takes a number above 0"),
+    Case("ctl a epochs 1.5", 2, "'1.5'", "epochs takes a whole number from 1"),
+    Case("ctl a clip-norm big", 2, "'big'", "or off"),
+    Case("ctl a step some", 2, "some", "step takes a whole number of batches from 1"),
+    Case("ctl a loss ''", 2, "''", "tuitrain losses lists them"),
+    Case("ctl a rollback bset", 2, "'bset'", "the number of a completed one, or best"),
+    Case("ctl a checkpoint now", 2, "now", "tuitrain ctl RUN checkpoint --help"),
+    # resume, replay, fork
+    Case("resume a", 3, "a is finished", "tuitrain resume a --epochs 4"),
+    Case("resume a --lr 3", 2, "'--lr'", "tuitrain resume --help"),
+    Case("replay a --until 99999", 3, "step 99999", "saved up to step 46"),
+    Case("replay a --without zz", 3, "zz", "there is none"),
+    Case("replay a --as-config value.toml", 2, "value.toml", "choose another file"),
+    Case("replay a --as-config no/x.toml", 2, "no folder no", "make it first"),
+    Case("fork a", 2, "'--epoch'", "tuitrain fork --help"),
+    Case("fork a --epoch 7", 3, "epoch 7", "kept are the epochs 0, 2"),
+    Case("fork a --epoch first", 2, "'first'", "the number of a completed one, or best"),
+    Case("fork a --epoch 2", 3, "epoch 2 is the last of 2", "--epochs 4"),
+    Case("fork a --epoch 0 --model linear", 2, "--model", "tuitrain run begins anew"),
+    Case("fork a --epoch 0 --init-from d", 2, "--init-from", "tuitrain run begins anew"),
+    # export, predict
+    Case("export a", 2, "'--format'", "weights, csv, jsonl, tensorboard, script"),
+    Case("export a --format onnx", 2, "'onnx'", "'weights', 'csv', 'jsonl'"),
+    Case("export a --format csv --which best", 2, "--which", "leave it out"),
+    Case("export a --format script --out notes.txt", 3, "notes.txt", "choose another --out"),
+    Case("export a --format weights --out no/x.pt", 2, "no folder no", "make it first"),
+    Case("predict a goood.csv", 2, "goood.csv", "did you mean good.csv?"),
+    Case("predict a --which worst", 2, "'worst'", "'best', 'last'"),
+    # the catalogue
+    Case("losses focl", 2, "'focl'", "there are: bce-with-logits"),
+    Case("losses --task digit", 2, "'digit'", "did you mean 'digits'?"),
+    Case("losses --task good.csv", 2, "good.csv", "tuitrain show RUN --json"),
+    Case("tasks digits", 2, "digits", "tuitrain tasks --help"),
+    Case("models mlp", 2, "mlp", "tuitrain models --help"),
+    Case("optimizers --all", 2, "'--all'", "tuitrain optimizers --help"),
+    Case("metrics rmse", 2, "rmse", "tuitrain metrics --help"),
+    Case("devices cpu", 2, "cpu", "tuitrain devices --help"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory, library: Library) -> Iterator[Shell]:
+    """A home with two runs, `a` and `d`, and files of a user in the working folder."""
+    folder = tmp_path_factory.mktemp("wrong")
+    shell = Shell(folder / "home", library)
+    shell.trained("a")
+    shell.copy_of("d of numbers", _train_numbers, "d")
+    (folder / "photos").mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    (folder / "utf16.toml").write_bytes("lr = 1".encode("utf-16"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("TUITRAIN_HOME", str(shell.home))
+        yield shell
+
+
+def _train_numbers(shell: Shell) -> None:
+    shell("run", "diabetes", "--seed", "1", "--epochs", "1", "--plain", "--name", "d")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.line)
+def test_what_is_said_names_what_was_given_and_what_to_do_next(shell: Shell, case: Case):
+    done = shell.here(*shlex.split(case.line), code=case.code)
+    lines = done.stderr.splitlines()
+    assert 1 <= len(lines) <= 2
+    assert lines[0].startswith("tuitrain: ")
+    assert "Traceback" not in done.stderr
+    assert "tuitrain: unexpected" not in done.stderr
+    assert case.names in done.stderr
+    assert case.next.format(here=Path.cwd()) in done.stderr
+    assert sorted(path.name for path in (shell.home / "runs").iterdir()) == ["a", "d"]
+
+
+def test_every_command_is_among_them():
+    words = {word for case in CASES for word in case.line.split()}
+    assert words >= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("call", "names", "next_step"),
+    [
+        (lambda run: package.connect("nobody"), "nobody", "tuitrain ls lists"),
+        (lambda run: package.connect("./photos"), "./photos", "tuitrain ls lists"),
+        (lambda run: run.set_pace("abc"), "'abc'", "a number above 0, or off"),
+        (lambda run: run.set_lr(-1), "-1", "lr takes a number above 0"),
+        (lambda run: run.set_batch_size(1.5), "1.5", "a whole number from 1"),
+        (lambda run: run.step(0), "0", "a whole number of batches from 1"),
+        (lambda run: run.rollback("bset"), "'bset'", "or best"),
+        (lambda run: run.swap_loss(""), "''", "tuitrain losses lists"),
+        (lambda run: run.series("acuracy"), "'acuracy'", "there are: "),
+        (lambda run: run.pause(), "a is finished", "tuitrain resume a first"),
+    ],
+)
+@pytest.mark.usefixtures("shell")
+def test_python_says_it_as_well(call, names: str, next_step: str):
+    run = package.connect("a")
+    with pytest.raises(TuitrainError, match=re.escape(names)) as caught:
+        call(run)
+    assert next_step in str(caught.value)

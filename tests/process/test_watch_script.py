@@ -1,0 +1,170 @@
+"""A watched script runs as `python` runs it: arguments, paths, output, exit code, children."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PATIENCE_S, PROJECT, Shell, until
+
+SHOWN = """
+import json, os, pickle, sys
+print(json.dumps([sys.argv, sys.path[0], __name__, os.getcwd(), __file__, sys.stdin.read()]))
+class Here: pass
+print(pickle.loads(pickle.dumps(Here())).__class__.__module__, neighbour.VALUE)
+"""
+STEPS = """
+import torch
+w = torch.nn.Linear(2, 1)
+o = torch.optim.SGD(w.parameters(), lr=0.1)
+for _ in range(3):
+    o.zero_grad(); w(torch.ones(4, 2)).pow(2).mean().backward(); o.step()
+"""
+
+
+def as_python(script: list[str], tuitrain: Shell, text: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *script], input=text, capture_output=True, text=True, env=tuitrain.env,
+        timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+
+
+def watched(
+    options: list[str], script: list[str], tuitrain: Shell, text: str = ""
+) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tuitrain", "watch", "--plain", *options, *script]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, env=tuitrain.env, timeout=PATIENCE_S,
+        check=False,
+    )  # fmt: skip
+
+
+def without_ours(err: str) -> str:
+    return "".join(
+        line for line in err.splitlines(keepends=True) if not line.startswith("tuitrain: ")
+    )
+
+
+@pytest.mark.parametrize("is_module", [False, True])
+def test_a_script_sees_what_python_would_show_it(
+    is_module: bool, tuitrain: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "neighbour.py").write_text("VALUE = 7\n")
+    (tmp_path / "shown.py").write_text("import neighbour\n" + SHOWN)
+    if is_module:
+        monkeypatch.chdir(tmp_path)
+    script = ["-m", "shown"] if is_module else [str(tmp_path / "shown.py")]
+    script += ["--epochs", "3", "--name", "its own"]
+
+    alone = as_python(script, tuitrain, "from stdin")
+    done = watched(["--name", "a"], script, tuitrain, "from stdin")
+
+    assert alone.returncode == done.returncode == 0, done.stderr
+    assert done.stdout == alone.stdout
+    assert tuitrain.show("a")["state"] == "finished"
+    assert "no training step was seen" in str(tuitrain.show("a")["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "state"),
+    [
+        ("raise ValueError('bad luck')", "failed"),
+        ("raise SystemExit('a sentence')", "failed"),
+        ("import sys; sys.exit(7)", "failed"),
+        ("import sys; sys.exit(0)", "finished"),
+        ("import atexit; atexit.register(print, 'the end'); print('last')", "finished"),
+    ],
+)
+def test_output_and_exit_code_are_the_scripts(
+    ending: str, state: str, tuitrain: Shell, tmp_path: Path
+):
+    script = tmp_path / "ends.py"
+    script.write_text(STEPS + ending + "\n")
+
+    alone = as_python([str(script)], tuitrain)
+    done = watched(["--name", "a"], [str(script)], tuitrain)
+
+    assert done.returncode == alone.returncode
+    assert done.stdout == alone.stdout
+    assert without_ours(done.stderr) == alone.stderr
+    assert tuitrain.show("a")["state"] == state
+    assert tuitrain.show("a")["step"] == 3
+
+
+def test_a_full_disk_and_a_lost_record_end_the_record_and_not_the_training(
+    tuitrain: Shell, tmp_path: Path
+):
+    for name, harm in {
+        "full": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, -1))",
+        "lost": f"import os; os.unlink({str(tuitrain.home / 'runs/lost/run.db')!r})",
+    }.items():
+        script = tmp_path / f"{name}.py"
+        steps = STEPS.replace("range(3)", "range(3000)") + "print(*w.weight.tolist())\n"
+        script.write_text(f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n{steps}")
+        alone = as_python([str(script)], tuitrain)
+        script.write_text(f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                          f"{steps.replace('for _', harm + chr(10) + 'for _')}")  # fmt: skip
+        done = watched(["--name", name], [str(script)], tuitrain)
+        assert done.returncode == 0
+        assert len(done.stdout.split()) == len(alone.stdout.split()) == 2
+        said = [line for line in done.stderr.splitlines() if "cannot be seen any more" in line]
+        assert len(said) == 1, done.stderr
+
+
+def test_a_detached_script_is_stopped_before_its_first_step_and_in_the_middle(
+    tuitrain: Shell, tmp_path: Path
+):
+    waits = tmp_path / "waits.py"
+    waits.write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    tuitrain("watch", "--detach", "--name", "early", str(waits))
+    until(lambda: "loading" in tuitrain.client("early").paths.log.read_text(), "it loads its data")
+    tuitrain("ctl", "early", "stop", "--wait")
+    assert tuitrain.ended("early")["state"] == "stopped"
+
+    loop = PROJECT / "examples" / "loop.py"
+    tuitrain("watch", "--detach", "--name", "a", "--pace", "50", str(loop), "--epochs", "1000")
+    until(lambda: tuitrain.show("a")["step"], "it trains")
+    tuitrain("ctl", "a", "stop", "--wait")
+    run = tuitrain.ended("a")
+    assert run["state"] == "stopped"
+    assert run["checkpoints"][-1]["step"] == run["step"]
+    assert "stopped at step" in tuitrain.client("a").paths.log.read_text()
+
+
+def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
+    tuitrain: Shell, tmp_path: Path
+):
+    script = tmp_path / "long.py"
+    script.write_text(
+        STEPS.replace("for _ in range(3):", "import itertools\nfor i in itertools.count():\n"
+                      "    if i == 5: print('training', flush=True)")
+    )  # fmt: skip
+    command = [sys.executable, "-m", "tuitrain", "watch", "--plain", "--name", "a", str(script)]
+    with subprocess.Popen(
+        command, env=tuitrain.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "training\n"
+        os.kill(process.pid, 2)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    run = tuitrain.show("a")
+    assert run["state"] == "stopped"
+    assert run["checkpoints"][-1]["step"] == run["step"] > 5
+
+
+def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
+    for words, said in {
+        "watch nosuch.py": "there is no file nosuch.py",
+        "watch": "SCRIPT",
+        "watch --pace -1 x.py": "pace",
+        "watch --on-nonfinite sometimes x.py": "sometimes",
+        "watch --name .. x.py": "a run's name",
+    }.items():
+        done = tuitrain(*shlex.split(words), code=2)
+        assert said in done.stderr, words
+        assert not (tuitrain.home / "runs").exists()

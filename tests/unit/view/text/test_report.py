@@ -1,0 +1,33 @@
+"""What `show` prints for people."""
+
+import pytest
+
+from tests.recorded import in_home
+from tuitrain.core.detail import Confusion
+from tuitrain.view.text import report
+from tuitrain.view.text.cells import width_of
+
+
+@pytest.fixture
+def run(home):
+    return in_home(home, "a", batch_size=4_096, epochs=46)
+
+
+def test_counts_have_separators_and_columns_stay_columns(run):
+    run.trains(1)
+    run.changes("lr", 0.5, "w")
+    run.trains(44)
+    run.swaps("mse", "v")
+    lines = report.as_lines(run.now())
+    assert any(line.endswith("batch 4,096") for line in lines)
+    assert any(line.endswith("1,035 of 1,058") for line in lines if "step" in line)
+    saved = lines[lines.index("  checkpoints") + 1 :]
+    assert [line.split()[1] for line in saved] == ["23", "1,035"]
+    assert len({line.index("epoch") for line in saved}) == 1
+    assert len({line.index("before") for line in saved}) == 1
+
+
+def test_wide_names_of_classes_keep_the_columns_of_a_confusion_matrix():
+    confusion = Confusion(counts=((3, 1_200), (0, 4)))
+    lines = report.confusion_lines(confusion, ["猫", "いぬ"])
+    assert len({width_of(line) for line in lines}) == 1

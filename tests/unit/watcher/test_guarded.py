@@ -1,0 +1,111 @@
+"""Whatever fails in a hook, the watched loop trains on to the same weights; one line says so."""
+
+import copy
+import io
+import pickle
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+import tuitrain
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.reader import RunReader
+from tuitrain.watcher.guarded import NEEDED
+from tuitrain.watcher.watch import Watch
+
+HOOKS = (
+    "before_loss", "loss_instead", "after_loss", "before_backward", "after_backward",
+    "before_step", "after_step", "before_epoch", "before_fetch", "after_fetch", "scaled",
+    "before_scaler_step", "after_scaler_step",
+)  # fmt: skip
+
+
+def trained() -> list[torch.Tensor]:
+    """Train a small model for two epochs, with a validation, and return its weights."""
+    torch.manual_seed(0)
+    data = TensorDataset(torch.randn(48, 4), torch.randint(0, 3, (48,)))
+    loader, held_out = (
+        DataLoader(data, batch_size=16, shuffle=True),
+        DataLoader(data, batch_size=48),
+    )
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    for _ in range(2):
+        for inputs, target in loader:
+            optimizer.zero_grad()
+            scaler.scale(functional.cross_entropy(model(inputs), target)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        with torch.no_grad():
+            for inputs, target in held_out:
+                functional.cross_entropy(model(inputs), target)
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_fails_leaves_the_training_as_it_is(
+    hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise ValueError("broken on purpose")
+
+    alone = trained()
+    monkeypatch.setattr(Watch, hook, fail)
+    said = io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        watched = trained()
+
+    assert same(alone, watched)
+    lines = [line for line in said.getvalue().splitlines() if "cannot be seen any more" in line]
+    assert len(lines) == 1
+    assert "ValueError: broken on purpose" in lines[0]
+    last = RunReader(RunPaths(tmp_path / "runs" / "a").record).last_word()
+    assert last is not None
+    assert last.kind == ("failed" if hook in NEEDED else "finished")
+
+
+def test_after_the_block_torch_is_as_it_was(tmp_path: Path):
+    before = functional.cross_entropy, torch.Tensor.backward, DataLoader.__iter__, torch.jit.script
+    with tuitrain.watch("a", home=tmp_path):
+        assert functional.cross_entropy is not before[0]
+        trained()
+    after = functional.cross_entropy, torch.Tensor.backward, DataLoader.__iter__, torch.jit.script
+    assert before == after
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_torchscript_copies_and_files_work_while_a_loop_is_watched(tmp_path: Path):
+    class Halved(nn.Module):
+        def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return functional.cross_entropy(output, target) / 2
+
+    criterion, output, target = nn.CrossEntropyLoss(), torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    own = Halved()
+    with tuitrain.watch("a", home=tmp_path, criterion=own):
+        scripted = torch.jit.script(criterion)
+        assert torch.equal(scripted(output, target), criterion(output, target))
+        assert torch.equal(copy.deepcopy(own)(output, target), own(output, target))
+        assert own.state_dict() == {}
+        torch.save(criterion, tmp_path / "criterion.pt")
+        pickle.loads(pickle.dumps(nn.Sequential(nn.Linear(2, 2), criterion)))
+    loaded = torch.load(tmp_path / "criterion.pt", weights_only=False)
+    assert torch.equal(loaded(output, target), criterion(output, target))
+
+
+def test_a_loop_of_another_kind_than_pytorchs_is_recorded_step_by_step(tmp_path: Path):
+    with tuitrain.watch("a", home=tmp_path) as run:
+        for number in range(1, 6):
+            run.step(1 / number)
+            run.log(half=number / 2)
+    rows = RunReader(RunPaths(tmp_path / "runs" / "a").record).batches(0, 1)
+    assert [row.loss for row in rows] == [1 / number for number in range(1, 6)]

@@ -1,0 +1,107 @@
+"""What was added to a record since a reader last read it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tuitrain.core.events import EpochEnded, Event, TakeOpened
+from tuitrain.core.segment import Segment
+from tuitrain.store import epochs, series
+from tuitrain.store.batches import newest_batch
+from tuitrain.store.schema import BatchRow
+from tuitrain.store.series import Summary
+from tuitrain.store.version1 import event_of
+
+
+class Cursor(NamedTuple):
+    """The position of a reader: the newest event, epoch and batch that it has read."""
+
+    event: int = 0
+    epoch: int = 0
+    batch: int = 0
+
+
+class Recorded(NamedTuple):
+    """A recorded event."""
+
+    id: int
+    at: float
+    elapsed_s: float
+    event: Event
+
+
+class Delta(NamedTuple):
+    """The additions to a record since a cursor, and the cursor for the next call."""
+
+    events: tuple[Recorded, ...]
+    epochs: tuple[EpochEnded, ...]
+    """Oldest first; at most the newest EPOCHS_KEPT."""
+    latest: BatchRow | None
+    cursor: Cursor
+    best: EpochEnded | None = None
+    """The best epoch of the segments, or without them the best before `epochs`, if it was read."""
+    is_anew: bool = False
+    """True if epochs and series replace those of earlier deltas."""
+    series: tuple[Summary, ...] = ()
+    """Summaries of each series since the cursor, if segments were given."""
+
+
+SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
+"""Maps the new events to the segments whose epochs and series are read."""
+
+
+def since(
+    db: sqlite3.Connection, cursor: Cursor, segments_after: SegmentsAfter | None = None
+) -> Delta:
+    """Return what was recorded after `cursor`; see `RunReader.since`."""
+    rows = db.execute(
+        "select id, at, elapsed_ms, kind, body from event where id > ? order by id",
+        (cursor.event,),
+    ).fetchall()
+    recorded = tuple(
+        Recorded(number, at, elapsed_ms / 1000, event)
+        for number, at, elapsed_ms, kind, body in rows
+        if (event := event_of(kind, body)) is not None
+    )
+    ended, latest = epochs.newest(db, cursor.epoch), newest_batch(db)
+    delta = Delta(
+        recorded,
+        tuple(epoch for _, epoch in ended),
+        latest,
+        Cursor(
+            rows[-1][0] if rows else cursor.event,
+            ended[-1][0] if ended else cursor.epoch,
+            latest.key if latest else cursor.batch,
+        ),
+    )
+    if segments_after is not None:
+        return _of_segments(db, delta, cursor, segments_after(recorded))
+    if cursor.epoch == 0 and ended:
+        return delta._replace(best=epochs.best_before(db, ended[0][0]))
+    return delta
+
+
+def _of_segments(
+    db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
+) -> Delta:
+    """Return `delta` with the series of these segments, and with their epochs if read anew."""
+    if delta.cursor == before:
+        return delta  # a trainer writes values together with a batch, an epoch or an event
+    if not _must_reread(delta, before):
+        return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
+    parts = [(segment.take, (segment.first, segment.last)) for segment in segments]
+    newest, best = epochs.newest_of(db, segments)
+    return delta._replace(
+        epochs=newest, best=best, is_anew=True, series=series.summaries(db, parts)
+    )
+
+
+def _must_reread(delta: Delta, before: Cursor) -> bool:
+    """Return whether the epochs after a cursor are not enough to update a screen."""
+    return (
+        before.epoch == 0
+        or len(delta.epochs) == epochs.EPOCHS_KEPT
+        or any(isinstance(recorded.event, TakeOpened) for recorded in delta.events)
+    )

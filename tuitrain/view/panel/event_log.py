@@ -1,0 +1,166 @@
+"""The log of a run: the events in words, the newest at the bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from tuitrain.core.events import (
+    Answer,
+    CheckpointGone,
+    CheckpointSaved,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
+    EpochEnded,
+    Event,
+    Failed,
+    Finished,
+    LossSwapped,
+    NotFinite,
+    Paused,
+    Resumed,
+    RunStarted,
+    SettingChanged,
+    StartupReached,
+    Stepped,
+    Stopped,
+    TakeOpened,
+    Warned,
+    WeightsCompared,
+)
+from tuitrain.core.safe import safe
+from tuitrain.view.picture import Picture, Role, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+
+
+def events(run: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest events that fit, the newest at the bottom."""
+    described = [
+        (words.clock(recorded.at), *line)
+        for recorded in run.log
+        for line in _lines_of(recorded.event)
+    ]
+    rows = [
+        fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
+        for at, text, role in described[-height:]
+    ]
+    return tuple((rows + [fitted([], width)] * height)[:height])
+
+
+def _lines_of(event: Event) -> Iterator[tuple[str, Role]]:
+    """Yield an event's lines: of a start also what was found out about the data."""
+    if isinstance(event, RunStarted):
+        for note in event.card.notes:
+            yield note, "muted"
+    if (line := describe(event)) is not None:
+        yield line
+
+
+def describe(event: Event) -> tuple[str, Role] | None:
+    """Return the line of an event in the log, or None if it has none."""
+    match event:
+        case CommandAccepted() | CommandRefused() | CommandDropped():
+            return _describe_reply(event)
+        case Paused() | Resumed() | Stepped() | Stopped():
+            return _describe_answer(event)
+        case LossSwapped() | SettingChanged() | TakeOpened():
+            return _describe_answer(event)
+        case EpochEnded():
+            return None
+        case NotFinite() | Warned() | CheckpointGone() | Failed():
+            return _describe_trouble(event)
+        case _:
+            return _describe_milestone(event)
+
+
+def _describe_milestone(
+    event: StartupReached | RunStarted | CheckpointSaved | WeightsCompared | Finished,
+) -> tuple[str, Role] | None:
+    match event:
+        case StartupReached(stage=stage, done=done):
+            return None if done else (f"{stage} …", "muted")
+        case RunStarted(parameters=parameters, device=device):
+            return f"{words.count(parameters)} parameters on {device}", "muted"
+        case CheckpointSaved():
+            return _describe_checkpoint(event)
+        case WeightsCompared(with_run=name, is_same=True):
+            return f"the same weights as {name}, to the last bit", "good"
+        case WeightsCompared(with_run=name):
+            return f"other weights than {name}'s", "bad"
+        case Finished(step=step, why=why):
+            return f"finished at step {words.count(step)}{f': {why}' if why else ''}", "accent"
+        case other:
+            assert_never(other)
+
+
+def _describe_checkpoint(saved: CheckpointSaved) -> tuple[str, Role] | None:
+    match saved.why:
+        case "epoch":
+            return None
+        case "best":
+            return f"epoch {words.count(saved.epoch)} is the best so far", "good"
+        case why:
+            return f"checkpoint ({why}) at step {words.count(saved.step)}", "muted"
+
+
+def _describe_trouble(
+    event: NotFinite | Warned | CheckpointGone | Failed,
+) -> tuple[str, Role] | None:
+    match event:
+        case NotFinite(step=step, what=what):
+            return f"{what} not finite at step {words.count(step)}: weights untouched", "bad"
+        case Warned(text=text):
+            return text, "warn"
+        case CheckpointGone(file=file, why=why):
+            return (f"checkpoint {file} is damaged", "bad") if why == "damaged" else None
+        case Failed(error=error):
+            return f"failed: {error}", "bad"
+        case other:
+            assert_never(other)
+
+
+def _describe_reply(
+    event: CommandAccepted | CommandRefused | CommandDropped,
+) -> tuple[str, Role] | None:
+    match event:
+        case CommandAccepted(asks=asks, detail=detail, at=at):
+            text = f"{asks} {detail}".strip()
+            return (f"asked: {text}, between epochs", "text") if at == "epoch" else None
+        case CommandRefused(asks=asks, detail=detail, reason=reason):
+            return f"{f'{asks} {detail}'.strip()} refused: {reason}", "warn"
+        case CommandDropped(reason=reason):
+            return f"a command was dropped: {reason}", "warn"
+        case other:
+            assert_never(other)
+
+
+def _describe_answer(
+    event: Answer,
+) -> tuple[str, Role]:
+    at = f"at step {words.count(event.step)}"
+    match event:
+        case LossSwapped(loss=loss, previous=before):
+            swap = f"{words.loss(before)} → {words.loss(loss)}"
+            return f"loss {swap} after step {words.count(event.step)}", "swap"
+        case SettingChanged(setting=setting, value=value, previous=previous):
+            return f"{setting} {_setting(previous)} → {_setting(value)} {at}", "text"
+        case TakeOpened(why=why, take=take):
+            return f"{why}: take {take} goes on {at}", "swap"
+        case Paused():
+            return f"paused {at}", "warn"
+        case Resumed():
+            return f"went on {at}", "good"
+        case Stepped(count=count):
+            return f"{count} batch{'es' if count > 1 else ''} trained", "text"
+        case Stopped(why=why):
+            return f"stopped {at}{f' ({why})' if why else ''}", "warn"
+        case other:
+            assert_never(other)
+
+
+def _setting(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return words.schedule(value)
+    return "off" if value is None else f"{value:.6g}"

@@ -1,0 +1,195 @@
+"""`tuitrain.watch(...)`: a program watches its own training loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from weakref import ref
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.store.paths import home_folder
+from tuitrain.trainer import supervisor
+from tuitrain.watcher import session as sessions
+from tuitrain.watcher.criterion import is_of_the_users
+from tuitrain.watcher.hooks import LOADER
+from tuitrain.watcher.losses import Own
+from tuitrain.watcher.session import Session
+from tuitrain.watcher.watch import Ending
+
+_Batch = TypeVar("_Batch")
+_KINDS = (None, "multiclass", "binary", "regression")
+_REACTIONS = ("alert", "pause", "skip", "stop")
+_MOST_SETTINGS = 50
+
+
+def watch(  # noqa: PLR0913 - all by name, none needed
+    name: str | None = None,
+    *,
+    model: nn.Module | None = None,
+    optimizer: Optimizer | None = None,
+    criterion: Any = None,
+    losses: Mapping[str, Own] | None = None,
+    kind: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    keep: Sequence[Any] = (),
+    on_nonfinite: str = "alert",
+    home: str | os.PathLike[str] | None = None,
+) -> WatchedLoop:
+    """Watch and steer the training loop in a `with` block, as `tuitrain watch` does a script.
+
+    Nothing needs to be given. `name` is that of the run; `model` and `optimizer` are otherwise
+    found at the first step. `criterion` is a module of one's own whose calls are the loss, called
+    with (input, target). `losses` are functions of (input, target) that return a scalar, by the
+    names under which the user can swap them in. `kind` is multiclass, binary or regression, where
+    the loss does not tell. `config` has settings to be shown. `keep` has further objects with
+    `state_dict` and `load_state_dict`, such as averaged weights, that an undo takes back too.
+    `on_nonfinite` is the reaction to a nonfinite loss or gradient: alert, pause, skip or stop.
+
+    Under `tuitrain watch SCRIPT` it is the run of the script. On other ranks than 0 of torchrun it
+    does nothing. Raises WrongUse for a wrong argument, NameTaken, TuitrainError if the home cannot
+    be written.
+    """
+    if kind not in _KINDS:
+        raise WrongUse(f"kind must be multiclass, binary or regression, not {kind!r:.40}")
+    if on_nonfinite not in _REACTIONS:
+        raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
+    if name is not None:
+        check_name(name)
+    title = name or Path(sys.argv[0]).name or "notebook"
+    spec = RunSpec(
+        task=title, model="", loss="", optimizer="", lr=0.0, batch_size=0, epochs=0, seed=0,
+        kind=kind, on_nonfinite=on_nonfinite, watched=(title,),
+    )  # fmt: skip
+    return WatchedLoop(
+        spec, name, home_folder(os.fspath(home) if home is not None else None),
+        model=model, optimizer=optimizer, criterion=criterion, losses=losses, config=config,
+        keep=keep,
+    )  # fmt: skip
+
+
+class WatchedLoop:
+    """A training loop under watch, between the beginning and the end of a `with` block."""
+
+    def __init__(
+        self, spec: RunSpec, name: str | None, home: Path, *, losses: Mapping[str, Own] | None,
+        **given: Any,
+    ) -> None:  # fmt: skip
+        self._spec, self._name, self._home = spec, name, home
+        self._losses, self._given = losses, given
+        self._session: Session | None = None
+        self._owns_session = False
+        self._loaders: dict[int, _Source] = {}
+        self._is_in_loader = False
+
+    @property
+    def name(self) -> str:
+        """The name of the run; "" where nothing is recorded."""
+        return self._session.paths.name if self._session else ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped the run: the loop should end."""
+        return self._session is not None and self._session.watch.has_ended
+
+    def __enter__(self) -> WatchedLoop:
+        if os.environ.get("RANK", "0") != "0":
+            return self
+        if sessions.current is not None:
+            self._session = sessions.current
+        else:
+            with supervisor.new_run(self._home, self._spec, self._name) as (paths, lock):
+                self._session = Session(paths, os.dup(lock), end=self._end_by_itself)
+                self._owns_session = True
+        self._introduce(self._session)
+        if self._owns_session:
+            self._session.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Record how the loop ended; a stop ends the block without an error."""
+        if self._session is not None and self._owns_session:
+            self._session.close(error)
+        return isinstance(error, Ending) and self._owns_session
+
+    def __call__(self, loader: Iterable[_Batch]) -> Iterator[_Batch]:
+        """Yield the batches of a loader; end early once the run is stopped.
+
+        One loader is one epoch each time. Without it, only a DataLoader's epochs are seen.
+        """
+        session = self._session
+        if session is None:
+            yield from loader
+            return
+        source = self._loaders.setdefault(id(loader), _Source(loader))
+        if not isinstance(loader, DataLoader):
+            session.seen.before_epoch(source)
+        iterator = iter(loader)
+        while not self.stopped:
+            self._is_in_loader = False
+            if not isinstance(loader, DataLoader):
+                session.seen.before_fetch()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            if not isinstance(loader, DataLoader):
+                session.seen.after_fetch(source)
+            self._is_in_loader = True
+            yield batch
+
+    def log(self, **values: Any) -> None:
+        """Record numbers or scalar tensors by name, at the present step; read later."""
+        if self._session is not None:
+            self._session.log(values)
+
+    def step(self, loss: Any) -> None:
+        """Record a step of a loop without an optimizer of PyTorch; `loss` is a scalar."""
+        if self._session is not None:
+            value = (
+                loss.detach()
+                if isinstance(loss, Tensor)
+                else torch.as_tensor(float(loss), dtype=torch.float64)
+            )
+            self._session.watch.step_by_hand(value)
+
+    def _introduce(self, session: Session) -> None:
+        """Use what the user gave instead of what would be found."""
+        loop, given = session.watch.loop, self._given
+        loop.registered.update(self._losses or {})
+        if given["optimizer"] is not None:
+            loop.parts.meet(given["optimizer"], given["model"])
+        loop.parts.kept.extend(given["keep"])
+        if is_of_the_users(given["criterion"]):
+            session.hooks.watch_criterion(given["criterion"])
+        config = list((given["config"] or {}).items())[:_MOST_SETTINGS]
+        session.watch.notes += [f"{key} = {value}"[:200] for key, value in config]
+
+    def _end_by_itself(self) -> bool:
+        """Return whether the loop ends without an interrupt: its loader yields no more batches."""
+        return self._is_in_loader
+
+
+class _Source:
+    """A loader, and its own iterator, for loaders that are no DataLoader."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+        setattr(self, LOADER, ref(self))
+
+    def __len__(self) -> int:
+        return len(self.loader)
