@@ -25,7 +25,7 @@ from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 
-PATIENCE_S = 15.0
+PATIENCE_S = 120.0
 """Long enough for a machine that others use; only what is broken waits so long."""
 _ENDS_WITHIN_S = 20.0
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")

@@ -107,18 +107,19 @@ def test_undo_restores_model_and_optimizer_so_that_the_same_losses_come_again(sc
     run.step(2)
     run.set_clip_norm(1e9)  # which changes nothing
     run.step(3)
-    run.set_lr(1.0)
-    run.step(2)
     run.undo()
+    run.step(2)
+    run.set_lr(1.0)
+    run.step(1)
     run.undo()
     run.resume()
-    report = process.report()
-    rows = run.batches()
-    print([(r.take, r.step, r.loss) for r in rows]); print(*run.events(follow=False), sep="\n"); print(report["losses"])
+    report, rows = process.report(), run.batches()
     first = [row.loss for row in rows if row.take == 1]
-    again = [row for row in rows if row.take == 3]
-    assert [row.loss for row in again[:3]] == first[3:6]
-    assert again[0].step == 4
+    again = [row for row in rows if row.take == 2]
+    assert [row.step for row in again] == [4, 5, 6]
+    assert [row.loss for row in again[:2]] == first[3:5]
+    (after_lr, *_) = (row for row in rows if row.take == 3)
+    assert (after_lr.step, after_lr.loss, after_lr.lr) == (6, first[5], 0.01)
     assert len(report["losses"]) == 12, "the script counts on"
 
 
