@@ -1,7 +1,7 @@
 """A regression whose parameters are moved by hand: there is neither an optimizer nor a loader."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - as scripts import it
+import torch.nn.functional as F
 from common import report
 
 torch.manual_seed(0)

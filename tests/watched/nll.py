@@ -1,7 +1,7 @@
 """Log-probabilities and `F.nll_loss`, whose validation is a sum, as PyTorch's MNIST example has."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - as scripts import it
+import torch.nn.functional as F
 from common import loaders, perceptron, report
 
 torch.manual_seed(0)

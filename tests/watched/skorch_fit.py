@@ -27,5 +27,5 @@ net = Reporting(
 )  # fmt: skip
 net.fit(images, classes)
 print("after fit", flush=True)
-val_losses = net.history[:, "valid_loss"]
+val_losses = [epoch["valid_loss"] for epoch in net.history if "valid_loss" in epoch]
 report(net.module_.state_dict().values(), losses=losses, val_losses=val_losses)

@@ -1,7 +1,7 @@
 """A loss of two terms that are sums: reconstruction, by PyTorch's function, and divergence."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - as scripts import it
+import torch.nn.functional as F
 from common import loaders, report
 from torch import nn
 

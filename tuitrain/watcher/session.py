@@ -143,13 +143,7 @@ class Session:
             return
         if watch.started is None and error is None:
             self.recorder.take(Warned("no training step was seen: " + UNSEEN))
-        if watch.started is not None:
-            if watch.epochs.is_over:
-                watch.end_epoch()
-            for event in watch.steering.checkpoints.save(loop, "finish"):
-                self.recorder.take(event)
-            for event in watch.steering.close():
-                self.recorder.take(event)
+        watch.close()
         self.recorder.take(_word(error, exit_code, loop))
 
     def _stop_request(self) -> Request | None:

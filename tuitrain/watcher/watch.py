@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,9 +18,10 @@ from tuitrain.engine.device import read
 from tuitrain.engine.steering import Steering
 from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
+from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
-from tuitrain.watcher.beginning import FirstStep, has_other_terms, length, run_started
+from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
@@ -178,15 +180,15 @@ class Watch:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
         """Judge and clip the gradients where a closure has just computed them."""
 
-        def judged() -> Any:
+        def checked() -> Any:
             self._propagated.evaluates()
             value = closure()
             self._before_update(optimizer)
             return value
 
         if len(args) > 1:
-            return (args[0], judged, *args[2:]), kwargs
-        return args, {**kwargs, "closure": judged}
+            return (args[0], checked, *args[2:]), kwargs
+        return args, {**kwargs, "closure": checked}
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
@@ -227,13 +229,14 @@ class Watch:
         if self.epochs.validations and (validation := self.epochs.validation()):
             self.recorder.take(validation)
         if self._measures.is_due():
-            self._measure(optimizer)
+            self._sample(optimizer)
         self._steer(number)
         self._times.skip()
 
     def _steer(self, number: int) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
-        self._apply(self.steering.between() if number else self.steering.after_batch())
+        counts = not number and self.loop.step > 1  # the first one is that of a start in a pause
+        self._apply(self.steering.after_batch() if counts else self.steering.between())
 
     def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
@@ -252,7 +255,7 @@ class Watch:
             self._is_bad = False
         self.recorder.take(done)
 
-    def _measure(self, optimizer: Optimizer | None) -> None:
+    def _sample(self, optimizer: Optimizer | None) -> None:
         """Record what would cost too much at every step."""
         self._is_sample = True
         values: dict[Series, Any] = dict(self._usage.read())
@@ -337,8 +340,19 @@ class Watch:
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
+    def close(self) -> None:
+        """Record what is in hand at the end of the script, and save the weights."""
+        if self.started is None:
+            return
+        self.recorder.flush()
+        if self.epochs.is_over:
+            self.end_epoch()
+        saved = self.steering.checkpoints.save(self.loop, "finish")
+        for event in chain(or_warned(saved), self.steering.close(), self._warnings):
+            self.recorder.take(event)
+
     def _apply(self, events: Iterable[Fact | Event]) -> None:
-        for event in (*events, *self._warnings):
+        for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
             self.recorder.take(event)
         self._warnings.clear()
         if self.steering.decisions.stopped and not self.has_ended:
