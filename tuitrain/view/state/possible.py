@@ -7,6 +7,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 _OF_THE_SCRIPT = {
     "epochs": "The script decides how long it trains; S stops it.",
+    "schedule": "The script has its own schedule; r changes the rate, whatever its schedule does.",
     "batch-size": "The script makes its own batches: their size cannot be changed.",
 }
 _NO_STEP = "The script has not taken its first step yet."
