@@ -97,10 +97,10 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
 
 
 def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:
-    """Return the monitored metric; of a watched script, the first one that it logged, if any."""
+    """Return the monitored metric; of a watched script, the first that it logged, else its rate."""
     if not run.is_watched:
         return run.monitor, run.monitored(last)
-    return next(iter(last.metrics.items())) if last and last.metrics else ("metric", None)
+    return next(iter(last.metrics.items())) if last and last.metrics else ("lr", run.lr)
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
