@@ -21,8 +21,8 @@ from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
-from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.epochs import Epochs
+from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.sources import Sources
