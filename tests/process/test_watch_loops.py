@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Loops of every kind, watched: the weights are the same bits, and each recorded loss is right."""
-=======
 """Loops of every kind: watched, they train to the same weights, and each loss is recorded."""
->>>>>>> watch
 
 import pytest
 

@@ -154,7 +154,7 @@ def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
     assert err.rstrip().endswith("KeyboardInterrupt")
     run = tuitrain.show("a")
     assert run["state"] == "stopped"
-    assert run["checkpoints"][-1]["step"] == run["step"] > 5
+    assert run["checkpoints"][-1]["step"] == run["step"] >= 5
 
 
 def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
@@ -163,7 +163,7 @@ def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path
         "watch": "SCRIPT",
         "watch --pace -1 x.py": "pace",
         "watch --on-nonfinite sometimes x.py": "sometimes",
-        "watch --name .. x.py": "a run's name",
+        "watch --name .. x.py": "cannot name a run",
     }.items():
         done = tuitrain(*shlex.split(words), code=2)
         assert said in done.stderr, words

@@ -21,8 +21,8 @@ from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import losses, objects
-from tuitrain.watcher.beginning import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.epochs import Epochs
+from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.sources import Sources
@@ -180,15 +180,15 @@ class Watch:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
         """Judge and clip the gradients where a closure has just computed them."""
 
-        def judged() -> Any:
+        def checked() -> Any:
             self._propagated.evaluates()
             value = closure()
             self._before_update(optimizer)
             return value
 
         if len(args) > 1:
-            return (args[0], judged, *args[2:]), kwargs
-        return args, {**kwargs, "closure": judged}
+            return (args[0], checked, *args[2:]), kwargs
+        return args, {**kwargs, "closure": checked}
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
@@ -229,7 +229,7 @@ class Watch:
         if self.epochs.validations and (validation := self.epochs.validation()):
             self.recorder.take(validation)
         if self._measures.is_due():
-            self._measure(optimizer)
+            self._sample(optimizer)
         self._steer(number)
         self._times.skip()
 
@@ -255,7 +255,7 @@ class Watch:
             self._is_bad = False
         self.recorder.take(done)
 
-    def _measure(self, optimizer: Optimizer | None) -> None:
+    def _sample(self, optimizer: Optimizer | None) -> None:
         """Record what would cost too much at every step."""
         self._is_sample = True
         values: dict[Series, Any] = dict(self._usage.read())
