@@ -27,8 +27,8 @@ def _row(option: RunOption) -> str:
     name = on_command_line if _COMMANDS & set(option.places) else option.key
     kept = {"fork"} if option.is_of_weights else set()
     places = [place for place in option.places if place not in kept]
-    where = ", ".join(says for place, says in _PLACES.items() if place in places)
-    cells = (f"`{name}`", option.help, option.says, option.shown_default or "–", where)
+    where = ", ".join(description for place, description in _PLACES.items() if place in places)
+    cells = (f"`{name}`", option.help, option.description, option.shown_default or "–", where)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 

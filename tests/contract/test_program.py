@@ -23,7 +23,7 @@ from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
 from tuitrain.core.schedules import SCHEDULES, ScheduleText
 from tuitrain.core.spec import RunSpec
-from tuitrain.core.values import OneOf, Whole
+from tuitrain.core.values import Integer, OneOf
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
@@ -151,7 +151,7 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
 
 OTHERS = {
     Between: lambda _: "0.5",
-    Whole: lambda type_: str(type_.most),
+    Integer: lambda type_: str(type_.most),
     Joined: lambda _: "9-7",
     ScheduleText: lambda type_: type_.words[-1],
     OneOf: lambda type_: type_.words[-1],

@@ -133,8 +133,8 @@ def test_a_command_that_makes_no_sense_exits_2(tuitrain: Shell, command: tuple[s
         (("rollback", "-1"), "an epoch is the number of a completed one, or best, not '-1'"),
     ],
 )
-def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell, command, says: str):
-    assert says in complaint(tuitrain.here("ctl", "a", *command, code=2))
+def test_a_number_below_zero_is_a_number_and_no_option(tuitrain: Shell, command, description: str):
+    assert description in complaint(tuitrain.here("ctl", "a", *command, code=2))
 
 
 @pytest.mark.parametrize("command", [("run", "--plain"), ("ls",), ("show", "a"), ("tasks",)])

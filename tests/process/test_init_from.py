@@ -54,7 +54,7 @@ def test_common_forms_of_saved_weights_are_understood(
     ],
 )
 def test_what_cannot_be_taken_is_named_as_the_user_gave_it(
-    threaded: Shell, tmp_path: Path, monkeypatch, content, code: int, says: str
+    threaded: Shell, tmp_path: Path, monkeypatch, content, code: int, description: str
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own").mkdir()
@@ -63,7 +63,7 @@ def test_what_cannot_be_taken_is_named_as_the_user_gave_it(
     else:
         torch.save(content, tmp_path / "own/w.pt")
     said = threaded(*BEGIN, "--init-from", "own/w.pt", code=code).stderr
-    assert says in said
+    assert description in said
     assert "init-" not in said
     assert not list((threaded.home / "runs").iterdir())
 

@@ -1,4 +1,4 @@
-"""Whole runs through the real command line, in processes of their own."""
+"""Integer runs through the real command line, in processes of their own."""
 
 import json
 import os

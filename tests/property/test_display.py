@@ -38,8 +38,8 @@ def test_what_is_sent_looks_like_what_was_painted(frames):
         display.take(frame)
         painted += frame
         if is_fast:
-            sent += display.piece()
+            sent += display.next_chunk()
     while display.is_pending:
-        sent += display.piece()
+        sent += display.next_chunk()
 
     assert screen(sent) == screen(painted)

@@ -35,7 +35,7 @@ class ScriptedTrainer:
         self._writer = RunWriter(paths.record)
         self._step = 0
 
-    def says(self, *events: Event) -> None:
+    def description(self, *events: Event) -> None:
         self.says_last(*events)
         if isinstance(events[-1], LastWord):
             self.dies()

@@ -35,7 +35,7 @@ def made(home: Path) -> Callable[..., ScriptedTrainer]:
         for folder in (paths.inbox, paths.checkpoints):
             folder.mkdir(parents=True)
         trainer = ScriptedTrainer(paths, new_spec("digits"))
-        trainer.says(started(), *events)
+        trainer.description(started(), *events)
         if ended:
             trainer.close()
             trainer.dies()
@@ -110,7 +110,7 @@ async def test_a_live_run_is_followed_and_the_cursor_stays(home, made):
     async with app.run_test(size=(140, 40)) as pilot:
         await at(pilot, app, "other")
         assert "0/40" in line_of(await listed(app), "live")
-        trainer.says(EPOCH)
+        trainer.description(EPOCH)
         made("newest", ended=True)
         lines = await listed(app)
         assert "1/40" in line_of(lines, "live")
@@ -260,7 +260,7 @@ async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, mad
     ],
 )
 async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
-    home, made, name, text, says
+    home, made, name, text, description
 ):
     made("taken", ended=True)
     app = TuitrainApp(home)
@@ -272,7 +272,7 @@ async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
         lines = [line.strip("│ ") for line in text_of(app).splitlines()]
         line = next(line for line in lines if line.startswith(label))
         assert "✗" in line
-        assert says in text_of(app)
+        assert description in text_of(app)
         await pilot.press("enter")
         assert field(app, name).has_focus
         assert [each.name for each in runs_in(home)] == ["taken"]

@@ -51,7 +51,7 @@ def read_options(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
         except ValueError:
             option = entry.options[key]
             raise WrongUse(
-                f"{entry.name}:{key} takes {option.type.says} ({option.says}), "
+                f"{entry.name}:{key} takes {option.type.description} ({option.description}), "
                 f"not {safe(text, limit=40)}"
             ) from None
     return values

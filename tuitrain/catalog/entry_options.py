@@ -19,7 +19,7 @@ class Option:
 
     type: ValueType
     default: Any
-    says: str = ""
+    description: str = ""
     """Its effect, in a few words."""
 
     def read(self, text: str) -> Any:
@@ -40,7 +40,7 @@ class Between:
     metavar: str = "X"
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return f"a number from {self.low:g} to {self.high:g}"
 
     def read(self, text: str) -> float:
@@ -58,7 +58,7 @@ class Between:
 class YesOrNo(Flag):
     """Yes or no, written out."""
 
-    says = "yes or no"
+    description = "yes or no"
     metavar = "yes|no"
 
 
@@ -69,8 +69,8 @@ class Joined:
     of: ValueType
 
     @property
-    def says(self) -> str:
-        return f"{self.of.says}, or several with - between them"
+    def description(self) -> str:
+        return f"{self.of.description}, or several with - between them"
 
     @property
     def metavar(self) -> str:

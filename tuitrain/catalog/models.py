@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.entry_options import Between, Joined, Option
-from tuitrain.core.values import OneOf, Whole
+from tuitrain.core.values import Integer, OneOf
 
-_WIDTHS = Joined(Whole(1, 65_536))
+_WIDTHS = Joined(Integer(1, 65_536))
 _DROPOUT = Option(Between(0, 0.99), 0.0, "dropout probability")
 _NORM = Option(OneOf("none", "batch"), "none", "normalisation of the activations: batch norm")
 

@@ -39,7 +39,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     is_own = source_of(task) != "catalog"
     defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS}
     is_kept = given.get("parent") is not None  # then the run has copies of the user's files
-    defaults |= _left_to_task(task, is_kept=is_kept) if is_own else _defaults(task)
+    defaults |= _open_to_task(task, is_kept=is_kept) if is_own else _defaults(task)
     if own_python(given.get("optimizer") or "") is not None:
         defaults["lr"] = 0.0  # it may bring its own
     _check_sources(task, given)
@@ -49,7 +49,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     return _canonical(spec)
 
 
-def _left_to_task(task: str, *, is_kept: bool) -> dict[str, Any]:
+def _open_to_task(task: str, *, is_kept: bool) -> dict[str, Any]:
     left = {**dict.fromkeys(FILLED_IN_STRINGS, ""), **dict.fromkeys(FILLED_IN_NUMBERS, 0)}
     return {"task": task if is_kept else own_task(task), **left}
 

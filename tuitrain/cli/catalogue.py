@@ -145,7 +145,7 @@ def _lines(entries: Iterable[Entry]) -> str:
 
 
 def _option(key: str, option: Option) -> str:
-    return f":{key}={option.write(option.default)}  {option.says}: {option.type.says}"
+    return f":{key}={option.write(option.default)}  {option.description}: {option.type.description}"
 
 
 def _lesson(loss: Loss, kind: str | None) -> str:
@@ -172,8 +172,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
     options = {
         key: {
             "default": option.write(option.default),
-            "says": option.says,
-            "takes": option.type.says,
+            "says": option.description,
+            "takes": option.type.description,
         }
         for key, option in entry.options.items()
     }

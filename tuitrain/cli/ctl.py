@@ -109,7 +109,7 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
     return _submit(ctx, SwapLoss(name), waits=False, **how)
 
 
-def _setting(name: Setting, example: str, says: str) -> None:
+def _setting(name: Setting, example: str, description: str) -> None:
     """Add the command that changes a setting."""
 
     @_command(waits=False)
@@ -118,7 +118,7 @@ def _setting(name: Setting, example: str, says: str) -> None:
 
     change = click.argument("value", metavar=SETTINGS[name].type.metavar)(change)
     ctl.command(
-        name, help=says, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
+        name, help=description, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
         context_settings=_TAKES_NUMBERS,
     )(change)  # fmt: skip
 

@@ -170,7 +170,7 @@ def _last(lineage: RunLineage, *, after: int = -1) -> CheckpointSaved:
 
 def _best(lineage: RunLineage) -> tuple[CheckpointSaved, str]:
     """Return the checkpoint of the best epoch, and a remark on it."""
-    best, (saved, says) = lineage.best, lineage.best_checkpoint
+    best, (saved, description) = lineage.best, lineage.best_checkpoint
     if best is None:
         raise Refused(
             f"{lineage.paths.name} has no best epoch yet: none was validated; "
@@ -182,4 +182,4 @@ def _best(lineage: RunLineage) -> tuple[CheckpointSaved, str]:
             f"the best epoch, {best.epoch}, has no checkpoint; while the run trains, a pause saves "
             "one; --which last takes the last checkpoint"
         )
-    return saved, f", {says}"
+    return saved, f", {description}"

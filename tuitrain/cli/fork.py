@@ -64,9 +64,9 @@ def _say_origin(parent: Client, fork: Started, epoch: Epoch) -> None:
     run, origin = snapshot(parent), fork.paths.read_spec().parent
     assert origin is not None
     if epoch == "best":
-        _, says = RunLineage.read(parent.paths).best_checkpoint
+        _, description = RunLineage.read(parent.paths).best_checkpoint
     elif any(saved.sha256 == origin.sha256 for saved in run.lineage.checkpoints):
         return
     else:
-        says = f"as take {origin.take} trained it, which was abandoned"
-    print_safe(f"goes on from epoch {origin.epoch:,} of {run.title}, {says}", err=True)
+        description = f"as take {origin.take} trained it, which was abandoned"
+    print_safe(f"goes on from epoch {origin.epoch:,} of {run.title}, {description}", err=True)

@@ -104,8 +104,8 @@ def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Functio
     is_default_shown = (
         place == "run" or option.name in DISPLAY_OPTIONS
     )  # else the default is the value of the parent
-    says = option.help_and_default if is_default_shown else option.help
-    declared = partial(click.option, f"--{option.key}", option.name, help=says)
+    description = option.help_and_default if is_default_shown else option.help
+    declared = partial(click.option, f"--{option.key}", option.name, help=description)
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
     takes = partial(declared, type=Value(option), metavar=option.type.metavar)

@@ -12,11 +12,11 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.cli.options import Value
 from tuitrain.core.options import RunOption
-from tuitrain.core.values import Whole
+from tuitrain.core.values import Integer
 
 _HEIGHT = 20
-_LINES = RunOption("height", Whole(2, 500), "Lines of a chart.")
-_CELLS = RunOption("width", Whole(20, 1000), "Cells.")
+_LINES = RunOption("height", Integer(2, 500), "Lines of a chart.")
+_CELLS = RunOption("width", Integer(20, 1000), "Cells.")
 """Fewer do not hold a chart with numbers beside it."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -71,11 +71,11 @@ class Commands:
 
     def set_batch_size(self, samples: int, *, wait: bool | None = None) -> Answer:
         """Use this many samples per batch from the next epoch on."""
-        return self._set("batch-size", _whole("batch-size", samples), "epoch", wait=wait)
+        return self._set("batch-size", _integer("batch-size", samples), "epoch", wait=wait)
 
     def set_epochs(self, epochs: int, *, wait: bool | None = None) -> Answer:
         """Set the total number of epochs."""
-        return self._set("epochs", _whole("epochs", epochs), "batch", wait=wait)
+        return self._set("epochs", _integer("epochs", epochs), "batch", wait=wait)
 
     def set_schedule(
         self, schedule: str, at: Boundary = "batch", *, wait: bool | None = None
@@ -128,14 +128,18 @@ def _number(setting: Setting, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise WrongUse(f"{setting} takes {SETTINGS[setting].says}, not {value!r:.40}") from None
+        raise WrongUse(
+            f"{setting} takes {SETTINGS[setting].description}, not {value!r:.40}"
+        ) from None
 
 
-def _whole(setting: Setting, value: Any) -> int:
+def _integer(setting: Setting, value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise WrongUse(f"{setting} takes {SETTINGS[setting].says}, not {value!r:.40}") from None
+        raise WrongUse(
+            f"{setting} takes {SETTINGS[setting].description}, not {value!r:.40}"
+        ) from None
 
 
 def _index(value: Any) -> Any:

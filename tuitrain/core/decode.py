@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST:
         raise _Wrong
     return value
@@ -153,7 +153,7 @@ def _anything(value: Any) -> Any:
 
 
 _READERS: Mapping[Any, _Read] = {
-    str: _text, int: _whole, float: _float, bool: _truth, type(None): _nothing, Any: _anything,
+    str: _text, int: _integer, float: _float, bool: _truth, type(None): _nothing, Any: _anything,
 }  # fmt: skip
 
 

@@ -205,7 +205,7 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class StepsTaken:
     """The batches of a `Step` command are trained; a pause follows."""
 
     kind: ClassVar[str] = "stepped"
@@ -350,7 +350,7 @@ class Failed:
     exit_code: ExitCode = 1
 
 
-Answer = Paused | Resumed | Stepped | LossSwapped | SettingChanged | TakeOpened | Stopped
+Answer = Paused | Resumed | StepsTaken | LossSwapped | SettingChanged | TakeOpened | Stopped
 """Events that report that a command took effect, and where."""
 
 Milestone = (
@@ -373,7 +373,7 @@ EVENTS: dict[str, type[Event]] = {
     for event in (
         StartupReached, RunStarted, NotFinite, EpochEnded,
         CommandAccepted, CommandRefused, CommandDropped,
-        Paused, Resumed, Stepped, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
+        Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
         CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
     )
 }  # fmt: skip

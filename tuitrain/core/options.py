@@ -20,6 +20,7 @@ from tuitrain.core.values import (
     File,
     Flag,
     Folder,
+    Integer,
     ListOf,
     Named,
     Number,
@@ -28,7 +29,6 @@ from tuitrain.core.values import (
     Text,
     ValueType,
     Weights,
-    Whole,
 )
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
@@ -70,9 +70,9 @@ class RunOption:
         return self.word or self.name.replace("_", "-")
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Its valid values, as a phrase that follows "takes"."""
-        return self.type.says
+        return self.type.description
 
     @property
     def shown_default(self) -> str:
@@ -116,7 +116,7 @@ class RunOption:
         return True
 
     def _wrong(self, value: object) -> WrongUse:
-        return WrongUse(f"{self.key} takes {self.says}, not {value!r:.40}")
+        return WrongUse(f"{self.key} takes {self.description}, not {value!r:.40}")
 
 
 _COLUMN = Text("a column's name", "COLUMN")
@@ -155,11 +155,11 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="off", places=("live",),
         ),
         RunOption(
-            "batch_size", Whole(1, 1 << 24), "Samples per batch.",
+            "batch_size", Integer(1, 1 << 24), "Samples per batch.",
             default=64, places=(*_NEW, "resume", "live"),
         ),
         RunOption(
-            "epochs", Whole(1, 1 << 31), "Total passes over the data.",
+            "epochs", Integer(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume", "live"),
         ),
         RunOption(
@@ -169,7 +169,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="by the optimizer", places=("resume", "live"), word="schedule",
         ),
         RunOption(
-            "patience", OrNone(Whole(1, 1 << 31)),
+            "patience", OrNone(Integer(1, 1 << 31)),
             "End after N epochs in which the monitor was not better.",
             default_says="never", places=_NEW,
         ),
@@ -179,11 +179,11 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="the first metric", places=_NEW,
         ),
         RunOption(
-            "seed", Whole(0, (1 << 63) - 1), "Seed of initial weights and data order.",
+            "seed", Integer(0, (1 << 63) - 1), "Seed of initial weights and data order.",
             default=0, places=_NEW,
         ),
         RunOption(
-            "until", OrNone(Whole(0, MOST_STEPS, metavar="STEP")), "End after this step.",
+            "until", OrNone(Integer(0, MOST_STEPS, metavar="STEP")), "End after this step.",
             places=("replay", "config"),
         ),
         RunOption(
@@ -201,7 +201,7 @@ OPTIONS: Mapping[str, RunOption] = {
             group="Data and weights", places=_NEW, is_of_weights=True,
         ),
         RunOption(
-            "workers", OrNone(Whole(0, 1024)),
+            "workers", OrNone(Integer(0, 1024)),
             "Processes that read samples ahead, where data are streamed.",
             default_says="by the task", group="Data and weights", places=_NEW,
         ),
@@ -223,11 +223,12 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         *(
             RunOption(
-                name, ListOf(_COLUMN) if takes_several else OrNone(_COLUMN), says, default=default,
+                name, ListOf(_COLUMN) if takes_several else OrNone(_COLUMN), description,
+                default=default,
                 group="A table or images of your own", places=_NEW, is_of_weights=True,
                 sources=("table",),
             )
-            for name, takes_several, says, default in (
+            for name, takes_several, description, default in (
                 ("group", False, "Column whose rows of one value stay in one part.", None),
                 ("split", False, "Column that says train or val.", None),
                 ("drop", True, "Leave a column out; may be repeated.", ()),
@@ -237,7 +238,7 @@ OPTIONS: Mapping[str, RunOption] = {
             )
         ),
         RunOption(
-            "image_size", OrNone(Whole(1, 4096)), "Side to which images are resized.",
+            "image_size", OrNone(Integer(1, 4096)), "Side to which images are resized.",
             default_says="64", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("images",),
         ),
@@ -288,7 +289,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default=False, group="How it is shown", places=_ANY,
         ),
         RunOption(
-            "log_interval", Whole(1, 1 << 31), "With --plain, batches between two lines.",
+            "log_interval", Integer(1, 1 << 31), "With --plain, batches between two lines.",
             default=100, group="How it is shown", places=_ANY,
         ),
     )

@@ -50,14 +50,14 @@ class Planned(NamedTuple):
                 f"change {number} of the schedule sets {names}; each sets one of: "
                 f"loss, {', '.join(SETTINGS)}"
             )
-        step, epoch = _whole(row, "step", number), _whole(row, "epoch", number)
+        step, epoch = _integer(row, "step", number), _integer(row, "epoch", number)
         (kind,) = kinds
         return cls(
             step, epoch, str(row.get("id", f"plan-{number}")), planned_command(kind, row[kind])
         )
 
 
-def _whole(row: Mapping[str, Any], key: str, number: int) -> int:
+def _integer(row: Mapping[str, Any], key: str, number: int) -> int:
     value = row.get(key)
     if type(value) is not int or not 0 <= value < 1 << 40:
         raise WrongUse(f"change {number} of the schedule needs a whole number from 0 as its {key}")

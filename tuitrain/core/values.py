@@ -21,7 +21,7 @@ class ValueType(Protocol):
     """A type of option values. `read` and `take` raise ValueError for anything else."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """The valid values, as a phrase that follows "takes"."""
 
     @property
@@ -39,7 +39,7 @@ class ValueType(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class Integer:
     """A whole number in a range."""
 
     least: int
@@ -47,7 +47,7 @@ class Whole:
     metavar: str = "N"
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return f"a whole number from {self.least} to {self.most}"
 
     def read(self, text: str) -> int:
@@ -70,7 +70,7 @@ class Number:
     metavar: str = "X"
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return "a number from 0" if self.can_be_zero else "a number above 0"
 
     def read(self, text: str) -> float:
@@ -89,7 +89,7 @@ class Number:
 class Flag:
     """A flag. On a command line it takes no value; its presence means yes."""
 
-    says = "yes or no (in a file: true or false)"
+    description = "yes or no (in a file: true or false)"
     metavar = ""
 
     def read(self, text: str) -> bool:
@@ -109,8 +109,8 @@ class Flag:
 class Text:
     """Any text."""
 
-    def __init__(self, says: str, metavar: str) -> None:
-        self.says, self.metavar = says, metavar
+    def __init__(self, description: str, metavar: str) -> None:
+        self.description, self.metavar = description, metavar
 
     def read(self, text: str) -> str:
         return self.take(text)
@@ -208,8 +208,8 @@ class OrNone:
     word: str = ""
 
     @property
-    def says(self) -> str:
-        return f"{self.of.says}, or {self.word}" if self.word else self.of.says
+    def description(self) -> str:
+        return f"{self.of.description}, or {self.word}" if self.word else self.of.description
 
     @property
     def metavar(self) -> str:
@@ -233,8 +233,8 @@ class ListOf:
     of: ValueType
 
     @property
-    def says(self) -> str:
-        return f"{self.of.says}, or several with commas between them"
+    def description(self) -> str:
+        return f"{self.of.description}, or several with commas between them"
 
     @property
     def metavar(self) -> str:

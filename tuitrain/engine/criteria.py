@@ -20,7 +20,7 @@ from tuitrain.core.safe import safe
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.user_calls import unknown_option
 from tuitrain.engine.user_code import UserCode
-from tuitrain.engine.user_errors import place_of, told_by_user_code
+from tuitrain.engine.user_errors import place_of, user_code_message
 
 
 class Losses:
@@ -85,7 +85,7 @@ class Losses:
             try:
                 return self._placed(function(**options))
             except Exception as error:
-                said = told_by_user_code(error, function)
+                said = user_code_message(error, function)
                 raise WrongUse(f"the loss {safe(name)}: {said}") from error
         return partial(function, **options) if options else self._placed(function)
 

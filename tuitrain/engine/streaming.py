@@ -21,7 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.engine.data import Batch, generator_of, shuffled
-from tuitrain.engine.user_errors import UserCodeFailed, told_by_user_code
+from tuitrain.engine.user_errors import UserCodeFailed, user_code_message
 
 Augment = Callable[[Any, torch.Generator], Any]
 """Maps an input and a generator of its own to another input of the same shape."""
@@ -61,7 +61,7 @@ class Streamed:
                 _seed("look")
                 sample = self.dataset[0]
         except Exception as error:
-            raise WrongUse(f"sample 0: {told_by_user_code(error)}") from error
+            raise WrongUse(f"sample 0: {user_code_message(error)}") from error
         if self.collate is None and not _is_pair(sample):
             _pair(sample)
         found = sample[0] if isinstance(sample, list | tuple) and sample else None
@@ -146,7 +146,7 @@ class _Keyed(TorchDataset[Any]):
         try:
             return self._sample(key, index)
         except Exception as error:  # noqa: BLE001 - told by the trainer's process
-            return _Failure(f"sample {index}: {told_by_user_code(error, self.augment)}")
+            return _Failure(f"sample {index}: {user_code_message(error, self.augment)}")
 
     def _sample(self, key: str, index: int) -> Any:
         _seed(f"sample {key} {index}")
@@ -176,7 +176,7 @@ class _Collate:
         try:
             return self.collate(samples)
         except Exception as error:  # noqa: BLE001 - told by the trainer's process
-            return _Failure(f"the samples make no batch: {told_by_user_code(error, self.collate)}")
+            return _Failure(f"the samples make no batch: {user_code_message(error, self.collate)}")
 
 
 def _pair(batch: Any) -> tuple[Any, Tensor]:

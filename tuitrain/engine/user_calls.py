@@ -12,7 +12,7 @@ from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.own import OwnPython
 from tuitrain.core.safe import safe
 from tuitrain.engine.user_code import UserCode
-from tuitrain.engine.user_errors import place_of, told_by_user_code
+from tuitrain.engine.user_errors import place_of, user_code_message
 
 
 def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
@@ -36,7 +36,7 @@ def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
     except UnknownName:
         raise
     except Exception as error:
-        raise WrongUse(f"{safe(own.name)}: {told_by_user_code(error, function)}") from error
+        raise WrongUse(f"{safe(own.name)}: {user_code_message(error, function)}") from error
 
 
 def _check_parameters(

@@ -23,7 +23,7 @@ from tuitrain.core.known_code import KnownCode, digest_of
 from tuitrain.core.own import OwnPython
 from tuitrain.core.safe import safe
 from tuitrain.engine.local_modules import Copies, Files, LocalFinder, Originals
-from tuitrain.engine.user_errors import told_by_user_code
+from tuitrain.engine.user_errors import user_code_message
 
 
 class UserCode:
@@ -140,7 +140,7 @@ class UserCode:
             module = finder.module(stem if _is_free(stem) else f"own_{stem}", Path(name))
             _check_defaults(name)
         except Exception as error:
-            said = told_by_user_code(error)
+            said = user_code_message(error)
             if isinstance(error, SyntaxError) and error.filename is None:
                 said = f"{safe(name)}: {said}"
             sys.meta_path.remove(self._finders.pop(name))

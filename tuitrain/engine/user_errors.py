@@ -17,7 +17,7 @@ class UserCodeFailed(TuitrainError):
     """The user's own code raised an error, or returned what it must not."""
 
 
-def told_by_user_code(error: BaseException, of: object = None) -> str:
+def user_code_message(error: BaseException, of: object = None) -> str:
     """Return one sentence on an error, with the file and line of the user's code that led to it.
 
     Where no line of it was reached, it is where `of`, the user's function, is defined: the call
@@ -51,7 +51,7 @@ def failing_as(what: str, of: object = None) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":
             raise
-        raise UserCodeFailed(f"{what}: {told_by_user_code(error, of)}") from error
+        raise UserCodeFailed(f"{what}: {user_code_message(error, of)}") from error
 
 
 def line_in_user_code(frame: FrameType) -> str:

@@ -29,7 +29,7 @@ from tuitrain.core.events import (
     Event,
     NotFinite,
     Paused,
-    Stepped,
+    StepsTaken,
 )
 from tuitrain.steering.changes import Changes, is_change
 from tuitrain.steering.directives import Continue, Directive, End, Hold, Save
@@ -214,7 +214,7 @@ class Decisions:
         if not self._steps_left:
             command, count = self._stepping.id, int(self._stepping.command.detail)
             self._stepping = None
-            yield Stepped(command, *self._run.position, count)
+            yield StepsTaken(command, *self._run.position, count)
             yield from self._hold(None)
 
     def _end_stepping(self, reason: str) -> Iterator[CommandDropped]:

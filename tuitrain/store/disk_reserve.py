@@ -12,7 +12,7 @@ ROOM = 1 << 18
 """Bytes reserved; SQLite's side files and one flush of the record take less."""
 
 
-def reserve(path: Path) -> None:
+def allocate(path: Path) -> None:
     """Reserve the space; OSError if the disk has too little.
 
     The file holds random bytes, since some disks do not store zeros.

@@ -27,7 +27,7 @@ from tuitrain.core.watched import check_not_watched
 from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
 from tuitrain.store.answered import Answered
-from tuitrain.store.disk_reserve import reserve
+from tuitrain.store.disk_reserve import allocate
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
@@ -103,7 +103,7 @@ def new_run(
                 code_copies.copy_code(parent.code, paths.code)
             make_folder(paths.inbox)
             make_folder(paths.checkpoints)
-            reserve(paths.disk_reserve)
+            allocate(paths.disk_reserve)
             if spec.init_from is not None:
                 given = spec.init_given or spec.init_from
                 copy = keep_copy(Path(spec.init_from), paths, given)
@@ -203,7 +203,7 @@ def resume(
         missing = answered.why_not(RunReader(paths.record).rows())
         _check_there_is_more(paths, epochs)
         paths.inbox.mkdir(mode=0o700, exist_ok=True)  # git and archives drop an empty folder
-        reserve(paths.disk_reserve)
+        allocate(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
         started = _launch(paths, descriptor, owned=owned)

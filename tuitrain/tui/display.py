@@ -91,7 +91,7 @@ class Display:
                 case "control":
                     self._controls.append(value)
 
-    def piece(self) -> str:
+    def next_chunk(self) -> str:
         """Return the output to send next, "" if the terminal is up to date.
 
         Rows are sent from the top down: a slow link gets names and numbers before charts.

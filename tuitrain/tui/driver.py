@@ -78,7 +78,7 @@ class _Output(threading.Thread):
     def run(self) -> None:
         stderr = sys.__stderr__
         assert stderr is not None
-        while piece := self._next_piece():
+        while piece := self._next_bytes():
             data = piece.encode(stderr.encoding, stderr.errors or "strict")
             try:
                 while data:
@@ -86,11 +86,11 @@ class _Output(threading.Thread):
             except OSError:  # the terminal is gone; a signal informs the app
                 return
 
-    def _next_piece(self) -> str:
+    def _next_bytes(self) -> str:
         """Wait for output and return it; "" once the driver is closed."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._display.is_pending or self._is_closed)
-                piece = self._display.piece()
+                piece = self._display.next_chunk()
             if piece or self._is_closed:
                 return piece

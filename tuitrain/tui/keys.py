@@ -55,7 +55,7 @@ def chosen(path: Path, places: Sequence[Place]) -> Chosen:
             complaints.append(f"{FILE}: {safe(error)}")
     twins = _twins(places)
     while clash := _clash(_with_twins(keymap, twins), twins, places):
-        complaints.append(f"{FILE}: {clash.says}")
+        complaints.append(f"{FILE}: {clash.description}")
         for name in clash.names:
             keymap.pop(name, None)
     return Chosen(_with_twins(keymap, twins), complaints)
@@ -123,10 +123,10 @@ def _is_key(text: str) -> bool:
     *modifiers, base = text.split("+") if len(text) > 1 else [text]
     if not set(modifiers) <= _MODIFIERS:
         return False
-    return (len(base) == 1 and base.isprintable()) or base in _NAMES or _sign(base) != base
+    return (len(base) == 1 and base.isprintable()) or base in _NAMES or _symbol(base) != base
 
 
-def _sign(key: str) -> str:
+def _symbol(key: str) -> str:
     """Return one name for a key that has two: `.` for `full_stop`."""
     return key_to_character(key) or key
 
@@ -149,7 +149,7 @@ def _with_twins(keymap: Mapping[str, str], twins: Mapping[str, set[str]]) -> dic
 
 class _Clash(NamedTuple):
     names: set[str]
-    says: str
+    description: str
 
 
 def _clash(
@@ -161,8 +161,10 @@ def _clash(
         for binding in sorted(place, key=lambda bound: (bound.id or "") in keymap):
             name = binding.id or ""
             for key in keymap.get(name, binding.key).split(","):
-                owner = owners.setdefault(_sign(key), name)
+                owner = owners.setdefault(_symbol(key), name)
                 if name in keymap and owner != name and owner not in twins[name]:
-                    says = f"{name} = {key!r} would take that key from {owner}; choose another"
-                    return _Clash({name, *twins[name]}, safe(says))
+                    description = (
+                        f"{name} = {key!r} would take that key from {owner}; choose another"
+                    )
+                    return _Clash({name, *twins[name]}, safe(description))
     return None

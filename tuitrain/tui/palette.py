@@ -16,7 +16,7 @@ from tuitrain.tui.keys import keymap_of, shown
 
 
 class _Command(NamedTuple):
-    says: str
+    description: str
     key: str
     run: IgnoreReturnCallbackType
 
@@ -27,15 +27,17 @@ class ScreenCommands(Provider):
     async def discover(self) -> Hits:
         """Yield all commands."""
         for command in self._commands():
-            yield DiscoveryHit(_line(Content(command.says), command.key), command.run, command.says)
+            yield DiscoveryHit(
+                _line(Content(command.description), command.key), command.run, command.description
+            )
 
     async def search(self, query: str) -> Hits:
         """Yield the commands whose text matches the query."""
         matcher = self.matcher(query)
         for command in self._commands():
-            if (score := matcher.match(command.says)) > 0:
-                line = _line(matcher.highlight(command.says), command.key)
-                yield Hit(score, line, command.run, command.says)
+            if (score := matcher.match(command.description)) > 0:
+                line = _line(matcher.highlight(command.description), command.key)
+                yield Hit(score, line, command.run, command.description)
 
     def _commands(self) -> Iterator[_Command]:
         screen, seen = self.screen, {"app.command_palette", "command_palette"}
@@ -54,5 +56,5 @@ class ScreenCommands(Provider):
         return bool(owner.check_action(name, parameters))
 
 
-def _line(says: Content, key: str) -> Content:
-    return Content.assemble(says, (f"  {key}", "$accent"))
+def _line(description: Content, key: str) -> Content:
+    return Content.assemble(description, (f"  {key}", "$accent"))

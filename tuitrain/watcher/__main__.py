@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tuitrain.store.paths import RunPaths
 from tuitrain.watcher import script
-from tuitrain.watcher.frameworks import ask_to_end
+from tuitrain.watcher.frameworks import request_end
 from tuitrain.watcher.session import HOOKED, Session
 from tuitrain.watcher.watch import Ending
 
@@ -21,7 +21,7 @@ from tuitrain.watcher.watch import Ending
 def main(argv: list[str]) -> int:
     """Run a script with hooks on PyTorch, and return its exit code."""
     directory, lock, *command = argv
-    session = Session(RunPaths(Path(directory)), int(lock), end=ask_to_end)
+    session = Session(RunPaths(Path(directory)), int(lock), end=request_end)
     session.end_on_signal(signal.SIGTERM)
     outcome: list[BaseException | None] = [None]
     code = [0]

@@ -10,7 +10,7 @@ _TRAINERS = {
 }
 
 
-def ask_to_end() -> bool:
+def request_end() -> bool:
     """Ask the trainer of Lightning or Transformers to end after this step; return if there is one.
 
     An interrupt would end Lightning without the code after `fit`, Transformers in a traceback.

@@ -46,10 +46,10 @@ def failure_of(error: BaseException, name: str) -> Failed:
     if is_full(error) or _is_full_record(error):
         reason = safe(getattr(error, "strerror", None) or error)
         return Failed(f"cannot write: {reason}; make room, then: tuitrain resume {safe(name)}")
-    from tuitrain.engine.user_errors import has_user_line, told_by_user_code
+    from tuitrain.engine.user_errors import has_user_line, user_code_message
 
     if has_user_line(error):
-        return Failed(told_by_user_code(error))
+        return Failed(user_code_message(error))
     message = str(error).partition("\n")[0]
     return Failed(safe(f"{type(error).__name__}: {message}" if message else type(error).__name__))
 
@@ -57,7 +57,7 @@ def failure_of(error: BaseException, name: str) -> Failed:
 @contextmanager
 def refusing_user_code() -> Iterator[None]:
     """Raise WrongUse for any error of the user's code, `sys.exit()` too, while nothing trains."""
-    from tuitrain.engine.user_errors import has_user_line, told_by_user_code
+    from tuitrain.engine.user_errors import has_user_line, user_code_message
 
     try:
         yield
@@ -66,7 +66,7 @@ def refusing_user_code() -> Iterator[None]:
     except BaseException as error:
         if is_out_of_memory(error) or is_full(error) or not has_user_line(error):
             raise
-        raise WrongUse(told_by_user_code(error)) from error
+        raise WrongUse(user_code_message(error)) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ def test_no_two_entries_answer_to_one_name(what):
 @pytest.mark.parametrize(("what", "entry"), everything, ids=name_of)
 def test_an_entry_says_what_it_is_for(what, entry):
     assert entry.summary
-    assert all(option.says for option in entry.options.values())
+    assert all(option.description for option in entry.options.values())
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)

@@ -11,16 +11,16 @@ from tuitrain.catalog import Entry
 from tuitrain.catalog.choice import Choice
 from tuitrain.catalog.entry_options import Between, Joined, Option, YesOrNo
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.values import OneOf, Whole
+from tuitrain.core.values import Integer, OneOf
 
 WORDS = ("none", "batch", "layer")
 NUMBERS = st.floats(-1e9, 1e9)
 VALUES = {
-    Whole(-5, 1_000_000): st.integers(-5, 1_000_000),
+    Integer(-5, 1_000_000): st.integers(-5, 1_000_000),
     Between(-1e9, 1e9): NUMBERS,
     YesOrNo(): st.booleans(),
     OneOf(*WORDS): st.sampled_from(WORDS),
-    Joined(Whole(1, 65_536)): st.lists(st.integers(1, 65_536), min_size=1).map(tuple),
+    Joined(Integer(1, 65_536)): st.lists(st.integers(1, 65_536), min_size=1).map(tuple),
     Joined(Between(-1e9, 1e9)): st.lists(NUMBERS, min_size=1).map(tuple),
 }
 cases = st.sampled_from(list(VALUES)).flatmap(
@@ -58,21 +58,25 @@ def test_a_dash_separates_numbers_and_may_be_a_sign(text, numbers):
 @pytest.mark.parametrize(
     ("type_", "texts", "says"),
     [
-        (Whole(1, 8), ["0", "9", "1.5", "yes"], "takes a whole number from 1 to 8 (how many)"),
+        (Integer(1, 8), ["0", "9", "1.5", "yes"], "takes a whole number from 1 to 8 (how many)"),
         (Between(0, 1), ["nan", "inf", "-0.1", "1.1", "one"], "takes a number from 0 to 1"),
         (YesOrNo(), ["1", "True", "y"], "takes yes or no"),
         (OneOf("a", "b"), ["c", "A"], "takes a or b"),
-        (Joined(Whole(1, 8)), ["-", "3-", "3-9", "a-b"], "a whole number from 1 to 8, or several"),
+        (
+            Joined(Integer(1, 8)),
+            ["-", "3-", "3-9", "a-b"],
+            "a whole number from 1 to 8, or several",
+        ),
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_what_is_no_value_is_refused_with_what_is_one(monkeypatch, type_, texts, says):
+def test_what_is_no_value_is_refused_with_what_is_one(monkeypatch, type_, texts, description):
     entry = Entry("new", "math:sqrt", "", options={"key": Option(type_, None, "how many")})
     monkeypatch.setitem(catalog.CATALOG["model"], "new", entry)
     for text in texts:
         with pytest.raises(WrongUse) as wrong:
             Choice.read("model", f"new:key={text}")
-        assert says in str(wrong.value)
+        assert description in str(wrong.value)
         assert str(wrong.value).endswith(f"not {text}")
 
 

@@ -111,10 +111,10 @@ def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
         (("plot", "numbers", "--metric", "accuracy"), "there are: l1, lr, mae, mse, r2, rmse"),
     ],
 )
-def test_wrong_use_is_told_with_what_would_be_right(refused, arguments, says):
+def test_wrong_use_is_told_with_what_would_be_right(refused, arguments, description):
     code, said = refused(*arguments)
     assert code == 2
-    assert says in said
+    assert description in said
 
 
 def test_a_chart_of_one_metric_is_printed_with_its_last_and_best_value(said):

@@ -29,8 +29,8 @@ def run(home):
         ("swap_loss", 3, "loss takes a name"),
     ],
 )
-def test_a_value_that_cannot_be_is_wrong_use(run, method, value, says):
-    with pytest.raises(WrongUse, match=says):
+def test_a_value_that_cannot_be_is_wrong_use(run, method, value, description):
+    with pytest.raises(WrongUse, match=description):
         getattr(run, method)(value)
 
 

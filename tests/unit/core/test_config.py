@@ -69,10 +69,10 @@ def test_a_fork_is_no_file_of_settings():
          Refused, "does not fit regression"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_says_what_is_wrong(tmp_path, text, error, says):
+def test_a_file_that_cannot_be_says_what_is_wrong(tmp_path, text, error, description):
     with pytest.raises(error) as caught:
         read(tmp_path, text)
-    assert says in str(caught.value)
+    assert description in str(caught.value)
     assert isinstance(caught.value, TuitrainError)
 
 

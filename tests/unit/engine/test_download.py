@@ -94,11 +94,11 @@ def test_a_damaged_file_is_downloaded_again(server: Server, target: Path):
     ],
 )
 def test_what_does_not_come_right_leaves_nothing_and_can_be_repeated(
-    server: Server, target: Path, changes: dict, says: str
+    server: Server, target: Path, changes: dict, description: str
 ):
     for name, value in changes.items():
         setattr(server, name, value)
-    with pytest.raises(CannotDownload, match=says):
+    with pytest.raises(CannotDownload, match=description):
         fetch(server.url, target, md5=MD5, timeout_s=0.3)
     assert left(target) == []
 

@@ -188,11 +188,11 @@ def test_an_image_with_too_many_pixels_is_said_to_have_them(tmp_path):
          "no image in photos can be read: 2 left out: a/1.png"),
     ],
 )  # fmt: skip
-def test_a_folder_that_cannot_be_trained_on_is_one_sentence(tmp_path, make, says):
+def test_a_folder_that_cannot_be_trained_on_is_one_sentence(tmp_path, make, description):
     root = tmp_path / "photos"
     root.mkdir()
     make(root)
-    with pytest.raises(WrongUse, match=says) as refused:
+    with pytest.raises(WrongUse, match=description) as refused:
         opened(root)
     assert "\n" not in str(refused.value)
 

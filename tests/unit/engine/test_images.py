@@ -67,8 +67,8 @@ def test_a_set_without_a_second_part_is_split_for_good(tmp_path: Path):
         (PIXELS[:0], LABELS[:0], "no images"),
     ],
 )
-def test_what_torchvision_takes_for_whole_is_found_out(tmp_path: Path, pixels, labels, says):
-    with pytest.raises(DamagedData, match=says):
+def test_what_torchvision_takes_for_whole_is_found_out(tmp_path: Path, pixels, labels, description):
+    with pytest.raises(DamagedData, match=description):
         dataset.load("mnist", str(written(tmp_path, train=(pixels, labels))))
 
 

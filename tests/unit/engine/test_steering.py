@@ -20,7 +20,7 @@ from tuitrain.core.events import (
     Paused,
     Resumed,
     SettingChanged,
-    Stepped,
+    StepsTaken,
     Stopped,
 )
 from tuitrain.engine.build import build
@@ -152,7 +152,7 @@ def test_steps_are_trained_one_by_one_and_then_it_pauses():
     events = trained(small(), (3, Pause()), (99, Step(2)), (99, Resume()))
 
     assert [each.step for each in of(events, Paused)] == [3, 5]
-    (stepped,) = of(events, Stepped)
+    (stepped,) = of(events, StepsTaken)
     assert (stepped.step, stepped.count) == (5, 2)
 
 
@@ -270,7 +270,7 @@ def test_every_command_is_answered_once_and_pausing_changes_no_weights(script):
     ended = [
         each.command
         for each in of(
-            events, Paused, Resumed, Stepped, LossSwapped, SettingChanged, CommandDropped
+            events, Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, CommandDropped
         )
         if each.command
     ]

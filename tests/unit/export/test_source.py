@@ -116,6 +116,6 @@ def test_a_class_keeps_the_annotations_that_make_it(copied):
     ("name", "says"),
     [("refusing", "refusing uses Refused"), ("dreaming", "dreaming uses undefined")],
 )
-def test_what_a_program_cannot_have_is_found_out(copied, name, says):
-    with pytest.raises(CannotStandAlone, match=says):
+def test_what_a_program_cannot_have_is_found_out(copied, name, description):
+    with pytest.raises(CannotStandAlone, match=description):
         copied(name)

@@ -16,7 +16,7 @@ def display(columns: int = 40, rows: int = 10) -> Display:
 def sent(display: Display) -> str:
     pieces = []
     while display.is_pending:
-        pieces.append(display.piece())
+        pieces.append(display.next_chunk())
     return "".join(pieces)
 
 
@@ -49,7 +49,7 @@ def test_the_top_of_a_large_picture_is_sent_before_the_rest():
     shown = display(columns=140, rows=40)
     line = "".join(f"{colour}x" for colour in (RED, BLUE) * 70)
     shown.take("".join(f"\x1b[{row};1H{line}{END}" for row in range(40, 0, -1)))
-    piece = shown.piece()
+    piece = shown.next_chunk()
     assert piece.startswith(HOME)
     assert PIECE_BYTES < len(piece) < 3 * PIECE_BYTES
     assert shown.is_pending
@@ -58,9 +58,9 @@ def test_the_top_of_a_large_picture_is_sent_before_the_rest():
 def test_a_change_at_the_top_goes_before_what_still_waits():
     shown = display(columns=140, rows=40)
     shown.take("".join(f"\x1b[{row};1H{RED}{'abcdefg' * 20}{END}" for row in range(1, 41)))
-    shown.piece()
+    shown.next_chunk()
     shown.take(f"{HOME}{RED}step 2{END}")
-    assert "step 2" in shown.piece()
+    assert "step 2" in shown.next_chunk()
 
 
 def test_what_is_not_painting_is_passed_on_before_it():

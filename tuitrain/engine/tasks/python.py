@@ -29,7 +29,7 @@ from tuitrain.engine.data import Dataset, Samples, Source, generator_of
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.user_code import UserCode
-from tuitrain.engine.user_errors import told_by_user_code
+from tuitrain.engine.user_errors import user_code_message
 from tuitrain.task import Task
 
 _KINDS = ("multiclass", "binary", "regression", "multilabel", None)
@@ -157,7 +157,7 @@ def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
         try:
             return function(*arguments)
         except Exception as error:
-            raise WrongUse(f"{what}: {told_by_user_code(error, function)}") from error
+            raise WrongUse(f"{what}: {user_code_message(error, function)}") from error
 
     return call
 

@@ -37,7 +37,7 @@ class Images(NamedTuple):
 def read_images(root: Path, size: int, report: Report, most_held: int) -> Images:
     """Find the images and read them, as far as they are held; unreadable ones are left out."""
     found = find_images(root)
-    headers = read_each(
+    headers = read_one_by_one(
         read_header, [file.path for file in found.files], "looking at images", report
     )
     files, known, damaged = _readable(found.files, headers)
@@ -45,17 +45,17 @@ def read_images(root: Path, size: int, report: Report, most_held: int) -> Images
     pixels = None
     if len(files) * channels * size * size <= most_held:
         paths = [file.path for file in files]
-        decoded = read_each(
+        decoded = read_one_by_one(
             lambda path: read_pixels(path, size, channels), paths, "reading images", report
         )
         files, rows, more = _readable(files, decoded)
         damaged += more
         pixels = torch.stack(rows) if rows else None
-    notes = found.notes + _left_out(damaged, root)
+    notes = found.notes + _omitted(damaged, root)
     return Images(files, pixels, size, channels, notes, _digest(root, found.files, headers))
 
 
-def read_each(
+def read_one_by_one(
     read: Callable[[Path], _Read], paths: Sequence[Path], stage: str, report: Report
 ) -> list[_Read | DamagedImage]:
     """Return what `read` returns of each file or raises, read by as many threads as processors."""
@@ -104,14 +104,16 @@ def pixels_of(images: Images, part: Sequence[int], *, most: int) -> Tensor:
         return images.pixels[part]
     paths = [images.files[index].path for index in part[:: -(-len(part) // most)]]
     size, channels = images.size, images.channels
-    found = read_each(lambda path: read_pixels(path, size, channels), paths, "", ignore_progress)
+    found = read_one_by_one(
+        lambda path: read_pixels(path, size, channels), paths, "", ignore_progress
+    )
     read = [pixels for pixels in found if isinstance(pixels, Tensor)]
     if not read:
         raise next(error for error in found if isinstance(error, DamagedImage))
     return torch.stack(read)
 
 
-def _left_out(damaged: Sequence[tuple[Path, str]], root: Path) -> list[str]:
+def _omitted(damaged: Sequence[tuple[Path, str]], root: Path) -> list[str]:
     if not damaged:
         return []
     names = [f"{safe(path.relative_to(root))} ({reason})" for path, reason in damaged]

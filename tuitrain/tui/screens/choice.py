@@ -19,7 +19,7 @@ class Choice(NamedTuple):
 
     name: str
     key: str
-    says: str
+    description: str
 
 
 class ChoiceScreen(ModalScreen[str | None]):
@@ -50,4 +50,4 @@ class ChoiceScreen(ModalScreen[str | None]):
 
 
 def _line(choice: Choice) -> Content:
-    return Content.assemble((f" {choice.key} ", "bold"), f" {choice.says}")
+    return Content.assemble((f" {choice.key} ", "bold"), f" {choice.description}")

@@ -53,12 +53,12 @@ class HelpScreen(ModalScreen[None]):
                 for binding in (*self._explained, *app)
             ]
             yield Static(Content("\n").join([*lines, Content("")]))
-            yield Static(Content("\n").join(_sign_line(*sign) for sign in self._signs))
+            yield Static(Content("\n").join(_symbol_line(*sign) for sign in self._signs))
 
 
-def _line(keys: str, says: str) -> Content:
-    return Content.assemble((f"{keys:>7}  ", "bold $accent"), says)
+def _line(keys: str, description: str) -> Content:
+    return Content.assemble((f"{keys:>7}  ", "bold $accent"), description)
 
 
-def _sign_line(colour: str, sign: str, meaning: str) -> Content:
+def _symbol_line(colour: str, sign: str, meaning: str) -> Content:
     return Content.assemble((f"     {sign}  ", colour), meaning)

@@ -169,7 +169,7 @@ class LossesScreen(ModalScreen[str | None]):
         rows = [
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),
-            *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].says})")
+            *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].description})")
               for parameter in parameters(text)),
             ("swap", self._when(text)),
             ("inside", loss.inside),

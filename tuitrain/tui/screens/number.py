@@ -39,7 +39,7 @@ class NumberScreen(ModalScreen[Change | None]):
         setting: Setting,
         value: Number,
         *,
-        says: str = "",
+        description: str = "",
         consequence: Callable[[Change], str | None] = lambda _: None,
     ) -> None:
         """`consequence` is what else a change does, said below the field before it is made."""
@@ -47,11 +47,11 @@ class NumberScreen(ModalScreen[Change | None]):
         self._consequence = consequence
         self._setting = setting
         self._value = value
-        self._says = says
+        self._says = description
 
     def compose(self) -> ComposeResult:
         about = FIELDS[self._setting]
-        strides = " ".join(f"{stride.sign} {stride.says}" for stride in about.strides)
+        strides = " ".join(f"{stride.sign} {stride.description}" for stride in about.strides)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = about.title
             dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
@@ -82,8 +82,8 @@ class NumberScreen(ModalScreen[Change | None]):
             self.verdict.update(Content.styled(safe(error), "$error"))
             return None
         more = self._consequence(change)
-        says = f"{typed(self._value)} → {change.detail}{f'; {more}' if more else ''}"
+        description = f"{typed(self._value)} → {change.detail}{f'; {more}' if more else ''}"
         if change.value == self._value:
-            says = f"{SETTINGS[self._setting].says}; this is what it is now"
-        self.verdict.update(Content.styled(says, "$cell-muted"))
+            description = f"{SETTINGS[self._setting].description}; this is what it is now"
+        self.verdict.update(Content.styled(description, "$cell-muted"))
         return change

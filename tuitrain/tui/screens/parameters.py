@@ -34,11 +34,11 @@ class ParametersScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"{self._loss.name} with parameters"
             dialog.border_subtitle = "enter takes them · esc leaves them"
-            says = [
-                f"{key}: {option.says}, {option.type.says}"
+            description = [
+                f"{key}: {option.description}, {option.type.description}"
                 for key, option in self._loss.options.items()
             ]
-            yield Static(Content("\n".join(says)), classes="question")
+            yield Static(Content("\n".join(description)), classes="question")
             yield Input(",".join(self._parameters), id="value", classes="wide", compact=True,
                         select_on_focus=False)  # fmt: skip
             yield Static(id="verdict")

@@ -130,7 +130,7 @@ class RunActionsScreen(Screen[None]):
             NumberScreen(
                 "epochs",
                 run.planned_epochs,
-                says=f"{row.name} is finished.",
+                description=f"{row.name} is finished.",
                 consequence=lambda change: rate_jump(run, int(change.value or 0)),
             ),
             lambda change: self._resume(paths, int(change.value or 0)) if change else None,

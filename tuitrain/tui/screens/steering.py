@@ -238,8 +238,8 @@ class SteeringScreen(Screen[None]):
             self.send(Undo())
             return
         question = (
-            f"Go back to just before: {last.says}? {duration(last.abandoned_s)} of training since "
-            "then is abandoned. It stays in the record, and another undo brings it back."
+            f"Go back to just before: {last.description}? {duration(last.abandoned_s)} of training "
+            "since then is abandoned. It stays in the record, and another undo brings it back."
         )
         choices = [Choice("undo", "y", "Undo it"), Choice("stay", "n", "Go on training")]
         self.app.push_screen(

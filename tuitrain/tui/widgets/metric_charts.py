@@ -14,7 +14,7 @@ class MetricCharts(AsyncPicture):
     MIN_INTERVAL_S = 4.0
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
-        if subject is None or (before and _drawn_from(before) == _drawn_from(subject)):
+        if subject is None or (before and _inputs_of(before) == _inputs_of(subject)):
             return
         self.mark_stale()
         if before is None or (before.loss, before.state) != (subject.loss, subject.state):
@@ -31,6 +31,6 @@ class MetricCharts(AsyncPicture):
             self.entitle(multiples.title(self.subject, *self.size, is_large=is_large))
 
 
-def _drawn_from(run: Snapshot) -> tuple[object, ...]:
+def _inputs_of(run: Snapshot) -> tuple[object, ...]:
     """Return the parts of the snapshot that the charts depend on."""
     return run.last_epoch, run.take, run.loss, run.state, curves.last_of_axis(run)

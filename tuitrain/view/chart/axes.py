@@ -69,11 +69,11 @@ def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
         (Span(edge.rjust(gutter + 1), "axis"), *line)
         for edge, line in zip(edges, canvas, strict=True)
     ]
-    below = _thin(drawing) if drawing.axes == "thin" else _whole(drawing)
+    below = _thin(drawing) if drawing.axes == "thin" else _integer(drawing)
     return (*lines, *((Span(" " * gutter + text, "axis"),) for text in below))
 
 
-def _whole(drawing: Drawing) -> tuple[str, str]:
+def _integer(drawing: Drawing) -> tuple[str, str]:
     columns = drawing.frame.columns
     line = ["─"] * columns
     for tick in drawing.x_ticks:

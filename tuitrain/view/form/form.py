@@ -72,7 +72,7 @@ def _options(name: str, text: str) -> str:
     entry_name, colon, _ = text.partition(":")
     entry = catalog.CATALOG.get(name, {}).get(entry_name) if colon else None
     options = entry.options if entry else {}
-    return " · ".join(f"{key}: {option.type.says}" for key, option in options.items())
+    return " · ".join(f"{key}: {option.type.description}" for key, option in options.items())
 
 
 def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:

@@ -11,7 +11,7 @@ from tuitrain.catalog.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
-from tuitrain.core.values import Whole
+from tuitrain.core.values import Integer
 from tuitrain.history.changes import is_change
 from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
@@ -27,7 +27,7 @@ class Stride(NamedTuple):
 
     key: str
     sign: str
-    says: str
+    description: str
     made: Callable[[float], float]
 
 
@@ -77,7 +77,7 @@ def strode(setting: Setting, text: str, key: str) -> str:
     except ValueError:
         number = field.begin
     made = stride.made(number) if stride and math.isfinite(number) else number
-    is_whole = isinstance(SETTINGS[setting].type, Whole)
+    is_whole = isinstance(SETTINGS[setting].type, Integer)
     made = max(1, round(made)) if is_whole and math.isfinite(made) else made
     try:
         return Change.read(setting, typed(made)).detail
@@ -103,7 +103,7 @@ def parameters(loss: str) -> list[str]:
 class LastChange(NamedTuple):
     """The change that an undo would revert, and the seconds of training it would abandon."""
 
-    says: str
+    description: str
     abandoned_s: float
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
+from tuitrain.core.events import NotFinite, Resumed, RunStarted, StepsTaken, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
 from tuitrain.history.changes import is_change
 from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
 
-_CONTINUED = RunStarted | Resumed | Stepped | TakeOpened
+_CONTINUED = RunStarted | Resumed | StepsTaken | TakeOpened
 """Events after which the cause of an earlier pause no longer applies."""
 
 

@@ -23,7 +23,7 @@ from tuitrain.core.events import (
     RunStarted,
     SettingChanged,
     StartupReached,
-    Stepped,
+    StepsTaken,
     Stopped,
     TakeOpened,
     Warned,
@@ -63,7 +63,7 @@ def describe(event: Event) -> tuple[str, Role] | None:
     match event:
         case CommandAccepted() | CommandRefused() | CommandDropped():
             return _describe_reply(event)
-        case Paused() | Resumed() | Stepped() | Stopped():
+        case Paused() | Resumed() | StepsTaken() | Stopped():
             return _describe_answer(event)
         case LossSwapped() | SettingChanged() | TakeOpened():
             return _describe_answer(event)
@@ -152,7 +152,7 @@ def _describe_answer(
             return f"paused {at}", "warn"
         case Resumed():
             return f"went on {at}", "good"
-        case Stepped(count=count):
+        case StepsTaken(count=count):
             return f"{count} batch{'es' if count > 1 else ''} trained", "text"
         case Stopped(why=why):
             return f"stopped {at}{f' ({why})' if why else ''}", "warn"

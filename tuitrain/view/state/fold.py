@@ -25,7 +25,7 @@ from tuitrain.core.events import (
     RunStarted,
     SettingChanged,
     StartupReached,
-    Stepped,
+    StepsTaken,
     Stopped,
     TakeOpened,
     Warned,
@@ -85,7 +85,7 @@ def _after(run: Snapshot, recorded: Recorded) -> Snapshot:
     match event:
         case CommandAccepted() | CommandRefused() | CommandDropped():
             return run  # see `interventions_after`
-        case Paused() | Resumed() | Stepped() | Stopped():
+        case Paused() | Resumed() | StepsTaken() | Stopped():
             return _after_answer(run, event)
         case LossSwapped() | SettingChanged() | TakeOpened():
             return _after_answer(run, event)
@@ -152,7 +152,7 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
             return replace(run, state="paused", rate=None, rate_points=())
         case Resumed():
             return replace(run, state="running")
-        case Stepped():
+        case StepsTaken():
             return run
         case LossSwapped(loss=loss):
             return replace(run, settings={**run.settings, "loss": loss})

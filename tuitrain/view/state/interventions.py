@@ -16,7 +16,7 @@ from tuitrain.core.events import (
     Paused,
     Resumed,
     SettingChanged,
-    Stepped,
+    StepsTaken,
     Stopped,
     TakeOpened,
 )
@@ -24,7 +24,7 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.view.state.snapshot import Intervention
 
 _Applied = (
-    CheckpointSaved, LossSwapped, Paused, Resumed, SettingChanged, Stepped, Stopped, TakeOpened
+    CheckpointSaved, LossSwapped, Paused, Resumed, SettingChanged, StepsTaken, Stopped, TakeOpened
 )  # fmt: skip
 
 

@@ -21,10 +21,10 @@ def rate_jump(run: Snapshot, epochs: int | None = None, schedule: str | None = N
     before, after = f"{run.latest.lr:.2g}", f"{run.settings['lr'] * factor:.2g}"
     if schedule is not None and before == after:
         return None
-    return f"{_says(used, planned, schedule)}: the learning rate goes from {before} to {after}"
+    return f"{_message(used, planned, schedule)}: the learning rate goes from {before} to {after}"
 
 
-def _says(used: RateSchedule, epochs: int, schedule: str | None) -> str:
+def _message(used: RateSchedule, epochs: int, schedule: str | None) -> str:
     if schedule is None:
         return f"its {used.name} schedule now ends with epoch {epochs}"
     if used.is_constant:

@@ -55,7 +55,7 @@ def test_an_undo_takes_back_the_newest_change_and_leaves_what_was_trained_since(
     told = settings.last_change(run((20.0, SWAP), (55.0, rate), (100.0, later)))
     assert told is not None
     assert told.abandoned_s == 45
-    assert told.says.startswith("lr 0.001 → 0.01")
+    assert told.description.startswith("lr 0.001 → 0.01")
 
 
 def test_neither_a_pace_nor_a_resumption_is_a_change():

@@ -14,7 +14,7 @@ from tuitrain.core.events import (
     Paused,
     Resumed,
     SettingChanged,
-    Stepped,
+    StepsTaken,
     TakeOpened,
 )
 from tuitrain.store.delta import Cursor
@@ -60,7 +60,13 @@ def test_a_bad_batch_is_told_with_its_own_step_while_the_run_waits_for_it(events
         (BAD,),
         (BAD, PAUSED, Resumed(None, 1, 11, 0)),
         (BAD, PAUSED, Resumed(None, 1, 11, 0), Paused("p", 1, 20, 0)),
-        (BAD, PAUSED, Resumed(None, 1, 11, 0), Stepped("s", 1, 12, 0, 1), Paused(None, 1, 12, 0)),
+        (
+            BAD,
+            PAUSED,
+            Resumed(None, 1, 11, 0),
+            StepsTaken("s", 1, 12, 0, 1),
+            Paused(None, 1, 12, 0),
+        ),
         (BAD, PAUSED, BACK),
     ],
 )

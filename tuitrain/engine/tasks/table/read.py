@@ -74,14 +74,14 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
     if is_short.all():
         raise WrongUse(f"{name} has no row with as many cells as its header ({len(columns)})")
     size = f"{name}: {len(frame):,} rows, {len(columns):,} columns"
-    left_out = tuple(_left_out(lines[is_short]))
+    left_out = tuple(_omitted(lines[is_short]))
     if left_out:
         frame, lines = frame[~is_short].reset_index(drop=True), lines[~is_short]
     notes = (size, *left_out, *_how(reading), *_of_one_name(head.cells))
     return Table(frame, sha256, notes, lines, left_out)
 
 
-def _left_out(lines: np.ndarray) -> Iterator[str]:
+def _omitted(lines: np.ndarray) -> Iterator[str]:
     """Yield a sentence on the rows that are too short; which cells they lack, nobody knows."""
     if len(lines):
         shown = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
@@ -111,7 +111,7 @@ def _content(path: Path, name: str) -> bytes:
         raise WrongUse(f"there is no file {safe(path)}")
     try:
         with path.open("rb") as file:
-            return _whole(file, name)
+            return _integer(file, name)
     except OSError as error:
         raise WrongUse(f"cannot read {name}: {error.strerror}") from None
 
@@ -119,12 +119,12 @@ def _content(path: Path, name: str) -> bytes:
 def _unpacked(content: bytes, name: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            return _whole(file, name)
+            return _integer(file, name)
     except (OSError, EOFError, zlib.error):
         raise WrongUse(not_gzip(name)) from None
 
 
-def _whole(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
+def _integer(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
     """Return what is in a file; Refused if there is too little memory to make a table of it."""
     most = psutil.virtual_memory().available // MEMORY_PER_BYTE
     content = file.read(most + 1)
