@@ -19,11 +19,12 @@ import figures
 import records
 import screen
 import speed
+import watched_steps
 import workload
 from figures import Figure
 from terminal import capture
 
-PARTS = ("speed", "screen", "starts", "records", "reads", "finiteness")
+PARTS = ("speed", "screen", "starts", "records", "reads", "finiteness", "watched")
 
 
 def main() -> None:
@@ -61,6 +62,8 @@ def _measured(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
         yield from _host_reads(home)
     if "finiteness" in asked.only:
         yield _finiteness(home)
+    if "watched" in asked.only:
+        yield from watched_steps.measure(home, rounds=asked.rounds, seconds=asked.seconds)
 
 
 def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
