@@ -19,8 +19,8 @@ from tuitrain.core.safe import safe
 Examples:
   tuitrain watch train.py                      run it, and show it in the app
   tuitrain watch train.py --epochs 10          with arguments of its own
-  tuitrain watch --name a --detach train.py    in the background: tuitrain attach a
-  tuitrain watch --plain train.py              with its output and exit code, as python has
+  tuitrain watch --name a --detach train.py    in the background
+  tuitrain watch --plain train.py              with its output and exit code
   tuitrain watch -m package.train --lr 0.1     a module, as python -m""",
 )
 @click.argument("script", shell_complete=complete.files)
