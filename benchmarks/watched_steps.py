@@ -48,10 +48,10 @@ def measure(home: Path, *, rounds: int, seconds: float) -> Iterator[Figure]:
 def main(way: str, seconds: float) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, LOGS[way](folder) as log:
-        step = steps(log)
-        blocks, ends_at = [], time.monotonic() + seconds
+        step, blocks = steps(log), []
         for _ in range(4 * BLOCK):
             next(step)
+        ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at:
             began = time.process_time_ns()
             for _ in range(BLOCK):

@@ -31,9 +31,8 @@ class Parts:
 
         It has the number of one that the script has let go, as in a loop over folds.
         """
-        for number, known in enumerate(self.optimizers):
-            if known is optimizer:
-                return number
+        if optimizer in self.optimizers:
+            return self.optimizers.index(optimizer)
         self._drop_unused(optimizer)
         if optimizer not in self.optimizers:
             self.optimizers.append(optimizer)
