@@ -53,14 +53,14 @@ def spec(**changes: object) -> Damage:
     return change
 
 
-def description(kind: str, **values: object) -> Damage:
+def event(kind: str, **values: object) -> Damage:
     """Return what appends an event."""
     insert = "insert into event (at, elapsed_ms, kind, body) values (1, 1, ?, ?)"
     return sql(insert, kind, json.dumps(values))
 
 
 def opens(take: int, origin_take: int, step: int = 1, **settings: object) -> Damage:
-    return description(
+    return event(
         "take_opened", command=None, take=take, step=step, epoch=0, why="undo", origin="",
         origin_take=origin_take, settings=settings or {"loss": "mse"}, steps_per_epoch=23,
         left_at=5,
@@ -150,15 +150,15 @@ UNREADABLE: dict[str, Damage] = {
     "takes in a circle": both(opens(2, 3), opens(3, 2)),
     "take from nowhere": opens(5, 4),
     "take beyond its origin": opens(3, 1, step=9_999),
-    "command long after the sun": description(
+    "command long after the sun": event(
         "command_accepted", command="x", asks="lr", detail="", at="batch", asked_at=1e300
     ),
-    "checkpoint elsewhere": description(
+    "checkpoint elsewhere": event(
         "checkpoint_saved", take=1, step=1, epoch=0, why="pause", file="/home/me/thesis.tex",
         bytes=1, sha256="", weights_sha256="",
     ),
-    "checkpoint above": description("checkpoint_gone", file="../../x", why="pruned"),
-    "epochs off": description(
+    "checkpoint above": event("checkpoint_gone", file="../../x", why="pruned"),
+    "epochs off": event(
         "setting_changed", command="x", take=1, step=1, epoch=0, setting="epochs", value=None,
         previous=2, steps_per_epoch=23,
     ),
@@ -212,8 +212,8 @@ READABLE: dict[str, Damage] = {
     "a confusion matrix that is no square": sql(
         """update detail set body = '{"counts": [[1, 2]]}'"""
     ),
-    "event of a newer version": description("teleported"),
-    "loss of a newer version": description(
+    "event of a newer version": event("teleported"),
+    "loss of a newer version": event(
         "loss_swapped", command="x", take=1, step=1, epoch=0, loss="nonesuch", previous="mse"
     ),
     "moment beyond calendars": sql("update event set at = 1e300"),
@@ -240,7 +240,7 @@ def planted(source: Path, target: Path) -> None:
     (target / "trainer.log").write_text(f"hello {HOSTILE}\n")
 
 
-_CHOSEN = {"file", "origin", "at", "what", "why", "setting", "direction"}
+_CHOSEN = {"file", "origin", "at", "what", "why", "setting", "direction", "schedule"}
 """Of few values, each known: any other is damage."""
 
 

@@ -28,7 +28,8 @@ def imported_by(folder: str) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         for name in imports(node)
     }
-    own = {"tuitrain", "tests", *(path.stem for path in (PROJECT / folder).glob("*.py"))}
+    files = [*(PROJECT / folder).glob("*.py"), *(PROJECT / folder / "watched").glob("*.py")]
+    own = {"tuitrain", "tests", *(path.stem for path in files)}
     foreign = modules - sys.stdlib_module_names - own
     return {canonical(each) for name in foreign for each in distributions.get(name, [name])}
 
@@ -48,9 +49,13 @@ NEEDED = names(DECLARED["dependencies"])
 
 
 def test_every_dependency_is_imported_and_every_import_is_a_dependency():
-    assert imported_by("tuitrain") == NEEDED | names(OPTIONAL["tensorboard"])
+    of_callbacks = {"lightning", "transformers"}
+    assert of_callbacks <= names(OPTIONAL["frameworks"])
+    needed = NEEDED | names(OPTIONAL["tensorboard"]) | of_callbacks
+    assert imported_by("tuitrain") - {"pytorch-lightning"} == needed  # has modules of lightning
 
 
 def test_what_tests_and_benchmarks_import_is_declared_for_them():
     declared = NEEDED | names(OPTIONAL["dev"]) | names(OPTIONAL["bench"])
+    declared |= names(OPTIONAL["frameworks"])
     assert imported_by("tests") | imported_by("benchmarks") <= declared

@@ -113,6 +113,8 @@ CASES = [
             "fork nobody --epoch 1", "export nobody --format csv", "predict nobody",
         )
     ),
+    Case("watch nosuch.py", 2, "nosuch.py", "tuitrain watch SCRIPT [ARGS...]"),
+    Case("watch --pace fast taken.py", 2, "'fast'", "or off"),
     Case("show ./photos", 3, "./photos", "tuitrain ls lists"),
     Case("show a b", 2, "b", "tuitrain show --help"),
     Case("attach a --plain", 2, "'--plain'", "tuitrain attach --help"),

@@ -69,7 +69,7 @@ def test_a_first_batch_too_large_is_trained_in_smaller_ones(tuitrain: Shell, sho
     said = tuitrain(
         "run", "--batch-size", "1024", "--epochs", "2", "--plain", "--name", "a", code=1
     ).stderr
-    assert "out of memory with batches of 1024" in said
+    assert "out of memory with batches of 1,024" in said
     assert len(said.splitlines()) == 1
     again = tuitrain(*advised(said), "--plain", code=1).stderr
     assert "out of memory with batches of 512" in again

@@ -102,7 +102,7 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
     threaded("fork", "a", "--epoch", "8", "--epochs", "9", "--plain")
     assert threaded.show("a-fork")["weights_sha256"] == threaded.show("a")["weights_sha256"]
     said = threaded("fork", "a", "--epoch", "8", "--target", "Sex", code=2).stderr
-    assert "its target stays Species" in said
+    assert "its --target stays Species" in said
 
 
 def test_the_example_of_penguins_is_learned_and_names_the_libraries_that_read_it(threaded: Shell):

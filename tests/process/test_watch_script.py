@@ -157,6 +157,17 @@ def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
     assert run["checkpoints"][-1]["step"] == run["step"] >= 5
 
 
+def test_a_forked_child_neither_trains_for_the_run_nor_ends_it(tuitrain: Shell, tmp_path: Path):
+    script = tmp_path / "forks.py"
+    script.write_text(
+        f"{STEPS}import os, sys\nif os.fork() == 0:\n    sys.exit(0)\nos.wait()\n{STEPS}"
+    )
+    done = watched(["--name", "a"], [str(script)], tuitrain)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be seen" not in done.stderr
+    assert (tuitrain.show("a")["state"], tuitrain.show("a")["step"]) == ("finished", 6)
+
+
 def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
     for words, said in {
         "watch nosuch.py": "there is no file nosuch.py",

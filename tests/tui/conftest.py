@@ -20,7 +20,7 @@ from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
-from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.run import IDLE_EVERY, RunScreen
 
 STARTED = started("digits", epochs=4)
 
@@ -35,7 +35,7 @@ class ScriptedTrainer:
         self._writer = RunWriter(paths.record)
         self._step = 0
 
-    def description(self, *events: Event) -> None:
+    def records(self, *events: Event) -> None:
         self.says_last(*events)
         if isinstance(events[-1], LastWord):
             self.dies()
@@ -107,7 +107,8 @@ def app(trainer: ScriptedTrainer) -> TuitrainApp:
 async def seen(app: TuitrainApp) -> str:
     """Follow the run and draw it now, and return the screen's text."""
     screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
-    await screen.follow()
+    for _ in range(IDLE_EVERY):  # a run that does not train is read less often
+        await screen.follow()
     await screen.chart.draw_if_stale()
     await screen.metrics.draw_if_stale()
     return text_of(app)

@@ -34,7 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 async def trained_on(app: TuitrainApp, trainer: ScriptedTrainer, pilot: Pilot, epochs: range):
     for number in epochs:
         trainer.trains([1 / number] * 23)
-        trainer.description(epoch(number))
+        trainer.records(epoch(number))
         await seen(app)
         await pilot.pause()
 
@@ -43,7 +43,7 @@ async def trained_on(app: TuitrainApp, trainer: ScriptedTrainer, pilot: Pilot, e
 async def test_behind_a_dialog_nothing_is_drawn_and_all_is_when_it_closes(
     app: TuitrainApp, trainer: ScriptedTrainer, drawn, key: str
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=WIDE) as pilot:
         await trained_on(app, trainer, pilot, range(1, 3))
         await pilot.press(key)
@@ -70,7 +70,7 @@ async def test_behind_a_dialog_nothing_is_drawn_and_all_is_when_it_closes(
 async def test_behind_a_dialog_a_change_of_size_is_drawn(
     app: TuitrainApp, trainer: ScriptedTrainer, drawn
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=WIDE) as pilot:
         await trained_on(app, trainer, pilot, range(1, 3))
         await pilot.press("q")
@@ -87,7 +87,7 @@ async def test_behind_a_dialog_a_change_of_size_is_drawn(
 async def test_what_a_dialog_asked_for_shows_when_it_closes(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([0.5])
     async with app.run_test(size=WIDE) as pilot:
         await seen(app)

@@ -25,27 +25,27 @@ BEGUN = replace(STARTED, settings=SETTINGS)
 async def test_bad_numbers_pause_it_and_what_can_be_done_is_said(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(BEGUN)
+    trainer.records(BEGUN)
     trainer.trains([1.0, float("nan")])
-    trainer.description(NotFinite(1, 2, 0, "loss"), Paused(None, 1, 2, 0))
+    trainer.records(NotFinite(1, 2, 0, "loss"), Paused(None, 1, 2, 0))
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         screen = await seen(app)
         assert "loss not finite at step 2: the weights are untouched" in screen
         assert "r lower the rate (0.5) · l swap the loss · b go back · u undo" in screen
-        trainer.description(SettingChanged("w", 1, 2, 0, "lr", 0.01, 0.5, 23))
+        trainer.records(SettingChanged("w", 1, 2, 0, "lr", 0.01, 0.5, 23))
         assert "space go on · u undo" in await seen(app)
 
 
 async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(
+    trainer.records(
         BEGUN, replace(SAVED, step=0, epoch=0, file="00001-take1-step0.pt", why="start")
     )
     trainer.trains([1.0] * 23)
-    trainer.description(
+    trainer.records(
         EpochEnded(1, 23, 1, "cross-entropy", 0.5, 0.4, {"accuracy": 0.9}, improved=True)
     )
-    trainer.description(SAVED)
+    trainer.records(SAVED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -62,7 +62,7 @@ async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: Scripte
 async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(BEGUN)
+    trainer.records(BEGUN)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)

@@ -117,7 +117,7 @@ def remapped(trainer: ScriptedTrainer, file: Path) -> TuitrainApp:
 async def test_a_chosen_key_does_it_and_stands_in_footer_and_help(
     remapped: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with remapped.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.pause()
         assert "no binding has the id 'run.puase'" in await seen(remapped)
@@ -128,7 +128,7 @@ async def test_a_chosen_key_does_it_and_stands_in_footer_and_help(
         await pilot.press("space", "x")
         await pilot.pause()
         assert [each.command for each in trainer.commands()] == [Pause()]
-        trainer.description(Paused(trainer.commands()[0].id, 1, 0, 0))
+        trainer.records(Paused(trainer.commands()[0].id, 1, 0, 0))
         await seen(remapped)
         await pilot.press("x")
         await pilot.pause()
@@ -154,7 +154,7 @@ async def opened(pilot, app: TuitrainApp) -> list[str]:
 async def test_the_palette_has_every_key_of_the_run_screen_and_what_has_none(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
@@ -169,7 +169,7 @@ async def test_the_palette_has_every_key_of_the_run_screen_and_what_has_none(
 
 
 async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -189,7 +189,7 @@ async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: 
 async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED, Finished(1, 92, 4))
+    trainer.records(STARTED, Finished(1, 92, 4))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
@@ -203,7 +203,7 @@ async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(
 
 
 async def test_the_list_of_runs_has_a_palette_too(trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     app = TuitrainApp(trainer.paths.directory.parents[1])
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -215,7 +215,7 @@ async def test_the_list_of_runs_has_a_palette_too(trainer: ScriptedTrainer):
 
 
 async def test_a_key_changes_the_theme_on_both_screens(run_paths: RunPaths, trainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0, 0.5])
     app = TuitrainApp(run_paths.directory.parents[1])
     async with app.run_test(size=NARROW) as pilot:

@@ -38,9 +38,9 @@ def epoch(number: int, **more) -> EpochEnded:
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 async def test_a_batch_loss_reaches_the_screen(app: TuitrainApp, trainer: ScriptedTrainer, size):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1 / step for step in range(1, 31)])
-    trainer.description(epoch(1))
+    trainer.records(epoch(1))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         text = await seen(app)
@@ -60,7 +60,7 @@ async def test_before_the_first_batch_it_says_what_it_waits_for(
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         assert "starting the trainer …" in await seen(app)
-        trainer.description(StartupReached("loading PyTorch"))
+        trainer.records(StartupReached("loading PyTorch"))
         assert "loading PyTorch …" in await seen(app)
 
 
@@ -75,7 +75,7 @@ KEYS = [
 async def test_a_key_sends_its_command_and_the_screen_calls_it_asked_for(
     app: TuitrainApp, trainer: ScriptedTrainer, key: str, command: Command, at: str
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0, 0.5])
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -93,7 +93,7 @@ async def test_a_trainer_that_does_not_answer_is_told_of(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(steering, "SILENT_S", 0.0)
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         await pilot.press("space")
         text = await seen(app)
@@ -101,14 +101,14 @@ async def test_a_trainer_that_does_not_answer_is_told_of(
         await pilot.pause()
         assert "No answer: its trainer" in text_of(app)
         (request,) = trainer.commands()
-        trainer.description(CommandRefused(request.id, "pause", "", "no", request.asked_at))
+        trainer.records(CommandRefused(request.id, "pause", "", "no", request.asked_at))
         assert "no answer" not in await seen(app)
 
 
 async def test_the_last_word_is_shown_when_the_lock_is_free(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         trainer.says_last(Stopped(None, 1, 2, 0, ""))
@@ -119,16 +119,16 @@ async def test_the_last_word_is_shown_when_the_lock_is_free(
 
 
 async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 5)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
         await pilot.press("p")
         (request,) = trainer.commands()
-        trainer.description(CommandAccepted(request.id, "pause", "", "epoch", request.asked_at))
+        trainer.records(CommandAccepted(request.id, "pause", "", "epoch", request.asked_at))
         assert "● pausing" in await seen(app)
-        trainer.description(Paused(request.id, 1, 23, 1))
+        trainer.records(Paused(request.id, 1, 23, 1))
         text = await seen(app)
         assert "● paused" in text
         assert "asked:" not in text.splitlines()[0]
@@ -136,16 +136,16 @@ async def test_paused_is_shown_only_when_it_is(app: TuitrainApp, trainer: Script
         assert "Go on" in text_of(app), "the footer follows"
         await pilot.press("space")
         assert trainer.commands()[-1].command == Resume()
-        trainer.description(Resumed(trainer.commands()[-1].id, 1, 23, 1))
+        trainer.records(Resumed(trainer.commands()[-1].id, 1, 23, 1))
         assert "● running" in await seen(app)
 
 
 async def test_a_paused_run_is_read_less_often_until_a_command_is_pending(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 5)
-    trainer.description(Paused(None, 1, 5, 0))
+    trainer.records(Paused(None, 1, 5, 0))
     monkeypatch.setattr(run, "PULL_S", 60.0)
     reads: list[Cursor] = []
     look = Client.look
@@ -158,20 +158,21 @@ async def test_a_paused_run_is_read_less_often_until_a_command_is_pending(
         await pilot.pause()
         await seen(app)
         monkeypatch.setattr(Client, "look", counted)
+        screen = next(one for one in app.screen_stack if isinstance(one, run.RunScreen))
         for _ in range(3):
-            await seen(app)
+            await screen.follow()
         assert len(reads) == 1
         await pilot.press("full_stop")
         reads.clear()
         for _ in range(3):
-            await seen(app)
+            await screen.follow()
         assert len(reads) >= 3
 
 
 async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 5)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -190,7 +191,7 @@ async def test_a_loss_is_picked_with_what_it_is_and_when_it_takes_effect(
 
 
 async def test_the_loss_in_use_is_not_asked_for_again(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -202,9 +203,9 @@ async def test_the_loss_in_use_is_not_asked_for_again(app: TuitrainApp, trainer:
 async def test_a_swap_is_marked_and_begins_a_new_segment(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([2.0] * 46)
-    trainer.description(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
+    trainer.records(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
     trainer.trains([0.01] * 46)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
@@ -221,14 +222,14 @@ JUDGED = {"cross-entropy": 0.75, "bce-with-logits": 0.5, "mse": 0.0625, "l1": 0.
 async def test_what_compares_across_a_swap_goes_on_below_the_loss_chart(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([2.0] * 23)
-    trainer.description(epoch(1, val_losses=JUDGED))
-    trainer.description(LossSwapped("w", 1, 23, 1, "mse", "cross-entropy"))
+    trainer.records(epoch(1, val_losses=JUDGED))
+    trainer.records(LossSwapped("w", 1, 23, 1, "mse", "cross-entropy"))
     trainer.trains([0.01] * 46)
-    trainer.description(epoch(2, loss_name="mse", val_losses=JUDGED))
+    trainer.records(epoch(2, loss_name="mse", val_losses=JUDGED))
     last = {"loss_name": "mse", "val_losses": {**JUDGED, "mse": 0.125}, "improved": False}
-    trainer.description(epoch(3, metrics={"accuracy": 0.625}, **last))
+    trainer.records(epoch(3, metrics={"accuracy": 0.625}, **last))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         lines = [line for line in (await seen(app)).splitlines() if line]
@@ -247,9 +248,9 @@ async def test_what_compares_across_a_swap_goes_on_below_the_loss_chart(
 async def test_on_a_narrow_screen_a_key_shows_what_compares_in_the_loss_charts_place(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([2.0] * 46)
-    trainer.description(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    trainer.records(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         assert "comparable" not in await seen(app)
@@ -269,9 +270,9 @@ async def test_on_a_narrow_screen_a_key_shows_what_compares_in_the_loss_charts_p
 async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([2.0] * 46)
-    trainer.description(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    trainer.records(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
@@ -283,14 +284,14 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
                 await seen(app)
         assert pictures == []
         trainer.trains([2.0] * 8)
-        trainer.description(epoch(3, val_losses=JUDGED))
+        trainer.records(epoch(3, val_losses=JUDGED))
         for _ in range(6):
             await seen(app)
         assert len(pictures) == 1
 
 
 async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED, CommandRefused("w", "loss", "mse", "mse is \x1b[31min use", 0.0))
+    trainer.records(STARTED, CommandRefused("w", "loss", "mse", "mse is \x1b[31min use", 0.0))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         text = await seen(app)
@@ -301,7 +302,7 @@ async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: Scri
 async def test_bad_numbers_neither_end_nor_blank_the_screen(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0, 0.9, math.nan, math.inf, -math.inf, 1e308, -1e308, 0.8, 0.7, 0.6])
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
@@ -312,7 +313,7 @@ async def test_bad_numbers_neither_end_nor_blank_the_screen(
 
 
 async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -323,7 +324,7 @@ async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: Scr
 
 
 async def test_stopping_asks_first(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -339,7 +340,7 @@ async def test_stopping_asks_first(app: TuitrainApp, trainer: ScriptedTrainer):
 async def test_leaving_a_going_run_asks_and_detaching_sends_nothing(
     app: TuitrainApp, trainer: ScriptedTrainer, key: str
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -357,7 +358,7 @@ async def test_leaving_a_going_run_asks_and_detaching_sends_nothing(
 async def test_a_trainer_that_died_reads_as_crashed_and_can_be_left_at_once(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 5)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -378,7 +379,7 @@ async def test_a_trainer_that_died_reads_as_crashed_and_can_be_left_at_once(
 async def test_an_ended_run_says_how_it_ended(
     app: TuitrainApp, trainer: ScriptedTrainer, last: Finished | Failed, word: str
 ):
-    trainer.description(STARTED, last)
+    trainer.records(STARTED, last)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         assert word in await seen(app)
@@ -402,7 +403,7 @@ async def test_help_names_every_key_and_sign(app: TuitrainApp, trainer: Scripted
 async def test_odd_sizes_and_resizing_do_no_harm(
     app: TuitrainApp, trainer: ScriptedTrainer, size: tuple[int, int]
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1 / step for step in range(1, 31)])
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
@@ -418,9 +419,9 @@ async def test_odd_sizes_and_resizing_do_no_harm(
 async def test_nothing_is_repainted_while_nothing_happens(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 30)
-    trainer.description(Paused(None, 1, 30, 1))
+    trainer.records(Paused(None, 1, 30, 1))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
@@ -431,7 +432,7 @@ async def test_nothing_is_repainted_while_nothing_happens(
 
 
 async def test_a_chart_that_cannot_be_read_says_so_and_goes_on_when_it_can(app, trainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([0.5] * 60)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.pause()
@@ -454,17 +455,17 @@ async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, tra
     def fails(*_):
         raise ZeroDivisionError
 
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([0.5] * 60)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.pause()
         monkeypatch.setattr("tuitrain.view.panel.panels.progress", fails)
-        trainer.description(Warned("draw it again"))
+        trainer.records(Warned("draw it again"))
         assert "cannot read this: ZeroDivisionError" in await seen(app)
 
 
 async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app, trainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([0.5] * 5)
     async with app.run_test(size=WIDE):
         assert "● running" in await seen(app)
@@ -474,7 +475,7 @@ async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app,
 
 
 async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trainer, monkeypatch):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([0.5] * 5)
     painted = []
     drawn = panels.header

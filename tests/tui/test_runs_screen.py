@@ -35,7 +35,7 @@ def made(home: Path) -> Callable[..., ScriptedTrainer]:
         for folder in (paths.inbox, paths.checkpoints):
             folder.mkdir(parents=True)
         trainer = ScriptedTrainer(paths, new_spec("digits"))
-        trainer.description(started(), *events)
+        trainer.records(started(), *events)
         if ended:
             trainer.close()
             trainer.dies()
@@ -110,7 +110,7 @@ async def test_a_live_run_is_followed_and_the_cursor_stays(home, made):
     async with app.run_test(size=(140, 40)) as pilot:
         await at(pilot, app, "other")
         assert "0/40" in line_of(await listed(app), "live")
-        trainer.description(EPOCH)
+        trainer.records(EPOCH)
         made("newest", ended=True)
         lines = await listed(app)
         assert "1/40" in line_of(lines, "live")

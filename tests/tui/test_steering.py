@@ -15,7 +15,7 @@ NARROW = (80, 24)
 async def test_a_checkpoint_and_an_undo_are_asked_for_at_once(
     app: TuitrainApp, trainer: ScriptedTrainer, key: str, command
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0, 0.5])
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -28,9 +28,9 @@ async def test_a_checkpoint_and_an_undo_are_asked_for_at_once(
 async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 46)
-    trainer.description(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
+    trainer.records(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
     trainer.trains([0.1] * 1100)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -48,7 +48,7 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
 
 
 async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0])
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -76,7 +76,7 @@ async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, traine
 async def test_arrow_keys_change_the_number_and_escape_keeps_it(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)
@@ -98,7 +98,7 @@ SMOOTH = "cross-entropy:label_smoothing=0.1"
 async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0])
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -127,12 +127,12 @@ async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
 async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_values_of_its_own(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     trainer.trains([1.0] * 23)
-    trainer.description(LossSwapped("w", 1, 23, 1, SMOOTH, "cross-entropy"))
+    trainer.records(LossSwapped("w", 1, 23, 1, SMOOTH, "cross-entropy"))
     for number, value in ((2, 0.7), (3, 0.6)):
         losses = {"cross-entropy": value / 2, SMOOTH: value}
-        trainer.description(
+        trainer.records(
             EpochEnded(1, 23 * number, number, SMOOTH, 0.9, value, {"accuracy": 0.9}, False, losses)
         )
     trainer.latest_batch_losses(46, {"cross-entropy": 0.25, SMOOTH: 0.5})
@@ -159,7 +159,7 @@ async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_va
 
 
 async def test_a_loss_without_parameters_asks_for_none(app: TuitrainApp, trainer: ScriptedTrainer):
-    trainer.description(STARTED)
+    trainer.records(STARTED)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)

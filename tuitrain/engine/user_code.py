@@ -136,9 +136,10 @@ class UserCode:
         stem = code_copies.folder_of(name)
         finder = self._finders[name] = LocalFinder(origin, files)
         sys.meta_path.insert(0, finder)
+        has_gradients = torch.is_grad_enabled()
         try:
             module = finder.module(stem if _is_free(stem) else f"own_{stem}", Path(name))
-            _check_defaults(name)
+            _check_defaults(name, has_gradients=has_gradients)
         except Exception as error:
             said = user_code_message(error)
             if isinstance(error, SyntaxError) and error.filename is None:
@@ -172,7 +173,7 @@ class UserCode:
             code_copies.write_manifest(self._folder, self._kept)
 
 
-def _check_defaults(name: str) -> None:
+def _check_defaults(name: str, *, has_gradients: bool) -> None:
     """Raise WrongUse, and undo it, if a file changed what all tensors of the trainer go by."""
     if (device := torch.get_default_device()).type != "cpu":
         torch.set_default_device(None)
@@ -180,7 +181,7 @@ def _check_defaults(name: str) -> None:
             f"{safe(name)} sets the default device of torch, which holds for all of the trainer, "
             f"too: leave that out, and start the run with --device {device}"
         )
-    if not torch.is_grad_enabled():
+    if has_gradients and not torch.is_grad_enabled():
         torch.set_grad_enabled(True)
         raise WrongUse(f"{safe(name)} turns gradients off: leave torch.set_grad_enabled(False) out")
 

@@ -56,7 +56,8 @@ class RunWriter:
 
         `journal` is SQLite's journal mode: "wal" needs a local file system.
         """
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        # a watched loop may be in a thread; only one thread at a time writes
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
         self._connection.execute(f"pragma journal_mode = {journal}")
         self._connection.execute("pragma synchronous = normal")

@@ -136,7 +136,7 @@ def fork(
         parent.read_spec(), events, str(parent.directory), epoch, {"epochs": spec.epochs}
     )
     remember(new for key, new in changes.items() if new != getattr(as_it_was, key, None))
-    chosen = name or _free_name(home, f"{parent.name}-fork")
+    chosen = name or free_name(home, f"{parent.name}-fork")
     origin = parent.checkpoints / saved.file
     return start(home, spec, chosen, origin=origin, parent=parent, owned=owned)
 
@@ -163,7 +163,7 @@ def replay(
 ) -> Started:
     """Start the replay of a run with a spec from `replay_spec`."""
     origin = paths.origin if spec.parent and spec.parent.sha256 else None
-    chosen = name or _free_name(home, f"{paths.name}-replay")
+    chosen = name or free_name(home, f"{paths.name}-replay")
     return start(home, spec, chosen, origin=origin, parent=paths, owned=owned)
 
 
@@ -293,7 +293,7 @@ def _locked(paths: RunPaths, refusal: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _free_name(home: Path, base: str) -> str:
+def free_name(home: Path, base: str) -> str:
     """Return the first free name of base, base-2, base-3, ..., with base cut to fit."""
     for number in range(1, 10_000):
         ending = "" if number == 1 else f"-{number}"

@@ -300,7 +300,9 @@ class Hooks:
                 setattr(functional, name, function)
 
 
-@functools.cache
 def signature(name: str) -> inspect.Signature:
-    """Return the signature of a function of LOSSES."""
-    return inspect.signature(inspect.unwrap(getattr(functional, name)))
+    """Return the signature of a function of LOSSES, whatever a script put in its place since."""
+    return _SIGNATURES[name]
+
+
+_SIGNATURES = {name: inspect.signature(getattr(functional, name)) for name in LOSSES}

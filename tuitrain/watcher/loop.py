@@ -47,8 +47,8 @@ def watch(  # noqa: PLR0913 - all by name, none needed
 ) -> WatchedLoop:
     """Watch and steer the training loop in a `with` block, as `tuitrain watch` does a script.
 
-    Nothing needs to be given. `name` is that of the run; `model` and `optimizer` are otherwise
-    found at the first step. `criterion` is a module of one's own whose calls are the loss, called
+    Nothing needs to be given. `name` is that of the run, with -2, -3, ... where it is taken;
+    `model` and `optimizer` are otherwise found at the first step. `criterion` is a module of one's own whose calls are the loss, called
     with (input, target). `losses` are functions of (input, target) that return a scalar, by the
     names under which the user can swap them in. `kind` is multiclass, binary or regression, where
     the loss does not tell. `config` has settings to be shown. `keep` has further objects with
@@ -56,7 +56,7 @@ def watch(  # noqa: PLR0913 - all by name, none needed
     `on_nonfinite` is the reaction to a nonfinite loss or gradient: alert, pause, skip or stop.
 
     Under `tuitrain watch SCRIPT` it is the run of the script. On other ranks than 0 of torchrun it
-    does nothing. Raises WrongUse for a wrong argument, NameTaken, TuitrainError if the home cannot
+    does nothing. Raises WrongUse for a wrong argument, TuitrainError if the home cannot
     be written.
     """
     if kind not in _KINDS:
@@ -107,7 +107,8 @@ class WatchedLoop:
         if sessions.current is not None:
             self._session = sessions.current
         else:
-            with supervisor.new_run(self._home, self._spec, self._name) as (paths, lock):
+            name = self._name and supervisor.free_name(self._home, self._name)
+            with supervisor.new_run(self._home, self._spec, name) as (paths, lock):
                 self._session = Session(paths, os.dup(lock), end=self._end_by_itself)
                 self._owns_session = True
         self._introduce(self._session)

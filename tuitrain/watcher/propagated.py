@@ -61,6 +61,7 @@ class Propagated:
         self._add(loss)
 
     def _add(self, loss: Tensor) -> None:
+        loss = loss.real if loss.is_complex() else loss
         self.last = value = _copied(loss)
         if self.passes:
             value = self._total_as(loss) + loss.detach().reshape(())

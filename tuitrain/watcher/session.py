@@ -72,6 +72,7 @@ class Session:
         self.recorder = Recorder(self._writer, check=Files(paths, lock).check)
         self.recorder.time_with(microseconds)
         self._signal: str | None = None
+        self._pid = os.getpid()
         loop = Watched(spec, registered)
         controls = Controls(
             paths.inbox, known=set(), ending=lambda: self._signal,
@@ -118,7 +119,7 @@ class Session:
 
     def close(self, error: BaseException | None, exit_code: int = 0) -> None:
         """Record how the loop ended, and release the run. Never raises."""
-        if not self._is_open:
+        if not self._is_open or os.getpid() != self._pid:  # a forked child has the same atexit
             return
         self._forget()
         try:

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import threading
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -100,6 +101,31 @@ def test_torchscript_copies_and_files_work_while_a_loop_is_watched(tmp_path: Pat
         pickle.loads(pickle.dumps(nn.Sequential(nn.Linear(2, 2), criterion)))
     loaded = torch.load(tmp_path / "criterion.pt", weights_only=False)
     assert torch.equal(loaded(output, target), criterion(output, target))
+
+
+def test_a_loop_in_a_thread_with_a_patched_loss_and_a_complex_one_is_seen(tmp_path: Path):
+    weight = torch.ones(1, dtype=torch.complex64, requires_grad=True)
+
+    def complex_step() -> None:
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        (weight * weight.conj()).sum().backward(torch.tensor(1 + 0j))
+        optimizer.step()
+
+    with tuitrain.watch("a", home=tmp_path) as run:
+        own = functional.cross_entropy
+        functional.cross_entropy = lambda x, y: 2 * own(x, y)
+        thread = threading.Thread(target=lambda: (trained(), complex_step()))
+        thread.start()
+        thread.join()
+        functional.cross_entropy = own
+        assert run.name == "a"
+    with tuitrain.watch("a", home=tmp_path) as run:
+        assert run.name == "a-2"
+    rows = RunReader(RunPaths(tmp_path / "runs" / "a").record).batches(0, 1)
+    assert len(rows) >= 6
+    last = RunReader(RunPaths(tmp_path / "runs" / "a").record).last_word()
+    assert last is not None
+    assert last.kind == "finished"
 
 
 def test_a_loop_of_another_kind_than_pytorchs_is_recorded_step_by_step(tmp_path: Path):
