@@ -136,6 +136,9 @@ UNREADABLE: dict[str, Damage] = {
     "spec with weights from elsewhere": spec(init_from="/etc/passwd"),
     "spec with a bad change": spec(schedule=[{"step": 1, "epoch": 0, "id": "x", "lr": "off"}]),
     "spec with a change that is none": spec(schedule=[{"step": 1, "epoch": 0, "rollback": "1"}]),
+    "spec with a command of numbers": spec(watched=[1, 2]),
+    "spec with a command that ends early": spec(watched=["train.py\0", HOSTILE]),
+    "spec with a command that is text": spec(watched=HOSTILE),
     "parent of wrong types": spec(parent={"directory": 5, "take": "x", "step": "q", "epoch": []}),
     "event no JSON": sql(FIRST, "{"),
     "event without fields": sql(FIRST, "{}"),
@@ -190,6 +193,8 @@ UNREADABLE: dict[str, Damage] = {
 
 READABLE: dict[str, Damage] = {
     "spec with a hostile task": spec(task=HOSTILE),
+    "spec with a hostile command": spec(watched=["./" + HOSTILE, *[HOSTILE] * 60]),
+    "spec with an endless command": spec(watched=["-m", "w", *["word"] * 10_000]),
     "record gone": lambda directory: (directory / "run.db").unlink(),
     "record empty": bytes_of("run.db", lambda _: b""),
     "lock a FIFO": instead("lock", os.mkfifo),

@@ -95,6 +95,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "parent",
         "data_sha256",
         "init_given",
+        "watched",
     }
     of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
     only_live = {

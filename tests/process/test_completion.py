@@ -57,6 +57,9 @@ def test_names_of_commands_and_of_the_catalogue_are_offered(offered):
     assert offered("run", "--on-nonfinite", "s") == ["stop", "skip"]
     assert offered("losses", "m") == ["mse"]
     assert offered("ctl", "a", "loss", "m") == ["mse"]
+    assert offered("w") == ["watch"]
+    assert offered("watch", "--loss", "bce") == ["bce-with-logits"]
+    assert offered("watch", "--kind", "b") == ["binary"]
 
 
 def test_runs_are_offered_where_they_make_sense(offered, tuitrain: Shell, tmp_path: Path):

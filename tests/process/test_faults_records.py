@@ -79,6 +79,22 @@ def test_what_can_be_read_is_shown_as_far_as_it_goes(damaged, capfd, damage):
         assert captured.err == ""
 
 
+@pytest.mark.parametrize("damage", ["spec with a hostile command", "spec with an endless command"])
+def test_the_command_of_a_script_is_made_safe_and_bounded(damaged, capfd, tmp_path, damage):
+    READABLE[damage](damaged)
+    for command, code in (
+        (["show", "bad"], 0), (["compare", "bad", "good"], 0), (["resume", "bad"], 3),
+        (["replay", "bad"], 3), (["fork", "bad", "--epoch", "0"], 3), (["predict", "bad"], 3),
+        (["export", "bad", "--format", "script", "--out", str(tmp_path / "a.py")], 3),
+        (["ctl", "bad", "lr", "1"], 3),
+    ):  # fmt: skip
+        assert cli.run(command) == code, command
+        captured = capfd.readouterr()
+        assert captured.out + captured.err
+        assert max(map(len, (captured.out + captured.err).splitlines())) < 1000, command
+        assert not set("\x1b\x07\x9b\u202e") & set(captured.out + captured.err), command
+
+
 def test_nobody_waits_for_a_checkpoint_that_is_no_file(damaged, capfd, tmp_path):
     for number, file in enumerate(sorted((damaged / "checkpoints").iterdir())):
         file.unlink()

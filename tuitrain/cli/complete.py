@@ -43,6 +43,11 @@ def ended_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[Comp
     return _starting_with(prefix, _runs(ctx, is_live=False))
 
 
+def files(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Leave the completion of a file to the shell."""
+    return [CompletionItem(prefix, type="file")]
+
+
 def named(what: str) -> Completion:
     """Return the completion of names of the catalogue; each may be a file, a task also a folder."""
 

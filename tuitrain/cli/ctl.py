@@ -131,8 +131,8 @@ _setting("epochs", "80", "Train to so many epochs in all.")
 _setting(
     "schedule",
     "cosine",
-    "Begin a schedule of the learning rate at the next batch: constant keeps lr, cosine and linear "
-    "decay from it to 0 at the end.",
+    "Begin a schedule of the rate with the next batch. Constant keeps lr as it is, cosine and "
+    "linear decay from it to 0 at the end.",
 )
 _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 

@@ -12,6 +12,7 @@ from tuitrain.cli.common import find_run, home_option, print_safe, snapshot
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.files import expanded
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import check_not_watched
 
 if TYPE_CHECKING:
     from tuitrain.connection.client import Client
@@ -103,6 +104,7 @@ def _script(lineage: RunLineage, target: Path) -> str:
     from tuitrain.export.program import program
     from tuitrain.export.recipe import Recipe
 
+    check_not_watched(lineage.spec, lineage.paths.name, "exported as a script")
     recipe = Recipe.of(
         lineage, _last(lineage, after=lineage.spec.parent.step if lineage.spec.parent else 0)
     )

@@ -85,14 +85,9 @@ def follow(
     Skip the earlier events of a resumed run. `how_to_end` says how to end one that hangs.
     """
     follower = Follower(client)
-    run, spec, newest = follower.run, follower.run.spec, 0
-    begin = spec.parent.step if spec.parent else 0
-    print_safe(
-        f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
-        f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
-        if spec.is_complete
-        else f"{run.title}: {run.task}, seed {spec.seed}"
-    )
+    run, newest = follower.run, 0
+    begin = run.spec.parent.step if run.spec.parent else 0
+    print_safe(_heading(run))
     if resumed:
         run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
@@ -116,6 +111,18 @@ def follow(
     if not was_refused(run):  # then nothing was trained
         print_safe(*_last_words(run))
     return run
+
+
+def _heading(run: Snapshot) -> str:
+    spec = run.spec
+    if run.is_watched:
+        return f"{run.title}: {run.task}"
+    if not spec.is_complete:
+        return f"{run.title}: {run.task}, seed {spec.seed}"
+    return (
+        f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
+        f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
+    )
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:
@@ -168,6 +175,9 @@ def _tenth(done: int, total: int) -> int:
 
 
 def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
+    if run.is_watched:
+        epoch = f"Epoch: {row.epoch}  " if run.steps_per_epoch else ""
+        return f"{epoch}Step: {row.step}  Loss: {row.loss:.6f}"
     samples = run.started.train_samples if run.started else 0
     seen = min(number * run.settings["batch-size"], samples)
     share = f"{seen / samples:.0%}" if samples else "–"
@@ -186,6 +196,8 @@ def _epoch(run: Snapshot, event: EpochEnded) -> str:
 
 
 def _of_epochs(run: Snapshot, epoch: int) -> str:
+    if not run.planned_epochs:
+        return f"epoch {words.count(epoch)}"
     total = words.count(run.planned_epochs)
     return f"epoch {words.count(epoch):>{len(total)}}/{total}"
 
@@ -198,9 +210,9 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
 
 def _last_words(run: Snapshot) -> list[str]:
     why = f" ({safe(run.why)})" if run.why else ""
+    total = f" of {words.count(run.planned_epochs)}" if run.planned_epochs else ""
     lines = [
-        f"{run.state}{why}: epoch {words.count(run.epoch)} of {words.count(run.planned_epochs)}, "
-        f"step {words.count(run.step)}, "
+        f"{run.state}{why}: epoch {words.count(run.epoch)}{total}, step {words.count(run.step)}, "
         f"trained for {words.duration(run.elapsed_s)}"
     ]
     if run.checkpoints:

@@ -65,14 +65,14 @@ def plot(
     from tuitrain.cli.colour import say
     from tuitrain.connection.parent import curves_of
     from tuitrain.view.chart.curves import loss_chart, metric_chart, series_chart
-    from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics, named
+    from tuitrain.view.state.metrics import ComparableMetric, metrics_of, named
     from tuitrain.view.text.report import metric_in_words, series_in_words
 
     client = find_run(ctx, run)
     run_snapshot, curves = snapshot(client), curves_of(client)
     cells = width or shutil.get_terminal_size().columns
     series = [summary.series.name for summary in run_snapshot.series]
-    comparable = comparable_metrics(run_snapshot.problem)
+    comparable = metrics_of(run_snapshot)
     chosen = None if metric is None else named(metric, comparable, series)
     if chosen is None:
         about, picture = run_snapshot.loss, loss_chart(run_snapshot, curves, cells, height)

@@ -16,6 +16,7 @@ from tuitrain.cli.common import find_run, home_option, print_safe
 from tuitrain.core.files import expanded, missing
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import check_not_watched
 
 
 @click.command(
@@ -49,6 +50,7 @@ def predict(ctx: click.Context, run: str, data: tuple[Path, ...], which: str, as
         if not file.exists():
             raise missing("file or folder", str(given))
     client = find_run(ctx, run)
+    check_not_watched(client.spec(), client.name, "asked for predictions")
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
     found = query(
         "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,

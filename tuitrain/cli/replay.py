@@ -13,6 +13,7 @@ from tuitrain.cli.options import RunCommand, run_arguments, run_options
 from tuitrain.cli.start import go
 from tuitrain.core.errors import DamagedRecord, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import check_not_watched
 
 
 @click.command(
@@ -37,6 +38,7 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
     from tuitrain.trainer import supervisor
 
     asked, paths, home = run_arguments(ctx, options), find_run(ctx, run).paths, home_of(ctx)
+    check_not_watched(paths.read_spec(), paths.name, "replayed")
     until, without = asked.settings.get("until"), asked.settings.get("without", ())
     try:
         spec = supervisor.replay_spec(paths, until, without)

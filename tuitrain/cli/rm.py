@@ -48,7 +48,7 @@ def _confirmed(all_paths: Iterable[RunPaths]) -> bool:
         return click.confirm(f"Delete {', '.join(map(_shown, all_paths))} for good?")
     except click.Abort as error:
         if isinstance(error.__context__, EOFError):
-            click.echo()
+            print_safe("")
             print_safe(
                 "tuitrain: nobody answered: nothing is deleted; --yes does not ask", err=True
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tuitrain.cli import complete
 from tuitrain.cli.common import has_terminal, home_of, home_option
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
@@ -22,11 +23,16 @@ Examples:
   tuitrain watch --plain train.py              with its output and exit code, as python has
   tuitrain watch -m package.train --lr 0.1     a module, as python -m""",
 )
-@click.argument("script")
+@click.argument("script", shell_complete=complete.files)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as with python -m.")
 @click.option("--name", metavar="NAME", help="Name of the new run (default: script and time).")
-@click.option("--loss", metavar="NAME", help="Swap the loss from the first step on.")
+@click.option(
+    "--loss",
+    metavar="NAME",
+    shell_complete=complete.named("loss"),
+    help="Swap the loss from the first step on.",
+)
 @click.option(
     "--kind",
     type=click.Choice(["multiclass", "binary", "regression"]),
@@ -46,7 +52,7 @@ Examples:
 @home_option
 @click.pass_context
 def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: Any) -> int:
-    """Run SCRIPT, somebody's own PyTorch training, and watch and steer it.
+    """Run a PyTorch script unchanged, and steer it.
 
     Not a line of it is changed. Options of tuitrain come before SCRIPT, its own after it. What can
     be seen and steered stands in docs/watch.md.

@@ -15,6 +15,7 @@ from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import CommandAccepted, CommandDropped, CommandRefused, Event
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import again
 from tuitrain.store.delta import Cursor
 from tuitrain.view.text import words
 
@@ -75,7 +76,7 @@ def submit(
     """
     cursor = client.end()
     if not client.look(cursor).alive:
-        raise RunEnded(client.name, snapshot(client).state)
+        raise _ended(client)
     request = client.send(command, at)
     try:
         for answer in _answers(client, request, cursor, say):
@@ -85,7 +86,12 @@ def submit(
         client.withdraw(request)
         raise
     client.withdraw(request)
-    raise RunEnded(client.name, snapshot(client).state)
+    raise _ended(client)
+
+
+def _ended(client: Client) -> RunEnded:
+    run = snapshot(client)
+    return RunEnded(client.name, run.state, again(run.spec) if run.is_watched else "")
 
 
 def _answers(

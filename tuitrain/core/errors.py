@@ -91,9 +91,10 @@ class NameTaken(Refused):
 class RunEnded(Refused):
     """A command for a run without a trainer."""
 
-    def __init__(self, name: str, state: str) -> None:
+    def __init__(self, name: str, state: str, way: str = "") -> None:
+        """`way` says how to go on with it, by default that `tuitrain resume` does."""
         more = ", with more --epochs" if state == "finished" else ""
-        super().__init__(f"{name} is {state}: tuitrain resume {name} first{more}")
+        super().__init__(f"{name} is {state}: {way or f'tuitrain resume {name} first{more}'}")
 
 
 class RunLocked(Refused):

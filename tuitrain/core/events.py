@@ -422,5 +422,7 @@ def _check_settings(settings: Mapping[str, object]) -> None:
 
 
 def _may_be(name: str, value: object) -> bool:
+    if name == "lr" and type(value) in (int, float) and value == 0:
+        return True  # a watched script may warm up from 0, or have no optimizer
     # a setting that is unknown here was written by a newer version
     return name not in SETTINGS or SETTINGS[cast("Setting", name)].holds(value)

@@ -180,7 +180,9 @@ def _digest(value: object) -> str | None:
 
 
 def _command(value: object) -> tuple[str, ...]:
-    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+    if isinstance(value, list | tuple) and all(
+        isinstance(word, str) and "\0" not in word for word in value
+    ):
         return tuple(value)
     raise WrongUse("watched must be a list of words")
 

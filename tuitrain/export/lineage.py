@@ -16,7 +16,7 @@ from tuitrain.core.plan import Planned
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
-from tuitrain.history.checkpoints import best_kept
+from tuitrain.history.checkpoints import at_epoch, best_kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of
 from tuitrain.store.delta import Cursor, Recorded
@@ -119,6 +119,8 @@ class RunLineage:
         While a run trains, and after a crash, the best epoch may not have a checkpoint.
         """
         best, saved = self.best, best_kept(self.lineage)
+        if saved is None and best is not None:  # a watched script saves none as the best
+            saved = at_epoch(self.checkpoints, self.lineage, best.epoch)
         if saved is None or best is None or saved.epoch == best.epoch:
             return saved, "the best"
         return saved, f"the best of those with a checkpoint: epoch {best.epoch:,} was better"

@@ -73,6 +73,8 @@ def writer_and_event() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 def hyperparameters(spec: RunSpec) -> dict[str, str | float]:
     """Return the settings of a run that the dashboard of hyperparameters compares."""
+    if spec.watched:  # its own are in its script
+        return {"task": safe(spec.task, limit=500)}
     found = {name: getattr(spec, name) for name, option in OPTIONS.items() if _compares(option)}
     return {
         name: value if isinstance(value, int | float) else safe(value, limit=500)

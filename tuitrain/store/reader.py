@@ -25,9 +25,12 @@ from tuitrain.store.delta import Cursor, Delta, SegmentsAfter, since
 from tuitrain.store.epochs import Best, EpochPart, RecordedEpoch, epoch_of
 from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
-from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, from_column, key_of, split
+from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, key_of, split
 from tuitrain.store.series import Value
 from tuitrain.store.version1 import as_version_2, event_of
+
+_VAL_LOSS = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
+"""The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
 
 
 class RunReader:
@@ -182,8 +185,8 @@ class RunReader:
         The first one in each 2^level steps is kept: the choice stays the same while the run grows.
         """
         with self._connection() as db:
-            rows = [] if db is None else list(epochs.thinned(db, "val_loss", segment, level))
-        return [(split(key)[1], from_column(value)) for key, _, value in rows]
+            rows = [] if db is None else list(epochs.thinned(db, _VAL_LOSS, segment, level))
+        return [(split(key)[1], float(value)) for key, _, value in rows if value is not None]
 
     def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
         """Return the epochs that ended in a segment, thinned as `validations` are."""

@@ -23,6 +23,7 @@ from tuitrain.core.files import is_plain, open_new, open_plain, read_plain
 from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.core.watched import check_not_watched
 from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
 from tuitrain.store.answered import Answered
@@ -126,8 +127,9 @@ def fork(
 ) -> Started:
     """Start a run from a checkpoint of `parent` at that epoch, with settings changed.
 
-    Raises as `tuitrain.history.derived.fork_of` and `start` do.
+    Raises as `tuitrain.history.derived.fork_of` and `start` do, and Refused for a watched script.
     """
+    check_not_watched(parent.read_spec(), parent.name, "forked")
     events = RunReader(parent.record).events()
     spec, saved = fork_of(parent.read_spec(), events, str(parent.directory), epoch, changes)
     as_it_was, _ = fork_of(
@@ -142,9 +144,11 @@ def fork(
 def fork_spec(parent: RunPaths, epoch: int) -> RunSpec:
     """Return the spec of a fork from that epoch without changed settings.
 
-    A fork from the last epoch of a run trains as many epochs again.
+    A fork from the last epoch of a run trains as many epochs again. Refused for a watched script.
     """
-    spec, events = parent.read_spec(), RunReader(parent.record).events()
+    spec = parent.read_spec()
+    check_not_watched(spec, parent.name, "forked")
+    events = RunReader(parent.record).events()
     try:
         return fork_of(spec, events, str(parent.directory), epoch, {})[0]
     except NotOnLineage:
@@ -184,8 +188,8 @@ def resume(
     With another batch size the run continues from the end of an epoch. A schedule begins where the
     run goes on.
     Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
-    its directory contains links, Refused if it is finished and `epochs` is not higher, and for code
-    that the user never started by name.
+    its directory contains links, Refused if it is finished and `epochs` is not higher, for a
+    watched script, and for code that the user never started by name.
     """
     settings: dict[Setting, int | str | None] = {
         "epochs": epochs, "batch-size": batch_size, "schedule": lr_schedule,
@@ -193,6 +197,7 @@ def resume(
     commands = [Change(setting, value) for setting, value in settings.items() if value is not None]
     with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()
+        check_not_watched(paths.read_spec(), paths.name, "resumed")
         code_copies.check_known(paths.code, known_code())
         answered = Answered.read(paths.answered)  # before the record, which is written first
         missing = answered.why_not(RunReader(paths.record).rows())

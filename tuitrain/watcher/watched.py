@@ -24,6 +24,7 @@ _EPOCHS_TO_KNOW = 2
 _OF_THE_SCRIPT = {
     "batch-size": "the script makes its own batches: tuitrain cannot change their size",
     "epochs": "the script decides how long it trains; stop ends it",
+    "schedule": "the script has its own schedule; lr changes the rate, whatever its schedule does",
 }
 
 

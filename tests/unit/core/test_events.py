@@ -195,3 +195,11 @@ def test_whatever_stands_in_a_field_it_is_of_its_type_or_damage(kind, value, dat
     with suppress(DamagedRecord):
         back = from_json(kind, changed(event, **{name: value}))
         assert same(back, from_json(kind, to_json(back)))
+
+
+def test_a_recorded_rate_may_be_zero_as_in_a_warm_up():
+    body = changed(OPENED, settings={"loss": "mse", "lr": 0.0})
+    assert from_json("take_opened", body).settings["lr"] == 0
+    for wrong in (-1.0, "0", False, None):
+        with pytest.raises(DamagedRecord):
+            from_json("take_opened", changed(OPENED, settings={"loss": "mse", "lr": wrong}))

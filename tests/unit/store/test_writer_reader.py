@@ -267,6 +267,12 @@ def test_what_is_read_is_of_one_moment(writer, path):
     assert (len(delta.events), delta.epochs, delta.latest) == (1, (), batch(1))
 
 
+def test_an_epoch_without_a_validation_has_no_loss_of_one(writer, reader):
+    writer.write([], stamped(epoch(1, math.nan), epoch(2, None)))
+    assert [step for step, _ in reader.validations(of_steps(1, 1, 100), 0)] == [10]
+    assert reader.epochs(of_steps(1, 1, 100), 0)[1].val_loss is None
+
+
 def test_validations_and_epochs_are_thinned_alike(writer, reader):
     writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
     assert len(reader.validations(of_steps(1, 1, 1000), 3)) == 100

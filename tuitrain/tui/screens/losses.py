@@ -18,7 +18,7 @@ from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.view.form.settings import parameters
-from tuitrain.view.state.progress import waits_between_epochs
+from tuitrain.view.state.progress import has_no_boundary, waits_between_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, width_of, wrapped
@@ -190,8 +190,11 @@ class LossesScreen(ModalScreen[str | None]):
     def _when(self, text: str) -> str:
         if text == self._run.loss:
             return "in use now"
-        between = waits_between_epochs(self._run)
-        return "at once: the run is between two epochs" if between else "at the end of this epoch"
+        if waits_between_epochs(self._run):
+            return "at once: the run is between two epochs"
+        if has_no_boundary(self._run):
+            return "at once: the script has not shown where its epochs end"
+        return "at the end of this epoch"
 
 
 def _name(text: str) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from textual import getters
+from textual import events, getters
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -31,7 +31,7 @@ from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.curves import loss_chart
-from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.progress import has_begun
@@ -119,8 +119,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         if self._has_looked:
             self._publish(at_once=True)
 
-    def on_key(self) -> None:
+    def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
+        self.say_why_not(event.key)
 
     async def follow(self) -> None:
         """Read new events and update the panels."""
@@ -210,7 +211,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def action_fork(self) -> None:
         kept = kept_epochs(self._latest)
         if not kept:
-            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            self.notify(none_kept(self._latest))
             return
         dialog = EpochScreen(f"fork {self._client.name}", FORK, kept)
         self.app.push_screen(dialog, self._fork)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
 
@@ -13,9 +14,11 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
+from tuitrain.tui.disabled import disabled_action
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.run import RunScreen
+from tuitrain.view.state.possible import why_not
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.listing import Row
 from tuitrain.view.text.resumption import rate_jump
@@ -53,6 +56,12 @@ class RunActionsScreen(Screen[None]):
         if action not in ("open", "stop", "resume", "delete"):
             return True
         return True if self.row is not None and self.row.allows(action) else None
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a greyed key does nothing."""
+        disabled, run = disabled_action(self, event.key), self.row.run if self.row else None
+        if disabled is not None and run is not None and (why := why_not(run, *disabled)):
+            self.notify(why, markup=False)
 
     def attempt(self, what: str, do: Callable[[], object]) -> None:
         """Call `do`; report an error as "cannot `what`"."""

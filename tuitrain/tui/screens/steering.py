@@ -27,6 +27,7 @@ from tuitrain.core.commands import (
     Undo,
 )
 from tuitrain.core.safe import safe
+from tuitrain.tui.disabled import disabled_action
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
@@ -34,7 +35,8 @@ from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
-from tuitrain.view.panel.forks import kept_epochs
+from tuitrain.view.panel.forks import kept_epochs, none_kept
+from tuitrain.view.state.possible import why_not
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
@@ -160,13 +162,22 @@ class SteeringScreen(Screen[None]):
             texts.append(f"no answer for {self.silent_s:.0f} s")
         self.pending = tuple(texts)
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Return None (grey) for what an ended run cannot do, False (hidden) for the idle twin."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return None (grey) for what the run cannot do, False (hidden) for the idle twin."""
         if action in ("pause", "go_on"):
             paused = self._latest.state == "paused"
             if paused != (action == "go_on"):
                 return False
+        setting = str(parameters[0]) if parameters else ""
+        if why_not(self._latest, action, setting) is not None:
+            return None
         return None if action in _ACTIONS and self._latest.has_ended else True
+
+    def say_why_not(self, key: str) -> None:
+        """Say why a greyed key does nothing."""
+        disabled = disabled_action(self, key)
+        if disabled is not None and (why := why_not(self._latest, *disabled)) is not None:
+            self.notify(why, markup=False)
 
     def action_pause(self) -> None:
         self.send(Pause())
@@ -214,7 +225,8 @@ class SteeringScreen(Screen[None]):
         """Open the dialog that changes a setting."""
         if setting in _OF_THE_TASK and not self._is_known(setting):
             return
-        dialog = NumberScreen(setting, self._latest.settings[setting])
+        run = self._latest
+        dialog = NumberScreen(setting, run.lr if setting == "lr" else run.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_checkpoint(self) -> None:
@@ -238,7 +250,7 @@ class SteeringScreen(Screen[None]):
     def action_rollback(self) -> None:
         kept = kept_epochs(self._latest)
         if not kept:
-            self.notify("No epoch of it is kept yet: c saves a checkpoint.")
+            self.notify(none_kept(self._latest))
             return
         self.app.push_screen(
             EpochScreen("Roll back", ROLLBACK, kept),

@@ -17,7 +17,7 @@ from tuitrain.view.chart.curves import Curves, Source
 from tuitrain.view.chart.multiples import Chart, grid, places
 from tuitrain.view.chart.plot import ChartOptions, Curve
 from tuitrain.view.picture import SERIES, Line, Picture, Role, Span, fitted
-from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics
+from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import differences, report, words
 from tuitrain.view.text.cells import width_of, wrapped
@@ -70,7 +70,7 @@ def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
     Losses are included only if all problems are of one kind; otherwise their values are not
     comparable.
     """
-    first, *others = [comparable_metrics(run.problem) for run in runs]
+    first, *others = [metrics_of(run) for run in runs]
     common = [metric for metric in first if all(metric in other for other in others)]
     have_one_kind = len({run.kind for run in runs}) == 1
     return common if have_one_kind else [metric for metric in common if metric.part == "metrics"]
@@ -86,6 +86,9 @@ def nothing_shared(runs: Sequence[Snapshot]) -> str:
     kinds = ", ".join(
         f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs
     )
+    unseen = [safe(run.name) for run in runs if run.is_watched and not metrics_of(run)]
+    if unseen:
+        return f"no validation was seen of {', '.join(unseen)}: --metric NAME compares a series"
     return f"these runs have no metric in common: {kinds}; compare runs of one kind of problem"
 
 
@@ -107,7 +110,8 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
     run = compared.run
-    about = f"{run.task} · {run.loss} · {run.optimizer} lr {run.settings['lr']:g}"
+    rate = f" lr {run.lr:g}" if run.lr is not None else ""
+    about = f"{run.task} · {run.loss or '–'} · {run.optimizer}{rate}"
     return fitted(
         [
             Span(f" {compared.sign}━ ", compared.role),

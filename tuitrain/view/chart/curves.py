@@ -13,7 +13,7 @@ from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.rollup import Bucket, level_for
 from tuitrain.view.chart import columns, plot, scale
 from tuitrain.view.picture import Picture
-from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics
+from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.progress import planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -125,7 +125,7 @@ class Curves:
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value, and its epoch, of each metric on the lineage."""
-        metrics = comparable_metrics(run.problem)
+        metrics = metrics_of(run)
         best: dict[str, Best] = {}
         for segment in run.segments:
             for part in _PARTS:

@@ -12,7 +12,7 @@ from tuitrain.store.epochs import Best
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.curves import Curves, curves_of, options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted
-from tuitrain.view.state.metrics import ComparableMetric, comparable_metrics
+from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of
@@ -107,6 +107,10 @@ def _cells(spans: Iterable[Span]) -> int:
 def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     """Return the curves of a run that stay comparable when its loss is swapped."""
     shown = chosen(run, width, height)
+    if not shown and run.is_watched and width > 0:
+        text = " no validation seen: a loss computed without gradients is one"
+        line = fitted([Span(text, "muted")], width)
+        return ((line, *(fitted([], width),) * height)[:height]) if height > 0 else ()
     if not shown:  # its problem is not known yet
         return grid((), width, height, options=options_for(run))
     across = places(len(shown), width, height).across
@@ -127,7 +131,7 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
 
 def title(run: Snapshot, width: int, height: int, *, is_large: bool = False) -> str:
     """Return the title of the small charts of a run, with the number of those that do not fit."""
-    hidden = len(comparable_metrics(run.problem)) - len(chosen(run, width, height))
+    hidden = len(metrics_of(run)) - len(chosen(run, width, height))
     more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
     return f"validations, comparable across swaps{more}"
 
@@ -137,7 +141,7 @@ def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
 
     The leading metric is kept first, then the loss in use, losses used before, and the others.
     """
-    every = comparable_metrics(run.problem)
+    every = metrics_of(run)
     if not every:
         return []
     leading, *others = every

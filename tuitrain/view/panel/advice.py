@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, Stepped, TakeOpened
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import again
 from tuitrain.history.changes import is_change
 from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
@@ -28,6 +29,8 @@ def advice(run: Snapshot) -> Advice | None:
         return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if run.state == "crashed":
         way = f"tuitrain resume {safe(run.name)} goes on from its last checkpoint"
+        if run.is_watched:
+            way = again(run.spec)
         is_intact = "; nothing on record is lost" if safe(run.error).startswith(DIED) else ""
         return Advice(f"{safe(run.error)}{is_intact}", (way,))
     if run.busy is not None and run.hangs and run.pid is not None:
@@ -38,7 +41,7 @@ def advice(run: Snapshot) -> Advice | None:
     if _has_changed_since(run, nonfinite):
         ways: tuple[str, ...] = ("space go on", "u undo", "b go back")
     else:
-        lower = f"r lower the rate ({run.settings['lr']:g})"
+        lower = f"r lower the rate ({run.lr or 0:g})"
         ways = (lower, "l swap the loss", "b go back", "u undo", "space go on")
     return Advice(f"{in_words(nonfinite)}: the weights are untouched", ways)
 

@@ -38,7 +38,8 @@ class KeptEpoch(NamedTuple):
 
     def __str__(self) -> str:
         if self.ended is None:
-            what = "before the first batch" if self.saved.step == 0 else ""
+            step = self.saved.step
+            what = f"at step {words.count(step)}" if step else "before the first batch"
             return f"{words.count(self.epoch):>6}  {what}".rstrip()
         metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
         val_loss = f"{words.count(self.epoch):>6}  val loss {words.value(self.ended.val_loss):<8}"
@@ -60,3 +61,10 @@ def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
     return [
         KeptEpoch(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept
     ]
+
+
+def none_kept(run: Snapshot) -> str:
+    """Return why there is no kept epoch to go back to, or to fork."""
+    if run.is_watched and not run.epoch:
+        return "The script has not ended an epoch: u goes back to before the last change."
+    return "No epoch of it is kept yet: c saves a checkpoint."

@@ -37,18 +37,27 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
-    parts = [run.task, f"seed {run.spec.seed}"]
-    if run.settings["lr"]:  # else the trainer has not said it yet
-        parts[1:1] = [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    parts = [run.task, *_trained(run)]
+    if not run.is_watched:
+        parts.append(f"seed {run.spec.seed}")
     about = " " + " · ".join(filter(None, [made_from(run), *parts]))
     left = fitted([Span(f" {run.title} ", "strong"), Span(about, "muted")], width - badge_cells)
     return (fitted([*left, Span(" "), *badge, Span(" ")], width),)
 
 
+def _trained(run: Snapshot) -> list[str]:
+    """Return the model, and the optimizer with its rate, as far as the trainer has said them."""
+    if run.lr is not None:
+        return [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    if run.started is None or not run.is_watched:
+        return []
+    return [*filter(None, [run.started.model]), "no optimizer"]
+
+
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
-    lr, used = run.settings["lr"], run.latest.lr if run.latest else None
-    if used is None or run.settings["schedule"] == "constant":
+    lr, used = run.lr, run.latest.lr if run.latest else None
+    if used is None or run.settings.get("schedule", "constant") == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
 
@@ -66,7 +75,8 @@ def vitals(fast: Snapshot, slow: Snapshot, width: int) -> Picture:
 
 def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
     last, best = slow.last_epoch, slow.best
-    metric, number, peak = fast.monitor, fast.monitored(last), fast.monitored(best)
+    metric, number = _leading(fast, last)
+    peak = fast.monitored(best)
     pace = f" ≤{slow.pace:g}" if slow.pace else ""
     return [
         ("step", words.count(fast.step), "strong"),
@@ -82,8 +92,15 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
         ),
         ("rate", words.rate(slow.rate) + pace, "text"),
         ("trained", words.duration(slow.elapsed_s), "text"),
-        ("device", slow.started.device if slow.started else slow.spec.device, "text"),
+        ("device", slow.device, "text"),
     ]
+
+
+def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:
+    """Return the monitored metric; of a watched script, the first that it logged, else its rate."""
+    if not run.is_watched:
+        return run.monitor, run.monitored(last)
+    return next(iter(last.metrics.items())) if last and last.metrics else ("lr", run.lr)
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
@@ -110,7 +127,7 @@ def progress(run: Snapshot, width: int) -> Picture:
         in_epoch = per_epoch
     ended = run.has_ended or run.state == "paused"
     rate = None if ended else run.rate
-    epoch_s = per_epoch / rate if rate else None
+    epoch_s = per_epoch / rate if rate and per_epoch else None
     if epoch_s is not None and epoch_s < _FAST_EPOCH_S:
         done, words_of_epoch = 1.0, f"{words.rate(1 / epoch_s)}".replace("/s", " epochs/s")
     else:
@@ -118,12 +135,25 @@ def progress(run: Snapshot, width: int) -> Picture:
         epoch_left_s = words.remaining(in_epoch, per_epoch, per_second=rate)
         total = words.count(per_epoch) if per_epoch else "–"
         words_of_epoch = f"{words.count(in_epoch)}/{total}  {_time_left(epoch_left_s)}"
+    if run.is_watched:
+        return _so_far(run, done, words_of_epoch, width)
     run_left_s = words.remaining(run.step, planned, per_second=rate)
     words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
     )
+
+
+def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Picture:
+    """Return the bar of an epoch if its length is known, and what a watched script has trained."""
+    steps = f"{words.count(run.step)} step{'' if run.step == 1 else 's'}"
+    epochs = f"{words.count(run.epoch)} epoch{'' if run.epoch == 1 else 's'}"
+    if not run.steps_per_epoch:
+        text = f"{steps}, no epochs seen" if run.started else "no step seen"
+        return fitted([Span(f" run     {text}", "muted")], width), fitted([], width)
+    text = f" run     {epochs}, {steps}; the script decides how many"
+    return _bar("epoch", done, words_of_epoch, width), fitted([Span(text, "muted")], width)
 
 
 def _time_left(seconds: float | None) -> str:
@@ -214,6 +244,8 @@ def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
         lines = [Span(line, "bad") for line in error_lines]
     elif run.has_ended:
         how = f"{run.state} before the first batch: tuitrain resume {run.title} goes on"
+        if run.is_watched:
+            how = f"{run.state} without a step: tuitrain logs {run.title} has what it printed"
         lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
     elif run.state == "paused":
         lines = [Span("paused before the first batch: space goes on, l chooses a loss", "warn")]

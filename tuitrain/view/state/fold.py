@@ -132,7 +132,7 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
             return run
         case RunStarted(settings=settings, steps_per_epoch=steps):
             return replace(
-                run, started=event, state="running", steps_per_epoch=steps, error=None,
+                run, started=event, state="running", steps_per_epoch=steps or None, error=None,
                 settings={**run.settings, **settings},
             )  # fmt: skip
         case WeightsCompared(is_same=is_same):
@@ -158,7 +158,7 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
             return replace(run, settings={**run.settings, "loss": loss})
         case SettingChanged(setting=setting, value=value, steps_per_epoch=steps):
             settings = {**run.settings, setting: value}
-            return replace(run, settings=settings, steps_per_epoch=steps, rate_points=())
+            return replace(run, settings=settings, steps_per_epoch=steps or None, rate_points=())
         case TakeOpened():
             return _after_opening(run, event)
         case Stopped(why=why):
@@ -171,7 +171,7 @@ def _after_opening(run: Snapshot, event: TakeOpened) -> Snapshot:
     return replace(
         run,
         settings={**run.settings, **event.settings},
-        steps_per_epoch=event.steps_per_epoch,
+        steps_per_epoch=event.steps_per_epoch or None,
         rate_points=(),
         latest=None,  # its loss belongs to the abandoned segment
     )
@@ -212,6 +212,8 @@ def _after_epochs(run: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
     position = run.position
     if new:
         position = max(position, (new[-1].take, new[-1].step, new[-1].epoch))
+    if run.is_watched and len(epochs) > 1:  # its steps alone tell how long an epoch is
+        run = replace(run, steps_per_epoch=epochs[-1].step - epochs[-2].step or None)
     return replace(
         run,
         epochs=epochs,

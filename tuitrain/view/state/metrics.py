@@ -13,6 +13,7 @@ from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
 from tuitrain.store.epochs import EpochPart
+from tuitrain.view.state.snapshot import Snapshot
 
 
 class ComparableMetric(NamedTuple):
@@ -40,6 +41,15 @@ def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
         *(ComparableMetric(metric.name, "metrics", metric.sign) for metric in problem.metrics),
         *(ComparableMetric(loss, "val_losses", -1) for loss in problem.losses),
     ]
+
+
+def metrics_of(run: Snapshot) -> list[ComparableMetric]:
+    """Return those of a run; of a watched script, only the losses that it has evaluated."""
+    metrics = comparable_metrics(run.problem)
+    if not run.is_watched:
+        return metrics
+    evaluated = {name for epoch in run.epochs for name in (*epoch.metrics, *epoch.val_losses)}
+    return [metric for metric in metrics if metric.name in evaluated]
 
 
 def named(

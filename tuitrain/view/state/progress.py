@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tuitrain.view.state.snapshot import Snapshot
 
+_EPOCHS_TO_KNOW = 2
+"""A watched script has ended an epoch when it begins the next one."""
+
 
 def has_begun(run: Snapshot) -> bool:
     """Return whether there is a batch to show, its own or one of a parent."""
@@ -19,10 +22,15 @@ def epoch_began(run: Snapshot) -> int:
 
 
 def planned_steps(run: Snapshot) -> int | None:
-    """Return the last step of the last epoch; None while the length of an epoch is unknown."""
-    if run.steps_per_epoch is None:
+    """Return the last step of the last epoch; None while their number or length is unknown."""
+    if not (run.steps_per_epoch and run.planned_epochs):
         return None
     return epoch_began(run) + (run.planned_epochs - run.epoch) * run.steps_per_epoch
+
+
+def has_no_boundary(run: Snapshot) -> bool:
+    """Return whether changes at an epoch's end apply after a step: no end is known before two."""
+    return run.is_watched and run.epoch < _EPOCHS_TO_KNOW
 
 
 def waits_between_epochs(run: Snapshot) -> bool:

@@ -25,6 +25,7 @@ State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
 ]
 FIRST_STAGE = "starting the trainer"
+FIRST_STAGE_WATCHED = "starting the script"
 DELETED = "the run was deleted"
 DIED = "the trainer process died unexpectedly"
 _HANGS_S = 10
@@ -65,6 +66,7 @@ class Snapshot:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
+    """None while the length of an epoch is unknown, as in a watched script without epochs."""
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
     started: RunStarted | None = None
@@ -97,6 +99,7 @@ class Snapshot:
         lineage = Lineage.of(spec)
         return cls(
             name, directory, spec, created_at, settings=_settings(spec), lineage=lineage,
+            stage=FIRST_STAGE_WATCHED if spec.watched else FIRST_STAGE,
             position=(1, lineage.step, lineage.epoch),
         )  # fmt: skip
 
@@ -128,10 +131,17 @@ class Snapshot:
         return _named(self.spec.optimizer, self.started.optimizer if self.started else "")
 
     @property
+    def is_watched(self) -> bool:
+        """Whether it is a watched script, which alone knows its epochs, batch size and seed."""
+        return bool(self.spec.watched)
+
+    @property
     def problem(self) -> Problem:
         """The kind, metrics and losses of the run, as the run recorded them, else of its task."""
         if self.started is not None and self.started.problem is not None:
             return self.started.problem
+        if self.is_watched:
+            return Problem(self.spec.kind)
         return catalog.problem_of_task(self.spec.task)
 
     @property
@@ -154,6 +164,33 @@ class Snapshot:
         return str(self.settings["loss"])
 
     @property
+    def device(self) -> str:
+        """The device, as the run recorded it, else as its spec asks for it."""
+        if self.started is not None:
+            return safe(self.started.device, limit=64)
+        return "–" if self.is_watched else self.spec.device
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate in use; None where there is none, or the trainer has not said it.
+
+        Of a watched script it is that of the newest step, since only the script knows its schedule.
+        """
+        lr: float = self.settings["lr"]
+        if not self.is_watched:
+            return lr or None
+        if self.started is None or not self.started.optimizer:
+            return None
+        return self.latest.lr if self.latest and not self._has_new_lr else lr
+
+    @property
+    def _has_new_lr(self) -> bool:
+        """Whether no step was trained since a command changed the learning rate."""
+        changed = [change.step or 0 for change in self.interventions
+                   if change.kind == "lr" and change.state == "applied"]  # fmt: skip
+        return bool(changed) and changed[-1] >= self.step
+
+    @property
     def pace(self) -> float | None:
         pace: float | None = self.settings["pace"]
         return pace
@@ -164,7 +201,12 @@ class Snapshot:
 
     @property
     def epochs_words(self) -> str:
-        """Completed epochs of all: 3/40; a dash where the trainer has not said how many."""
+        """Completed epochs of all: 3/40; a dash where the trainer has not said how many.
+
+        Of a watched script only those completed: 3; a dash while it has shown no epochs.
+        """
+        if self.is_watched:
+            return f"{self.epoch:,}" if self.epoch or self.steps_per_epoch else "–"
         total = f"{self.planned_epochs:,}" if self.planned_epochs else "–"
         return f"{self.epoch:,}/{total}"
 

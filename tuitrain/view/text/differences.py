@@ -12,19 +12,19 @@ from tuitrain.view.state.snapshot import Snapshot
 
 def settings(run: Snapshot) -> dict[str, str]:
     """Return the settings that affect training, with their changes and epochs."""
-    spec = run.spec
+    spec, began = run.spec, run.lineage.started
     texts = {
         "task": run.task,
         "model": run.model,
-        "loss": _history(run, "loss", spec.loss),
+        "loss": _history(run, "loss", spec.loss or began.get("loss") or "–"),
         "optimizer": run.optimizer,
-        "lr": _history(run, "lr", _number(spec.lr)),
-        "batch size": _history(run, "batch-size", str(spec.batch_size)),
-        "seed": str(spec.seed),
+        "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
+        "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
+        "seed": "–" if run.is_watched else str(spec.seed),
         "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
         "clip norm": _history(run, "clip-norm", "off"),
-        "device": run.started.device if run.started else spec.device,
-        "epochs": str(run.planned_epochs),
+        "device": run.device,
+        "epochs": str(run.planned_epochs or "–"),
         "begins as": made_from(run) or "new",
     }
     return {name: safe(text) for name, text in texts.items()}
@@ -54,5 +54,5 @@ def _weight_decay(run: Snapshot) -> float:
     return float(run.started.settings.get("weight-decay") or 0.0) if run.started else 0.0
 
 
-def _number(value: float) -> str:
-    return f"{value:g}"
+def _number(value: float | None) -> str:
+    return f"{value:g}" if value is not None else "–"

@@ -50,7 +50,7 @@ class Row(NamedTuple):
             case "stop":
                 return self.run is not None and not has_ended
             case "resume":
-                return has_ended
+                return has_ended and not (self.run and self.run.is_watched)
             case "delete":
                 return self.run is None or has_ended
             case _:
@@ -150,7 +150,7 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "task":
             return Span(run.task)
         case "loss":
-            return Span(run.loss)
+            return Span(run.loss or "–")
         case "epoch":
             return Span(run.epochs_words)
         case "val loss":

@@ -12,6 +12,7 @@ from tuitrain.core.events import Warned
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.watched import command_of
 from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
@@ -34,21 +35,21 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
     report: dict[str, Any] = {
         "name": run.name,
         "state": run.state,
-        "task": spec.task,
+        "task": spec.task or None,
         "kind": run.kind,
-        "model": run.model,
-        "optimizer": run.optimizer,
-        "lr": run.settings["lr"],
-        "loss": run.loss,
-        "device": run.started.device if run.started else spec.device,
-        "seed": spec.seed,
+        "model": _known(run.model),
+        "optimizer": _known(run.optimizer),
+        "lr": run.lr,
+        "loss": run.loss or None,
+        "device": _known(run.device),
+        "seed": None if run.is_watched else spec.seed,
         "epoch": run.epoch,
-        "epochs": run.planned_epochs,
+        "epochs": run.planned_epochs or None,
         "step": run.step,
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
-        "batch_size": run.settings["batch-size"],
-        "schedule": run.settings["schedule"],
+        "batch_size": run.settings["batch-size"] or None,
+        "schedule": None if run.is_watched else run.settings["schedule"],
         "pace": run.pace,
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
@@ -62,7 +63,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "directory": str(run.directory),
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
-        "origin": run.started.card.origin if run.started else "task",
+        "origin": "watch" if run.is_watched else "task",
         "series": [_series(summary) for summary in run.series],
         "timings": run.timings,
     }
@@ -88,12 +89,15 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
     total = f" of {words.count(planned)}" if planned else ""
     rows = [
         ("state", _state(run)),
-        ("task", f"{run.task} ({run.kind})" if run.kind else run.task),
+        (
+            "script" if run.is_watched else "task",
+            f"{run.task} ({run.kind})" if run.kind else run.task,
+        ),
         ("model", run.model),
         ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
-        ("device", run.started.device if run.started else run.spec.device),
-        ("seed", str(run.spec.seed)),
+        ("device", run.device),
+        *([] if run.is_watched else [("seed", str(run.spec.seed))]),
         ("epoch", run.epochs_words.replace("/", " of ")),
         ("step", words.count(run.step) + total),
         ("trained for", words.duration(run.elapsed_s)),
@@ -103,6 +107,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         ("best", _best_words(run)),
         *(("weights", f"sha256 {safe(saved.weights_sha256)}") for saved in run.checkpoints[-1:]),
         *([("begins as", made_from(run))] if made_from(run) else []),
+        *([("again with", command)] if (command := command_of(run.spec.watched)) else []),
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {padded(name, 12)} {text}" for name, text in rows)]
@@ -113,7 +118,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             *matrix,
         ]
     if notes := _data_notes(run):
-        lines += ["", "  data", *(f"    {safe(note)}" for note in notes)]
+        title = "notes" if run.is_watched else "data"
+        lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
     if run.interventions:
@@ -135,6 +141,8 @@ def _state(run: Snapshot) -> str:
     """Return the state and its reason."""
     bad = nonfinite_pause(run)
     reason = run.error or run.why or (in_words(bad) if bad else "")
+    if run.is_watched and run.state == "starting":
+        reason = "waiting for its first step"
     return f"{run.state}: {reason}" if reason else run.state
 
 
@@ -166,9 +174,17 @@ def _warnings(run: Snapshot) -> list[str]:
     return [recorded.event.text for recorded in run.log if isinstance(recorded.event, Warned)]
 
 
+def _known(text: str) -> str | None:
+    return None if text == "–" else text
+
+
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    parts = [f"{run.optimizer}, lr {settings['lr']:g}, batch {words.count(settings['batch-size'])}"]
+    parts = [run.optimizer]
+    if run.lr is not None:
+        parts.append(f"lr {run.lr:g}")
+    if settings["batch-size"]:
+        parts.append(f"batch {words.count(settings['batch-size'])}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
@@ -183,7 +199,7 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
     rows += [
         (
-            run.title, run.state, run.task, run.loss, run.epochs_words,
+            run.title, run.state, run.task, run.loss or "–", run.epochs_words,
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
             _best_words(run),
         )

@@ -72,6 +72,17 @@ def test_the_table_of_epochs_of_a_run_that_rests_has_the_last_ones_and_the_best(
     assert shown == sorted(shown)
 
 
+def test_a_script_without_epochs_has_no_bar_to_fill(run):
+    run.trains(1)
+    spec = replace(run.now().spec, watched=("a.py",))
+    endless = replace(run.now(), spec=spec, steps_per_epoch=None, rate=30.0, state="running")
+    assert plain(progress(endless, 80)).split() == ["run", "23", "steps,", "no", "epochs", "seen"]
+    epochs_known = replace(endless, steps_per_epoch=100, rate=1.0)
+    shown = plain(progress(epochs_known, 100))
+    assert "0/100  1:40 left" in shown
+    assert "1 epoch, 23 steps" in shown
+
+
 def test_a_number_wider_than_its_column_widens_it(run):
     run.trains(3)
     epoch = run.now().epochs[-1]

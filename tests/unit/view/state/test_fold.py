@@ -125,3 +125,35 @@ def test_the_best_epoch_stays_however_long_ago_it_was():
     assert later.best is not None
     assert later.best.epoch == 700
     assert len(later.epochs) <= 500
+
+
+def watched() -> Snapshot:
+    spec = replace(
+        new_spec("digits"), task="a.py", model="", optimizer="", loss="", lr=0.0, batch_size=0,
+        epochs=0, seed=0, watched=("a.py",),
+    )  # fmt: skip
+    return Snapshot.begin("a", Path("a"), spec, 0.0)
+
+
+def test_the_epochs_of_a_script_tell_how_long_they_are():
+    has_begun = after(watched(), replace(STARTED, steps_per_epoch=0, settings={"lr": 0.0}))
+    assert has_begun.steps_per_epoch is None
+    assert has_begun.epochs_words == "–"
+    ends = [EpochEnded(1, 7 * number, number, "mse", 1.0, None, {}, False) for number in (1, 2)]
+    later = after(has_begun, *ends)
+    assert later.steps_per_epoch == 7
+    assert later.epochs_words == "2"
+    assert planned_steps(later) is None
+
+
+def test_the_rate_of_a_script_is_that_of_its_newest_step_until_a_command_changes_it():
+    settings = {"loss": "mse", "lr": 0.5}
+    run = after(watched(), replace(STARTED, settings=settings, optimizer="SGD"))
+    assert run.lr == 0.5
+    trained = after(run, latest=batch(1, 3, 1.0))
+    assert trained.lr == 0.001, "its scheduler has changed it"
+    request = Request.new(Change("lr", 0.2))
+    asked = CommandAccepted(request.id, "lr", "0.2", "batch", 0.0)
+    changed = after(trained, asked, SettingChanged(request.id, 1, 3, 0, "lr", 0.2, 0.001, 7))
+    assert changed.lr == 0.2
+    assert after(changed, latest=batch(1, 4, 1.0)).lr == 0.001

@@ -1,0 +1,43 @@
+"""What cannot be done with a run, and why."""
+
+from __future__ import annotations
+
+from tuitrain.core.watched import again
+from tuitrain.view.state.snapshot import Snapshot
+
+_OF_THE_SCRIPT = {
+    "epochs": "The script decides how long it trains; S stops it.",
+    "schedule": "The script has its own schedule; r changes the rate, whatever its schedule does.",
+    "batch-size": "The script makes its own batches: their size cannot be changed.",
+}
+_NO_STEP = "The script has not taken its first step yet."
+_OF_THE_OPTIMIZER = ("lr", "weight-decay", "clip-norm")
+
+
+def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
+    """Return why an action, or the change of a setting, is not for that run; None if it is."""
+    if not run.is_watched:
+        return None
+    if setting in _OF_THE_SCRIPT:
+        return _OF_THE_SCRIPT[setting]
+    if action in ("fork", "resume"):
+        return f"Only its script has the data and the loop; {again(run.spec)}"
+    if setting in _OF_THE_OPTIMIZER:
+        return _why_not_setting(run)
+    return _why_not_loss(run) if action == "losses" else None
+
+
+def _why_not_setting(run: Snapshot) -> str | None:
+    if run.started is None:
+        return _NO_STEP
+    if not run.started.optimizer:
+        return "The script has no optimizer of PyTorch: it moves the weights itself."
+    return None
+
+
+def _why_not_loss(run: Snapshot) -> str | None:
+    if run.started is None:
+        return _NO_STEP
+    if len(run.problem.losses) < 2:
+        return "No other loss fits what the script computes: there is none to swap in."
+    return None
