@@ -125,3 +125,21 @@ def test_skorch(scripts):
     both = watched_in_silence(scripts, "skorch_fit")
     assert both.started.model == "Sequential"
     assert [one.val_loss for one in both.epochs] == pytest.approx(both.alone["val_losses"])
+
+
+@pytest.mark.parametrize("loop", ["workers", "folds", "thread", "penalty", "half", "custom"])
+def test_an_unusual_loop(scripts, loop):
+    watched_in_silence(scripts, "unusual", loop)
+
+
+@pytest.mark.parametrize("loop", ["one_data_set", "evaluated_training_data"])
+def test_the_validation_of_an_epoch_is_that_of_other_data_than_it_trained_on(scripts, loop):
+    both = watched_in_silence(scripts, "unusual", loop)
+    assert [one.step for one in both.epochs] == [4, 8]
+    assert [one.val_loss for one in both.epochs] == pytest.approx(both.alone["val_losses"])
+
+
+def test_validations_without_a_loader_are_a_series(scripts):
+    both = watched_in_silence(scripts, "unusual", "no_loader")
+    _, values = both.run.series("val-loss")
+    assert list(values) == pytest.approx(both.alone["val_losses"][:3]), "the last has no step after"

@@ -30,8 +30,10 @@ class Sources:
         self._is_exhausted = False
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
-        self._target = 0
-        """Address of the target of the newest training batch."""
+        self._data: ref[Any] | None = None
+        """The data set of the newest batch."""
+        self._target = range(0)
+        """Addresses of the target of a training batch."""
 
     @property
     def loader(self) -> Any:
@@ -46,6 +48,7 @@ class Sources:
         newest = getattr(iterator, LOADER, None)
         if newest is not self._newest or self._is_exhausted:
             self._newest, self.fetched, self._unused, self._is_exhausted = newest, 0, 0, False
+            self._data = _reference(getattr(iterator, "_dataset", None))
         self.fetched += 1
         self._unused += 1
 
@@ -55,17 +58,17 @@ class Sources:
 
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
-        self._target = _address(target)
+        self._target = _addresses(target)
 
     def step(self) -> None:
         """The newest batch trained the model."""
         newest = self._newest
         if newest is not None and not any(newest is known for known, _ in self._training):
-            self._training.append((newest, _dataset(newest())))
+            self._training.append((newest, self._data))
 
     def has_trained(self, loader: Any) -> bool:
         """Return whether the loader trained in this epoch, or one of its data that is gone."""
-        data = _dataset(loader)
+        data = _reference(getattr(loader, "dataset", None))
         return any(
             known() is loader or (known() is None and data is not None and data is of_known)
             for known, of_known in self._training
@@ -79,34 +82,40 @@ class Sources:
         """Return what tells one evaluation from another; None if it is of training data."""
         loader = self.loader
         if loader is not None and not (self._is_exhausted and self._unused == 0):
-            return None if self.has_trained(loader) else loader
-        if _address(target) in (self._target, *self._addresses_of_training()):
+            return None if any(known() is loader for known, _ in self._training) else loader
+        addresses = _addresses(target)
+        if any(_overlap(addresses, trained) for trained in (self._target, *self._data_in_use())):
             return None
         return _place()
 
-    def _addresses_of_training(self) -> list[int]:
+    def _data_in_use(self) -> list[range]:
         loaders = [known() for known, _ in self._training]
         return [
-            _address(tensor)
+            _addresses(tensor)
             for loader in loaders
             for tensor in getattr(getattr(loader, "dataset", None), "tensors", ())
         ]
 
 
-def _dataset(loader: Any) -> ref[Any] | None:
-    """Return a reference to the data set of a loader; None where there can be none."""
+def _reference(data: Any) -> ref[Any] | None:
+    """Return a reference to a data set; None where there can be none, as to a list."""
     try:
-        return ref(loader.dataset)
-    except (AttributeError, TypeError):
+        return None if data is None else ref(data)
+    except TypeError:
         return None
 
 
-def _address(target: Any) -> int:
-    """Return the address of a tensor's memory, which its slices share; 0 for anything else."""
+def _addresses(target: Any) -> range:
+    """Return the addresses of a tensor's numbers; none for anything else."""
     try:
-        return target.untyped_storage().data_ptr() if isinstance(target, Tensor) else 0
+        begin = target.data_ptr() if isinstance(target, Tensor) else 0
+        return range(begin, begin + target.nbytes) if begin else range(0)
     except RuntimeError:  # it has none, as sparse tensors
-        return 0
+        return range(0)
+
+
+def _overlap(one: range, other: range) -> bool:
+    return max(one.start, other.start) < min(one.stop, other.stop)
 
 
 def _place() -> object:

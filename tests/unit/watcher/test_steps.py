@@ -89,6 +89,7 @@ def test_durations_add_up_by_part_until_a_step_takes_them():
 
 class Iterator:
     def __init__(self, loader: DataLoader) -> None:
+        self._dataset = loader.dataset
         setattr(self, LOADER, ref(loader))
 
 
