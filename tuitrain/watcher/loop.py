@@ -48,12 +48,13 @@ def watch(  # noqa: PLR0913 - all by name, none needed
     """Watch and steer the training loop in a `with` block, as `tuitrain watch` does a script.
 
     Nothing needs to be given. `name` is that of the run, with -2, -3, ... where it is taken;
-    `model` and `optimizer` are otherwise found at the first step. `criterion` is a module of one's own whose calls are the loss, called
-    with (input, target). `losses` are functions of (input, target) that return a scalar, by the
-    names under which the user can swap them in. `kind` is multiclass, binary or regression, where
-    the loss does not tell. `config` has settings to be shown. `keep` has further objects with
-    `state_dict` and `load_state_dict`, such as averaged weights, that an undo takes back too.
-    `on_nonfinite` is the reaction to a nonfinite loss or gradient: alert, pause, skip or stop.
+    `model` and `optimizer` are otherwise found at the first step. `criterion` is a module of one's
+    own whose calls are the loss, called with (input, target). `losses` are functions of (input,
+    target) that return a scalar, by the names under which the user can swap them in. `kind` is
+    multiclass, binary or regression, where the loss does not tell. `config` has settings to be
+    shown. `keep` has further objects with `state_dict` and `load_state_dict`, such as averaged
+    weights, that an undo takes back too. `on_nonfinite` is the reaction to a nonfinite loss or
+    gradient: alert, pause, skip or stop.
 
     Under `tuitrain watch SCRIPT` it is the run of the script. On other ranks than 0 of torchrun it
     does nothing. Raises WrongUse for a wrong argument, TuitrainError if the home cannot
