@@ -97,14 +97,14 @@ class RecordedRun:
         begun = started(self.spec.task)
         own = problem(begun.problem.kind)
         stated = replace(begun.problem, losses=own.losses, metrics=own.metrics)
-        self.description(
+        self.records(
             replace(begun, steps_per_epoch=STEPS, settings=self._settings(), problem=stated)
         )
 
     def close(self) -> None:
         self._writer.close()
 
-    def description(self, *events: Event) -> None:
+    def records(self, *events: Event) -> None:
         self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
 
     def trains(self, epochs: int, way: Way = decay, **validation: object) -> None:
@@ -116,22 +116,22 @@ class RecordedRun:
             rows = [BatchRow(key_of(self._take, each), epoch, way(each), 0.001, 64, 10 * each,
                              *[1] * 6) for each in steps]  # fmt: skip
             self._writer.write(rows, [])
-            self.description(replace(self._ended(epoch, way(self._step)), **validation))
+            self.records(replace(self._ended(epoch, way(self._step)), **validation))
 
     def _saves(self) -> None:
         """Save the present, as is done before every change."""
         step, take = self._step, self._take
         file = f"{len(self._saved) + 1:05d}-take{take}-step{step}.pt"
         self._saved.setdefault((take, step), file)
-        self.description(
+        self.records(
             CheckpointSaved(take, step, step // STEPS, "before a change", file, 1, "00", "00")
         )
 
     def swaps(self, loss: str, command: str = "w") -> None:
         epoch = self._step // STEPS
         self._saves()
-        self.description(CommandAccepted(command, "loss", loss, "epoch", 0.0))
-        self.description(LossSwapped(command, self._take, self._step, epoch, loss, self.loss))
+        self.records(CommandAccepted(command, "loss", loss, "epoch", 0.0))
+        self.records(LossSwapped(command, self._take, self._step, epoch, loss, self.loss))
         self.loss = loss
 
     def goes_back(self, epoch: int, loss: str, *, origin_take: int = 1, **more: str) -> None:
@@ -140,18 +140,18 @@ class RecordedRun:
         self._take, self.loss = self._take + 1, loss
         unsaved = f"99999-take{origin_take}-step{self._step}.pt"
         origin = self._saved.get((origin_take, self._step), unsaved)
-        self.description(
+        self.records(
             TakeOpened(None, self._take, self._step, epoch, "undo", origin, origin_take,
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 
     def changes(self, setting: Setting, value: float | None, command: str) -> None:
         epoch = self._step // STEPS
-        self.description(
+        self.records(
             CommandAccepted(command, setting, f"{value:g}" if value else "off", "batch", 0.0),
         )
         self._saves()
-        self.description(
+        self.records(
             SettingChanged(command, self._take, self._step, epoch, setting, value, None, STEPS),
         )
 
@@ -166,7 +166,7 @@ class RecordedRun:
         self._writer.write([], [], [], [Detail(self._take, self._step, name, body)])
 
     def finishes(self) -> None:
-        self.description(Finished(self._take, self._step, self._step // STEPS))
+        self.records(Finished(self._take, self._step, self._step // STEPS))
         self.close()
 
     def now(self) -> Snapshot:

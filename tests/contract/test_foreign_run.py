@@ -58,7 +58,7 @@ class Foreign:
         self.paths = paths
         self._lock = lock.acquire(paths.lock)
         self._writer = RunWriter(paths.record)
-        self.description(
+        self.records(
             RunStarted("cpu", 5, 3, 20, 4, {}, SETTINGS, PROBLEM, Card("my own data")),
         )
         for epoch in (1, 2, 3):
@@ -68,12 +68,12 @@ class Foreign:
             self._writer.write(rows, [])
             metrics = {"ndcg": 0.3 * epoch, "misplaced": 9.0 / epoch}
             judged = {"lambda-rank": 1 / epoch, "pairwise": 2 / epoch}
-            self.description(
+            self.records(
                 EpochEnded(1, 5 * epoch, epoch, "lambda-rank", 0.4, 0.5, metrics,
                            improved=True, val_losses=judged)
             )  # fmt: skip
 
-    def description(self, *events: Event) -> None:
+    def records(self, *events: Event) -> None:
         self._writer.write([], [Stamped(1_800_000_000.0, 9, each) for each in events])
 
     def answers(self) -> None:
@@ -85,16 +85,16 @@ class Foreign:
         loss = request.command.detail
         about = (request.id, "loss", loss)
         if loss in PROBLEM.losses:
-            self.description(
+            self.records(
                 CommandAccepted(*about, "batch", request.asked_at),
                 LossSwapped(request.id, 1, 15, 3, loss, "lambda-rank"),
             )
         else:
-            self.description(CommandRefused(*about, f"no loss {loss!r}", request.asked_at, 2))
+            self.records(CommandRefused(*about, f"no loss {loss!r}", request.asked_at, 2))
         self._writer.close()
 
     def stops(self) -> None:
-        self.description(Stopped(None, 1, 15, 3, ""))
+        self.records(Stopped(None, 1, 15, 3, ""))
         self.lets_go()
 
     def lets_go(self) -> None:

@@ -125,7 +125,7 @@ def test_a_command_that_makes_no_sense_exits_2(tuitrain: Shell, command: tuple[s
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "description"),
     [
         (("lr", "-1"), "lr takes a number above 0, not '-1'"),
         (("epochs", "-1"), "epochs takes a whole number from 1"),

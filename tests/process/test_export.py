@@ -171,7 +171,7 @@ def test_a_best_epoch_without_a_checkpoint_is_refused_with_what_there_is(
     without = tuitrain("export", "a", "--format", "weights", "--which", "best", code=3).stderr
     assert "no checkpoint yet; tuitrain ctl a checkpoint saves one" in without
 
-    run.description(
+    run.records(
         CheckpointSaved(1, STEPS, 1, "epoch", "00001-take1-step23.pt", 9, "f" * 64, "w" * 64)
     )
     run.trains(1)

@@ -45,7 +45,7 @@ def test_common_forms_of_saved_weights_are_understood(
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "says"),
+    ("content", "code", "description"),
     [
         (None, 2, "cannot read weights from own/w.pt (UnpicklingError)"),
         ({"epoch": 3}, 2, "own/w.pt holds no weights"),

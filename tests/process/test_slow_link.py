@@ -23,7 +23,7 @@ def trainer(tuitrain: Shell) -> Iterator[ScriptedTrainer]:
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)
     scripted = ScriptedTrainer(paths, new_spec("digits", epochs=60))
-    scripted.description(started("digits", epochs=60))
+    scripted.records(started("digits", epochs=60))
     yield scripted
     scripted.close()
     scripted.dies()
@@ -38,7 +38,7 @@ def trains(trainer: ScriptedTrainer) -> Callable[[], int]:
         number = next(numbers)
         # a loss that jumps: much of its chart changes
         trainer.trains([(1 + (7 * step + number) % 11) / number for step in range(23)])
-        trainer.description(epoch(number, val_loss=1 / number))
+        trainer.records(epoch(number, val_loss=1 / number))
         return number
 
     return train

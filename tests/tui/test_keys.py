@@ -55,7 +55,7 @@ def test_keys_of_different_screens_do_not_mind_each_other(file):
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "description"),
     [
         ('"run.puase" = "x"', "no binding has the id 'run.puase'; did you mean 'run.pause'?"),
         ('"zzz" = "x"', "no binding has the id 'zzz'; docs/keys.md lists them"),

@@ -241,7 +241,7 @@ async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, mad
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "description"),
     [
         ("task", "digit", "did you mean 'digits'"),
         ("loss", "mes", "did you mean 'mse'"),

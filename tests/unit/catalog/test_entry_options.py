@@ -56,7 +56,7 @@ def test_a_dash_separates_numbers_and_may_be_a_sign(text, numbers):
 
 
 @pytest.mark.parametrize(
-    ("type_", "texts", "says"),
+    ("type_", "texts", "description"),
     [
         (Integer(1, 8), ["0", "9", "1.5", "yes"], "takes a whole number from 1 to 8 (how many)"),
         (Between(0, 1), ["nan", "inf", "-0.1", "1.1", "one"], "takes a number from 0 to 1"),

@@ -102,7 +102,7 @@ def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "description"),
     [
         (("compare", "one"), "two runs or more"),
         (("compare", "one", "on"), "named twice"),

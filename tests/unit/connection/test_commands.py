@@ -14,7 +14,7 @@ def run(home):
 
 
 @pytest.mark.parametrize(
-    ("method", "value", "says"),
+    ("method", "value", "description"),
     [
         ("set_pace", "abc", "pace takes a number above 0, or off, not 'abc'"),
         ("set_lr", None, "lr takes a number above 0, not None"),

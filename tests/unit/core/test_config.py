@@ -55,7 +55,7 @@ def test_a_fork_is_no_file_of_settings():
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "says"),
+    ("text", "error", "description"),
     [
         ('parent = "a"', UnknownName, "in run.toml"),
         ("schedule = 3", WrongUse, "schedule must be a list"),

@@ -86,7 +86,7 @@ def test_a_damaged_file_is_downloaded_again(server: Server, target: Path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "description"),
     [
         ({"content": CONTENT[:1000]}, "cut after|cannot download"),
         ({"content": bytes(len(CONTENT))}, "digest differs"),

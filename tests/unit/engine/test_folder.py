@@ -171,7 +171,7 @@ def test_an_image_with_too_many_pixels_is_said_to_have_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "description"),
     [
         (lambda root: None, "has no images: it takes CLASS/IMAGE.png, or .bmp"),
         (lambda root: folder(root, {"cat": 3}), "one class only, cat"),

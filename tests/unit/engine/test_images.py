@@ -59,7 +59,7 @@ def test_a_set_without_a_second_part_is_split_for_good(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "labels", "says"),
+    ("pixels", "labels", "description"),
     [
         (np.zeros_like(PIXELS), LABELS, "all its pixels are the same"),
         (PIXELS, LABELS[:-1], "79 labels for 80 images"),

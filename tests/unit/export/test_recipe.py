@@ -22,7 +22,7 @@ def lineage(home: Path) -> RunLineage:
     """An epoch, with a checkpoint at its end."""
     run = in_home(home, "a")
     run.trains(1)
-    run.description(SAVED)
+    run.records(SAVED)
     run.finishes()
     return RunLineage.read(RunPaths(home / "runs" / "a"))
 

@@ -113,7 +113,7 @@ def test_a_class_keeps_the_annotations_that_make_it(copied):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "description"),
     [("refusing", "refusing uses Refused"), ("dreaming", "dreaming uses undefined")],
 )
 def test_what_a_program_cannot_have_is_found_out(copied, name, description):

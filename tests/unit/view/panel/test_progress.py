@@ -40,7 +40,7 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
     run.trains(1)
     for epoch in range(1, 300):
         file = f"{epoch:05d}-take1-step{epoch}.pt"
-        run.description(CheckpointSaved(1, epoch, epoch, "best", file, 1, "00", "00"))
+        run.records(CheckpointSaved(1, epoch, epoch, "best", file, 1, "00", "00"))
     told = [line for line in plain(events(run.now(), 80, 40)).splitlines() if "best so far" in line]
     assert len(told) == 1
     assert "epoch 299 is the best so far" in told[0]
@@ -49,7 +49,7 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
 
 def test_what_was_found_out_about_the_data_stands_among_the_events(run):
     notes = ("houses.csv: 800 rows", "id  dropped  it counts the rows")
-    run.description(replace(started(), card=Card("a table", notes=notes)))
+    run.records(replace(started(), card=Card("a table", notes=notes)))
     shown = plain(events(run.now(), 80, 40)).splitlines()
     first = next(number for number, line in enumerate(shown) if notes[0] in line)
     assert notes[1] in shown[first + 1]
