@@ -49,9 +49,7 @@ def _confirmed(all_paths: Iterable[RunPaths]) -> bool:
     except click.Abort as error:
         if isinstance(error.__context__, EOFError):
             print_safe("")
-            print_safe(
-                "tuitrain: nobody answered: nothing is deleted; --yes does not ask", err=True
-            )
+            print_safe("tuitrain: no answer: nothing is deleted; --yes does not ask", err=True)
         raise
 
 

@@ -99,7 +99,7 @@ class WatchedLoop:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody stopped the run: the loop should end."""
+        """Whether a user stopped the run: the loop should end."""
         return self._session is not None and self._session.watch.has_ended
 
     def __enter__(self) -> WatchedLoop:

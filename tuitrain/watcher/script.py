@@ -1,4 +1,4 @@
-"""Run somebody's script as `python` would: arguments, paths, `__main__`, output and exit code."""
+"""Run a user's script as `python` would: arguments, paths, `__main__`, output and exit code."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def read_table(path: Path, as_text: Collection[str] = ()) -> Table:
 
 
 def _omitted(lines: np.ndarray) -> Iterator[str]:
-    """Yield a sentence on the rows that are too short; which cells they lack, nobody knows."""
+    """Yield a sentence on the rows that are too short; which cells they lack is unknown."""
     if len(lines):
         shown = ", ".join(f"{line:,}" for line in lines[:_SHOWN_LINES])
         more = f", and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
