@@ -35,7 +35,15 @@ def trainer_of(run: Client) -> psutil.Process:
 
 
 def gone(trainer: psutil.Process) -> None:
-    until(lambda: not trainer.is_running() or trainer.status() == "zombie", "it has gone")
+    until(lambda: has_ended(trainer), "it has gone")
+
+
+def has_ended(trainer: psutil.Process) -> bool:
+    """Return whether no thread of it is left: the last one releases the lock of its run."""
+    try:
+        return trainer.status() == "zombie" and trainer.num_threads() <= 1
+    except psutil.NoSuchProcess:
+        return True
 
 
 def events_of(run: Client) -> list[object]:
