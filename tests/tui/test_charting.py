@@ -123,4 +123,4 @@ async def test_before_the_first_batch_a_key_says_why_it_does_nothing(
 ):
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.pause()
-        assert "no batch is trained" in await typed(app, pilot, "y")
+        assert "There is no batch to look at yet." in await typed(app, pilot, "y")

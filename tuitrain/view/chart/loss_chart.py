@@ -247,7 +247,8 @@ def _smoothed_at(x: float | None, parts: Sequence[_Part], half_life: float) -> f
         step = part.segment.x.step(x)
         if step > part.segment.first - 0.5:
             _, means = _means(part, half_life)
-            return _between([(bucket.last, value) for bucket, value in means.items()], step)
+            value = _between([(bucket.last, value) for bucket, value in means.items()], step)
+            return None if value is None or math.isnan(value) else value
     return None
 
 

@@ -22,8 +22,8 @@ _GRAINS = 16
 """Most steps in which an axis grows: with finer ones a live chart would shift often."""
 _DECADES = 2.0
 """Decades from which an axis is logarithmic, unless the user decides."""
-_MOST_ZEROS = 0.05
-"""Fraction of losses that may be zero on such an axis, where they cannot be shown."""
+_MOST_ZEROS = 0.5
+"""Fraction of losses that may be zero on such an axis, below which they are counted."""
 
 _CORE = 0.05
 """Fraction of the values at either end that may be outliers."""

@@ -74,7 +74,7 @@ def labels(first: float, last: float, unit: XUnit, count: int) -> list[Label]:
         return _times(first, last, count)
     step, numbers = scale.spread_ticks(first, last, count)
     if unit == "epoch":
-        return [Label(number, f"{number:.6g}") for number in numbers]
+        return [Label(number, f"{number:,.6g}") for number in numbers]
     whole = sorted({int(number) for number in numbers if number == int(number)})
     return [Label(number, _count_label(number, step)) for number in whole]
 

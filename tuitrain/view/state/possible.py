@@ -21,7 +21,7 @@ _OF_THE_OPTIMIZER = ("lr", "weight-decay", "clip-norm")
 def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
     """Return why an action, or the change of a setting, is not for that run; None if it is."""
     if action in _OF_THE_CHARTS and not has_begun(run):
-        return "There is nothing to look at yet: no batch is trained."
+        return "There is no batch to look at yet."
     if not run.is_watched:
         return None
     if setting in _OF_THE_SCRIPT:
