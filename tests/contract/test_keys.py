@@ -80,7 +80,7 @@ def test_the_example_on_the_page_about_keys_will_do(tmp_path):
 
 
 def test_escape_is_spelled_in_one_way_on_screens_and_pages_and_in_a_file(tmp_path):
-    (tmp_path / "keys.toml").write_text('[keys]\n"run.leave" = "esc,x"')
+    (tmp_path / "keys.toml").write_text('[keys]\n"run.back" = "z"\n"run.leave" = "esc,x"')
     keymap, complaints = chosen(tmp_path / "keys.toml", places())
     assert complaints == []
     assert keymap["run.leave"] == "escape,x", "as Textual names it"

@@ -6,8 +6,10 @@ from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.view.state.snapshot import Snapshot
 
 
-class LossChart(AsyncPicture):
+class LossChart(AsyncPicture, can_focus=True):
     """The loss of every batch."""
+
+    DEFAULT_CLASSES = "panel"
 
     def watch_subject(self, subject: Snapshot | None) -> None:
         self.mark_stale()
