@@ -158,3 +158,24 @@ async def test_a_search_finds_what_was_printed_and_esc_ends_it(
     assert "first line" not in found
     assert "first line" in every_line
     assert training.commands() == [], "letters of a search are no keys"
+
+
+async def test_the_next_run_is_opened_in_the_last_view(trainer: ScriptedTrainer):
+    trainer.records(STARTED)
+    for keys, view in ((["5"], "view-health"), ([], "view-health"), (["1"], "view-training")):
+        app = TuitrainApp(trainer.paths.directory.parents[1], watch=trainer.paths)
+        async with app.run_test(size=NARROW) as pilot:
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert app.screen.views.current == view
+
+
+async def test_a_view_that_cannot_be_kept_is_shown_all_the_same(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    (trainer.paths.directory.parents[1] / "view").mkdir()
+    trainer.records(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("6")
+        await pilot.pause()
+        assert app.screen.views.current == "view-log"

@@ -21,6 +21,7 @@ from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
+from tuitrain.tui import last_view
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
@@ -147,16 +148,17 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
                 yield Events(id="events").data_bind(RunScreen.slow_snapshot)
 
     def _made(self, panel: Panel, at: str = "") -> PanelPicture:
-        rate = RunScreen.fast_snapshot if panel.is_fast else RunScreen.slow_snapshot
-        return PanelPicture(panel, self._reads, at=at).data_bind(subject=rate)
+        picture = PanelPicture(panel, self._reads, at=at)
+        return picture if panel.is_fast else picture.data_bind(subject=RunScreen.slow_snapshot)
 
     def on_mount(self) -> None:
+        self._show_view(last_view.read(self._client.paths))
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
-    def on_screen_resume(self) -> None:
+    async def on_screen_resume(self) -> None:
         if self._has_looked:
-            self._publish(at_once=True)
+            await self._publish(at_once=True)
 
     def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
@@ -188,11 +190,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._reap()
         self.update_pending()
         await self.explain_silence()
-        self._publish(
+        await self._publish(
             at_once=bool(self._follower.delta.events) or self._latest.state != before.state
         )
 
-    def _publish(self, *, at_once: bool) -> None:
+    async def _publish(self, *, at_once: bool) -> None:
         """Update the panels, unless a dialog covers them."""
         if not self.is_active:
             return
@@ -201,6 +203,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
         fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
         if at_once or starting or self._pulls % fast_every == 0:
+            await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         if at_once or starting or self._pulls % slow_every == 0:
             self.slow_snapshot = latest
@@ -226,7 +229,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.toggle_class("-metrics")
 
     def action_view(self, name: str) -> None:
-        """Show the view of that name."""
+        """Show the view of that name, also in the next run that is opened."""
+        self._show_view(name)
+        last_view.write(self._client.paths, name)
+
+    def _show_view(self, name: str) -> None:
         self.tabs.current = name
         self.views.switch(next(view.id for view in VIEWS if view.name == name))
 

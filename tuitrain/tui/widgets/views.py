@@ -54,11 +54,14 @@ class PanelPicture(AsyncPicture, can_focus=True):
         super().__init__(draw, id=f"{panel.id}{at}")
         self._panel = panel
 
-    async def watch_subject(self) -> None:
+    @property
+    def is_fast(self) -> bool:
+        """Whether it is drawn again for every batch that the screen shows."""
+        return self._panel.is_fast
+
+    def watch_subject(self) -> None:
         self.entitle(self._panel.title)
         self.mark_stale()
-        if self._panel.is_fast:
-            await self.draw_if_stale()
 
     async def on_show(self) -> None:
         await self.draw_if_stale()
@@ -99,6 +102,13 @@ class Views(ContentSwitcher):
             self.screen.focus_next(f".{PANEL}")
         else:
             self.screen.focus_previous(f".{PANEL}")
+
+    async def draw_fast(self, run: Snapshot) -> None:
+        """Have the fast panels that are shown draw the run now."""
+        for panel in self.query(PanelPicture):
+            if panel.is_fast:
+                panel.subject = run
+                await panel.draw_if_stale()
 
     def mark_stale(self) -> None:
         """Let the panels of the registry that are shown be drawn again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -17,9 +18,10 @@ from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import bar, padded, to_the_right
 
-_NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 42
+_NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
 _LEAST_BAR, _MOST_BAR = 6, 30
-_SAMPLES = 8
+_FEW, _LEAST_LIST = 8, 6
+"""Samples in one line, and least rows for a list of them."""
 
 _NAMES: Mapping[str, str] = {
     "data": "  data", "zero_grad": "1 zero_grad", "forward": "2 forward", "loss": "3 loss",
@@ -47,12 +49,16 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     row = run.latest
     if row is None:
         lines = [fitted([Span(" no batch of this take is trained yet", "muted")], width)]
-    else:
-        look = _newest_look(reads.details, row)
-        below = [*_below(run, row, look, width), *_by_others(run, reads.details, row, width)]
-        is_high = height >= 1 + 2 * len(SHARES) + len(below)
-        lines = [_heading(run, row, width), *_parts(run, row, look, width, explained=is_high)]
-        lines += below
+        return _filled(lines, width, height)
+    look = _newest_look(reads.details, row)
+    below = list(_by_others(run, reads.details, row, width))
+    below += _below(run, row, look, width, height - 1 - 2 * len(SHARES) - len(below))
+    is_high = height >= 1 + 2 * len(SHARES) + len(below)
+    parts = _parts(run, row, look, width, explained=is_high)
+    return _filled([_heading(run, row, width), *parts, *below], width, height)
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
     return tuple((lines + [fitted([], width)] * height)[:height])
 
 
@@ -117,24 +123,28 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, s
     if batch.gradient_norm is not None:
         results["backward"] = f"gradient norm {words.value(batch.gradient_norm)}{at}"
     if batch.update_ratio is not None:
-        results["step"] = f"weights moved {100 * batch.update_ratio:.2g} %{at} · {lr}"
+        results["step"] = f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}"
     return results
 
 
-def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int) -> list[Line]:
-    """Return the losses of the first samples, or what the record lacks."""
+def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: int) -> list[Line]:
+    """Return the losses of the first samples, a list if there is room; or what is missing."""
     if look is None:
         missing = (
             "of a watched script no shapes and samples are recorded" if run.is_watched
             else "shapes, gradient and samples of this batch are not in the record"
         )  # fmt: skip
         return [fitted([Span(f" {missing}", "muted")], width)]
-    losses = look.batch.losses[:_SAMPLES]
-    if not losses:
-        return []
+    losses = look.batch.losses
     at = "" if look.step == row.step else f" at step {words.count(look.step)}"
-    head = f" the first {len(losses)} samples{at}: "
-    return [fitted([Span(head, "muted"), Span("  ".join(map(words.value, losses)))], width)]
+    if rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
+        head = f" the first {len(losses)} samples{at}, the highest loss first"
+        ranked = list(_ranked(run, look.batch, width))[: rows - 2]
+        return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]
+    few = losses[:_FEW]
+    head = f" the first {len(few)} samples{at}: "
+    spans = [Span(head, "muted"), Span("  ".join(map(words.value, few)))]
+    return [fitted(spans, width)] if few else []
 
 
 def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
@@ -147,3 +157,34 @@ def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> It
         at = "" if step == row.step else f" at step {words.count(step)}"
         head = f" by the other losses{at}: "
         yield fitted([Span(head, "muted"), Span(" · ".join(texts))], width)
+
+
+def _ranked(run: Snapshot, batch: Batch, width: int) -> Iterator[Line]:
+    """Yield the samples, the highest loss first, with bars of their losses."""
+    cells = min(2 * _MOST_BAR, max(_LEAST_BAR, width - 50))
+    most = max((loss for loss in batch.losses if math.isfinite(loss)), default=1.0) or 1.0
+    samples = zip(batch.losses, batch.places, range(1, len(batch.losses) + 1), strict=True)
+    for loss, place, number in sorted(samples, key=lambda sample: -_size(sample[0])):
+        yield fitted(
+            [
+                Span(f" sample {number:>3}  ", "muted"),
+                Span(to_the_right(words.value(loss), 9) + "  ", "smooth"),
+                Span(bar(_size(loss) / most, cells), "bar"),
+                Span(f"  {_place(run, place)}"),
+            ],
+            width,
+        )
+
+
+def _size(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss
+
+
+def _place(run: Snapshot, place: float) -> str:
+    """Return in words where a prediction lies."""
+    if run.kind == "regression":
+        return f"prediction {place:+.2f} deviations off"
+    if math.isnan(place):
+        return "right class –"
+    probability = 1 / (1 + math.exp(-max(-700.0, min(700.0, place))))
+    return f"right class {probability:.1%}"

@@ -49,7 +49,8 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         return _filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
     columns, rows = width - _GUTTER - 1, height - 3
     places = seen.curves.places
-    top = abs(_value_at(own, places, _TOP_AT[seen.curves.axis])) or 1.0
+    top = _value_at(own, places, _TOP_AT[seen.curves.axis])
+    top = top if math.isfinite(top) and top > 0 else 1.0
     grid: _Grid = {}
     for name, other in seen.curves.curves.items():
         if name != run.loss:
@@ -199,7 +200,7 @@ def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:
     near = _NEAR[curves.axis]
     what = "log-odds" if curves.axis == "log-odds" else "residual"
     head = f" {'value and slope at':<{_NAME_CELLS}}"
-    head += "".join(f"{f'{what} {place:g}':>20}" for place in near)
+    head += "".join(f"{f'{what} {place:g}':>18}" for place in near)
     yield fitted([Span(head, "muted")], width)
     losses = sorted(curves.curves.items(), key=lambda item: item[0] != run.loss)
     for name, values in losses:
@@ -211,7 +212,7 @@ def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:
         for place in near:
             index = _index(curves.places, place)
             value, slope = words.value(values.values[index]), f"{values.slopes[index]:.2g}"
-            spans += [Span(to_the_right(value, 10)), Span(to_the_right(slope, 10), "muted")]
+            spans += [Span(to_the_right(value, 9)), Span(to_the_right(slope, 9), "muted")]
         yield fitted(spans, width)
 
 
