@@ -34,7 +34,8 @@ def skip(marks: list[int]) -> None:
 def microseconds(marks: Sequence[int]) -> list[int]:
     """Return the whole microseconds of each part of a step; parts may come several times."""
     totals, before = [0] * 7, marks[1]
-    for part, at in zip(marks[2::2], marks[3::2], strict=True):
+    rest = iter(marks)
+    for part, at in zip(rest, rest, strict=True):
         totals[part] += at - before
         before = at
     return [total // 1000 for total in totals[:SKIPPED]]
