@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, cast
 
@@ -44,8 +44,9 @@ class BatchDone(NamedTuple):
     lr: SupportsFloat
     """A number, or a device scalar, too."""
     samples: int
-    marks: tuple[Any, ...]
-    """Stopwatch readings around the five steps; see `tuitrain.engine.device`."""
+    marks: Sequence[Any]
+    """Stopwatch readings around the five steps; see `tuitrain.engine.device`. In a watched loop
+    those of `tuitrain.watcher.times`."""
     nonfinite: SupportsFloat = 0.0
     """1 if the loss or a gradient was not finite and the weights were left unchanged, else 0; a
     device scalar, too."""
