@@ -75,6 +75,8 @@ def test_a_script_sees_what_python_would_show_it(
         ("raise ValueError('bad luck')", "failed"),
         ("raise SystemExit('a sentence')", "failed"),
         ("import atexit, sys; atexit.register(print, 'the end'); sys.exit(7)", "failed"),
+        ("torch.nn.functional.cross_entropy(torch.ones(2, 3), torch.zeros(5).long())", "failed"),
+        ("import sys; sys.excepthook = lambda *error: print(error[1]); raise ValueError('bad')", "failed"),
     ],
 )
 def test_output_and_exit_code_are_the_scripts(

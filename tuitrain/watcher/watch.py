@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -20,7 +20,7 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
-from tuitrain.watcher import losses, objects
+from tuitrain.watcher import losses, objects, ranks
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.losses import Call
@@ -222,12 +222,12 @@ class Watch:
         loss = propagated.take()
         if self.started is None:
             self._start(optimizer, passes)
+        if self.epochs.validations and (validation := self.epochs.validation()):
+            self.recorder.take(validation)
         loop.step += 1
         loop.batch += 1
         self._sources.step()
         self._record(optimizer, number, loss, samples)
-        if self.epochs.validations and (validation := self.epochs.validation()):
-            self.recorder.take(validation)
         if self._measures.is_due():
             self._sample(optimizer)
         self._steer(number)
@@ -260,7 +260,7 @@ class Watch:
         self._is_sample = True
         values: dict[Series, Any] = dict(self._usage.read())
         if optimizer is not None:
-            norm = gradient_norm(optimizer)
+            norm = None if self.loop.is_sharded else gradient_norm(optimizer)
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
@@ -317,8 +317,10 @@ class Watch:
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
         self.recorder.flush()  # so that all losses of its steps are read
-        self.recorder.take(self.epochs.ended())
-        self._apply(self.steering.checkpoints.save_if_due(self.loop, "epoch"))
+        ended, checkpoints = self.epochs.ended(), self.steering.checkpoints
+        self.recorder.take(ended)
+        best, due = checkpoints.keep_best(self.loop), checkpoints.save_if_due(self.loop, "epoch")
+        self._apply(self._saved(best if ended.improved else due))
 
     def log(self, values: dict[str, Any]) -> None:
         """Record numbers by name at the present step; those logged once an epoch are metrics."""
@@ -337,6 +339,8 @@ class Watch:
             optimizer, loader, self._propagated.device, passes, self._has_other_terms,
             tuple(self.notes),
         )  # fmt: skip
+        if optimizer is not None and ranks.count() > 1:
+            self.loop.is_sharded = objects.is_sharded(optimizer)
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
@@ -347,9 +351,15 @@ class Watch:
         self.recorder.flush()
         if self.epochs.is_over:
             self.end_epoch()
-        saved = self.steering.checkpoints.save(self.loop, "finish")
-        for event in chain(or_warned(saved), self.steering.close(), self._warnings):
+        elif (validation := self.epochs.validation()) is not None:
+            self.recorder.take(validation)
+        saved = self._saved(self.steering.checkpoints.save(self.loop, "finish"))
+        for event in chain(saved, self.steering.close(), self._warnings):
             self.recorder.take(event)
+
+    def _saved(self, saving: Iterator[Event]) -> Iterator[Event]:
+        """Save, unless the other ranks would have to save as well; a failure is a warning."""
+        return iter(()) if self.loop.is_sharded else or_warned(saving)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
         for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
