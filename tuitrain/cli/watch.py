@@ -65,6 +65,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     Not a line of it is changed. Options of tuitrain come before SCRIPT, its own after it. What can
     be seen and steered stands in docs/watch.md.
     """
+    from tuitrain.catalog import loss_text
     from tuitrain.cli.start import go
     from tuitrain.core.options import OPTIONS
     from tuitrain.core.ranks import count_of
@@ -77,7 +78,8 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
     command = ("-m", script, *args) if options["is_module"] else (script, *args)
     spec = RunSpec(
-        task=script, model="", loss=options["loss"] or "", optimizer="", lr=0.0, batch_size=0,
+        task=script, model="", loss=loss_text(options["loss"]) if options["loss"] else "",
+        optimizer="", lr=0.0, batch_size=0,
         epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"],
         paused=options["paused"], watched=command,
         pace=pace,
