@@ -25,7 +25,7 @@ Examples:
   tuitrain replay a --without 18eb5b5f   without a change that show a lists
   tuitrain replay a --as-config a.toml   as a file for tuitrain run --config""",
 )
-@click.argument("run", shell_complete=complete.runs)
+@click.argument("run", shell_complete=complete.trained_runs)
 @run_options("replay")
 @home_option
 @click.pass_context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from time import perf_counter_ns
 from typing import Any
@@ -22,7 +22,7 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
-from tuitrain.watcher import losses, objects
+from tuitrain.watcher import losses, objects, ranks
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.losses import Call
@@ -231,6 +231,8 @@ class Watch:
         loss = propagated.take()
         if self.started is None:
             self._start(optimizer, passes)
+        if not self._look_at and self.epochs.validations:
+            self._record_validation()
         loop.step += 1
         loop.batch += 1
         self._sources.step()
@@ -243,8 +245,6 @@ class Watch:
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
-        if self.epochs.validations and (validation := self.epochs.validation()):
-            self.recorder.take(validation)
         if self._measures.is_due():
             self._sample(optimizer)
         self._steer(number)
@@ -255,6 +255,11 @@ class Watch:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
         counts = not number and self.loop.step > 1  # the first one is that of a start in a pause
         self._apply(self.steering.after_batch() if counts else self.steering.between())
+
+    def _record_validation(self) -> None:
+        """Record what was validated since the last step as series, if anything was."""
+        if (validation := self.epochs.validation()) is not None:
+            self.recorder.take(validation)
 
     def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
@@ -279,7 +284,7 @@ class Watch:
         self._is_sample = True
         values: dict[Series, Any] = dict(self._usage.read())
         if optimizer is not None:
-            norm = gradient_norm(optimizer)
+            norm = None if self.loop.is_sharded else gradient_norm(optimizer)
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
@@ -336,8 +341,10 @@ class Watch:
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
         self.recorder.flush()  # so that all losses of its steps are read
-        self.recorder.take(self.epochs.ended())
-        self._apply(self.steering.checkpoints.save_if_due(self.loop, "epoch"))
+        ended, checkpoints = self.epochs.ended(), self.steering.checkpoints
+        self.recorder.take(ended)
+        best, due = checkpoints.keep_best(self.loop), checkpoints.save_if_due(self.loop, "epoch")
+        self._apply(self._saved(best if ended.improved else due))
 
     def log(self, values: dict[str, Any]) -> None:
         """Record numbers by name at the present step; those logged once an epoch are metrics."""
@@ -356,6 +363,8 @@ class Watch:
             optimizer, loader, self._propagated.device, passes, self._has_other_terms,
             tuple(self.notes),
         )  # fmt: skip
+        if optimizer is not None and ranks.count() > 1:
+            self.loop.is_sharded = objects.is_sharded(optimizer)
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
@@ -366,9 +375,15 @@ class Watch:
         self.recorder.flush()
         if self.epochs.is_over:
             self.end_epoch()
-        saved = self.steering.checkpoints.save(self.loop, "finish")
-        for event in chain(or_warned(saved), self.steering.close(), self._warnings):
+        else:
+            self._record_validation()
+        saved = self._saved(self.steering.checkpoints.save(self.loop, "finish"))
+        for event in chain(saved, self.steering.close(), self._warnings):
             self.recorder.take(event)
+
+    def _saved(self, saving: Iterator[Event]) -> Iterator[Event]:
+        """Save, unless the other ranks would have to save as well; a failure is a warning."""
+        return iter(()) if self.loop.is_sharded else or_warned(saving)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
         self._look_at = 0  # these commands may have to do something after the next step
