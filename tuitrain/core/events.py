@@ -58,6 +58,10 @@ WATCHING = "watching"
 """Prefix of the stage in which a watched script runs and has taken no step yet."""
 
 
+SAMPLES = "data"
+"""The condition of a repetition that says how many samples there are."""
+
+
 class Measured(NamedTuple):
     """Values of series at a step. Like batches, they have their own tables in a record."""
 
@@ -112,6 +116,12 @@ class RunStarted:
     model: str = ""
     """As text for the user, where the spec has no name for it; else empty. So the next one."""
     optimizer: str = ""
+
+    @property
+    def conditions(self) -> Mapping[str, str]:
+        """What a repetition depends on: the environment, and the samples by their number."""
+        samples = f"{self.train_samples:,} samples to train, {self.val_samples:,} to validate"
+        return {**self.environment, SAMPLES: samples}
 
 
 @dataclass(frozen=True, slots=True)
