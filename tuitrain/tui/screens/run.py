@@ -32,7 +32,7 @@ from tuitrain.tui.views import STEPS, VIEWS, Panel
 from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
-from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
+from tuitrain.tui.widgets.run_panels import Advice, Epochs, Events, Header, Progress, Vitals
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.run_charts import Charted, loss_chart
@@ -132,6 +132,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             for view in VIEWS[1:]:
                 with Container(id=view.id):
                     yield from map(self._made, view.panels)
+        yield Advice(id="advice").data_bind(RunScreen.slow_snapshot)
         yield Filter("part of a line")
         yield Footer(compact=True, show_command_palette=False)
 
