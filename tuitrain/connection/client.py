@@ -17,6 +17,7 @@ from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
 from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.named_code import named_by_user
+from tuitrain.store.output import last_lines
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
@@ -114,6 +115,10 @@ class Client:
         """Return the detail `name` of the step with this key (`schema.key_of`), or None."""
         return self._reader.detail(key, name)
 
+    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the newest detail `name` of a take up to a step, after its step; or None."""
+        return self._reader.newest_detail(take, step, name)
+
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of at most one epoch per 2^level steps."""
         return self._reader.validations(segment, level)
@@ -129,6 +134,10 @@ class Client:
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
         """Return the step of a recent batch, and the value of every fitting loss on that batch."""
         return self._reader.latest_batch_losses()
+
+    def output(self) -> list[str]:
+        """Return the last lines that the trainer and the user's code printed."""
+        return last_lines(self.paths.log)
 
     def send(self, command: Command, at: Boundary | None = None) -> Request:
         """Put a command in the inbox; the events that answer it have the id of the request."""

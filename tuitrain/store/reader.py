@@ -184,6 +184,22 @@ class RunReader:
             )
             return parsed(row[0]) if row else None
 
+    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the newest detail of that name in a take up to a step, after its own step.
+
+        Return None if there is none.
+        """
+        with self._connection() as db:
+            row = (
+                db
+                and db.execute(
+                    "select key, body from detail where name = ? and key between ? and ?"
+                    " order by key desc limit 1",
+                    (name, key_of(take, 0), key_of(take, step)),
+                ).fetchone()
+            )
+            return (split(row[0])[1], parsed(row[1])) if row else None
+
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of the epochs that ended in a segment, thinned.
 

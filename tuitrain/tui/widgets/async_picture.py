@@ -87,6 +87,6 @@ class AsyncPicture(Cells):
     @property
     def _may_change(self) -> bool:
         """Whether a new picture may be shown: under a dialog only after a change of size."""
-        if not (self.display and self.size.area and self.screen.is_current):
+        if not (self.is_on_screen and self.size.area and self.screen.is_current):
             return False
         return self.screen.is_active or self.size != self._drawn_size

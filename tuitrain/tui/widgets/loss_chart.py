@@ -13,8 +13,10 @@ from tuitrain.view.chart.run_charts import Charted
 from tuitrain.view.state.snapshot import Snapshot
 
 
-class LossChart(AsyncPicture):
+class LossChart(AsyncPicture, can_focus=True):
     """The loss of every batch. Clicks and the wheel of the mouse become messages with a step."""
+
+    DEFAULT_CLASSES = "panel"
 
     @dataclass
     class Pointed(Message):

@@ -8,9 +8,10 @@ from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.state.snapshot import Snapshot
 
 
-class MetricCharts(AsyncPicture):
+class MetricCharts(AsyncPicture, can_focus=True):
     """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
 
+    DEFAULT_CLASSES = "panel"
     PERIOD_S = 1.0
     MIN_INTERVAL_S = 4.0
 

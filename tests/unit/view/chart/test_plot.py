@@ -215,13 +215,13 @@ def test_at_a_swap_a_line_names_the_new_loss_and_the_old_one_keeps_its_own_range
     assert max(past) >= HEIGHT - 4
 
 
-def left(losses, name="mse", first=1):
+def abandoned(losses, name="mse", first=1):
     return segment(losses, name, first)._replace(is_abandoned=True)
 
 
 def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line():
     line = [segment(decay(1, 3000)), segment(decay(3001, 6000), first=3001)]
-    picture = chart(left([2.0] * 2000, first=3001), *line)
+    picture = chart(abandoned([2.0] * 2000, first=3001), *line)
     assert columns_of(picture, "past")
     assert min(columns_of(picture, "past")) >= min(columns_of(chart(*line), "swap"))
     for before, after in zip(cells(chart(*line)), cells(picture), strict=True):
@@ -231,14 +231,14 @@ def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line()
 
 def test_what_was_left_behind_does_not_stretch_the_axis_of_the_current_line():
     line = segment(decay(1, 6000))
-    exploded = chart(left([1e6] * 2000, first=3001), line)
+    exploded = chart(abandoned([1e6] * 2000, first=3001), line)
     assert plain(exploded) == plain(chart(line))
-    beyond = chart(left([1.0] * 6000), segment(decay(1, 500)))
+    beyond = chart(abandoned([1.0] * 6000), segment(decay(1, 500)))
     assert plain(beyond).splitlines()[-1].split()[-1] == "7k", "its steps stay in sight"
 
 
 def test_of_a_run_that_went_back_to_its_beginning_the_left_losses_have_the_axis():
-    picture = chart(left(decay(1, 6000)))
+    picture = chart(abandoned(decay(1, 6000)))
     assert columns_of(picture, "past")
     assert any(line.lstrip().startswith("2┤") for line in plain(picture).splitlines())
 
