@@ -159,9 +159,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
-    async def on_screen_resume(self) -> None:
+    def on_screen_resume(self) -> None:
         if self._has_looked:
-            await self._publish(at_once=True)
+            self.run_worker(self._publish(at_once=True))
 
     def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
