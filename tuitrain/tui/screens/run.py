@@ -114,7 +114,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._follower = Follower(client)
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
-        self._reads = Reads(client, self._curves, client.output, lambda: self._wanted)
+        self._reads = Reads(
+            client, self._curves, client.output, lambda: self._wanted, lambda: self.chart_view
+        )
         self._wanted = ""
         self._close = leave
         self._started = started
@@ -218,6 +220,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         if self.is_mounted:
             self.chart.draw_now()
             self.metrics.look(self.chart_view)
+            self.views.mark_stale()
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Charted:
         if not has_begun(run):
