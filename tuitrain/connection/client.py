@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,6 +85,14 @@ class Client:
     def batches(self, after: int, every: int) -> list[BatchRow]:
         """Return the batches after the key `after` whose step is a multiple of `every`."""
         return self._reader.batches(after, every)
+
+    def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
+        """Return the first `most` batches of the steps first..last of a take."""
+        return self._reader.batches_in(take, first, last, most)
+
+    def elapsed(self, take: int, steps: Iterable[int]) -> list[tuple[int, int]]:
+        """Return (step, training time in ms) of these steps; unrecorded ones are left out."""
+        return self._reader.elapsed(take, steps)
 
     def batches_of_epochs(
         self, keys: tuple[int, int], every: int, *, begin: int

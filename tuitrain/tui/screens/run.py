@@ -22,6 +22,7 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import last_view
+from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
@@ -34,7 +35,7 @@ from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart import multiples
-from tuitrain.view.chart.curves import loss_chart
+from tuitrain.view.chart.run_charts import Charted, loss_chart
 from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
@@ -56,7 +57,7 @@ IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
 
-class RunScreen(SteeringScreen, inherit_bindings=False):
+class RunScreen(ChartingScreen, inherit_bindings=False):
     """Follow a run and show its record."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (180, "-huge")]
@@ -64,6 +65,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high"), (34, "-tall")]
     BINDINGS = [
         *SteeringScreen.BINDINGS,
+        *ChartingScreen.BINDINGS,
         Binding("f", "fork", "Fork", id="run.fork",
                 tooltip="Begin another run from one of its epochs"),
         Binding("v", "curves", "Curves", show=False, id="run.curves",
@@ -96,7 +98,6 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
-    chart = getters.query_one("#loss", LossChart)
     metrics = getters.query_one("#metrics", MetricCharts)
     tabs = getters.query_one("#tabs", Tabs)
     views = getters.query_one("#views", Views)
@@ -157,9 +158,9 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
-    async def on_screen_resume(self) -> None:
+    def on_screen_resume(self) -> None:
         if self._has_looked:
-            await self._publish(at_once=True)
+            self.run_worker(self._publish(at_once=True))
 
     def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
@@ -214,13 +215,20 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.chart.mark_stale()
         self.phase = latest.state
 
-    def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
+    def watch_chart_view(self) -> None:
+        """Draw all charts in the new way at once."""
+        if self.is_mounted:
+            self.chart.draw_now()
+            self.metrics.look(self.chart_view)
+
+    def _draw(self, run: Snapshot, width: int, height: int) -> Charted:
         if not has_begun(run):
-            return waiting(run, time.monotonic() - self._opened_at, width, height)
-        return loss_chart(run, self._curves, width, height)
+            waited_s = time.monotonic() - self._opened_at
+            return Charted(waiting(run, waited_s, width, height))
+        return loss_chart(run, self._curves, width, height, self.chart_view)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
-        return multiples.of_run(run, self._curves, width, height)
+        return multiples.of_run(run, self._curves, width, height, self.chart_view)
 
     def _reap(self) -> None:
         if self._started is not None:

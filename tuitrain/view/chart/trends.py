@@ -6,7 +6,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.series import SHARES
 from tuitrain.store.series import Summary
 from tuitrain.view.chart import multiples, plot
-from tuitrain.view.chart.curves import options_for, rulers
+from tuitrain.view.chart.live import options_for, rulers
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
