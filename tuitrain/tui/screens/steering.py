@@ -149,7 +149,7 @@ class SteeringScreen(Screen[None]):
         """Seconds since the oldest pending command was sent or the last answer was read; else 0."""
         return time.monotonic() - self._waiting_since if self._pending else 0.0
 
-    async def on_screen_resume(self) -> None:
+    def on_screen_resume(self) -> None:
         self._show_pending()
 
     def _show_pending(self) -> None:
