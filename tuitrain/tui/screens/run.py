@@ -49,7 +49,8 @@ LIVELY_EVERY, CALM_EVERY = 2, 5
 
 An event updates both snapshots at once."""
 CALM_FAST_EVERY = 2
-"""Pulls between two updates of the fast snapshot when no key was pressed lately."""
+"""Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
+shown that has many numbers of the newest batch."""
 LIVELY_FOR_S = 30.0
 """Seconds after a key in which the screen is updated at the higher rates."""
 IDLE_EVERY = 3
@@ -206,6 +207,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         starting = latest.state == "starting"
         is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
         fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
+        if self.views.shows_fast:  # many numbers for every batch
+            fast_every = CALM_FAST_EVERY
         if at_once or starting or self._pulls % fast_every == 0:
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
