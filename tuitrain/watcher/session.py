@@ -90,7 +90,7 @@ class Session:
         self.hooks, self._tees = Hooks(self.seen), Tees(self.log)
         self._is_open = self._is_logging = True
         if spec.loss:
-            loop.loss_name = loop.loss_named(spec.loss)
+            loop.change("loss", loop.loss_named(spec.loss))
         self.recorder.take(StartupReached(f"{WATCHING} {_title(spec)}: waiting for its first step"))
 
     def start(self) -> None:

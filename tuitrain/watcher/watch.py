@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from time import perf_counter_ns
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.sources import Sources
-from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, Times
+from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, begin, skip
 from tuitrain.watcher.watched import Watched, gradient_norm, is_finite
 
 _MEASURE_EVERY_S = 1.0
@@ -58,9 +59,9 @@ class Watch:
         self.started: RunStarted | None = None
         self.has_ended = False
         self.epochs = Epochs(loop)
-        self._sources = Sources()
-        self._propagated = Propagated()
-        self._times = Times()
+        self._sources, self._propagated = Sources(), Propagated()
+        self._marks = begin(perf_counter_ns())
+        """Those of the step in hand; see `tuitrain.watcher.times`."""
         self._measures, self._usage = Every(_MEASURE_EVERY_S), Usage()
         self._is_sample = False
         """Whether the next loss call is kept, for the values of the other losses."""
@@ -78,7 +79,7 @@ class Watch:
         self._nonfinite_until = -1
         """The newest step with a nonfinite loss."""
         self._look_at = 0
-        """When to look around after a step: nanoseconds as of `Times`, 0 for the next one."""
+        """When to look around after a step, on the clock of the marks; 0: after the next one."""
         self._warnings: list[Warned] = []
         self.notes: list[str] = []
         """What else the run shall say of itself at its first step."""
@@ -88,7 +89,7 @@ class Watch:
     def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
-        self._times.end(FORWARD)
+        self._marks += FORWARD, perf_counter_ns()
         return self.loop.instead(Call(name, args, kwargs)) if self.loop.is_swapped else None
 
     def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -98,7 +99,7 @@ class Watch:
         if not torch.is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
-        self._times.end(LOSS)
+        self._marks += LOSS, perf_counter_ns()
         if not self._has_loss_call:  # the further terms of a loss are of the same samples
             self._has_loss_call = True
             self._propagated.count(samples)
@@ -136,7 +137,7 @@ class Watch:
     # the backward pass
 
     def before_backward(self, loss: Any, gradient: Any) -> None:
-        self._times.end(LOSS if self._has_loss_call else FORWARD)
+        self._marks += LOSS if self._has_loss_call else FORWARD, perf_counter_ns()
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
@@ -148,7 +149,7 @@ class Watch:
         self._has_loss_call = False
 
     def after_backward(self) -> None:
-        self._times.end(BACKWARD)
+        self._marks += BACKWARD, perf_counter_ns()
         if self._is_hand_made:
             self._step(None)
 
@@ -162,7 +163,7 @@ class Watch:
     def after_scaler_step(self) -> None:
         if not self._took_step:  # it found inf or NaN: this is no step, and its loss is none
             self._propagated.take()
-            self._times.take()
+            self._marks = begin(self._marks[-1])
 
     # the step
 
@@ -170,11 +171,15 @@ class Watch:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._is_hand_made = False
+        loop = self.loop
+        if loop.factor != 1:
+            loop.lend_rates(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
+        if closure is not None:
+            return self._with_closure(optimizer, closure, args, kwargs)
+        if loop.clip_norm is not None or loop.on_nonfinite != "alert":
             self._before_update(optimizer)
-        self.loop.lend_rates(optimizer)
-        return self._with_closure(optimizer, closure, args, kwargs) if closure else None
+        return None
 
     def _with_closure(
         self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
@@ -202,13 +207,13 @@ class Watch:
 
     def after_step(self, optimizer: Optimizer) -> None:
         self._took_step = True
-        self._times.end(STEP)
+        self._marks += STEP, perf_counter_ns()
         self._step(optimizer, self.loop.parts.meet(optimizer))
 
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
         self._is_hand_made = False
-        self._times.skip()
+        skip(self._marks)
         self._propagated.take()
         self._propagated.add(loss, None)
         self._step(None)
@@ -216,7 +221,8 @@ class Watch:
     def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
         """Record a step of the optimizer of that number; look around now and then."""
         loop, propagated = self.loop, self._propagated
-        loop.take_back_rates()
+        if loop.factor != 1:
+            loop.take_back_rates()
         if self.has_ended:
             return
         if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
@@ -231,7 +237,7 @@ class Watch:
         loop.batch += 1
         self._sources.step()
         self._record(optimizer, number, loss, samples)
-        if self._times.at >= self._look_at:
+        if self._marks[-1] >= self._look_at:
             self._look(optimizer, number)
 
     def _look(self, optimizer: Optimizer | None, number: int) -> None:
@@ -242,8 +248,8 @@ class Watch:
         if self._measures.is_due():
             self._sample(optimizer)
         self._steer(number)
-        self._times.skip()
-        self._look_at = 0 if self.steering.has_to_do else self._times.at + _LOOK_AFTER_NS
+        skip(self._marks)
+        self._look_at = 0 if self.steering.has_to_do else self._marks[-1] + _LOOK_AFTER_NS
 
     def _steer(self, number: int) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
@@ -257,7 +263,8 @@ class Watch:
 
     def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
-        loop, times = self.loop, self._times.take()
+        loop, marks = self.loop, self._marks
+        self._marks = begin(marks[-1])
         lr = loop.rate_of(optimizer.param_groups[0]) if optimizer else 0.0
         if number:
             name = f"-{number + 1}"
@@ -265,7 +272,7 @@ class Watch:
             self.recorder.take(Measured(loop.take, loop.step, values))
             return
         done = BatchDone(
-            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, times, self._is_bad
+            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, marks, float(self._is_bad)
         )
         if self._is_bad:
             self.steering.nonfinite.note(done)
@@ -306,7 +313,7 @@ class Watch:
     # epochs
 
     def before_epoch(self, loader: Any) -> None:
-        self._times.skip()
+        skip(self._marks)
         if not (self.loop.batch and self._sources.has_trained(loader)):
             return
         if torch.is_grad_enabled() and self.loop.parts.is_training:
@@ -324,11 +331,11 @@ class Watch:
         self.loop.is_at_epoch = False
 
     def before_fetch(self) -> None:
-        self._times.skip()
+        skip(self._marks)
 
     def after_fetch(self, iterator: Any) -> None:
         if torch.is_grad_enabled():
-            self._times.end(DATA)
+            self._marks += DATA, perf_counter_ns()
         self._sources.fetch(iterator)
 
     def end_epoch(self) -> None:

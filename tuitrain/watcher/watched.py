@@ -49,6 +49,8 @@ class Watched:
         self.on_nonfinite = spec.on_nonfinite
         self.pace = spec.pace
         self.loss_name = losses.UNKNOWN
+        self.is_swapped = False
+        """Whether another loss than the script's own is in use."""
         self.own_loss = losses.UNKNOWN
         """The name of the loss that the script itself computes."""
         self.call: Call | None = None
@@ -108,18 +110,12 @@ class Watched:
         optimizer = self.optimizer
         return float(optimizer.param_groups[0]["lr"]) * self.factor if optimizer else 0.0
 
-    @property
-    def is_swapped(self) -> bool:
-        """Whether another loss than the script's own is in use."""
-        return self.loss_name not in (self.own_loss, losses.UNKNOWN)
-
     def learn(self, call: Call) -> bool:
         """Keep a call of the loss function, without its graph; False for another function's."""
         if self.call is not None and self.call.function != call.function:
             return False
         self.call, self.own_loss = call, call.name
-        if self.loss_name == losses.UNKNOWN:
-            self.loss_name = call.name
+        self._use_loss(call.name if self.loss_name == losses.UNKNOWN else self.loss_name)
         return True
 
     @property
@@ -177,7 +173,7 @@ class Watched:
         """Use another value from the next step on."""
         match setting:
             case "loss":
-                self.loss_name = value
+                self._use_loss(value)
             case "lr":
                 self._use_lr(float(value))
             case "weight-decay":
@@ -253,6 +249,10 @@ class Watched:
             for group, lr in self._rates:
                 group["lr"] = lr
             self._rates.clear()
+
+    def _use_loss(self, name: str) -> None:
+        self.loss_name = name
+        self.is_swapped = name not in (self.own_loss, losses.UNKNOWN)
 
     def _use_lr(self, lr: float) -> None:
         assert self.optimizer is not None
