@@ -3,11 +3,13 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PATIENCE_S, Shell
+from tuitrain.store.paths import RunPaths
 
 pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
 
@@ -71,5 +73,11 @@ def test_runs_are_offered_where_they_make_sense(offered, tuitrain: Shell, tmp_pa
     assert offered("ctl", "") == ["going"]
     assert offered("resume", "") == offered("rm", "") == ["done"]
     assert offered("run", "--init-from", "d") == ["done"]
+    script = RunPaths(tuitrain.home / "runs" / "script")
+    script.directory.mkdir()
+    spec = tuitrain.client("done").paths.read_spec()
+    script.write_spec(replace(spec, watched=("train.py",)))
+    assert sorted(offered("rm", "")) == ["done", "script"]
+    assert offered("resume", "") == ["done"], "only its script can train that one again"
     assert offered("--home", str(tmp_path / "other"), "show", "") == []
     assert offered("show", "--home", str(tmp_path / "other"), "") == []

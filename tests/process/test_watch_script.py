@@ -161,6 +161,21 @@ def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
     assert run["checkpoints"][-1]["step"] == run["step"] >= 5
 
 
+def test_a_signal_ends_a_script_that_takes_no_more_steps(tuitrain: Shell, tmp_path: Path):
+    script = tmp_path / "evaluates.py"
+    script.write_text(STEPS + "import time\nprint('evaluating', flush=True)\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "tuitrain", "watch", "--plain", "--name", "a", str(script)]
+    with subprocess.Popen(
+        command, env=tuitrain.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "evaluating\n"
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+    run = tuitrain.show("a")
+    assert (run["state"], run["step"]) == ("stopped", 3)
+
+
 def test_a_forked_child_neither_trains_for_the_run_nor_ends_it(tuitrain: Shell, tmp_path: Path):
     script = tmp_path / "forks.py"
     script.write_text(

@@ -107,7 +107,8 @@ def test_without_epochs_a_change_for_the_end_of_one_is_accepted_for_the_next_ste
     process, run = waiting(scripts, "by_hand")
     answer = run.swap_loss("mse", at="epoch", wait=False)
     assert str(answer).endswith("accepted, to take effect at the batch boundary")
-    assert [swapped.step for swapped in events(run, LossSwapped)] == [1]
+    (swapped,) = until(lambda: events(run, LossSwapped), "it is swapped")
+    assert swapped.step == 1
     run.resume()
     process.report()
 

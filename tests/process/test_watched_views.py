@@ -45,7 +45,14 @@ KILLED = """
 import os, signal
 os.kill(os.getpid(), signal.SIGKILL)
 """
-RUNS = {"loaded": LOADED, "validated": VALIDATED, "by-hand": BY_HAND, "killed": KILLED}
+DIVERGED = VALIDATED.replace(
+    "    for x, y in loader:",
+    "    optimizer.param_groups[0]['lr'] = 3e38 if epoch else 0.1\n    for x, y in loader:",
+)
+RUNS = {
+    "loaded": LOADED, "validated": VALIDATED, "by-hand": BY_HAND, "killed": KILLED,
+    "diverged": DIVERGED,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +148,26 @@ def test_scripts_without_a_validation_have_nothing_to_compare_but_series(tuitrai
     said = tuitrain("compare", "loaded", "validated", code=3).stderr
     assert "no validation was seen of loaded: --metric NAME compares a series" in said
     compared = tuitrain("compare", "loaded", "validated", "--metric", "lr").stdout
+    assert "by epoch" in compared
     assert "SGD lr 0.1" in compared
     assert "A 0.1" in compared
+
+
+def test_a_series_is_compared_by_step_where_a_script_has_no_epochs(tuitrain: Shell):
+    series = {one["name"] for one in tuitrain.show("by-hand")["series"]} - {"lr"}
+    compared = tuitrain("compare", "by-hand", "loaded", "--metric", min(series)).stdout
+    assert "by step" in compared
+    axis = next(line for line in compared.splitlines() if line.split()[:1] == ["0"])
+    assert axis.split()[-1] == str(tuitrain.show("loaded")["step"])
+
+
+def test_a_diverged_script_is_said_to_be_with_what_can_be_done_about_it(tuitrain: Shell):
+    said = tuitrain("show", "diverged").stdout
+    (advice,) = (line.strip() for line in said.splitlines() if "diverging" in line)
+    assert advice == (
+        "diverging: the training loss is NaN · lower the rate (3e+38) in its script · "
+        "tuitrain export --which best has its best weights"
+    )
 
 
 def test_the_best_epoch_of_a_script_has_the_weights_of_its_end(tuitrain: Shell, tmp_path):

@@ -32,9 +32,9 @@ class Epochs:
         return self._loop.batch >= self._loop.length > 0
 
     def rows(self, rows: Iterable[BatchRow]) -> None:
-        """Add the losses of steps whose numbers were read."""
+        """Add the losses of steps whose numbers were read; not of those that were left out."""
         for row in rows:
-            if math.isfinite(row.loss):
+            if math.isfinite(row.loss) or self._loop.on_nonfinite == "alert":
                 self._total += row.loss * max(1, row.samples)
                 self._samples += max(1, row.samples)
 

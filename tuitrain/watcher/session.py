@@ -46,6 +46,7 @@ from tuitrain.worker.startup import stop_before_training, waiting_commands
 current: Session | None = None
 """The session of this process, if its loop is being watched."""
 _LOOK_S = 0.25
+_PATIENCE_S = 5.0
 UNSEEN = "a step of an optimizer of torch.optim, or a backward pass, in this process"
 HOOKED = "optimizers, loss functions, backward passes and data loaders of PyTorch"
 
@@ -109,7 +110,10 @@ class Session:
                 self._lose("log", "the numbers that the script logs", error)
 
     def end_on_signal(self, number: int) -> None:
-        """Stop at the next step when a signal comes; at once if it comes again, or before any."""
+        """Stop at the next step when a signal comes, if there is one within a few seconds.
+
+        Stop at once if it comes again, or before any step.
+        """
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, self._note)
 
@@ -117,6 +121,14 @@ class Session:
         if self._signal or not self.watch.loop.step:
             raise Ending(signal.Signals(number).name)
         self._signal = signal.Signals(number).name
+        insisting = threading.Timer(_PATIENCE_S, self._insist, (number,))
+        insisting.daemon = True
+        insisting.start()
+
+    def _insist(self, number: int) -> None:
+        """Send the signal again: the script takes no more steps, but evaluates, waits or saves."""
+        if self._is_open and not self.watch.has_ended:
+            os.kill(os.getpid(), number)
 
     def close(self, error: BaseException | None, exit_code: int = 0) -> None:
         """Record how the loop ended, and release the run. Never raises."""

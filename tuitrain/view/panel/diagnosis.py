@@ -69,8 +69,14 @@ class Finding(NamedTuple):
         return " · ".join([self.text, *dict.fromkeys(ways)])
 
 
-_BACK = Way("b goes back", "tuitrain ctl NAME rollback best", "f forks from its best epoch")
 _NEXT_TIME = "the next run"
+
+
+def _back(run: Snapshot) -> Way:
+    afterwards = "f forks from its best epoch"
+    if run.is_watched:
+        afterwards = "tuitrain export --which best has its best weights"
+    return Way("b goes back", "tuitrain ctl NAME rollback best", afterwards)
 
 
 def _lower(run: Snapshot, what: str = "lowers") -> Way:
@@ -78,7 +84,9 @@ def _lower(run: Snapshot, what: str = "lowers") -> Way:
     return Way(
         f"r {what} the rate {lr}",
         f"tuitrain ctl NAME lr X {what} the rate {lr}",
-        f"{verb} --lr {lr} in {_NEXT_TIME}",
+        f"{verb} the rate {lr} in its script"
+        if run.is_watched
+        else f"{verb} --lr {lr} in {_NEXT_TIME}",
     )
 
 
@@ -131,7 +139,7 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     last = course[-1]
     before = [epoch for epoch in course[:-1] if math.isfinite(epoch.train_loss)]
-    ways = _lower(run), _BACK
+    ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
     if not math.isfinite(last.train_loss):
         text = f"diverging: the training loss is {words.value(last.train_loss)}"
         return Finding("diverging", text, ways)
@@ -220,7 +228,7 @@ def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         "overfitting",
         f"overfitting since epoch {least.epoch:,}: val loss {words.value(least.val_loss)} then, "
         f"{words.value(recent[-1])} now{at}",
-        (_BACK,),
+        (_back(run),),
     )
 
 
