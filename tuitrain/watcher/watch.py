@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted, Warned
+from tuitrain.core.events import BatchDone, Event, Fact, Failed, Measured, RunStarted, Warned
 from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM, Series
 from tuitrain.engine.device import read
@@ -55,6 +55,8 @@ class Watch:
         self.title, self._end = title, end
         self.started: RunStarted | None = None
         self.has_ended = False
+        self.failure = ""
+        """Why the run failed, if a nonfinite value ended it."""
         self.epochs = Epochs(loop)
         self._sources = Sources()
         self._propagated = Propagated()
@@ -354,6 +356,8 @@ class Watch:
     def _apply(self, events: Iterable[Fact | Event]) -> None:
         for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
             self.recorder.take(event)
+            if isinstance(event, Failed):
+                self.failure = event.error
         self._warnings.clear()
         if self.steering.decisions.stopped and not self.has_ended:
             self.has_ended = True
