@@ -19,8 +19,9 @@ from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.writer import RunWriter, Stamped
-from tuitrain.view.chart.curves import Curves, loss_chart
+from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.plot import canvas_columns
+from tuitrain.view.chart.run_charts import loss_chart
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
 

@@ -1,7 +1,9 @@
-"""What watching a loop costs a step, beside TensorBoard: CPU time of the loop's whole process.
+"""What watching a loop costs a step, beside TensorBoard and W&B: CPU time of the loop's process.
 
-python benchmarks/watched_steps.py bare|tensorboard|watch SECONDS: prints the CPU time of a step, in
-microseconds, for each block of steps, as JSON.
+python benchmarks/watched_steps.py watch|tensorboard|wandb SECONDS: prints pairs of the CPU time of
+a step, without and with it in the next block of steps, in microseconds, as JSON.
+
+Both blocks of a pair are of one loop in one process: two processes differ by more than this costs.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -21,52 +25,82 @@ from figures import Figure
 from terminal import capture
 from torch import Tensor, nn
 
-BLOCK = 50
-WAYS = ("bare", "watch", "tensorboard")
+STEP_US = 1000
+"""About what a step of the loop takes."""
+BLOCK, WARM_UP = 100, 20
+"""Steps that are measured, about as long as from one write of the record to the next, and those
+before them: whatever waited since the last block is done in these."""
+WIDTHS = (32, 64, 128, 256, 512, 1024, 2048)
+NAMES = {
+    "watch": "a watched step",
+    "tensorboard": "a step with loss.item() to TensorBoard",
+    "wandb": "a step with loss.item() to W&B, offline",
+}
+GOALS = {"watch": "<= 15 µs"}
+NEEDS = {"tensorboard": "tensorboard", "wandb": "wandb"}
+
+Log = Callable[[Tensor], object]
+Turn = Callable[[bool], Log]
+"""Switches between with and without; returns what is called with the loss of each step."""
 
 
 def measure(home: Path, *, rounds: int, seconds: float) -> Iterator[Figure]:
-    """Yield what each way costs beside the bare loop; they take turns."""
+    """Yield what each way adds to a step: the median over pairs of blocks."""
     environment = workload.environment(home)
-    costs: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(rounds):
-        for way in WAYS:
-            said = capture([sys.executable, __file__, way, str(seconds)], environment)
-            costs[way].append(statistics.median(json.loads(said.splitlines()[-1])))
-    bare = statistics.median(costs["bare"])
-    remark = f"beside a step of {bare:.0f} µs, CPU time of the process, {rounds} rounds"
-    for way, name, goal in (
-        ("watch", "a watched step", "<= 15 µs"),
-        ("tensorboard", "a step with loss.item() to TensorBoard", ""),
-    ):
-        extra = statistics.median(
-            cost - alone for cost, alone in zip(costs[way], costs["bare"], strict=True)
-        )
-        yield Figure(f"cost of {name}", f"{extra:.0f} µs", goal, remark)
+    for way, name in NAMES.items():
+        if way in NEEDS and find_spec(NEEDS[way]) is None:
+            yield Figure(f"cost of {name}", "not installed")
+            continue
+        said = capture([sys.executable, __file__, way, str(rounds * seconds)], environment)
+        pairs: list[tuple[float, float]] = json.loads(said.splitlines()[-1])
+        bare = statistics.median(alone for alone, _ in pairs)
+        low, median, high = statistics.quantiles([cost - alone for alone, cost in pairs], n=4)
+        yield Figure(
+            f"cost of {name}", f"{median:.0f} µs", GOALS.get(way, ""),
+            f"half of {len(pairs)} pairs: {low:.0f} to {high:.0f}; a bare step {bare:.0f} µs",
+        )  # fmt: skip
 
 
 def main(way: str, seconds: float) -> None:
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder, LOGS[way](folder) as log:
-        step, blocks = steps(log), []
-        for _ in range(4 * BLOCK):
-            next(step)
-        ends_at = time.monotonic() + seconds
+    losses = steps(width())
+    with tempfile.TemporaryDirectory() as folder, TURNS[way](folder) as turn:
+        pair(losses, turn)
+        ends_at, pairs = time.monotonic() + seconds, []
         while time.monotonic() < ends_at:
-            began = time.process_time_ns()
-            for _ in range(BLOCK):
-                next(step)
-            blocks.append((time.process_time_ns() - began) / BLOCK / 1000)
-    print(json.dumps(blocks))
+            pairs.append(pair(losses, turn))
+    print(json.dumps(pairs))
 
 
-def steps(log: Callable[[Tensor], object]) -> Iterator[None]:
-    """Train a step at a time: about a thousand a second."""
+def pair(losses: Iterator[Tensor], turn: Turn) -> tuple[float, float]:
+    """Return the CPU time of a step without and with it, in microseconds."""
+    alone, logged = (measured(losses, turn(is_on)) for is_on in (False, True))
+    return alone, logged
+
+
+def measured(losses: Iterator[Tensor], log: Log) -> float:
+    """Return the CPU time of a step of a block."""
+    for _ in range(WARM_UP):
+        log(next(losses))
+    began = time.process_time_ns()
+    for _ in range(BLOCK):
+        log(next(losses))
+    return (time.process_time_ns() - began) / BLOCK / 1000
+
+
+def width() -> int:
+    """Return the width of a model whose step takes about STEP_US here."""
+    return min(WIDTHS, key=lambda width: abs(measured(steps(width), ignore) - STEP_US))
+
+
+def steps(width: int) -> Iterator[Tensor]:
+    """Train a step at a time, and yield its loss."""
     torch.manual_seed(0)
     inputs, targets = torch.randn(64, 64), torch.randint(0, 10, (64,))
     model = nn.Sequential(
-        nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 10)
-    )
+        nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width // 4), nn.ReLU(),
+        nn.Linear(width // 4, 10),
+    )  # fmt: skip
     optimizer = torch.optim.Adam(model.parameters())
     criterion = nn.CrossEntropyLoss()
     while True:
@@ -74,35 +108,51 @@ def steps(log: Callable[[Tensor], object]) -> Iterator[None]:
         loss = criterion(model(inputs), targets)
         loss.backward()
         optimizer.step()
-        log(loss)
-        yield
+        yield loss
+
+
+def ignore(_loss: Tensor) -> None:
+    """Log nothing."""
 
 
 @contextmanager
-def bare(_folder: str) -> Iterator[Callable[[Tensor], object]]:
-    yield lambda _loss: None
-
-
-@contextmanager
-def watched(folder: str) -> Iterator[Callable[[Tensor], object]]:
+def watched(folder: str) -> Iterator[Turn]:
     import tuitrain
+    from tuitrain.watcher import session
 
     with tuitrain.watch("watched", home=folder):
-        yield lambda _loss: None
+        assert session.current is not None
+        hooks = session.current.hooks
+
+        def turn(is_on: bool) -> Log:  # noqa: FBT001
+            (hooks.install if is_on else hooks.remove)()
+            return ignore
+
+        yield turn
 
 
 @contextmanager
-def with_tensorboard(folder: str) -> Iterator[Callable[[Tensor], object]]:
-    from itertools import count
-
+def with_tensorboard(folder: str) -> Iterator[Turn]:
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(folder) as writer:
         number = count()
-        yield lambda loss: writer.add_scalar("loss", loss.item(), next(number))
+
+        def log(loss: Tensor) -> None:
+            writer.add_scalar("loss", loss.item(), next(number))
+
+        yield lambda is_on: log if is_on else ignore
 
 
-LOGS = {"bare": bare, "watch": watched, "tensorboard": with_tensorboard}
+@contextmanager
+def with_wandb(folder: str) -> Iterator[Turn]:
+    import wandb
+
+    with wandb.init(mode="offline", dir=folder, settings=wandb.Settings(silent=True)) as run:
+        yield lambda is_on: (lambda loss: run.log({"loss": loss.item()})) if is_on else ignore
+
+
+TURNS = {"watch": watched, "tensorboard": with_tensorboard, "wandb": with_wandb}
 
 if __name__ == "__main__":
     main(sys.argv[1], float(sys.argv[2]))

@@ -27,7 +27,7 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def ask(self, **request: Any) -> Any:
+    def submit(self, **request: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -55,7 +55,7 @@ class Script:
         codes: list[int] = []
 
         def has_ended() -> bool:
-            code = self.server.ask(poll=self.pid)
+            code = self.server.submit(poll=self.pid)
             codes.extend([] if code is None else [code])
             return bool(codes)
 
@@ -80,7 +80,7 @@ class Scripts:
         """Start it as `python script.py` does; its first argument is the file of its report."""
         folder = self._new_folder()
         line = [str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments]
-        return Script(self.server, self.server.ask(run=line, log=str(folder / "log")), folder)
+        return Script(self.server, self.server.submit(run=line, log=str(folder / "log")), folder)
 
     def watch(
         self, name: str, script: str, *arguments: str, options: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Scripts:
             "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options,
             str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments,
         ]  # fmt: skip
-        return Script(self.server, self.server.ask(run=line, log=str(folder / "log")), folder)
+        return Script(self.server, self.server.submit(run=line, log=str(folder / "log")), folder)
 
     def run_of(self, name: str) -> Run:
         return connect(name, home=self.shell.home)

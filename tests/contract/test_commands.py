@@ -20,7 +20,7 @@ ctl_commands = list(ctl.commands)
 def helped(tmp_path):
     """Return what a command line says of itself, in a home without runs."""
 
-    def ask(*arguments):
+    def run(*arguments):
         done = CliRunner(env={"TUITRAIN_HOME": str(tmp_path), "COLUMNS": "80"}).invoke(
             cli, arguments, prog_name="tuitrain"
         )
@@ -28,7 +28,14 @@ def helped(tmp_path):
         assert not done.stderr
         return done.stdout
 
-    return ask
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_line_of_each_commands_own_help(helped, name):
+    summary = COMMANDS[name].summary
+    assert cli.get_command(click.Context(cli), name).get_short_help_str(200) == summary
+    assert f"  {name:<10}  {summary}\n" in helped("--help")
 
 
 @pytest.mark.parametrize("way", ["-h", "--help"])

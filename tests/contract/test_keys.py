@@ -16,6 +16,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.tui import screens
 from tuitrain.tui.app import SCREENS, TuitrainApp, places
 from tuitrain.tui.keys import chosen, shown, spelled
+from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.run_actions import RunActionsScreen
@@ -36,7 +37,7 @@ every_screen = pytest.mark.parametrize("screen", all_screens, ids=lambda screen:
 
 
 def test_every_screen_is_known_to_the_keymap():
-    assert {*SCREENS, SteeringScreen, RunActionsScreen} == set(all_screens)
+    assert {*SCREENS, SteeringScreen, ChartingScreen, RunActionsScreen} == set(all_screens)
 
 
 def test_the_keys_of_the_app_have_ids_too():
@@ -80,10 +81,10 @@ def test_the_example_on_the_page_about_keys_will_do(tmp_path):
 
 
 def test_escape_is_spelled_in_one_way_on_screens_and_pages_and_in_a_file(tmp_path):
-    (tmp_path / "keys.toml").write_text('[keys]\n"run.leave" = "esc,x"')
+    (tmp_path / "keys.toml").write_text('[keys]\n"compare.leave" = "esc,x"')
     keymap, complaints = chosen(tmp_path / "keys.toml", places())
     assert complaints == []
-    assert keymap["run.leave"] == "escape,x", "as Textual names it"
+    assert keymap["compare.leave"] == "escape,x", "as Textual names it"
     every_shown = [shown(binding, keymap) for place in places() for binding in place]
     assert {"esc", "esc,x"} <= set(every_shown)
     tooltips = [binding.tooltip for place in places() for binding in place]

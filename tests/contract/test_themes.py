@@ -84,6 +84,68 @@ def test_text_can_be_read_and_a_dark_theme_is_dark(path):
     assert (Color.parse(background).brightness < 0.5) == theme["dark"]
 
 
+def test_there_are_dark_and_light_ones_one_of_high_contrast_and_one_for_any_colour_vision():
+    dark = {theme.name: theme.dark for theme in themes.load()}
+    assert sum(dark.values()) >= 2
+    assert sum(not each for each in dark.values()) >= 2
+    assert {"high-contrast", "okabe-ito"} <= dark.keys()
+
+
+def test_the_theme_of_high_contrast_has_it():
+    theme = tomllib.loads((PROJECT / "themes" / "high-contrast.toml").read_text())
+    lines = [f"cell-{role}" for role in ("muted", "smooth", "validation", "swap", *SERIES)]
+    colours = {name: theme["variables"][name] for name in lines} | {
+        name: theme[name] for name in ("foreground", "accent", "success", "warning", "error")
+    }
+    assert {n: c for n, c in colours.items() if contrast(c, theme["background"]) < 7} == {}
+
+
+def test_a_theme_of_the_users_own_has_the_colours_of_ours_where_it_gives_none(tmp_path):
+    (tmp_path / "night.toml").write_text('primary = "#ff0000"\n[variables]\ncell-swap = "#00ff00"')
+    (tmp_path / "day.toml").write_text("dark = false")
+    ours = {theme.name: theme for theme in themes.load()}
+    (day, night), complaints = themes.own(tmp_path, list(ours.values()))
+    assert complaints == []
+    assert (night.name, night.dark, night.primary) == ("night", True, "#ff0000")
+    assert night.variables["cell-swap"] == "#00ff00"
+    assert night.variables["cell-smooth"] == ours["tuitrain-dark"].variables["cell-smooth"]
+    assert (day.dark, day.background) == (False, ours["tuitrain-light"].background)
+    assert day.variables == ours["tuitrain-light"].variables
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("primary = ", "cannot be read: "),
+        ('primry = "#ff0000"', "there is no colour 'primry'; there are primary, secondary"),
+        ('[variables]\ncell-best = "#ff0000"', "there is no colour 'cell-best'; there are cell-"),
+        ('primary = "#ff00"', ""),
+        ('primary = "reddish"', "primary = 'reddish' is no colour; '#6ec6ff' is one"),
+        ("primary = 3", "primary = 3 is no colour"),
+        ('dark = "no"', "dark must be true or false"),
+        ('x = "' + "a" * 70_000 + '"', "cannot be read: its a.toml is larger than 65,536 bytes"),
+    ],
+)
+def test_a_theme_that_is_none_is_named_with_what_is_wrong(tmp_path, text, complaint):
+    (tmp_path / "a.toml").write_text(text)
+    (tmp_path / "b.toml").write_text('primary = "#ff0000"')
+    found, complaints = themes.own(tmp_path, themes.load())
+    if complaint:
+        assert len(complaints) == 1
+        assert complaints[0].startswith(f"themes/a.toml: {complaint}")
+        assert [theme.name for theme in found] == ["b"]
+    else:
+        assert complaints == [], "#rgba is a colour too"
+
+
+def test_a_theme_whose_name_no_style_sheet_takes_is_refused(tmp_path):
+    (tmp_path / "my\x1b[2J.toml").write_text("")
+    assert themes.own(tmp_path, themes.load()) == ([], [
+        "themes/my␛[2J.toml: "
+        "a theme's name has letters, digits, - and _ only"
+    ])  # fmt: skip
+
+
 def test_all_of_them_are_loaded_and_one_is_the_default():
     names = [theme.name for theme in themes.load()]
     assert names == [path.stem for path in files]

@@ -64,7 +64,7 @@ def test_a_decaying_loss_swapped_at_two_fifths_of_the_axis():
     swap = lines[0].index("│mse")
     assert lines[-2][swap] == "┴"
     assert 0.39 < (swap - 5) / (WIDTH - 5) < 0.41
-    assert "●" in text
+    assert any(0x2800 < ord(sign) <= 0x28FF for sign in lines[3][swap + 1 :]), "validations"
     assert lines[-1].split() == ["0", "500", "1k", "1.5k", "2k"]
 
 
@@ -76,7 +76,7 @@ def test_one_spike_of_900_among_losses_below_3():
     assert lines[0].rstrip().endswith("▲ 1 above")
     assert sum(line.count("▲") for line in lines) == 2
     assert "900" not in text
-    assert lines[1].startswith("   3┤") or "2.5┤" in text
+    assert "2┤" in lines[4], "the axis fits the losses without it"
 
 
 def test_a_loss_that_turned_to_nan_and_came_back():
@@ -85,7 +85,7 @@ def test_a_loss_that_turned_to_nan_and_came_back():
     lines = compared("gap", segment("cross-entropy", losses)).splitlines()
     first, last = lines[-3].index("×"), lines[-3].rindex("×")
     assert last - first > 8
-    assert not any(line[first + 1 : last].strip("×\n ") for line in lines[1:-2])
+    assert not any(line[first + 2 : last].strip("×\n ") for line in lines[1:-2])
 
 
 def test_a_run_that_has_not_begun():
@@ -139,3 +139,20 @@ def test_two_runs_over_each_other(tmp_path):
     text = "\n".join(lines)
     assert min(text.count("A"), text.count("B")) >= 14
     assert text.count("◆") == 7
+
+
+def test_an_overfitted_run_in_a_pipe_has_both_losses_on_a_logarithmic_axis():
+    losses = [2.3 * math.exp(-step / 120) + 2e-5 for step in range(1650)]
+    epochs = tuple((step, 0.2 + step / 8000) for step in range(100, 1650, 100))
+    overfitted = segment("cross-entropy", losses)._replace(validations=epochs)
+    options = plot.ChartOptions(planned=2000, has_colour=False)
+    picture = plot.draw_losses([overfitted], width=WIDTH, height=HEIGHT, options=options)
+    lines = kept("overfitted", picture).splitlines()
+    assert [line[:5].strip() for line in lines if "┤" in line] == [
+        "1┤",
+        "0.1┤",
+        "0.01┤",
+        "1e-3┤",
+        "1e-4┤",
+    ]
+    assert sum(line.count("o") + line.count("°") for line in lines[2:-2]) == len(epochs)

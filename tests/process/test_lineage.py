@@ -89,7 +89,7 @@ def test_a_fork_goes_on_from_its_parents_checkpoint(tuitrain: Shell, steered: di
     assert child["checkpoints"][0]["step"] == steered["step"]
     assert child["step"] == 6 * steered["steps_per_epoch"]
 
-    tuitrain("rm", "a", "--yes")  # a child needs its parent no more
+    tuitrain("rm", "a", "--yes")  # a child no longer needs its parent
     tuitrain("replay", "a-fork", "--plain")
     assert tuitrain.show("a-fork-replay")["weights_sha256"] == child["weights_sha256"]
 

@@ -113,7 +113,7 @@ def test_a_run_whose_every_checkpoint_is_lost_begins_anew(tuitrain: Shell):
     assert tuitrain.show("a")["weights_sha256"] == undisturbed(tuitrain)
 
 
-def stepped(tuitrain: Shell, steps: str) -> dict:
+def after_steps(tuitrain: Shell, steps: str) -> dict:
     """Train so many batches and return the run as it is saved then."""
     tuitrain("ctl", "a", "step", steps)
     until(lambda: tuitrain.show("a")["state"] == "paused", "it is paused again")
@@ -122,9 +122,9 @@ def stepped(tuitrain: Shell, steps: str) -> dict:
 
 def test_undo_returns_the_very_weights_and_so_does_its_undo(tuitrain: Shell):
     tuitrain.start("a", *DIGITS, "--paused")
-    before = stepped(tuitrain, "30")
+    before = after_steps(tuitrain, "30")
     tuitrain("ctl", "a", "loss", "l1", "--at", "batch", "--wait")
-    ruined = stepped(tuitrain, "20")
+    ruined = after_steps(tuitrain, "20")
     tuitrain("ctl", "a", "undo", "--wait")
     tuitrain("ctl", "a", "checkpoint", "--wait")
     undone = tuitrain.show("a")

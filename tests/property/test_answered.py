@@ -63,21 +63,21 @@ def test_a_record_at_any_kill_answers_for_what_was_acknowledged_before_it(flushe
         if (file := kills / str(digest) / "answered.json").exists():
             shutil.copy(file, run)
         had = Answered.read(kills / str(record) / "answered.json").count
-        told = Answered.read(run / "answered.json").count
+        expected = Answered.read(run / "answered.json").count
 
         resumed = RunWriter(run / "run.db", answered=run / "answered.json")
         missing = resumed.missing_answers
         resumed.close()
 
-    if told > had:
+    if expected > had:
         assert missing is not None
-        assert missing.startswith(f"{told - had} of {told} answers")
+        assert missing.startswith(f"{expected - had} of {expected} answers")
     else:
         assert missing is None, "a kill before the digest is written loses nothing"
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Path:
+def recorded(tmp_path: Path) -> Path:
     """A run that was killed with its changes in the write-ahead log."""
     run = tmp_path / "run"
     run.mkdir()
@@ -97,31 +97,31 @@ def opened(run: Path) -> RunWriter:
     return RunWriter(run / "run.db", answered=run / "answered.json")
 
 
-def test_one_flipped_bit_in_the_log_is_noticed_and_named_and_told_once(told: Path):
-    log = told / "run.db-wal"
+def test_one_flipped_bit_in_the_log_is_noticed_and_named_once(recorded: Path):
+    log = recorded / "run.db-wal"
     content = bytearray(log.read_bytes())
     content[content.rindex(b"l2")] ^= 1
     log.write_bytes(content)
 
-    writer = opened(told)
+    writer = opened(recorded)
     assert writer.missing_answers is not None
     assert "of 6 answers to commands" in writer.missing_answers
     assert "loss swapped l3" in writer.missing_answers
     writer.accept_missing()
     writer.close()
-    writer = opened(told)
+    writer = opened(recorded)
     assert writer.missing_answers is None
     write(writer, [CommandDropped("w9", "why")])
     writer.close()
-    assert opened(told).missing_answers is None
+    assert opened(recorded).missing_answers is None
 
 
-def test_a_changed_answer_is_noticed(told: Path):
-    record = sqlite3.connect(told / "run.db")
+def test_a_changed_answer_is_noticed(recorded: Path):
+    record = sqlite3.connect(recorded / "run.db")
     record.execute("update event set body = replace(body, 'l2', 'l4')")
     record.commit()
     record.close()
-    assert opened(told).missing_answers == (
+    assert opened(recorded).missing_answers == (
         "the first 6 answers to commands are not those that were given"
     )
 
@@ -134,11 +134,11 @@ _ODD = '{"count": %s, "sha256": "0", "newest": []}'
     ["", "[]", "{}", "null", '{"count": "x"}', "[" * 9999, "x" * 99_999, _ODD % "Infinity",
      _ODD % "-3", _ODD % "1e300"],
 )  # fmt: skip
-def test_a_digest_that_cannot_be_read_claims_nothing(told: Path, content: str):
-    (told / "answered.json").write_text(content)
-    assert opened(told).missing_answers is None
+def test_a_digest_that_cannot_be_read_claims_nothing(recorded: Path, content: str):
+    (recorded / "answered.json").write_text(content)
+    assert opened(recorded).missing_answers is None
 
 
-def test_only_its_owner_reads_the_digest(told: Path):
-    assert (told / "answered.json").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in told.glob(".*")] == []
+def test_only_its_owner_reads_the_digest(recorded: Path):
+    assert (recorded / "answered.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in recorded.glob(".*")] == []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tuitrain.store.rollup import summed
 from tuitrain.view.chart import plot
+from tuitrain.view.chart.x_axis import UNITS
 from tuitrain.view.picture import Role
 
 losses = st.floats() | st.floats(0, 3) | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324])
@@ -38,7 +39,12 @@ options_of_charts = st.builds(
     newest=st.integers(0, 10**8),
     half_life=st.none() | st.floats(0, 1e6),
     full_range=st.booleans(),
-    log_y=st.booleans(),
+    log_y=st.none() | st.booleans(),
+    unit=st.sampled_from(UNITS),
+    window=st.none()
+    | st.tuples(st.floats(0, 10**7), st.floats(1e-2, 10**7)).map(lambda at: (at[0], sum(at))),
+    cursor=st.none() | st.floats(0, 10**7),
+    has_colour=st.booleans(),
 )
 curves = st.builds(
     plot.Curve,

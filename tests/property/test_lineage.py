@@ -22,7 +22,8 @@ from tuitrain.export.lineage import RunLineage
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.view.chart.curves import Curves, rulers
+from tuitrain.view.chart.curves import Curves
+from tuitrain.view.chart.live import rulers
 from tuitrain.view.state.snapshot import Snapshot
 
 COMMANDS = st.tuples(

@@ -112,7 +112,7 @@ class Life:
         checkpoints = Checkpoints(self.folder, self.events, clock=lambda: run.step / 10)
         steering = Steering(run, self.script, checkpoints=checkpoints, earlier=self.events)
         count = 0
-        for event in self._told(run, steering):
+        for event in self._recorded(run, steering):
             self._record(event)
             count += not isinstance(event, Measured | Detail)
             if moments is not None and count >= moments and not self.script.unanswered:
@@ -120,7 +120,7 @@ class Life:
         self.ended = True
         return run
 
-    def _told(self, run: Training, steering: Steering):
+    def _recorded(self, run: Training, steering: Steering):
         beginning = Start(self.spec, self.folder / "origin.pt")
         if self.recorded is None:
             yield from begin(run, steering, beginning)

@@ -11,7 +11,7 @@ import pytest
 from tests.recorded import started
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Event, LastWord
+from tuitrain.core.events import Detail, Event, LastWord
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
@@ -21,6 +21,7 @@ from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
 from tuitrain.tui.screens.run import IDLE_EVERY, RunScreen
+from tuitrain.tui.widgets.async_picture import AsyncPicture
 
 STARTED = started("digits", epochs=4)
 
@@ -54,6 +55,10 @@ class ScriptedTrainer:
                          64, 10 * self._step, *times)
             )  # fmt: skip
         self._writer.write(rows, [])
+
+    def details(self, name: str, body: dict[str, object]) -> None:
+        """Record a detail of the newest step."""
+        self._writer.write([], [], [], [Detail(1, self._step, name, body)])
 
     def latest_batch_losses(self, step: int, losses: dict[str, float]) -> None:
         self._writer.latest_batch_losses(step, losses)
@@ -109,8 +114,8 @@ async def seen(app: TuitrainApp) -> str:
     screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
     for _ in range(IDLE_EVERY):  # a run that does not train is read less often
         await screen.follow()
-    await screen.chart.draw_if_stale()
-    await screen.metrics.draw_if_stale()
+    for panel in screen.query(AsyncPicture):
+        await panel.draw_if_stale()
     return text_of(app)
 
 

@@ -1,5 +1,6 @@
 """The keys of keys.toml, the command palette and the themes."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.commands import Change, Pause, Resume
 from tuitrain.core.events import Finished, Paused
 from tuitrain.store.paths import RunPaths
+from tuitrain.tui import themes
 from tuitrain.tui.app import TuitrainApp, places
 from tuitrain.tui.keys import chosen
 from tuitrain.tui.screens.run import RunScreen
@@ -230,6 +232,37 @@ async def test_a_key_changes_the_theme_on_both_screens(run_paths: RunPaths, trai
         await pilot.pause()
         await seen(app)
         assert isinstance(app.screen, RunScreen)
-        await pilot.press("t")
-        await pilot.pause()
-        assert app.theme == dark, "there are two"
+        seen_themes = {dark}
+        while app.theme != dark:
+            seen_themes.add(app.theme)
+            await pilot.press("t")
+            await pilot.pause()
+        assert seen_themes == {theme.name for theme in themes.load()}
+
+
+async def test_a_theme_of_the_users_own_is_read_again_when_it_changes(run_paths, trainer):
+    trainer.records(STARTED)
+    home = run_paths.directory.parents[1]
+    (home / "themes").mkdir()
+    mine = home / "themes" / "aaa.toml"
+    mine.write_text('background = "#102030"')
+    app = TuitrainApp(home)
+
+    async def until(has_changed) -> None:
+        async with asyncio.timeout(20):
+            while not has_changed():
+                await pilot.pause(0.05)
+
+    async with app.run_test(size=NARROW, notifications=True) as pilot:
+        app.theme = "aaa"
+        await until(lambda: app.screen.styles.background.b == 0x30)
+        mine.write_text('background = "#302010"')
+        await until(lambda: app.screen.styles.background.b == 0x10)
+        mine.write_text('background = "nonesuch"')
+        await until(lambda: app.theme == themes.DEFAULT)
+        await until(lambda: "'nonesuch'" in text_of(app))
+        (home / "themes" / "okabe-ito.toml").write_text("dark = false")
+        app.theme = "okabe-ito"
+        await until(lambda: not app.current_theme.dark)
+        (home / "themes" / "okabe-ito.toml").unlink()
+        await until(lambda: app.current_theme.dark)

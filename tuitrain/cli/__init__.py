@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import traceback
+from typing import NamedTuple
 
 import click
 
@@ -16,30 +17,66 @@ from tuitrain.cli.encoding import replace_closed_streams, speak_plainly
 from tuitrain.core.errors import TuitrainError, cannot_use, nearest
 from tuitrain.core.safe import safe
 
+
+class Place(NamedTuple):
+    """Where a command is, and its line in the list of commands, for which nothing is imported."""
+
+    function: str
+    """`module:function`"""
+    summary: str
+
+
 COMMANDS = {
-    "run": "tuitrain.cli.train:run",
-    "watch": "tuitrain.cli.watch:watch",
-    "attach": "tuitrain.cli.attach:attach",
-    "resume": "tuitrain.cli.resume:resume",
-    "replay": "tuitrain.cli.replay:replay",
-    "fork": "tuitrain.cli.fork:fork",
-    "export": "tuitrain.cli.export:export",
-    "predict": "tuitrain.cli.predict:predict",
-    "ls": "tuitrain.cli.look:ls",
-    "show": "tuitrain.cli.look:show",
-    "ctl": "tuitrain.cli.ctl:ctl",
-    "logs": "tuitrain.cli.look:logs",
-    "rm": "tuitrain.cli.rm:rm",
-    "plot": "tuitrain.cli.plot:plot",
-    "compare": "tuitrain.cli.compare:compare",
-    "tasks": "tuitrain.cli.catalogue:tasks",
-    "losses": "tuitrain.cli.catalogue:losses",
-    "models": "tuitrain.cli.catalogue:models",
-    "optimizers": "tuitrain.cli.catalogue:optimizers",
-    "metrics": "tuitrain.cli.catalogue:metrics",
-    "devices": "tuitrain.cli.catalogue:devices",
+    "run": Place("tuitrain.cli.train:run", "Start a run of TASK (default: digits) and watch it."),
+    "watch": Place("tuitrain.cli.watch:watch", "Run a PyTorch script unchanged, and steer it."),
+    "attach": Place(
+        "tuitrain.cli.attach:attach", "Watch and steer RUN from any terminal, any number at once."
+    ),
+    "resume": Place(
+        "tuitrain.cli.resume:resume", "Go on with RUN after a stop or a crash, or past its end."
+    ),
+    "replay": Place(
+        "tuitrain.cli.replay:replay", "Train RUN again, with its changes, to the same weights."
+    ),
+    "fork": Place(
+        "tuitrain.cli.fork:fork", "Start a run from a checkpoint of RUN, with any option changed."
+    ),
+    "export": Place(
+        "tuitrain.cli.export:export", "Write RUN for other tools: weights, tables, or a program."
+    ),
+    "predict": Place(
+        "tuitrain.cli.predict:predict", "Print what RUN predicts for DATA: a row for each sample."
+    ),
+    "ls": Place("tuitrain.cli.look:ls", "List the runs and their states, newest first."),
+    "show": Place(
+        "tuitrain.cli.look:show", "Show one run in full: state, numbers, changes, checkpoints."
+    ),
+    "ctl": Place("tuitrain.cli.ctl:ctl", "Steer RUN from a shell."),
+    "logs": Place("tuitrain.cli.look:logs", "Print what the trainer and user code printed."),
+    "rm": Place("tuitrain.cli.rm:rm", "Delete finished runs: record, checkpoints and all."),
+    "plot": Place(
+        "tuitrain.cli.plot:plot", "Print the loss chart of RUN to stdout, without the app."
+    ),
+    "compare": Place(
+        "tuitrain.cli.compare:compare", "Print runs over each other, and tables of how they differ."
+    ),
+    "tasks": Place("tuitrain.cli.catalogue:tasks", "List what can be trained on."),
+    "losses": Place(
+        "tuitrain.cli.catalogue:losses", "List the loss functions; with NAME, teach one."
+    ),
+    "models": Place("tuitrain.cli.catalogue:models", "List the models and their options."),
+    "optimizers": Place(
+        "tuitrain.cli.catalogue:optimizers", "List the optimizers and their options."
+    ),
+    "metrics": Place(
+        "tuitrain.cli.catalogue:metrics",
+        "List the metrics, and the kinds of problems that have them.",
+    ),
+    "devices": Place(
+        "tuitrain.cli.catalogue:devices", "List the devices of this machine with their memory."
+    ),
 }
-"""The module and function of each command, in the order of the help."""
+"""All commands in the order of the help. Their own help begins with the same line."""
 
 
 class _Commands(ForgivingGroup):
@@ -51,9 +88,14 @@ class _Commands(ForgivingGroup):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name].function.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 
     def meant(self, _ctx: click.Context, args: list[str]) -> str | None:
         return meant.command(args)

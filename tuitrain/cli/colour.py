@@ -23,13 +23,17 @@ _LONGEST = 1_000
 """Characters of a span."""
 
 
+def has_colour() -> bool:
+    """Return whether stdout shows colours: not in a pipe, a plain terminal or under NO_COLOR."""
+    return sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+
+
 def say(picture: Picture) -> None:
-    """Print the picture; without escapes in a pipe, a plain terminal or under NO_COLOR."""
-    has_colour = sys.stdout.isatty() and is_capable() and not os.environ.get("NO_COLOR")
+    """Print the picture, with escapes only if stdout shows colours."""
     picture = tuple(
         tuple(Span(safe(text, limit=_LONGEST), role) for text, role in line) for line in picture
     )
-    click.echo(_coloured(picture) if has_colour else plain(picture))
+    click.echo(_coloured(picture) if has_colour() else plain(picture))
 
 
 def _coloured(picture: Picture) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
 from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.named_code import named_by_user
+from tuitrain.store.output import last_lines
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import Bucket
@@ -85,6 +86,14 @@ class Client:
         """Return the batches after the key `after` whose step is a multiple of `every`."""
         return self._reader.batches(after, every)
 
+    def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
+        """Return the first `most` batches of the steps first..last of a take."""
+        return self._reader.batches_in(take, first, last, most)
+
+    def elapsed(self, take: int, steps: Iterable[int]) -> list[tuple[int, int]]:
+        """Return (step, training time in ms) of these steps; unrecorded ones are left out."""
+        return self._reader.elapsed(take, steps)
+
     def batches_of_epochs(
         self, keys: tuple[int, int], every: int, *, begin: int
     ) -> list[tuple[int, BatchRow]]:
@@ -106,6 +115,10 @@ class Client:
         """Return the detail `name` of the step with this key (`schema.key_of`), or None."""
         return self._reader.detail(key, name)
 
+    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the newest detail `name` of a take up to a step, after its step; or None."""
+        return self._reader.newest_detail(take, step, name)
+
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of at most one epoch per 2^level steps."""
         return self._reader.validations(segment, level)
@@ -121,6 +134,10 @@ class Client:
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
         """Return the step of a recent batch, and the value of every fitting loss on that batch."""
         return self._reader.latest_batch_losses()
+
+    def output(self) -> list[str]:
+        """Return the last lines that the trainer and the user's code printed."""
+        return last_lines(self.paths.log)
 
     def send(self, command: Command, at: Boundary | None = None) -> Request:
         """Put a command in the inbox; the events that answer it have the id of the request."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 CONFUSION = "confusion"
 """The confusion matrix of a validation."""
 
+BATCH = "batch"
+"""The newest batch, about once a second and at each pause."""
+
+LOSS_CURVES = "loss-curves"
+"""The losses as curves, at the start and whenever the loss changes."""
+
+Axis = Literal["log-odds", "residual"]
+"""Log-odds of the right class; residual: the prediction minus its target."""
+
 _Row = tuple[int, ...]
+_Shape = Annotated[str, lambda text: len(text) <= 200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +27,37 @@ class Confusion:
     """Number of samples by true class (row) and predicted class (column)."""
 
     counts: Annotated[tuple[_Row, ...], lambda rows: all(len(row) == len(rows) for row in rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch: its shapes, the size of its gradient and of its step, and its first samples."""
+
+    input: _Shape
+    """Shape and dtype, such as (64, 1, 8, 8) float32; empty if it is not one tensor."""
+    target: _Shape
+    output: _Shape
+    gradient_norm: float | None = None
+    update_ratio: float | None = None
+    """These two are None if they were not measured at this step."""
+    losses: tuple[float, ...] = ()
+    """The loss of each of the first samples alone."""
+    places: tuple[float, ...] = ()
+    """The place of each of these samples on the axis of the loss curves; empty without an axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossCurve:
+    """Value and slope of a loss at each place of its axis."""
+
+    values: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LossCurves:
+    """Losses as functions of one prediction."""
+
+    axis: Axis
+    places: tuple[float, ...]
+    curves: Mapping[str, LossCurve]

@@ -41,7 +41,8 @@ class BatchDone(NamedTuple):
     epoch: int
     loss: SupportsFloat
     """A device scalar, read only when needed: reading it synchronises the device."""
-    lr: float
+    lr: SupportsFloat
+    """A number, or a device scalar, too."""
     samples: int
     marks: tuple[Any, ...]
     """Stopwatch readings around the five steps; see `tuitrain.engine.device`."""

@@ -29,6 +29,8 @@ LR = Series("lr")
 """The learning rate of each step; the record keeps it in the rows of its batches."""
 GRADIENT_NORM = Series("gradient-norm")
 """The 2-norm of all gradients together, before clipping."""
+UPDATE_RATIO = Series("update-ratio")
+"""The 2-norm of a step's change of all weights together, over that of the weights before it."""
 TRAINER_CPU = Series("trainer-cpu", "%")
 """CPU time as a percentage of one core; above 100 with several busy threads."""
 TRAINER_MEMORY = Series("trainer-memory", "MB")

@@ -23,25 +23,22 @@ from tuitrain.core.events import (
     Event,
     Fact,
     Finished,
-    Measured,
     Warned,
 )
-from tuitrain.core.every import Every
-from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.engine import metrics
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
+from tuitrain.engine.measures import Measures
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import gradient_norm, train_step
+from tuitrain.engine.step import train_step
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
 """Samples per validation batch, and its limit in training batches: a smaller batch size must
 reduce the memory of validation, too."""
-MEASURE_EVERY_S = 1.0
 _MOST_CLASSES = 100
 """Confusion matrices of more classes are not recorded."""
 
@@ -55,14 +52,14 @@ def train(
     much at every step.
     """
     try:
-        yield from _train(run, steering, Every(MEASURE_EVERY_S, clock))
+        yield from _train(run, steering, Measures(clock))
     except Exception:
         with suppress(CannotSave):
             yield from steering.checkpoints.save_best()
         raise
 
 
-def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
+def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fact | Event]:
     yield from steering.between()
     while not (steering.decisions.stopped or run.is_over):
         yield from train_epoch(run, steering, measures)
@@ -82,20 +79,22 @@ def _train(run: Training, steering: Steering, measures: Every) -> Iterator[Fact 
     yield from steering.close()
 
 
-def train_epoch(run: Training, steering: Steering, measures: Every) -> Iterator[Fact | Event]:
+def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterator[Fact | Event]:
     """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
+    measures.prepare(run, at_once=steering.decisions.pauses_next)
     began = mark()
     for data, target in run.batches():
         done = train_step(run, data, target, began)
         steering.nonfinite.note(done)
         yield done
-        if measures.is_due():
-            yield Measured(run.take, run.step, {GRADIENT_NORM: gradient_norm(run)})
+        if measures.is_next:
+            yield measures.of(run, data)
         yield from steering.after_batch()
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
+        measures.prepare(run, at_once=steering.decisions.pauses_next)
         began = mark()
 
 

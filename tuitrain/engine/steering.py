@@ -67,18 +67,22 @@ class Steering:
         self._commands = commands
         self._pace = Pace(clock)
 
+    @property
+    def has_to_do(self) -> bool:
+        """Whether `after_batch` has to do something even without a new command."""
+        return bool(
+            self._run.pace
+            or self.nonfinite.known
+            or self.decisions.has_to_do
+            or self.checkpoints.waiting
+        )
+
     def after_batch(self) -> Iterator[Event]:
         """Apply commands after a batch, count the batch, and keep the pace."""
         requests, run = self._commands(0.0), self._run
         if self.nonfinite.unread and (run.has_seen_epoch or run.has_reached_until):
             self.nonfinite.read_all()
-        if not (
-            requests
-            or run.pace
-            or self.nonfinite.known
-            or self.decisions.has_to_do
-            or self.checkpoints.waiting
-        ):
+        if not (requests or self.has_to_do):
             return
         yield from self._report_nonfinite()
         yield from self._carry_out(self.decisions.after_batch())

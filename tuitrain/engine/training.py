@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import RunStarted
+from tuitrain.core.events import Measured, RunStarted
 from tuitrain.core.own import own_python
 from tuitrain.core.problem import Card, Problem
 from tuitrain.core.schedules import OWN, SCHEDULES, RateSchedule, Schedule, share_done
@@ -85,6 +85,10 @@ class Training:
     """The loss of the last validation; 0 before the first."""
     newest_batch: tuple[Tensor, Tensor] | None = None
     """Output and target of the newest batch; None before the first, and after `restore`."""
+    newest_input: tuple[tuple[int, ...], torch.dtype] | None = None
+    """Shape of a sample, and dtype, of the newest measured batch; None if it is not one tensor."""
+    newest_measured: Measured | None = None
+    """What was measured of a step last."""
     unclipped_norm: Tensor | None = None
     """Gradient norm, before clipping, of the newest batch that was clipped."""
     schedule: RateSchedule = field(init=False)

@@ -167,9 +167,9 @@ class Recorder:
         from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
 
         batches = [batch for _, batch in self._batches]
-        scalars = [scalar for batch in batches for scalar in (batch.loss, batch.nonfinite)]
+        scalars = [one for batch in batches for one in (batch.loss, batch.lr, batch.nonfinite)]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
-        losses, nonfinite = numbers[: len(scalars) : 2], numbers[1 : len(scalars) : 2]
+        losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
         self._values += [
             MeasuredRow(key, series, value)
             for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
@@ -180,10 +180,10 @@ class Recorder:
         ]
         rows = [
             BatchRow(
-                key_of(batch.take, batch.step), batch.epoch, loss, batch.lr, batch.samples,
+                key_of(batch.take, batch.step), batch.epoch, loss, lr, batch.samples,
                 self._elapsed_ms(at), *self._microseconds(batch.marks),
             )
-            for (at, batch), loss in zip(self._batches, losses, strict=True)
+            for (at, batch), loss, lr in zip(self._batches, losses, rates, strict=True)
         ]  # fmt: skip
         self.read_rows(rows)
         self._rows += rows

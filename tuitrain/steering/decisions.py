@@ -80,6 +80,11 @@ class Decisions:
             self._waiting.commands or self._stepping or self._nonfinite or self.schedule.entries
         )
 
+    @property
+    def pauses_next(self) -> bool:
+        """Whether the next batch is the last of those to be trained one by one."""
+        return self._stepping is not None and self._steps_left == 1
+
     def learn(self, event: Event) -> None:
         """Update from an event of a directive, or a nonfinite value."""
         match event:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import starmap
 from pathlib import Path
@@ -20,7 +20,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
 from tuitrain.store import epochs, series, track
-from tuitrain.store.batches import BATCHES, batch_of
+from tuitrain.store.batches import BATCHES, batch_of, elapsed
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter, since
 from tuitrain.store.epochs import Best, EpochPart, RecordedEpoch, epoch_of
 from tuitrain.store.opened import Takes, check_tables, open_read_only
@@ -129,6 +129,11 @@ class RunReader:
             ).fetchall()
         return list(map(batch_of, rows))
 
+    def elapsed(self, take: int, steps: Iterable[int]) -> list[tuple[int, int]]:
+        """Return (step, training time in ms) of these steps; unrecorded ones are left out."""
+        with self._connection() as db:
+            return [] if db is None else elapsed(db, take, steps)
+
     def epochs_in(self, segment: Segment, most: int) -> list[RecordedEpoch]:
         """Return the first `most` epochs that ended in a segment."""
         with self._connection() as db:
@@ -178,6 +183,22 @@ class RunReader:
                 ).fetchone()
             )
             return parsed(row[0]) if row else None
+
+    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the newest detail of that name in a take up to a step, after its own step.
+
+        Return None if there is none.
+        """
+        with self._connection() as db:
+            row = (
+                db
+                and db.execute(
+                    "select key, body from detail where name = ? and key between ? and ?"
+                    " order by key desc limit 1",
+                    (name, key_of(take, 0), key_of(take, step)),
+                ).fetchone()
+            )
+            return (split(row[0])[1], parsed(row[1])) if row else None
 
     def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
         """Return (step, validation loss) of the epochs that ended in a segment, thinned.

@@ -15,6 +15,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.theme import Theme
 
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer.supervisor import Started
@@ -44,7 +45,8 @@ SCREENS: tuple[type[Screen[Any]], ...] = (
 )  # fmt: skip
 _EXIT_WITHIN_S = 3
 _COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
-"""How many complaints about keys.toml are shown at once, and for how many seconds."""
+"""How many complaints about keys.toml or themes are shown at once, and for how many seconds."""
+_LOOK_AT_THEMES_S = 1
 
 
 class TuitrainApp(App[Snapshot]):
@@ -70,6 +72,7 @@ class TuitrainApp(App[Snapshot]):
         self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
     ) -> None:
         self._themes = themes.load()
+        self._own_themes: list[Theme] = []
         self._safe_text = SafeText()
         super().__init__()
         self._home = home
@@ -79,6 +82,7 @@ class TuitrainApp(App[Snapshot]):
         for theme in self._themes:
             self.register_theme(theme)
         self.theme = themes.DEFAULT
+        self._theme_folder, self._theme_stamp = home / themes.FOLDER, themes.Stamp()
         self.use_command_palette = True
         self.keymap, self._complaints = keys.chosen(home / keys.FILE, places())
 
@@ -97,8 +101,9 @@ class TuitrainApp(App[Snapshot]):
 
     def on_mount(self) -> None:
         self.set_keymap(self.keymap)
-        for complaint in self._complaints[:_COMPLAINTS]:
-            self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
+        self._complain(self._complaints)
+        self._read_own_themes()
+        self.set_interval(_LOOK_AT_THEMES_S, self._read_own_themes)
         self._main_loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._leave_for_signal)
@@ -122,8 +127,32 @@ class TuitrainApp(App[Snapshot]):
         self._last = last
 
     def action_next_theme(self) -> None:
-        names = [theme.name for theme in self._themes]
+        names = sorted(self._theme_names)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
+
+    @property
+    def _theme_names(self) -> set[str]:
+        """The names of our themes and of the user's, without those of Textual."""
+        return {theme.name for theme in (*self._themes, *self._own_themes)}
+
+    def _read_own_themes(self) -> None:
+        """Use the themes of the user's folder as they are now; one in use changes at once."""
+        stamp = themes.stamp(self._theme_folder)
+        if stamp == self._theme_stamp:
+            return
+        self._theme_stamp = stamp
+        self._own_themes, complaints = themes.own(self._theme_folder, self._themes)
+        for theme in (*self._themes, *self._own_themes):
+            self.register_theme(theme)
+        if self.theme in self._theme_names:
+            self.mutate_reactive(App.theme)
+        else:
+            self.theme = themes.DEFAULT
+        self._complain(complaints)
+
+    def _complain(self, complaints: Sequence[str]) -> None:
+        for complaint in complaints[:_COMPLAINTS]:
+            self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
 
     def action_exit_now(self) -> None:
         self.exit(self._last)

@@ -8,8 +8,7 @@ from typing import Any
 from tuitrain.watcher.hooks import Watching
 
 _SEEN = {
-    "before_loss": "the time of the loss function",
-    "loss_instead": "the swapped loss: the script's own is used",
+    "before_loss": "the time of the loss function, and a swapped loss: the script's own is used",
     "after_loss": "the loss function and the validation",
     "before_backward": "the loss of the steps",
     "after_backward": "the time of the backward pass",

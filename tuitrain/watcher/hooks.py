@@ -18,7 +18,7 @@ from weakref import WeakMethod, ref
 
 import torch
 from torch import Tensor, nn
-from torch.jit._trace import is_tracing
+from torch._C import _is_tracing
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -45,11 +45,8 @@ LOADER = "_tuitrain_loader"
 class Watching(Protocol):
     """What hooks call. Whatever it raises ends up in the watched loop."""
 
-    def before_loss(self) -> None:
-        """A function of LOSSES is called."""
-
-    def loss_instead(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        """Return the value that the call shall return; None: its own."""
+    def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+        """A function of LOSSES is called. Return the value that it shall return; None: its own."""
 
     def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
         """It returned."""
@@ -187,8 +184,7 @@ class Hooks:
                 return original(*args, **kwargs)
             self._is_inside_loss = True
             try:
-                watching.before_loss()
-                value = watching.loss_instead(name, args, kwargs)
+                value = watching.before_loss(name, args, kwargs)
                 if value is None:
                     value = original(*args, **kwargs)
                 watching.after_loss(name, value, args, kwargs)
@@ -199,7 +195,7 @@ class Hooks:
         return loss
 
     def _sees_loss(self) -> bool:
-        return self._looks() and not (self._is_inside_loss or is_tracing())  # type: ignore[no-untyped-call]
+        return self._looks() and not (self._is_inside_loss or _is_tracing())
 
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""

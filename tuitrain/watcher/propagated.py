@@ -25,7 +25,7 @@ class Propagated:
         self.last: Loss = math.nan
         """That of the newest backward pass."""
         self.device = torch.device("cpu")
-        """That of the newest loss."""
+        """That of the first loss."""
         self.has_any = False
         """Whether there was a backward pass at all."""
         self._total: Loss = 0.0
@@ -61,14 +61,17 @@ class Propagated:
         self._add(loss)
 
     def _add(self, loss: Tensor) -> None:
-        loss = loss.real if loss.is_complex() else loss
-        self.last = value = _copied(loss)
+        dtype = loss.dtype
+        if dtype.is_complex:
+            loss = loss.real
+            dtype = loss.dtype
+        self.last = value = copied(loss)
         if self.passes:
-            value = self._total_as(loss) + loss.detach().reshape(())
-            value = _copied(value)
-        self._total, self._type, self.device = value, loss.dtype, loss.device
+            value = copied(self._total_as(loss) + loss.detach().reshape(()))
+        elif not self.has_any:
+            self.device, self.has_any = loss.device, True
+        self._total, self._type = value, dtype
         self.passes += 1
-        self.has_any = True
 
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""
@@ -88,9 +91,9 @@ class Propagated:
         return self._of_last_step
 
 
-def _copied(loss: Tensor) -> Loss:
+def copied(scalar: Tensor) -> Loss:
     """Return the value; a tensor on an accelerator, since reading it would wait."""
-    return loss.item() if loss.is_cpu else loss.detach().clone().reshape(())
+    return scalar.item() if scalar.is_cpu else scalar.detach().clone().reshape(())
 
 
 def _scale_of(scaler: Any) -> Any:

@@ -30,6 +30,8 @@ class Sources:
         self._is_exhausted = False
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
+        self._trained: ref[Any] | None = None
+        """The newest loader, once it is among them."""
         self._data: ref[Any] | None = None
         """The data set of the newest batch."""
         self._target = range(0)
@@ -54,7 +56,8 @@ class Sources:
 
     def use(self) -> None:
         """The loss of a batch is computed."""
-        self._unused = max(0, self._unused - 1)
+        if self._unused:
+            self._unused -= 1
 
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
@@ -63,8 +66,11 @@ class Sources:
     def step(self) -> None:
         """The newest batch trained the model."""
         newest = self._newest
-        if newest is not None and not any(newest is known for known, _ in self._training):
+        if newest is None or newest is self._trained:  # as at nearly every step
+            return
+        if not any(newest is known for known, _ in self._training):
             self._training.append((newest, self._data))
+        self._trained = newest
 
     def has_trained(self, loader: Any) -> bool:
         """Return whether the loader trained in this epoch, or one of its data that is gone."""
@@ -77,6 +83,7 @@ class Sources:
     def begin_epoch(self) -> None:
         """Forget the loaders of the epoch before."""
         self._training.clear()
+        self._trained = None
 
     def of_validation(self, target: Any) -> object:
         """Return what tells one evaluation from another; None if it is of training data."""

@@ -6,8 +6,8 @@ which the loop waits, such as a `loss.item()`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from time import perf_counter_ns
 
 DATA, ZERO_GRAD, FORWARD, LOSS, BACKWARD, STEP = range(6)
 
@@ -17,17 +17,18 @@ class Times:
 
     def __init__(self) -> None:
         self._parts = [0] * 6
-        self._at = time.perf_counter_ns()
+        self.at = perf_counter_ns()
+        """The time of the last call, in nanoseconds."""
 
     def end(self, part: int) -> None:
         """Add the time since the last call to a part."""
-        now = time.perf_counter_ns()
-        self._parts[part] += now - self._at
-        self._at = now
+        now = perf_counter_ns()
+        self._parts[part] += now - self.at
+        self.at = now
 
     def skip(self) -> None:
         """Leave out the time since the last call, as that of a validation or a pause."""
-        self._at = time.perf_counter_ns()
+        self.at = perf_counter_ns()
 
     def take(self) -> tuple[int, ...]:
         """Return the nanoseconds of a step's parts, and begin the next step."""

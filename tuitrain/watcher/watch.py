@@ -16,6 +16,7 @@ from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM, Series
 from tuitrain.engine.device import read
 from tuitrain.engine.steering import Steering
+from tuitrain.record.controls import LOOK_AFTER_S
 from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
@@ -30,6 +31,7 @@ from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, Times
 from tuitrain.watcher.watched import Watched, gradient_norm, is_finite
 
 _MEASURE_EVERY_S = 1.0
+_LOOK_AFTER_NS = round(LOOK_AFTER_S * 1e9)
 _LARGEST_OUTPUT = 1 << 20
 """For outputs of more numbers, the values of the other losses are not computed."""
 
@@ -40,6 +42,9 @@ class Ending(KeyboardInterrupt):
 
 class Watch:
     """Meets `Watching`: gathers what the hooks see, records it, and steers after each step."""
+
+    failure = ""
+    """Why the run failed, if a nonfinite value ended it."""
 
     def __init__(
         self,
@@ -55,8 +60,6 @@ class Watch:
         self.title, self._end = title, end
         self.started: RunStarted | None = None
         self.has_ended = False
-        self.failure = ""
-        """Why the run failed, if a nonfinite value ended it."""
         self.epochs = Epochs(loop)
         self._sources = Sources()
         self._propagated = Propagated()
@@ -77,25 +80,24 @@ class Watch:
         """Whether the step in hand is left out, since its loss or a gradient is nonfinite."""
         self._nonfinite_until = -1
         """The newest step with a nonfinite loss."""
+        self._look_at = 0
+        """When to look around after a step: nanoseconds as of `Times`, 0 for the next one."""
         self._warnings: list[Warned] = []
         self.notes: list[str] = []
         """What else the run shall say of itself at its first step."""
 
     # the loss function
 
-    def before_loss(self) -> None:
-        if torch.is_grad_enabled():
-            self._times.end(FORWARD)
-
-    def loss_instead(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        loop = self.loop
-        if not loop.is_swapped or not torch.is_grad_enabled():
+    def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+        if not torch.is_grad_enabled():
             return None
-        return loop.instead(Call(name, args, kwargs))
+        self._times.end(FORWARD)
+        return self.loop.instead(Call(name, args, kwargs)) if self.loop.is_swapped else None
 
     def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
         target = args[1] if len(args) > 1 else kwargs.get("target")
-        samples = target.shape[0] if isinstance(target, Tensor) and target.dim() else 1
+        shape = target.shape if isinstance(target, Tensor) else ()
+        samples = shape[0] if shape else 1
         if not torch.is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
@@ -127,6 +129,7 @@ class Watch:
         if value.numel() != 1 or source is None:
             return  # no mean, or training data evaluated once more
         of_samples = 1 / max(1, samples) if given["reduction"] == "sum" else 1
+        self._look_at = 0  # it is recorded at the next step
         add, loop = self.epochs.validations.add, self.loop
         add(source, call.name, value.detach().reshape(()) * of_samples, samples)
         swapped = loop.instead(call) if loop.is_swapped else None
@@ -208,12 +211,13 @@ class Watch:
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
         self._is_hand_made = False
+        self._times.skip()
         self._propagated.take()
         self._propagated.add(loss, None)
         self._step(None)
 
     def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
-        """Record a step of the optimizer of that number, and apply commands."""
+        """Record a step of the optimizer of that number; look around now and then."""
         loop, propagated = self.loop, self._propagated
         loop.take_back_rates()
         if self.has_ended:
@@ -228,12 +232,21 @@ class Watch:
         loop.batch += 1
         self._sources.step()
         self._record(optimizer, number, loss, samples)
+        if self._times.at >= self._look_at:
+            self._look(optimizer, number)
+
+    def _look(self, optimizer: Optimizer | None, number: int) -> None:
+        """Do what need not be done at every step, commands included: most steps are only recorded.
+
+        The commands in hand may need every step, as `step N` and a pace do.
+        """
         if self.epochs.validations and (validation := self.epochs.validation()):
             self.recorder.take(validation)
         if self._measures.is_due():
             self._sample(optimizer)
         self._steer(number)
         self._times.skip()
+        self._look_at = 0 if self.steering.has_to_do else self._times.at + _LOOK_AFTER_NS
 
     def _steer(self, number: int) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
@@ -243,18 +256,18 @@ class Watch:
     def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
         loop, times = self.loop, self._times.take()
-        lr = float(optimizer.param_groups[0]["lr"]) * loop.factor if optimizer else 0.0
+        lr = loop.rate_of(optimizer.param_groups[0]) if optimizer else 0.0
         if number:
             name = f"-{number + 1}"
             values: dict[Series, Any] = {Series(f"loss{name}"): loss, Series(f"lr{name}"): lr}
             self.recorder.take(Measured(loop.take, loop.step, values))
             return
         done = BatchDone(
-            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, times, float(self._is_bad)
+            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, times, self._is_bad
         )
-        if loop.on_nonfinite != "alert":
+        if self._is_bad:
             self.steering.nonfinite.note(done)
-            self._is_bad = False
+            self._is_bad, self._look_at = False, 0
         self.recorder.take(done)
 
     def _sample(self, optimizer: Optimizer | None) -> None:
@@ -266,7 +279,7 @@ class Watch:
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
-                values[Series(f"lr-group-{number}")] = float(group["lr"])
+                values[Series(f"lr-group-{number}")] = self.loop.rate_of(group)
         self.recorder.take(Measured(self.loop.take, self.loop.step, values))
 
     def rows(self, rows: Sequence[BatchRow]) -> None:
@@ -354,6 +367,7 @@ class Watch:
             self.recorder.take(event)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
+        self._look_at = 0  # these commands may have to do something after the next step
         for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
             self.recorder.take(event)
             if isinstance(event, Failed):

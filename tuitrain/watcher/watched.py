@@ -18,6 +18,7 @@ from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses
 from tuitrain.watcher.losses import Call, Own
 from tuitrain.watcher.objects import parameters_of
+from tuitrain.watcher.propagated import Loss, copied
 from tuitrain.watcher.state import Parts
 
 _EPOCHS_TO_KNOW = 2
@@ -50,6 +51,8 @@ class Watched:
         self.way_on = again(spec)
         self.pace = spec.pace
         self.loss_name = losses.UNKNOWN
+        self.own_loss = losses.UNKNOWN
+        """The name of the loss that the script itself computes."""
         self.call: Call | None = None
         """The last call of a loss function in training, without its graph."""
         self.take, self.step, self.epoch, self.batch = 1, 0, 0, 0
@@ -88,11 +91,6 @@ class Watched:
         return float(optimizer.param_groups[0]["lr"]) * self.factor if optimizer else 0.0
 
     @property
-    def own_loss(self) -> str:
-        """The name of the loss that the script itself computes."""
-        return self.call.name if self.call else losses.UNKNOWN
-
-    @property
     def is_swapped(self) -> bool:
         """Whether another loss than the script's own is in use."""
         return self.loss_name not in (self.own_loss, losses.UNKNOWN)
@@ -101,9 +99,9 @@ class Watched:
         """Keep a call of the loss function, without its graph; False for another function's."""
         if self.call is not None and self.call.function != call.function:
             return False
+        self.call, self.own_loss = call, call.name
         if self.loss_name == losses.UNKNOWN:
             self.loss_name = call.name
-        self.call = call
         return True
 
     @property
@@ -211,6 +209,11 @@ class Watched:
         if self.clip_norm is not None:
             clip_grad_norm_(parameters_of(optimizer), self.clip_norm)
 
+    def rate_of(self, group: Mapping[str, Any]) -> Loss:
+        """Return the learning rate of a group; on an accelerator a copy, to be read later."""
+        lr = group["lr"]
+        return (copied(lr) if isinstance(lr, Tensor) else float(lr)) * self.factor
+
     def lend_rates(self, optimizer: Optimizer) -> None:
         """Put the user's learning rate into an optimizer for one step."""
         self.take_back_rates()  # a step may have raised, and the script gone on
@@ -221,9 +224,10 @@ class Watched:
 
     def take_back_rates(self) -> None:
         """Put the script's own rates back."""
-        for group, lr in self._rates:
-            group["lr"] = lr
-        self._rates.clear()
+        if self._rates:
+            for group, lr in self._rates:
+                group["lr"] = lr
+            self._rates.clear()
 
     def _use_lr(self, lr: float) -> None:
         assert self.optimizer is not None

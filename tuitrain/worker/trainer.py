@@ -7,20 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from tuitrain.core.events import (
-    BatchDone,
+    Detail,
     Event,
     Fact,
     Finished,
+    LossSwapped,
     Measured,
     Paused,
+    RunStarted,
     StartupReached,
+    TakeOpened,
     Warned,
 )
-from tuitrain.core.every import Every
 from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import by_every_loss, train
+from tuitrain.engine.loss_curves import loss_curves
+from tuitrain.engine.measures import batch_detail
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.resume import resume
@@ -45,9 +49,6 @@ from tuitrain.worker.startup import (
     stoppable,
     waiting_commands,
 )
-
-_SAMPLE_EVERY_S = 1.0
-"""Time between two samples of usage and of the latest batch losses."""
 
 
 def train_run(
@@ -110,25 +111,37 @@ def _train(
     paused = spec.paused and is_new
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"
     steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
-    samples, usage = Every(_SAMPLE_EVERY_S), Usage()
+    usage = Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
     recorded = None if is_new else Position(*writer.position(*began_at))
     start = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
     with watchdog:
         for event in _events(run, steering, start, earlier, recorded):
             watchdog.alive()
+            if isinstance(event, Measured | Paused):
+                _look_at_newest_batch(run, recorder)  # before a pause, so that a screen has it then
             recorder.take(event)
+            if isinstance(event, RunStarted | LossSwapped | TakeOpened):
+                _take(loss_curves(run), recorder)
+            if isinstance(event, Measured):
+                recorder.take(Measured(run.take, run.step, usage.read()))
             if recorder.newest_read is not None:
                 steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
-            is_sample = isinstance(event, BatchDone) and samples.is_due()
-            if is_sample:
-                recorder.take(Measured(run.take, run.step, usage.read()))
-            if is_sample or isinstance(event, Paused):
-                recorder.latest_batch_losses(
-                    run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
-                )
     recorder.flush()
     controls.close()
+
+
+def _look_at_newest_batch(run: Training, recorder: Recorder) -> None:
+    """Record the newest batch, and its loss by every loss function."""
+    _take(batch_detail(run), recorder)
+    recorder.latest_batch_losses(
+        run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
+    )
+
+
+def _take(detail: Detail | None, recorder: Recorder) -> None:
+    if detail is not None:
+        recorder.take(detail)
 
 
 def _suggests_batch_size(paths: RunPaths) -> bool:

@@ -24,13 +24,13 @@ def said(tmp_path, capsys):
 def refused(tmp_path, capsys):
     """Run a command line in the home and return its exit code and what it says on stderr."""
 
-    def ask(*arguments):
+    def run(*arguments):
         code = cli.run(["--home", str(tmp_path), *arguments])
         told = capsys.readouterr()
         assert told.out == ""
         return code, told.err
 
-    return ask
+    return run
 
 
 @pytest.fixture(autouse=True)

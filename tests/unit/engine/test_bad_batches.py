@@ -67,7 +67,7 @@ def of(events: Sequence[object], *kinds: type) -> list:
     return [event for event in events if isinstance(event, kinds)]
 
 
-def bad_steps(events: Sequence[object]) -> list[int]:
+def nonfinite_steps(events: Sequence[object]) -> list[int]:
     return [done.step for done in of(events, BatchDone) if done.nonfinite]
 
 
@@ -119,7 +119,7 @@ def test_an_accelerator_that_skips_a_batch_comes_to_the_same_weights(model):
     digests = set()
     for is_synchronous in (True, False):
         run = spoilt((0, 1), (1, 4), model=model, epochs=3, is_synchronous=is_synchronous)
-        assert len(bad_steps(list(train(run, Steering(run))))) >= 2
+        assert len(nonfinite_steps(list(train(run, Steering(run))))) >= 2
         digests.add(weights_sha256(run.model))
     assert len(digests) == 1
 
@@ -188,7 +188,7 @@ def test_every_stretch_of_skipped_batches_is_told_once(is_synchronous):
     run = spoilt((0, 1), (0, 2), (0, 4), is_synchronous=is_synchronous)
     events = list(train(run, Steering(run)))
 
-    assert bad_steps(events) == [2, 3, 5]
+    assert nonfinite_steps(events) == [2, 3, 5]
     assert [(each.step, each.what) for each in of(events, NotFinite)] == [(2, "loss"), (5, "loss")]
 
 
@@ -250,7 +250,7 @@ def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
     run = spoilt((0, 1), (0, 6), (0, 39), batch_size=32, is_synchronous=False)
     events = list(recorded(run, tmp_path))
 
-    assert bad_steps(events) == [2, 7, 40]
+    assert nonfinite_steps(events) == [2, 7, 40]
     assert [each.step for each in of(events, NotFinite)] == [2, 7, 40]
     kinds = [type(each) for each in events]
     assert kinds.index(NotFinite) < 12, "with the flush after it, not with the epoch"

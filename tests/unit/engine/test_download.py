@@ -61,7 +61,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "data" / "file.gz"
 
 
-def left(target: Path) -> list[Path]:
+def files_in(target: Path) -> list[Path]:
     return list(target.parent.iterdir())
 
 
@@ -74,7 +74,7 @@ def test_a_file_comes_whole_with_progress_and_only_once(server: Server, target: 
     assert told[-1] == ("downloading file.gz", len(CONTENT), len(CONTENT))
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     assert server.asked == 1
-    assert left(target) == [target]
+    assert files_in(target) == [target]
 
 
 def test_a_damaged_file_is_downloaded_again(server: Server, target: Path):
@@ -100,7 +100,7 @@ def test_what_does_not_come_right_leaves_nothing_and_can_be_repeated(
         setattr(server, name, value)
     with pytest.raises(CannotDownload, match=description):
         fetch(server.url, target, md5=MD5, timeout_s=0.3)
-    assert left(target) == []
+    assert files_in(target) == []
 
     server.let_go.set()
     server.content, server.stalls = CONTENT, False
@@ -111,7 +111,7 @@ def test_what_does_not_come_right_leaves_nothing_and_can_be_repeated(
 def test_nobody_there_is_one_sentence(target: Path):
     with pytest.raises(CannotDownload, match="cannot download"):
         fetch("http://127.0.0.1:9/file.gz", target, md5=MD5)
-    assert left(target) == []
+    assert files_in(target) == []
 
 
 def test_a_download_ends_when_it_is_told_to(server: Server, target: Path):
@@ -120,7 +120,7 @@ def test_a_download_ends_when_it_is_told_to(server: Server, target: Path):
 
     with pytest.raises(KeyboardInterrupt):
         fetch(server.url, target, md5=MD5, report=stop)
-    assert left(target) == []
+    assert files_in(target) == []
 
 
 def test_every_set_is_fetched_over_https_by_a_pinned_digest():

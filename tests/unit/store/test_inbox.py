@@ -20,7 +20,7 @@ def changed(**changes):
     return json.dumps({**PAUSE, **changes})
 
 
-def left(folder: Path, content: str | bytes, name: str = "a.json") -> Path:
+def written(folder: Path, content: str | bytes, name: str = "a.json") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
@@ -119,13 +119,13 @@ def test_a_command_is_for_its_owner_alone(tmp_path):
 
 
 def test_what_is_not_a_command_yet_does_not_wait(tmp_path):
-    left(tmp_path, changed(), ".a.tmp")
-    left(tmp_path, changed(), "a.txt")
+    written(tmp_path, changed(), ".a.tmp")
+    written(tmp_path, changed(), "a.txt")
     assert inbox.waiting(tmp_path) == []
 
 
 def test_a_file_in_good_order_is_a_command(tmp_path):
-    assert inbox.read(left(tmp_path, changed())) == Request("a", 1.0, Pause(), "batch")
+    assert inbox.read(written(tmp_path, changed())) == Request("a", 1.0, Pause(), "batch")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_file_in_good_order_is_a_command(tmp_path):
     ],
 )
 def test_a_file_that_is_not_a_command_is_passed_over(tmp_path, content):
-    assert inbox.read(left(tmp_path, content)) is None
+    assert inbox.read(written(tmp_path, content)) is None
 
 
 def test_a_file_that_is_gone_or_a_folder_is_passed_over(tmp_path):
@@ -197,7 +197,7 @@ bodies = st.fixed_dictionaries(
 def test_whatever_a_file_holds_reading_it_gives_a_command_that_survives_its_own_file(
     tmp_path_factory, body
 ):
-    path = left(tmp_path_factory.getbasetemp(), json.dumps(body))
+    path = written(tmp_path_factory.getbasetemp(), json.dumps(body))
     request = inbox.read(path)
     if request is not None:
         assert isinstance(request.command.detail, str)
@@ -206,7 +206,7 @@ def test_whatever_a_file_holds_reading_it_gives_a_command_that_survives_its_own_
 
 @given(st.binary(max_size=60))
 def test_no_bytes_end_a_trainer(tmp_path_factory, content):
-    assert inbox.read(left(tmp_path_factory.getbasetemp(), content)) is None
+    assert inbox.read(written(tmp_path_factory.getbasetemp(), content)) is None
 
 
 def test_two_senders_never_take_each_others_place(tmp_path):

@@ -290,7 +290,7 @@ def test_what_was_chosen_stays_chosen_while_the_run_grows(writer, reader):
     assert reader.epochs(of_steps(1, 1, 1000), 6)[: len(chosen)] == chosen
 
 
-def judged(number, accuracy, mse, take=1):
+def epoch_ended(number, accuracy, mse, take=1):
     return EpochEnded(
         take, number * 10, number, "mse", 0.5, mse, {"accuracy": accuracy}, improved=False,
         val_losses={"mse": mse, "l1": 0.5},
@@ -300,7 +300,9 @@ def judged(number, accuracy, mse, take=1):
 def test_the_best_is_the_highest_or_the_lowest_by_its_sign_and_always_finite(writer, reader):
     nan, inf = math.nan, math.inf
     values = [(0.5, 3.0), (nan, nan), (0.9, -inf), (0.9, 2.0), (inf, inf), (0.1, 2.5)]
-    writer.write([], stamped(*(judged(number, *pair) for number, pair in enumerate(values, 1))))
+    writer.write(
+        [], stamped(*(epoch_ended(number, *pair) for number, pair in enumerate(values, 1)))
+    )
     assert reader.best(of_steps(1, 1, 60), "metrics", {"accuracy": 1}) == {"accuracy": (0.9, 3)}
     assert reader.best(of_steps(1, 1, 60), "metrics", {"accuracy": -1, "auroc": 1}) == {
         "accuracy": (0.1, 6)

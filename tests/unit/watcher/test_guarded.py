@@ -20,7 +20,7 @@ from tuitrain.watcher.guarded import NEEDED
 from tuitrain.watcher.watch import Watch
 
 HOOKS = (
-    "before_loss", "loss_instead", "after_loss", "before_backward", "after_backward",
+    "before_loss", "after_loss", "before_backward", "after_backward",
     "before_step", "after_step", "before_epoch", "before_fetch", "after_fetch", "scaled",
     "before_scaler_step", "after_scaler_step",
 )  # fmt: skip

@@ -16,8 +16,11 @@ from tuitrain.tui.keys import keymap_of, shown
 SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
-    ("$cell-validation", " ●", "the validation loss at an epoch's end"),
+    ("$cell-validation", "⠤⠒", "the validation loss at each epoch's end"),
     ("$cell-swap", " │", "the loss was swapped; values before and after are not comparable"),
+    ("$cell-muted", " ↶", "another take: training went back to an earlier step"),
+    ("$accent", " │", "the cursor; the title has its values"),
+    ("$warning", " ▲", "values above the axis; o shows them"),
     ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
     (
         "$cell-past",

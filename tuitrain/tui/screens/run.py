@@ -10,9 +10,9 @@ from pathlib import Path
 from textual import events, getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.reactive import reactive, var
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
@@ -21,19 +21,25 @@ from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
+from tuitrain.tui import last_view
+from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
+from tuitrain.tui.views import STEPS, VIEWS, Panel
+from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
+from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart import multiples
-from tuitrain.view.chart.curves import loss_chart
+from tuitrain.view.chart.run_charts import Charted, loss_chart
 from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.panel.panels import waiting
+from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot, State
@@ -51,19 +57,36 @@ IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
 
-class RunScreen(SteeringScreen, inherit_bindings=False):
+class RunScreen(ChartingScreen, inherit_bindings=False):
     """Follow a run and show its record."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (180, "-huge")]
+    AUTO_FOCUS = ""
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high"), (34, "-tall")]
     BINDINGS = [
         *SteeringScreen.BINDINGS,
+        *ChartingScreen.BINDINGS,
         Binding("f", "fork", "Fork", id="run.fork",
                 tooltip="Begin another run from one of its epochs"),
         Binding("R", "resume", "Resume", key_display="R", show=False, id="run.resume",
                 tooltip="Go on with a run that ended; past its end, with more epochs"),
         Binding("v", "curves", "Curves", show=False, id="run.curves",
                 tooltip="Comparable curves in the loss chart's place, and back"),
+        *(
+            Binding(str(digit), f"view('{view.name}')", view.name, show=False, id=f"run.{view.id}",
+                    tooltip=f"{view.name}: {view.question}")
+            for digit, view in enumerate(VIEWS, 1)
+        ),
+        Binding("tab", "next_panel(1)", "Next panel", show=False, id="run.next_panel",
+                tooltip="Focus the next panel"),
+        Binding("shift+tab", "next_panel(-1)", "Panel before", show=False, id="run.panel_before",
+                tooltip="Focus the panel before"),
+        Binding("enter", "enlarge", "Enlarge", show=False, id="run.enlarge",
+                tooltip="Show the focused panel alone, and back"),
+        Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",
+                tooltip="Back to all panels of the view, without a search"),
+        Binding("slash", "search", "Search", key_display="/", show=False, id="run.search",
+                tooltip="Search what the trainer and your code printed"),
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -77,8 +100,10 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
-    chart = getters.query_one("#loss", LossChart)
     metrics = getters.query_one("#metrics", MetricCharts)
+    tabs = getters.query_one("#tabs", Tabs)
+    views = getters.query_one("#views", Views)
+    search = getters.query_one(Filter)
 
     def __init__(
         self,
@@ -92,6 +117,8 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._follower = Follower(client)
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
+        self._reads = Reads(client, self._curves, client.output, lambda: self._wanted)
+        self._wanted = ""
         self._close = leave
         self._started = started
         self._opened_at = self._key_at = time.monotonic()
@@ -102,25 +129,40 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.pending)
         yield Vitals(id="vitals").data_bind(RunScreen.fast_snapshot, RunScreen.slow_snapshot)
-        with Horizontal(id="middle"):
-            with Vertical(id="curves"):
+        yield Tabs(id="tabs")
+        with Views(initial=VIEWS[0].id, id="views"):
+            yield from self._compose_training()
+            for view in VIEWS[1:]:
+                with Container(id=view.id):
+                    yield from map(self._made, view.panels)
+        yield Filter("part of a line")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def _compose_training(self) -> ComposeResult:
+        with Horizontal(id=VIEWS[0].id):
+            with Vertical(id="curves", classes="box"):
                 yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
                 yield MetricCharts(self._draw_metrics, id="metrics").data_bind(
                     subject=RunScreen.slow_snapshot
                 )
                 yield Progress(id="progress").data_bind(RunScreen.slow_snapshot)
-            with Horizontal(id="side"):
+            with Horizontal(id="side", classes="box"):
+                yield self._made(STEPS, at="-beside")
                 yield Epochs(id="epochs").data_bind(RunScreen.slow_snapshot)
                 yield Events(id="events").data_bind(RunScreen.slow_snapshot)
-        yield Footer(compact=True, show_command_palette=False)
+
+    def _made(self, panel: Panel, at: str = "") -> PanelPicture:
+        picture = PanelPicture(panel, self._reads, at=at)
+        return picture if panel.is_fast else picture.data_bind(subject=RunScreen.slow_snapshot)
 
     def on_mount(self) -> None:
+        self._show_view(last_view.read(self._client.paths))
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:
         if self._has_looked:
-            self._publish(at_once=True)
+            self.run_worker(self._publish(at_once=True))
 
     def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
@@ -152,11 +194,11 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         self._reap()
         self.update_pending()
         await self.explain_silence()
-        self._publish(
+        await self._publish(
             at_once=bool(self._follower.delta.events) or self._latest.state != before.state
         )
 
-    def _publish(self, *, at_once: bool) -> None:
+    async def _publish(self, *, at_once: bool) -> None:
         """Update the panels, unless a dialog covers them."""
         if not self.is_active:
             return
@@ -165,6 +207,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
         is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
         fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
         if at_once or starting or self._pulls % fast_every == 0:
+            await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         if at_once or starting or self._pulls % slow_every == 0:
             self.slow_snapshot = latest
@@ -172,13 +215,20 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
             self.chart.mark_stale()
         self.phase = latest.state
 
-    def _draw(self, run: Snapshot, width: int, height: int) -> Picture:
+    def watch_chart_view(self) -> None:
+        """Draw all charts in the new way at once."""
+        if self.is_mounted:
+            self.chart.draw_now()
+            self.metrics.look(self.chart_view)
+
+    def _draw(self, run: Snapshot, width: int, height: int) -> Charted:
         if not has_begun(run):
-            return waiting(run, time.monotonic() - self._opened_at, width, height)
-        return loss_chart(run, self._curves, width, height)
+            waited_s = time.monotonic() - self._opened_at
+            return Charted(waiting(run, waited_s, width, height))
+        return loss_chart(run, self._curves, width, height, self.chart_view)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
-        return multiples.of_run(run, self._curves, width, height)
+        return multiples.of_run(run, self._curves, width, height, self.chart_view)
 
     def _reap(self) -> None:
         if self._started is not None:
@@ -186,7 +236,38 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
 
     def action_curves(self) -> None:
         """Show the metric charts in place of the loss chart, or the loss chart again."""
+        self.action_view(VIEWS[0].name)
         self.toggle_class("-metrics")
+
+    def action_view(self, name: str) -> None:
+        """Show the view of that name, also in the next run that is opened."""
+        self._show_view(name)
+        last_view.write(self._client.paths, name)
+
+    def _show_view(self, name: str) -> None:
+        self.tabs.current = name
+        self.views.switch(next(view.id for view in VIEWS if view.name == name))
+
+    def action_next_panel(self, step: int) -> None:
+        self.views.turn(step)
+
+    def action_enlarge(self) -> None:
+        self.views.enlarge()
+
+    def action_back(self) -> None:
+        self.search.reset()
+        self.views.show_all()
+
+    def action_search(self) -> None:
+        self.action_view(VIEWS[-1].name)
+        self.search.open()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted = event.value
+        self.views.mark_stale()
+
+    def on_input_submitted(self) -> None:
+        self.set_focus(None)
 
     def action_leave(self) -> None:
         if self._latest.has_ended:
@@ -249,7 +330,7 @@ class RunScreen(SteeringScreen, inherit_bindings=False):
     async def _look_again(self) -> None:
         async with self._one_at_a_time:
             self._latest = await asyncio.to_thread(self._follower.look_at_a_restart)
-        self._publish(at_once=True)
+            await self._publish(at_once=True)
 
     def action_help(self) -> None:
         self.app.push_screen(

@@ -21,7 +21,7 @@ from tuitrain.tui.screens.compare import CompareScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run_actions import RunActionsScreen
-from tuitrain.tui.widgets.name_filter import NameFilter
+from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.runs_table import RunsTable
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.listing import ORDERS, Row, heading, ordered, to_compare
@@ -55,7 +55,7 @@ class RunsScreen(RunActionsScreen):
 
     table = getters.query_one(RunsTable)
     heading = getters.query_one("#heading", Static)
-    filter = getters.query_one(NameFilter)
+    filter = getters.query_one(Filter)
 
     def __init__(self, home: Path, seen: Callable[[Snapshot], None]) -> None:
         """`seen` is called with the last snapshot of a run that was watched."""
@@ -69,7 +69,7 @@ class RunsScreen(RunActionsScreen):
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
         yield RunsTable()
-        yield NameFilter()
+        yield Filter("part of a name")
         yield Footer(compact=True, show_command_palette=False)
 
     async def on_mount(self) -> None:

@@ -12,10 +12,10 @@ from textual.geometry import Size
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.picture import Picture, unreadable
+from tuitrain.view.picture import unreadable
 
-Draw = Callable[[Any, int, int], Picture]
-"""From a subject, a width and a height to cells; called in a thread."""
+Draw = Callable[[Any, int, int], Any]
+"""From a subject, a width and a height to what `show_drawn` shows; called in a thread."""
 
 
 class AsyncPicture(Cells):
@@ -51,6 +51,15 @@ class AsyncPicture(Cells):
         super().on_resize()
         self.refresh_now()
 
+    def draw_now(self) -> None:
+        """Draw as soon as the present drawing has ended."""
+        self.refresh_now()
+        self.call_later(self.draw_if_stale)
+
+    def show_drawn(self, drawn: Any) -> None:
+        """Show what was drawn: a picture, or in a subclass more than that."""
+        self.show(drawn)
+
     async def draw_if_due(self) -> None:
         """Draw if stale, and if the last drawing is older than `MIN_INTERVAL_S`."""
         if time.monotonic() - self._drawn_at >= self.MIN_INTERVAL_S:
@@ -63,20 +72,21 @@ class AsyncPicture(Cells):
                 return
             self._is_stale, self._drawn_at = False, time.monotonic()
             size = self.size
+            show: Callable[[Any], None] = self.show_drawn
             try:
-                picture = await asyncio.to_thread(self._draw, self.subject, *size)
+                drawn = await asyncio.to_thread(self._draw, self.subject, *size)
             except Exception as error:  # noqa: BLE001 - an error in drawing must not end the app
-                picture = unreadable(error, *size)
+                show, drawn = self.show, unreadable(error, *size)
                 self._is_stale = True  # it may be readable the next time
             if self._may_change:
                 self._drawn_size = size
-                self.show(picture)
+                show(drawn)
             else:
                 self._is_stale = True
 
     @property
     def _may_change(self) -> bool:
         """Whether a new picture may be shown: under a dialog only after a change of size."""
-        if not (self.display and self.size.area and self.screen.is_current):
+        if not (self.is_on_screen and self.size.area and self.screen.is_current):
             return False
         return self.screen.is_active or self.size != self._drawn_size

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from tuitrain.tui.widgets.async_picture import AsyncPicture
-from tuitrain.view.chart import curves, multiples
+from tuitrain.view.chart import live, multiples
+from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.state.snapshot import Snapshot
 
 
-class MetricCharts(AsyncPicture):
+class MetricCharts(AsyncPicture, can_focus=True):
     """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
 
+    DEFAULT_CLASSES = "panel"
     PERIOD_S = 1.0
     MIN_INTERVAL_S = 4.0
+
+    _view = USUAL
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
         if subject is None or (before and _inputs_of(before) == _inputs_of(subject)):
@@ -25,12 +29,19 @@ class MetricCharts(AsyncPicture):
         super().on_resize()
         self._entitle_for_room()
 
+    def look(self, view: ChartView) -> None:
+        """Draw the charts as they are looked at now."""
+        self._view = view
+        self._entitle_for_room()
+        self.draw_now()
+
     def _entitle_for_room(self) -> None:
         if self.subject is not None:
             is_large = self.screen.has_class("-metrics")
-            self.entitle(multiples.title(self.subject, *self.size, is_large=is_large))
+            title = multiples.title(self.subject, *self.size, self._view, is_large=is_large)
+            self.entitle(title)
 
 
 def _inputs_of(run: Snapshot) -> tuple[object, ...]:
     """Return the parts of the snapshot that the charts depend on."""
-    return run.last_epoch, run.take, run.loss, run.state, curves.last_of_axis(run)
+    return run.last_epoch, run.take, run.loss, run.state, live.last_of_axis(run)

@@ -23,8 +23,9 @@ class _Panel(Cells):
         self.draw()
 
     def draw(self) -> None:
-        """Draw the snapshot, if there is one and the panel has an area."""
-        if (snapshot := self.slow_snapshot) is not None and self.size.area:
+        """Draw the snapshot, if there is one and the panel is shown."""
+        snapshot = self.slow_snapshot
+        if snapshot is not None and self.is_on_screen and self.size.area:
             self.attempt(lambda: self.picture(snapshot))
 
     def picture(self, snapshot: Snapshot) -> Picture:
@@ -59,13 +60,16 @@ class Vitals(_Panel):
 class Progress(_Panel):
     """Bars of the epoch and of the run."""
 
+    DEFAULT_CLASSES = "box"
+
     def picture(self, snapshot: Snapshot) -> Picture:
         return panels.progress(snapshot, self.size.width)
 
 
-class Epochs(_Panel):
+class Epochs(_Panel, can_focus=True):
     """The table of epochs."""
 
+    DEFAULT_CLASSES = "panel"
     BORDER_TITLE = "epochs"
 
     def picture(self, snapshot: Snapshot) -> Picture:
@@ -75,9 +79,10 @@ class Epochs(_Panel):
         return panels.epochs(snapshot, self.size.width, self.size.height)
 
 
-class Events(_Panel):
+class Events(_Panel, can_focus=True):
     """The log of what happened."""
 
+    DEFAULT_CLASSES = "panel"
     BORDER_TITLE = "events"
 
     def picture(self, snapshot: Snapshot) -> Picture:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tuitrain.view.chart import scale
-from tuitrain.view.chart.drawing import Axes, Drawing, Frame, Tick
+from tuitrain.view.chart import scale, x_axis
+from tuitrain.view.chart.drawing import CURSOR, Axes, Drawing, Frame, Ruler, Tick
+from tuitrain.view.chart.x_axis import XUnit
 from tuitrain.view.picture import Line, Picture, Span
 
 ROWS: dict[Axes, int] = {"none": 0, "thin": 1, "whole": 2}
@@ -27,18 +28,27 @@ class Ruled(NamedTuple):
     y_ticks: list[Tick]
 
 
-def ruled(axis: scale.Axis, axes: Axes, size: tuple[int, int], *, header: int, end: int) -> Ruled:
-    """Return the canvas and the axes of a chart of size (width, height)."""
+def ruled(
+    axis: scale.Axis,
+    axes: Axes,
+    size: tuple[int, int],
+    *,
+    header: int,
+    ends: tuple[float, float],
+    unit: XUnit,
+) -> Ruled:
+    """Return the canvas and the axes of a chart of size (width, height) from x to x."""
     width, height = size
     rows = height - ROWS[axes]
     axis, numbers = axis.numbered(max(2, (rows - header) // _Y_TICK))
-    frame = Frame(width, rows, header, end)
+    frame = Frame(width, rows, header, *ends)
     y_ticks = _apart(
         Tick(frame.cell_up(axis.place(value)), label.rjust(GUTTER)) for value, label in numbers
     )
     if axes != "none":
         frame = frame._replace(columns=width - 1 - max(len(label) for _, label in y_ticks))
-    x_ticks = _x_ticks(frame, max(1, frame.columns // _X_TICK[axes]))
+    labels = x_axis.labels(*ends, unit, max(1, frame.columns // _X_TICK[axes]))
+    x_ticks = [Tick(frame.cell(label.x), label.text) for label in labels]
     return Ruled(frame, axis, x_ticks, y_ticks)
 
 
@@ -49,12 +59,6 @@ def _apart(ticks: Iterable[Tick]) -> list[Tick]:
         if not kept or tick.cell - kept[-1].cell >= _LEAST_Y_TICK:
             kept.append(tick)
     return kept
-
-
-def _x_ticks(frame: Frame, count: int) -> list[Tick]:
-    numbers = scale.ticks(0, frame.end, count)
-    whole = [int(number) for number in numbers if number == int(number)]
-    return [Tick(frame.cell(step), scale.step_label(step)) for step in whole]
 
 
 def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
@@ -73,28 +77,36 @@ def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
     return (*lines, *((Span(" " * gutter + text, "axis"),) for text in below))
 
 
+_CROSSINGS = {"─": "┴", "┬": "┼"}
+"""The axis where a ruler meets it."""
+_AT_CURSOR = "┻"
+
+
 def _integer(drawing: Drawing) -> tuple[str, str]:
     columns = drawing.frame.columns
     line = ["─"] * columns
     for tick in drawing.x_ticks:
         line[tick.cell] = "┬"
-    for column in drawing.rulers:
-        line[column] = "┼" if line[column] == "┬" else "┴"
+    _cross(line, drawing.rulers)
     return "└" + "".join(line), " " + "".join(_labelled([" "] * columns, drawing.x_ticks))
 
 
 def _thin(drawing: Drawing) -> tuple[str]:
     line = ["─"] * drawing.frame.columns
-    for column in drawing.rulers:
-        line[column] = "┴"
-    return ("└" + "".join(_labelled(line, drawing.x_ticks[1:])),)
+    _cross(line, drawing.rulers)
+    return ("└" + "".join(_labelled(line, drawing.x_ticks)),)
+
+
+def _cross(line: list[str], rulers: Iterable[Ruler]) -> None:
+    for column, role in rulers:
+        line[column] = _AT_CURSOR if role == CURSOR else _CROSSINGS.get(line[column], line[column])
 
 
 def _labelled(cells: list[str], ticks: Iterable[Tick]) -> list[str]:
     """Write each label centred on its tick, if it does not overlap the previous label."""
     free = 0
     for cell, label in ticks:
-        start = min(cell - len(label) // 2, len(cells) - len(label))
+        start = max(0, min(cell - len(label) // 2, len(cells) - len(label)))
         if start >= free:
             cells[start : start + len(label)] = label
             free = start + len(label) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 
 from tuitrain.store.rollup import Bucket, joined
@@ -21,8 +21,11 @@ def mean(bucket: Bucket) -> float:
     return bucket.low / 2 + bucket.high / 2
 
 
-def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
+def smoothed(buckets: Iterable[Bucket], half_life: float, *, is_log: bool = False) -> list[float]:
     """Return the running mean of the losses at the end of each bucket, NaN where none was finite.
+
+    With `is_log` it is the mean of their logarithms, and a loss that has none counts as not finite:
+    losses that fall by decades would leave their mean far above all of them.
 
     A loss `half_life` steps back weighs half as much as the newest one. The decay is per step, not
     per bucket, so that the line is the same at every zoom level. The line starts at the first loss,
@@ -32,13 +35,19 @@ def smoothed(buckets: Iterable[Bucket], half_life: float) -> list[float]:
     for bucket in buckets:
         decay = 0.5 ** (bucket.steps / half_life) if half_life > 0 else 0.0
         weight *= decay
-        if bucket.finite:
+        value = _logarithm(mean(bucket)) if is_log else mean(bucket)
+        if not math.isnan(value):
             added = max((1 - decay) * bucket.finite / bucket.steps, 1e-12)
             share = added / (weight + added)
-            average = average * (1 - share) + mean(bucket) * share
+            average = average * (1 - share) + value * share
             weight += added
-        line.append(average if bucket.finite else math.nan)
+        smooth = 10.0**average if is_log else average
+        line.append(math.nan if math.isnan(value) else smooth)
     return line
+
+
+def _logarithm(value: float) -> float:
+    return math.log10(value) if value > 0 else math.nan
 
 
 def ends(bucket: Bucket) -> Iterator[tuple[int, float]]:
@@ -51,20 +60,22 @@ def ends(bucket: Bucket) -> Iterator[tuple[int, float]]:
         yield bucket.last, bucket.high
 
 
-def column_of(step: float, first: int, last: int, count: int) -> int:
-    """Return the column, 0 to count - 1, of a step within first..last."""
-    return math.floor((step - first) / max(1, last - first) * (count - 1) + 0.5)
+def column_of(x: float, first: float, last: float, count: int) -> int:
+    """Return the column, 0 to count - 1, of a place within first..last."""
+    return math.floor((x - first) / ((last - first) or 1) * (count - 1) + 0.5)
 
 
-def columns(buckets: Iterable[Bucket], first: int, last: int, count: int) -> list[Bucket | None]:
-    """Return one bucket per column of an axis first..last, None for an empty column.
+def columns(
+    buckets: Iterable[Bucket], column_of_step: Callable[[float], int], count: int
+) -> list[Bucket | None]:
+    """Return one bucket per column of an axis, None for an empty column.
 
     A bucket belongs to the column of its middle. The buckets of a column are joined: a spike one
     step wide is the column's high.
     """
     gathered: list[list[Bucket]] = [[] for _ in range(count)]
     for bucket in buckets:
-        column = column_of((bucket.first + bucket.last) / 2, first, last, count)
+        column = column_of_step((bucket.first + bucket.last) / 2)
         if 0 <= column < count:
             gathered[column].append(bucket)
     return [joined(neighbours) if neighbours else None for neighbours in gathered]

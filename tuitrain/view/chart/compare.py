@@ -13,9 +13,10 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 from tuitrain.store.epochs import Best
 from tuitrain.view.chart.curve_chart import SWAPPED
-from tuitrain.view.chart.curves import Curves, Source
+from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart, grid, places
 from tuitrain.view.chart.plot import ChartOptions, Curve
+from tuitrain.view.chart.source import Source
 from tuitrain.view.picture import SERIES, Line, Picture, Role, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
@@ -95,7 +96,9 @@ def nothing_shared(runs: Sequence[Snapshot]) -> str:
 def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
     """Return the options of charts by epoch: the steps of two runs may differ in size."""
     return ChartOptions(
-        planned=max(run.planned_epochs for run in runs), newest=max(run.epoch for run in runs)
+        planned=max(run.planned_epochs for run in runs),
+        newest=max(run.epoch for run in runs),
+        unit="epoch",
     )
 
 
@@ -132,6 +135,7 @@ def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list
             Span(f" {safe(metric.name)}", "muted"),
             (tuple(_number(one, metric) for one in compared),),
             tuple(_curve(one, metric) for one in compared),
+            may_be_log=metric.is_loss,
         )
         for metric in of
     ]

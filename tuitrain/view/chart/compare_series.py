@@ -9,9 +9,10 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
 from tuitrain.store.series import Summary
 from tuitrain.view.chart.compare import Compared, heads
-from tuitrain.view.chart.curves import Curves, Source
+from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart
 from tuitrain.view.chart.plot import Curve
+from tuitrain.view.chart.source import Source
 from tuitrain.view.picture import Picture, Span
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words

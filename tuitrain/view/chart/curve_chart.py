@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 from tuitrain.view.chart import braille, columns, scale
 from tuitrain.view.chart.axes import Ruled, ruled
 from tuitrain.view.chart.braille import ACROSS, UP
 from tuitrain.view.chart.drawing import (
+    CURSOR,
     Axes,
     ChartOptions,
     Curve,
     Drawing,
     Frame,
     Mark,
+    Ruler,
     Stroke,
     signs,
 )
+from tuitrain.view.chart.x_axis import XUnit
 
 _LEAST_WIDTH, _LEAST_HEIGHT, _LEAST_WHOLE = 16, 3, 10
 """Below this width or height a chart has no axes; below the last height it has thin ones."""
@@ -44,36 +48,45 @@ def curves_laid_out(
     rulers: Sequence[float] = (),
 ) -> Drawing:
     """Return the drawing of `curves` in at least 2 x 2 cells; later ones cover earlier ones."""
-    newest = max((step for curve in curves for step, _ in curve.points), default=0)
-    end = scale.nice_end(max(math.ceil(newest), options.newest), options.planned)
+    ends = options.ends(max((x for curve in curves for x, _ in curve.points), default=0))
     axes, (frame, axis, x_ticks, y_ticks) = _ruled(
-        _axis_of(curves, options), (width, height), end=end
+        _axis_of(curves, options), (width, height), ends=ends, unit=options.unit
     )
+    if options.window is not None:
+        curves = [_visible(curve, frame) for curve in curves]
     past = [curve for curve in curves if curve.role == "past"]
     present = [curve for curve in curves if curve.role != "past"]
+    cursor = [] if options.cursor is None else [Ruler(frame.cell(options.cursor), CURSOR)]
     return Drawing(
         frame,
         axes,
         x_ticks,
         y_ticks,
-        [frame.cell(step) for step in rulers],
+        [*(Ruler(frame.cell(x)) for x in rulers if frame.shows(x)), *cursor],
         [mark for curve in past for mark in _dimmed(curve, frame, axis)],
         [stroke for curve in present for stroke in _strokes(curve, frame, axis)],
         [
             *(mark for curve in present for mark in _troubles(curve, frame, axis)),
             *_signs(present, frame, axis),
         ],
+        is_log=axis.is_log,
     )
 
 
-def _ruled(axis: scale.Axis, size: tuple[int, int], *, end: int) -> tuple[Axes, Ruled]:
+def _visible(curve: Curve, frame: Frame) -> Curve:
+    return replace(curve, points=tuple(point for point in curve.points if frame.shows(point[0])))
+
+
+def _ruled(
+    axis: scale.Axis, size: tuple[int, int], *, ends: tuple[float, float], unit: XUnit
+) -> tuple[Axes, Ruled]:
     width, height = size
     axes: Axes = "whole" if height >= _LEAST_WHOLE else "thin"
     if width >= _LEAST_WIDTH and height >= _LEAST_HEIGHT:
-        with_axes = ruled(axis, axes, size, header=0, end=end)
+        with_axes = ruled(axis, axes, size, header=0, ends=ends, unit=unit)
         if with_axes.frame.columns >= _LEAST_COLUMNS:
             return axes, with_axes
-    return "none", ruled(axis, "none", size, header=0, end=end)
+    return "none", ruled(axis, "none", size, header=0, ends=ends, unit=unit)
 
 
 def _axis_of(curves: Sequence[Curve], options: ChartOptions) -> scale.Axis:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby, pairwise
-from typing import NamedTuple, Protocol, get_args
+from itertools import groupby
+from typing import NamedTuple, get_args
 
 from tuitrain.core.events import EpochEnded
-from tuitrain.core.segment import Segment
+from tuitrain.core.segment import FAR, Segment
 from tuitrain.store.epochs import Best, EpochPart
-from tuitrain.store.rollup import Bucket, level_for
-from tuitrain.view.chart import columns, plot, scale
-from tuitrain.view.picture import Picture
+from tuitrain.store.rollup import level_for
+from tuitrain.store.schema import BatchRow
+from tuitrain.view.chart import columns, plot
+from tuitrain.view.chart.chart_view import USUAL, ChartView, Window
+from tuitrain.view.chart.live import live_window, planned
+from tuitrain.view.chart.source import Source
+from tuitrain.view.chart.x_axis import STEPS, XMap, XUnit, joined
+from tuitrain.view.chart.x_maps import map_of
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
-from tuitrain.view.state.progress import planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 
 _MOST_ABANDONED = 12
@@ -22,31 +26,11 @@ _MOST_ABANDONED = 12
 _MARKS = 2
 """Levels above that of the losses, so that a validation is marked every 2 to 4 cells at most."""
 _REMEMBERED = 64
+_TIMES = 64
+"""Steps of an axis whose training time is read; between them it is interpolated."""
+_HISTORY = 4
+"""Half-lives of earlier losses that a zoomed chart smooths, too."""
 _PARTS: tuple[EpochPart, ...] = get_args(EpochPart)
-
-
-class Source(Protocol):
-    """A reader of losses, series and epochs: a client or a record."""
-
-    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last, in buckets of 2^level steps."""
-        ...
-
-    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
-        ...
-
-    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of at most one epoch per 2^level steps."""
-        ...
-
-    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
-        """Return at most one epoch per 2^level steps of the segment."""
-        ...
-
-    def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in the segment."""
-        ...
 
 
 class Validations(NamedTuple):
@@ -55,6 +39,9 @@ class Validations(NamedTuple):
     lineage: tuple[EpochEnded, ...]
     abandoned: tuple[tuple[EpochEnded, ...], ...]
     """Those of each abandoned segment."""
+    x: XMap = STEPS
+    """Where the steps of the lineage lie on the x axis."""
+    x_abandoned: tuple[XMap, ...] = ()
 
 
 class ReferenceRun(NamedTuple):
@@ -69,6 +56,16 @@ def no_reference_run() -> ReferenceRun | None:
     return None
 
 
+class _Visible(NamedTuple):
+    """Segments, or the visible parts of them."""
+
+    lineage: list[Segment]
+    reference: Curves
+    parents: list[Segment]
+    """Of the reference run."""
+    abandoned: list[Segment]
+
+
 class Curves:
     """Reads a run for its charts. Segments that cannot change are cached."""
 
@@ -81,47 +78,93 @@ class Curves:
         self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
         self._ended_points = lru_cache(_REMEMBERED)(self._points)
+        self._ended_times = lru_cache(_REMEMBERED)(self._times)
         self._best: dict[tuple[int, int, int, EpochPart], tuple[int, dict[str, Best]]] = {}
 
-    def losses(self, run: Snapshot, columns: int) -> list[plot.Segment]:
+    def losses(self, run: Snapshot, columns: int, view: ChartView = USUAL) -> list[plot.Segment]:
         """Return the abandoned segments, then the lineage in about `columns` buckets.
 
-        Neighbouring segments of the lineage with the same loss are joined.
+        Neighbouring segments of the lineage with the same loss are joined. Of a window, the
+        segments have its steps only, and some earlier losses as their history.
         """
-        level = _level(run, columns)
-        *ended, newest = run.segments or [None]
-        reference, parents = self._reference_segments(run)
-        line = [self._ended_series(segment, level) for segment in ended if segment]
-        line += [self._series(newest, level)] if newest else []
-        abandoned = [
+        shown = view.window or live_window(run)
+        earlier = round(_HISTORY * view.smoothing(shown)) if view.window else 0
+        level = level_for(shown.steps, columns)
+        lineage, reference, parents, abandoned = self._visible(run, view, earlier)
+        along = self.x_map(run, view.unit)
+        line = [self._ended_series(segment, level) for segment in lineage[:-1]]
+        line += [self._series(segment, level) for segment in lineage[-1:]]
+        behind = [
             *(reference._ended_series(segment, level) for segment in parents),
-            *(self._ended_series(segment, level) for segment in _abandoned(run)),
+            *(self._ended_series(segment, level) for segment in abandoned),
         ]
-        return [*(segment._replace(validations=(), is_abandoned=True) for segment in abandoned),
-                *_joined(line)]  # fmt: skip
+        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        segments = [
+            *(segment._replace(validations=(), is_abandoned=True, x=x)
+              for segment, x in zip(behind, maps, strict=True)),
+            *(segment._replace(x=along) for segment in _joined(line)),
+        ]  # fmt: skip
+        if not earlier:
+            return segments
+        return [_beginning_at(segment, shown.first) for segment in segments
+                if segment.last >= shown.first]  # fmt: skip
 
-    def validations(self, run: Snapshot, points: int) -> Validations:
+    def validations(self, run: Snapshot, points: int, view: ChartView = USUAL) -> Validations:
         """Return the epochs of the lineage, thinned to about `points`, and the abandoned ones."""
-        level = _level(run, points)
-        *ended, newest = run.segments or [None]
-        lineage = [self._ended_epochs(segment, level) for segment in ended if segment]
-        lineage += [self._epochs(newest, level)] if newest else []
-        reference, parents = self._reference_segments(run)
-        abandoned = [reference._ended_epochs(segment, level) for segment in parents]
-        abandoned += [self._ended_epochs(segment, level) for segment in _abandoned(run)]
-        return Validations(tuple(epoch for epochs in lineage for epoch in epochs), tuple(abandoned))
+        level = level_for((view.window or live_window(run)).steps, points)
+        segments, reference, parents, abandoned = self._visible(run, view)
+        lineage = [self._ended_epochs(segment, level) for segment in segments[:-1]]
+        lineage += [self._epochs(segment, level) for segment in segments[-1:]]
+        behind = [reference._ended_epochs(segment, level) for segment in parents]
+        behind += [self._ended_epochs(segment, level) for segment in abandoned]
+        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        return Validations(
+            tuple(epoch for epochs in lineage for epoch in epochs), tuple(behind),
+            self.x_map(run, view.unit), tuple(maps),
+        )  # fmt: skip
 
-    def series(self, run: Snapshot, name: str, columns: int) -> list[plot.Curve]:
+    def series(
+        self, run: Snapshot, name: str, columns: int, view: ChartView = USUAL
+    ) -> list[plot.Curve]:
         """Return the curves of a series: the abandoned segments, then the lineage."""
-        level = _level(run, columns)
-        *ended, newest = run.segments or [None]
-        reference, parents = self._reference_segments(run)
-        abandoned = [reference._ended_points(segment, name, level) for segment in parents]
-        abandoned += [self._ended_points(segment, name, level) for segment in _abandoned(run)]
-        line = [self._ended_points(segment, name, level) for segment in ended if segment]
-        line += [self._points(newest, name, level)] if newest else []
+        level = level_for((view.window or live_window(run)).steps, columns)
+        segments, reference, parents, abandoned = self._visible(run, view)
+        behind = [reference._ended_points(segment, name, level) for segment in parents]
+        behind += [self._ended_points(segment, name, level) for segment in abandoned]
+        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        line = [self._ended_points(segment, name, level) for segment in segments[:-1]]
+        line += [self._points(segment, name, level) for segment in segments[-1:]]
         lineage = tuple(point for points in line for point in points)
-        return [*(plot.Curve(points, "past") for points in abandoned), plot.Curve(lineage)]
+        along = self.x_map(run, view.unit)
+        return [
+            *(plot.Curve(_placed(points, x), "past")
+              for points, x in zip(behind, maps, strict=True)),
+            plot.Curve(_placed(lineage, along)),
+        ]  # fmt: skip
+
+    def x_map(self, run: Snapshot, unit: XUnit) -> XMap:
+        """Return where the steps of the lineage lie on an axis; as steps if it has no such unit."""
+        if unit != "time":
+            return map_of(run, unit, run.take) or STEPS
+        level = level_for(live_window(run).steps, _TIMES)
+        line = [self._ended_times(segment, level) for segment in run.segments[:-1]]
+        line += [self._times(segment, level) for segment in run.segments[-1:]]
+        return _timed([(run.lineage.step, 0.0), *joined(line).knots])
+
+    def batch(self, run: Snapshot, step: int) -> BatchRow | None:
+        """Return the batch of a step of the lineage."""
+        for segment in run.segments:
+            if segment.first <= step <= segment.last:
+                return next(iter(self._source.batches_in(segment.take, step, step, 1)), None)
+        return None
+
+    def epoch_at(self, run: Snapshot, step: int, drawn: Sequence[EpochEnded]) -> EpochEnded | None:
+        """Return the last epoch that ended at a step or before; `drawn` are epochs of a chart."""
+        first = step - 2 * (run.steps_per_epoch or 1)
+        near = [epoch for segment in _clipped(run.segments, first, step)
+                for epoch in self._source.epochs(segment, 0)]  # fmt: skip
+        before = [epoch for epoch in (*drawn, *near) if epoch.step <= step]
+        return max(before, key=lambda epoch: epoch.epoch, default=None)
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value, and its epoch, of each metric on the lineage."""
@@ -139,12 +182,38 @@ class Curves:
         left = ["left behind by an undo, a rollback or a crash"] if _abandoned(run) else []
         return " and ".join([*left, *(["the run that it was made from"] if parents else [])])
 
+    def _visible(self, run: Snapshot, view: ChartView, earlier: int = 0) -> _Visible:
+        """Return the parts of all segments that a view shows, and so many earlier steps."""
+        reference, parents = self._reference_segments(run)
+        window = view.window or Window(0, FAR)
+        first, last = window.first - earlier, window.last
+        return _Visible(
+            list(_clipped(run.segments, first, last)), reference,
+            list(_clipped(parents, first, last)), list(_clipped(_abandoned(run), first, last)),
+        )  # fmt: skip
+
+    def _maps_behind(
+        self, run: Snapshot, unit: XUnit, reference: Curves,
+        behind: tuple[Sequence[Segment], Sequence[Segment]],
+    ) -> Iterator[XMap]:  # fmt: skip
+        """Yield where the steps of the reference run and of abandoned segments lie."""
+        parents, abandoned = behind
+        level = level_for(live_window(run).steps, _TIMES)
+        along = STEPS if unit == "time" else map_of(run, unit, run.take) or STEPS
+        for segment in parents:
+            yield _timed(reference._ended_times(segment, level).knots) if unit == "time" else along
+        for segment in abandoned:
+            if unit == "time":
+                yield _timed(self._ended_times(segment, level).knots)
+            else:
+                yield map_of(run, unit, segment.take) or STEPS
+
     def _reference_segments(self, run: Snapshot) -> tuple[Curves, list[Segment]]:
         """Return the reader and the segments of the reference run, up to the end of the axis."""
         reference = self._reference()
         if reference is None:
             return self, []
-        reach = max(_planned(run), run.step)
+        reach = max(planned(run), run.step)
         segments = [
             segment._replace(last=min(segment.last, reach))
             for segment in reference.run.segments
@@ -177,6 +246,14 @@ class Curves:
         where = segment.first, segment.last
         buckets = self._source.values(name, segment.take, where, level) if segment.steps else []
         return tuple(point for bucket in buckets for point in columns.ends(bucket))
+
+    def _times(self, segment: Segment, level: int) -> XMap:
+        """Return the training time, in seconds, of steps of a segment, its first and last too."""
+        size = 1 << level
+        first, last = segment.first, segment.last
+        steps = sorted({first, *range(-(-first // size) * size, last + 1, size), last})
+        times = self._source.elapsed(segment.take, steps) if segment.steps else []
+        return XMap(tuple((step, elapsed_ms / 1000) for step, elapsed_ms in times))
 
     def _epochs(self, segment: Segment, level: int) -> tuple[EpochEnded, ...]:
         return tuple(self._source.epochs(segment, level))
@@ -211,65 +288,43 @@ def _better(
     return {**earlier, **better}
 
 
-def loss_chart(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
-    """Return the loss chart of a run; read the losses at the resolution of that size."""
-    segments = curves.losses(run, plot.canvas_columns(width))
-    return plot.draw_losses(segments, width=width, height=height, options=options_for(run))
+def _clipped(segments: Iterable[Segment], first: int, last: int) -> Iterator[Segment]:
+    """Yield the parts of segments in the steps first..last."""
+    for segment in segments:
+        if segment.first <= last and segment.last >= first:
+            yield segment._replace(first=max(segment.first, first), last=min(segment.last, last))
 
 
-def metric_chart(
-    run: Snapshot, curves: Curves, metric: ComparableMetric, width: int, height: int
-) -> Picture:
-    """Return the chart of one metric of a run."""
-    validations = curves.validations(run, plot.canvas_columns(width))
-    return plot.draw_curves(
-        curves_of(metric, validations), width=width, height=height, options=options_for(run),
-        rulers=rulers(run),
-    )  # fmt: skip
+def _beginning_at(segment: plot.Segment, first: int) -> plot.Segment:
+    """Return the segment from a step on, with its earlier losses as history."""
+    at = sum(bucket.last < first for bucket in segment.buckets)
+    return segment._replace(
+        first=max(first, segment.first),
+        buckets=segment.buckets[at:],
+        history=segment.buckets[:at],
+        validations=tuple(point for point in segment.validations if point[0] >= first),
+    )
 
 
-def series_chart(run: Snapshot, curves: Curves, name: str, width: int, height: int) -> Picture:
-    """Return the chart of one series of a run."""
-    return plot.draw_curves(
-        curves.series(run, name, plot.canvas_columns(width)), width=width, height=height,
-        options=options_for(run), rulers=rulers(run),
-    )  # fmt: skip
+def _placed(points: Iterable[tuple[float, float]], x: XMap) -> tuple[tuple[float, float], ...]:
+    return tuple((x.x(step), value) for step, value in points)
+
+
+def _timed(knots: Iterable[tuple[float, float]]) -> XMap:
+    """Return the map through these knots, and through a last one a step later."""
+    line = list(knots) or [(0.0, 0.0)]
+    step, seconds = line[-1]
+    pace = (seconds - line[0][1]) / max(1.0, step - line[0][0])
+    return XMap((*line, (step + 1, seconds + max(pace, 1e-6))))
 
 
 def curves_of(metric: ComparableMetric, validations: Validations) -> list[plot.Curve]:
     """Return the curves of a metric: the abandoned segments, then the lineage."""
     abandoned = [
-        plot.Curve(tuple(metric.points(epochs)), "past") for epochs in validations.abandoned
+        plot.Curve(_placed(metric.points(epochs), x), "past")
+        for epochs, x in zip(validations.abandoned, validations.x_abandoned, strict=True)
     ]
-    return [*abandoned, plot.Curve(tuple(metric.points(validations.lineage)))]
-
-
-def rulers(run: Snapshot) -> list[int]:
-    """Return the first step after each loss swap, as the loss chart marks them."""
-    return [after.first for before, after in pairwise(run.segments) if after.loss != before.loss]
-
-
-def last_of_axis(run: Snapshot) -> int:
-    """Return the last step of the charts' axis."""
-    return scale.nice_end(_reach(run), _planned(run))
-
-
-def options_for(run: Snapshot) -> plot.ChartOptions:
-    """Return the options of the run's charts, which give all of them the same x axis."""
-    return plot.ChartOptions(planned=_planned(run), newest=_reach(run))
-
-
-def _planned(run: Snapshot) -> int:
-    return planned_steps(run) or max(1, run.step)
-
-
-def _reach(run: Snapshot) -> int:
-    """Return the last step trained on any take."""
-    return max([run.step, *(segment.last for segment in run.lineage.abandoned)])
-
-
-def _level(run: Snapshot, points: int) -> int:
-    return level_for(last_of_axis(run), points)
+    return [*abandoned, plot.Curve(_placed(metric.points(validations.lineage), validations.x))]
 
 
 def _abandoned(run: Snapshot) -> tuple[Segment, ...]:

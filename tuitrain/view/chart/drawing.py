@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from tuitrain.store.rollup import Bucket
 from tuitrain.view.chart import columns
 from tuitrain.view.chart.braille import ACROSS, UP, Cells, sign
+from tuitrain.view.chart.x_axis import STEPS, XMap, XUnit, live_end
 from tuitrain.view.picture import Role
 
 
@@ -25,6 +26,10 @@ class Segment(NamedTuple):
     """True if it is not part of the lineage, such as after an undo."""
     takes: tuple[tuple[int, int], ...] = ()
     """(first step, number) of the takes in it."""
+    history: tuple[Bucket, ...] = ()
+    """Earlier losses, which a zoomed chart smooths but does not show."""
+    x: XMap = STEPS
+    """Where its steps lie on the x axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,28 @@ class Curve:
 class ChartOptions:
     """The options of a chart's axes and of its smoothed line."""
 
-    planned: int
-    """The last step (or epoch) of the run as planned."""
-    newest: int = 0
-    """The newest step; the x axis includes it, even if no curve reaches it."""
+    planned: float
+    """The end of the run as planned, on the x axis."""
+    newest: float = 0
+    """The newest place on the x axis, which includes it even if no curve reaches it."""
+    unit: XUnit = "step"
+    """Of the x axis."""
+    window: tuple[float, float] | None = None
+    """The part of the x axis that is shown; None: from 0 to the present and a round number."""
+    cursor: float | None = None
+    """A place on the x axis to mark with a line."""
     half_life: float | None = None
-    """Of the smoothed line, in steps; None: 1 % of the visible steps."""
+    """Of the smoothed line, in steps; None: 1 % of the visible steps; 0: no smoothed line."""
     full_range: bool = False
     """Show every outlier, however flat the rest becomes."""
-    log_y: bool = False
+    log_y: bool | None = None
+    """None: logarithmic if the values span two decades."""
+    has_colour: bool = True
+    """False: distinguish the validation by signs."""
+
+    def ends(self, newest: float) -> tuple[float, float]:
+        """Return the first and the last place of an axis that includes `newest`."""
+        return self.window or (0, live_end(max(newest, self.newest), self.planned, self.unit))
 
 
 class Stroke(NamedTuple):
@@ -70,6 +88,16 @@ class Mark(NamedTuple):
     row: int
     text: str
     role: Role
+
+
+CURSOR: Role = "accent"
+
+
+class Ruler(NamedTuple):
+    """A vertical line through a column of cells: a swap, another take, or the cursor."""
+
+    column: int
+    role: Role = "swap"
 
 
 def signs(cells: Cells, role: Role) -> Iterator[Mark]:
@@ -91,21 +119,31 @@ class Frame(NamedTuple):
     columns: int
     rows: int
     header: int
-    end: int
-    """The last step that it shows; the first is 0, before any training."""
+    first: float
+    """The place at its left end; 0 is before any training."""
+    last: float
 
     @property
     def top(self) -> int:
         """The topmost row for values."""
         return self.rows - self.header - 1
 
-    def dot(self, step: float) -> int:
-        """Return the column of dots of a step."""
-        return columns.column_of(step, 0, self.end, ACROSS * self.columns)
+    def dot(self, x: float) -> int:
+        """Return the column of dots of a place."""
+        return columns.column_of(x, self.first, self.last, ACROSS * self.columns)
 
-    def cell(self, step: float) -> int:
-        """Return the column of cells of a step, or the nearest one on the canvas."""
-        return min(self.columns - 1, max(0, self.dot(step) // ACROSS))
+    def shows(self, x: float) -> bool:
+        """Return whether a place is on the canvas."""
+        return 0 <= self.dot(x) < ACROSS * self.columns
+
+    def cell(self, x: float) -> int:
+        """Return the column of cells of a place, or the nearest one on the canvas."""
+        return min(self.columns - 1, max(0, self.dot(x) // ACROSS))
+
+    def x(self, cell: int) -> float:
+        """Return the place in the middle of a column of cells."""
+        share = (ACROSS * cell + 0.5) / max(1, ACROSS * self.columns - 1)
+        return self.first + min(1.0, max(0.0, share)) * (self.last - self.first)
 
     def dot_up(self, place: float) -> int:
         """Return the row of dots of a height from 0 to 1, or the nearest one on the canvas."""
@@ -127,10 +165,13 @@ class Drawing:
     axes: Axes
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    rulers: list[int]
-    """Columns where the loss was swapped."""
+    rulers: list[Ruler]
     signs: list[Mark]
     """One sign a cell; the curves are painted over them."""
     curves: list[Stroke]
     marks: list[Mark]
     """Signs that are painted over the curves, and words."""
+    is_log: bool = False
+    """Whether the y axis is logarithmic."""
+    smoothed: float | None = None
+    """The value of the smoothed line at the cursor."""

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tuitrain.core.safe import safe
 from tuitrain.store.rollup import Bucket
@@ -13,15 +14,18 @@ from tuitrain.view.chart import braille, columns, scale
 from tuitrain.view.chart.axes import GUTTER, ROWS, ruled
 from tuitrain.view.chart.braille import ACROSS
 from tuitrain.view.chart.drawing import (
+    CURSOR,
     Axes,
     ChartOptions,
     Drawing,
     Frame,
     Mark,
+    Ruler,
     Segment,
     Stroke,
     signs,
 )
+from tuitrain.view.chart.validations import line_of
 from tuitrain.view.picture import Role
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of
@@ -46,6 +50,10 @@ class _Part:
     is_past: bool
     first: int
     last: int
+    range_of_history: scale.Axis
+    """What lies outside it is no part of the smoothed line."""
+    is_back: bool = False
+    """Whether it begins with another take that went back to an older checkpoint."""
 
     def role(self, role: Role) -> Role:
         return "past" if self.is_past else role
@@ -66,12 +74,11 @@ def laid_out(
     abandoned = [segment for segment in segments if segment.is_abandoned]
     owner = _owner(lineage) or _owner(abandoned)
     own = [segment for segment in lineage or abandoned if segment.loss_name == owner]
-    newest = max((segment.last for segment in segments), default=options.newest)
-    end = scale.nice_end(newest, options.planned)
+    ends = options.ends(max((segment.x.x(segment.last) for segment in segments), default=0))
     frame, axis, x_ticks, y_ticks = ruled(
-        _axis_of(own, options), axes, (width, height), header=header, end=end
+        _axis_of(own, options), axes, (width, height), header=header, ends=ends, unit=options.unit
     )
-    half_life = options.half_life or _HALF_LIFE * end
+    half_life = _HALF_LIFE * (ends[1] - ends[0]) if options.half_life is None else options.half_life
     parts = _parts(lineage, owner, axis, frame, options)
     abandoned_parts = [_part(segment, owner, axis, frame, options) for segment in abandoned]
     return Drawing(
@@ -79,10 +86,15 @@ def laid_out(
         axes,
         x_ticks,
         y_ticks,
-        [part.first for part in parts[1:]],
+        _rulers(parts, frame, options),
         [*_abandoned_lines(abandoned_parts, frame, half_life), *_bands(parts, frame)],
-        list(_curves(parts, frame, half_life)),
-        [*_points(parts, frame), *(_words(parts, frame) if header else ())],
+        list(_curves(parts, frame, half_life)) if half_life else [],
+        [
+            *_points(parts, frame, has_colour=options.has_colour),
+            *(_words(parts, frame) if header else ()),
+        ],
+        is_log=axis.is_log,
+        smoothed=_smoothed_at(options.cursor, parts, half_life),
     )
 
 
@@ -97,14 +109,21 @@ def _owner(segments: Sequence[Segment]) -> str:
 
 
 def _axis_of(segments: Iterable[Segment], options: ChartOptions) -> scale.Axis:
-    pairs = [pair for segment in segments for pair in _pairs(segment)]
-    return scale.axis(pairs, is_full=options.full_range, is_log=options.log_y)
+    own = list(segments)
+    return scale.axis(
+        [pair for segment in own for pair in _ends_of_buckets(segment)],
+        [pair for segment in own for pair in _validation_pairs(segment)],
+        is_full=options.full_range,
+        is_log=options.log_y,
+    )
 
 
-def _pairs(segment: Segment) -> Iterator[tuple[float, float]]:
-    """Yield the finite (low, high) of the buckets and the validations of a segment."""
-    yield from ((bucket.low, bucket.high) for bucket in segment.buckets if bucket.finite)
-    yield from ((value, value) for _, value in segment.validations if math.isfinite(value))
+def _ends_of_buckets(segment: Segment) -> Iterator[scale.Pair]:
+    return ((bucket.low, bucket.high) for bucket in segment.buckets if bucket.finite)
+
+
+def _validation_pairs(segment: Segment) -> Iterator[scale.Pair]:
+    return ((value, value) for _, value in segment.validations if math.isfinite(value))
 
 
 def _parts(
@@ -113,20 +132,42 @@ def _parts(
     """Return the segments side by side: each ends before the first cell of the next one."""
     parts = [_part(segment, owner, axis, frame, options) for segment in segments]
     ends = [*(part.first - 1 for part in parts[1:]), frame.columns - 1]
-    return [replace(part, last=last) for part, last in zip(parts, ends, strict=False)]
+    backs = [False, *(_is_back(before, part) for before, part in pairwise(parts))]
+    return [
+        replace(part, last=last, is_back=back)
+        for part, last, back in zip(parts, ends, backs, strict=False)
+    ]
+
+
+def _is_back(before: _Part, part: _Part) -> bool:
+    takes = before.segment.takes, part.segment.takes
+    return all(takes) and takes[0][-1][1] != takes[1][0][1]
 
 
 def _part(
     segment: Segment, owner: str, axis: scale.Axis, frame: Frame, options: ChartOptions
 ) -> _Part:
+    own = axis if segment.loss_name == owner else _axis_of([segment], options)
+    known = segment._replace(buckets=(*segment.history, *segment.buckets))
     return _Part(
         segment,
-        axis if segment.loss_name == owner else _axis_of([segment], options),
-        columns.columns(segment.buckets, 0, frame.end, ACROSS * frame.columns),
+        own,
+        columns.columns(
+            segment.buckets, lambda step: frame.dot(segment.x.x(step)), ACROSS * frame.columns
+        ),
         segment.loss_name != owner,
-        frame.cell(segment.first),
-        frame.cell(segment.last),
+        frame.cell(segment.x.x(segment.first)),
+        frame.cell(segment.x.x(segment.last)),
+        _axis_of([known], options) if segment.history else own,
     )
+
+
+def _rulers(parts: Sequence[_Part], frame: Frame, options: ChartOptions) -> list[Ruler]:
+    """Return where the loss is another one than before, and the cursor."""
+    rulers = [Ruler(part.first, "muted" if part.is_back else "swap") for part in parts[1:]]
+    if options.cursor is not None and frame.shows(options.cursor):
+        rulers.append(Ruler(frame.cell(options.cursor), CURSOR))
+    return rulers
 
 
 def _bands(parts: Iterable[_Part], frame: Frame) -> Iterator[Mark]:
@@ -174,13 +215,51 @@ def _curves(parts: Iterable[_Part], frame: Frame, half_life: float) -> Iterator[
 
 def _smooth(part: _Part, frame: Frame, half_life: float) -> Iterator[list[tuple[int, int]]]:
     """Yield the pieces of a segment's smoothed line, in dots."""
-    row = [bucket and _without_cut_off(bucket, part.axis) for bucket in part.gathered]
-    buckets = [bucket for bucket in row if bucket]
-    means = dict(zip(buckets, columns.smoothed(buckets, half_life), strict=True))
+    row, means = _means(part, half_life)
     for unbroken in columns.unbroken(row):
         line = [(column, part.axis.place(means[bucket])) for column, bucket in unbroken]
         for piece in columns.inside(line):
             yield [(x, frame.dot_up(place)) for x, place in piece]
+
+
+def _means(part: _Part, half_life: float) -> tuple[list[Bucket | None], dict[Bucket, float]]:
+    """Return the columns without what the axis cuts off, and the smoothed value of each."""
+    axis = part.range_of_history
+    history = [_without_cut_off(bucket, axis) for bucket in part.segment.history]
+    row = [bucket and _without_cut_off(bucket, axis) for bucket in part.gathered]
+    buckets = [bucket for bucket in row if bucket]
+    line = columns.smoothed([*history, *buckets], half_life, is_log=axis.is_log)[len(history) :]
+    means = dict(zip(buckets, line, strict=True))
+    row = [bucket if bucket and not math.isnan(means[bucket]) else bucket and _gap(bucket)
+           for bucket in row]  # fmt: skip
+    return row, means
+
+
+def _gap(bucket: Bucket) -> Bucket:
+    return bucket._replace(finite=0)
+
+
+def _smoothed_at(x: float | None, parts: Sequence[_Part], half_life: float) -> float | None:
+    """Return the smoothed value at a place; None where there is none."""
+    if x is None or not half_life:
+        return None
+    for part in reversed(parts):
+        step = part.segment.x.step(x)
+        if step > part.segment.first - 0.5:
+            _, means = _means(part, half_life)
+            value = _between([(bucket.last, value) for bucket, value in means.items()], step)
+            return None if value is None or math.isnan(value) else value
+    return None
+
+
+def _between(line: Sequence[tuple[int, float]], step: float) -> float | None:
+    """Return the value of a line of (step, value) at a step, or that of its nearer end."""
+    later = [point for point in line if point[0] >= step][:1]
+    earlier = [point for point in line if point[0] < step][-1:]
+    if not (earlier and later):
+        return next((value for _, value in earlier or later), None)
+    (first, begin), (last, end) = *earlier, *later
+    return begin + (end - begin) * (step - first) / (last - first)
 
 
 def _without_cut_off(bucket: Bucket, axis: scale.Axis) -> Bucket:
@@ -194,22 +273,34 @@ def _without_cut_off(bucket: Bucket, axis: scale.Axis) -> Bucket:
     return bucket
 
 
-def _points(parts: Iterable[_Part], frame: Frame) -> list[Mark]:
+def _points(parts: Iterable[_Part], frame: Frame, *, has_colour: bool) -> list[Mark]:
     """Return the marks of single values, at most one a cell: the last one."""
-    marks = (mark for part in parts for mark in (*_validated(part, frame), *_troubles(part, frame)))
+    marks = (
+        mark
+        for part in parts
+        for mark in (*_validated(part, frame, has_colour=has_colour), *_troubles(part, frame))
+    )
     return list({(mark.column, mark.row): mark for mark in marks}.values())
 
 
-def _validated(part: _Part, frame: Frame) -> Iterator[Mark]:
+def _validated(part: _Part, frame: Frame, *, has_colour: bool) -> Iterator[Mark]:
+    """Yield the line of the validations, crosses, and arrow heads where they are cut off."""
+    pieces: list[list[tuple[int, int]]] = [[]]
+    troubles: list[Mark] = []
     for step, value in part.segment.validations:
-        column = frame.cell(step)
-        if not math.isfinite(value):
-            yield Mark(column, 0, "×", "bad")
-        elif part.axis.side(value):
-            yield from _cut(part, frame, column, value, value)
+        x = part.segment.x.x(step)
+        if not frame.shows(x):
+            continue
+        if math.isfinite(value) and not part.axis.side(value):
+            pieces[-1].append((frame.dot(x), frame.dot_up(part.axis.place(value))))
+            continue
+        pieces.append([])
+        if math.isfinite(value):
+            troubles += _cut(part, frame, frame.cell(x), value, value)
         else:
-            row = frame.cell_up(part.axis.place(value))
-            yield Mark(column, row, "●", part.role("validation"))
+            troubles.append(Mark(frame.cell(x), 0, "×", "bad"))
+    yield from line_of(pieces, frame, part.role("validation"), has_colour=has_colour)
+    yield from troubles
 
 
 def _troubles(part: _Part, frame: Frame) -> Iterator[Mark]:
@@ -234,19 +325,19 @@ def _words(parts: Sequence[_Part], frame: Frame) -> Iterator[Mark]:
     """Yield the topmost row: the name of each segment's loss, and how much is cut off."""
     warning = _warning(part for part in parts if not part.is_past)
     free = frame.columns - (len(warning) + 1 if warning else 0)
-    take = None
     for number, part in enumerate(parts):
-        (_, first), *others = part.segment.takes or ((0, 0),)
-        backs = [(frame.cell(step), other) for step, other in others]
+        backs = [
+            (frame.cell(part.segment.x.x(step)), take) for step, take in part.segment.takes[1:]
+        ]
         start, end = part.first + (number > 0), min(part.last + 1, free)
         label = _label(
-            part, is_first=number == 0, is_back=take not in (None, first),
+            part, is_first=number == 0,
             cells=min([end, *(cell - 1 for cell, _ in backs)]) - start,
         )  # fmt: skip
         if label:
-            yield Mark(start, frame.rows - 1, label, "muted" if part.is_past else "swap")
+            role: Role = "muted" if part.is_past or part.is_back else "swap"
+            yield Mark(start, frame.rows - 1, label, role)
         yield from _backs(backs, end, frame)
-        take = backs[-1][1] if backs else first
     if warning and free >= 0:
         yield Mark(frame.columns - len(warning), frame.rows - 1, warning, "warn")
 
@@ -264,22 +355,23 @@ def _warning(parts: Iterable[_Part]) -> str:
     sides = [
         (part.axis.side(low), part.axis.side(high))
         for part in parts
-        for low, high in _pairs(part.segment)
+        for low, high in (*_ends_of_buckets(part.segment), *_validation_pairs(part.segment))
     ]
     above, below = sum(high > 0 for _, high in sides), sum(low < 0 for low, _ in sides)
     counts = (("▲", above, "above"), ("▼", below, "below"))
     return "  ".join(f"{sign} {count} {where}" for sign, count, where in counts if count)
 
 
-def _label(part: _Part, *, is_first: bool, is_back: bool, cells: int) -> str:
+def _label(part: _Part, *, is_first: bool, cells: int) -> str:
     """Return the longest label of a segment that fits into that many cells, or "".
 
-    `is_back`: its take went back to an older checkpoint and uses another loss from there.
+    A segment with which another take begins is marked as that take, not as a swap.
     """
     name = _narrow(words.loss(part.segment.loss_name))
-    if is_back:
-        name = f"{BACK} {name}"
-    if part.is_past:
+    if part.is_back:
+        back = f"{BACK} take {part.segment.takes[0][1]}"
+        labels = [f"{back}: {name}", back, BACK]
+    elif part.is_past:
         low, high = (scale.short(part.axis.value(end)) for end in part.axis.shown[:2])
         labels = [f"{name} {low}–{high}", name]
     else:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
 
+from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.store.epochs import Best
 from tuitrain.view.chart import plot
-from tuitrain.view.chart.curves import Curves, curves_of, options_for, rulers
+from tuitrain.view.chart.chart_view import USUAL, ChartView
+from tuitrain.view.chart.curve_chart import curves_laid_out
+from tuitrain.view.chart.curves import Curves, Validations, curves_of
+from tuitrain.view.chart.live import options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
@@ -31,6 +35,8 @@ class Chart:
     """In groups. The last groups are dropped if there is no room, the first only if it is long."""
     curves: tuple[plot.Curve, ...]
     rulers: tuple[float, ...] = ()
+    may_be_log: bool = True
+    """Whether its y axis may be logarithmic."""
 
 
 class Places(NamedTuple):
@@ -84,10 +90,16 @@ def _side_by_side(
 
 
 def _draw(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
-    picture = plot.draw_curves(
-        chart.curves, width=width, height=height - 1, options=options, rulers=chart.rulers
+    rows = height - 1
+    if min(width, rows) < 2:
+        return (_title(chart, width), *plot.blank(width, rows))
+    options = options if chart.may_be_log else replace(options, log_y=False)
+    drawing = curves_laid_out(
+        chart.curves, width=width, height=rows, options=options, rulers=chart.rulers
     )
-    return (_title(chart, width), *picture)
+    if drawing.is_log:
+        chart = replace(chart, name=chart.name._replace(text=f"{chart.name.text} log"))
+    return (_title(chart, width), *plot.picture_of(drawing))
 
 
 def _title(chart: Chart, width: int) -> Line:
@@ -104,7 +116,9 @@ def _cells(spans: Iterable[Span]) -> int:
     return sum(width_of(span.text) for span in spans)
 
 
-def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
+def of_run(
+    run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL
+) -> Picture:
     """Return the curves of a run that stay comparable when its loss is swapped."""
     shown = chosen(run, width, height)
     if not shown and run.is_watched and width > 0:
@@ -114,26 +128,42 @@ def of_run(run: Snapshot, curves: Curves, width: int, height: int) -> Picture:
     if not shown:  # its problem is not known yet
         return grid((), width, height, options=options_for(run))
     across = places(len(shown), width, height).across
-    validations = curves.validations(run, plot.canvas_columns(width // across))
+    validations = curves.validations(run, plot.canvas_columns(width // across), view)
     best = curves.best(run)
-    swaps = tuple(rulers(run))
+    swaps = tuple(validations.x.x(step) for step in rulers(run))
+    at = _epoch_at_cursor(run, curves, validations, view)
     charts = [
         Chart(
             _name(run, metric),
-            _numbers(run, metric, best.get(metric.name)),
+            _numbers(metric, at, best.get(metric.name), is_present=view.cursor is None),
             tuple(curves_of(metric, validations)),
             swaps,
+            may_be_log=metric.is_loss,
         )
         for metric in shown
     ]
-    return grid(charts, width, height, options=options_for(run))
+    return grid(charts, width, height, options=options_for(run, view, validations.x))
 
 
-def title(run: Snapshot, width: int, height: int, *, is_large: bool = False) -> str:
+def _epoch_at_cursor(
+    run: Snapshot, curves: Curves, validations: Validations, view: ChartView
+) -> EpochEnded | None:
+    """Return the last epoch before the cursor, or of all."""
+    if view.cursor is None:
+        return run.last_epoch
+    return curves.epoch_at(run, view.cursor, validations.lineage)
+
+
+def title(
+    run: Snapshot, width: int, height: int, view: ChartView = USUAL, *, is_large: bool = False
+) -> str:
     """Return the title of the small charts of a run, with the number of those that do not fit."""
     hidden = len(metrics_of(run)) - len(chosen(run, width, height))
     more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
-    return f"validations, comparable across swaps{more}"
+    which = "comparable across swaps"
+    if view.cursor is not None:
+        which = f"at step {words.count(view.cursor)}"
+    return " · ".join([f"validations, {which}{more}", *view.notes(is_log=False)])
 
 
 def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:
@@ -168,10 +198,10 @@ def _name(run: Snapshot, metric: ComparableMetric) -> Span:
 
 
 def _numbers(
-    run: Snapshot, metric: ComparableMetric, best: Best | None
+    metric: ComparableMetric, epoch: EpochEnded | None, best: Best | None, *, is_present: bool
 ) -> tuple[tuple[Span, ...], ...]:
-    newest = metric.of(run.last_epoch) if run.last_epoch else None
-    return (
-        (Span(f" {words.value(newest)}", "validation"),),
-        (Span(f" ★{words.value(best.value)}" if best else "", "good"),),
-    )
+    """Return the value after an epoch; then the best one, or which epoch it is."""
+    value = Span(f" {words.value(metric.of(epoch) if epoch else None)}", "validation")
+    if not is_present:
+        return (value,), (Span(f" @{words.count(epoch.epoch)}" if epoch else "", "accent"),)
+    return (value,), (Span(f" ★{words.value(best.value)}" if best else "", "good"),)

@@ -16,7 +16,10 @@ from tuitrain.view.chart.drawing import ChartOptions, Curve, Drawing, Frame, Mar
 from tuitrain.view.chart.loss_chart import canvas_columns, laid_out
 from tuitrain.view.picture import Line, Picture, Role, Span
 
-__all__ = ["ChartOptions", "Curve", "Segment", "canvas_columns", "draw_curves", "draw_losses"]
+__all__ = [
+    "ChartOptions", "Curve", "Segment", "blank", "canvas_columns", "draw_curves", "draw_losses",
+    "picture_of",
+]  # fmt: skip
 
 _FIGURE = threading.Lock()
 """plotext has one figure per process."""
@@ -37,8 +40,8 @@ def draw_losses(
     height. Abandoned segments are drawn behind. Thread-safe.
     """
     if width < 2 or height < 2:
-        return _blank(width, height)
-    return _picture(laid_out(segments, width=width, height=height, options=options))
+        return blank(width, height)
+    return picture_of(laid_out(segments, width=width, height=height, options=options))
 
 
 def draw_curves(
@@ -54,17 +57,19 @@ def draw_curves(
     `rulers` are steps at which the loss was swapped. Thread-safe.
     """
     if width < 2 or height < 2:
-        return _blank(width, height)
-    return _picture(
+        return blank(width, height)
+    return picture_of(
         curves_laid_out(curves, width=width, height=height, options=options, rulers=rulers)
     )
 
 
-def _blank(width: int, height: int) -> Picture:
+def blank(width: int, height: int) -> Picture:
+    """Return a picture without a chart, for a size that has no room for one."""
     return ((Span(" " * width),) if width > 0 else (),) * max(0, height)
 
 
-def _picture(drawing: Drawing) -> Picture:
+def picture_of(drawing: Drawing) -> Picture:
+    """Return the cells of a drawing. Thread-safe."""
     with _FIGURE:
         coloured = _painted(drawing)
     return framed([_line(row) for row in coloured.splitlines()], drawing)
@@ -86,8 +91,8 @@ def _painted(drawing: Drawing) -> str:
     plt.xticks([], [])
     plt.yticks([], [])
     plt.scatter([], [])  # without a signal plotext draws nothing at all
-    for column in drawing.rulers:
-        plt.vline(_x(frame, column), color=_color("swap"))
+    for column, role in drawing.rulers:
+        plt.vline(_x(frame, column), color=_color(role))
     _paint_signs(plt, drawing.signs, frame)
     for stroke in drawing.curves:
         plt.plot(stroke.xs, stroke.ys, marker="braille", color=_color(stroke.role))

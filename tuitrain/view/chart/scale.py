@@ -13,17 +13,40 @@ _NICE = (1.0, 2.0, 5.0, 10.0)
 _LARGEST = sys.float_info.max
 _SMALLEST = 1e-290
 _LARGEST_EXPONENT = math.log10(_LARGEST) - 1e-9
+_MORE_PARTS = 5
+"""Further parts into which a range is divided until two ticks lie in it."""
 
 _LEAST_LOG = 0.05
 
+_GRAINS = 16
+"""Most steps in which an axis grows: with finer ones a live chart would shift often."""
+_DECADES = 2.0
+"""Decades from which an axis is logarithmic, unless the user decides."""
+_MOST_ZEROS = 0.5
+"""Fraction of losses that may be zero on such an axis, below which they are counted."""
+
 _CORE = 0.05
 """Fraction of the values at either end that may be outliers."""
-_REACH = 4.0
-"""Distance from the core, in heights of the core, within which a value is still shown."""
 _START, _START_REACH = 0.02, 100.0
 """Fraction of first values, and their larger distance: a loss usually begins high."""
 _FEW = 5
 """With fewer values an outlier cannot be identified."""
+
+Pair = tuple[float, float]
+"""The lowest and the highest of some neighbouring values."""
+
+
+class Reach(NamedTuple):
+    """How far from the core of the values a value is still shown."""
+
+    heights: float
+    """In heights of the core."""
+    least: float
+    """The least height of a core, and the least relative to its end."""
+    least_share: float
+
+
+LINEAR, LOGARITHMIC = Reach(4.0, 0.0, 0.1), Reach(1.5, 1.0, 0.0)
 
 
 class Range(NamedTuple):
@@ -53,7 +76,7 @@ def full(lows: Sequence[float], highs: Sequence[float]) -> Range:
     return Range(*_apart(min(low, high), max(low, high)))
 
 
-def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
+def fitted(lows: Sequence[float], highs: Sequence[float], reach: Reach = LINEAR) -> Range:
     """Return a range without outliers. Pairs are given oldest first.
 
     A spike of 900 among losses below 1 is outside the range; the decay at the start of a run is
@@ -66,20 +89,21 @@ def fitted(lows: Sequence[float], highs: Sequence[float]) -> Range:
     ]
     if len(pairs) < _FEW:
         return full([low for low, _ in pairs], [high for _, high in pairs])
-    bottom = -_reached([-low for low, _ in pairs], [-high for _, high in pairs])
-    top = _reached([high for _, high in pairs], [low for low, _ in pairs])
+    bottom = -_reached([-low for low, _ in pairs], [-high for _, high in pairs], reach)
+    top = _reached([high for _, high in pairs], [low for low, _ in pairs], reach)
     return within(full([bottom], [top]), lows, highs)
 
 
-def _reached(ends: list[float], others: list[float]) -> float:
+def _reached(ends: list[float], others: list[float], reach: Reach) -> float:
     """Return the largest of `ends` that is no outlier; `others` has the other end of each pair."""
     core = sorted(ends)[int((1 - _CORE) * (len(ends) - 1))]
     floor = sorted(others)[math.ceil(_CORE * (len(others) - 1))]
-    height = max(core / 2 - floor / 2, abs(core) * 0.05) * 2
+    least = max(reach.least, abs(core) * reach.least_share)
+    height = max(core / 2 - floor / 2, least / 2) * 2
     if height <= 0:
         return max(ends)
     starting = max(1, int(_START * len(ends)))
-    strict, lenient = _above(core, _REACH, height), _above(core, _START_REACH, height)
+    strict, lenient = _above(core, reach.heights, height), _above(core, _START_REACH, height)
     early = [end for end in ends[:starting] if end <= lenient]
     return max(early + [end for end in ends if end <= strict])
 
@@ -127,35 +151,53 @@ def rounded(shown: Range, count: int) -> Range:
 
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Return the round numbers that divide low..high into at most about `count` parts."""
-    return _multiples(low, high, tick_step(low, high, count))
+    return multiples(low, high, tick_step(low, high, count))
 
 
-def _multiples(low: float, high: float, step: float) -> list[float]:
+def multiples(low: float, high: float, step: float) -> list[float]:
+    """Return the multiples of `step` in low..high."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     numbers = (number * step for number in range(first, last + 1))
     return [number for number in numbers if math.isfinite(number)]
 
 
+def spread_ticks(low: float, high: float, count: int) -> tuple[float, list[float]]:
+    """Return a tick step and its multiples in low..high: about `count`, but two at least."""
+    for parts in range(max(1, count), max(1, count) + _MORE_PARTS):
+        step = tick_step(low, high, parts)
+        numbers = multiples(low, high, step)
+        if len(numbers) > 1:
+            break
+    return step, numbers
+
+
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Return at most about `count` powers of ten, as exponents, around the exponents low..high.
+    """Return at most about `count` powers of ten, as exponents, in low..high.
 
-    If they fit, include two and five times each power.
+    If they fit, or if fewer than two powers lie there, include two and five times each power.
     """
-    first, last = math.floor(low), math.ceil(high)
-    thirds = [ten + math.log10(by) for ten in range(first, last + 1) for by in (1, 2, 5)]
-    enclosing = _enclosing(thirds, low, high)
-    if len(enclosing) <= count:
-        return enclosing
+    thirds = [third for third in _thirds(low, high) if _is_within(third, low, high)]
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    if len(thirds) <= count or first >= last:
+        return thirds
     step = max(1, math.ceil((last - first) / max(1, count)))
-    return _enclosing([float(ten) for ten in range(first, last + step, step)], low, high)
+    return [float(ten) for ten in range(first, last + 1, step) if ten < _LARGEST_EXPONENT]
 
 
-def _enclosing(numbers: list[float], low: float, high: float) -> list[float]:
-    """Return the numbers from the last one not above `low` to the first one not below `high`."""
-    low, high = low + 1e-9, high - 1e-9
-    start = max(at for at, number in enumerate(numbers) if number <= low)
-    stop = min((at for at, number in enumerate(numbers) if number >= high), default=len(numbers))
-    return [number for number in numbers[start : stop + 1] if number < _LARGEST_EXPONENT]
+def _thirds(low: float, high: float) -> list[float]:
+    """Return the exponents of 1, 2, 5 x 10^k from below `low` to above `high`."""
+    tens = range(math.floor(low), math.ceil(high) + 1)
+    thirds = [ten + math.log10(by) for ten in tens for by in (1, 2, 5)]
+    return [third for third in thirds if third < _LARGEST_EXPONENT]
+
+
+def _is_within(number: float, low: float, high: float) -> bool:
+    return low - 1e-9 <= number <= high + 1e-9
+
+
+def log_label(value: float) -> str:
+    """Return a label of at most four characters for 1, 2 or 5 x 10^k: 0.02, 1, 5e-3."""
+    return f"{value:.6g}" if 0.0099 < value < 9999 else _scientific(value, 0)
 
 
 def tick_label(value: float, step: float) -> str:
@@ -216,32 +258,73 @@ class Axis(NamedTuple):
         return 10.0 ** min(number, _LARGEST_EXPONENT) if self.is_log else number
 
     def numbered(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
-        """Return the axis extended to round numbers, and about `count` of these with labels."""
+        """Return the axis extended to round numbers, and about `count` numbers with labels."""
         if self.is_log:
             return self._numbered_log(count)
-        shown = rounded(self.shown, count)
-        step = tick_step(self.shown.low, self.shown.high, count)
-        numbers = _multiples(shown.low, shown.high, step)
+        shown = rounded(self.shown, _GRAINS)
+        step, numbers = spread_ticks(shown.low, shown.high, count)
         return Axis(shown), [(number, tick_label(number, step)) for number in numbers]
 
     def _numbered_log(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
-        exponents = log_ticks(self.shown.low, self.shown.high, count)
-        top = max(exponents[-1], self.shown.high)
-        values = [10.0**exponent for exponent in exponents]
-        axis = Axis(self.shown._replace(low=exponents[0], high=top), is_log=True)
-        return axis, [(value, tick_label(value, value)) for value in values]
+        thirds = _thirds(self.shown.low, self.shown.high)
+        low = max(third for third in thirds if third <= self.shown.low + 1e-9)
+        high = min((third for third in thirds if third >= self.shown.high - 1e-9),
+                   default=self.shown.high)  # fmt: skip
+        values = [10.0**exponent for exponent in log_ticks(low, high, count)]
+        axis = Axis(self.shown._replace(low=low, high=high), is_log=True)
+        return axis, [(value, log_label(value)) for value in values]
 
 
-def axis(pairs: Iterable[tuple[float, float]], *, is_full: bool, is_log: bool) -> Axis:
-    """Return an axis for finite (low, high) pairs, oldest first; a log axis needs high > 0."""
+def axis(
+    pairs: Iterable[Pair],
+    validations: Iterable[Pair] = (),
+    *,
+    is_full: bool,
+    is_log: bool | None,
+) -> Axis:
+    """Return an axis for finite (low, high) pairs, oldest first; a log axis needs high > 0.
+
+    Outliers are found among `pairs` and among `validations` apart: these are few, and may be
+    decades above. If `is_log` is None, the axis is logarithmic where it spans two decades.
+    """
+    groups = [list(pairs), list(validations)]
+    if is_log is None:
+        is_log = _spans_decades(groups)
     if is_log:
-        pairs = [(_log(low if low > 0 else high), _log(high)) for low, high in pairs if high > 0]
-    ends = list(pairs)
-    lows, highs = [low for low, _ in ends], [high for _, high in ends]
-    shown = full(lows, highs) if is_full else fitted(lows, highs)
+        groups = list(map(_logs, groups))
+    shown = _joint_range(groups, None if is_full else LOGARITHMIC if is_log else LINEAR)
     if is_log and shown.high - shown.low < 2 * _LEAST_LOG:
         shown = shown._replace(low=shown.low - _LEAST_LOG, high=shown.high + _LEAST_LOG)
     return Axis(shown, is_log)
+
+
+def _joint_range(groups: Sequence[Sequence[Pair]], reach: Reach | None) -> Range:
+    """Return one range for all groups, without the outliers of any; with them if reach is None."""
+    lows, highs = ([pair[end] for group in groups for pair in group] for end in (0, 1))
+    if reach is None:
+        return full(lows, highs)
+    parts = [
+        fitted([low for low, _ in group], [high for _, high in group], reach)
+        for group in groups
+        if group
+    ]
+    if not parts:
+        return full([], [])
+    joint = full([part.low for part in parts], [part.high for part in parts])
+    return within(joint, lows, highs)
+
+
+def _spans_decades(groups: Sequence[Sequence[Pair]]) -> bool:
+    ends = [pair for group in groups for pair in group]
+    zeros = sum(high <= 0 for _, high in ends)
+    if not ends or zeros > _MOST_ZEROS * len(ends) or min(low for low, _ in ends) < 0:
+        return False
+    shown = _joint_range(list(map(_logs, groups)), LOGARITHMIC)
+    return shown.high - shown.low > _DECADES
+
+
+def _logs(pairs: Iterable[Pair]) -> list[Pair]:
+    return [(_log(low if low > 0 else high), _log(high)) for low, high in pairs if high > 0]
 
 
 def _log(value: float) -> float:

@@ -24,6 +24,11 @@ class ComparableMetric(NamedTuple):
     sign: int
     """1 if more is better, -1 if less is."""
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether less is better, as of a loss: such values may span decades."""
+        return self.sign < 0
+
     def of(self, epoch: EpochEnded) -> float | None:
         """Return the value at the end of an epoch; None if it was not evaluated."""
         values: Mapping[str, float] = getattr(epoch, self.part)

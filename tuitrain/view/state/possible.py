@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tuitrain.core.watched import again
+from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot
 
 _OF_THE_SCRIPT = {
@@ -11,6 +12,9 @@ _OF_THE_SCRIPT = {
     "batch-size": "The script makes its own batches: their size cannot be changed.",
 }
 _NO_STEP = "The script has not taken its first step yet."
+_OF_THE_CHARTS = (
+    "log_y", "x_axis", "smoother", "smoothing", "outliers", "zoom", "move", "first", "newest"
+)  # fmt: skip
 _OF_THE_OPTIMIZER = ("lr", "weight-decay", "clip-norm")
 
 
@@ -18,6 +22,8 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
     """Return why an action, or the change of a setting, is not for that run; None if it is."""
     if run.is_deleted and action in ("fork", "resume"):
         return "The run was deleted: nothing of it is left."
+    if action in _OF_THE_CHARTS and not has_begun(run):
+        return "There is no batch to look at yet."
     if not run.is_watched:
         is_live = action == "resume" and not run.has_ended
         return "It has not ended: there is nothing to resume." if is_live else None

@@ -228,6 +228,11 @@ class Snapshot:
         """The segments that led to the present weights, oldest first."""
         return self.lineage.segments(self.step, self.epoch)
 
+    def loss_at(self, step: int) -> str:
+        """Return the loss that a step of the lineage was trained with."""
+        losses = (part.loss for part in self.segments if part.first <= step <= part.last)
+        return next(losses, self.loss)
+
     @property
     def last_epoch(self) -> EpochEnded | None:
         return self.epochs[-1] if self.epochs else None

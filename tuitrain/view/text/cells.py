@@ -14,6 +14,8 @@ NARROW = re.compile(
 )
 """Matches text whose every character fills one cell on all terminals."""
 
+_EIGHTHS = ("", *"▏▎▍▌▋▊▉")
+
 
 def width_of(text: str) -> int:
     """Return how many cells a line of `safe` text fills."""
@@ -37,6 +39,12 @@ def cut(text: str, cells: int) -> str:
         if width_of(shown) <= cells:
             return shown
     return "…"[:cells]
+
+
+def bar(share: float, cells: int) -> str:
+    """Return a bar that fills that share of so many cells, to an eighth, and blanks after it."""
+    full, eighths = divmod(round(min(1.0, max(0.0, share)) * cells * 8), 8)
+    return padded("█" * full + _EIGHTHS[eighths], cells)
 
 
 def padded(text: str, cells: int) -> str:

@@ -16,6 +16,7 @@ from tuitrain.core.watched import command_of
 from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
+from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.state.metrics import ComparableMetric
 from tuitrain.view.state.progress import planned_steps
@@ -117,6 +118,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             f"  epoch {words.count(run.best.epoch)}: true classes down, predicted ones across",
             *matrix,
         ]
+    if advice := findings(run, confusion):
+        lines += ["", "  advice", *(f"    {finding.text}" for finding in advice)]
     if notes := _data_notes(run):
         title = "notes" if run.is_watched else "data"
         lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]

@@ -72,6 +72,15 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}:{whole % 60:02}"
 
 
+def microseconds(number: int) -> str:
+    """Return 12 µs, 1.62 ms or 1.62 s."""
+    if number < 1:
+        return "<1 µs"
+    if number < 1000:
+        return f"{number} µs"
+    return f"{number / 1000:.3g} ms" if number < 999_500 else f"{number / 1e6:.3g} s"
+
+
 def _moment(at: float) -> datetime:
     """Return a moment in UTC; one out of range becomes the nearest in range."""
     return (

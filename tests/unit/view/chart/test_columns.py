@@ -65,6 +65,11 @@ def test_the_mean_of_losses_whose_sum_overflows_is_still_a_number():
     assert columns.mean(Bucket(1, 4, -1e308, 1e308, math.nan, 4)) == 0
 
 
+def gathered(buckets, first, last, count):
+    """Return the columns of an axis of the steps first..last."""
+    return columns.columns(buckets, lambda step: columns.column_of(step, first, last, count), count)
+
+
 @given(
     st.lists(st.floats(-10, 10), min_size=1, max_size=300),
     st.integers(1, 9),
@@ -74,7 +79,7 @@ def test_the_mean_of_losses_whose_sum_overflows_is_still_a_number():
 def test_a_spike_one_step_wide_survives_in_the_column_of_its_step(losses, size, count, data):
     at = data.draw(st.integers(0, len(losses) - 1))
     losses[at] = 900.0
-    row = columns.columns(buckets(losses, size), 0, len(losses), count)
+    row = gathered(buckets(losses, size), 0, len(losses), count)
     spiked = [column for column in row if column and column.high == 900]
     assert len(spiked) == 1
     assert spiked[0].first <= at + 1 <= spiked[0].last
@@ -82,7 +87,7 @@ def test_a_spike_one_step_wide_survives_in_the_column_of_its_step(losses, size, 
 
 @given(st.lists(st.floats(), max_size=300), st.integers(1, 9), st.integers(1, 60))
 def test_columns_hold_every_step_once_and_in_order(losses, size, count):
-    row = columns.columns(buckets(losses, size), 0, max(1, len(losses)), count)
+    row = gathered(buckets(losses, size), 0, max(1, len(losses)), count)
     assert len(row) == count
     held = [bucket for bucket in row if bucket]
     assert sum(bucket.steps for bucket in held) == len(losses)
@@ -90,7 +95,7 @@ def test_columns_hold_every_step_once_and_in_order(losses, size, count):
 
 
 def test_what_lies_outside_the_axis_is_left_out():
-    row = columns.columns(buckets([1.0] * 100, 1), 40, 60, 21)
+    row = gathered(buckets([1.0] * 100, 1), 40, 60, 21)
     assert sum(bucket.steps for bucket in row if bucket) == 21
 
 
@@ -103,3 +108,16 @@ def test_a_line_breaks_where_nothing_is_finite_and_where_steps_are_missing():
 def test_a_band_is_blended_between_its_points():
     assert list(columns.band([(0, 0, 4), (2, 2, 8)])) == [(0, 0, 4), (1, 1, 6), (2, 2, 8)]
     assert list(columns.band([(7, 1, 2)])) == [(7, 1, 2)]
+
+
+def test_on_a_logarithmic_axis_the_smoothed_line_follows_losses_that_fall_by_decades():
+    losses = [10 ** (-step / 100) for step in range(1000)]
+    line = columns.smoothed(buckets(losses, 1), 50, is_log=True)
+    assert all(loss <= value < 10 * loss for loss, value in zip(losses, line, strict=True))
+    assert columns.smoothed(buckets(losses, 1), 50)[-1] > 1000 * losses[-1], "which a mean does not"
+
+
+def test_a_loss_of_zero_is_a_gap_in_a_line_of_logarithms():
+    line = columns.smoothed(buckets([1.0, 0.0, 1.0], 1), 50, is_log=True)
+    assert (line[0], line[2]) == (1.0, 1.0)
+    assert math.isnan(line[1])

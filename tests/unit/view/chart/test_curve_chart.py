@@ -100,7 +100,7 @@ def test_a_chart_has_the_axis_of_steps_that_it_is_told():
 def test_a_low_chart_has_its_numbers_in_a_thin_axis():
     lines = plain(chart(curve(rising()), height=6)).splitlines()
     assert len(lines) == 6
-    assert lines[-1].lstrip().startswith("└──")
+    assert lines[-1].lstrip().startswith("└0──")
     assert lines[-1].endswith("800────────1k")
 
 

@@ -10,7 +10,8 @@ from tuitrain.catalog import new_spec
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.spec import Parent
 from tuitrain.view.chart import multiples
-from tuitrain.view.chart.curves import Curves, ReferenceRun, loss_chart, metric_chart
+from tuitrain.view.chart.curves import Curves, ReferenceRun
+from tuitrain.view.chart.run_charts import loss_chart, metric_chart
 from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import comparable_metrics, named
 
@@ -144,8 +145,8 @@ def test_before_the_first_epoch_charts_are_empty_and_whole(run):
 
 def test_a_measure_has_a_chart_with_the_steps_of_the_loss_chart(run):
     now, curves = undone(run), Curves(run.reader)
-    of_losses = plain(loss_chart(now, curves, 90, 16)).splitlines()
-    of_measure = plain(metric_chart(now, curves, named("mse", EVERY), 90, 16)).splitlines()
+    of_losses = plain(loss_chart(now, curves, 90, 16).picture).splitlines()
+    of_measure = plain(metric_chart(now, curves, named("mse", EVERY), 90, 16).picture).splitlines()
     assert of_measure[-1] == of_losses[-1]
     assert of_measure[-2] == of_losses[-2], "and the same rulers"
 

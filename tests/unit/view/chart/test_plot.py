@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tuitrain.store.rollup import level_for, summed
-from tuitrain.view.chart import plot
+from tuitrain.view.chart import loss_chart, plot
 from tuitrain.view.chart.scale import nice_end
 from tuitrain.view.picture import plain
 
@@ -74,7 +74,7 @@ def test_a_spike_of_900_neither_flattens_the_curve_nor_is_kept_quiet():
     ]
     assert len(heads) == 1
     assert "above" not in plain(chart(segment(losses), full_range=True))
-    assert "1000┤" in plain(chart(segment(losses), full_range=True))
+    assert "500┤" in plain(chart(segment(losses), full_range=True))
 
 
 def test_one_spike_does_not_lift_the_smoothed_line():
@@ -109,25 +109,96 @@ def test_one_loss_that_is_not_finite_among_thousands_is_seen():
     assert plain(chart(segment(losses))).count("×") == 1
 
 
-def test_validations_are_points_at_their_steps():
+def test_validations_are_a_line_through_points_at_the_height_of_dots():
     picture = chart(segment(decay(1, 6000), validations=[(3000, 1.5), (5000, 0.5)]))
-    signs = [(sign, role) for line in cells(picture) for sign, role in line if sign == "●"]
-    assert signs == [("●", "validation")] * 2
-    points = {
-        x: y
-        for y, line in enumerate(cells(picture))
-        for x, (sign, _) in enumerate(line)
-        if sign == "●"
-    }
-    early, late = sorted(points)
-    assert points[early] < points[late]
+    drawn = sorted(columns_of(picture, "validation"))
+    assert drawn == list(range(drawn[0], drawn[-1] + 1)), "no gap"
+    heights = {
+        x: y for y, line in enumerate(cells(picture)) for x, (_, role) in enumerate(line)
+        if role == "validation"
+    }  # fmt: skip
+    assert heights[drawn[0]] < heights[drawn[-1]]
+
+
+def test_two_validations_that_differ_by_a_quarter_of_a_row_do_not_look_the_same():
+    rows = HEIGHT - 3
+    values = [1.0, 1.0 + 2.2 / rows / 4]
+    one, other = (chart(segment(decay(1, 6000), validations=[(4000, value)])) for value in values)
+    assert plain(one) != plain(other)
+
+
+def test_without_colours_validations_are_letters_and_losses_are_dots():
+    points = [(3000, 1.5), (5000, 0.5)]
+    text = plain(chart(segment(decay(1, 6000), validations=points), has_colour=False))
+    assert sum(text.count(sign) for sign in "o°") == 2
 
 
 def test_a_validation_out_of_range_or_not_a_number_is_not_drawn_where_it_is_not():
-    picture = plain(chart(segment(decay(1, 6000), validations=[(3000, 1e9), (5000, math.nan)])))
-    assert "●" not in picture
-    assert "▲" in picture
-    assert "×" in picture
+    validations = [(step, 1.0) for step in range(1000, 3000, 100)]
+    validations[5:7] = [(validations[5][0], 1e9), (validations[6][0], math.nan)]
+    picture = chart(segment(decay(1, 6000), validations=validations))
+    assert "▲" in plain(picture)
+    assert "×" in plain(picture)
+    drawn = columns_of(picture, "validation")
+    assert set(range(min(drawn), max(drawn))) - drawn, "no line over what is not there"
+
+
+def test_losses_and_validations_four_decades_apart_are_both_read_off_one_axis():
+    losses = [2.3 * math.exp(-step / 500) + 2e-5 for step in range(6000)]
+    validations = [(step, 0.3 + step / 50_000) for step in range(200, 6000, 200)]
+    picture = chart(segment(losses, validations=validations))
+    for role in ("smooth", "validation"):
+        rows = rows_of(picture, role)
+        assert rows, role
+        assert max(rows) < HEIGHT - 2
+    assert "▲" not in plain(picture)
+    above = max(rows_of(picture, "validation"))
+    below = [y for y, line in enumerate(cells(picture)) if line[60][1] in ("smooth", "envelope")]
+    assert above < min(below)
+
+
+def test_another_take_with_another_loss_is_marked_as_a_take_and_not_as_a_swap():
+    old = segment(decay(1, 3000), "cross-entropy")._replace(takes=((1, 1),))
+    new = segment(decay(3001, 6000), "mse", 3001)._replace(takes=((3001, 2),))
+    picture = chart(old, new)
+    assert "↶ take 2: mse" in plain(picture)
+    assert "▸" not in plain(picture)
+    assert "swap" not in roles(picture)
+
+
+def test_a_window_shows_its_steps_alone_over_the_whole_width():
+    losses = decay(1, 6000)
+    window = segment(losses[2000:2040], first=2001, size=1)
+    picture = chart(window, window=(2000, 2040))
+    numbers = plain(picture).splitlines()[-1].split()
+    assert numbers == ["2,000", "2,010", "2,020", "2,030", "2,040"]
+    assert len(columns_of(picture, "smooth") | columns_of(picture, "envelope")) > WIDTH - 10
+
+
+def test_the_smoothed_line_of_a_window_goes_on_from_the_losses_before_it():
+    losses = [2.0] * 3000 + [1.0] * 3000
+    window = segment(losses[3000:3100], first=3001, size=1)
+    known = window._replace(history=gathered(losses[2000:3000], 2001, 1))
+    height = {}
+    for name, one in (("alone", window), ("known", known)):
+        drawing = loss_chart.laid_out(
+            [one], width=WIDTH, height=HEIGHT,
+            options=plot.ChartOptions(PLANNED, window=(3000, 3100), half_life=50, cursor=3050),
+        )  # fmt: skip
+        height[name] = drawing.smoothed
+    assert height["alone"] == pytest.approx(1.0)
+    assert height["known"] == pytest.approx(1.5, abs=0.02)
+
+
+def test_the_smoothed_line_can_be_switched_off():
+    assert "smooth" not in roles(chart(segment(decay(1, 6000)), half_life=0))
+
+
+def test_the_cursor_is_a_line_behind_the_curves():
+    picture = chart(segment(decay(1, 6000)), cursor=3000)
+    (column,) = columns_of(picture, "accent")
+    assert plain(picture).splitlines()[-2][column] == "┻"
+    assert columns_of(picture, "smooth") >= {column - 1, column, column + 1}
 
 
 def test_at_a_swap_a_line_names_the_new_loss_and_the_old_one_keeps_its_own_range():
@@ -143,13 +214,13 @@ def test_at_a_swap_a_line_names_the_new_loss_and_the_old_one_keeps_its_own_range
     assert max(past) >= HEIGHT - 4
 
 
-def left(losses, name="mse", first=1):
+def abandoned(losses, name="mse", first=1):
     return segment(losses, name, first)._replace(is_abandoned=True)
 
 
 def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line():
     line = [segment(decay(1, 3000)), segment(decay(3001, 6000), first=3001)]
-    picture = chart(left([2.0] * 2000, first=3001), *line)
+    picture = chart(abandoned([2.0] * 2000, first=3001), *line)
     assert columns_of(picture, "past")
     assert min(columns_of(picture, "past")) >= min(columns_of(chart(*line), "swap"))
     for before, after in zip(cells(chart(*line)), cells(picture), strict=True):
@@ -159,14 +230,14 @@ def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line()
 
 def test_what_was_left_behind_does_not_stretch_the_axis_of_the_current_line():
     line = segment(decay(1, 6000))
-    exploded = chart(left([1e6] * 2000, first=3001), line)
+    exploded = chart(abandoned([1e6] * 2000, first=3001), line)
     assert plain(exploded) == plain(chart(line))
-    beyond = chart(left([1.0] * 6000), segment(decay(1, 500)))
+    beyond = chart(abandoned([1.0] * 6000), segment(decay(1, 500)))
     assert plain(beyond).splitlines()[-1].split()[-1] == "7k", "its steps stay in sight"
 
 
 def test_of_a_run_that_went_back_to_its_beginning_the_left_losses_have_the_axis():
-    picture = chart(left(decay(1, 6000)))
+    picture = chart(abandoned(decay(1, 6000)))
     assert columns_of(picture, "past")
     assert any(line.lstrip().startswith("2┤") for line in plain(picture).splitlines())
 

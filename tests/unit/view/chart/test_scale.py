@@ -179,6 +179,63 @@ def test_a_step_label_is_short(step, label):
 def test_a_logarithmic_axis_has_powers_of_ten_and_nothing_at_or_below_zero():
     axis = scale.axis([(0.0, 0.02), (-1.0, 3.0)], is_full=True, is_log=True)
     axis, numbers = axis.numbered(6)
-    assert [label for _, label in numbers] == ["0.01", "0.1", "1", "10"]
+    assert [label for _, label in numbers] == ["0.1", "1"]
+    assert axis.value(axis.shown.low) == pytest.approx(0.02)
+    assert axis.value(axis.shown.high) == pytest.approx(5)
     assert axis.side(0.0) == -1
-    assert axis.place(0.1) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("high", [0.11, 0.7, 1.6, 2.1, 2.4, 3.2, 4.1, 10.5, 64])
+@pytest.mark.parametrize("rows", [2, 3, 8])
+def test_an_axis_ends_close_to_its_values_and_has_two_numbers_at_least(high, rows):
+    axis, numbers = scale.axis([(0.01, high)] * 9, is_full=False, is_log=False).numbered(rows)
+    assert axis.place(high) > 0.85
+    assert axis.place(0.01) < 0.15
+    assert len(numbers) >= 2
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1.05, 1e9), st.integers(2, 12))
+def test_so_does_a_logarithmic_one(low, times, rows):
+    axis = scale.axis([(low, low * times)], is_full=True, is_log=True)
+    ends = axis.shown
+    axis, numbers = axis.numbered(rows)
+    assert len(numbers) >= 2
+    waste = (axis.shown.high - axis.shown.low) - (ends.high - ends.low)
+    assert waste <= 2 * math.log10(2.5) + 1e-9
+    assert all(len(label) <= 4 for value, label in numbers)
+
+
+def falling(decades, count=200):
+    return [10 ** (-decades * at / count) for at in range(count)]
+
+
+@pytest.mark.parametrize(("decades", "is_log"), [(1.0, False), (1.9, False), (2.5, True)])
+def test_an_axis_is_logarithmic_once_its_values_span_two_decades(decades, is_log):
+    pairs = [(value, value) for value in falling(decades)]
+    assert scale.axis(pairs, is_full=False, is_log=None).is_log == is_log
+    assert not scale.axis(pairs, is_full=False, is_log=False).is_log, "the user decides"
+
+
+@pytest.mark.parametrize("odd", [900.0, 1e-9])
+def test_an_outlier_alone_makes_no_axis_logarithmic(odd):
+    pairs = [(0.3, 1.2)] * 60
+    pairs[30] = (min(odd, 0.3), max(odd, 1.2))
+    assert not scale.axis(pairs, is_full=False, is_log=None).is_log
+
+
+@pytest.mark.parametrize("odd", [-1.0, 0.0])
+def test_values_that_no_logarithm_can_show_keep_an_axis_linear(odd):
+    pairs = [(value, value) for value in falling(4)]
+    pairs[50:100] = [(odd, odd)] * 50
+    assert not scale.axis(pairs, is_full=False, is_log=None).is_log
+
+
+def test_validations_far_above_the_losses_are_no_outliers():
+    losses = [(value / 2, value) for value in falling(6, 300)]
+    validations = [(0.5, 0.5)] * 12
+    axis = scale.axis(losses, validations, is_full=False, is_log=None)
+    assert axis.is_log
+    assert axis.shown.above == 0
+    assert all(not axis.side(value) for pair in (*losses, *validations) for value in pair)
+    linear = scale.axis([(1e-6, 2e-6)] * 300, validations, is_full=False, is_log=False)
+    assert linear.side(0.5) == 0

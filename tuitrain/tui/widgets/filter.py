@@ -1,15 +1,19 @@
-"""The input that filters the runs by a part of their name."""
+"""An input that filters what a screen shows."""
 
 from __future__ import annotations
 
 from textual.widgets import Input
 
 
-class NameFilter(Input):
+class Filter(Input):
     """An input that is hidden while it is empty and without focus."""
 
-    def __init__(self) -> None:
-        super().__init__(placeholder="part of a name", compact=True)
+    DEFAULT_CSS = """
+    Filter { height: 1; }
+    """
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, compact=True)
 
     def on_mount(self) -> None:
         self.display = False

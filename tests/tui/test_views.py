@@ -1,0 +1,181 @@
+"""The six views of a run: a digit shows one, and what it does not show is not read."""
+
+import pytest
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.connection.client import Client
+from tuitrain.core.detail import BATCH
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.views import VIEWS
+
+WIDE, NARROW, HUGE = (140, 40), (80, 24), (200, 55)
+BODY = {
+    "input": "(64, 1, 8, 8) float32", "target": "(64,) int64", "output": "(64, 10) float32",
+    "gradient_norm": 0.83, "update_ratio": 0.0004, "losses": [0.25, 2.5],
+}  # fmt: skip
+
+
+@pytest.fixture
+def training(trainer: ScriptedTrainer) -> ScriptedTrainer:
+    trainer.records(STARTED)
+    trainer.trains([1 / step for step in range(1, 21)])
+    trainer.details(BATCH, BODY)
+    return trainer
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW, HUGE])
+async def test_a_digit_shows_its_view_below_numbers_that_never_move(
+    app: TuitrainApp, training: ScriptedTrainer, size
+):
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        before = (await seen(app)).splitlines()
+        tabs = next(at for at, line in enumerate(before) if "1 Training" in line)
+        for digit, view in enumerate(VIEWS, 1):
+            await pilot.press(str(digit))
+            await pilot.pause()
+            after = (await seen(app)).splitlines()
+            assert after[: tabs + 1] == before[: tabs + 1]
+            assert all(panel.title in "\n".join(after) for panel in view.panels[:1])
+            assert app.screen.views.current == view.id
+
+
+async def test_a_view_that_is_not_shown_is_neither_read_nor_drawn(
+    app: TuitrainApp, training: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
+):
+    reads: list[str] = []
+    for name in ("newest_detail", "losses"):
+        read = getattr(Client, name)
+
+        def counted(client, *about, _name=name, _read=read):
+            reads.append(_name)
+            return _read(client, *about)
+
+        monkeypatch.setattr(Client, name, counted)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        assert set(reads) == {"losses"}
+        await pilot.press("2")
+        await pilot.pause()
+        reads.clear()
+        training.trains([0.5])
+        assert "what happened in this batch" in await seen(app)
+        assert set(reads) == {"newest_detail"}
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_the_five_steps_of_a_batch_have_their_times_shapes_and_numbers(
+    app: TuitrainApp, training: ScriptedTrainer, size
+):
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("2")
+        await pilot.pause()
+        text = await seen(app)
+
+    assert "step 20 · batch 20/23 of epoch 1 · 64 samples · 455 µs" in text
+    steps = ["data", "1 zero_grad", "2 forward", "3 loss", "4 backward", "5 step"]
+    at = [text.index(f" {name} ") for name in steps]
+    assert at == sorted(at)
+    for said in ("x (64, 1, 8, 8) float32 · y (64,) int64", "outputs (64, 10) float32",
+                 "cross-entropy 0.0500", "gradient norm 0.83", "weights moved 0.04 %",
+                 "120 µs", "26%", "0.2500  2.500"):  # fmt: skip
+        assert said in text
+
+
+async def test_enter_shows_the_focused_panel_alone_and_esc_all_of_them_again(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        all_panels = await seen(app)
+        await pilot.press("tab", "tab", "tab", "enter")
+        await pilot.pause()
+        alone = await seen(app)
+        await pilot.press("tab")
+        await pilot.pause()
+        next_one = await seen(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        again = await seen(app)
+
+    assert "loss: cross-entropy" in all_panels
+    assert "epochs" in alone
+    assert "loss: cross-entropy" not in alone
+    assert "events" in next_one
+    assert "loss: cross-entropy" in again
+    assert "epochs" in again
+
+
+async def test_without_a_focus_enter_shows_the_first_panel_alone(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        text = await seen(app)
+        await pilot.press("2", "1")
+        await pilot.pause()
+        assert "events" in await seen(app), "another view shows all its panels"
+    assert "loss: cross-entropy" in text
+    assert "events" not in text
+
+
+async def test_v_comes_back_to_the_first_view(app: TuitrainApp, training: ScriptedTrainer):
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("2", "v")
+        await pilot.pause()
+        assert "validations, comparable" in await seen(app)
+
+
+async def test_a_terminal_too_small_for_names_says_which_view_it_shows(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    async with app.run_test(size=(44, 24)) as pilot:
+        await pilot.press("2")
+        await pilot.pause()
+        text = text_of(app)
+    assert " 1  2 Batch  3  4  5  6 " in text
+
+
+async def test_a_search_finds_what_was_printed_and_esc_ends_it(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    training.paths.log.write_text("first line\nTraceback: here\n")
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("slash")
+        await pilot.pause()
+        assert "first line" in await seen(app)
+        await pilot.press(*"trace")
+        await pilot.pause()
+        found = await seen(app)
+        await pilot.press("enter", "escape")
+        await pilot.pause()
+        every_line = await seen(app)
+
+    assert "1 of the last 2 lines have trace" in found
+    assert "first line" not in found
+    assert "first line" in every_line
+    assert training.commands() == [], "letters of a search are no keys"
+
+
+async def test_the_next_run_is_opened_in_the_last_view(trainer: ScriptedTrainer):
+    trainer.records(STARTED)
+    for keys, view in ((["5"], "view-health"), ([], "view-health"), (["1"], "view-training")):
+        app = TuitrainApp(trainer.paths.directory.parents[1], watch=trainer.paths)
+        async with app.run_test(size=NARROW) as pilot:
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert app.screen.views.current == view
+
+
+async def test_a_view_that_cannot_be_kept_is_shown_all_the_same(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    (trainer.paths.directory.parents[1] / "view").mkdir()
+    trainer.records(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("6")
+        await pilot.pause()
+        assert app.screen.views.current == "view-log"

@@ -1,0 +1,197 @@
+"""The panels of the views, drawn from records: what they say, and what they say is missing."""
+
+import math
+import re
+
+import pytest
+
+from tests.recorded import RecordedRun
+from tuitrain.catalog import new_spec
+from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES
+from tuitrain.core.series import GRADIENT_NORM, SHARES
+from tuitrain.store.delta import Cursor
+from tuitrain.tui.views import VIEWS
+from tuitrain.view.chart.curves import Curves
+from tuitrain.view.chart.trends import trends
+from tuitrain.view.panel import batch, health, loss_curve, model
+from tuitrain.view.panel.output import output
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import plain
+from tuitrain.view.state.fold import fold
+from tuitrain.view.text.cells import width_of
+
+SIZES = [(80, 24), (140, 40), (200, 55), (40, 10), (1, 1)]
+X = [-10 + number * 20 / 64 for number in range(65)]
+CURVES = {
+    "axis": "log-odds",
+    "places": X,
+    "curves": {
+        "cross-entropy": {"values": [math.log1p(math.exp(-x)) for x in X],
+                          "slopes": [-1 / (1 + math.exp(x)) for x in X]},
+        "mse": {"values": [0.1 / (1 + math.exp(x)) for x in X], "slopes": [-0.01 for _ in X]},
+    },
+}  # fmt: skip
+BODY = {
+    "input": "(64, 64) float32", "target": "(64,) int64", "output": "(64, 10) float32",
+    "gradient_norm": "nan", "update_ratio": None, "losses": [0.25, 2.5], "places": [1.26, -2.41],
+}  # fmt: skip
+
+
+@pytest.fixture
+def recorded(run_paths):
+    run = RecordedRun(run_paths.record)
+    yield run
+    run.close()
+
+
+def reads(run: RecordedRun, lines=(), search="") -> Reads:
+    return Reads(run.reader, Curves(run.reader), lambda: list(lines), lambda: search)
+
+
+def drawn(panel, run: RecordedRun, size=(100, 30), **more) -> str:
+    return plain(panel(run.now(), reads(run, **more), *size))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("has_details", [False, True])
+def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_details):
+    panels = [panel for view in VIEWS for panel in view.panels]
+    for epochs in (0, 2):
+        recorded.trains(epochs)
+        if has_details:
+            for name, body in ((BATCH, BODY), (LOSS_CURVES, CURVES), (CONFUSION, counts(10))):
+                recorded.details(name, body)
+        for panel in panels:
+            picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
+            cells = {sum(width_of(span.text) for span in line) for line in picture}
+            assert (len(picture), cells) == (size[1], {size[0]}), panel.id
+
+
+def counts(classes: int, wrong: int = 0) -> dict[str, object]:
+    rows = [[7 if true == each else 0 for each in range(classes)] for true in range(classes)]
+    rows[0][-1] += wrong
+    return {"counts": rows}
+
+
+def test_a_batch_of_an_older_record_has_its_times_and_says_what_is_missing(recorded):
+    recorded.trains(1)
+    said = drawn(batch.steps, recorded)
+    assert "step 23 · batch 23/23 of epoch 1 · 64 samples" in said
+    assert "shapes, gradient and samples of this batch are not in the record" in said
+
+
+def test_numbers_of_an_earlier_batch_have_its_step(recorded):
+    recorded.trains(1)
+    recorded.details(BATCH, BODY)
+    recorded.trains(1)
+    said = drawn(batch.steps, recorded)
+    assert "step 46 · batch 23/23 of epoch 2" in said
+    assert "gradient norm NaN at step 23" in said
+    assert "the first 2 samples at step 23: 0.2500  2.500" in said
+
+
+def test_a_batch_trained_before_a_swap_keeps_its_loss(recorded):
+    recorded.trains(1)
+    recorded.swaps("mse")
+    said = drawn(batch.steps, recorded)
+    assert "3 loss" in said
+    assert "cross-entropy" in said
+    assert "mse" not in said
+
+
+def test_up_to_twelve_classes_the_matrix_has_numbers_and_the_worst_pair_by_name(recorded):
+    recorded.trains(3)
+    recorded.details(CONFUSION, counts(10, wrong=3))
+    said = drawn(model.confusion, recorded)
+    assert "epoch 3 · 73 validation samples" in said
+    assert said.splitlines()[2].split() == ["0", "7", *["·"] * 8, "3"]
+    assert "0 taken for 9  3 of 10  30%" in said
+
+
+def test_more_classes_become_a_heat_map(recorded):
+    recorded.trains(1)
+    recorded.details(CONFUSION, counts(20, wrong=3))
+    said = drawn(model.confusion, recorded)
+    assert f" 0 ▓{'·' * 18}▒" in said
+    assert "0  taken for 19  3 of 10  30%" in said
+    assert "need more room" in drawn(model.confusion, recorded, (80, 15))
+
+
+def test_classes_are_listed_the_worst_first(recorded):
+    recorded.trains(1)
+    recorded.details(CONFUSION, counts(10, wrong=3))
+    first = drawn(model.classes, recorded).splitlines()[1]
+    assert first.split()[:5] == ["0", "10", "0.700", "1.000", "0.824"]
+
+
+def test_without_a_matrix_it_says_why(run_paths, recorded):
+    assert "no epoch is validated yet" in drawn(model.confusion, recorded)
+    recorded.trains(1)
+    assert "no confusion matrix of the last epoch" in drawn(model.confusion, recorded)
+    numbers = RecordedRun(run_paths.record.with_name("b.db"), new_spec("diabetes"))
+    numbers.trains(1)
+    assert "numbers have no confusion matrix" in drawn(model.confusion, numbers)
+    numbers.close()
+
+
+def test_the_loss_in_use_is_drawn_with_the_samples_and_the_others_by_name(recorded):
+    recorded.trains(1)
+    recorded.details(LOSS_CURVES, CURVES)
+    recorded.details(BATCH, BODY)
+    said = drawn(loss_curve.curve, recorded)
+    assert "cross-entropy  ● the first 2 samples of step 23" in said
+    assert said.count("●") == 3
+    assert "mse" in said
+    assert "log-odds of the right class" in said
+    table = drawn(loss_curve.lesson, recorded)
+    assert "−log softmax(z)[y]" in table
+    line = next(line for line in table.splitlines() if "● cross-entropy" in line)
+    assert line.split()[2:] == ["5.007", "-0.99", "0.6931", "-0.5", "0.0067", "-0.0067"]
+
+
+def test_samples_of_another_loss_are_not_drawn(recorded):
+    recorded.trains(1)
+    recorded.details(LOSS_CURVES, CURVES)
+    recorded.details(BATCH, BODY)
+    recorded.swaps("mse")
+    said = drawn(loss_curve.curve, recorded)
+    assert said.splitlines()[0].strip().startswith("mse")
+    assert "●" not in said
+
+
+def test_a_record_without_curves_says_so(recorded):
+    recorded.trains(1)
+    assert "this record has no loss curves" in drawn(loss_curve.curve, recorded)
+
+
+def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(recorded):
+    recorded.trains(2)
+    recorded.measures(GRADIENT_NORM, lambda step: 1 / step)
+    for part, series in SHARES.items():
+        recorded.measures(series, lambda step, part=part: 0.75 if part == "data" else 0.05)
+    run = recorded.now()
+    delta = recorded.reader.since(Cursor(), lambda _events: run.segments)
+    run = fold(run, delta, alive=True)
+    said = plain(trends(run, reads(recorded), 100, 30))
+    assert re.search("gradient-norm +0.02174  0.02174 to 1", said)
+    assert "share-data" not in said
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
+    assert "75%  it waits for data" in plain(health.shares(run, reads(recorded), 100, 30))
+
+
+LINES = ["loading", "\x1b[31mred\x1b[0m", "10%\r20%\r", "beep \x07", "x" * 150, "Loaded it"]
+
+
+def test_output_is_shown_as_a_terminal_leaves_it_but_harmless(recorded):
+    said = drawn(output, recorded, lines=LINES).splitlines()
+    assert said[:4] == [" loading", " red", " 20%", " beep ␇"]
+    assert [len(line) for line in said[4:6]] == [100, 52]
+    assert said[6] == " Loaded it"
+    assert "nothing was printed" in drawn(output, recorded)
+
+
+def test_a_search_keeps_the_lines_that_have_it(recorded):
+    said = drawn(output, recorded, lines=LINES, search="LOAD").splitlines()
+    assert [line for line in said if line] == [
+        " 2 of the last 6 lines have LOAD", " loading", " Loaded it"
+    ]  # fmt: skip

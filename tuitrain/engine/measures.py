@@ -1,0 +1,115 @@
+"""What would cost too much at every step: measured once a second, and before a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, SupportsFloat
+
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from tuitrain.core.detail import BATCH
+from tuitrain.core.events import Detail, Measured
+from tuitrain.core.every import Every
+from tuitrain.core.series import GRADIENT_NORM, UPDATE_RATIO, Series
+from tuitrain.engine.criteria import copied
+from tuitrain.engine.device import read
+from tuitrain.engine.loss_curves import places_of, rounded
+from tuitrain.engine.state import rng
+from tuitrain.engine.step import gradient_norm
+from tuitrain.engine.training import Training
+
+MEASURE_EVERY_S = 1.0
+_MOST_WEIGHTS = 1 << 22
+"""Weights are copied before a measured step: of a larger model that would take time and memory."""
+_SAMPLES = 32
+
+
+class Measures:
+    """Decides which steps are measured, and measures them."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._every = Every(MEASURE_EVERY_S, clock)
+        self._before: list[Tensor] = []
+        self.is_next = False
+        """Whether the next step is measured."""
+
+    def prepare(self, run: Training, *, at_once: bool) -> None:
+        """Decide whether the next step is measured, as it is `at_once`, and keep its weights."""
+        if self._every.is_due() or at_once or self.is_next:
+            self.is_next = True
+            is_small = sum(weight.numel() for weight in run.weights) <= _MOST_WEIGHTS
+            self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
+
+    def of(self, run: Training, data: Any) -> Measured:
+        """Return the measurements of the step just taken, as device scalars."""
+        values = {GRADIENT_NORM: gradient_norm(run)}
+        if self._before:
+            values[UPDATE_RATIO] = _update_ratio(self._before, run.weights)
+        self._before, self.is_next = [], False
+        run.newest_measured = measured = Measured(run.take, run.step, values)
+        is_tensor = isinstance(data, Tensor)
+        run.newest_input = (tuple(data.shape[1:]), data.dtype) if is_tensor else None
+        return measured
+
+
+@torch.no_grad()
+def _update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+    moved = [new - old for new, old in zip(after, before, strict=True)]
+    return get_total_norm(moved) / get_total_norm(before)
+
+
+@torch.no_grad()
+def batch_detail(run: Training) -> Detail | None:
+    """Return the newest batch as a detail, `core.detail.Batch`; None if there is none.
+
+    Waits for the device.
+    """
+    if run.newest_batch is None:
+        return None
+    output, target = run.newest_batch
+    measured = run.newest_measured
+    numbers: Mapping[Series, SupportsFloat] = {GRADIENT_NORM: gradient_norm(run)}
+    if measured is not None and (measured.take, measured.step) == (run.take, run.step):
+        numbers = measured.values
+    first = output[:_SAMPLES], target[:_SAMPLES]
+    losses = _sample_losses(run, *first)
+    values = read([*losses, *numbers.values()])
+    values_by_series = dict(zip(numbers, values[len(losses) :], strict=True))
+    body = {
+        "input": _input(run, len(target)),
+        "target": _shape(target.shape, target.dtype),
+        "output": _shape(output.shape, output.dtype),
+        "gradient_norm": values_by_series.get(GRADIENT_NORM),
+        "update_ratio": values_by_series.get(UPDATE_RATIO),
+        "losses": rounded(values[: len(losses)]),
+        "places": rounded(places_of(run.data.kind, *first).tolist() if losses else []),
+    }
+    return Detail(run.take, run.step, BATCH, body)
+
+
+def _input(run: Training, samples: int) -> str:
+    if run.newest_input is None:
+        return ""
+    shape, dtype = run.newest_input
+    return _shape((samples, *shape), dtype)
+
+
+def _shape(shape: Sequence[int], dtype: torch.dtype) -> str:
+    return f"{tuple(shape)} {str(dtype).removeprefix('torch.')}"
+
+
+def _sample_losses(run: Training, output: Tensor, target: Tensor) -> list[Tensor]:
+    """Return the loss of each sample alone; none where a loss of the user needs more of them."""
+    is_own = run.losses.is_own(run.loss_name)
+    criterion = copied(run.criterion) if is_own else run.criterion
+    try:
+        # one that draws, or keeps a state, must not change training by being looked at
+        with rng.preserved(run.device) if is_own else nullcontext():
+            return [
+                criterion(output[at : at + 1], target[at : at + 1]) for at in range(len(output))
+            ]
+    except Exception:  # noqa: BLE001 - what is only looked at must not end the training
+        return []

@@ -1,0 +1,69 @@
+"""The views of a run, and the panels that each of them shows: one entry for each panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tuitrain.view.chart.trends import trends
+from tuitrain.view.panel import batch, health, loss_curve, model
+from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.output import output
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Picture
+from tuitrain.view.state.snapshot import Snapshot
+
+Draw = Callable[[Snapshot, Reads, int, int], Picture]
+"""From a run, its readers, a width and a height to cells; called in a thread."""
+
+
+class Panel(NamedTuple):
+    """A panel that is read and drawn only while its view is shown."""
+
+    id: str
+    title: str
+    draw: Draw
+    is_fast: bool = False
+    """Whether it is drawn again for every batch that the screen shows."""
+
+
+def _events(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
+    return events(run, width, height)
+
+
+class View(NamedTuple):
+    """What the screen of a run shows below its numbers, chosen by a digit."""
+
+    name: str
+    question: str
+    """What the view answers."""
+    panels: tuple[Panel, ...] = ()
+    """Empty for the first view, whose panels are widgets of their own."""
+
+    @property
+    def id(self) -> str:
+        return f"view-{self.name.lower()}"
+
+
+STEPS = Panel("steps", "what happened in this batch", batch.steps, is_fast=True)
+VIEWS = (
+    View("Training", "is it learning?"),
+    View("Batch", "what did this batch do?", (STEPS,)),
+    View("Loss", "what is this loss, and why that one?", (
+        Panel("curve", "the loss over one prediction", loss_curve.curve),
+        Panel("lesson", "this loss beside the others", loss_curve.lesson),
+    )),
+    View("Model", "what does it get wrong?", (
+        Panel("confusion", "confusion matrix", model.confusion),
+        Panel("classes", "results of each class, the worst first", model.classes),
+    )),
+    View("Health", "is anything sick or slow?", (
+        Panel("shares", "share of the time, over the last second", health.shares),
+        Panel("trends", "measured about once a second", trends),
+    )),
+    View("Log", "what happened, what did it print?", (
+        Panel("log", "events", _events),
+        Panel("output", "output: / searches", output),
+    )),
+)  # fmt: skip
+"""In the order of their digits."""

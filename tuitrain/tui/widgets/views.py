@@ -1,0 +1,131 @@
+"""The part of a run's screen in which the views take turns."""
+
+from __future__ import annotations
+
+from textual.reactive import var
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher
+
+from tuitrain.tui.views import VIEWS, Panel
+from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.tui.widgets.cells import Cells
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.tabs import tabs
+from tuitrain.view.picture import Picture
+from tuitrain.view.state.snapshot import Snapshot
+
+PANEL = "panel"
+"""The class of a widget that can be enlarged."""
+_ALONE, _LARGE = "-alone", "-large"
+
+
+class Tabs(Cells):
+    """The names of the views, the current one marked."""
+
+    current: var[str] = var(VIEWS[0].name)
+
+    def watch_current(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the names, if there is room."""
+        if self.size.area:
+            self.show(tabs([view.name for view in VIEWS], self.current, self.size.width))
+
+
+class PanelPicture(AsyncPicture, can_focus=True):
+    """A panel of the registry."""
+
+    DEFAULT_CLASSES = PANEL
+    DEFAULT_CSS = """
+    PanelPicture { height: 1fr; }
+    """
+
+    def __init__(self, panel: Panel, reads: Reads, *, at: str = "") -> None:
+        """`at` ends the id of a panel that another view shows, too."""
+
+        def draw(run: Snapshot, width: int, height: int) -> Picture:
+            return panel.draw(run, reads, width, height)
+
+        super().__init__(draw, id=f"{panel.id}{at}")
+        self._panel = panel
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it is drawn again for every batch that the screen shows."""
+        return self._panel.is_fast
+
+    def watch_subject(self) -> None:
+        self.entitle(self._panel.title)
+        self.mark_stale()
+
+    async def on_show(self) -> None:
+        await self.draw_if_stale()
+
+
+class Views(ContentSwitcher):
+    """Shows all panels of one view, or one of them alone."""
+
+    _alone: Widget | None = None
+
+    def switch(self, view: str) -> None:
+        """Show another view with all its panels."""
+        self.show_all()
+        self.screen.set_focus(None)
+        self.current = view
+
+    def enlarge(self) -> None:
+        """Show the focused panel alone, without a focus the first; again: all panels."""
+        if self.show_all():
+            return
+        panels, focused = self._panels, self.screen.focused
+        if panels:
+            self._show_alone(focused if focused in panels else panels[0])
+
+    def show_all(self) -> bool:
+        """Show all panels of the view; return whether one was shown alone."""
+        was_alone, self._alone = self._alone is not None, None
+        self.remove_class(_ALONE)
+        self.query(f".{_LARGE}").remove_class(_LARGE)
+        return was_alone
+
+    def turn(self, step: int) -> None:
+        """Focus the next panel (1) or the one before (-1); show it alone if the last one was."""
+        panels = self._panels
+        if self._alone in panels:
+            self._show_alone(panels[(panels.index(self._alone) + step) % len(panels)])
+        elif step > 0:
+            self.screen.focus_next(f".{PANEL}")
+        else:
+            self.screen.focus_previous(f".{PANEL}")
+
+    async def draw_fast(self, run: Snapshot) -> None:
+        """Have the fast panels that are shown draw the run now."""
+        for panel in self.query(PanelPicture):
+            if panel.is_fast:
+                panel.subject = run
+                await panel.draw_if_stale()
+
+    def mark_stale(self) -> None:
+        """Let the panels of the registry that are shown be drawn again."""
+        for panel in self.query(PanelPicture):
+            panel.mark_stale()
+
+    @property
+    def _panels(self) -> list[Widget]:
+        """The panels of the view, also those for which there is no room beside the others."""
+        shown = self.visible_content
+        return list(shown.query(f".{PANEL}")) if shown is not None else []
+
+    def _show_alone(self, panel: Widget) -> None:
+        self.show_all()
+        self._alone = panel
+        self.add_class(_ALONE)
+        for widget in panel.ancestors_with_self:
+            if widget is self.visible_content:
+                break
+            widget.add_class(_LARGE)

@@ -1,0 +1,44 @@
+"""Small charts of the series that a run records, except the shares of its time."""
+
+from __future__ import annotations
+
+from tuitrain.core.safe import safe
+from tuitrain.core.series import SHARES
+from tuitrain.store.series import Summary
+from tuitrain.view.chart import multiples, plot
+from tuitrain.view.chart.live import options_for, rulers
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+
+
+def trends(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return a small chart of each series that fits, in width x height cells."""
+    shares = {series.name for series in SHARES.values()}
+    shown = [summary for summary in run.series if summary.series.name not in shares]
+    if not shown:
+        line = fitted([Span(" nothing is measured yet", "muted")], width)
+        return (line, *(fitted([], width),) * height)[:height]
+    across = multiples.places(len(shown), width, height).across
+    columns = plot.canvas_columns(width // across)
+    swaps = tuple(rulers(run))
+    charts = [
+        multiples.Chart(
+            Span(f" {safe(summary.series.name)}", "muted"),
+            _numbers(summary),
+            tuple(reads.curves.series(run, summary.series.name, columns)),
+            swaps,
+        )
+        for summary in shown[: multiples.places(len(shown), width, height).room]
+    ]
+    return multiples.grid(charts, width, height, options=options_for(run))
+
+
+def _numbers(summary: Summary) -> tuple[tuple[Span, ...], ...]:
+    unit = f" {safe(summary.series.unit)}" if summary.series.unit else ""
+    extremes = f"  {words.number(summary.low)} to {words.number(summary.high)}"
+    return (
+        (Span(f" {words.number(summary.last)}{unit}", "validation"),),
+        (Span(extremes, "muted"),),
+    )

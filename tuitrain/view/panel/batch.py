@@ -1,0 +1,190 @@
+"""What happened in the newest batch: the five steps, with their times, shapes and numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import BATCH, Batch
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.series import GRADIENT_NORM, SHARES
+from tuitrain.store.schema import BatchRow
+from tuitrain.view.panel.reads import Details, Reads
+from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.state.progress import epoch_began
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import bar, padded, to_the_right
+
+_NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
+_LEAST_BAR, _MOST_BAR = 6, 30
+_FEW, _LEAST_LIST = 8, 6
+"""Samples in one line, and least rows for a list of them."""
+
+_NAMES: Mapping[str, str] = {
+    "data": "  data", "zero_grad": "1 zero_grad", "forward": "2 forward", "loss": "3 loss",
+    "backward": "4 backward", "step": "5 step",
+}  # fmt: skip
+_DOES: Mapping[str, str] = {
+    "data": "the next samples x and their targets y are fetched",
+    "zero_grad": "the gradients of the last batch are cleared",
+    "forward": "the model computes its outputs from x",
+    "loss": "one number says how wrong the outputs are for y",
+    "backward": "the chain rule gives each weight its gradient",
+    "step": "the optimizer moves each weight to lower the loss",
+}
+
+
+class _Look(NamedTuple):
+    """A batch that the trainer looked at, and its step."""
+
+    step: int
+    batch: Batch
+
+
+def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the parts of the newest step with bars of their times, in width x height cells."""
+    row = run.latest
+    if row is None:
+        lines = [fitted([Span(" no batch of this take is trained yet", "muted")], width)]
+        return _filled(lines, width, height)
+    look = _newest_look(reads.details, row)
+    below = list(_by_others(run, reads.details, row, width))
+    below += _below(run, row, look, width, height - 1 - 2 * len(SHARES) - len(below))
+    is_high = height >= 1 + 2 * len(SHARES) + len(below)
+    parts = _parts(run, row, look, width, explained=is_high)
+    return _filled([_heading(run, row, width), *parts, *below], width, height)
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
+    return tuple((lines + [fitted([], width)] * height)[:height])
+
+
+def _newest_look(details: Details, row: BatchRow) -> _Look | None:
+    found = details.newest_detail(row.take, row.step, BATCH)
+    try:
+        return _Look(found[0], decoded(Batch, found[1])) if found else None
+    except DamagedRecord:  # the times can still be shown
+        return None
+
+
+def _heading(run: Snapshot, row: BatchRow, width: int) -> Line:
+    parts = [f" step {words.count(row.step)}"]
+    number = row.step - epoch_began(run) or run.steps_per_epoch
+    if run.steps_per_epoch and number and number <= run.steps_per_epoch:
+        of = f"{words.count(number)}/{words.count(run.steps_per_epoch)}"
+        parts.append(f"batch {of} of epoch {words.count(row.epoch)}")
+    parts.append(f"{words.count(row.samples)} sample{'' if row.samples == 1 else 's'}")
+    total = words.microseconds(sum(_times(row)))
+    return fitted([Span(" · ".join(parts), "strong"), Span(f" · {total}", "smooth")], width)
+
+
+def _times(row: BatchRow) -> tuple[int, ...]:
+    return row.data_us, row.zero_us, row.forward_us, row.loss_us, row.backward_us, row.step_us
+
+
+def _parts(
+    run: Snapshot, row: BatchRow, look: _Look | None, width: int, *, explained: bool
+) -> Iterator[Line]:
+    results = _results(run, row, look)
+    times = _times(row)
+    total = sum(times)
+    fixed = 1 + _NAME_CELLS + _TIME_CELLS + _SHARE_CELLS
+    bar_cells = min(_MOST_BAR, max(_LEAST_BAR, width - fixed - _RESULT_CELLS))
+    for part, microseconds in zip(SHARES, times, strict=True):
+        share = microseconds / total if total else 0.0
+        yield fitted(
+            [
+                Span(f" {padded(_NAMES[part], _NAME_CELLS)}", "accent"),
+                Span(bar(share, bar_cells), "bar"),
+                Span(to_the_right(words.microseconds(microseconds), _TIME_CELLS)),
+                Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) + "  ", "muted"),
+                Span(results.get(part, "")),
+            ],
+            width,
+        )
+        if explained:
+            yield fitted([Span(f" {'':<{_NAME_CELLS}}{_DOES[part]}", "muted")], width)
+
+
+def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, str]:
+    """Return what each part gave in this batch."""
+    lr = f"lr {row.lr:.4g}"
+    results = {"loss": f"{words.loss(run.loss_at(row.step))} {words.value(row.loss)}", "step": lr}
+    if look is None:
+        norms = [summary.last for summary in run.series if summary.series == GRADIENT_NORM]
+        last = {"backward": f"gradient norm {words.value(norms[0])} lately"} if norms else {}
+        return results | last
+    batch, at = look.batch, "" if look.step == row.step else f" at step {words.count(look.step)}"
+    inputs = f"x {batch.input} · " if batch.input else ""
+    results |= {"data": f"{inputs}y {batch.target}", "forward": f"outputs {batch.output}"}
+    if batch.gradient_norm is not None:
+        results["backward"] = f"gradient norm {words.value(batch.gradient_norm)}{at}"
+    if batch.update_ratio is not None:
+        results["step"] = f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}"
+    return results
+
+
+def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: int) -> list[Line]:
+    """Return the losses of the first samples, a list if there is room; or what is missing."""
+    if look is None:
+        missing = (
+            "of a watched script no shapes and samples are recorded" if run.is_watched
+            else "shapes, gradient and samples of this batch are not in the record"
+        )  # fmt: skip
+        return [fitted([Span(f" {missing}", "muted")], width)]
+    losses = look.batch.losses
+    at = "" if look.step == row.step else f" at step {words.count(look.step)}"
+    if rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
+        head = f" the first {len(losses)} samples{at}, the highest loss first"
+        ranked = list(_ranked(run, look.batch, width))[: rows - 2]
+        return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]
+    few = losses[:_FEW]
+    head = f" the first {len(few)} samples{at}: "
+    spans = [Span(head, "muted"), Span("  ".join(map(words.value, few)))]
+    return [fitted(spans, width)] if few else []
+
+
+def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
+    """Yield the values of the other fitting losses on the batch."""
+    step, losses = details.latest_batch_losses()
+    own = run.loss_at(step)
+    texts = [f"{words.loss(name)} {words.value(value)}" for name, value in losses.items()
+             if name != own]  # fmt: skip
+    if texts:
+        at = "" if step == row.step else f" at step {words.count(step)}"
+        head = f" by the other losses{at}: "
+        yield fitted([Span(head, "muted"), Span(" · ".join(texts))], width)
+
+
+def _ranked(run: Snapshot, batch: Batch, width: int) -> Iterator[Line]:
+    """Yield the samples, the highest loss first, with bars of their losses."""
+    cells = min(2 * _MOST_BAR, max(_LEAST_BAR, width - 50))
+    most = max((loss for loss in batch.losses if math.isfinite(loss)), default=1.0) or 1.0
+    samples = zip(batch.losses, batch.places, range(1, len(batch.losses) + 1), strict=True)
+    for loss, place, number in sorted(samples, key=lambda sample: -_size(sample[0])):
+        yield fitted(
+            [
+                Span(f" sample {number:>3}  ", "muted"),
+                Span(to_the_right(words.value(loss), 9) + "  ", "smooth"),
+                Span(bar(_size(loss) / most, cells), "bar"),
+                Span(f"  {_place(run, place)}"),
+            ],
+            width,
+        )
+
+
+def _size(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss
+
+
+def _place(run: Snapshot, place: float) -> str:
+    """Return in words where a prediction lies."""
+    if run.kind == "regression":
+        return f"prediction {place:+.2f} deviations off"
+    if math.isnan(place):
+        return "right class –"
+    probability = 1 / (1 + math.exp(-max(-700.0, min(700.0, place))))
+    return f"right class {probability:.1%}"

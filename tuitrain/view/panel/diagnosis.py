@@ -1,0 +1,228 @@
+"""What a run's own numbers say is wrong with its training, each with what to do about it.
+
+The thresholds err on the side of silence: advice on a healthy run teaches to overlook advice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import NamedTuple
+
+from tuitrain.core.detail import Confusion
+from tuitrain.core.events import EpochEnded
+from tuitrain.core.safe import safe
+from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+
+_GUESSING = {"multiclass": "cross-entropy", "binary": "bce-with-logits"}
+"""The loss whose value is known for a model that guesses: the entropy of the classes."""
+_FAR_FROM_GUESSING = 3.0
+_LEAST_EPOCHS = 5
+"""Epochs under the present settings before the course of the losses says anything."""
+_LITTLE = 0.01
+"""A relative fall of the loss that is none."""
+_RISEN = 2.0
+_OVERFITTED = 1.15
+"""The validation loss over its least value; the training loss fell meanwhile by as much."""
+_PLATEAU_EPOCHS = 12
+_WAITING = 0.5
+"""The share of the time spent waiting for data."""
+_LEAST_EPOCHS_WAITING = 3
+"""The first batches wait for what is set up only once."""
+_DEAD = 1e-8
+"""A gradient norm below this moves no weight, whatever the learning rate."""
+
+
+class Finding(NamedTuple):
+    """Something wrong with a run."""
+
+    kind: str
+    """A name for it: diverging, overfitting, ..."""
+    text: str
+    """What the numbers are, and what to do."""
+
+
+def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]:
+    """Return what is wrong with a run, the most urgent first; of its course only the first sign.
+
+    `confusion` is that of the best epoch. A run that has ended is judged as it was at its end.
+    """
+    course = _course(run)
+    signs = (sign(run, course) for sign in _OF_COURSE)
+    of_course = next(filter(None, signs), None) or _never_predicts(run, confusion)
+    found = [of_course or _starts_high(run), _waits_for_data(run)]
+    return [finding for finding in found if finding is not None]
+
+
+def _course(run: Snapshot) -> list[EpochEnded]:
+    """Return the epochs since the last change of a setting or of the loss, oldest first."""
+    changes = [one for one in run.interventions if one.state == "applied" and one.kind in _CHANGES]
+    changed = max((change.step or 0 for change in changes), default=0)
+    since = takewhile(
+        lambda epoch: epoch.loss_name == run.loss and epoch.step > changed, reversed(run.epochs)
+    )
+    return list(reversed(list(since)))
+
+
+_CHANGES = ("loss", "lr", "weight-decay", "clip-norm", "batch-size", "undo", "rollback")
+
+
+def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    if not course:
+        return None
+    last = course[-1]
+    before = [epoch for epoch in course[:-1] if math.isfinite(epoch.train_loss)]
+    lower = f"r lowers the rate ({run.lr or 0:g})"
+    if not math.isfinite(last.train_loss):
+        return Finding("diverging", f"diverging: the training loss is {last.train_loss}: {lower}")
+    if len(before) < 2:
+        return None
+    least = min(before, key=lambda epoch: epoch.train_loss)
+    rises = last.train_loss > before[-1].train_loss or last.train_loss > before[0].train_loss
+    if not (rises and _grew(least.train_loss, last.train_loss, before[0].train_loss)):
+        return None
+    return Finding(
+        "diverging",
+        f"diverging: training loss {words.value(least.train_loss)} in epoch {least.epoch:,}, "
+        f"{words.value(last.train_loss)} now: {lower}, b goes back",
+    )
+
+
+def _grew(least: float, last: float, first: float) -> bool:
+    """Return whether a loss rose by more than the noise of a loss that is nearly zero."""
+    return last > _RISEN * least and last - least > 0.25 * abs(first)
+
+
+def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    norms = [one.last for one in run.series if one.series.name == GRADIENT_NORM.name]
+    if not (course and norms and norms[0] < _DEAD and abs(course[-1].train_loss) > _LITTLE):
+        return None
+    return Finding(
+        "dead gradients",
+        f"dead gradients: their norm is {norms[0]:.0e}, so no weight moves: begin anew with a "
+        "lower rate or another initialisation (inactive ReLUs, saturated sigmoids)",
+    )
+
+
+def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    """Return advice on a loss for numbers that teaches classes too little to beat guessing."""
+    usual = run.problem.losses[0] if run.problem.losses else ""
+    classes = len(run.problem.classes)
+    name = run.loss.partition(":")[0]
+    if len(course) < _LEAST_EPOCHS or classes < 2 or name not in ("mse", "l1") or name == usual:
+        return None
+    accuracy = course[-1].metrics.get("accuracy", math.nan)
+    if not accuracy < 0.5 * (1 + 1 / classes):
+        return None
+    return Finding(
+        "unfit loss",
+        f"{name} teaches classes slowly: accuracy {words.value(accuracy)} after "
+        f"{course[-1].epoch:,} epochs: l swaps to {safe(usual)}",
+    )
+
+
+def _not_learning(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    losses = [epoch.train_loss for epoch in course]
+    if len(losses) < _LEAST_EPOCHS or course[0].epoch != 1:
+        return None
+    if losses[0] - min(losses) > _LITTLE * abs(losses[0]) or max(losses) < _LITTLE:
+        return None
+    return Finding(
+        "not learning",
+        f"not learning: training loss {words.value(losses[0])} in epoch 1, "
+        f"{words.value(losses[-1])} in epoch {course[-1].epoch:,}: r raises the rate "
+        f"({run.lr or 0:g}); do inputs and targets belong together?",
+    )
+
+
+def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    judged = [epoch for epoch in course if epoch.val_loss is not None]
+    if len(judged) < _LEAST_EPOCHS:
+        return None
+    least = min(judged, key=lambda epoch: epoch.val_loss or 0.0)
+    after = [epoch for epoch in judged if epoch.epoch > least.epoch]
+    if len(after) < 3 or not least.val_loss:
+        return None
+    recent = [epoch.val_loss or 0.0 for epoch in after[-3:]]
+    falls = judged[-1].train_loss < least.train_loss / _OVERFITTED
+    if not (falls and min(recent) > _OVERFITTED * least.val_loss):
+        return None
+    best, peak = run.best, run.monitored(run.best)
+    at = f"; best {run.monitor} {words.value(peak)} @{best.epoch:,}" if best and peak else ""
+    return Finding(
+        "overfitting",
+        f"overfitting since epoch {least.epoch:,}: val loss {words.value(least.val_loss)} then, "
+        f"{words.value(recent[-1])} now{at} · b goes back",
+    )
+
+
+def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    recent, before = course[-_PLATEAU_EPOCHS:], course[:-_PLATEAU_EPOCHS]
+    if not before or len(recent) < _PLATEAU_EPOCHS:
+        return None
+    for loss in (_train_loss, _val_loss):
+        earlier, later = min(map(loss, before)), min(map(loss, recent))
+        if not math.isfinite(earlier) or earlier - later > _LITTLE * abs(earlier):
+            return None
+    return Finding(
+        "plateau",
+        f"plateau: no loss fell by 1 % in {_PLATEAU_EPOCHS} epochs: r lowers the rate "
+        f"({run.lr or 0:g}), or S stops",
+    )
+
+
+def _train_loss(epoch: EpochEnded) -> float:
+    return epoch.train_loss
+
+
+def _val_loss(epoch: EpochEnded) -> float:
+    return epoch.train_loss if epoch.val_loss is None else epoch.val_loss
+
+
+def _never_predicts(run: Snapshot, confusion: Confusion | None) -> Finding | None:
+    if confusion is None or run.epoch < _LEAST_EPOCHS:
+        return None
+    true = [sum(row) for row in confusion.counts]
+    predicted = [sum(column) for column in zip(*confusion.counts, strict=True)]
+    never = [number for number, count in enumerate(predicted) if not count and true[number]]
+    if not never:
+        return None
+    names = [safe(run.problem.classes[number], limit=24) for number in never]
+    return Finding(
+        "never predicted",
+        f"never predicted: {', '.join(names)}: --class-weights balanced at the next start, "
+        "or more samples of it",
+    )
+
+
+def _starts_high(run: Snapshot) -> Finding | None:
+    """Return advice on a first epoch that was much worse than guessing."""
+    first = run.epochs[0] if run.epochs else None
+    classes = len(run.problem.classes)
+    if first is None or first.epoch != 1 or first.loss_name != _GUESSING.get(run.kind or ""):
+        return None
+    guessing = math.log(classes) if classes > 1 else math.log(2)
+    if not first.train_loss > _FAR_FROM_GUESSING * guessing:
+        return None
+    return Finding(
+        "high start",
+        f"high start: loss {words.value(first.train_loss)} in epoch 1, where guessing gives "
+        f"ln {max(2, classes)} = {guessing:.2f}: are the inputs normalised?",
+    )
+
+
+def _waits_for_data(run: Snapshot) -> Finding | None:
+    share = run.timings.get("data", 0.0)
+    if share < _WAITING or run.epoch < _LEAST_EPOCHS_WAITING:
+        return None
+    way = "more workers for its DataLoader" if run.is_watched else "--workers at the next start"
+    return Finding("waiting for data", f"{share:.0%} of the time goes into waiting for data: {way}")
+
+
+_OF_COURSE: tuple[Callable[[Snapshot, Sequence[EpochEnded]], Finding | None], ...] = (
+    _diverging, _dead, _unfit, _not_learning, _overfitting, _plateau
+)  # fmt: skip
+"""The course of a run has one cause: the first of these signs."""

@@ -1,0 +1,35 @@
+"""What the time of a run goes into."""
+
+from __future__ import annotations
+
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.cells import bar, padded, to_the_right
+
+_NAME_CELLS, _SHARE_CELLS = 12, 6
+_STARVED = 0.5
+"""Share of the time spent on waiting for data from which it is worth a word."""
+
+
+def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
+    """Return the shares of the last second's training time as bars."""
+    timings = run.timings
+    lines = []
+    if not timings:
+        lines.append(fitted([Span(" no second of training is measured yet", "muted")], width))
+    bar_cells = max(1, min(60, width - 2 - _NAME_CELLS - _SHARE_CELLS))
+    for part, share in timings.items():
+        is_starved = part == "data" and share >= _STARVED
+        lines.append(
+            fitted(
+                [
+                    Span(f" {padded(part, _NAME_CELLS)}", "muted"),
+                    Span(bar(share, bar_cells), "bad" if is_starved else "bar"),
+                    Span(to_the_right(f"{share:.0%}", _SHARE_CELLS)),
+                    Span("  it waits for data" if is_starved else "", "bad"),
+                ],
+                width,
+            )
+        )
+    return tuple((lines + [fitted([], width)] * height)[:height])

@@ -1,0 +1,215 @@
+"""What a model gets wrong: its confusion matrix, and the results of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import CONFUSION, Confusion
+from tuitrain.core.safe import safe
+from tuitrain.store.schema import key_of
+from tuitrain.view.panel.reads import Details, Reads
+from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import bar, cut, padded, to_the_right, width_of
+
+_MOST_NUMBERS = 12
+"""Classes up to which the matrix has numbers."""
+_LONGEST_NAME, _SHORTEST_COLUMN, _LONGEST_COLUMN = 16, 3, 9
+_SHADES = "·░▒▓█"
+_BAR_CELLS = 20
+
+
+class Matrix(NamedTuple):
+    """The confusion matrix of an epoch, with the names of its classes."""
+
+    epoch: int
+    counts: Sequence[Sequence[int]]
+    names: Sequence[str]
+
+    @property
+    def samples(self) -> int:
+        return sum(map(sum, self.counts))
+
+    def confused(self) -> list[tuple[int, int, int]]:
+        """Return (samples, true class, predicted class) of the wrong predictions, most first."""
+        return sorted(
+            (
+                (count, true, predicted)
+                for true, row in enumerate(self.counts)
+                for predicted, count in enumerate(row)
+                if count and true != predicted
+            ),
+            key=lambda pair: -pair[0],
+        )
+
+
+def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the matrix of the last epoch, true classes down and predicted ones across."""
+    matrix = _matrix(run, reads.details)
+    if matrix is None:
+        return _filled([_missing(run, width)], width, height)
+    samples = f"{words.count(matrix.samples)} validation samples"
+    heading = f" epoch {words.count(matrix.epoch)} · {samples} · down: true, across: predicted"
+    lines = [fitted([Span(heading, "muted")], width)]
+    if len(matrix.counts) <= _MOST_NUMBERS:
+        lines += _numbers(matrix, width)
+    else:
+        lines += _heat_map(matrix, width, height - 4)
+    lines.append(fitted([], width))
+    lines += _worst(matrix, width, height - len(lines))
+    return _filled(lines, width, height)
+
+
+def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return recall, precision and F1 of each class of the last epoch, the lowest F1 first."""
+    matrix = _matrix(run, reads.details)
+    if matrix is None:
+        return _filled([], width, height)
+    cells = _name_cells(matrix)
+    head = f" {'':<{cells}}  samples  recall  precision      F1"
+    results = sorted(_results(matrix), key=lambda result: result.f1)
+    lines = [fitted([Span(head, "muted")], width)]
+    lines += [_result_line(result, cells, width) for result in results]
+    return _filled(lines, width, height)
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
+    return tuple((lines + [fitted([], width)] * height)[:height])
+
+
+def _matrix(run: Snapshot, details: Details) -> Matrix | None:
+    last = run.last_epoch
+    body = details.detail(key_of(last.take, last.step), CONFUSION) if last else None
+    if last is None or body is None:
+        return None
+    counts = decoded(Confusion, body).counts
+    if not counts:
+        return None
+    names = [safe(name) for name in run.problem.classes]
+    if len(names) != len(counts):
+        names = [str(number) for number in range(len(counts))]
+    return Matrix(last.epoch, counts, names)
+
+
+def _missing(run: Snapshot, width: int) -> Line:
+    if run.last_epoch is None:
+        why = "no epoch is validated yet"
+    elif run.kind == "regression":
+        why = "numbers have no confusion matrix"
+    elif run.is_watched:
+        why = "of a watched script no confusion matrix is recorded"
+    else:
+        why = "no confusion matrix of the last epoch is in the record"
+    return fitted([Span(f" {why}", "muted")], width)
+
+
+def _name_cells(matrix: Matrix) -> int:
+    return min(_LONGEST_NAME, max(map(width_of, matrix.names)))
+
+
+def _numbers(matrix: Matrix, width: int) -> Iterator[Line]:
+    cells, size = _name_cells(matrix), len(matrix.counts)
+    number_cells = max(len(words.count(count)) for row in matrix.counts for count in row)
+    longest = max(number_cells, *map(width_of, matrix.names))
+    room = (width - cells - 2) // size - 1
+    column = max(number_cells, _SHORTEST_COLUMN, min(longest, _LONGEST_COLUMN, room))
+    head = "".join(" " + to_the_right(cut(name, column), column) for name in matrix.names)
+    yield fitted([Span(" " + " " * cells + head, "muted")], width)
+    for true, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
+        spans = [Span(" " + to_the_right(cut(name, cells), cells), "muted")]
+        for predicted, count in enumerate(row):
+            text = words.count(count) if count else "·"
+            role = _role(count, sum(row), is_right=true == predicted)
+            spans.append(Span(" " + to_the_right(text, column), role))
+        yield fitted(spans, width)
+
+
+def _role(count: int, of: int, *, is_right: bool) -> Role:
+    """Return the role of a count; a tenth of a true class on a wrong one is much."""
+    if not count:
+        return "muted"
+    if is_right:
+        return "good"
+    return "bad" if 10 * count >= of else "warn"
+
+
+def _heat_map(matrix: Matrix, width: int, height: int) -> Iterator[Line]:
+    """Yield a cell for each pair of classes, shaded by its share of the true class."""
+    cells, size = _name_cells(matrix), len(matrix.counts)
+    if cells + 2 + size > width or size > height:
+        text = f" {size} x {size} classes need more room: enter shows this panel alone"
+        yield fitted([Span(text, "muted")], width)
+        return
+    for true, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
+        of = sum(row)
+        spans = [Span(" " + to_the_right(cut(name, cells), cells) + " ", "muted")]
+        for predicted, count in enumerate(row):
+            role = _role(count, of, is_right=true == predicted)
+            spans.append(Span(_shade(count, of), role))
+        yield fitted(spans, width)
+
+
+def _shade(count: int, of: int) -> str:
+    return _SHADES[-(-4 * count // of)] if count else _SHADES[0]
+
+
+def _worst(matrix: Matrix, width: int, rows: int) -> Iterator[Line]:
+    """Yield the pairs of classes that are confused most."""
+    confused = matrix.confused()
+    if not confused:
+        yield fitted([Span(" every sample is right", "good")], width)
+    cells = _name_cells(matrix)
+    for count, true, predicted in confused[: max(0, rows)]:
+        share = count / sum(matrix.counts[true])
+        names = [cut(matrix.names[at], cells) for at in (true, predicted)]
+        yield fitted(
+            [
+                Span(f" {padded(names[0], cells)}", "strong"),
+                Span(" taken for ", "muted"),
+                Span(padded(names[1], cells), "strong"),
+                Span(f"  {words.count(count)} of {words.count(sum(matrix.counts[true]))}"),
+                Span(f"  {share:.0%}", "bad" if share >= 0.1 else "warn"),
+            ],
+            width,
+        )
+
+
+class _Result(NamedTuple):
+    name: str
+    samples: int
+    recall: float | None
+    precision: float | None
+    f1: float
+
+
+def _results(matrix: Matrix) -> Iterator[_Result]:
+    predictions = [sum(column) for column in zip(*matrix.counts, strict=True)]
+    for at, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
+        right, true, predicted = row[at], sum(row), predictions[at]
+        yield _Result(
+            name,
+            true,
+            right / true if true else None,
+            right / predicted if predicted else None,
+            2 * right / (true + predicted) if true + predicted else 0.0,
+        )
+
+
+def _result_line(result: _Result, cells: int, width: int) -> Line:
+    recall, precision = (
+        "–" if value is None else f"{value:.3f}" for value in (result.recall, result.precision)
+    )
+    numbers = f"  {words.count(result.samples):>7}  {recall:>6}  {precision:>9}  {result.f1:>6.3f}"
+    never = "  never predicted" if result.precision is None else ""
+    return fitted(
+        [
+            Span(f" {padded(cut(result.name, cells), cells)}", "strong"),
+            Span(numbers + "  "),
+            Span(bar(result.f1, _BAR_CELLS), "bar"),
+            Span(never, "bad"),
+        ],
+        width,
+    )

@@ -1,0 +1,36 @@
+"""What a panel may read of a run, besides the snapshot that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from tuitrain.view.chart.curves import Curves
+
+
+class Details(Protocol):
+    """A reader of details, such as a client."""
+
+    def detail(self, key: int, name: str) -> dict[str, Any] | None:
+        """Return the detail `name` of the step with that key, or None."""
+        ...
+
+    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the newest detail `name` of a take up to a step, after its step; or None."""
+        ...
+
+    def latest_batch_losses(self) -> tuple[int, Mapping[str, float]]:
+        """Return the step of a recent batch, and the value of every fitting loss on that batch."""
+        ...
+
+
+class Reads(NamedTuple):
+    """The readers of one run."""
+
+    details: Details
+    curves: Curves
+    output: Callable[[], list[str]]
+    """Returns the last lines that the trainer and the user's code printed."""
+    search: Callable[[], str]
+    """Returns what the user searches for; empty for nothing."""
