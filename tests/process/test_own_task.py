@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import PATIENCE_S, PROJECT, Shell, until
@@ -130,6 +131,23 @@ def test_an_own_task_is_killed_resumed_undone_replayed_and_forked_exactly(
         assert (project / "prepared.txt").read_text() == "once\n"
 
 
+def test_a_process_that_reads_ahead_and_is_killed_ends_the_run_which_is_resumed_exactly(
+    tuitrain: Shell, project: Path
+):
+    options = ("task.py:stream", "--workers", "2", "--seed", "1")
+    tuitrain("run", *options, "--plain", "--name", "calm")
+    tuitrain("run", *options, "--detach", "--paused", "--name", "a")
+    tuitrain("ctl", "a", "step", "4")
+    reader, *_ = psutil.Process(tuitrain.show("a")["pid"]).children()
+    reader.kill()
+    tuitrain("ctl", "a", "resume", "--no-wait")
+    shown = tuitrain.ended("a")
+    assert shown["state"] == "failed"
+    assert f"(pid(s) {reader.pid})" in shown["error"]
+    tuitrain("resume", "a", "--plain")
+    assert tuitrain.show("a")["weights_sha256"] == tuitrain.show("calm")["weights_sha256"]
+
+
 def steer(tuitrain: Shell, name: str) -> None:
     for command in (
         ("step", "7"),
@@ -239,6 +257,70 @@ def test_an_unfit_own_loss_is_refused_on_a_live_run_which_goes_on(own: Shell, pr
     run.resume()
     shown = own.ended("a")
     assert (shown["state"], shown["loss"]) == ("finished", "other.py:hinge")
+
+
+def test_a_replay_as_a_file_works_anywhere_with_losses_that_were_swapped_to(
+    own: Shell, project: Path, monkeypatch
+):
+    swapped_to_hinge(own)
+    own("ctl", "a", "resume")
+    weights = own.ended("a")["weights_sha256"]
+    monkeypatch.chdir(project.parent)
+    own("replay", "a", "--as-config", "first.toml")
+    assert f'loss = "{project}/other.py:hinge' in Path("first.toml").read_text()
+    own("run", "--config", "first.toml", "--plain", "--name", "b")
+
+    (project / "other.py").write_text(OTHER.replace("margin=1.0", "margin=2.0"))
+    own("replay", "a", "--as-config", "second.toml")
+    own("run", "--config", "second.toml", "--plain", "--name", "c")
+    assert {own.show(name)["weights_sha256"] for name in "bc"} == {weights}
+
+    (own.home / "known-code").unlink()
+    said = own("replay", "a", "--as-config", "third.toml", code=3).stderr
+    assert "which you never started by name" in said
+
+
+def test_a_file_that_only_a_swap_named_is_checked_for_changes_like_the_others(
+    own: Shell, project: Path
+):
+    swapped_to_hinge(own)
+    own("ctl", "a", "stop")
+    own.ended("a")
+    (project / "other.py").write_text(OTHER.replace("margin=1.0", "margin=2.0"))
+    said = own("resume", "a", "--plain").stdout
+    assert "other.py has changed since; the run goes on with its own copy" in said
+
+
+def swapped_to_hinge(own: Shell) -> None:
+    """Leave run a paused after 6 steps, with a loss of another file since the fourth."""
+    own("run", "task.py:arrays", "--seed", "1", "--detach", "--paused", "--name", "a")
+    until(lambda: own.show("a")["state"] == "paused", "it waits")
+    own("ctl", "a", "step", "4")
+    own("ctl", "a", "loss", "other.py:hinge", "--at", "batch", "--wait")
+    own("ctl", "a", "step", "2")
+
+
+def test_data_that_have_become_fewer_are_said_wherever_a_run_goes_on(own: Shell, project: Path):
+    (project / "few.py").write_text(
+        "from pathlib import Path\n"
+        "import torch, tuitrain\n"
+        "def data():\n"
+        "    x = torch.ones(int((Path(__file__).parent / 'count.txt').read_text()), 3)\n"
+        "    return x, x\n"
+        "task = tuitrain.Task(train=data, model=lambda: torch.nn.Linear(3, 3), epochs=1,\n"
+        "                     criterion=torch.nn.MSELoss())\n"
+    )
+    (project / "count.txt").write_text("100")
+    own("run", "few.py", "--plain", "--name", "a")
+    (project / "count.txt").write_text("90")
+    for command in (
+        ("fork", "a", "--epoch", "1", "--epochs", "2"),
+        ("resume", "a", "--epochs", "2"),
+    ):
+        assert (
+            "not the same to the last bit any more: data was 80 samples to train, 20 to validate "
+            "and is 72 samples to train, 18 to validate\n"
+        ) in own(*command, "--plain").stdout
 
 
 def test_code_of_a_run_from_elsewhere_is_not_executed(own: Shell, project: Path, monkeypatch):
@@ -398,6 +480,29 @@ def test_the_trained_model_of_an_own_task_predicts(own: Shell, project: Path):
     assert {"target", "prediction", "p(low)", "p(mid)", "p(high)"} <= set(first)
 
 
+SHAPES = """\
+import torch, tuitrain
+x = torch.randn(20, 3)
+class Sum(torch.nn.Linear):
+    def forward(self, inputs):
+        return super().forward(inputs).squeeze(1)
+numbers = tuitrain.Task(kind="regression", train=lambda: (x, x.sum(1)), model=lambda: Sum(3, 1))
+copies = tuitrain.Task(train=lambda: (x, x), model=lambda: torch.nn.Linear(3, 3),
+                       criterion=torch.nn.MSELoss())
+"""
+
+
+def test_outputs_of_any_shape_are_predicted(own: Shell, project: Path):
+    (project / "shapes.py").write_text(SHAPES)
+    for name, columns in (
+        ("numbers", ["sample", "target", "prediction"]),
+        ("copies", ["sample", "output 0", "output 1", "output 2"]),
+    ):
+        own("run", f"shapes.py:{name}", "--epochs", "1", "--plain", "--name", name)
+        rows = json.loads(own("predict", name, "--json").stdout)["predictions"]
+        assert [list(row) for row in rows] == [columns] * 4
+
+
 def test_a_task_file_that_never_returns_is_stopped(tuitrain: Shell, tmp_path):
     file = tmp_path / "endless.py"
     lines = ["print('here', flush=True)", "while True:", " try: pass", " except Exception: pass"]
@@ -443,7 +548,7 @@ def test_a_batch_that_never_ends_is_told_with_its_line_and_how_to_end_it(
         supervisor.kill(run.paths)
         assert asking.wait() == 3
     shown = tuitrain.ended("a")
-    assert shown["error"].endswith("died unexpectedly, perhaps by your code in late.py")
+    assert shown["error"] == "the trainer process died unexpectedly", "its cause is not known"
 
 
 def test_a_trainer_that_the_users_code_ends_is_told_with_its_exit_code(
@@ -451,8 +556,23 @@ def test_a_trainer_that_the_users_code_ends_is_told_with_its_exit_code(
 ):
     (tmp_path / "late.py").write_text(DEADLY.format(how="ends"))
     said = tuitrain("run", str(tmp_path / "late.py"), "--plain", "--name", "a", code=1).stderr
-    assert "perhaps by your code in late.py (exit code 7, and not through tuitrain)" in said
+    assert "died unexpectedly (exit code 7, and not through tuitrain); see " in said
     assert "trainer.log" in said
+
+
+def test_a_trainer_that_dies_while_it_loads_a_file_is_told_so_and_what_to_do(
+    tuitrain: Shell, tmp_path: Path
+):
+    file = tmp_path / "crash.py"
+    file.write_text("import ctypes\nctypes.string_at(0)\n")
+    for way in ("--plain", "--detach"):
+        said = tuitrain("run", str(file), way, "--name", "a", code=1).stderr
+        assert said == (
+            "tuitrain: the trainer process died unexpectedly while loading crash.py (SIGSEGV); "
+            "tuitrain logs a has its last words, tuitrain rm a deletes it\n"
+        )
+        assert 'crash.py", line 2 in <module>' in tuitrain("logs", "a").stdout
+        tuitrain("rm", "a", "--yes")
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,6 @@ def test_what_cannot_be_predicted_is_one_sentence(tuitrain: Shell, tmp_path):
     assert "there is no file or folder" in missing
     refused = tuitrain("predict", "a", str(tmp_path), code=3).stderr
     assert refused == (
-        f"tuitrain: moons reads no other data, so not {tmp_path.name}: without DATA, its "
-        "validation is predicted\n"
+        f"tuitrain: cannot read {tmp_path.name} for moons: runs of a table take other tables, and "
+        "those of a folder of images other images; without DATA, it predicts its validation data\n"
     )

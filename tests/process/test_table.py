@@ -3,10 +3,12 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import PROJECT, Shell, until
 from tuitrain.connection.follower import Follower
+from tuitrain.engine.tasks.table import read
 from tuitrain.trainer import supervisor
 
 EPOCHS = ("--target", "Species", "--epochs", "8", "--seed", "1")
@@ -103,6 +105,47 @@ def test_a_table_that_has_changed_is_refused_wherever_a_run_goes_on(threaded: Sh
     assert threaded.show("a-fork")["weights_sha256"] == threaded.show("a")["weights_sha256"]
     said = threaded("fork", "a", "--epoch", "8", "--target", "Sex", code=2).stderr
     assert "its --target stays Species" in said
+
+
+def as_earlier_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill rows that are too short, instead of leaving them out."""
+
+    def none_is_short(
+        _content: object, _header: object, rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return np.arange(2, rows + 2), np.zeros(rows, dtype=bool)
+
+    monkeypatch.setattr(read, "row_lines", none_is_short)
+
+
+def test_a_run_of_a_version_that_read_more_rows_is_told_so_where_it_goes_on(
+    threaded: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "short.csv"
+    rows = [f"{row % 2},{'' if row % 9 == 0 else row * row % 17}" for row in range(100)]
+    file.write_text("\n".join(["y,a", *rows, "1"]) + "\n")
+    with monkeypatch.context() as earlier:
+        as_earlier_versions(earlier)
+        threaded("run", str(file), "--epochs", "2", "--plain", "--name", "a")
+    assert "data was 81 samples" in threaded("replay", "a", "--plain", code=1).stdout
+    for command in (
+        ("fork", "a", "--epoch", "2", "--epochs", "3"),
+        ("resume", "a", "--epochs", "3"),
+    ):
+        said = threaded(*command, "--plain").stdout
+        assert "data was 81 samples to train, 20 to validate and is 80 samples to train" in said
+
+
+def test_a_run_whose_data_make_another_model_now_is_one_sentence(
+    threaded: Shell, table: str, monkeypatch: pytest.MonkeyPatch
+):
+    file = Path(table)
+    file.write_text(file.read_text() + "201,Gentoo\n")
+    with monkeypatch.context() as earlier:
+        as_earlier_versions(earlier)
+        threaded("run", table, *EPOCHS, "--plain", "--name", "a")
+    said = threaded("resume", "a", "--epochs", "9", "--plain", code=3).stderr
+    assert "the weights of its checkpoint do not fit any more" in said
 
 
 def test_the_example_of_penguins_is_learned_and_names_the_libraries_that_read_it(threaded: Shell):

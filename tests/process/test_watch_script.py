@@ -75,6 +75,11 @@ def test_a_script_sees_what_python_would_show_it(
         ("raise ValueError('bad luck')", "failed"),
         ("raise SystemExit('a sentence')", "failed"),
         ("import atexit, sys; atexit.register(print, 'the end'); sys.exit(7)", "failed"),
+        ("torch.nn.functional.cross_entropy(torch.ones(2, 3), torch.zeros(5).long())", "failed"),
+        (
+            "import sys; sys.excepthook = lambda *error: print(error[1]); raise ValueError('bad')",
+            "failed",
+        ),
     ],
 )
 def test_output_and_exit_code_are_the_scripts(
@@ -173,6 +178,7 @@ def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path
         "watch": "SCRIPT",
         "watch --pace -1 x.py": "pace",
         "watch --on-nonfinite sometimes x.py": "sometimes",
+        f"watch --loss crossentropy {__file__}": "no loss 'crossentropy'",
         "watch --name .. x.py": "cannot name a run",
     }.items():
         done = tuitrain(*shlex.split(words), code=2)

@@ -3,11 +3,12 @@
 import math
 
 import pytest
+import torch
 
 from tests.conftest import Shell, until
 from tests.watching import SCRIPTS, Script, Scripts, Server, server  # noqa: F401 - a fixture
 from tuitrain import Refused, Run
-from tuitrain.core.events import NotFinite, Stopped, Warned
+from tuitrain.core.events import LossSwapped, NotFinite, Stopped, Warned
 
 
 @pytest.fixture
@@ -102,6 +103,15 @@ def test_what_the_script_decides_is_refused_with_the_reason(scripts):
     assert losses(run) == report["losses"]
 
 
+def test_without_epochs_a_change_for_the_end_of_one_is_accepted_for_the_next_step(scripts):
+    process, run = waiting(scripts, "by_hand")
+    answer = run.swap_loss("mse", at="epoch", wait=False)
+    assert str(answer).endswith("accepted, to take effect at the batch boundary")
+    assert [swapped.step for swapped in events(run, LossSwapped)] == [1]
+    run.resume()
+    process.report()
+
+
 def test_undo_restores_model_and_optimizer_so_that_the_same_losses_come_again(scripts):
     process, run = waiting(scripts, "fixed_batch", "module")
     run.step(2)
@@ -121,6 +131,24 @@ def test_undo_restores_model_and_optimizer_so_that_the_same_losses_come_again(sc
     (after_lr, *_) = (row for row in rows if row.take == 3)
     assert (after_lr.step, after_lr.loss, after_lr.lr) == (6, first[5], 0.01)
     assert len(report["losses"]) == 12, "the script counts on"
+
+
+def test_the_best_epoch_is_kept_and_gone_back_to_with_the_schedule_of_then(scripts):
+    process, run = waiting(scripts, "turning")
+    run.step(6)
+    assert run.show()["best"]["epoch"] == 3
+    run.rollback("best")
+    assert (run.show()["step"], run.show()["epoch"]) == (3, 3)
+    run.resume()
+    report, rows = process.report(), run.batches()
+    assert [row.loss for row in rows if row.take == 1] == report["losses"][:7]
+    (after,) = (row for row in rows if row.take == 2)
+    assert (after.step, after.loss) == (4, report["losses"][3])
+    assert after.lr == pytest.approx(0.5 * 0.9**4), "the script ended its epoch once more"
+    out = process.folder / "exported.pt"
+    scripts.shell("export", "a", "--format", "weights", "--which", "best", "--out", str(out))
+    exported, saved = torch.load(out), torch.load(process.folder / "report.best")
+    assert all(torch.equal(exported[name], saved[name]) for name in saved)
 
 
 def test_a_learning_rate_is_a_factor_that_no_scheduler_undoes(scripts):

@@ -32,20 +32,29 @@ class Reporting(Trainer):
         return loss
 
 
-if __name__ == "__main__":
-    torch.manual_seed(0)
+def trainer_in(folder: str, epochs: int, **options: object) -> Trainer:
+    """Return a trainer with further options of its arguments."""
     images, classes = samples()
     data = [{"images": image, "labels": one} for image, one in zip(images, classes, strict=True)]
-    model = Classifier()
+    arguments = TrainingArguments(
+        folder, num_train_epochs=epochs,
+        per_device_train_batch_size=32, gradient_accumulation_steps=2, learning_rate=1e-3,
+        eval_strategy="epoch", save_strategy="no", report_to=[], disable_tqdm=True,
+        use_cpu=True, **{"logging_strategy": "no", **options},
+    )  # fmt: skip
+    return Reporting(Classifier(), arguments, train_dataset=data[:256], eval_dataset=data[256:])
+
+
+def report_of(trainer: Trainer, **more: object) -> None:
+    val_losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    weights = trainer.model.state_dict().values()
+    report(weights, losses=losses, val_losses=val_losses, **more)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            folder, num_train_epochs=int(sys.argv[2]) if len(sys.argv) > 2 else 2,
-            per_device_train_batch_size=32, gradient_accumulation_steps=2, learning_rate=1e-3,
-            eval_strategy="epoch", save_strategy="no", report_to=[], disable_tqdm=True,
-            use_cpu=True, logging_strategy="no",
-        )  # fmt: skip
-        trainer = Reporting(model, arguments, train_dataset=data[:256], eval_dataset=data[256:])
+        trainer = trainer_in(folder, int(sys.argv[2]) if len(sys.argv) > 2 else 2)
         trainer.train()
     print("after train", flush=True)
-    val_losses = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
-    report(model.state_dict().values(), losses=losses, val_losses=val_losses)
+    report_of(trainer)

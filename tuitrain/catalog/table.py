@@ -34,6 +34,11 @@ def target_name(columns: Sequence[str], asked: str | None) -> str:
     for name in _TARGETS:
         if name in usual:
             return usual[name]
+    if len(columns) == 1:
+        raise WrongUse(
+            f"it has one column only, {safe(columns[0], limit=30)!r}: a table has two or more, "
+            "with commas, semicolons, tabs or bars between them"
+        )
     raise WrongUse(f"which column is to be predicted? --target one of: {_listed(columns)}")
 
 

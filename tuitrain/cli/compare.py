@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tuitrain.connection.client import Client
     from tuitrain.view.chart.compare import Compared
     from tuitrain.view.chart.multiples import Chart
+    from tuitrain.view.chart.plot import ChartOptions
     from tuitrain.view.picture import Picture
     from tuitrain.view.state.metrics import ComparableMetric
 
@@ -81,6 +82,9 @@ class _Comparison(NamedTuple):
     """The charts and the table of a comparison."""
 
     charts: list[Chart]
+    options: ChartOptions
+    x: str
+    """What the charts are by: epoch or step."""
     title: str
     table: Picture
     as_json: dict[str, Any]
@@ -93,6 +97,8 @@ def _of_metrics(
 
     return _Comparison(
         view.charts(compared, comparable_metrics),
+        view.options_for([one.run for one in compared]),
+        "epoch",
         view.results_title(compared),
         view.results_table(compared, comparable_metrics, width),
         view.as_json(compared, comparable_metrics),
@@ -105,8 +111,12 @@ def _of_series(
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart import compare_series as series
 
+    runs = [one.run for one in compared]
+    by_epoch = series.is_by_epoch(runs)
     return _Comparison(
         [series.series_chart(compared, clients, name, points=2 * width)],
+        view.options_for(runs) if by_epoch else series.options_by_step(runs),
+        "epoch" if by_epoch else "step",
         "how it went: last, lowest and highest",
         series.series_table(compared, name, width),
         {**view.as_json(compared, []), "series": [series.series_json(compared, name)]},
@@ -135,10 +145,10 @@ def _print(compared: list[Compared], comparison: _Comparison, width: int, height
 
     across = max(1, min(len(comparison.charts), width // _BESIDE))
     lines = height * -(-len(comparison.charts) // across)
-    options = view.options_for([run.run for run in compared])
     say(view.legend(compared, width))
-    print_safe("", "by epoch")
-    say(grid(comparison.charts, width, lines, options=options, least_width=width // across))
+    print_safe("", f"by {comparison.x}")
+    options, least_width = comparison.options, width // across
+    say(grid(comparison.charts, width, lines, options=options, least_width=least_width))
     print_safe("", "what differs")
     say(view.settings_table(compared, width))
     print_safe("", comparison.title)

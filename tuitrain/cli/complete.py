@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from tuitrain import catalog
+from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import NAME
 from tuitrain.core.values import (
     Device,
@@ -21,6 +23,9 @@ from tuitrain.core.values import (
     ValueType,
     Weights,
 )
+
+if TYPE_CHECKING:
+    from tuitrain.store.paths import RunPaths
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -41,6 +46,16 @@ def live_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[Compl
 def ended_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
     """Return the runs without a live trainer."""
     return _starting_with(prefix, _runs(ctx, is_live=False))
+
+
+def trained_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Return the runs of tuitrain's own trainer: those of scripts cannot be trained again."""
+    return _starting_with(prefix, _runs(ctx, is_live=None, is_watched=False))
+
+
+def resumable_runs(ctx: click.Context, _: click.Parameter, prefix: str) -> list[CompletionItem]:
+    """Return those without a live trainer."""
+    return _starting_with(prefix, _runs(ctx, is_live=False, is_watched=False))
 
 
 def files(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
@@ -87,15 +102,25 @@ def value(
             return []
 
 
-def _runs(ctx: click.Context, *, is_live: bool | None) -> list[str]:
+def _runs(ctx: click.Context, *, is_live: bool | None, is_watched: bool | None = None) -> list[str]:
     from tuitrain.store import lock
     from tuitrain.store.paths import home_folder, runs_in
 
     return [
         paths.name
         for paths in runs_in(_home(ctx, home_folder))
-        if NAME.fullmatch(paths.name) and is_live in (None, lock.is_held(paths.lock))
+        if NAME.fullmatch(paths.name)
+        and is_live in (None, lock.is_held(paths.lock))
+        and is_watched in (None, _is_watched(paths))
     ]
+
+
+def _is_watched(paths: RunPaths) -> bool | None:
+    """Return whether a run is that of a script; None if its spec cannot be read."""
+    try:
+        return bool(paths.read_spec().watched)
+    except TuitrainError:
+        return None
 
 
 def _home(ctx: click.Context, folder: Callable[[str | None], Path]) -> Path:

@@ -25,7 +25,7 @@ Examples:
   tuitrain fork a --epoch best --lr 0.0001  from the best epoch, to tune it
   tuitrain fork a --epoch 0 --lr 0.01       from the same first weights""",
 )
-@click.argument("run", shell_complete=complete.runs)
+@click.argument("run", shell_complete=complete.trained_runs)
 @click.option(
     "--epoch",
     type=read_epoch,

@@ -29,6 +29,7 @@ from tuitrain.core.safe import safe
 from tuitrain.store.delta import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
+from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -62,8 +63,11 @@ def own(started: supervisor.Started, *, every: int) -> int:
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
     elif end.state in ("failed", "crashed"):
-        how = how_it_died(code) if end.state == "crashed" else ""
-        print_safe(f"tuitrain: {safe(end.error)}{how}; see {started.paths.log}", err=True)
+        is_crash = end.state == "crashed"
+        how = how_it_died(code) if is_crash else ""
+        never_began = is_crash and end.started is None
+        then = after_crash(end) if never_began else f"see {started.paths.log}"
+        print_safe(f"tuitrain: {safe(end.error)}{how}; {then}", err=True)
     if interrupts:
         return 130
     if end.same_weights is False:
@@ -132,7 +136,7 @@ def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:
 def _say_it_hangs(run: Snapshot, how_to_end: str) -> None:
     if run.busy is not None:
         way_out = how_to_end or words.how_to_kill(run.pid or 0)
-        print_safe(f"{words.busy(*run.busy)}; {way_out}", err=True)
+        print_safe(f"{words.busy(**run.busy._asdict())}; {way_out}", err=True)
 
 
 def _in_order(

@@ -26,7 +26,7 @@ Examples:
   tuitrain predict a new.csv > out.csv   rows of a table like its own
   tuitrain predict a *.png --json        images, or folders of them"""
 )
-@click.argument("run", shell_complete=complete.runs)
+@click.argument("run", shell_complete=complete.trained_runs)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--which", type=click.Choice(["best", "last"]), default="best",

@@ -25,7 +25,7 @@ Examples:
   tuitrain replay a --without 18eb5b5f   without a change that show a lists
   tuitrain replay a --as-config a.toml   as a file for tuitrain run --config""",
 )
-@click.argument("run", shell_complete=complete.runs)
+@click.argument("run", shell_complete=complete.trained_runs)
 @run_options("replay")
 @home_option
 @click.pass_context
@@ -48,8 +48,9 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
         raise type(error)(f"{paths.name}: {error}") from None
     if file := asked.settings.get("as_config"):
         from tuitrain.core.config import as_config
+        from tuitrain.store.named_code import with_paths
 
-        _write(Path(file), as_config(spec))
+        _write(Path(file), as_config(with_paths(spec, paths.code)))
         return 0
     return go(
         lambda owned: supervisor.replay(home, paths, spec, asked.name, owned=owned), **asked.display

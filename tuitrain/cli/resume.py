@@ -21,7 +21,7 @@ Examples:
   tuitrain resume a --epochs 80 --schedule cosine
   tuitrain resume a --batch-size 32 with less memory""",
 )
-@click.argument("run", shell_complete=complete.ended_runs)
+@click.argument("run", shell_complete=complete.resumable_runs)
 @run_options("resume")
 @home_option
 @click.pass_context

@@ -14,6 +14,7 @@ from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.supervisor import Started
+from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.text import words
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ def _detach(started: Started) -> int:
     if was_refused(run):
         started.process.wait()
         supervisor.delete_refused(started.paths)
-    if run.state in ("failed", "crashed"):
-        how = how_it_died(started.process.wait()) if run.state == "crashed" else ""
-        print_safe(f"tuitrain: {run.error}{how}", err=True)
+    if run.state == "crashed":
+        how = how_it_died(started.process.wait())
+        print_safe(f"tuitrain: {run.error}{how}; {after_crash(run)}", err=True)
+        return 1
+    if run.state == "failed":
+        print_safe(f"tuitrain: {run.error}", err=True)
         return run.exit_code or 1
     print_safe(run.name)
     return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -11,6 +13,12 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import has_terminal, home_of, home_option
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.core.spec import RunSpec
+
+_FOR_ONE_PROCESS = ("detach", "paused", "pace", "loss")
+"""Options that the other processes of a distributed training would not follow."""
 
 
 @click.command(
@@ -57,8 +65,10 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     Not a line of it is changed. Options of tuitrain come before SCRIPT, its own after it. What can
     be seen and steered stands in docs/watch.md.
     """
+    from tuitrain.catalog import loss_text
     from tuitrain.cli.start import go
     from tuitrain.core.options import OPTIONS
+    from tuitrain.core.ranks import count_of
     from tuitrain.core.spec import RunSpec, check_name
     from tuitrain.trainer import supervisor
 
@@ -68,11 +78,14 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
     command = ("-m", script, *args) if options["is_module"] else (script, *args)
     spec = RunSpec(
-        task=script, model="", loss=options["loss"] or "", optimizer="", lr=0.0, batch_size=0,
+        task=script, model="", loss=loss_text(options["loss"]) if options["loss"] else "",
+        optimizer="", lr=0.0, batch_size=0,
         epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"],
         paused=options["paused"], watched=command,
         pace=pace,
     )  # fmt: skip
+    if count_of(os.environ) > 1:
+        _be_one_of_many(home_of(ctx), spec, name, options)
     home, detach, plain = home_of(ctx), options["detach"], options["plain"]
     if detach and plain:
         raise WrongUse("--plain has the script's output and --detach lets it go: choose one")
@@ -81,3 +94,19 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     return go(
         lambda _: supervisor.watch(home, spec, name), detach=detach, plain=False, log_interval=100
     )
+
+
+def _be_one_of_many(
+    home: Path, spec: RunSpec, name: str | None, options: Mapping[str, Any]
+) -> NoReturn:
+    """Become the script, under watch on rank 0 alone, with the output that torchrun gave it."""
+    from tuitrain.core.ranks import rank_of
+    from tuitrain.trainer import supervisor
+
+    given = [option for option in _FOR_ONE_PROCESS if options[option]]
+    given += ["on-nonfinite"] if spec.on_nonfinite != "alert" else []
+    if given:
+        raise WrongUse(f"--{given[0]} is for one process: the others of torchrun would not follow")
+    if rank_of(os.environ):
+        supervisor.run_unwatched(spec)
+    supervisor.watch_here(home, spec, name)

@@ -119,8 +119,8 @@ def _answer_of(request: Request, event: Event) -> Answer | None:
         return None
     identity = (request.id, request.command.kind, request.command.detail)
     match event:
-        case CommandAccepted():
-            return Answer(*identity, "accepted", request.at)
+        case CommandAccepted(at=at):
+            return Answer(*identity, "accepted", at)
         case CommandRefused(reason=reason, exit_code=code):
             return Answer(*identity, "refused", request.at, reason=reason, exit_code=code)
         case CommandDropped(reason=reason):

@@ -12,7 +12,7 @@ from tuitrain.core.segment import Segment
 from tuitrain.store import busy
 from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.state.fold import fold, lineage_after
-from tuitrain.view.state.snapshot import DELETED, Snapshot
+from tuitrain.view.state.snapshot import DELETED, Silence, Snapshot
 
 
 class Follower:
@@ -58,9 +58,11 @@ class Follower:
             self._run = run
             return run
 
-    def _busy(self) -> tuple[int, str] | None:
+    def _busy(self) -> Silence | None:
         found = busy.read(self.client.paths.busy)
-        return (int(time.time() - found.since), found.where) if found else None
+        if found is None:
+            return None
+        return Silence(int(time.time() - found.since), found.where, found.is_validating)
 
     def look_at_a_restart(self) -> Snapshot:
         """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""

@@ -30,5 +30,5 @@ def _why_busy(client: Client) -> str:
     found, trainer = busy.read(client.paths.busy), process_of(client.paths.owner)
     why = "its trainer is busy or hangs"
     if found is not None:
-        why = words.busy(time.time() - found.since, found.where)
+        why = words.busy(time.time() - found.since, found.where, is_validating=found.is_validating)
     return f"{why}; {words.how_to_kill(trainer.pid)}" if trainer is not None else why

@@ -11,13 +11,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tuitrain.core.decode import parsed
 from tuitrain.core.errors import DamagedRecord, Refused
 from tuitrain.core.files import check_folder, open_new, open_plain, read_text, write_atomically
-from tuitrain.core.known_code import LARGEST_FILE, KnownCode
+from tuitrain.core.known_code import LARGEST_FILE, KnownCode, is_of
+from tuitrain.core.own import own_python
 from tuitrain.core.safe import safe
 
 _MANIFEST = "code.json"
@@ -98,6 +99,21 @@ def check_known(code: Path, known: KnownCode) -> None:
             read_copy(code, name, file, digest)
             if not known.has(digest):
                 raise Refused(unknown(code / folder_of(name) / file))
+
+
+def named_by_path(code: Path, text: str) -> str:
+    """Return a text that names one of the run's files, such as `losses.py:focal`, with its path.
+
+    That is the original while it, and all that it imports, is what the run has; else the copy.
+    """
+    own = own_python(text)
+    kept = read_manifest(code).get(Path(own.file).name) if own is not None else None
+    if own is None or kept is None:
+        return text
+    name = Path(own.file).name
+    is_same = all(is_of(kept.origin / file, digest) for file, digest in kept.files.items())
+    path = kept.origin / name if is_same else code.absolute() / folder_of(name) / name
+    return str(replace(own, file=str(path)))
 
 
 def unknown(file: Path) -> str:

@@ -77,12 +77,15 @@ def _encoding(content: bytes, name: str, *, is_whole: bool) -> str:
     if encoding != "utf-16" and (at := content.find(b"\0")) >= 0:
         line = content.count(b"\n", 0, at) + 1
         raise WrongUse(f"{name} is not a text file: there is a NUL byte in line {line}")
-    for tried in (encoding, "cp1252", "latin-1"):
+    for tried in ("utf-16",) if encoding == "utf-16" else (encoding, "cp1252", "latin-1"):
         try:
             _decode(content, tried, is_whole=is_whole)
         except UnicodeDecodeError:
             continue
-        return tried
+        if tried != "utf-16" or "\0" not in content[:_SAMPLE_BYTES].decode(tried, "ignore"):
+            return tried
+    if encoding == "utf-16":
+        raise WrongUse(f"{name} begins as UTF-16 does and is none: save it as UTF-8")
     raise AssertionError("every byte is a character of Latin-1")
 
 

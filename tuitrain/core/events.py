@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, cast
 
@@ -44,8 +44,9 @@ class BatchDone(NamedTuple):
     lr: SupportsFloat
     """A number, or a device scalar, too."""
     samples: int
-    marks: tuple[Any, ...]
-    """Stopwatch readings around the five steps; see `tuitrain.engine.device`."""
+    marks: Sequence[Any]
+    """Stopwatch readings around the five steps; see `tuitrain.engine.device`. In a watched loop
+    those of `tuitrain.watcher.times`."""
     nonfinite: SupportsFloat = 0.0
     """1 if the loss or a gradient was not finite and the weights were left unchanged, else 0; a
     device scalar, too."""
@@ -55,6 +56,10 @@ DOWNLOADING = "downloading"
 """Prefix of the start-up stage that downloads a file, which may take minutes."""
 WATCHING = "watching"
 """Prefix of the stage in which a watched script runs and has taken no step yet."""
+
+
+SAMPLES = "data"
+"""The condition of a repetition that says how many samples there are."""
 
 
 class Measured(NamedTuple):
@@ -111,6 +116,12 @@ class RunStarted:
     model: str = ""
     """As text for the user, where the spec has no name for it; else empty. So the next one."""
     optimizer: str = ""
+
+    @property
+    def conditions(self) -> Mapping[str, str]:
+        """What a repetition depends on: the environment, and the samples by their number."""
+        samples = f"{self.train_samples:,} samples to train, {self.val_samples:,} to validate"
+        return {**self.environment, SAMPLES: samples}
 
 
 @dataclass(frozen=True, slots=True)

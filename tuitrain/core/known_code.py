@@ -51,6 +51,14 @@ class KnownCode:
             self.add([digest_of(file)])
 
 
+def is_of(file: Path, digest: str) -> bool:
+    """Return whether a Python file is there, and has that SHA-256."""
+    try:
+        return file.is_file() and digest_of(file) == digest
+    except (OSError, Refused):
+        return False
+
+
 def digest_of(file: Path) -> str:
     """Return the SHA-256 of a Python file; Refused for one that is very large."""
     if file.stat().st_size > LARGEST_FILE:

@@ -48,12 +48,6 @@ def own_python(text: str) -> OwnPython | None:
     return OwnPython(found["file"], found["name"] or "", {key: value for key, _, value in pairs})
 
 
-def file_of(text: str) -> str:
-    """Return the name of the Python file that a text names, whatever follows it; else nothing."""
-    found = _PYTHON.fullmatch(text)
-    return Path(found["file"]).name if found else ""
-
-
 def source_of(task: str) -> Source:
     """Return where the data of a task come from, by its text alone.
 

@@ -40,7 +40,7 @@ class Parent:
     expects: str | None = None
     """For a replay, the expected digest of its final weights, if known."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """For a replay, its parent's `RunStarted.environment`; empty for a fork."""
+    """For a replay, its parent's `RunStarted.conditions`; for a fork, those of its data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,20 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.engine.data import Dataset, Samples, Source
 
 
-def check_data(data: Dataset) -> None:
-    """Raise WrongUse for arrays that cannot be trained on; batches of streams are checked later."""
-    for what, source in (("train", data.train), ("val", data.val)):
-        if isinstance(source, Samples):
-            check_batch(source.inputs, source.targets, data, what)
+def check_arrays(data: Dataset, what: str) -> None:
+    """Raise WrongUse for arrays that cannot be trained on; batches of streams are checked later.
+
+    `what` is train or val.
+    """
+    source = data.train if what == "train" else data.val
+    if not isinstance(source, Samples):
+        return
+    check_batch(source.inputs, source.targets, data, what)
+    is_of_classes = data.kind in ("multiclass", "binary")
+    if what == "train" and is_of_classes and bool((source.targets == source.targets[0]).all()):
+        raise WrongUse(
+            f"{what}: every target is {int(source.targets[0])}: there is nothing to tell apart"
+        )
 
 
 def check_batch(inputs: Any, targets: Tensor, data: Dataset, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_calls import call_own
 from tuitrain.engine.user_code import UserCode
+from tuitrain.engine.user_errors import place_of, placed
 
 
 def build(
@@ -47,17 +49,21 @@ def build(
     code = code or UserCode()
     spec, task, losses = _load(spec, report, code, device)
     rng.seed(spec.seed)
-    model = build_model(spec.model, task, code).to(device)
+    with placed(task.place("model", spec.model)):
+        model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
     weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
-    optimizer, lr = _optimizer(spec, task, weights, device, code)
+    with placed(task.place("optimizer", spec.optimizer)):
+        optimizer, lr = _optimizer(spec, task, weights, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
     metrics = Metrics(task.data.kind, task.metrics)
     problem = Problem(task.data.kind, metrics.described, losses=losses.names)
+    with placed(task.place("monitor", spec.monitor)):
+        monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
     run = Training(
         model=model,
         weights=weights,
@@ -74,7 +80,7 @@ def build(
         seed=spec.seed,
         losses=losses,
         metrics=metrics,
-        monitor=Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience),
+        monitor=monitor,
         spec=spec,
         code=code,
         task=task,
@@ -87,7 +93,8 @@ def build(
     )
     code.settle()
     if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
-        raise Refused(reason)
+        with placed(place_of(model) or task.place("model", spec.model)):
+            raise Refused(reason)
     return run
 
 
@@ -127,7 +134,7 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
         model = build_entry("model", text, shape, outputs)
     if not isinstance(model, nn.Module):
         raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
-    if any(map(nn.parameter.is_lazy, model.parameters())):
+    if any(map(nn.parameter.is_lazy, chain(model.parameters(), model.buffers()))):
         raise WrongUse(
             f"{text or 'model'} has lazy layers, whose sizes are not known yet: call the model "
             "once on a batch before you return it"

@@ -42,22 +42,18 @@ def precision(device: torch.device) -> torch.dtype:
 
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
     """Return the values of numbers and device scalars; waits once for each device."""
-    by_device: dict[torch.device, list[int]] = {}
+    values = [scalar if isinstance(scalar, float) else 0.0 for scalar in scalars]
+    by_device: dict[torch.device, dict[int, Tensor]] = {}
     for index, scalar in enumerate(scalars):
+        if isinstance(scalar, float):  # nearly all of them are, on the CPU
+            continue
         if isinstance(scalar, Tensor):
-            by_device.setdefault(scalar.device, []).append(index)
-    if len(by_device) == 1 and len(indices := next(iter(by_device.values()))) == len(scalars):
-        return _read([scalars[index] for index in indices])
-    values = [0.0 if isinstance(scalar, Tensor) else float(scalar) for scalar in scalars]
-    for indices in by_device.values():
-        for index, value in zip(indices, _read([scalars[i] for i in indices]), strict=True):
+            by_device.setdefault(scalar.device, {})[index] = scalar
+        else:
+            values[index] = float(scalar)
+    for tensors in by_device.values():
+        for index, value in zip(tensors, torch.stack([*tensors.values()]).tolist(), strict=True):
             values[index] = value
-    return values
-
-
-def _read(scalars: Sequence[SupportsFloat]) -> list[float]:
-    tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
-    values: list[float] = torch.stack(tensors).tolist()
     return values
 
 

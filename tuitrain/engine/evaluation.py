@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from tuitrain.catalog import METRICS
@@ -46,10 +49,10 @@ def value_of(function: Any, output: Tensor, target: Tensor) -> float:
         value = function.compute()
     else:
         value = function(output, target)
-    if isinstance(value, Tensor) and value.numel() == 1:
+    if isinstance(value, Real):  # also numpy's numbers
         return float(value)
-    if isinstance(value, int | float):
-        return float(value)
+    if isinstance(value, Tensor | np.ndarray) and math.prod(value.shape) == 1:
+        return float(value.item())
     raise WrongUse(f"it returns {type(value).__name__}, not one number")
 
 

@@ -141,10 +141,12 @@ def _details(run: Training, confusion: metrics.Confusion | None) -> tuple[Detail
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
     """Say once which metrics the validation data leave undefined."""
     names = [name for name, value in ended.metrics.items() if math.isnan(value)]
-    if ended.epoch > 1 or not names or not (target == target[0]).all():
+    if ended.epoch > 1 or not names:
         return ()
     what = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} undefined"
-    return (Warned(f"{what}: all validation targets are the same", ended.take, ended.step),)
+    if (target == target[0]).all():
+        what += ": all validation targets are the same"
+    return (Warned(what, ended.take, ended.step),)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ in the user's own line, whether it is a module of torch.nn, a function, or writt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from tuitrain.core.errors import WrongUse
 
 _ROUNDING = 1e-3
 _PAIRWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss")
-_ARITHMETIC = ("add", "sub", "rsub", "mul", "div", "__add__", "__sub__", "__mul__", "__truediv__")
 
 
 class Pitfalls(TorchFunctionMode):
@@ -41,7 +41,10 @@ class Pitfalls(TorchFunctionMode):
         kwargs = kwargs or {}
         self._check(func, *args[:2], **{key: kwargs[key] for key in ("input", "target", "other")
                                         if key in kwargs}, options=kwargs)  # fmt: skip
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and len(args) > 1 and result.dim() == 2:
+            _check_columns(func, [part for part in args if isinstance(part, Tensor)], result)
+        return result
 
     def _check(
         self, func: Callable[..., Any], input: Any = None, target: Any = None,  # noqa: A002
@@ -53,10 +56,8 @@ class Pitfalls(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _CHECKS:
             _CHECKS[name](input, target, options)
-        elif name in _PAIRWISE:
+        elif name in _PAIRWISE or (name.endswith("_loss") and _are_columns(input, target)):
             _check_same_shape(name, input, target)
-        elif name in _ARITHMETIC:
-            _check_columns(name, input, target)
         if name == "cross_entropy" and _are_probabilities(input):
             self.warnings.append(
                 "the rows of the output sum to 1, as probabilities do, and cross_entropy takes "
@@ -118,6 +119,11 @@ def _kl_div(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None: 
         raise WrongUse(
             "kl_div takes probabilities as targets, and some are negative: log_target=True"
         )
+    if bool((target > 1 + _ROUNDING).any()):
+        raise WrongUse(
+            "kl_div takes probabilities as targets, and some are above 1: write "
+            "softmax(target, dim=1)"
+        )
 
 
 def _bce(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002
@@ -144,19 +150,33 @@ def _check_same_shape(name: str, input: Tensor, target: Tensor) -> None:  # noqa
     )
 
 
-def _check_columns(name: str, one: Tensor, other: Tensor) -> None:
+def _check_columns(func: Callable[..., Any], parts: Sequence[Tensor], result: Tensor) -> None:
     """Raise WrongUse where (N, 1) outputs and (N,) targets make (N, N).
 
     Two outputs, or two targets, may be meant to be compared each with each.
     """
+    count = len(result)
+    if tuple(result.shape) != (count, count):
+        return
+    for output, target in product(parts, repeat=2):
+        if (
+            output.requires_grad
+            and not target.requires_grad
+            and len(output) == count
+            and _are_columns(output, target)
+        ):
+            name = getattr(func, "__name__", "a function").strip("_")
+            raise WrongUse(
+                f"{name} of an output {tuple(output.shape)} and a target "
+                f"{tuple(target.shape)} makes ({count}, {count}): {_to_one_shape(output, target)}"
+            )
+
+
+def _are_columns(one: Tensor, other: Tensor) -> bool:
+    """Return whether one is (N, 1) and the other (N,), for N above 1."""
     shapes = sorted((tuple(one.shape), tuple(other.shape)), key=len)
-    count = one.shape[0] if one.dim() else 0
-    if count > 1 and shapes == [(count,), (count, 1)] and one.requires_grad != other.requires_grad:
-        output, target = (one, other) if one.requires_grad else (other, one)
-        raise WrongUse(
-            f"{name.strip('_')} of an output {tuple(output.shape)} and a target "
-            f"{tuple(target.shape)} makes ({count}, {count}): {_to_one_shape(output, target)}"
-        )
+    count = max(map(max, filter(None, shapes)), default=0)
+    return count > 1 and shapes == [(count,), (count, 1)]
 
 
 def _to_one_shape(output: Tensor, target: Tensor) -> str:

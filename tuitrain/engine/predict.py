@@ -40,8 +40,8 @@ def predict(
     """Return the predictions for the data at `paths`; none: for the validation data.
 
     Of classes, the likeliest one and the probability of each; of numbers, the number in the unit of
-    the targets. Raises Damaged for a checkpoint that differs from `sha256`, Refused where the task
-    reads no other data, and what reading them raises.
+    the targets; of a task without a kind, the outputs. Raises Damaged for a checkpoint that differs
+    from `sha256`, Refused where the task reads no other data, and what reading them raises.
     """
     run = build(replace(spec, paused=False, init_from=None), code=code)
     run.model.load_state_dict(read_state(checkpoint, sha256)["model"])
@@ -53,7 +53,8 @@ def predict(
     for inputs, targets in found.source.to(run.device).batches(_BATCH):
         shown = targets if found.has_targets else None
         rows += _rows(data, run.model(inputs).cpu(), None if shown is None else shown.cpu())
-    columns = [*found.names.columns, *_columns(data, has_targets=found.has_targets)]
+    width = len(rows[0]) if rows else 0
+    columns = [*found.names.columns, *_columns(data, width, has_targets=found.has_targets)]
     named = [[*name, *row] for name, row in zip(found.names.rows, rows, strict=True)]
     return Predictions(columns, named, list(found.notes))
 
@@ -69,13 +70,17 @@ def _validation(task: OpenedTask, data: Dataset) -> NewData:
 def _read(task: OpenedTask, spec: RunSpec, paths: Sequence[Path]) -> NewData:
     if task.read_new is None:
         raise Refused(
-            f"{title_of(spec.task)} reads no other data, so not {safe(paths[0].name)}: "
-            "without DATA, its validation is predicted"
+            f"cannot read {safe(paths[0].name)} for {safe(title_of(spec.task))}: runs of a table "
+            "take other tables, and those of a folder of images other images; without DATA, it "
+            "predicts its validation data"
         )
     return task.read_new(paths)
 
 
-def _columns(data: Dataset, *, has_targets: bool) -> list[str]:
+def _columns(data: Dataset, width: int, *, has_targets: bool) -> list[str]:
+    """Return the names of the `width` cells after the name of a sample."""
+    if data.kind is None:
+        return [f"output {number}" for number in range(width)]
     known = ["target"] if has_targets else []
     if data.kind in ("multiclass", "binary"):
         return [*known, "prediction", *(f"p({name})" for name in _classes(data))]
@@ -96,8 +101,10 @@ def _rows(data: Dataset, output: Tensor, target: Tensor | None) -> Iterator[list
                 yield [*known, classes[chosen[number]], *row]
         case "multilabel":
             yield from output.sigmoid().tolist()
+        case None:  # only the loss knows what they mean
+            yield from output.reshape(len(output), -1).tolist()
         case _:
-            values = (output.flatten(1).mean(1) * data.unit + data.offset).tolist()
+            values = (output.flatten() * data.unit + data.offset).tolist()
             known = [] if target is None else (target.float() * data.unit + data.offset).tolist()
             for number, value in enumerate(values):
                 yield [*([known[number]] if known else []), value]

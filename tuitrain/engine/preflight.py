@@ -28,7 +28,7 @@ from tuitrain.engine.criteria import copied, scalar
 from tuitrain.engine.pitfalls import Pitfalls
 from tuitrain.engine.state import rng
 from tuitrain.engine.streaming import Streamed, moved
-from tuitrain.engine.user_errors import failing_as
+from tuitrain.engine.user_errors import failing_as, place_of, placed
 
 if TYPE_CHECKING:
     from tuitrain.engine.training import Training
@@ -49,10 +49,18 @@ def preflight(run: Training) -> list[str]:
     if not is_needed(run):
         return []
     with rng.preserved(run.device), _as_wrong_use():
-        batches.check_data(run.data)
-        _try_schedule(run)
+        for what in ("train", "val"):
+            with placed(_place(run, what)):
+                batches.check_arrays(run.data, what)
+        with placed(_place(run, "schedule")):
+            _try_schedule(run)
         warnings = [*_try_model(run), *_differing_reads(run)]
     return list(dict.fromkeys(warnings))
+
+
+def _place(run: Training, name: str, setting: str | None = None) -> str:
+    """Return where the user's file has a field of the task; see `OpenedTask.place`."""
+    return run.task.place(name, setting) if run.task is not None else ""
 
 
 def is_needed(run: Training) -> bool:
@@ -153,22 +161,25 @@ class _Trial:
 
     def _batch(self, what: str) -> tuple[Any, Tensor]:
         run = self.run
-        with failing_as(what):
+        with placed(_place(run, what)), failing_as(what):
             if what == "train":
                 batch = batches.batch_of(run.data.train, self.size, run.seed)
             else:
                 reading = run.data.val.batches(self.size)
                 batch = next(reading)
                 reading.close()  # type: ignore[attr-defined]
-        batches.check_batch(*batch, run.data, what)
+        with placed(_place(run, what)):
+            batches.check_batch(*batch, run.data, what)
         inputs, target = moved(batch, self.device)
         return inputs, target
 
     def _forward(self, inputs: Any, target: Tensor, before: str = "") -> Tensor:
-        with failing_as(f"{before}the model takes inputs {described(inputs)}", self.model):
+        place = _place(self.run, "model", self.run.spec.model)
+        of = self.model
+        with placed(place), failing_as(f"{before}the model takes inputs {described(inputs)}", of):
             self._check_precision(inputs)
             output = self.model(inputs)
-        with failing_as(f"{before}{type(self.model).__name__}"):
+        with placed(place_of(of) or place), failing_as(f"{before}{type(of).__name__}"):
             batches.check_output(output, target, self.run.data)
         made: Tensor = output
         return made
@@ -193,6 +204,14 @@ def _losses(run: Training) -> list[str]:
 
 def _try_loss(run: Training, text: str, output: Tensor, target: Tensor) -> list[str]:
     """Try a loss forward and backward on outputs, and return what to warn of."""
+    place = place_of(run.losses.criterion(text))
+    if not place and run.losses.is_own(text) and own_python(text) is None:
+        place = _place(run, "criterion" if text == run.loss_name else "losses")
+    with placed(place):
+        return _tried(run, text, output, target)
+
+
+def _tried(run: Training, text: str, output: Tensor, target: Tensor) -> list[str]:
     pitfalls = Pitfalls()
     leaf = output.detach().requires_grad_(output.is_floating_point())
     loss = _value(run, text, leaf, target, pitfalls)
@@ -222,8 +241,11 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
     if isinstance(criterion, nn.Module):
         criterion = criterion.to(output.device)
     shapes = f"output {described(output)}, target {described(target)}"
+    version = target._version
     with failing_as(f"the loss {text} ({shapes})", criterion), pitfalls:
         value = criterion(output, target)
+    if target._version != version:
+        raise WrongUse(f"{text} changes the targets in place, which other losses get, too")
     return scalar(value, text)
 
 

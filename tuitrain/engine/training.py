@@ -137,6 +137,14 @@ class Training:
         return self.batch == 0
 
     @property
+    def has_boundaries(self) -> bool:
+        return True
+
+    @property
+    def why_not_steered(self) -> None:
+        return None
+
+    @property
     def has_seen_epoch(self) -> bool:
         """True if every batch of the current epoch is trained; its validation follows."""
         return self.batch >= self.steps_per_epoch

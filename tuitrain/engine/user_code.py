@@ -69,11 +69,13 @@ class UserCode:
         return self._kept[name].files[name]
 
     def changed(self) -> list[str]:
-        """Return the originals that differ from the copies that the run uses, by path."""
+        """Return the originals that differ from the copies of the run, by path.
+
+        A file that only a later swap named is loaded after a resume has begun, and is one of them.
+        """
         return [
             str(kept.origin / file)
-            for name, kept in self._kept.items()
-            if name in self._modules
+            for kept in self._kept.values()
             for file, digest in kept.files.items()
             if _differs(kept.origin / file, digest)
         ]

@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
-from tuitrain.core.errors import TuitrainError
+from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.local_modules import loaded_files
 
 
 class UserCodeFailed(TuitrainError):
     """The user's own code raised an error, or returned what it must not."""
+
+
+_PLAIN = (WrongUse, Refused, UserCodeFailed)
+"""Errors that are made of a sentence alone."""
+_LINE = ", line "
 
 
 def user_code_message(error: BaseException, of: object = None) -> str:
@@ -52,6 +57,18 @@ def failing_as(what: str, of: object = None) -> Iterator[None]:
         if type(error).__name__ == "OutOfMemoryError":
             raise
         raise UserCodeFailed(f"{what}: {user_code_message(error, of)}") from error
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Begin the sentence of an error with a place, `task.py, line 7: `, unless it names a line."""
+    try:
+        yield
+    except (WrongUse, Refused, UserCodeFailed) as error:
+        kind = WrongUse if isinstance(error, WrongUse) else type(error)
+        if not place or _LINE in str(error) or kind not in _PLAIN:
+            raise
+        raise kind(f"{place}{error}") from error
 
 
 def line_in_user_code(frame: FrameType) -> str:

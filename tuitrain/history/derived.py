@@ -10,7 +10,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.catalog.choice import initial_schedule, shares_state, with_schedule
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
-from tuitrain.core.events import CheckpointSaved, Event, RunStarted
+from tuitrain.core.events import SAMPLES, CheckpointSaved, Event, RunStarted
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
@@ -46,15 +46,20 @@ def replay_of(
         raise NotOnLineage(f"step {until} is not on its lineage, which is saved up to step {end}")
     plan = without(plan_of(lineage), leaving_out)
     expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
-    started = [event for event in earlier if isinstance(event, RunStarted)]
     parent = replace(
         spec.parent or Parent(directory), directory=directory, expects=expects,
-        environment=started[-1].environment if started else {},
+        environment=_conditions(earlier),
     )  # fmt: skip
     return replace(
         spec, schedule=tuple(change for change in plan if change.step <= until), until=until,
         parent=parent, paused=False, pace=None, patience=None, on_nonfinite="skip",
     )  # fmt: skip
+
+
+def _conditions(earlier: Sequence[Event]) -> Mapping[str, str]:
+    """Return the conditions of a run's last start."""
+    started = [event.conditions for event in earlier if isinstance(event, RunStarted)]
+    return started[-1] if started else {}
 
 
 def fork_of(
@@ -88,7 +93,8 @@ def fork_of(
             "init_from": None, "init_given": None}  # fmt: skip
     if "schedule" in settings and settings["schedule"] != str(initial_schedule(spec.optimizer)):
         own["optimizer"] = with_schedule(spec.optimizer, settings["schedule"])
-    parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256)
+    data = {name: was for name, was in _conditions(earlier).items() if name == SAMPLES}
+    parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256, environment=data)
     made = new_spec(**{**own, "parent": parent, **changes})
     of_copies = {name: own[name] for name in _MAY_BE_CODE if changes.get(name) in (None, own[name])}
     made = replace(made, **of_copies)  # a file of that name in the working folder is another one

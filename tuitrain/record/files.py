@@ -56,6 +56,10 @@ class Files:
             self._moved = True
             raise Lost("its directory was moved", may_record=True)
 
+    def close(self) -> None:
+        """Let the directory go."""
+        os.close(self._directory)
+
     def lost(self) -> Lost | None:
         """Return the error that `check` would raise, or None."""
         try:

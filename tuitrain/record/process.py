@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -14,10 +15,20 @@ from tuitrain.core.files import write_atomically
 from tuitrain.store.owner import this_process
 
 
-def keep_lock(descriptor: int) -> None:
-    """Hold the lock of the run while this process lives; forked children close it."""
+def keep_lock(descriptor: int) -> Callable[[], None]:
+    """Hold the lock of the run, and return what releases it; forked children close it.
+
+    Once it is released, they close nothing: the number may be that of another file by then.
+    """
+    held = [descriptor]
+
+    def release() -> None:
+        while held:
+            os.close(held.pop())
+
     os.set_inheritable(descriptor, False)
-    os.register_at_fork(after_in_child=lambda: os.close(descriptor))
+    os.register_at_fork(after_in_child=release)
+    return release
 
 
 def write_owner(path: Path) -> None:

@@ -27,9 +27,17 @@ class Watchdog:
     told where it is.
     """
 
-    def __init__(self, path: Path, where: Callable[[FrameType], str]) -> None:
-        """`where` returns the line of the user's code that a frame is in."""
-        self._path, self._where = path, where
+    def __init__(
+        self,
+        path: Path,
+        where: Callable[[FrameType], str],
+        is_validating: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`where` returns the line of the user's code that a frame is in.
+
+        `is_validating` is called by another thread than the one that is watched.
+        """
+        self._path, self._where, self._is_validating = path, where, is_validating
         self._thread = threading.get_ident()
         self._alive_at, self._longest_s = time.monotonic(), 0.0
         self._is_done = threading.Event()
@@ -60,7 +68,7 @@ class Watchdog:
             found = None
             if silent_s > max(LONG_S, _TIMES_THE_LONGEST * self._longest_s):
                 since = noted.since if noted else time.time() - silent_s
-                found = Busy(since, self._place())
+                found = Busy(since, self._place(), self._is_validating())
             if found != noted:
                 with suppress(OSError):  # it is a help, and not needed
                     self._note(found)

@@ -7,6 +7,7 @@ waits. So a run on many devices decides once, and every device does the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from tuitrain.core.commands import (
@@ -121,6 +122,8 @@ class Decisions:
             if reason is not None:
                 yield _refusal(command, reason)
                 continue
+            if not self._run.has_boundaries:
+                command = replace(command, at="batch")
             for replaced in moved:
                 self._waiting.commands.remove(replaced)
                 yield CommandDropped(replaced.id, f"asked for again, at the {command.at} boundary")
@@ -139,8 +142,8 @@ class Decisions:
 
     def _why_not(self, request: Request, moved: Sequence[Request]) -> str | None:
         match request.command:
-            case _ if self.stopped:
-                return "the run has ended"
+            case _ if self.stopped or self._run.why_not_steered:
+                return self._run.why_not_steered or "the run has ended"
             case Pause() if self.paused:
                 return f"it is paused already, at step {self._run.position.step:,}"
             case Resume() if not (self.paused or self._stepping or self._waiting.pauses):

@@ -43,6 +43,14 @@ class Steerable(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """The settings in use by name, the loss and the pace among them."""
 
+    @property
+    def has_boundaries(self) -> bool:
+        """Whether the end of an epoch can be waited for; else commands for it apply at a batch."""
+
+    @property
+    def why_not_steered(self) -> str | None:
+        """Why no command can be carried out; None if commands can."""
+
     def loss_named(self, text: str) -> str:
         """Return the run's canonical name of the loss; WrongUse if the run does not have it."""
 

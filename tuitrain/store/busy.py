@@ -1,4 +1,4 @@
-"""A file in which a trainer notes that it has finished no batch for long, and where it is."""
+"""A file in which a trainer notes that a batch or a validation takes long, and where it is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Busy:
     """When its last batch ended, in seconds since the epoch."""
     where: str = ""
     """File, line and function of the user's code that it is in, if it is in some."""
+    is_validating: bool = False
+    """Whether it validates, which no batch ends."""
 
 
 def write(path: Path, busy: Busy) -> None:

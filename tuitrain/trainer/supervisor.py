@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -340,6 +341,11 @@ def watch_here(home: Path, spec: RunSpec, name: str | None = None) -> NoReturn:
         os.set_inheritable(descriptor, True)
         line = python.command(WATCHER, str(paths.directory), str(descriptor), *spec.watched)
         os.execve(line[0], line, python.environment())  # noqa: S606 - Python itself
+
+
+def run_unwatched(spec: RunSpec) -> NoReturn:
+    """Let this process become the script without a watch, as another rank than 0 does."""
+    os.execv(sys.executable, [sys.executable, *spec.watched])  # noqa: S606 - Python itself
 
 
 def _launch(

@@ -8,13 +8,12 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 from tuitrain.store.paths import RunPaths
-from tuitrain.watcher import script
+from tuitrain.watcher import ranks, script
 from tuitrain.watcher.frameworks import request_end
-from tuitrain.watcher.session import HOOKED, Session
+from tuitrain.watcher.session import HOOKED, Session, say
 from tuitrain.watcher.watch import Ending
 
 
@@ -22,27 +21,29 @@ def main(argv: list[str]) -> int:
     """Run a script with hooks on PyTorch, and return its exit code."""
     directory, lock, *command = argv
     session = Session(RunPaths(Path(directory)), int(lock), end=request_end)
-    session.end_on_signal(signal.SIGTERM)
+    is_alone = ranks.count() == 1  # else the other processes would wait for this one
+    if is_alone:
+        session.end_on_signal(signal.SIGTERM)
     outcome: list[BaseException | None] = [None]
     code = [0]
     atexit.register(lambda: session.close(outcome[0], code[0]))  # after what the script registers
-    session.stop_before_first_step()
+    if is_alone:
+        session.stop_before_first_step()
     session.start()
-    _say(f"{session.paths.name}: watching {' '.join(command)}; hooked: {HOOKED}")
+    say(f"{session.paths.name}: watching {' '.join(command)}; hooked: {HOOKED}")
     try:
         script.run(command)
     except Ending as error:
         outcome[0] = error
         if not session.watch.failure:
-            _say(f"{session.paths.name}: stopped at step {session.watch.loop.step:,}")
+            say(f"{session.paths.name}: stopped at step {session.watch.loop.step:,}")
     except SystemExit as error:
         code[0] = _exit_code(error)
     except BaseException as error:  # noqa: BLE001 - it is printed as `python` prints it
         outcome[0], code[0] = error, 130 if isinstance(error, KeyboardInterrupt) else 1
-        shown = script.without_ours(error)
-        traceback.print_exception(shown)
+        script.print_error(error)
     if session.watch.failure:  # a framework may have ended the script in its own way
-        _say(f"{session.paths.name}: {session.watch.failure}")
+        say(f"{session.paths.name}: {session.watch.failure}")
         code[0] = code[0] or 1
     return code[0]
 
@@ -53,10 +54,6 @@ def _exit_code(error: SystemExit) -> int:
         return error.code or 0
     print(error.code, file=sys.stderr)  # noqa: T201
     return 1
-
-
-def _say(text: str) -> None:
-    print(f"tuitrain: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ class Epochs:
         self.validations = Validations()
         self._began_at = 0
         self._total, self._samples = 0.0, 0
-        self._best: float | None = None
         self._logged: dict[str, tuple[int, Any]] = {}
 
     @property
@@ -81,9 +80,10 @@ class Epochs:
         return {name: float(number) for name, (count, number) in logged.items() if count == 1}
 
     def _improves(self, val_loss: float | None) -> bool:
-        if val_loss is None or not (self._best is None or val_loss < self._best):
+        best = self._loop.best_val_loss
+        if val_loss is None or not math.isfinite(val_loss) or not (best is None or val_loss < best):
             return False
-        self._best = val_loss
+        self._loop.best_val_loss = val_loss
         return True
 
 

@@ -11,17 +11,16 @@ _TRAINERS = {
 
 
 def request_end() -> bool:
-    """Ask the trainer of Lightning or Transformers to end after this step; return if there is one.
+    """Ask the trainer of Lightning or Transformers that trains to end; return if there is one.
 
     An interrupt would end Lightning without the code after `fit`, Transformers in a traceback.
     """
     asked = False
     for trainer in named(lambda kind: _framework(kind) is not None):
-        asked = True
-        if _framework(type(trainer)) == "lightning":
-            trainer.should_stop = True
-        else:
-            trainer.control.should_training_stop = True
+        if _framework(type(trainer)) == "lightning" and trainer.training:
+            trainer.should_stop = asked = True
+        elif _framework(type(trainer)) == "transformers" and trainer.is_in_train:
+            trainer.control.should_training_stop = asked = True
     return asked
 
 

@@ -133,7 +133,7 @@ class Hooks:
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""
-        self._is_on = False
+        self._is_on, self._thread = False, None
         self._undo.close()
 
     def _remove_handles(self, handles: Iterable[Any]) -> None:
@@ -143,7 +143,10 @@ class Hooks:
                 handle.remove()
 
     def _looks(self) -> bool:
-        """Return whether the caller is the watched loop."""
+        """Return whether the caller is the watched loop.
+
+        At every step the thread is compared without this call, which would cost more.
+        """
         return self._is_on and (self._thread is None or self._thread == get_ident())
 
     def _replace(self, owner: Any, name: str, wrapped: Any) -> None:
@@ -157,7 +160,7 @@ class Hooks:
         self._undo.callback(put_back)
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        if not self._looks():
+        if self._thread != get_ident() and not self._looks():
             return None
         self._is_inside_step = True
         try:
@@ -166,7 +169,7 @@ class Hooks:
             self._is_inside_step = False
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
-        if not self._looks():
+        if self._thread != get_ident() and not self._looks():
             return
         self._is_inside_step = True
         try:
@@ -180,7 +183,9 @@ class Hooks:
         @functools.wraps(original)
         def loss(*args: Any, **kwargs: Any) -> Any:
             # Dynamo evaluates the first condition while it compiles, and leaves out the rest
-            if torch.compiler.is_compiling() or not self._sees_loss():
+            if torch.compiler.is_compiling() or self._is_inside_loss or _is_tracing():
+                return original(*args, **kwargs)
+            if self._thread != get_ident() and not self._looks():
                 return original(*args, **kwargs)
             self._is_inside_loss = True
             try:
@@ -194,18 +199,18 @@ class Hooks:
 
         return loss
 
-    def _sees_loss(self) -> bool:
-        return self._looks() and not (self._is_inside_loss or _is_tracing())
-
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""
         watching = self._watching
 
         @functools.wraps(original)
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
-            if self._is_inside_backward or not self._looks():  # a checkpointed part has its own
+            if self._is_inside_backward:  # a checkpointed part has its own
                 return original(tensors, grad_tensors, *args, **kwargs)
-            self._thread = get_ident()
+            if self._thread != get_ident():
+                if not self._looks():
+                    return original(tensors, grad_tensors, *args, **kwargs)
+                self._thread = get_ident()
             watching.before_backward(tensors, grad_tensors)
             self._is_inside_backward = True
             try:

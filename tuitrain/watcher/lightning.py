@@ -29,8 +29,8 @@ class Lightning(Callback):  # type: ignore[misc]
         self._log(trainer)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Record what was logged in the validation."""
-        if not trainer.sanity_checking:
+        """Record what was logged in a validation within an epoch; another is recorded above."""
+        if not (trainer.sanity_checking or trainer.is_last_batch):
             self._log(trainer)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:

@@ -19,8 +19,10 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store.paths import home_folder
 from tuitrain.trainer import supervisor
+from tuitrain.watcher import ranks
 from tuitrain.watcher import session as sessions
 from tuitrain.watcher.criterion import is_of_the_users
+from tuitrain.watcher.frameworks import request_end
 from tuitrain.watcher.hooks import LOADER
 from tuitrain.watcher.losses import Own
 from tuitrain.watcher.session import Session
@@ -64,6 +66,8 @@ def watch(  # noqa: PLR0913 - all by name, none needed
         raise WrongUse(f"kind must be multiclass, binary or regression, not {kind!r:.40}")
     if on_nonfinite not in _REACTIONS:
         raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
+    if on_nonfinite != "alert" and ranks.count() > 1:
+        raise WrongUse("on_nonfinite must be alert where several processes train together")
     if name is not None:
         check_name(name)
     title = name or Path(sys.argv[0]).name or "notebook"
@@ -103,7 +107,7 @@ class WatchedLoop:
         return self._session is not None and self._session.watch.has_ended
 
     def __enter__(self) -> WatchedLoop:
-        if os.environ.get("RANK", "0") != "0":
+        if ranks.rank():
             return self
         if sessions.current is not None:
             self._session = sessions.current
@@ -182,8 +186,11 @@ class WatchedLoop:
         session.watch.notes += [f"{key} = {value}"[:200] for key, value in config]
 
     def _end_by_itself(self) -> bool:
-        """Return whether the loop ends without an interrupt: its loader yields no more batches."""
-        return self._is_in_loader
+        """Return whether the loop ends without an interrupt.
+
+        Its loader yields no more batches, or the framework that owns it was asked.
+        """
+        return self._is_in_loader or request_end()
 
 
 class _Source:

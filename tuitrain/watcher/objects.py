@@ -40,11 +40,19 @@ def model_of(optimizer: Optimizer) -> nn.Module | None:
     return min(found, key=lambda sized: sized[:2])[2] if found else None
 
 
-def attached_to(optimizer: Optimizer) -> list[Any]:
-    """Return the learning-rate schedulers of the optimizer."""
+def schedulers() -> Iterable[Any]:
+    """Return all learning-rate schedulers; their order differs from one search to the next."""
     from torch.optim.lr_scheduler import LRScheduler
 
-    return [one for one in _all(LRScheduler) if getattr(one, "optimizer", None) is optimizer]
+    return _all(LRScheduler)
+
+
+def is_sharded(optimizer: Optimizer) -> bool:
+    """Return whether the parameters, or those of a model, are split among ranks."""
+    from torch.distributed.tensor import DTensor
+
+    wrapped = (type(module).__name__ == "FullyShardedDataParallel" for module in _all(nn.Module))
+    return any(isinstance(one, DTensor) for one in parameters_of(optimizer)) or any(wrapped)
 
 
 def has_optimizer() -> bool:

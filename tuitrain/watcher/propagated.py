@@ -53,14 +53,10 @@ class Propagated:
         scaled, self._scaled = self._scaled, None
         if self._evaluations > 1:
             return
-        if isinstance(loss, Tensor) and loss.numel() == 1 and gradient is None:
-            if scaled is not None:
-                loss = scaled[1] if loss is scaled[0] else loss.detach() / _scale_of(scaled[2])
-        else:
+        if gradient is not None or not isinstance(loss, Tensor) or loss.numel() != 1:
             loss = _dot(loss, gradient)
-        self._add(loss)
-
-    def _add(self, loss: Tensor) -> None:
+        elif scaled is not None:
+            loss = scaled[1] if loss is scaled[0] else loss.detach() / _scale_of(scaled[2])
         dtype = loss.dtype
         if dtype.is_complex:
             loss = loss.real

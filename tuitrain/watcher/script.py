@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import runpy
 import sys
 import types
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import torch  # noqa: F401 - before the script's folder is searched for modules
+
+_OURS = str(Path(__file__).parent)
+_RUNPY = (runpy.__file__, "<frozen runpy>")
 
 
 def run(command: Sequence[str]) -> None:
@@ -21,7 +26,7 @@ def run(command: Sequence[str]) -> None:
     script = Path(command[0])
     main = types.ModuleType("__main__")
     main.__file__ = str(script)
-    main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    main.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.argv = list(command)
     sys.path.insert(0, str(script.resolve().parent))
     sys.modules["__main__"] = main
@@ -30,13 +35,25 @@ def run(command: Sequence[str]) -> None:
     exec(code, main.__dict__)  # noqa: S102 - the user named this script
 
 
-def without_ours(error: BaseException) -> BaseException:
-    """Return the error with a traceback that begins in the script, as `python` prints it."""
-    here, trace = str(Path(__file__).parent), error.__traceback__
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename.startswith(here)
-        or trace.tb_frame.f_code.co_filename == runpy.__file__
-        or "frozen runpy" in trace.tb_frame.f_code.co_filename
-    ):
+def print_error(error: BaseException) -> None:
+    """Print an error as `python` would: as the script wishes, and without our frames."""
+    chain: BaseException | None = error
+    seen: set[int] = set()
+    while chain is not None and id(chain) not in seen:
+        seen.add(id(chain))
+        chain.__traceback__ = _without_ours(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this package, and of `runpy` before the script."""
+    kept: list[TracebackType] = []
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not (file.startswith(_OURS) or (not kept and file in _RUNPY)):
+            kept.append(trace)
         trace = trace.tb_next
-    return error.with_traceback(trace)
+    for one in reversed(kept):
+        trace = TracebackType(trace, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return trace

@@ -63,13 +63,14 @@ class Session:
     ) -> None:
         """`end` makes the loop end by itself, and returns whether it can; else Ending is raised."""
         spec = paths.read_spec()
-        process.keep_lock(lock)
+        self._release_lock = process.keep_lock(lock)
         process.write_owner(paths.owner)
         network = network_filesystem(paths.directory)
         journal: Literal["wal", "delete"] = "delete" if network else "wal"
         self._writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
-        self.paths, self._lock, self._end = paths, lock, end
-        self.recorder = Recorder(self._writer, check=Files(paths, lock).check)
+        self.paths, self._end = paths, end
+        self._files = Files(paths, lock)
+        self.recorder = Recorder(self._writer, check=self._files.check)
         self.recorder.time_with(microseconds)
         self._signal: str | None = None
         self._pid = os.getpid()
@@ -88,7 +89,7 @@ class Session:
         self.hooks, self._tees = Hooks(self.seen), Tees(self.log)
         self._is_open = self._is_logging = True
         if spec.loss:
-            loop.loss_name = loop.loss_named(spec.loss)
+            loop.change("loss", loop.loss_named(spec.loss))
         self.recorder.take(StartupReached(f"{WATCHING} {_title(spec)}: waiting for its first step"))
 
     def start(self) -> None:
@@ -124,16 +125,14 @@ class Session:
         self._forget()
         try:
             self._last_word(error, exit_code)
-            process.end_children()
             release(self.paths.disk_reserve)
             self.recorder.close()
             self._writer.close()
             self._controls.close()
         except Exception as failure:  # noqa: BLE001 - the loop's own end must not change
-            self._say(f"the end of the run is not recorded: {why_wrong(failure)}")
+            say(f"the end of the run is not recorded: {why_wrong(failure)}")
         finally:
-            with suppress(OSError):
-                os.close(self._lock)
+            self._release()
 
     def _last_word(self, error: BaseException | None, exit_code: int) -> None:
         watch, loop = self.watch, self.watch.loop
@@ -173,7 +172,7 @@ class Session:
     def _lose(self, hook: str, seen: str, error: Exception) -> None:
         """Report a hook that failed; without one that is needed, end the record."""
         text = f"{seen} cannot be seen any more ({why_wrong(error)}); training goes on"
-        self._say(text)
+        say(text)
         with suppress(Exception):
             self.recorder.take(Warned(safe(text), step=self.watch.loop.step))
         if hook in NEEDED:
@@ -187,8 +186,13 @@ class Session:
             self.recorder.fail(Failed(safe(text)))
             self.recorder.close()
             self._writer.close()
+        self._release()
+
+    def _release(self) -> None:
+        """Let the files of the run go: this process may live on, as that of a notebook."""
         with suppress(OSError):
-            os.close(self._lock)
+            self._release_lock()
+            self._files.close()
 
     def _forget(self) -> None:
         """Take the hooks out: nothing more is seen."""
@@ -198,9 +202,11 @@ class Session:
         self._tees.remove()
         current = None
 
-    @staticmethod
-    def _say(text: str) -> None:
-        with suppress(OSError, ValueError):
+
+def say(text: str) -> None:
+    """Print one line where the script's errors go; nothing where that is closed or gone."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None:  # else it would go to the script's output
             print(f"tuitrain: {safe(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
 

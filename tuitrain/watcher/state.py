@@ -12,8 +12,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain.core.errors import Damaged
+from tuitrain.core.every import Every
 from tuitrain.engine.state import rng
-from tuitrain.watcher.objects import attached_to, model_of, parameters_of
+from tuitrain.watcher import objects
+from tuitrain.watcher.objects import model_of, parameters_of
+
+_SEARCH_EVERY_S = 1.0
+"""A search looks at all objects of the process."""
 
 
 class Parts:
@@ -25,6 +30,8 @@ class Parts:
         self.scalers: list[Any] = []
         self.kept: list[Any] = []
         """Further objects with `state_dict` and `load_state_dict` that the user named."""
+        self._schedulers: list[ref[Any]] = []
+        self._searches = Every(_SEARCH_EVERY_S)
 
     def meet(self, optimizer: Optimizer, model: nn.Module | None = None) -> int:
         """Return the number of an optimizer, from 0; at first, find the model it trains if needed.
@@ -69,6 +76,18 @@ class Parts:
         if all(scaler is not known for known in self.scalers):
             self.scalers.append(scaler)
 
+    def schedulers_of(self, optimizer: Optimizer) -> list[Any]:
+        """Return the schedulers of an optimizer, those that were found first in front.
+
+        So a state is restored into the objects that it is of, whatever else there is by then.
+        """
+        known = [one for found in self._schedulers if (one := found()) is not None]
+        if self._searches.is_due():
+            new = [one for one in objects.schedulers() if all(one is not old for old in known)]
+            known += new
+            self._schedulers = [ref(one) for one in known]
+        return [one for one in known if getattr(one, "optimizer", None) is optimizer]
+
     @property
     def device(self) -> torch.device:
         """The device of the first parameter."""
@@ -98,7 +117,7 @@ class Parts:
             "model": self.weights(),
             "optimizers": [_plain(one.state_dict()) for one in self.optimizers],
             "schedulers": [
-                [_plain(scheduler.state_dict()) for scheduler in attached_to(one)]
+                [_plain(scheduler.state_dict()) for scheduler in self.schedulers_of(one)]
                 for one in self.optimizers
             ],
             "scalers": [_plain(scaler.state_dict()) for scaler in self.scalers],
@@ -120,7 +139,7 @@ class Parts:
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=False):
             optimizer.load_state_dict(of_it)
         for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
-            for scheduler, saved in zip(attached_to(optimizer), of_it, strict=False):
+            for scheduler, saved in zip(self.schedulers_of(optimizer), of_it, strict=False):
                 scheduler.load_state_dict(saved)
         others = [*self.scalers, *self.kept]
         for one, of_it in zip(others, [*state["scalers"], *state["kept"]], strict=False):

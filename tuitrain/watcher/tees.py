@@ -62,7 +62,8 @@ class Tees(MetaPathFinder):
         finally:
             self._is_searching = False
         if spec is not None and spec.loader is not None:
-            _after_loading(spec.loader, self._patches[fullname])
+            with suppress(AttributeError):  # a loader that cannot be changed
+                _after_loading(spec.loader, self._patches[fullname])
         return spec
 
     def _summary_writer(self, module: ModuleType) -> None:

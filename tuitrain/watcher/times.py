@@ -2,6 +2,10 @@
 
 On an accelerator a part ends when its work is queued; the wait for the work shows in the part in
 which the loop waits, such as a `loss.item()`.
+
+A step has marks: a part and the nanoseconds at its end, a part and the nanoseconds at its end, and
+so on. Hooks add them by `marks += part, perf_counter_ns()`, since a call would cost as much as the
+rest of a hook.
 """
 
 from __future__ import annotations
@@ -9,33 +13,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter_ns
 
-DATA, ZERO_GRAD, FORWARD, LOSS, BACKWARD, STEP = range(6)
+DATA, ZERO_GRAD, FORWARD, LOSS, BACKWARD, STEP, SKIPPED = range(7)
+_MOST = 1000
 
 
-class Times:
-    """Nanoseconds by part since the last step; parts may come several times in a step."""
-
-    def __init__(self) -> None:
-        self._parts = [0] * 6
-        self.at = perf_counter_ns()
-        """The time of the last call, in nanoseconds."""
-
-    def end(self, part: int) -> None:
-        """Add the time since the last call to a part."""
-        now = perf_counter_ns()
-        self._parts[part] += now - self.at
-        self.at = now
-
-    def skip(self) -> None:
-        """Leave out the time since the last call, as that of a validation or a pause."""
-        self.at = perf_counter_ns()
-
-    def take(self) -> tuple[int, ...]:
-        """Return the nanoseconds of a step's parts, and begin the next step."""
-        parts, self._parts = tuple(self._parts), [0] * 6
-        return parts
+def begin(at: int) -> list[int]:
+    """Return the first mark of a step."""
+    return [SKIPPED, at]
 
 
-def microseconds(parts: Sequence[int]) -> list[int]:
-    """Return whole microseconds, as the record keeps them."""
-    return [part // 1000 for part in parts]
+def skip(marks: list[int]) -> None:
+    """Leave out the time since the last mark, as that of a validation or a pause.
+
+    Very many marks are those of a loop that takes no steps; most of them are left out.
+    """
+    del marks[_MOST:]
+    marks += SKIPPED, perf_counter_ns()
+
+
+def microseconds(marks: Sequence[int]) -> list[int]:
+    """Return the whole microseconds of each part of a step; parts may come several times."""
+    totals, before = [0] * 7, marks[1]
+    rest = iter(marks)
+    for part, at in zip(rest, rest, strict=True):
+        totals[part] += at - before
+        before = at
+    return [total // 1000 for total in totals[:SKIPPED]]

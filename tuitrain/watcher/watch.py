@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from time import perf_counter_ns
 from typing import Any
 
 import torch
@@ -21,13 +22,13 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
-from tuitrain.watcher import losses, objects
+from tuitrain.watcher import losses, objects, ranks
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.sources import Sources
-from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, Times
+from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, begin, skip
 from tuitrain.watcher.watched import Watched, gradient_norm, is_finite
 
 _MEASURE_EVERY_S = 1.0
@@ -61,9 +62,9 @@ class Watch:
         self.started: RunStarted | None = None
         self.has_ended = False
         self.epochs = Epochs(loop)
-        self._sources = Sources()
-        self._propagated = Propagated()
-        self._times = Times()
+        self._sources, self._propagated = Sources(), Propagated()
+        self._marks = begin(perf_counter_ns())
+        """Those of the step in hand; see `tuitrain.watcher.times`."""
         self._measures, self._usage = Every(_MEASURE_EVERY_S), Usage()
         self._is_sample = False
         """Whether the next loss call is kept, for the values of the other losses."""
@@ -81,7 +82,7 @@ class Watch:
         self._nonfinite_until = -1
         """The newest step with a nonfinite loss."""
         self._look_at = 0
-        """When to look around after a step: nanoseconds as of `Times`, 0 for the next one."""
+        """When to look around after a step, on the clock of the marks; 0: after the next one."""
         self._warnings: list[Warned] = []
         self.notes: list[str] = []
         """What else the run shall say of itself at its first step."""
@@ -91,7 +92,7 @@ class Watch:
     def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
-        self._times.end(FORWARD)
+        self._marks += FORWARD, perf_counter_ns()
         return self.loop.instead(Call(name, args, kwargs)) if self.loop.is_swapped else None
 
     def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -101,7 +102,7 @@ class Watch:
         if not torch.is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
-        self._times.end(LOSS)
+        self._marks += LOSS, perf_counter_ns()
         if not self._has_loss_call:  # the further terms of a loss are of the same samples
             self._has_loss_call = True
             self._propagated.count(samples)
@@ -139,7 +140,7 @@ class Watch:
     # the backward pass
 
     def before_backward(self, loss: Any, gradient: Any) -> None:
-        self._times.end(LOSS if self._has_loss_call else FORWARD)
+        self._marks += LOSS if self._has_loss_call else FORWARD, perf_counter_ns()
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
@@ -151,7 +152,7 @@ class Watch:
         self._has_loss_call = False
 
     def after_backward(self) -> None:
-        self._times.end(BACKWARD)
+        self._marks += BACKWARD, perf_counter_ns()
         if self._is_hand_made:
             self._step(None)
 
@@ -165,7 +166,7 @@ class Watch:
     def after_scaler_step(self) -> None:
         if not self._took_step:  # it found inf or NaN: this is no step, and its loss is none
             self._propagated.take()
-            self._times.take()
+            self._marks = begin(self._marks[-1])
 
     # the step
 
@@ -173,11 +174,15 @@ class Watch:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._is_hand_made = False
+        loop = self.loop
+        if loop.factor != 1:
+            loop.lend_rates(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
+        if closure is not None:
+            return self._with_closure(optimizer, closure, args, kwargs)
+        if loop.clip_norm is not None or loop.on_nonfinite != "alert":
             self._before_update(optimizer)
-        self.loop.lend_rates(optimizer)
-        return self._with_closure(optimizer, closure, args, kwargs) if closure else None
+        return None
 
     def _with_closure(
         self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
@@ -205,13 +210,13 @@ class Watch:
 
     def after_step(self, optimizer: Optimizer) -> None:
         self._took_step = True
-        self._times.end(STEP)
+        self._marks += STEP, perf_counter_ns()
         self._step(optimizer, self.loop.parts.meet(optimizer))
 
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
         self._is_hand_made = False
-        self._times.skip()
+        skip(self._marks)
         self._propagated.take()
         self._propagated.add(loss, None)
         self._step(None)
@@ -219,7 +224,8 @@ class Watch:
     def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
         """Record a step of the optimizer of that number; look around now and then."""
         loop, propagated = self.loop, self._propagated
-        loop.take_back_rates()
+        if loop.factor != 1:
+            loop.take_back_rates()
         if self.has_ended:
             return
         if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
@@ -228,11 +234,13 @@ class Watch:
         loss = propagated.take()
         if self.started is None:
             self._start(optimizer, passes)
+        if not self._look_at and self.epochs.validations:
+            self._record_validation()
         loop.step += 1
         loop.batch += 1
         self._sources.step()
         self._record(optimizer, number, loss, samples)
-        if self._times.at >= self._look_at:
+        if self._marks[-1] >= self._look_at:
             self._look(optimizer, number)
 
     def _look(self, optimizer: Optimizer | None, number: int) -> None:
@@ -240,22 +248,26 @@ class Watch:
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
-        if self.epochs.validations and (validation := self.epochs.validation()):
-            self.recorder.take(validation)
         if self._measures.is_due():
             self._sample(optimizer)
         self._steer(number)
-        self._times.skip()
-        self._look_at = 0 if self.steering.has_to_do else self._times.at + _LOOK_AFTER_NS
+        skip(self._marks)
+        self._look_at = 0 if self.steering.has_to_do else self._marks[-1] + _LOOK_AFTER_NS
 
     def _steer(self, number: int) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
         counts = not number and self.loop.step > 1  # the first one is that of a start in a pause
         self._apply(self.steering.after_batch() if counts else self.steering.between())
 
+    def _record_validation(self) -> None:
+        """Record what was validated since the last step as series, if anything was."""
+        if (validation := self.epochs.validation()) is not None:
+            self.recorder.take(validation)
+
     def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
         """Record a step; that of another optimizer than the first as series of its own."""
-        loop, times = self.loop, self._times.take()
+        loop, marks = self.loop, self._marks
+        self._marks = begin(marks[-1])
         lr = loop.rate_of(optimizer.param_groups[0]) if optimizer else 0.0
         if number:
             name = f"-{number + 1}"
@@ -263,7 +275,7 @@ class Watch:
             self.recorder.take(Measured(loop.take, loop.step, values))
             return
         done = BatchDone(
-            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, times, self._is_bad
+            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, marks, float(self._is_bad)
         )
         if self._is_bad:
             self.steering.nonfinite.note(done)
@@ -275,7 +287,7 @@ class Watch:
         self._is_sample = True
         values: dict[Series, Any] = dict(self._usage.read())
         if optimizer is not None:
-            norm = gradient_norm(optimizer)
+            norm = None if self.loop.is_sharded else gradient_norm(optimizer)
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
@@ -304,7 +316,7 @@ class Watch:
     # epochs
 
     def before_epoch(self, loader: Any) -> None:
-        self._times.skip()
+        skip(self._marks)
         if not (self.loop.batch and self._sources.has_trained(loader)):
             return
         if torch.is_grad_enabled() and self.loop.parts.is_training:
@@ -322,18 +334,20 @@ class Watch:
         self.loop.is_at_epoch = False
 
     def before_fetch(self) -> None:
-        self._times.skip()
+        skip(self._marks)
 
     def after_fetch(self, iterator: Any) -> None:
         if torch.is_grad_enabled():
-            self._times.end(DATA)
+            self._marks += DATA, perf_counter_ns()
         self._sources.fetch(iterator)
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
         self.recorder.flush()  # so that all losses of its steps are read
-        self.recorder.take(self.epochs.ended())
-        self._apply(self.steering.checkpoints.save_if_due(self.loop, "epoch"))
+        ended, checkpoints = self.epochs.ended(), self.steering.checkpoints
+        self.recorder.take(ended)
+        best, due = checkpoints.keep_best(self.loop), checkpoints.save_if_due(self.loop, "epoch")
+        self._apply(self._saved(best if ended.improved else due))
 
     def log(self, values: dict[str, Any]) -> None:
         """Record numbers by name at the present step; those logged once an epoch are metrics."""
@@ -352,6 +366,8 @@ class Watch:
             optimizer, loader, self._propagated.device, passes, self._has_other_terms,
             tuple(self.notes),
         )  # fmt: skip
+        if optimizer is not None and ranks.count() > 1:
+            self.loop.is_sharded = objects.is_sharded(optimizer)
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
 
@@ -362,9 +378,15 @@ class Watch:
         self.recorder.flush()
         if self.epochs.is_over:
             self.end_epoch()
-        saved = self.steering.checkpoints.save(self.loop, "finish")
-        for event in chain(or_warned(saved), self.steering.close(), self._warnings):
+        else:
+            self._record_validation()
+        saved = self._saved(self.steering.checkpoints.save(self.loop, "finish"))
+        for event in chain(saved, self.steering.close(), self._warnings):
             self.recorder.take(event)
+
+    def _saved(self, saving: Iterator[Event]) -> Iterator[Event]:
+        """Save, unless the other ranks would have to save as well; a failure is a warning."""
+        return iter(()) if self.loop.is_sharded else or_warned(saving)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
         self._look_at = 0  # these commands may have to do something after the next step

@@ -15,7 +15,7 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.watched import again
 from tuitrain.steering.steerable import Position
-from tuitrain.watcher import losses
+from tuitrain.watcher import losses, ranks
 from tuitrain.watcher.losses import Call, Own
 from tuitrain.watcher.objects import parameters_of
 from tuitrain.watcher.propagated import Loss, copied
@@ -47,10 +47,11 @@ class Watched:
         self.parts = Parts()
         self.registered = dict(registered or {})
         self.kind = spec.kind
-        self.on_nonfinite = spec.on_nonfinite
-        self.way_on = again(spec)
+        self.on_nonfinite, self.way_on = spec.on_nonfinite, again(spec)
         self.pace = spec.pace
         self.loss_name = losses.UNKNOWN
+        self.is_swapped = False
+        """Whether another loss than the script's own is in use."""
         self.own_loss = losses.UNKNOWN
         """The name of the loss that the script itself computes."""
         self.call: Call | None = None
@@ -61,9 +62,15 @@ class Watched:
         self.is_at_epoch = False
         """Whether the loop is about to begin an epoch."""
         self.last_val_loss = 0.0
+        self.best_val_loss: float | None = None
+        """The least of an epoch, of the script's own loss."""
+        self.is_sharded = False
+        """Whether other ranks have parts of the weights, which this one cannot read alone."""
         self.clip_norm: float | None = None
         self.factor = 1.0
         """By it the script's learning rates are multiplied."""
+        self._left_factor = 1.0
+        """The factor that was in use before the last `restore`."""
         self._rates: list[tuple[dict[str, Any], Any]] = []
         """Groups, and the script's learning rates while those of the user are in use."""
 
@@ -73,7 +80,21 @@ class Watched:
 
     @property
     def is_between_epochs(self) -> bool:
-        return self.is_at_epoch or self.epoch < _EPOCHS_TO_KNOW
+        return self.is_at_epoch or not self.has_boundaries
+
+    @property
+    def has_boundaries(self) -> bool:
+        return self.epoch >= _EPOCHS_TO_KNOW
+
+    @property
+    def why_not_steered(self) -> str | None:
+        count = ranks.count()
+        if count == 1:
+            return None
+        return (
+            f"this is one of {count} processes that train together: the others would not follow, "
+            "and wait for it in their collective operations until these time out"
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -90,18 +111,12 @@ class Watched:
         optimizer = self.optimizer
         return float(optimizer.param_groups[0]["lr"]) * self.factor if optimizer else 0.0
 
-    @property
-    def is_swapped(self) -> bool:
-        """Whether another loss than the script's own is in use."""
-        return self.loss_name not in (self.own_loss, losses.UNKNOWN)
-
     def learn(self, call: Call) -> bool:
         """Keep a call of the loss function, without its graph; False for another function's."""
         if self.call is not None and self.call.function != call.function:
             return False
         self.call, self.own_loss = call, call.name
-        if self.loss_name == losses.UNKNOWN:
-            self.loss_name = call.name
+        self._use_loss(call.name if self.loss_name == losses.UNKNOWN else self.loss_name)
         return True
 
     @property
@@ -159,7 +174,7 @@ class Watched:
         """Use another value from the next step on."""
         match setting:
             case "loss":
-                self.loss_name = value
+                self._use_loss(value)
             case "lr":
                 self._use_lr(float(value))
             case "weight-decay":
@@ -170,9 +185,14 @@ class Watched:
                 self.pace = value
 
     def use(self, settings: Mapping[str, Any]) -> None:
-        """Use all of these settings."""
+        """Use all of these settings: those that stay as they are when the state is restored.
+
+        Of a learning rate, it is the factor that the user set; the rest is the script's.
+        """
         for setting, value in settings.items():
-            if value != self.settings.get(setting):
+            if setting == "lr":
+                self.factor = self._left_factor
+            elif value != self.settings.get(setting):
                 self.change(setting, value)
 
     def state(self) -> dict[str, Any]:
@@ -183,6 +203,7 @@ class Watched:
             "settings": self.settings,
             "factor": self.factor,
             "last_val_loss": self.last_val_loss,
+            "best_val_loss": self.best_val_loss,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -191,7 +212,8 @@ class Watched:
         self.step, self.epoch, self.batch = (
             state["position"][name] for name in ("step", "epoch", "batch")
         )
-        self.factor = state["factor"]
+        self._left_factor, self.factor = self.factor, state["factor"]
+        self.best_val_loss = state["best_val_loss"]
         self.use({name: state["settings"][name] for name in ("loss", "clip-norm")})
 
     def instead(self, call: Call) -> Tensor | None:
@@ -228,6 +250,10 @@ class Watched:
             for group, lr in self._rates:
                 group["lr"] = lr
             self._rates.clear()
+
+    def _use_loss(self, name: str) -> None:
+        self.loss_name = name
+        self.is_swapped = name not in (self.own_loss, losses.UNKNOWN)
 
     def _use_lr(self, lr: float) -> None:
         assert self.optimizer is not None

@@ -95,7 +95,7 @@ def _train(
     recorder: Recorder,
     ending: Callable[[], str | None],
 ) -> None:
-    watchdog = Watchdog(paths.busy, line_in_user_code)
+    watchdog = Watchdog(paths.busy, line_in_user_code, lambda: run.has_seen_epoch)
 
     def idle() -> None:
         watchdog.alive()

@@ -103,9 +103,11 @@ def test_mean_and_deviation_are_those_of_the_pixels(values):
     assert deviation.flatten().tolist() == pytest.approx(by_torch.tolist(), abs=1e-4)
 
 
-@pytest.mark.parametrize("val", ["val", "valid", "validation"])
-def test_folders_for_training_and_validation_are_taken_as_the_split(tmp_path, val):
-    folder(tmp_path / "train", {"cat": 3, "dog": 4, "owl": 1})
+@pytest.mark.parametrize(
+    ("train", "val"), [("train", "val"), ("train", "valid"), ("Training", "Validation")]
+)
+def test_folders_for_training_and_validation_are_taken_as_the_split(tmp_path, train, val):
+    folder(tmp_path / train, {"cat": 3, "dog": 4, "owl": 1})
     folder(tmp_path / val, {"cat": 2, "dog": 1, "fox": 2})
     folder(tmp_path / "test", {"cat": 2})
     task = opened(tmp_path)

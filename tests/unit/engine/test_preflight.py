@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tuitrain.catalog import new_spec
 from tuitrain.core.errors import TuitrainError, WrongUse
-from tuitrain.core.events import BatchDone
+from tuitrain.core.events import BatchDone, EpochEnded, Warned
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.preflight import preflight
@@ -103,6 +103,15 @@ NONSENSE = [
     (multiclass("criterion=nn.CrossEntropyLoss(reduction='none')"), "returns a tensor of shape (16,)",
      'reduction="mean"'),
     (multiclass("collate_fn=lambda samples: (x[:0], y[:0])"), "a batch has no samples", "train"),
+    (free("nn.KLDivLoss(reduction='batchmean')", "(x, x.abs() * 9)",
+          "lambda: nn.Sequential(nn.Linear(3, 3), nn.LogSoftmax(1))"),
+     "some are above 1", "softmax(target, dim=1)"),
+    (multiclass().replace("(x, y)", "(x, y * 0)"), "every target is 0", "nothing to tell apart"),
+    (binary(train="(x, yes * 0 + 1)"), "every target is 1", "nothing to tell apart"),
+    (free("lambda o, t: torch.where(t > 0, o, -o).mean()", "(x, number)", "lambda: nn.Linear(3, 1)"),
+     "where of an output (16, 1) and a target (16,) makes (16, 16)", "write output.squeeze(1)"),
+    (free("nn.HingeEmbeddingLoss()", "(x, number.sign())", "lambda: nn.Linear(3, 1)"),
+     "hinge_embedding_loss of an output (16, 1)", "write output.squeeze(1)"),
 ]  # fmt: skip
 
 
@@ -111,6 +120,7 @@ def test_silent_nonsense_is_one_sentence_that_says_what_to_write(tmp_path, lines
     said = refused(tmp_path, lines)
     assert what in said
     assert mend in said
+    assert "task.py, line " in said
 
 
 def test_a_loss_written_by_hand_is_told_with_its_own_line(tmp_path):
@@ -165,6 +175,18 @@ MISTAKES = [
     (task('kind="multiclass", classes="abc", train=lambda: (x, y)'), "classes is a list of names", "task.py"),
     (multiclass().replace("(x, y)", "(x, y[:-1])"), "(50, 3)", "one row for each sample"),
     (multiclass().replace("(x, y)", "7"), "train returns int", "Dataset with a length"),
+    (multiclass().replace("(x, y)", "x"), "train returns Tensor", "two arrays"),
+    (multiclass().replace("(x, y)", "(x.tolist(), y.tolist())"), "returns tuple of list, list", "two arrays"),
+    (multiclass().replace("(x, y)", "(x, y, y)"), "returns tuple of Tensor, Tensor, Tensor", "two arrays"),
+    (multiclass().replace("(x, y)", "(row for row in x)"), "train returns generator", "Dataset with a length"),
+    (multiclass().replace("(x, y)", "TensorDataset"), "train returns the class TensorDataset", "Dataset with"),
+    (multiclass().replace("(x, y)", "type('D', (), {'__len__': lambda d: 8.5, '__getitem__': None})()"),
+     "the length of train: ", "TypeError"),
+    (multiclass().replace("(x, y)", "torch.load('missing.pt')"), "FileNotFoundError", "missing.pt"),
+    (multiclass().replace("three", "['a', 'b', 'a']"), "classes has a name twice", "predictions"),
+    (multiclass(model="lambda: nn.Sequential(nn.Linear(3, 3), nn.LazyBatchNorm1d(affine=False))"),
+     "lazy layers", "call the model once"),
+    (multiclass('metrics={"bad": lambda o, t: "good"}'), "the metric bad: ", "returns str, not one number"),
     (multiclass("val=1.5"), "share between 0 and 1", "1.5"),
     (multiclass('monitor="acuracy"', ), "did you mean 'accuracy'", "acuracy"),
     (multiclass("optimizer=torch.optim.LBFGS"), "LBFGS evaluates the loss several times", "AdamW"),
@@ -181,10 +203,11 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("lines", "what", "also"), MISTAKES, ids=[each[1] for each in MISTAKES])
-def test_a_mistake_in_a_task_is_one_sentence(tmp_path, lines, what, also):
+def test_a_mistake_in_a_task_is_one_sentence_with_its_line(tmp_path, lines, what, also):
     said = refused(tmp_path, lines)
     assert what in said
     assert also in said
+    assert "task.py, line " in said or what in ("has no task", "has several tasks")
 
 
 def trained(run: Training, *, tried: bool) -> str:
@@ -292,7 +315,7 @@ def test_a_last_batch_of_one_sample_is_tried_too(tmp_path):
 
 
 def test_too_few_samples_for_the_batch_norm_are_told_with_a_batch_size_that_works(tmp_path):
-    with pytest.raises(TuitrainError, match=r"batch norm needs 2 samples.* try 5"):
+    with pytest.raises(TuitrainError, match=r"task.py, line 8: batch norm needs 2 samples.* try 5"):
         built(tmp_path, multiclass("val=lambda: (x, y)", model=DROPOUT).replace(
             "train=lambda: (x, y)", "train=lambda: (x[:41], y[:41])"), batch_size=4)  # fmt: skip
 
@@ -513,6 +536,31 @@ def test_a_call_that_fails_is_told_with_the_line_of_its_function(tmp_path, lines
     assert also in said
     assert torch.get_default_device().type == "cpu"
     assert torch.is_grad_enabled()
+
+
+def test_a_loss_that_changes_the_targets_is_named_itself(tmp_path):
+    said = refused(
+        tmp_path,
+        "def own(output, target):",
+        "    target += 1",
+        "    return F.cross_entropy(output, target - 1)",
+        multiclass('losses={"own": own}'),
+    )
+    assert said.startswith(f"task.py, line {LINES + 1}: own changes the targets in place")
+
+
+def test_a_metric_may_return_numbers_of_numpy(tmp_path):
+    metrics = '{"half": lambda o, t: np.float32(0.5), "one": lambda o, t: np.ones(1)}'
+    run = built(tmp_path, multiclass(f"metrics={metrics}, epochs=1"))
+    assert preflight(run) == []
+    (ended,) = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
+    assert (ended.metrics["half"], ended.metrics["one"]) == (0.5, 1.0)
+
+
+def test_a_metric_that_is_nan_is_warned_of_after_the_first_validation(tmp_path):
+    run = built(tmp_path, multiclass("metrics={'none': lambda o, t: float('nan')}, epochs=2"))
+    warned = [event for event in train(run, Steering(run)) if isinstance(event, Warned)]
+    assert [event.text for event in warned] == ["none is undefined"]
 
 
 def test_an_own_loss_or_metric_with_the_name_of_a_built_in_one_is_warned_of(tmp_path):

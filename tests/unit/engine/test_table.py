@@ -212,7 +212,8 @@ def test_a_column_that_gives_the_target_away_is_warned_of(csv):
         ("a,y\n1,\x002\n", "my.csv is not a text file: there is a NUL byte in line 2"),
         ("a,b\n1,2\n3,4\n", "which column is to be predicted? --target one of: a, b"),
         ("y\n1\n2\n3\n", "no column is left to predict the target from"),
-        ("k,y\n1,1\n1,2\n1,3\n", "no column is left"),
+        ("k,y\n1,1\n1,2\n1,3\n", "target from, dropped: 'k' (one value only: 1); --as-number, "),
+        ("x z\n1 2\n", "it has one column only, 'x z': a table has two or more"),
         ("a\x1b[2J,b\x1b]0;\n1,2\n", "one of: a␛[2J, b␛]0;"),
     ],
 )
@@ -275,6 +276,23 @@ def test_however_it_is_written_it_is_the_same_table(csv, content, said):
     plain, task = opened(csv, PLAIN), opened(csv, content)
     assert torch.equal(task.data.train.inputs, plain.data.train.inputs)
     assert said is None or said in task.card.notes
+
+
+@pytest.mark.parametrize(
+    "content", [PLAIN.encode("utf-16")[:-1], PLAIN.encode("utf-32"), b"\xff\xfea\0\0\0"]
+)
+def test_what_begins_as_utf_16_and_is_none_is_one_sentence(csv, content):
+    with pytest.raises(
+        WrongUse, match=r"my\.csv begins as UTF-16 does and is none: save it as UTF"
+    ):
+        opened(csv, content)
+
+
+def test_dates_of_any_year_are_numbers(csv):
+    years = ["0001-01-01", "9999-12-31", "2024-02-03", "1066-10-14"] * 10
+    task = opened(csv, table(a=years, b=NUMBERS))
+    assert line(task, "a").startswith("a date seconds")
+    assert torch.isfinite(task.data.train.inputs).all()
 
 
 def test_a_compressed_table_is_the_table_and_a_cut_one_is_none(csv):

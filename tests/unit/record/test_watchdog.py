@@ -30,6 +30,16 @@ def test_a_thread_that_does_not_get_on_is_noted_with_its_line_until_it_does(tmp_
     assert not path.exists(), "a trainer that has ended is not busy"
 
 
+def test_a_note_says_whether_it_is_a_validation_that_takes_long(tmp_path: Path):
+    path = tmp_path / "busy.json"
+    validating: list[bool] = []
+    with Watchdog(path, lambda _frame: "", lambda: bool(validating)):
+        until(path.exists, "it is noted")
+        assert not busy.read(path).is_validating
+        validating.append(True)
+        until(lambda: busy.read(path).is_validating, "the note has followed")
+
+
 def test_a_note_that_cannot_be_written_or_read_is_none(tmp_path: Path):
     path = tmp_path / "missing" / "busy.json"
     with Watchdog(path, lambda _frame: "") as watched:

@@ -52,6 +52,7 @@ class Descent:
         self.take, self.step, self.weight = 1, 0, 8.0
         self.loss, self.lr, self.pace = "square", 0.1, None
         self.steps_per_epoch = PER_EPOCH
+        self.has_boundaries, self.why_not_steered = True, None
 
     @property
     def position(self) -> Position:

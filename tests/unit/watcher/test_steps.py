@@ -14,7 +14,7 @@ from tuitrain.watcher.hooks import LOADER, ref
 from tuitrain.watcher.propagated import Propagated
 from tuitrain.watcher.sources import Sources
 from tuitrain.watcher.state import Parts
-from tuitrain.watcher.times import BACKWARD, DATA, Times
+from tuitrain.watcher.times import BACKWARD, DATA, SKIPPED, begin, microseconds, skip
 from tuitrain.watcher.validations import Validations
 
 FLOATS = st.floats(-100, 100, width=32)
@@ -76,15 +76,20 @@ def test_a_validation_is_the_mean_over_its_samples(batches):
     assert not validations
 
 
-def test_durations_add_up_by_part_until_a_step_takes_them():
-    times = Times()
-    times.end(DATA)
-    times.end(BACKWARD)
-    times.end(BACKWARD)
-    parts = times.take()
-    assert parts[DATA] > 0
-    assert parts[BACKWARD] > 0
-    assert sum(times.take()) == 0
+def test_durations_add_up_by_part_and_what_is_skipped_is_in_none():
+    marks = [*begin(1_000_500), DATA, 1_002_000, BACKWARD, 1_009_000, SKIPPED, 2_000_000]
+    marks += BACKWARD, 2_005_900
+    durations = microseconds(marks)
+    assert (durations[DATA], durations[BACKWARD], sum(durations)) == (1, 12, 13)
+
+
+def test_a_loop_that_fetches_without_a_step_keeps_few_marks():
+    marks = begin(0)
+    for at in range(10_000):
+        marks += DATA, at
+        skip(marks)
+    assert len(marks) < 2_000
+    assert len(microseconds(marks)) == 6
 
 
 class Iterator:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 from tuitrain.core.commands import SaveCheckpoint
-from tuitrain.core.errors import Damaged
+from tuitrain.core.errors import Damaged, Refused
 from tuitrain.core.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -38,8 +39,8 @@ def resume(
     Changes are reapplied at their steps, so that the weights come out the same. Planned changes
     that were never applied wait for their place.
     """
-    environments = [event.environment for event in earlier if isinstance(event, RunStarted)]
-    yield from environment_changes(environments[-1] if environments else {}, run)
+    conditions = [event.conditions for event in earlier if isinstance(event, RunStarted)]
+    yield from environment_changes(conditions[-1] if conditions else {}, run)
     lineage = Lineage().after(earlier).kept_events
     origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
     if origin is None:
@@ -85,10 +86,23 @@ def _restored(
             except Damaged as error:
                 yield Warned(f"{error}; using the one before it")
                 continue
-            run.restore(state)
+            _restore(run, state)
             run.take = saved.take
             return saved
     return None
+
+
+def _restore(run: Training, state: Mapping[str, Any]) -> None:
+    """Restore a state in `run`; Refused if it is of another model."""
+    try:
+        run.restore(state)
+    except RuntimeError as error:
+        if not str(error).startswith("Error(s) in loading state_dict"):
+            raise
+        raise Refused(
+            "its data or its model are not those that it began with: the weights of its checkpoint "
+            "do not fit any more; tuitrain run begins a new run"
+        ) from error
 
 
 def _after(lineage: Sequence[Event], origin: str) -> tuple[TakeOpened | None, Sequence[Event]]:

@@ -59,8 +59,8 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
 
 
 def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
-    """Warn of differences from the environment `before`, which prevent a bit-for-bit repetition."""
-    now = run.environment
+    """Warn of differences from the conditions `before`, which prevent a bit-for-bit repetition."""
+    now = run.started().conditions
     differing = [
         f"{name} was {was} and is {now.get(name)}"
         for name, was in before.items()

@@ -11,8 +11,9 @@ from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_TRAIN = ("train", "training")
 _VAL = ("val", "valid", "validation")
-_SPLITS = ("train", *_VAL, "test")
+_TEST = ("test", "testing")
 
 
 class ImageFile(NamedTuple):
@@ -63,17 +64,19 @@ def images_at(path: Path) -> list[Path]:
 def _parts(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the folders with classes: one, or those for training and for validation.
 
-    A folder `train` is a part if nothing but other parts, or one for validation, lies beside it;
-    otherwise it may be a class of trains.
+    A folder `train`, in capitals too, is a part if nothing but other parts, or one for validation,
+    lies beside it; otherwise it may be a class of trains.
     """
     names = _folders(root)
-    val = [name for name in names if name in _VAL]
-    if "train" not in names or not (val or set(names) <= set(_SPLITS)):
+    train = [name for name in names if name.casefold() in _TRAIN]
+    val = [name for name in names if name.casefold() in _VAL]
+    is_split = bool(val) or {name.casefold() for name in names} <= {*_TRAIN, *_VAL, *_TEST}
+    if len(train) != 1 or not is_split:
         return {"": root}, []
     if len(val) > 1:
         raise WrongUse(f"{safe(root)} has both {val[0]} and {val[1]}; which is for validation?")
-    parts = {"train": root / "train", **({"val": root / val[0]} if val else {})}
-    notes = [f"{safe(name)} is not used" for name in names if name not in ("train", *val)]
+    parts = {"train": root / train[0], **({"val": root / val[0]} if val else {})}
+    notes = [f"{safe(name)} is not used" for name in names if name not in (*train, *val)]
     return parts, notes
 
 

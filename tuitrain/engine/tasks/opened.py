@@ -18,6 +18,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Dataset, Source
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.download import Report, ignore_progress
+from tuitrain.engine.tasks.interruptible import interruptible
 from tuitrain.engine.user_code import UserCode
 
 
@@ -62,6 +63,17 @@ class OpenedTask:
     """The user wrote it, so that it is checked on one batch first."""
     warnings: tuple[str, ...] = ()
     """What is doubtful about the data."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where the user's file has each field of the task, `task.py, line 7: `; "": the task."""
+
+    def place(self, name: str, setting: str | None = None) -> str:
+        """Return where a field of the user's task is, or else the task; empty for another task.
+
+        It is empty, too, where the `setting` of the run for that field is not that of the task.
+        """
+        if setting is not None and setting != (self.defaults.get(name) or ""):
+            return ""
+        return self.places.get(name) or self.places.get("", "")
 
 
 def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -> OpenedTask:
@@ -85,7 +97,7 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
         case "table":
             from tuitrain.engine.tasks.table import open_table
 
-            return open_table(spec)
+            return interruptible(lambda: open_table(spec))
         case "images":
             from tuitrain.engine.tasks.folder import open_folder
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,7 +32,7 @@ from tuitrain.engine.data import Dataset, Samples, Source, generator_of
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.user_code import UserCode
-from tuitrain.engine.user_errors import user_code_message
+from tuitrain.engine.user_errors import placed, user_code_message
 from tuitrain.task import Task
 
 _KINDS = ("multiclass", "binary", "regression", "multilabel", None)
@@ -39,9 +42,10 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     """Return the task that a file describes; WrongUse, with the line, where its code fails."""
     module, file = code.load(own)
     task = _task_in(vars(module), own.name, file)
-    _check(task, file)
+    places = _places(module, task, file)
+    _check(task, places)
     _prepare(task, Path(str(module.__file__)), code.digest(file))
-    train, val = _data(task, spec.workers)
+    train, val = _data(task, spec.workers, places)
     classes = tuple(map(str, task.classes))
     outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
     loss, losses = _losses(task)
@@ -62,6 +66,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
         task.metrics,
         is_own=True,
         warnings=tuple(_replaced(task, losses)),
+        places=places,
     )
 
 
@@ -83,14 +88,35 @@ def _task_in(names: Mapping[str, Any], name: str, file: str) -> Task:
     raise WrongUse(f"{file} has several tasks; write {file}:{min(tasks)}")
 
 
-def _check(task: Task, file: str) -> None:
+def _places(module: ModuleType, task: Task, file: str) -> dict[str, str]:
+    """Return where the file has each field of its task, `task.py, line 7: `; "": the task.
+
+    A task that is not assigned to a name right where it is made has no line.
+    """
+    names = [name for name, value in vars(module).items() if value is task]
+    loader: Any = module.__loader__
+    lines = {"": 0}
+    for node in ast.walk(ast.parse(loader.get_data(""))):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
+                if name in names:
+                    lines = {"": call.lineno}
+                    lines |= {field.arg: field.value.lineno for field in call.keywords if field.arg}
+    return {
+        name: f"{safe(file)}, line {line}: " if line else f"{safe(file)}: "
+        for name, line in lines.items()
+    }
+
+
+def _check(task: Task, places: Mapping[str, str]) -> None:
     """Raise WrongUse for a field that cannot be."""
     reason = next(chain(_mistakes(task), _mistakes_in_names(task)), None)
     if reason is not None:
-        raise WrongUse(f"{file}: {reason}")
+        raise WrongUse(f"{places['']}{reason}")
     for name in ("lr", "batch_size", "epochs"):
         if getattr(task, name) is not None:
-            OPTIONS[name].check(getattr(task, name))
+            with placed(places.get(name, places[""])):
+                OPTIONS[name].check(getattr(task, name))
 
 
 def _mistakes(task: Task) -> Iterator[str]:
@@ -113,6 +139,8 @@ def _mistakes_in_names(task: Task) -> Iterator[str]:
         yield 'classes is a list of names, such as ["cat", "dog"]'
     if task.kind in ("multiclass", "multilabel") and len(task.classes) < 2:
         yield f"{task.kind} needs classes=[...], the names of two or more"
+    elif len(set(map(str, task.classes))) < len(task.classes):
+        yield "classes has a name twice, and predictions name classes"
     if task.optimizer is not None and not (
         callable(task.optimizer) or isinstance(task.optimizer, str)
     ):
@@ -162,39 +190,58 @@ def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     return call
 
 
-def _data(task: Task, workers: int | None) -> tuple[Source, Source]:
+def _data(task: Task, workers: int | None, places: Mapping[str, str]) -> tuple[Source, Source]:
     """Return training and validation samples; arrays lie whole on the device, datasets stream."""
     workers = task.workers if workers is None else workers
     found = _called(task.train, "train")()
-    if isinstance(task.val, float | int) and not callable(task.val):
-        train, val = _split(found, float(task.val), task.kind)
-    else:
-        train, val = found, _called(task.val, "val")()
+    with placed(places.get("train", places[""])):
+        _check_samples(found, "train")
+        if callable(task.val):
+            train, val = found, _called(task.val, "val")()
+        else:
+            train, val = _split(found, float(task.val), task.kind)
+    with placed(places.get("val", places[""])):
+        _check_samples(val, "val")
     is_streamed = task.augment is not None or task.collate_fn is not None
-    sources = [
-        _source(part, task, workers, what, is_streamed=is_streamed, is_training=what == "train")
-        for part, what in ((train, "train"), (val, "val"))
-    ]
-    return sources[0], sources[1]
+    return (
+        _source(train, task, workers, is_streamed=is_streamed, is_training=True),
+        _source(val, task, workers, is_streamed=is_streamed, is_training=False),
+    )
 
 
-def _source(
-    data: Any, task: Task, workers: int, what: str, *, is_streamed: bool, is_training: bool
-) -> Source:
+def _check_samples(data: Any, what: str) -> None:
+    """Raise WrongUse for what is no samples, or has none."""
     if _are_arrays(data):
-        inputs, targets = _tensors(data, what)
-        if not len(targets):
+        if not len(_tensors(data, what)[1]):
             raise WrongUse(f"{what} has no samples")
+        return
+    is_pair = isinstance(data, tuple) and not all(map(_is_sample, data))
+    has_samples = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    if is_pair or isinstance(data, type | Tensor | np.ndarray) or not has_samples:
+        parts = f" of {', '.join(type(part).__name__ for part in data[:3])}" if is_pair else ""
+        found = f"the class {data.__name__}" if isinstance(data, type) else type(data).__name__
+        raise WrongUse(
+            f"{what} returns {found}{parts}: it must be a Dataset with a length, or two arrays "
+            "(inputs, targets)"
+        )
+    try:
+        length = operator.index(len(data))
+    except Exception as error:
+        raise WrongUse(f"the length of {what}: {user_code_message(error, data)}") from error
+    if not length:
+        raise WrongUse(f"{what} has no samples")
+
+
+def _is_sample(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
+def _source(data: Any, task: Task, workers: int, *, is_streamed: bool, is_training: bool) -> Source:
+    if _are_arrays(data):
+        inputs, targets = map(torch.as_tensor, data)
         if not is_streamed:
             return Samples(inputs, targets)
         data = torch.utils.data.TensorDataset(inputs, targets)
-    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        raise WrongUse(
-            f"{what} returns {type(data).__name__}: it must be a Dataset with a length, or two "
-            "arrays (inputs, targets)"
-        )
-    if not len(data):
-        raise WrongUse(f"{what} has no samples")
     return Streamed(data, workers, task.augment if is_training else None, task.collate_fn)
 
 
@@ -233,8 +280,6 @@ def _split(data: Any, share: float, kind: str | None) -> tuple[Any, Any]:
         labels = targets.tolist() if has_labels else None
         train, val = split_indices(len(targets), share, labels)
         return (inputs[train], targets[train]), (inputs[val], targets[val])
-    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
-        return data, data  # refused by its type afterwards
     labels = getattr(data, "targets", None)
     known = labels if kind in ("multiclass", "binary") and labels is not None else None
     train, val = split_indices(len(data), share, None if known is None else list(map(int, known)))

@@ -1,4 +1,7 @@
-"""Compare one series of several runs by epoch: the steps of two runs may differ in size."""
+"""Compare one series of several runs by epoch: the steps of two runs may differ in size.
+
+Where one of them is a script without epochs, by step.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from tuitrain.store.series import Summary
 from tuitrain.view.chart.compare import Compared, heads
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart
-from tuitrain.view.chart.plot import Curve
+from tuitrain.view.chart.plot import ChartOptions, Curve
 from tuitrain.view.chart.source import Source
 from tuitrain.view.picture import Picture, Span
 from tuitrain.view.state.snapshot import Snapshot
@@ -25,16 +28,28 @@ def shared_series(runs: Sequence[Snapshot]) -> list[str]:
     return [name for name in first if all(name in other for other in others)]
 
 
+def is_by_epoch(runs: Sequence[Snapshot]) -> bool:
+    """Return whether all the runs have epochs, which a series can be compared by."""
+    return all(run.steps_per_epoch for run in runs)
+
+
+def options_by_step(runs: Sequence[Snapshot]) -> ChartOptions:
+    """Return the options of a chart by step."""
+    newest = max(run.step for run in runs)
+    return ChartOptions(planned=max(1, newest), newest=newest)
+
+
 def series_chart(
     compared: Sequence[Compared], sources: Iterable[Source], name: str, points: int
 ) -> Chart:
     """Return the chart of a series, with the curves of all runs."""
     pairs = list(zip(compared, sources, strict=True))
+    by_epoch = is_by_epoch([one.run for one in compared])
     return Chart(
         Span(f" {safe(name)}", "muted"),
         (tuple(Span(f"  {one.sign} {words.number(_summary(one, name).last)}", one.role)
                for one in compared),),
-        tuple(_curve(one, source, name, points) for one, source in pairs),
+        tuple(_curve(one, source, name, points, by_epoch=by_epoch) for one, source in pairs),
     )  # fmt: skip
 
 
@@ -71,10 +86,12 @@ def _summary(one: Compared, name: str) -> Summary:
     return next(summary for summary in one.run.series if summary.series.name == name)
 
 
-def _curve(one: Compared, source: Source, name: str, points: int) -> Curve:
-    curve = Curves(source).series(one.run, name, points)[-1]
+def _curve(one: Compared, source: Source, name: str, points: int, *, by_epoch: bool) -> Curve:
+    by_step = Curves(source).series(one.run, name, points)[-1].points
+    if not by_epoch:
+        return Curve(by_step, one.role, one.sign)
     ends = _epoch_ends(one)
-    points_by_epoch = tuple((_epoch_at(step, ends), value) for step, value in curve.points)
+    points_by_epoch = tuple((_epoch_at(step, ends), value) for step, value in by_step)
     return Curve(points_by_epoch, one.role, one.sign)
 
 

@@ -28,13 +28,11 @@ def advice(run: Snapshot) -> Advice | None:
     if run.is_deleted:
         return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if run.state == "crashed":
-        way = f"tuitrain resume {safe(run.name)} goes on from its last checkpoint"
-        if run.is_watched:
-            way = again(run.spec)
-        is_intact = "; nothing on record is lost" if safe(run.error).startswith(DIED) else ""
-        return Advice(f"{safe(run.error)}{is_intact}", (way,))
+        is_intact = run.started and safe(run.error).startswith(DIED)
+        intact = "; nothing on record is lost" if is_intact else ""
+        return Advice(f"{safe(run.error)}{intact}", (after_crash(run),))
     if run.busy is not None and run.hangs and run.pid is not None:
-        return Advice(words.busy(*run.busy), (words.how_to_kill(run.pid),))
+        return Advice(words.busy(**run.busy._asdict()), (words.how_to_kill(run.pid),))
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:
         return None
@@ -44,6 +42,16 @@ def advice(run: Snapshot) -> Advice | None:
         lower = f"r lower the rate ({run.lr or 0:g})"
         ways = (lower, "l swap the loss", "b go back", "u undo", "space go on")
     return Advice(f"{in_words(nonfinite)}: the weights are untouched", ways)
+
+
+def after_crash(run: Snapshot) -> str:
+    """Return what to do about a run whose trainer died."""
+    name = safe(run.name)
+    if run.is_watched:
+        return again(run.spec)
+    if run.started is None:
+        return f"tuitrain logs {name} has its last words, tuitrain rm {name} deletes it"
+    return f"tuitrain resume {name} goes on from its last checkpoint"
 
 
 def in_words(nonfinite: NotFinite) -> str:

@@ -20,7 +20,7 @@ def made_from(run: Snapshot) -> str:
     name = safe(Path(parent.directory).name)
     return (
         f"replay of {name}"
-        if parent.environment
+        if run.spec.until is not None
         else f"fork of {name} @{words.count(parent.epoch)}"
     )
 

@@ -104,10 +104,11 @@ def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
+    """Return a field of so many cells; a long value comes nearer to a short label."""
     label, text, role = field
-    room = max(1, cells - _LABEL_CELLS)
     name = cut(f" {label}", _LABEL_CELLS)
-    return [Span(padded(name, _LABEL_CELLS), "muted"), Span(padded(cut(text, room), room), role)]
+    room = max(1, cells - _LABEL_CELLS, min(width_of(text) + 1, cells - width_of(name) - 1))
+    return [Span(padded(name, cells - room), "muted"), Span(padded(cut(text, room), room), role)]
 
 
 def progress(run: Snapshot, width: int) -> Picture:
@@ -182,8 +183,9 @@ def epochs(run: Snapshot, width: int, height: int) -> Picture:
     if run.last_epoch and run.last_epoch.epoch % stride:
         shown.append(run.last_epoch)
     shown = _with_best(run, shown, height - 1)
-    heading = ("epoch", "train", "val", cut(safe(words.loss(run.monitor)), _LEAST_CELLS[-1]))
-    numbers = [heading, *(_numbers(run, epoch) for epoch in shown)]
+    name = _last_column(run)
+    heading = ("epoch", "train", "val", cut(safe(words.loss(name)), _LEAST_CELLS[-1]))
+    numbers = [heading, *(_numbers(run, epoch, name) for epoch in shown)]
     cells = [
         max(least, *map(width_of, column))
         for least, column in zip(_LEAST_CELLS, zip(*numbers, strict=True), strict=True)
@@ -195,9 +197,22 @@ def epochs(run: Snapshot, width: int, height: int) -> Picture:
     return tuple((rows + [fitted([], width)] * height)[:height])
 
 
-def _numbers(run: Snapshot, epoch: EpochEnded) -> tuple[str, ...]:
-    values = (epoch.train_loss, epoch.val_loss, run.monitored(epoch))
-    return (words.count(epoch.epoch), *map(words.value, values))
+def _last_column(run: Snapshot) -> str:
+    """Return the name of the monitored metric.
+
+    Of a watched script, that is its own loss: while this is the one in use, the validations show it
+    already, and the column is of the first metric that the script logged, if any.
+    """
+    last = run.last_epoch
+    if not run.is_watched or any(epoch.loss_name != run.monitor for epoch in run.epochs):
+        return run.monitor
+    return next(iter(last.metrics), "") if last else ""
+
+
+def _numbers(run: Snapshot, epoch: EpochEnded, name: str) -> tuple[str, ...]:
+    losses = map(words.value, (epoch.train_loss, epoch.val_loss))
+    number = run.monitored(epoch) if name == run.monitor else epoch.metrics.get(name)
+    return words.count(epoch.epoch), *losses, words.value(number) if name else ""
 
 
 def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[EpochEnded]:

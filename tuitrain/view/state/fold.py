@@ -31,7 +31,6 @@ from tuitrain.core.events import (
     Warned,
     WeightsCompared,
 )
-from tuitrain.core.own import file_of
 from tuitrain.core.safe import safe
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Delta, Recorded
@@ -63,11 +62,8 @@ def fold(run: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
 
 
 def _crashed(run: Snapshot) -> str:
-    """Return what is known of a crash: that of a user's code may be due to it."""
-    spec = run.spec
-    texts = (spec.task, spec.model, run.loss, spec.optimizer)
-    files = list(dict.fromkeys(filter(None, map(file_of, texts))))
-    return f"{DIED}, perhaps by your code in {safe(' or '.join(files))}" if files else DIED
+    """Return what the record tells of a crash: how far the start had come, and no cause."""
+    return f"{DIED} while {safe(run.stage, limit=80)}" if run.state == "starting" else DIED
 
 
 def lineage_after(run: Snapshot, events: Iterable[Recorded]) -> Lineage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tuitrain import catalog
 from tuitrain.catalog.choice import initial_schedule
@@ -48,6 +48,15 @@ class Intervention:
     reason: str | None = None
 
 
+class Silence(NamedTuple):
+    """A batch or a validation that takes long."""
+
+    seconds: float
+    where: str = ""
+    """File, line and function of the user's code that the trainer is in, if it is in some."""
+    is_validating: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The data of all panels."""
@@ -61,8 +70,8 @@ class Snapshot:
     loaded: tuple[int, int] = (0, 0)
     """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
-    busy: tuple[int, str] | None = None
-    """For how many seconds no batch has ended, if for long, and where the trainer is."""
+    busy: Silence | None = None
+    """What keeps the trainer from its next batch, if it takes long."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
@@ -248,8 +257,8 @@ class Snapshot:
 
     @property
     def hangs(self) -> bool:
-        """Whether no batch has ended for so long that it is worth a word."""
-        return self.busy is not None and self.busy[0] >= _HANGS_S
+        """Whether the trainer has been silent for so long that it is worth a word."""
+        return self.busy is not None and self.busy.seconds >= _HANGS_S
 
     @property
     def has_ended(self) -> bool:

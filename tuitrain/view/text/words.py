@@ -110,9 +110,12 @@ def remaining(done: int, total: int, *, per_second: float | None) -> float | Non
     return (total - done) / per_second if per_second and done < total else None
 
 
-def busy(seconds: float, where: str) -> str:
-    """Return that a trainer has ended no batch for so long, and the line that it is in."""
-    return f"no batch has ended for {duration(seconds)}{f', in {safe(where)}' if where else ''}"
+def busy(seconds: float, where: str, *, is_validating: bool) -> str:
+    """Return what a trainer has been at for so long, and the line that it is in."""
+    place = f", in {safe(where)}" if where else ""
+    if is_validating:
+        return f"the validation has taken {duration(seconds)} so far{place}"
+    return f"no batch has ended for {duration(seconds)}{place}"
 
 
 def how_to_kill(pid: int) -> str:

@@ -22,7 +22,7 @@ from tuitrain.store.reader import RunReader
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.state.fold import fold
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import Silence, Snapshot
 
 STARTED = replace(started(), settings={**started().settings, "lr": 0.5})
 BAD = NotFinite(1, 7, 0, "loss")
@@ -79,9 +79,12 @@ def test_a_run_that_skips_bad_batches_is_not_paused_for_one(tmp_path: Path):
 
 
 def test_a_batch_that_does_not_end_is_told_with_its_line_and_the_way_out(tmp_path: Path):
-    run = replace(after(tmp_path), pid=77, busy=(12, "net.py, line 7, in forward"))
+    run = replace(after(tmp_path), pid=77, busy=Silence(12, "net.py, line 7, in forward"))
     found = advice(run)
     assert found is not None
     assert found.trouble == "no batch has ended for 0:12, in net.py, line 7, in forward"
     assert found.ways[0].startswith("kill -9 77 ends it at once")
-    assert advice(replace(run, busy=(5, ""))) is None, "a long batch is no trouble yet"
+    assert advice(replace(run, busy=Silence(5))) is None, "a long batch is no trouble yet"
+    found = advice(replace(run, busy=Silence(12, "net.py, line 7", is_validating=True)))
+    assert found is not None
+    assert found.trouble == "the validation has taken 0:12 so far, in net.py, line 7"

@@ -56,9 +56,16 @@ def _slashes(known: pd.Series, *, is_asked: bool) -> list[str]:
             return list(_SLASHES) * is_asked
 
 
+def _since(moment: pd.Timestamp, dates: pd.Series) -> pd.Series:
+    try:
+        return dates - moment
+    except pd.errors.OutOfBoundsDatetime:  # nanoseconds reach from 1677 to 2262
+        return dates - moment.as_unit("us")
+
+
 def date_parts(dates: pd.Series) -> np.ndarray:
     """Return (N, 7) float64: `PARTS` of each date, NaN where there is none."""
-    seconds = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    seconds = _since(pd.Timestamp(0, tz="UTC"), dates) / pd.Timedelta(seconds=1)
     hours = dates.dt.hour + dates.dt.minute / 60
     turns = [(dates.dt.month - 1) / 12, dates.dt.day_of_week / 7, hours / 24]
     circles = [wave(2 * np.pi * turn) for turn in turns for wave in (np.sin, np.cos)]

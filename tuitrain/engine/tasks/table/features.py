@@ -17,11 +17,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor
 
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.safe import safe
 from tuitrain.engine.tasks.table.columns import MOST_CATEGORIES, Column
 from tuitrain.engine.tasks.table.dates import date_parts
 
 _CHUNK = 1 << 16
 _FLOAT_BYTES = 4
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def features(columns: Sequence[Column], train: np.ndarray, val: np.ndarray) -> F
         for kind in ("number", "date", "category")
     )
     if not (numbers or dates or categories):
-        raise WrongUse("no column is left to predict the target from; see the options --as-...")
+        raise WrongUse(_why_none_is_left(columns))
     parts = {column.name: date_parts(_values(column)) for column in dates}
     frame = _frame(numbers, dates, parts, categories)
     blocks = _blocks(frame, len(numbers) + len(dates), len(categories))
@@ -57,6 +59,16 @@ def features(columns: Sequence[Column], train: np.ndarray, val: np.ndarray) -> F
     if categories:
         done |= dict(_of_categories(categories, prepared.named_transformers_["categories"]))
     return Features(inputs[0], inputs[1], done)
+
+
+def _why_none_is_left(columns: Sequence[Column]) -> str:
+    reasons = [f"{safe(column.name, limit=30)!r} ({column.note})" for column in columns]
+    more = f" and {len(reasons) - _NAMED:,} more" if len(reasons) > _NAMED else ""
+    dropped = f", dropped: {', '.join(reasons[:_NAMED])}{more}" if reasons else ""
+    return (
+        f"no column is left to predict the target from{dropped}; "
+        "--as-number, --as-category and --as-date take a column nonetheless"
+    )
 
 
 def _frame(
