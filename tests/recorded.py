@@ -9,7 +9,7 @@ from typing import Any
 
 from tuitrain import catalog
 from tuitrain.catalog import Kind, task_named
-from tuitrain.core.commands import Setting
+from tuitrain.core.commands import Change, Setting
 from tuitrain.core.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -145,10 +145,10 @@ class RecordedRun:
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 
-    def changes(self, setting: Setting, value: float | None, command: str) -> None:
+    def changes(self, setting: Setting, value: float | str | None, command: str) -> None:
         epoch = self._step // STEPS
         self.records(
-            CommandAccepted(command, setting, f"{value:g}" if value else "off", "batch", 0.0),
+            CommandAccepted(command, setting, Change(setting, value).detail, "batch", 0.0),
         )
         self._saves()
         self.records(

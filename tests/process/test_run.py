@@ -21,6 +21,7 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
     tuitrain.trained("b")
 
     lines = first.splitlines()
+    assert all(lines), "none is empty, however long it waits"
     batches = [line for line in lines if line.startswith("Epoch:")]
     assert [line.partition("]")[0] for line in batches] == [
         f"Epoch: {epoch}/2 [{seen}"

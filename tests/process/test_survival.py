@@ -195,7 +195,7 @@ def test_bad_numbers_can_fail_the_run_which_can_be_resumed(tuitrain: Shell):
     assert f"not finite at step {failed['step']}," in failed["error"]
     for said in (done.stderr, tuitrain("show", "a").stdout):
         assert f"not finite at step {failed['step']}," in said
-        assert "tuitrain resume goes on from its last good checkpoint" in said
+        assert "tuitrain resume a goes on from its last good checkpoint" in said
     assert "failed" in tuitrain("ls").stdout
 
     tuitrain("resume", "a", "--plain", code=None)

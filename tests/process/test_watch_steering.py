@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import Shell, until
-from tests.watching import Script, Scripts, Server, server  # noqa: F401 - a fixture
+from tests.watching import SCRIPTS, Script, Scripts, Server, server  # noqa: F401 - a fixture
 from tuitrain import Refused, Run
 from tuitrain.core.events import LossSwapped, NotFinite, Stopped, Warned
 
@@ -213,9 +213,14 @@ def test_a_nonfinite_step_pauses(scripts):
 
 def test_a_nonfinite_step_stops_with_the_weights_before_it(scripts):
     process = scripts.watch("a", "diverging", "plain", options=("--on-nonfinite", "stop"))
-    process.ended()
+    assert process.ended() == 1
     run = scripts.run_of("a")
     assert (run.state, run.steps) == ("failed", 4)
+    error = run.show()["error"]
+    assert error.startswith("the loss was not finite at step 4")
+    assert f"started again with: tuitrain watch {SCRIPTS / 'diverging.py'}" in error
+    assert f"tuitrain: a: {error}" in process.log
+    assert "Traceback" not in process.log
 
 
 def test_a_nonfinite_step_is_said_once_and_taken_by_default(scripts):

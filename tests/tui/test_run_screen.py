@@ -471,7 +471,10 @@ async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app,
         assert "● running" in await seen(app)
         trainer.dies()
         shutil.rmtree(trainer.paths.directory)
-        assert "the run was deleted: nothing of it is left" in await seen(app)
+        text = await seen(app)
+        assert "● deleted" in text
+        assert "the run was deleted: nothing of it is left" in text
+        assert "crashed" not in text
 
 
 async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trainer, monkeypatch):

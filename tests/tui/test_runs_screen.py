@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import DataTable, Input
 
-from tests.conftest import PATIENCE_S, until
+from tests.conftest import PATIENCE_S, Shell, until
 from tests.recorded import in_home, started
 from tests.tui.conftest import ScriptedTrainer, text_of
 from tuitrain.catalog import new_spec
@@ -19,6 +19,7 @@ from tuitrain.trainer import supervisor
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.new_run import NewRunScreen
+from tuitrain.tui.screens.resume import ResumeScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.tui.widgets.form_field import FormField
@@ -328,11 +329,53 @@ async def test_more_epochs_for_a_schedule_say_what_they_do_to_its_rate(home):
     app = TuitrainApp(home)
     async with app.run_test(size=(100, 30)) as pilot:
         await listed(app)
-        await pilot.press("R", "backspace", "4")
+        await pilot.press("R")
         await pilot.pause()
-        said = " ".join(text_of(app).replace("│", " ").split())
-        assert "2 → 4; its cosine schedule now ends with epoch 4" in said
-        assert "the learning rate goes from 0.001 to 0.0005" in said
+        assert "2 epochs are trained: it goes on with more in all" not in said(app)
+        jump = "its cosine schedule now ends with epoch 4: the learning rate goes from 0.001 to"
+        assert f"{jump} 0.0005" in said(app), "twice as many are proposed"
+        await pilot.press("down", "down")
+        assert "2 epochs are trained: it goes on with more in all" in said(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, ResumeScreen)
+
+
+def said(app: TuitrainApp) -> str:
+    return " ".join(text_of(app).replace("│", " ").split())
+
+
+async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: Shell):
+    client = tuitrain.trained("a")
+    app = TuitrainApp(home)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await listed(app)
+        await pilot.press("R", "backspace", "3", "tab", *"lin")
+        await pilot.pause()
+        assert "takes constant, cosine or linear, not 'lin'" in said(app)
+        await pilot.press("backspace", "backspace", "backspace", "down", "down")
+        await pilot.pause()
+        assert "the learning rate goes on as it is, and decays to 0 by epoch 3" in said(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, RunScreen)
+        screen = app.screen
+        until(lambda: not client.look(client.end()).alive, "it is trained")
+        await screen.follow()
+        shown = tuitrain.show("a")
+        assert (shown["state"], shown["epoch"], shown["schedule"]) == ("finished", 3, "cosine@2")
+
+
+async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: Shell):
+    client = tuitrain.trained("a")
+    app = TuitrainApp(home, watch=client.paths)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await app.screen.follow()
+        assert "● finished" in text_of(app)
+        await pilot.press("R", "backspace", "3", "enter")
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        until(lambda: not client.look(client.end()).alive, "it is trained")
+        await screen.follow()
+        assert (screen.latest.state, screen.latest.epoch) == ("finished", 3)
 
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():

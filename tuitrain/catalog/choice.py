@@ -28,7 +28,9 @@ class Choice:
         name = text.partition(":")[0]
         pairs = _pairs(text)
         if not all(key and value for key, value in pairs):
-            raise WrongUse(f"cannot read {text!r}; write NAME or NAME:key=value,key=value")
+            raise WrongUse(
+                f"cannot read {text!r}; write NAME or NAME:key=value,key=value{_hint(what, text)}"
+            )
         entry = catalog.find(what, name)
         options = dict(pairs)
         catalog.read_options(entry, options)
@@ -84,6 +86,14 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     _, colon, rest = text.partition(":")
     parts = [part.partition("=") for part in rest.split(",")] if colon else []
     return [(key, value) for key, _, value in parts]
+
+
+def _hint(what: str, text: str) -> str:
+    """Return what the last option with a value takes: the rest may belong to it, as in 256,128."""
+    name, options = text.partition(":")[0], catalog.CATALOG[what].get(text.partition(":")[0])
+    keys = [key for key, value in _pairs(text) if value]
+    option = options.options.get(keys[-1]) if options and keys else None
+    return f"; {name}:{keys[-1]} takes {option.type.description}" if option else ""
 
 
 def _without_schedule(optimizer: str) -> tuple[str, Mapping[str, object]]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import click
 
 from tuitrain import __version__
+from tuitrain.cli import meant
 from tuitrain.cli.common import ForgivingGroup, keep_home, print_safe
 from tuitrain.cli.encoding import replace_closed_streams, speak_plainly
 from tuitrain.core.errors import TuitrainError, cannot_use, nearest
@@ -96,6 +97,9 @@ class _Commands(ForgivingGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 
+    def meant(self, _ctx: click.Context, args: list[str]) -> str | None:
+        return meant.command(args)
+
 
 @click.group(
     cls=_Commands,
@@ -130,7 +134,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="tuitrain", standalone_mode=False)
     except click.ClickException as error:
-        _print_error(_usage_words(error), hint=_usage_hint(error, arguments))
+        _print_error(_usage_words(error, arguments), hint=_usage_hint(error, arguments))
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -170,20 +174,34 @@ def _print_error(message: str, *, hint: str | None = None) -> None:
         print_safe(f"  {hint}", err=True)
 
 
-def _usage_words(error: click.ClickException) -> str:
+def _usage_words(error: click.ClickException, arguments: list[str]) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        options = error.ctx.command.get_params(error.ctx)
-        known = {
-            name.lstrip("-"): name
-            for option in options
-            for name in (*option.opts, *option.secondary_opts)
-        }
-        near = nearest(error.option_name.lstrip("-"), known)
-        hint = f"; did you mean {known[near]!r}?" if near else ""
-        return f"no option {error.option_name!r}{hint}"
+        return _no_option(error.option_name, error.ctx, arguments)
     if isinstance(error, click.MissingParameter):  # click puts choices on separate lines
         return " ".join(error.format_message().split())
     return error.format_message()
+
+
+def _no_option(option: str, ctx: click.Context, arguments: list[str]) -> str:
+    if not option.startswith("--"):  # click reads -help as -h -e -l -p
+        option = next(
+            (word for word in arguments if word[0:1] == "-" and option[1] in word), option
+        )
+    name, parameters = option.lstrip("-"), ctx.command.get_params(ctx)
+    known = {
+        spelling.lstrip("-"): spelling
+        for parameter in parameters
+        if isinstance(parameter, click.Option)
+        for spelling in (*parameter.opts, *parameter.secondary_opts)
+    }
+    if name in {
+        parameter.name for parameter in parameters if isinstance(parameter, click.Argument)
+    }:
+        return f"no option {option!r}: write the {name} without it"
+    if elsewhere := meant.option(name, ctx.command.name or ""):
+        return f"no option {option!r}{elsewhere}"
+    near = nearest(name, known)
+    return f"no option {option!r}" + (f"; did you mean {known[near]!r}?" if near else "")
 
 
 def _usage_hint(error: click.ClickException, arguments: list[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tuitrain.core.errors import DamagedRecord, TuitrainError, UnknownName
+from tuitrain.core.errors import DamagedRecord, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def print_safe(*lines: str, err: bool = False) -> None:
 
     Text from a record is printed only here, by `colour.say` or as JSON, which escapes them.
     """
-    click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
+    if lines:
+        click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
 
 
 def was_refused(run: Snapshot) -> bool:
@@ -44,8 +45,15 @@ class ForgivingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
+            if words := self.meant(ctx, args):
+                path = ctx.command_path.removesuffix(" RUN")
+                raise WrongUse(f"no command {args[0]!r}; did you mean: {path} {words}?")
             raise UnknownName("command", args[0], known)
         return super().resolve_command(ctx, args)
+
+    def meant(self, _ctx: click.Context, _args: list[str]) -> str | None:
+        """Return the words after this command that were meant by those without a command."""
+        return None
 
 
 def home_option(command: _Command) -> _Command:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tuitrain.cli import complete
+from tuitrain.cli import complete, meant
 from tuitrain.cli.common import ForgivingGroup, find_run, home_option, print_safe
 from tuitrain.core.commands import (
     SETTINGS,
@@ -30,14 +30,24 @@ from tuitrain.core.commands import (
     Undo,
     read_epoch,
 )
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.safe import safe
 
 _RUN = "tuitrain.run"
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _TAKES_NUMBERS = {"ignore_unknown_options": True}  # -1 is a number, if a wrong one
 
 
+class _Steering(ForgivingGroup):
+    """The commands of `ctl`, which follow the name of a run."""
+
+    def meant(self, ctx: click.Context, args: list[str]) -> str | None:
+        return meant.steering(str(ctx.params.get("run")), args, self.commands)
+
+
 @click.group(
-    cls=ForgivingGroup,
+    cls=_Steering,
+    invoke_without_command=True,
     no_args_is_help=False,
     epilog="""\b
 Examples:
@@ -51,6 +61,10 @@ Examples:
 def ctl(ctx: click.Context, run: str) -> None:
     """Steer RUN from a shell. Each command is accepted or refused, then applied at its boundary."""
     ctx.meta[_RUN] = run
+    if ctx.invoked_subcommand is None:
+        if words := meant.steering(run, [], ctl.commands):
+            raise WrongUse(f"{run} is a command of a run: tuitrain ctl {words}")
+        raise WrongUse(f"no command for {safe(run)}, such as pause; tuitrain ctl --help lists them")
 
 
 def _command(*, waits: bool) -> Callable[[Any], Any]:

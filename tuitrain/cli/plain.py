@@ -216,8 +216,8 @@ def _last_words(run: Snapshot) -> list[str]:
     why = f" ({safe(run.why)})" if run.why else ""
     total = f" of {words.count(run.planned_epochs)}" if run.planned_epochs else ""
     lines = [
-        f"{run.state}{why}: epoch {words.count(run.epoch)}{total}, step {words.count(run.step)}, "
-        f"trained for {words.duration(run.elapsed_s)}"
+        f"{run.condition}{why}: epoch {words.count(run.epoch)}{total}, "
+        f"step {words.count(run.step)}, trained for {words.duration(run.elapsed_s)}"
     ]
     if run.checkpoints:
         last = run.checkpoints[-1]

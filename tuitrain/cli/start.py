@@ -97,8 +97,8 @@ def _show(app: TuitrainApp) -> int:
         supervisor.delete_refused(RunPaths(last.directory))
         return last.exit_code
     if last.has_ended:
-        why = f": {last.error}" if last.error else ""
-        print_safe(f"{last.title} {last.state} at step {words.count(last.step)}{why}")
+        why = f": {last.error}" if last.error and not last.is_deleted else ""
+        print_safe(f"{last.title} {last.condition} at step {words.count(last.step)}{why}")
     else:
         print_safe(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
     return 1 if last.state == "crashed" else last.exit_code

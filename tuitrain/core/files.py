@@ -46,10 +46,12 @@ def missing(expected: str, given: str) -> WrongUse:
         return WrongUse(f"{safe(given)} is a folder; name a file")
     if path.exists():
         return WrongUse(f"{safe(given)} is not a {expected}; name one")
-    return WrongUse(f"there is no {expected} {safe(given)}; {_hint(path)}")
+    return WrongUse(f"there is no {expected} {safe(given)}; {_hint(given, path)}")
 
 
-def _hint(path: Path) -> str:
+def _hint(given: str, path: Path) -> str:
+    if "://" in given:
+        return "download it first"
     with suppress(OSError, ValueError):  # no folder, or a name that none can have
         beside = {other.stem: other for other in path.parent.iterdir()}
         if near := nearest(path.stem, beside):

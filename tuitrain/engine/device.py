@@ -35,6 +35,11 @@ def use(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
+def precision(device: torch.device) -> torch.dtype:
+    """Return the dtype for sums on a device: float64, except on Apple's GPUs, which lack it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
     """Return the values of numbers and device scalars; waits once for each device."""
     values = [scalar if isinstance(scalar, float) else 0.0 for scalar in scalars]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.engine.device import read
+from tuitrain.engine.device import precision, read
 
 _PENDING = 256
 
@@ -45,7 +45,7 @@ class RunningMean:
             total, samples = float(state["total"]), state["samples"]
             sums = torch.tensor([total, samples, 0.0], dtype=torch.float64)
             nonfinite = torch.zeros(len(state["counts"]))
-        mean._sums = sums.to(device, _precision(device))
+        mean._sums = sums.to(device, precision(device))
         losses, flags = state["losses"].to(device).unbind(), nonfinite.to(device).unbind()
         mean._pending = list(zip(losses, state["counts"], flags, strict=True))
         return mean
@@ -76,7 +76,7 @@ class RunningMean:
             assert self._sums is not None
             return self._sums
         losses = torch.stack([loss for loss, _, _ in self._pending])
-        losses = losses.to(_precision(losses.device))
+        losses = losses.to(precision(losses.device))
         counts = torch.tensor([samples for _, samples, _ in self._pending], dtype=losses.dtype)
         skipped = self._nonfinite() != 0
         weights = counts.to(losses.device, non_blocking=True).masked_fill(skipped, 0)
@@ -88,10 +88,6 @@ class RunningMean:
         """Return one flag per pending batch, 1 if it is nonfinite and else 0."""
         finite = torch.zeros((), device=self._pending[0][0].device)
         return torch.stack([finite if flag is None else flag for _, _, flag in self._pending])
-
-
-def _precision(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64
 
 
 Confusion = list[list[int]]
@@ -157,7 +153,7 @@ def _of_classes(predicted: Tensor, targets: Tensor, classes: int, areas: Tensor)
 
 
 def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, float]:
-    precise = targets.to(_precision(targets.device))
+    precise = targets.to(precision(targets.device))
     errors = predicted - precise
     squared, spread = errors.square().sum(), (precise - precise.mean()).square().sum()
     share = (1 - squared / spread).masked_fill((targets == targets[0]).all(), math.nan)
@@ -193,5 +189,5 @@ def auroc(scores: Tensor, positive: Tensor) -> Tensor:
     )
     in_order = (positives * (2 * negatives.cumsum(dim=1) - negatives)).sum(dim=1)  # in halves
     pairs = 2 * positives.sum(dim=1) * negatives.sum(dim=1)
-    areas = in_order.to(_precision(scores.device)) / pairs
+    areas = in_order.to(precision(scores.device)) / pairs
     return areas.masked_fill(scores.isnan().any(dim=1), math.nan)

@@ -30,6 +30,8 @@ class Loop(Steerable, Protocol):
     """A loop whose steps this process takes: our own, or one that is watched."""
 
     on_nonfinite: str
+    way_on: str
+    """How to go on with the run after a nonfinite value has ended it, as the end of a sentence."""
     is_synchronous: bool
     """Whether the flags of nonfinite numbers are read at once."""
 
@@ -58,8 +60,9 @@ class Steering:
         self.checkpoints = checkpoints or Checkpoints(None)
         self.nonfinite = NonfiniteBatches(is_synchronous=run.is_synchronous)
         self.decisions = Decisions(
-            run, self.checkpoints, earlier, on_nonfinite=run.on_nonfinite, paused=paused
-        )
+            run, self.checkpoints, earlier,
+            on_nonfinite=run.on_nonfinite, way_on=run.way_on, paused=paused,
+        )  # fmt: skip
         self._run = run
         self._commands = commands
         self._pace = Pace(clock)

@@ -67,6 +67,8 @@ class Training:
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
     on_nonfinite: str = "pause"
+    way_on: str = ""
+    """How to go on with the run after a nonfinite value has ended it, as the end of a sentence."""
     until: int | None = None
     """End after this step, also within an epoch; None: after the last epoch."""
     clip_norm: float | None = None

@@ -102,7 +102,7 @@ def fork_of(
     made = replace(made, parent=replace(parent, keeps_optimizer=keeps))
     if made.epochs <= saved.epoch:
         raise Refused(
-            f"epoch {saved.epoch} is the last of {made.epochs}; "
+            f"a fork from epoch {saved.epoch} has nothing to train with {made.epochs} in all; "
             f"--epochs {max(1, saved.epoch) * 2} trains on"
         )
     return made, saved

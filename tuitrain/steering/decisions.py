@@ -56,14 +56,17 @@ class Decisions:
         earlier: Sequence[Event] = (),
         *,
         on_nonfinite: str = "skip",
+        way_on: str = "",
         paused: bool = False,
     ) -> None:
+        """`way_on` says how to go on with the run after a nonfinite value has ended it."""
         self.stopped = False
         self.paused = False
         self.schedule = Schedule()
         self.changes = Changes(run, checkpoints, earlier)
         self._run = run
         self._on_nonfinite = on_nonfinite
+        self._way_on = way_on
         self._starts_paused = paused
         self._waiting = Waiting(run)
         self._stepping: Request | None = None
@@ -211,9 +214,9 @@ class Decisions:
             self.stopped = True
             why = (
                 f"the {bad.what} was not finite at step {bad.step:,}, which left the weights as "
-                "they were; tuitrain resume goes on from its last good checkpoint"
+                "they were"
             )
-            yield End(None, why, is_failure=True)
+            yield End(None, "; ".join(filter(None, [why, self._way_on])), is_failure=True)
 
     def _count_step(self) -> Iterator[Decision]:
         if self._stepping is None:

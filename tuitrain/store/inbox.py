@@ -25,14 +25,22 @@ def put(inbox: Path, request: Request) -> Path:
 
 
 def waiting(inbox: Path) -> list[Path]:
-    """Return the files of the commands that are still waiting, oldest first."""
+    """Return the files of the commands that are still waiting, oldest first.
+
+    A folder that changes while it is listed may show a file and not an older one: a second look,
+    which finds what was there before the first one ended, tells what is older.
+    """
+    newest = max(_names(inbox), default="")
+    return [inbox / name for name in sorted(_names(inbox)) if name <= newest] if newest else []
+
+
+def _names(inbox: Path) -> list[str]:
     with os.scandir(inbox) as entries:
-        names = sorted(
+        return [
             entry.name
             for entry in entries
             if entry.name.endswith(".json") and entry.is_file(follow_symlinks=False)
-        )
-    return [inbox / name for name in names]
+        ]
 
 
 def read(path: Path) -> Request | None:

@@ -35,12 +35,16 @@ def main(argv: list[str]) -> int:
         script.run(command)
     except Ending as error:
         outcome[0] = error
-        say(f"{session.paths.name}: stopped at step {session.watch.loop.step:,}")
+        if not session.watch.failure:
+            say(f"{session.paths.name}: stopped at step {session.watch.loop.step:,}")
     except SystemExit as error:
         code[0] = _exit_code(error)
     except BaseException as error:  # noqa: BLE001 - it is printed as `python` prints it
         outcome[0], code[0] = error, 130 if isinstance(error, KeyboardInterrupt) else 1
         script.print_error(error)
+    if session.watch.failure:  # a framework may have ended the script in its own way
+        say(f"{session.paths.name}: {session.watch.failure}")
+        code[0] = code[0] or 1
     return code[0]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from tuitrain.engine.device import precision
+
 _TOGETHER = 256
 """Losses that are kept before they are added up, so that a long validation keeps few tensors."""
 
@@ -40,4 +42,6 @@ def _sum(losses: Iterable[tuple[Tensor, int]]) -> tuple[Tensor, int]:
     """Return the mean of batches, and the number of their samples."""
     pairs = list(losses)
     samples = sum(count for _, count in pairs)
-    return sum(loss.double() * count for loss, count in pairs) / max(1, samples), samples  # type: ignore[return-value]
+    return sum(loss.to(precision(loss.device)) * count for loss, count in pairs) / max(
+        1, samples
+    ), samples  # type: ignore[return-value]

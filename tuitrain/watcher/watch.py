@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from tuitrain.core.events import BatchDone, Event, Fact, Measured, RunStarted, Warned
+from tuitrain.core.events import BatchDone, Event, Fact, Failed, Measured, RunStarted, Warned
 from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM, Series
 from tuitrain.engine.device import read
@@ -43,6 +43,9 @@ class Ending(KeyboardInterrupt):
 
 class Watch:
     """Meets `Watching`: gathers what the hooks see, records it, and steers after each step."""
+
+    failure = ""
+    """Why the run failed, if a nonfinite value ended it."""
 
     def __init__(
         self,
@@ -389,6 +392,8 @@ class Watch:
         self._look_at = 0  # these commands may have to do something after the next step
         for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
             self.recorder.take(event)
+            if isinstance(event, Failed):
+                self.failure = event.error
         self._warnings.clear()
         if self.steering.decisions.stopped and not self.has_ended:
             self.has_ended = True

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.watched import again
 from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses, ranks
 from tuitrain.watcher.losses import Call, Own
@@ -46,7 +47,7 @@ class Watched:
         self.parts = Parts()
         self.registered = dict(registered or {})
         self.kind = spec.kind
-        self.on_nonfinite = spec.on_nonfinite
+        self.on_nonfinite, self.way_on = spec.on_nonfinite, again(spec)
         self.pace = spec.pace
         self.loss_name = losses.UNKNOWN
         self.is_swapped = False

@@ -109,6 +109,7 @@ def _train(
     checkpoints = Checkpoints(paths.checkpoints, earlier)
     checkpoints.sweep()
     paused = spec.paused and is_new
+    run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"
     steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
     usage = Usage()
     began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)

@@ -15,9 +15,7 @@ from sklearn.metrics import (
     roc_auc_score,
     root_mean_squared_error,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from tuitrain.engine import metrics
 from tuitrain.engine.metrics import RunningMean, auroc, log_odds, metrics_of
 
 
@@ -105,27 +103,6 @@ def test_r2_of_a_constant_target_is_undefined(target):
     targets = torch.full((150,), target)
     assert math.isnan(metrics_of("regression", torch.randn(150, 1), targets)["r2"])
     assert math.isnan(metrics_of("regression", targets[:, None], targets)["r2"])
-
-
-class NoDoubles(TorchDispatchMode):
-    """Let no operation return a float64, as on Apple's GPUs."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = func(*args, **(kwargs or {}))
-        for each in found if isinstance(found, tuple) else (found,):
-            assert getattr(each, "dtype", None) != torch.float64, func
-        return found
-
-
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
-def test_a_device_without_float64_has_the_same_metrics(kind, monkeypatch):
-    torch.manual_seed(4)
-    outputs = torch.randn(300, 3 if kind == "multiclass" else 1)
-    targets = torch.randn(300) if kind == "regression" else torch.randint(2, (300,))
-    exact = metrics_of(kind, outputs, targets)
-    monkeypatch.setattr(metrics, "_precision", lambda _: torch.float32)
-    with NoDoubles():
-        assert metrics_of(kind, outputs, targets) == pytest.approx(exact, rel=1e-5)
 
 
 def test_what_torchmetrics_has_right_agrees():

@@ -1,6 +1,9 @@
 import json
 import os
+import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,61 @@ def test_commands_are_read_in_the_order_in_which_they_were_sent(tmp_path):
     for request in reversed(requests):
         inbox.put(tmp_path, request)
     assert [inbox.read(path) for path in inbox.waiting(tmp_path)] == requests
+
+
+def test_commands_of_a_tight_loop_keep_their_order_whatever_the_clock_does(tmp_path, monkeypatch):
+    stopped, backwards = iter([10**18] * 300), iter(range(10**18, 0, -1000))
+    for clock in (lambda: next(stopped), lambda: next(backwards), time.time_ns):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time_ns", clock)
+            for count in range(1, 301):
+                inbox.put(tmp_path, Request.new(Step(count)))
+        sent = inbox.waiting(tmp_path)
+        assert [read.command.count for read in map(inbox.read, sent)] == list(range(1, 301))
+        for path in sent:
+            path.unlink()
+
+
+SENDER = """
+import sys
+from pathlib import Path
+from tuitrain.core.commands import Request, Step
+from tuitrain.store import inbox
+
+for line in sys.stdin:
+    inbox.put(Path(sys.argv[1]), Request.new(Step(int(line))))
+    print(flush=True)
+"""
+
+
+def test_commands_that_two_processes_send_in_turn_keep_their_order(tmp_path):
+    line = [sys.executable, "-c", SENDER, str(tmp_path)]
+    with (
+        subprocess.Popen(line, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(line, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other,
+    ):
+        for count in range(1, 201):
+            sender = (one, other)[count % 2]
+            sender.stdin.write(f"{count}\n")
+            sender.stdin.flush()
+            sender.stdout.readline()
+    sent = [inbox.read(path).command.count for path in inbox.waiting(tmp_path)]
+    assert sent == list(range(1, 201))
+
+
+def test_a_look_that_misses_a_command_leaves_those_that_came_after_it(tmp_path, monkeypatch):
+    """A folder that changes while it is listed may show a file, and not one that came before."""
+    first, second = (inbox.put(tmp_path, Request.new(command)) for command in (Pause(), Resume()))
+    scandir, looks = os.scandir, iter(["first look"])
+
+    @contextmanager
+    def missing_the_first(folder):
+        with scandir(folder) as entries:
+            is_first = next(looks, None)
+            yield [entry for entry in entries if not (is_first and entry.name == first.name)]
+
+    monkeypatch.setattr(os, "scandir", missing_the_first)
+    assert inbox.waiting(tmp_path) == [first, second]
 
 
 def test_a_new_command_is_read_as_it_was_put(tmp_path):

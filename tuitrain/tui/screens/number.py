@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -38,16 +36,10 @@ class NumberScreen(ModalScreen[Change | None]):
         self,
         setting: Setting,
         value: Number,
-        *,
-        description: str = "",
-        consequence: Callable[[Change], str | None] = lambda _: None,
     ) -> None:
-        """`consequence` is what else a change does, said below the field before it is made."""
         super().__init__()
-        self._consequence = consequence
         self._setting = setting
         self._value = value
-        self._says = description
 
     def compose(self) -> ComposeResult:
         about = FIELDS[self._setting]
@@ -55,8 +47,7 @@ class NumberScreen(ModalScreen[Change | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = about.title
             dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
-            question = f"{self._says} {about.question}".strip()
-            yield Static(Content(question), classes="question")
+            yield Static(Content(about.question), classes="question")
             yield Input(typed(self._value), id="value", compact=True)
             yield Static(id="verdict")
 
@@ -81,8 +72,7 @@ class NumberScreen(ModalScreen[Change | None]):
         except TuitrainError as error:
             self.verdict.update(Content.styled(safe(error), "$error"))
             return None
-        more = self._consequence(change)
-        description = f"{typed(self._value)} → {change.detail}{f'; {more}' if more else ''}"
+        description = f"{typed(self._value)} → {change.detail}"
         if change.value == self._value:
             description = f"{SETTINGS[self._setting].description}; this is what it is now"
         self.verdict.update(Content.styled(description, "$cell-muted"))

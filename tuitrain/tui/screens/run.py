@@ -27,6 +27,7 @@ from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
+from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.views import STEPS, VIEWS, Panel
 from tuitrain.tui.widgets.filter import Filter
@@ -68,6 +69,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         *ChartingScreen.BINDINGS,
         Binding("f", "fork", "Fork", id="run.fork",
                 tooltip="Begin another run from one of its epochs"),
+        Binding("R", "resume", "Resume", key_display="R", show=False, id="run.resume",
+                tooltip="Go on with a run that ended; past its end, with more epochs"),
         Binding("v", "curves", "Curves", show=False, id="run.curves",
                 tooltip="Comparable curves in the loss chart's place, and back"),
         *(
@@ -323,6 +326,18 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     def _come_back(self, _last: Snapshot) -> None:
         while self.app.screen is not self:
             self.app.pop_screen()
+
+    def action_resume(self) -> None:
+        resume(self, self._latest, self._follow_again)
+
+    def _follow_again(self, started: Started) -> None:
+        self._started, self._opened_at = started, time.monotonic()
+        self.run_worker(self._look_again())
+
+    async def _look_again(self) -> None:
+        async with self._one_at_a_time:
+            self._latest = await asyncio.to_thread(self._follower.look_at_a_restart)
+            await self._publish(at_once=True)
 
     def action_help(self) -> None:
         self.app.push_screen(

@@ -16,12 +16,11 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
 from tuitrain.tui.disabled import disabled_action
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
-from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.view.state.possible import why_not
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.listing import Row
-from tuitrain.view.text.resumption import rate_jump
 
 
 class RunActionsScreen(Screen[None]):
@@ -119,27 +118,5 @@ class RunActionsScreen(Screen[None]):
         self.call_later(self.follow)
 
     def action_resume(self) -> None:
-        row = self.row
-        if row is None or (run := row.run) is None:
-            return
-        paths = RunPaths(row.directory)
-        if run.state != "finished":
-            self._resume(paths, None)
-            return
-        self.app.push_screen(
-            NumberScreen(
-                "epochs",
-                run.planned_epochs,
-                description=f"{row.name} is finished.",
-                consequence=lambda change: rate_jump(run, int(change.value or 0)),
-            ),
-            lambda change: self._resume(paths, int(change.value or 0)) if change else None,
-        )
-
-    def _resume(self, paths: RunPaths, epochs: int | None) -> None:
-        try:
-            started = supervisor.resume(paths, epochs=epochs)
-        except (TuitrainError, OSError) as error:
-            self.report(safe(error))
-            return
-        self.open(paths, started)
+        if (row := self.row) is not None and row.run is not None:
+            resume(self, row.run, lambda started: self.open(started.paths, started))

@@ -113,7 +113,7 @@ class SteeringScreen(Screen[None]):
     def send(self, command: Command, at: Boundary | None = None) -> None:
         """Send the command, unless the run has ended."""
         if self._latest.has_ended:
-            self.notify(f"The run is {self._latest.state}: nothing was asked of it.")
+            self.notify(f"The run is {self._latest.condition}: nothing was asked of it.")
             return
         if not self._pending:
             self._waiting_since = time.monotonic()

@@ -120,7 +120,7 @@ def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
             Span(f" {compared.sign}━ ", compared.role),
             *fitted([Span(safe(run.name), "strong")], name_cells),
             Span("  "),
-            Span(f"● {run.state}".ljust(12), STATE_ROLES[run.state]),
+            Span(f"● {run.condition}".ljust(12), STATE_ROLES[run.state]),
             Span(f"epoch {run.epochs_words}  "),
             Span(safe(about), "muted"),
         ],

@@ -25,7 +25,7 @@ class Advice(NamedTuple):
 
 def advice(run: Snapshot) -> Advice | None:
     """Return advice on a crash, a batch without end or a nonfinite pause; None for none of them."""
-    if run.error == DELETED:
+    if run.is_deleted:
         return Advice(f"{DELETED}: nothing of it is left", ("q leaves",))
     if run.state == "crashed":
         is_intact = run.started and safe(run.error).startswith(DIED)

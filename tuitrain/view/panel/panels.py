@@ -33,7 +33,7 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
         for command in run.interventions
         if command.state == "pending"
     ] + list(pending)
-    badge = [Span(f"● {run.state}", STATE_ROLES[run.state])]
+    badge = [Span(f"● {run.condition}", STATE_ROLES[run.state])]
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2
@@ -255,7 +255,7 @@ def _epoch_row(run: Snapshot, epoch: EpochEnded, columns: tuple[str, ...], width
 def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
     """Return the picture shown in place of the chart before the first batch."""
     if run.error:
-        error_lines = wrapped(f"{run.state}: {safe(run.error)}", max(10, width - 4))
+        error_lines = wrapped(f"{run.condition}: {safe(run.error)}", max(10, width - 4))
         lines = [Span(line, "bad") for line in error_lines]
     elif run.has_ended:
         how = f"{run.state} before the first batch: tuitrain resume {run.title} goes on"

@@ -20,10 +20,13 @@ _OF_THE_OPTIMIZER = ("lr", "weight-decay", "clip-norm")
 
 def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
     """Return why an action, or the change of a setting, is not for that run; None if it is."""
+    if run.is_deleted and action in ("fork", "resume"):
+        return "The run was deleted: nothing of it is left."
     if action in _OF_THE_CHARTS and not has_begun(run):
         return "There is no batch to look at yet."
     if not run.is_watched:
-        return None
+        is_live = action == "resume" and not run.has_ended
+        return "It has not ended: there is nothing to resume." if is_live else None
     if setting in _OF_THE_SCRIPT:
         return _OF_THE_SCRIPT[setting]
     if action in ("fork", "resume"):

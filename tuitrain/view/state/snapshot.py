@@ -264,6 +264,16 @@ class Snapshot:
     def has_ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its directory was deleted while it was shown."""
+        return self.error == DELETED
+
+    @property
+    def condition(self) -> str:
+        """Its state in one word; deleted, if it was deleted while it was shown."""
+        return "deleted" if self.is_deleted else self.state
+
 
 def _settings(spec: RunSpec) -> dict[str, Any]:
     return {

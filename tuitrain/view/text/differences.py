@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.safe import safe
 from tuitrain.history.plan import plan_of
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
 
 
 def settings(run: Snapshot) -> dict[str, str]:
@@ -19,6 +21,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "loss": _history(run, "loss", spec.loss or began.get("loss") or "–"),
         "optimizer": run.optimizer,
         "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
+        "schedule": "–" if run.is_watched else _schedules(run),
         "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
         "seed": "–" if run.is_watched else str(spec.seed),
         "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
@@ -47,6 +50,16 @@ def _history(run: Snapshot, kind: str, first: str) -> str:
     """Return the first value and its changes, such as `cross-entropy → mse @ epoch 10`."""
     later = [f"{value} @ epoch {epoch}" for epoch, value in changes(run, kind)]
     return " → ".join([first, *later])
+
+
+def _schedules(run: Snapshot) -> str:
+    """Return the schedules of the learning rate, such as `constant → cosine @ epoch 4`."""
+    first = run.lineage.started.get("schedule") or str(initial_schedule(run.spec.optimizer))
+    later = [
+        f"{schedule.partition('@')[0]} @ epoch {epoch}"
+        for epoch, schedule in changes(run, "schedule")
+    ]
+    return " → ".join([words.schedule(first), *later])
 
 
 def _weight_decay(run: Snapshot) -> float:

@@ -2,8 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from tuitrain.core.errors import WrongUse
+from tuitrain.core.options import OPTIONS
 from tuitrain.core.schedules import SCHEDULES, RateSchedule, share_done
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.words import count
+
+
+class Resumption(NamedTuple):
+    """The settings with which a run goes on; None leaves one as it is."""
+
+    epochs: int | None = None
+    """How many in all."""
+    schedule: str | None = None
+    """A new one of the learning rate, which begins where the run goes on."""
+
+
+def asked_for(run: Snapshot, epochs: str, schedule: str) -> Resumption:
+    """Return the resumption of a finished run that a user typed; an empty schedule is none.
+
+    Raises WrongUse for what is no such number or schedule, and if no epoch would be left.
+    """
+    total: int = OPTIONS["epochs"].read(epochs)
+    if total <= run.epoch:
+        raise WrongUse(f"{count(run.epoch)} epochs are trained: it goes on with more in all")
+    return Resumption(total, OPTIONS["lr_schedule"].read(schedule) if schedule else None)
+
+
+def meaning(run: Snapshot, resumption: Resumption) -> str:
+    """Return what a resumption does to the learning rate."""
+    if (jump := rate_jump(run, *resumption)) is not None:
+        return jump
+    chosen = RateSchedule.read(resumption.schedule or "constant")
+    end = (
+        "" if chosen.is_constant else f", and decays to 0 by epoch {count(resumption.epochs or 0)}"
+    )
+    return f"the learning rate goes on as it is{end}"
 
 
 def rate_jump(run: Snapshot, epochs: int | None = None, schedule: str | None = None) -> str | None:

@@ -65,6 +65,18 @@ def test_only_settings_that_differ_are_told(begin):
     assert differences.differing([one.now(), one.now()]) == {}
 
 
+def test_runs_that_differ_in_their_schedule_have_a_row_for_it(begin):
+    one, other, third = (
+        begin(name, optimizer=f"adam:schedule={schedule}")
+        for name, schedule in (("a", "constant"), ("b", "constant"), ("c", "linear"))
+    )
+    other.trains(4)
+    other.changes("schedule", "cosine@4", "w")
+    told = differences.differing([one.now(), other.now()])
+    assert told == {"schedule": ("constant", "constant → cosine @ epoch 4")}
+    assert differences.settings(third.now())["schedule"] == "linear"
+
+
 def test_a_swap_and_a_change_are_told_with_their_epochs(begin):
     run = begin("a")
     run.trains(10)

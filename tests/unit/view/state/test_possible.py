@@ -10,7 +10,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.core.problem import Problem
 from tuitrain.core.watched import command_of
 from tuitrain.view.state.possible import why_not
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DELETED, Snapshot
 
 OURS = Snapshot.begin("a", Path("a"), new_spec("digits"), 0.0)
 SCRIPT = replace(OURS, spec=replace(OURS.spec, watched=("train.py", "--lr", "1 0")))
@@ -41,6 +41,19 @@ def test_what_depends_on_the_first_step_waits_for_it(action, setting):
 @pytest.mark.parametrize("action", ["fork", "resume"])
 def test_what_cannot_be_done_names_the_command_that_can(action):
     assert why_not(TRAINS, action).endswith("tuitrain watch train.py --lr '1 0'")
+
+
+@pytest.mark.parametrize("run", [OURS, TRAINS])
+def test_a_deleted_run_is_neither_forked_nor_resumed(run):
+    gone = replace(run, state="crashed", error=DELETED)
+    assert why_not(gone, "fork") == why_not(gone, "resume")
+    assert "was deleted" in why_not(gone, "fork")
+
+
+def test_a_run_is_resumed_once_it_has_ended():
+    assert "has not ended" in why_not(OURS, "resume")
+    for state in ("finished", "stopped", "failed", "crashed"):
+        assert why_not(replace(OURS, state=state), "resume") is None
 
 
 def test_what_steers_any_run_steers_a_script():
