@@ -103,6 +103,11 @@ class Views(ContentSwitcher):
         else:
             self.screen.focus_previous(f".{PANEL}")
 
+    @property
+    def shows_fast(self) -> bool:
+        """Whether a fast panel is shown."""
+        return any(panel.is_fast and panel.is_on_screen for panel in self.query(PanelPicture))
+
     async def draw_fast(self, run: Snapshot) -> None:
         """Have the fast panels that are shown draw the run now."""
         for panel in self.query(PanelPicture):

@@ -100,7 +100,7 @@ def _parts(
                 Span(f" {padded(_NAMES[part], _NAME_CELLS)}", "accent"),
                 Span(bar(share, bar_cells), "bar"),
                 Span(to_the_right(words.microseconds(microseconds), _TIME_CELLS)),
-                Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) + "  ", "muted"),
+                Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) + "  "),
                 Span(results.get(part, "")),
             ],
             width,
@@ -128,7 +128,7 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, s
 
 
 def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: int) -> list[Line]:
-    """Return the losses of the first samples, a list if there is room; or what is missing."""
+    """Return the losses of the first samples, those of a paused run in a list if there is room."""
     if look is None:
         missing = (
             "of a watched script no shapes and samples are recorded" if run.is_watched
@@ -137,7 +137,8 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         return [fitted([Span(f" {missing}", "muted")], width)]
     losses = look.batch.losses
     at = "" if look.step == row.step else f" at step {words.count(look.step)}"
-    if rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
+    is_still = run.state == "paused" or run.has_ended  # nobody reads a list that changes
+    if is_still and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
         head = f" the first {len(losses)} samples{at}, the highest loss first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
         return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]

@@ -17,7 +17,10 @@ def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
     timings = run.timings
     lines = []
     if not timings:
-        lines.append(fitted([Span(" no second of training is measured yet", "muted")], width))
+        why = (
+            "the record has no shares" if run.has_ended else "no second of training is measured yet"
+        )
+        lines.append(fitted([Span(f" {why}", "muted")], width))
     bar_cells = max(1, min(60, width - 2 - _NAME_CELLS - _SHARE_CELLS))
     for part, share in timings.items():
         is_starved = part == "data" and share >= _STARVED

@@ -8,6 +8,7 @@ import pytest
 from tests.recorded import RecordedRun
 from tuitrain.catalog import new_spec
 from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES
+from tuitrain.core.events import Paused
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.delta import Cursor
 from tuitrain.tui.views import VIEWS
@@ -68,7 +69,9 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
 
 
 def counts(classes: int, wrong: int = 0) -> dict[str, object]:
-    rows = [[7 if true == each else 0 for each in range(classes)] for true in range(classes)]
+    rows = [
+        [7 if true == predicted else 0 for predicted in range(classes)] for true in range(classes)
+    ]
     rows[0][-1] += wrong
     return {"counts": rows}
 
@@ -88,6 +91,19 @@ def test_numbers_of_an_earlier_batch_have_its_step(recorded):
     assert "step 46 · batch 23/23 of epoch 2" in said
     assert "gradient norm NaN at step 23" in said
     assert "the first 2 samples at step 23: 0.2500  2.500" in said
+
+
+def test_the_samples_of_a_paused_run_are_ranked_by_their_loss(recorded):
+    recorded.trains(1)
+    recorded.details(BATCH, BODY)
+    assert "the highest loss first" not in drawn(batch.steps, recorded), "they change while it runs"
+    recorded.records(Paused(None, 1, 23, 1))
+    lines = drawn(batch.steps, recorded).splitlines()
+    at = lines.index(" the first 2 samples, the highest loss first")
+    assert lines[at + 1].split()[:3] == ["sample", "2", "2.500"]
+    assert lines[at + 1].endswith("right class 8.2%")
+    assert lines[at + 2].split()[:3] == ["sample", "1", "0.2500"]
+    assert lines[at + 1].count("█") == 10 * lines[at + 2].count("█") == 50
 
 
 def test_a_batch_trained_before_a_swap_keeps_its_loss(recorded):
