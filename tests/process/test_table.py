@@ -42,6 +42,7 @@ def table(tmp_path: Path) -> str:
 
 def test_a_table_is_explained_before_it_trains(threaded: Shell, table: str):
     said = threaded("run", table, *EPOCHS, "--epochs", "30", "--plain", "--name", "a").stdout
+    assert "\n\n" not in said, "a look that finds nothing new prints nothing"
     before, _, _ = said.partition("epoch  1/30")
     shown = threaded.show("a")
 

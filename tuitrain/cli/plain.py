@@ -101,9 +101,8 @@ def follow(
         run, delta = follower.look(), follower.delta
         if run.hangs and not before.hangs:
             _say_it_hangs(run, how_to_end)
-        for line in _loading(before, delta):
+        for line in (*_loading(before, delta), *_notes(before, run)):
             print_safe(line)
-        print_safe(*_notes(before, run))
         keys = (newest, delta.latest.key if delta.latest else newest)
         batches = client.batches_of_epochs(keys, every, begin=begin)
         newest = max(keys)
