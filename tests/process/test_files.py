@@ -17,7 +17,7 @@ def test_a_chart_is_printed_without_the_app(tuitrain: Shell):
 
     lines = said.splitlines()
     assert lines[0] == "a: digits, cross-entropy, finished"
-    assert len(lines) == 13
+    assert len(lines) == 14, "and what its signs mean"
     assert max(map(len, lines)) <= 60
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
 

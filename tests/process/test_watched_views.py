@@ -141,7 +141,8 @@ def test_an_epoch_without_a_validation_is_exported_without_its_loss(tuitrain: Sh
 
 def test_an_epoch_without_a_validation_leaves_no_mark_on_the_chart(tuitrain: Shell):
     assert "×" not in tuitrain("plot", "loaded").stdout
-    assert "●" in tuitrain("plot", "validated").stdout
+    _, *chart, _ = tuitrain("plot", "validated").stdout.splitlines()
+    assert {"o", "°"} & set("".join(chart)), "its validations"
 
 
 def test_scripts_without_a_validation_have_nothing_to_compare_but_series(tuitrain: Shell):

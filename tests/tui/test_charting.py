@@ -84,12 +84,12 @@ async def test_arrows_move_a_cursor_through_all_charts_and_its_values_are_read(
         await pilot.pause()
         await seen(app)
         text = await typed(app, pilot, "home")
-        assert f"step 1 · epoch 1 · cross-entropy {0.1 + 2 * math.exp(-1 / 20):.6g}" in title(text)
+        assert f"step 1 · epoch 1 · {0.1 + 2 * math.exp(-1 / 20):.6g}" in title(text)
         text = await typed(app, pilot, "end")
         assert "step 92 · epoch 4" in title(text)
         assert "smoothed 0.1" in title(text)
         text = await typed(app, pilot, "left", "left")
-        assert re.search(r"step 90 · epoch 4 · cross-entropy 0.12\d+ · .* · 0.90 s", title(text))
+        assert re.search(r"step 90 · epoch 4 · 0.12\d+ · .* · 0.90 s", title(text))
         assert "validations, at step 90" in text
         assert text.count("┻") >= 3, "in the loss chart and in small ones"
 

@@ -65,7 +65,7 @@ def test_smoothing_is_said(said):
 def test_in_a_pipe_validations_are_letters_and_a_legend_says_so(said):
     text = said()
     *chart, legend = text.splitlines()
-    assert legend == "o and °: validation; dots: every batch and the smoothed losses"
+    assert legend == "o °: validation; dots: batches and their smoothed line"
     assert sum(line.count("o") + line.count("°") for line in chart[3:-2]) >= 10
 
 

@@ -38,7 +38,7 @@ class ChartingScreen(SteeringScreen, inherit_bindings=False):
         Binding("right_square_bracket", "zoom(0.5)", "Closer", key_display="]", show=False,
                 id="chart.closer", tooltip="Show half as many steps"),
         Binding("left", "move(-1)", "Left", show=False, id="chart.left",
-                tooltip="Cursor to earlier steps; its values are in the chart's title"),
+                tooltip="Cursor to earlier steps; the title has its values"),
         Binding("right", "move(1)", "Right", show=False, id="chart.right",
                 tooltip="Cursor to later steps"),
         Binding("home", "first", "First", show=False, id="chart.first",

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import VerticalScroll
+from textual.containers import ItemGrid, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tuitrain.tui.keys import keymap_of, shown
 
+_COLUMN_CELLS = 60
+"""Where two of them fit, the keys are in two columns."""
 SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
@@ -55,7 +57,10 @@ class HelpScreen(ModalScreen[None]):
                 _line(shown(binding, keymap), binding.tooltip)
                 for binding in (*self._explained, *app)
             ]
-            yield Static(Content("\n").join([*lines, Content("")]))
+            half = -(-len(lines) // 2)
+            with ItemGrid(min_column_width=_COLUMN_CELLS):
+                yield Static(Content("\n").join(lines[:half]))
+                yield Static(Content("\n").join([*lines[half:], Content("")]))
             yield Static(Content("\n").join(_symbol_line(*sign) for sign in self._signs))
 
 

@@ -102,7 +102,10 @@ def _charted(drawing: Drawing, view: ChartView, width: int, x: XMap) -> Charted:
 
 
 def readout(run: Snapshot, curves: Curves, step: int, smoothed: float | None) -> str:
-    """Return in words what was recorded at a step: epoch, loss, smoothed loss, training time."""
+    """Return in words what was recorded at a step: epoch, loss, smoothed loss, training time.
+
+    The loss function is named if it is not the one in use.
+    """
     batch = curves.batch(run, step)
     at = f"step {words.count(step)}"
     if batch is None:
@@ -111,7 +114,8 @@ def readout(run: Snapshot, curves: Curves, step: int, smoothed: float | None) ->
     parts = [at]
     if not run.is_watched or run.steps_per_epoch:
         parts.append(f"epoch {words.count(batch.epoch)}")
-    parts.append(f"{safe(words.loss(loss))} {_exact(batch.loss)}".strip())
+    name = "" if loss == run.loss else f"{safe(words.loss(loss))} "
+    parts.append(f"{name}{_exact(batch.loss)}")
     if smoothed is not None:
         parts.append(f"smoothed {smoothed:.4g}")
     return " · ".join([*parts, _trained_for(batch.elapsed_ms / 1000)])

@@ -34,7 +34,7 @@ def test_the_cursor_reads_what_was_recorded_at_its_step(run):
     readout = charted(run, ChartView(cursor=230)).readout
     step, epoch, loss, smoothed, time = readout.split(" · ")
     assert (step, epoch) == ("step 230", "epoch 10")
-    assert loss == f"cross-entropy {decay(230):.6g}"
+    assert loss == f"{decay(230):.6g}"
     assert float(smoothed.removeprefix("smoothed ")) == pytest.approx(decay(230), rel=0.1)
     assert time == "2.30 s"
 
@@ -45,13 +45,21 @@ def test_the_cursor_reads_the_take_that_the_chart_shows(run):
     run.trains(5, lambda step: 7.0)
     run.goes_back(10, "cross-entropy")
     run.trains(5, lambda step: 0.25)
-    assert "cross-entropy 0.25 ·" in charted(run, ChartView(cursor=12 * STEPS)).readout
+    assert "epoch 12 · 0.25 ·" in charted(run, ChartView(cursor=12 * STEPS)).readout
     assert "not recorded" in charted(run, ChartView(cursor=900)).readout
+
+
+def test_the_cursor_names_the_loss_of_a_step_before_a_swap(run):
+    run.trains(4, lambda step: 0.5)
+    run.swaps("mse")
+    run.trains(4, lambda step: 0.25)
+    assert "· cross-entropy 0.5 ·" in charted(run, ChartView(cursor=2 * STEPS)).readout
+    assert "epoch 6 · 0.25 ·" in charted(run, ChartView(cursor=6 * STEPS)).readout
 
 
 def test_a_loss_that_is_not_finite_is_read_as_such(run):
     run.trains(4, lambda step: math.nan if step == 50 else 1.0)
-    assert "cross-entropy NaN" in charted(run, ChartView(cursor=50)).readout
+    assert "· NaN ·" in charted(run, ChartView(cursor=50)).readout
 
 
 def test_a_window_reads_every_step_of_a_long_run(run):
