@@ -19,7 +19,7 @@ SIGNS = [
     ("$cell-validation", "⠤⠒", "the validation loss at each epoch's end"),
     ("$cell-swap", " │", "the loss was swapped; values before and after are not comparable"),
     ("$cell-muted", " ↶", "another take: training went back to an earlier step"),
-    ("$accent", " │", "the cursor; the title has its values"),
+    ("$foreground", " │", "the cursor; the title has its values"),
     ("$warning", " ▲", "values above the axis; o shows them"),
     ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
     (

@@ -32,7 +32,7 @@ from tuitrain.tui.views import STEPS, VIEWS, Panel
 from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
-from tuitrain.tui.widgets.run_panels import Epochs, Events, Header, Progress, Vitals
+from tuitrain.tui.widgets.run_panels import Advice, Epochs, Events, Header, Progress, Vitals
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.run_charts import Charted, loss_chart
@@ -115,7 +115,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._follower = Follower(client)
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
-        self._reads = Reads(client, self._curves, client.output, lambda: self._wanted)
+        self._reads = Reads(
+            client, self._curves, client.output, lambda: self._wanted, lambda: self.chart_view
+        )
         self._wanted = ""
         self._close = leave
         self._started = started
@@ -133,6 +135,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             for view in VIEWS[1:]:
                 with Container(id=view.id):
                     yield from map(self._made, view.panels)
+        yield Advice(id="advice").data_bind(RunScreen.slow_snapshot)
         yield Filter("part of a line")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -220,6 +223,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         if self.is_mounted:
             self.chart.draw_now()
             self.metrics.look(self.chart_view)
+            self.views.mark_stale()
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Charted:
         if not has_begun(run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.panel import event_log, panels
+from tuitrain.view.panel import diagnosis, event_log, panels
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -64,6 +64,18 @@ class Progress(_Panel):
 
     def picture(self, snapshot: Snapshot) -> Picture:
         return panels.progress(snapshot, self.size.width)
+
+
+class Advice(_Panel):
+    """A line on what is wrong with the training; it takes no room where nothing is."""
+
+    def watch_slow_snapshot(self) -> None:
+        snapshot = self.slow_snapshot
+        self.display = snapshot is not None and bool(diagnosis.picture(snapshot, 1))
+        super().watch_slow_snapshot()
+
+    def picture(self, snapshot: Snapshot) -> Picture:
+        return diagnosis.picture(snapshot, self.size.width)
 
 
 class Epochs(_Panel, can_focus=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tuitrain.view.chart import scale, x_axis
@@ -53,12 +54,13 @@ def ruled(
 
 
 def _apart(ticks: Iterable[Tick]) -> list[Tick]:
-    """Return the ticks, from the lowest on, that are far enough from each other."""
-    kept: list[Tick] = []
-    for tick in ticks:
-        if not kept or tick.cell - kept[-1].cell >= _LEAST_Y_TICK:
-            kept.append(tick)
-    return kept
+    """Return every tick, or every second one and so on, so that all are far enough apart."""
+    every = list(ticks)
+    for stride in range(1, len(every)):
+        kept = every[::stride]
+        if all(after.cell - tick.cell >= _LEAST_Y_TICK for tick, after in pairwise(kept)):
+            return kept
+    return every[:1]
 
 
 def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:

@@ -90,7 +90,7 @@ class Mark(NamedTuple):
     role: Role
 
 
-CURSOR: Role = "accent"
+CURSOR: Role = "text"
 
 
 class Ruler(NamedTuple):

@@ -203,5 +203,5 @@ def _numbers(
     """Return the value after an epoch; then the best one, or which epoch it is."""
     value = Span(f" {words.value(metric.of(epoch) if epoch else None)}", "validation")
     if not is_present:
-        return (value,), (Span(f" @{words.count(epoch.epoch)}" if epoch else "", "accent"),)
+        return (value,), (Span(f" @{words.count(epoch.epoch)}" if epoch else "", "muted"),)
     return (value,), (Span(f" ★{words.value(best.value)}" if best else "", "good"),)

@@ -113,7 +113,7 @@ def readout(run: Snapshot, curves: Curves, step: int, smoothed: float | None) ->
         parts.append(f"epoch {words.count(batch.epoch)}")
     parts.append(f"{safe(words.loss(loss))} {_exact(batch.loss)}".strip())
     if smoothed is not None:
-        parts.append(f"smoothed {words.value(smoothed)}")
+        parts.append(f"smoothed {smoothed:.4g}")
     return " · ".join([*parts, _trained_for(batch.elapsed_ms / 1000)])
 
 

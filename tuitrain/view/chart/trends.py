@@ -22,17 +22,19 @@ def trends(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         return (line, *(fitted([], width),) * height)[:height]
     across = multiples.places(len(shown), width, height).across
     columns = plot.canvas_columns(width // across)
-    swaps = tuple(rulers(run))
+    view = reads.chart_view()
+    x = reads.curves.x_map(run, view.unit)
+    swaps = tuple(x.x(step) for step in rulers(run))
     charts = [
         multiples.Chart(
             Span(f" {safe(summary.series.name)}", "muted"),
             _numbers(summary),
-            tuple(reads.curves.series(run, summary.series.name, columns)),
+            tuple(reads.curves.series(run, summary.series.name, columns, view)),
             swaps,
         )
         for summary in shown[: multiples.places(len(shown), width, height).room]
     ]
-    return multiples.grid(charts, width, height, options=options_for(run))
+    return multiples.grid(charts, width, height, options=options_for(run, view, x))
 
 
 def _numbers(summary: Summary) -> tuple[tuple[Span, ...], ...]:

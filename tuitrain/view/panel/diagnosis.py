@@ -14,6 +14,8 @@ from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.view.panel.advice import advice as waits
+from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -36,13 +38,52 @@ _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
 
 
+class Way(NamedTuple):
+    """Something to do about it, as each place says it."""
+
+    key: str
+    """On the screen of a live run."""
+    command: str
+    """In a shell, with the run's name for NAME."""
+    afterwards: str
+    """Once the run has ended."""
+
+
 class Finding(NamedTuple):
     """Something wrong with a run."""
 
     kind: str
     """A name for it: diverging, overfitting, ..."""
     text: str
-    """What the numbers are, and what to do."""
+    """What the numbers are."""
+    ways: tuple[Way, ...] = ()
+
+    def line(self, run: Snapshot, *, has_keys: bool) -> str:
+        """Return what is wrong and what to do, on a screen with keys or in a shell."""
+        if run.has_ended:
+            ways = [way.afterwards for way in self.ways]
+        elif has_keys:
+            ways = [way.key for way in self.ways]
+        else:
+            ways = [way.command.replace("NAME", safe(run.name)) for way in self.ways]
+        return " · ".join([self.text, *dict.fromkeys(ways)])
+
+
+_BACK = Way("b goes back", "tuitrain ctl NAME rollback best", "f forks from its best epoch")
+_NEXT_TIME = "the next run"
+
+
+def _lower(run: Snapshot, what: str = "lowers") -> Way:
+    verb, lr = what.removesuffix("s"), f"({run.lr or 0:g})"
+    return Way(
+        f"r {what} the rate {lr}",
+        f"tuitrain ctl NAME lr X {what} the rate {lr}",
+        f"{verb} --lr {lr} in {_NEXT_TIME}",
+    )
+
+
+def _at_the_next_start(what: str) -> Way:
+    return Way(what, what, what)
 
 
 def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]:
@@ -57,12 +98,27 @@ def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]
     return [finding for finding in found if finding is not None]
 
 
+def picture(run: Snapshot, width: int) -> Picture:
+    """Return one line of advice for the run's screen; nothing without any."""
+    found = findings(run)
+    if not found or waits(run) is not None:
+        return ()
+    more = f"  (+{len(found) - 1})" if len(found) > 1 else ""
+    first = Span(f"{found[0].line(run, has_keys=True)}{more}", "warn")
+    return (fitted([Span(" ▲ ", "warn"), first], width),)
+
+
 def _course(run: Snapshot) -> list[EpochEnded]:
-    """Return the epochs since the last change of a setting or of the loss, oldest first."""
+    """Return the epochs since the last change of a setting or of the loss, oldest first.
+
+    Of a long run these are the best one and the newest ones.
+    """
     changes = [one for one in run.interventions if one.state == "applied" and one.kind in _CHANGES]
     changed = max((change.step or 0 for change in changes), default=0)
+    best = [run.best] if run.best and run.best.step < run.epochs[0].step else []
     since = takewhile(
-        lambda epoch: epoch.loss_name == run.loss and epoch.step > changed, reversed(run.epochs)
+        lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,
+        reversed([*best, *run.epochs]),
     )
     return list(reversed(list(since)))
 
@@ -75,9 +131,10 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     last = course[-1]
     before = [epoch for epoch in course[:-1] if math.isfinite(epoch.train_loss)]
-    lower = f"r lowers the rate ({run.lr or 0:g})"
+    ways = _lower(run), _BACK
     if not math.isfinite(last.train_loss):
-        return Finding("diverging", f"diverging: the training loss is {last.train_loss}: {lower}")
+        text = f"diverging: the training loss is {words.value(last.train_loss)}"
+        return Finding("diverging", text, ways)
     if len(before) < 2:
         return None
     least = min(before, key=lambda epoch: epoch.train_loss)
@@ -87,7 +144,8 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     return Finding(
         "diverging",
         f"diverging: training loss {words.value(least.train_loss)} in epoch {least.epoch:,}, "
-        f"{words.value(last.train_loss)} now: {lower}, b goes back",
+        f"{words.value(last.train_loss)} now",
+        ways,
     )
 
 
@@ -102,8 +160,8 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     return Finding(
         "dead gradients",
-        f"dead gradients: their norm is {norms[0]:.0e}, so no weight moves: begin anew with a "
-        "lower rate or another initialisation (inactive ReLUs, saturated sigmoids)",
+        f"dead gradients: their norm is {norms[0]:.0e}, so no weight moves",
+        (_at_the_next_start("a new run with a lower --lr or another initialisation"),),
     )
 
 
@@ -120,8 +178,14 @@ def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     return Finding(
         "unfit loss",
         f"{name} teaches classes slowly: accuracy {words.value(accuracy)} after "
-        f"{course[-1].epoch:,} epochs: l swaps to {safe(usual)}",
-    )
+        f"{course[-1].epoch:,} epochs",
+        (
+            Way(
+                f"l swaps to {safe(usual)}", f"tuitrain ctl NAME loss {safe(usual)}",
+                f"--loss {safe(usual)} in {_NEXT_TIME}",
+            ),
+        ),
+    )  # fmt: skip
 
 
 def _not_learning(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
@@ -133,8 +197,8 @@ def _not_learning(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None
     return Finding(
         "not learning",
         f"not learning: training loss {words.value(losses[0])} in epoch 1, "
-        f"{words.value(losses[-1])} in epoch {course[-1].epoch:,}: r raises the rate "
-        f"({run.lr or 0:g}); do inputs and targets belong together?",
+        f"{words.value(losses[-1])} in epoch {course[-1].epoch:,}",
+        (_lower(run, "raises"), _at_the_next_start("do inputs and targets belong together?")),
     )
 
 
@@ -155,7 +219,8 @@ def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     return Finding(
         "overfitting",
         f"overfitting since epoch {least.epoch:,}: val loss {words.value(least.val_loss)} then, "
-        f"{words.value(recent[-1])} now{at} · b goes back",
+        f"{words.value(recent[-1])} now{at}",
+        (_BACK,),
     )
 
 
@@ -169,8 +234,8 @@ def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
             return None
     return Finding(
         "plateau",
-        f"plateau: no loss fell by 1 % in {_PLATEAU_EPOCHS} epochs: r lowers the rate "
-        f"({run.lr or 0:g}), or S stops",
+        f"plateau: no loss fell by 1 % in {_PLATEAU_EPOCHS} epochs",
+        (_lower(run), Way("S stops", "tuitrain ctl NAME stop", "more epochs change little")),
     )
 
 
@@ -193,8 +258,8 @@ def _never_predicts(run: Snapshot, confusion: Confusion | None) -> Finding | Non
     names = [safe(run.problem.classes[number], limit=24) for number in never]
     return Finding(
         "never predicted",
-        f"never predicted: {', '.join(names)}: --class-weights balanced at the next start, "
-        "or more samples of it",
+        f"never predicted: {', '.join(names)}",
+        (_at_the_next_start("--class-weights balanced in a new run, or more samples of it"),),
     )
 
 
@@ -210,7 +275,8 @@ def _starts_high(run: Snapshot) -> Finding | None:
     return Finding(
         "high start",
         f"high start: loss {words.value(first.train_loss)} in epoch 1, where guessing gives "
-        f"ln {max(2, classes)} = {guessing:.2f}: are the inputs normalised?",
+        f"ln {max(2, classes)} = {guessing:.2f}",
+        (_at_the_next_start("are the inputs normalised?"),),
     )
 
 

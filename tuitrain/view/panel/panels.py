@@ -104,10 +104,11 @@ def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
+    """Return a field of so many cells; a long value comes nearer to a short label."""
     label, text, role = field
-    room = max(1, cells - _LABEL_CELLS)
     name = cut(f" {label}", _LABEL_CELLS)
-    return [Span(padded(name, _LABEL_CELLS), "muted"), Span(padded(cut(text, room), room), role)]
+    room = max(1, cells - _LABEL_CELLS, min(width_of(text) + 1, cells - width_of(name) - 1))
+    return [Span(padded(name, cells - room), "muted"), Span(padded(cut(text, room), room), role)]
 
 
 def progress(run: Snapshot, width: int) -> Picture:

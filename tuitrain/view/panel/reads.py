@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tuitrain.view.chart.chart_view import USUAL, ChartView
+
 if TYPE_CHECKING:
     from tuitrain.view.chart.curves import Curves
 
@@ -34,3 +36,5 @@ class Reads(NamedTuple):
     """Returns the last lines that the trainer and the user's code printed."""
     search: Callable[[], str]
     """Returns what the user searches for; empty for nothing."""
+    chart_view: Callable[[], ChartView] = lambda: USUAL
+    """Returns how the user looks at the charts."""

@@ -119,7 +119,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             *matrix,
         ]
     if advice := findings(run, confusion):
-        lines += ["", "  advice", *(f"    {finding.text}" for finding in advice)]
+        lines += ["", "  advice", *(f"    {one.line(run, has_keys=False)}" for one in advice)]
     if notes := _data_notes(run):
         title = "notes" if run.is_watched else "data"
         lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]

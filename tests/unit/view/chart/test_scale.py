@@ -226,7 +226,7 @@ def test_an_outlier_alone_makes_no_axis_logarithmic(odd):
 @pytest.mark.parametrize("odd", [-1.0, 0.0])
 def test_values_that_no_logarithm_can_show_keep_an_axis_linear(odd):
     pairs = [(value, value) for value in falling(4)]
-    pairs[50:100] = [(odd, odd)] * 50
+    pairs[50:170] = [(odd, odd)] * 120
     assert not scale.axis(pairs, is_full=False, is_log=None).is_log
 
 
