@@ -2,12 +2,14 @@
 
 import math
 import re
+from contextlib import suppress
 
 import pytest
 
 from tests.recorded import RecordedRun
 from tuitrain.catalog import new_spec
 from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES, WORST
+from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import Paused
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.delta import Cursor
@@ -67,6 +69,25 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
             picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
             cells = {sum(width_of(span.text) for span in line) for line in picture}
             assert (len(picture), cells) == (size[1], {size[0]}), panel.id
+
+
+DAMAGED = [
+    {}, {"counts": [[1, 2]]}, {**BODY, "losses": ["x"]}, {**BODY, "input": "x" * 300},
+    {"axis": "log-odds", "places": [], "curves": {}},
+    {"axis": "log-odds", "places": X, "curves": {"cross-entropy": {"values": [1.0], "slopes": []}}},
+    {"epoch": 1, "samples": [{"number": -1, "true": 0, "predicted": 0, "score": 0}]},
+    {"epoch": 1, "samples": [{"number": 1, "true": 0, "predicted": 0, "score": 0, "pixels": "g"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", DAMAGED)
+def test_a_damaged_detail_is_missing_or_said_to_be_damaged(recorded, body):
+    recorded.trains(1)
+    for name in (BATCH, CONFUSION, LOSS_CURVES, WORST):
+        recorded.details(name, body)
+    for panel in (panel for view in VIEWS for panel in view.panels):
+        with suppress(DamagedRecord):  # what shows the panel says so in its place
+            assert "x" * 250 not in plain(panel.draw(recorded.now(), reads(recorded), 300, 40))
 
 
 def counts(classes: int, wrong: int = 0) -> dict[str, object]:
