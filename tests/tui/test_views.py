@@ -4,7 +4,8 @@ import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.connection.client import Client
-from tuitrain.core.detail import BATCH
+from tuitrain.core.detail import BATCH, WORST
+from tuitrain.core.events import EpochEnded
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.views import VIEWS
 
@@ -120,6 +121,20 @@ async def test_without_a_focus_enter_shows_the_first_panel_alone(
         assert "events" in await seen(app), "another view shows all its panels"
     assert "loss: cross-entropy" in text
     assert "events" not in text
+
+
+async def test_a_panel_without_room_beside_the_others_is_reached_by_enter_and_tab(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    training.details(WORST, {"epoch": 1, "samples": []})
+    training.records(EpochEnded(1, 20, 1, "cross-entropy", 1.0, 1.0, {}, improved=False))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        assert "no validation sample is wrong" not in await seen(app)
+        await pilot.press("enter", "tab", "tab")
+        await pilot.pause()
+        assert "no validation sample is wrong" in await seen(app)
 
 
 async def test_v_comes_back_to_the_first_view(app: TuitrainApp, training: ScriptedTrainer):

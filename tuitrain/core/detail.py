@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -15,11 +16,15 @@ BATCH = "batch"
 LOSS_CURVES = "loss-curves"
 """The losses as curves, at the start and whenever the loss changes."""
 
+WORST = "worst-samples"
+"""The samples of a validation that are most wrong, about once a second."""
+
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
 _Row = tuple[int, ...]
 _Shape = Annotated[str, lambda text: len(text) <= 200]
+_Pixels = Annotated[str, re.compile("[0-9a-f]{0,1024}").fullmatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,27 @@ class LossCurves:
     axis: Axis
     places: tuple[float, ...]
     curves: Mapping[str, LossCurve]
+
+
+@dataclass(frozen=True, slots=True)
+class WorstSample:
+    """A validation sample with its prediction."""
+
+    number: int
+    """Its place among the validation samples, from 0."""
+    true: float
+    """The class, or the number in its own unit; so is `predicted`."""
+    predicted: float
+    score: float
+    """The probability of the predicted class, or the size of the error in the number's unit."""
+    width: int = 0
+    pixels: _Pixels = ""
+    """Rows of `width` pixels, a hexadecimal digit each, from dark to bright; empty for no image."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstSamples:
+    """The worst samples of a validation, the worst first."""
+
+    epoch: int
+    samples: tuple[WorstSample, ...]

@@ -34,6 +34,7 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
 from tuitrain.engine.training import Training
+from tuitrain.engine.worst_samples import worst_samples
 from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
@@ -65,7 +66,7 @@ def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fa
         yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
-            ended, details, warnings = validate(run)
+            ended, details, warnings = validate(run, with_worst=measures.validations.is_due())
             yield from details
             yield ended
             yield from warnings
@@ -107,8 +108,11 @@ class Validation(NamedTuple):
 
 
 @torch.no_grad()
-def validate(run: Training) -> Validation:
-    """Evaluate the model on the validation data and complete the epoch."""
+def validate(run: Training, *, with_worst: bool) -> Validation:
+    """Evaluate the model on the validation data and complete the epoch.
+
+    `with_worst` adds the samples that are most wrong.
+    """
     run.model.eval()
     loss, outputs, targets = RunningMean(), [], []
     task = run.data
@@ -129,13 +133,15 @@ def validate(run: Training) -> Validation:
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    return Validation(ended, _details(run, confusion), _undefined(ended, target))
+    worst = worst_samples(run, output, target) if with_worst else None
+    details = tuple(filter(None, (_confusion(run, confusion), worst)))
+    return Validation(ended, details, _undefined(ended, target))
 
 
-def _details(run: Training, confusion: metrics.Confusion | None) -> tuple[Detail, ...]:
+def _confusion(run: Training, confusion: metrics.Confusion | None) -> Detail | None:
     if confusion is None or len(confusion) > _MOST_CLASSES:
-        return ()
-    return (Detail(run.take, run.step, CONFUSION, {"counts": confusion}),)
+        return None
+    return Detail(run.take, run.step, CONFUSION, {"counts": confusion})
 
 
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:

@@ -32,6 +32,8 @@ class Measures:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._every = Every(MEASURE_EVERY_S, clock)
+        self.validations = Every(MEASURE_EVERY_S, clock)
+        """When the worst samples of a validation are due."""
         self._before: list[Tensor] = []
         self.is_next = False
         """Whether the next step is measured."""

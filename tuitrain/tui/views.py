@@ -10,6 +10,7 @@ from tuitrain.view.panel import batch, health, loss_curve, model
 from tuitrain.view.panel.event_log import events
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -56,6 +57,7 @@ VIEWS = (
     View("Model", "what does it get wrong?", (
         Panel("confusion", "confusion matrix", model.confusion),
         Panel("classes", "results of each class, the worst first", model.classes),
+        Panel("worst", "validation samples that it gets wrong", worst),
     )),
     View("Health", "is anything sick or slow?", (
         Panel("shares", "share of the time, over the last second", health.shares),

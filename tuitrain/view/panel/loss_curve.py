@@ -88,13 +88,21 @@ def _seen(run: Snapshot, details: Details) -> _Seen | None:
     batch = details.newest_detail(run.take, run.step, BATCH)
     is_of_loss = batch is not None and run.loss_at(batch[0]) == run.loss
     try:
-        return _Seen(
-            decoded(LossCurves, found[1]),
-            decoded(Batch, batch[1]) if batch is not None and is_of_loss else None,
-            batch[0] if batch else 0,
-        )
+        curves = _whole(decoded(LossCurves, found[1]))
+        seen = decoded(Batch, batch[1]) if batch is not None and is_of_loss else None
     except DamagedRecord:
         return None
+    return _Seen(curves, seen, batch[0] if batch else 0)
+
+
+def _whole(curves: LossCurves) -> LossCurves:
+    """Return the curves; DamagedRecord unless each has a value and a slope at every place."""
+    lengths = {
+        len(part) for curve in curves.curves.values() for part in (curve.values, curve.slopes)
+    }
+    if len(curves.places) < 2 or lengths != {len(curves.places)}:
+        raise DamagedRecord("its loss curves are cut off")
+    return curves
 
 
 def _missing(run: Snapshot, seen: _Seen | None) -> str:

@@ -2,12 +2,14 @@
 
 import math
 import re
+from contextlib import suppress
 
 import pytest
 
 from tests.recorded import RecordedRun
 from tuitrain.catalog import new_spec
-from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES
+from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES, WORST
+from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import Paused
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.delta import Cursor
@@ -17,6 +19,7 @@ from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, health, loss_curve, model
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
 from tuitrain.view.text.cells import width_of
@@ -66,6 +69,25 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
             picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
             cells = {sum(width_of(span.text) for span in line) for line in picture}
             assert (len(picture), cells) == (size[1], {size[0]}), panel.id
+
+
+DAMAGED = [
+    {}, {"counts": [[1, 2]]}, {**BODY, "losses": ["x"]}, {**BODY, "input": "x" * 300},
+    {"axis": "log-odds", "places": [], "curves": {}},
+    {"axis": "log-odds", "places": X, "curves": {"cross-entropy": {"values": [1.0], "slopes": []}}},
+    {"epoch": 1, "samples": [{"number": -1, "true": 0, "predicted": 0, "score": 0}]},
+    {"epoch": 1, "samples": [{"number": 1, "true": 0, "predicted": 0, "score": 0, "pixels": "g"}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", DAMAGED)
+def test_a_damaged_detail_is_missing_or_said_to_be_damaged(recorded, body):
+    recorded.trains(1)
+    for name in (BATCH, CONFUSION, LOSS_CURVES, WORST):
+        recorded.details(name, body)
+    for panel in (panel for view in VIEWS for panel in view.panels):
+        with suppress(DamagedRecord):  # what shows the panel says so in its place
+            assert "x" * 250 not in plain(panel.draw(recorded.now(), reads(recorded), 300, 40))
 
 
 def counts(classes: int, wrong: int = 0) -> dict[str, object]:
@@ -211,3 +233,33 @@ def test_a_search_keeps_the_lines_that_have_it(recorded):
     assert [line for line in said if line] == [
         " 2 of the last 6 lines have LOAD", " loading", " Loaded it"
     ]  # fmt: skip
+
+
+def worst_of(*samples: dict[str, object]) -> dict[str, object]:
+    return {"epoch": 1, "samples": [{"number": 4, "true": 7, "predicted": 1, "score": 0.891, **more}
+                                    for more in samples]}  # fmt: skip
+
+
+def test_the_worst_samples_are_drawn_as_pictures_with_what_they_are_and_what_the_model_says(
+    recorded,
+):
+    recorded.trains(1)
+    recorded.details(
+        WORST, worst_of({"width": 2, "pixels": "0ff0"}, {"width": 2, "pixels": "8888"})
+    )
+    lines = drawn(worst, recorded).splitlines()
+    assert lines[0] == " epoch 1 · most confidently wrong first"
+    assert lines[1] == f"   ██{' ' * 18}▒▒▒▒"
+    assert lines[2] == f" ██{' ' * 20}▒▒▒▒"
+    assert lines[3].split() == ["is", "7", "is", "7"]
+    assert lines[4].split() == ["says", "1", "(89%)"] * 2
+
+
+def test_samples_without_pictures_or_room_are_a_list(recorded):
+    recorded.trains(1)
+    recorded.details(WORST, worst_of({}))
+    assert "sample 4     is 7  says 1 (89%)" in drawn(worst, recorded)
+    recorded.details(WORST, worst_of({"width": 2, "pixels": "0f" * 40}))
+    assert "sample 4     is 7  says 1 (89%)" in drawn(worst, recorded)
+    recorded.details(WORST, worst_of())
+    assert "epoch 1: no validation sample is wrong" in drawn(worst, recorded)

@@ -1,0 +1,102 @@
+"""The validation samples that the model gets most wrong, with their pictures if they are small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import WORST, WorstSample, WorstSamples
+from tuitrain.core.safe import safe
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import cut, padded
+
+_SHADES = " ░▒▓█"
+_GAP = 2
+_LEAST_TILE = 20
+"""Cells for the words under a picture."""
+
+
+def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the samples that fit, the worst first, in width x height cells."""
+    last = run.last_epoch
+    found = reads.details.newest_detail(last.take, last.step, WORST) if last else None
+    if found is None:
+        return _filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
+    seen = decoded(WorstSamples, found[1])
+    if not seen.samples:
+        text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
+        return _filled([fitted([Span(text, "good")], width)], width, height)
+    what = "largest errors" if run.kind == "regression" else "most confidently wrong"
+    heading = f" epoch {words.count(seen.epoch)} · {what} first"
+    lines = [fitted([Span(heading, "muted")], width)]
+    if all(sample.pixels and sample.width for sample in seen.samples):
+        lines += _gallery(run, seen.samples, width, height - 1)
+    if len(lines) == 1:
+        lines += [_line(run, sample, width) for sample in seen.samples]
+    return _filled(lines, width, height)
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
+    return tuple((lines + [fitted([], width)] * height)[:height])
+
+
+def _missing(run: Snapshot) -> str:
+    if run.last_epoch is None:
+        return "no epoch is validated yet"
+    if run.is_watched:
+        return "of a watched script no validation samples are recorded"
+    return "no validation samples are in the record"
+
+
+def _line(run: Snapshot, sample: WorstSample, width: int) -> Line:
+    number = f" sample {words.count(sample.number)}"
+    true, said = _words(run, sample)
+    return fitted([Span(f"{number:<14}", "muted"), Span(f"{true}  "), Span(said, "bad")], width)
+
+
+def _words(run: Snapshot, sample: WorstSample) -> tuple[str, str]:
+    """Return what a sample is, and what the model says."""
+    if run.kind == "regression":
+        said = f"predicted {words.number(sample.predicted)}, off by {words.number(sample.score)}"
+        return f"is {words.number(sample.true)}", said
+    true, predicted = (_class(run, int(number)) for number in (sample.true, sample.predicted))
+    return f"is {true}", f"says {predicted} ({sample.score:.0%})"
+
+
+def _class(run: Snapshot, index: int) -> str:
+    classes = run.problem.classes
+    return safe(classes[index], limit=20) if 0 <= index < len(classes) else str(index)
+
+
+def _gallery(
+    run: Snapshot, samples: Sequence[WorstSample], width: int, height: int
+) -> Iterator[Line]:
+    """Yield rows of pictures with words under them; nothing if not one fits."""
+    tile = max(_LEAST_TILE, *(2 * sample.width for sample in samples)) + _GAP
+    rows = max(-(-len(sample.pixels) // sample.width) for sample in samples)
+    across = (width - 1) // tile
+    down = height // (rows + 3)
+    for first in range(0, min(len(samples), across * down), max(1, across)):
+        yield from _tiles(run, samples[first : first + across], (tile, rows), width)
+
+
+def _tiles(
+    run: Snapshot, samples: Sequence[WorstSample], size: tuple[int, int], width: int
+) -> Iterator[Line]:
+    tile, rows = size
+    for row in range(rows):
+        pixels = [sample.pixels[row * sample.width :][: sample.width] for sample in samples]
+        texts = ("".join(2 * _shade(pixel) for pixel in line) for line in pixels)
+        yield fitted([Span(" "), *(Span(padded(text, tile)) for text in texts)], width)
+    said = [_words(run, sample) for sample in samples]
+    for part, role in ((0, "text"), (1, "bad")):
+        texts = (padded(cut(pair[part], tile - _GAP), tile) for pair in said)
+        yield fitted([Span(" "), *(Span(text, role) for text in texts)], width)  # type: ignore[arg-type]
+    yield fitted([], width)
+
+
+def _shade(pixel: str) -> str:
+    return _SHADES[int(pixel, 16) * (len(_SHADES) - 1) // 15]
