@@ -84,8 +84,9 @@ class Curves:
     def losses(self, run: Snapshot, columns: int, view: ChartView = USUAL) -> list[plot.Segment]:
         """Return the abandoned segments, then the lineage in about `columns` buckets.
 
-        Neighbouring segments of the lineage with the same loss are joined. Of a window, the
-        segments have its steps only, and some earlier losses as their history.
+        Neighbouring segments of the lineage with the same loss are joined, by time only if they
+        are of one take. Of a window, the segments have its steps only, and some earlier losses as
+        their history.
         """
         shown = view.window or live_window(run)
         earlier = round(_HISTORY * view.smoothing(shown)) if view.window else 0
@@ -102,7 +103,7 @@ class Curves:
         segments = [
             *(segment._replace(validations=(), is_abandoned=True, x=x)
               for segment, x in zip(behind, maps, strict=True)),
-            *(segment._replace(x=along) for segment in _joined(line)),
+            *(segment._replace(x=along) for segment in _joined(line, by_take=view.unit == "time")),
         ]  # fmt: skip
         if not earlier:
             return segments
@@ -259,12 +260,16 @@ class Curves:
         return tuple(self._source.epochs(segment, level))
 
 
-def _joined(line: Iterable[plot.Segment]) -> list[plot.Segment]:
-    """Return the segments of a lineage, with neighbours of one loss joined."""
-    return [
-        _merged(list(neighbours))
-        for _, neighbours in groupby(line, key=lambda segment: segment.loss_name)
-    ]
+def _joined(line: Iterable[plot.Segment], *, by_take: bool) -> list[plot.Segment]:
+    """Return the segments of a lineage, with neighbours of one loss joined.
+
+    `by_take`: those of two takes stay apart, since other steps were trained between them.
+    """
+
+    def kind(segment: plot.Segment) -> tuple[str, int]:
+        return segment.loss_name, segment.takes[0][1] if by_take else 0
+
+    return [_merged(list(neighbours)) for _, neighbours in groupby(line, key=kind)]
 
 
 def _merged(neighbours: Sequence[plot.Segment]) -> plot.Segment:

@@ -106,6 +106,20 @@ def test_on_an_axis_of_time_a_take_begins_when_it_was_trained(run):
     assert charted(run, ChartView("time")).notes == ("by time",)
 
 
+def test_on_an_axis_of_time_no_line_leads_over_the_time_of_an_abandoned_take(run):
+    run.trains(4)
+    run.goes_back(2, "cross-entropy")
+    run.trains(2)
+    now, curves = run.now(), Curves(run.reader)
+    by_step, by_time = (
+        [segment.first for segment in curves.losses(now, 90, view) if not segment.is_abandoned]
+        for view in (ChartView(), ChartView("time"))
+    )
+    assert by_step == [1]
+    assert by_time == [1, 2 * STEPS + 1]
+    assert "↶ take 2" in plain(charted(run, ChartView("time")).picture)
+
+
 def test_epochs_and_samples_follow_a_change_of_the_batch_size_and_its_undo(run):
     run.trains(2)
     run.records(
