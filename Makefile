@@ -1,4 +1,4 @@
-.PHONY: check test faults bench docs run wheel
+.PHONY: check test faults bench pictures docs run wheel
 
 check: ## format, lint, types, imports, fast tests
 	ruff format --check .
@@ -15,6 +15,9 @@ faults: ## kill runs, plant links and race commands COUNT times, at random
 
 bench: ## the figures of benchmarks/RESULTS.md
 	python benchmarks/overhead.py
+
+pictures: ## the pictures of README and docs, from the app itself
+	python docs/make_pictures.py
 
 docs: ## the table of docs/options.md
 	python docs/make_options.py

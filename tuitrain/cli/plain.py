@@ -193,7 +193,7 @@ def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
 def _epoch(run: Snapshot, event: EpochEnded) -> str:
     metrics = "  ".join(f"{name} {words.value(value)}" for name, value in event.metrics.items())
     return (
-        f"{_of_epochs(run, event.epoch)}  train loss {words.value(event.train_loss)}"
+        f"{_of_epochs(run, event.epoch)}  train loss {words.value(run.trained_loss(event))}"
         f"  val loss {words.value(event.val_loss)}  {metrics}"
     )
 

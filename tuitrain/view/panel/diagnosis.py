@@ -128,7 +128,7 @@ def _course(run: Snapshot) -> list[EpochEnded]:
         lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,
         reversed([*best, *run.epochs]),
     )
-    return list(reversed(list(since)))
+    return [epoch for epoch in reversed(list(since)) if run.trained_loss(epoch) is not None]
 
 
 _CHANGES = ("loss", "lr", "weight-decay", "clip-norm", "batch-size", "undo", "rollback")

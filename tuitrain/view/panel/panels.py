@@ -84,7 +84,7 @@ def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
         ("val loss", words.value(last.val_loss if last else None), "validation"),
         (metric, words.value(number), "strong"),
         ("epoch", slow.epochs_words, "strong"),
-        ("train", words.value(last.train_loss if last else None), "text"),
+        ("train", words.value(slow.trained_loss(last)), "text"),
         (
             "best",
             f"{words.value(peak)} @{words.count(best.epoch)}" if best and peak is not None else "–",
@@ -210,7 +210,7 @@ def _last_column(run: Snapshot) -> str:
 
 
 def _numbers(run: Snapshot, epoch: EpochEnded, name: str) -> tuple[str, ...]:
-    losses = map(words.value, (epoch.train_loss, epoch.val_loss))
+    losses = map(words.value, (run.trained_loss(epoch), epoch.val_loss))
     number = run.monitored(epoch) if name == run.monitor else epoch.metrics.get(name)
     return words.count(epoch.epoch), *losses, words.value(number) if name else ""
 

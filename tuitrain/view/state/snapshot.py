@@ -168,6 +168,17 @@ class Snapshot:
         """Return the value of that metric, or of that loss, at the end of an epoch."""
         return {**epoch.val_losses, **epoch.metrics}.get(self.monitor) if epoch else None
 
+    def trained_loss(self, epoch: EpochEnded | None) -> float | None:
+        """Return the mean training loss of an epoch.
+
+        None without an epoch, or if its take began at its end and has trained no batch of it.
+        """
+        if epoch is None:
+            return None
+        opening = self.lineage.openings.get(epoch.take)
+        has_batches = opening is None or epoch.step > opening.step
+        return epoch.train_loss if has_batches else None
+
     @property
     def loss(self) -> str:
         return str(self.settings["loss"])

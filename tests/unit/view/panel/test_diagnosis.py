@@ -1,0 +1,64 @@
+"""Advice from the numbers of a run whose record is written by hand."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from tests.recorded import STEPS, in_home
+from tuitrain.core.events import Finished, NotFinite, Paused, TakeOpened
+from tuitrain.view.panel.diagnosis import findings, picture
+from tuitrain.view.panel.panels import epochs
+from tuitrain.view.text.report import as_json
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    run = in_home(tmp_path, "a", epochs=40)
+    yield run
+    run.close()
+
+
+def text(lines):
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+def test_an_epoch_without_a_batch_of_its_take_has_no_training_loss_and_no_advice(recorded):
+    recorded.trains(3)
+    origin, settings = f"00001-take1-step{3 * STEPS}.pt", {"loss": "mse", "lr": 0.001}
+    opening = TakeOpened(None, 2, 3 * STEPS, 2, "undo", origin, 1, settings, STEPS, 3 * STEPS)
+    recorded.records(opening)  # before the validation of epoch 3
+    ended = replace(recorded._ended(3, 0.2), take=2, loss_name="mse", train_loss=math.nan)
+    recorded.records(ended)
+    run = recorded.now()
+    assert run.last_epoch == ended
+    assert run.trained_loss(ended) is None
+    assert "NaN" not in text(epochs(run, 60, 10))
+    assert as_json(run)["train_loss"] is None
+    assert findings(run) == []
+
+
+def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
+    recorded.trains(2)
+    recorded.trains(1, train_loss=math.nan)
+    line = text(picture(recorded.now(), 100))
+    assert line.startswith(" ▲ diverging: the training loss is NaN · r lowers the rate (0.001)")
+
+
+def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
+    recorded.trains(2)
+    recorded.trains(1, train_loss=math.nan)
+    assert picture(recorded.now(), 80)
+    recorded.records(NotFinite(1, 3 * STEPS, 3, "loss"), Paused(None, 1, 3 * STEPS, 3))
+    assert picture(recorded.now(), 80) == ()
+
+
+def test_overfitting_of_a_long_run_is_seen_from_its_best_epoch_on(recorded):
+    recorded.trains(1, val_loss=0.2, train_loss=0.5)
+    recorded.trains(600, val_loss=0.9, train_loss=0.01, improved=False)
+    (found,) = findings(recorded.now())
+    assert found.kind == "overfitting"
+    assert found.text.startswith("overfitting since epoch 1: val loss 0.2000 then, 0.9000 now")
+    assert found.line(recorded.now(), has_keys=False).endswith("tuitrain ctl a rollback best")
+    recorded.records(Finished(1, 601 * STEPS, 601))
+    assert found.line(recorded.now(), has_keys=True).endswith("f forks from its best epoch")
