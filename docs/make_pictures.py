@@ -23,6 +23,7 @@ _PAINTED_S = 3
 
 
 def main() -> None:
+    """Train the runs, and write a picture at each point of their story."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TUITRAIN_HOME"] = folder
         home = Path(folder)
@@ -47,7 +48,7 @@ def _steer(*command: str) -> None:
 
 def _tuitrain(*arguments: str) -> None:
     command = [sys.executable, "-m", "tuitrain", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def _draw(name: str, home: Path, keys: str = "", *, watch: str = "") -> None:
