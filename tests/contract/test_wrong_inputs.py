@@ -230,7 +230,7 @@ CASES = [
     Case("export a --format script --out notes.txt", 3, "notes.txt", "choose another --out"),
     Case("export a --format weights --out no/x.pt", 2, "no folder no", "make it first"),
     Case("export a csv", 2, "'--format'", "weights, csv, jsonl, tensorboard, script"),
-    Case("predict a good.csv", 3, "not good.csv", "without DATA, its validation"),
+    Case("predict a good.csv", 3, "good.csv for digits", "without DATA, it predicts its"),
     Case("predict a --csv", 2, "'--csv'", "tuitrain predict --help"),
     Case("predict a goood.csv", 2, "goood.csv", "did you mean good.csv?"),
     Case("predict a --which worst", 2, "'worst'", "'best', 'last'"),

@@ -140,10 +140,10 @@ def test_a_process_that_reads_ahead_and_is_killed_ends_the_run_which_is_resumed_
     tuitrain("ctl", "a", "step", "4")
     reader, *_ = psutil.Process(tuitrain.show("a")["pid"]).children()
     reader.kill()
-    tuitrain("ctl", "a", "resume", "--no-wait")
+    tuitrain("ctl", "a", "resume", "--no-wait", code=None)  # it may be noticed in the pause
     shown = tuitrain.ended("a")
     assert shown["state"] == "failed"
-    assert f"(pid(s) {reader.pid})" in shown["error"]
+    assert str(reader.pid) in shown["error"]
     tuitrain("resume", "a", "--plain")
     assert tuitrain.show("a")["weights_sha256"] == tuitrain.show("calm")["weights_sha256"]
 

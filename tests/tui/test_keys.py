@@ -159,12 +159,14 @@ async def test_the_palette_has_every_key_of_the_run_screen_and_what_has_none(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
     trainer.records(STARTED)
+    trainer.trains([1.0, 0.5])
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
         lines = await opened(pilot, app)
     known = {binding.id: binding for binding in (*RunScreen.BINDINGS, *RunScreen.WITHOUT_KEY)}
-    absent = {"run.go_on", "run.interrupt"}  # it is not paused; and ctrl+c is q once more
+    absent = {"run.go_on", "run.resume", "chart.live"}  # it is not paused, not ended, and live
+    absent.add("run.interrupt")  # ctrl+c is q once more
     for name in known.keys() - absent:
         key = known[name].key_display or known[name].key
         assert f"{known[name].tooltip}  {key}" in lines

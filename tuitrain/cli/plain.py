@@ -91,10 +91,10 @@ def follow(
     follower = Follower(client)
     run, newest = follower.run, 0
     begin = run.spec.parent.step if run.spec.parent else 0
-    print_safe(_heading(run))
     if resumed:
         run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
+    print_safe(_heading(run))
     while not run.has_ended:
         idle()
         before, cursor = run, follower.delta.cursor
@@ -123,7 +123,7 @@ def _heading(run: Snapshot) -> str:
     if not spec.is_complete:
         return f"{run.title}: {run.task}, seed {spec.seed}"
     return (
-        f"{run.title}: {run.task}, {run.model}, {spec.loss}, "
+        f"{run.title}: {run.task}, {run.model}, {run.loss}, "
         f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
     )
 

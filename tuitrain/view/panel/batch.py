@@ -119,7 +119,9 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, s
         return results | last
     batch, at = look.batch, "" if look.step == row.step else f" at step {words.count(look.step)}"
     inputs = f"x {batch.input} · " if batch.input else ""
-    results |= {"data": f"{inputs}y {batch.target}", "forward": f"outputs {batch.output}"}
+    results |= {
+        "data": f"{inputs}y {batch.target}{at}", "forward": f"outputs {batch.output}{at}"
+    }  # fmt: skip
     if batch.gradient_norm is not None:
         results["backward"] = f"gradient norm {words.value(batch.gradient_norm)}{at}"
     if batch.update_ratio is not None:
@@ -139,11 +141,11 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
     at = "" if look.step == row.step else f" at step {words.count(look.step)}"
     is_still = run.state == "paused" or run.has_ended  # nobody reads a list that changes
     if is_still and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
-        head = f" the first {len(losses)} samples{at}, the highest loss first"
+        head = f" the loss of the first {len(losses)} samples{at}, the highest first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
         return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]
     few = losses[:_FEW]
-    head = f" the first {len(few)} samples{at}: "
+    head = f" the loss of the first {len(few)} samples{at}: "
     spans = [Span(head, "muted"), Span("  ".join(map(words.value, few)))]
     return [fitted(spans, width)] if few else []
 

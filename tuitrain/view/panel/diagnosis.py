@@ -46,7 +46,9 @@ class Way(NamedTuple):
     command: str
     """In a shell, with the run's name for NAME."""
     afterwards: str
-    """Once the run has ended."""
+    """Once the run has ended, in a shell."""
+    key_afterwards: str = ""
+    """The same on its screen, where that has a key for it."""
 
 
 class Finding(NamedTuple):
@@ -61,22 +63,25 @@ class Finding(NamedTuple):
     def line(self, run: Snapshot, *, has_keys: bool) -> str:
         """Return what is wrong and what to do, on a screen with keys or in a shell."""
         if run.has_ended:
-            ways = [way.afterwards for way in self.ways]
+            ways = [(has_keys and way.key_afterwards) or way.afterwards for way in self.ways]
         elif has_keys:
             ways = [way.key for way in self.ways]
         else:
-            ways = [way.command.replace("NAME", safe(run.name)) for way in self.ways]
-        return " · ".join([self.text, *dict.fromkeys(ways)])
+            ways = [way.command for way in self.ways]
+        line = " · ".join([self.text, *dict.fromkeys(ways)])
+        return line.replace("NAME", safe(run.name))
 
 
 _NEXT_TIME = "the next run"
 
 
 def _back(run: Snapshot) -> Way:
-    afterwards = "f forks from its best epoch"
+    live = "b goes back", "tuitrain ctl NAME rollback best"
     if run.is_watched:
-        afterwards = "tuitrain export --which best has its best weights"
-    return Way("b goes back", "tuitrain ctl NAME rollback best", afterwards)
+        return Way(*live, "tuitrain export NAME --format weights --which best has its best weights")
+    return Way(
+        *live, "tuitrain fork NAME --epoch best goes on from it", "f forks from its best epoch"
+    )
 
 
 def _lower(run: Snapshot, what: str = "lowers") -> Way:
@@ -181,7 +186,8 @@ def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     if len(course) < _LEAST_EPOCHS or classes < 2 or name not in ("mse", "l1") or name == usual:
         return None
     accuracy = course[-1].metrics.get("accuracy", math.nan)
-    if not accuracy < 0.5 * (1 + 1 / classes):
+    has_learned = course[-1].train_loss < 0.5 * course[0].train_loss
+    if has_learned or not accuracy < 0.5 * (1 + 1 / classes):
         return None
     return Finding(
         "unfit loss",
@@ -264,10 +270,13 @@ def _never_predicts(run: Snapshot, confusion: Confusion | None) -> Finding | Non
     if not never:
         return None
     names = [safe(run.problem.classes[number], limit=24) for number in never]
+    way = "more samples of it"
+    if not run.spec.class_weights:
+        way = f"--class-weights balanced in a new run, or {way}"
     return Finding(
         "never predicted",
         f"never predicted: {', '.join(names)}",
-        (_at_the_next_start("--class-weights balanced in a new run, or more samples of it"),),
+        (_at_the_next_start(way),),
     )
 
 
@@ -277,14 +286,20 @@ def _starts_high(run: Snapshot) -> Finding | None:
     classes = len(run.problem.classes)
     if first is None or first.epoch != 1 or first.loss_name != _GUESSING.get(run.kind or ""):
         return None
-    guessing = math.log(classes) if classes > 1 else math.log(2)
+    if not classes:  # those of a script are unknown
+        return None
+    guessing = math.log(classes)
     if not first.train_loss > _FAR_FROM_GUESSING * guessing:
         return None
     return Finding(
         "high start",
         f"high start: loss {words.value(first.train_loss)} in epoch 1, where guessing gives "
-        f"ln {max(2, classes)} = {guessing:.2f}",
-        (_at_the_next_start("are the inputs normalised?"),),
+        f"ln {classes} = {guessing:.2f}",
+        (
+            _at_the_next_start(
+                f"are the inputs normalised, and is the rate ({run.lr or 0:g}) right?"
+            ),
+        ),
     )
 
 

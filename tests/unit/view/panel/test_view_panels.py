@@ -112,7 +112,7 @@ def test_numbers_of_an_earlier_batch_have_its_step(recorded):
     said = drawn(batch.steps, recorded)
     assert "step 46 · batch 23/23 of epoch 2" in said
     assert "gradient norm NaN at step 23" in said
-    assert "the first 2 samples at step 23: 0.2500  2.500" in said
+    assert "the loss of the first 2 samples at step 23: 0.2500  2.500" in said
 
 
 def test_the_samples_of_a_paused_run_are_ranked_by_their_loss(recorded):
@@ -121,7 +121,7 @@ def test_the_samples_of_a_paused_run_are_ranked_by_their_loss(recorded):
     assert "the highest loss first" not in drawn(batch.steps, recorded), "they change while it runs"
     recorded.records(Paused(None, 1, 23, 1))
     lines = drawn(batch.steps, recorded).splitlines()
-    at = lines.index(" the first 2 samples, the highest loss first")
+    at = lines.index(" the loss of the first 2 samples, the highest first")
     assert lines[at + 1].split()[:3] == ["sample", "2", "2.500"]
     assert lines[at + 1].endswith("right class 8.2%")
     assert lines[at + 2].split()[:3] == ["sample", "1", "0.2500"]
