@@ -68,8 +68,10 @@ def epochs_kept(checkpoints: Iterable[CheckpointSaved], epoch: Epoch | None) -> 
     epochs = {checkpoint.epoch for checkpoint in checkpoints if checkpoint.is_between_epochs}
     if not epochs:
         return "no checkpoint is kept"
-    missing = "the best epoch" if epoch == "best" else f"epoch {epoch}"
-    listed = f"{missing} is not kept; kept are the epochs {', '.join(map(str, sorted(epochs)))}"
+    missing = "the best epoch is not" if epoch == "best" else f"epoch {epoch} is not"
+    if epoch is None:
+        missing = "no earlier checkpoint with finite weights is"
+    listed = f"{missing} kept; kept are the epochs {', '.join(map(str, sorted(epochs)))}"
     if not isinstance(epoch, int) or len(epochs) == 1:
         return listed
     return f"{listed}; the nearest is {min(epochs, key=lambda one: (abs(one - epoch), one))}"

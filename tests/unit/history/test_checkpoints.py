@@ -14,3 +14,8 @@ def saved(epoch: int) -> CheckpointSaved:
 def test_the_nearest_kept_epoch_is_named(epoch: int, nearest: int):
     listed = f"epoch {epoch} is not kept; kept are the epochs 0, 5, 8; the nearest is {nearest}"
     assert epochs_kept(map(saved, (8, 0, 5)), epoch) == listed
+
+
+def test_without_finite_weights_there_is_no_epoch_to_go_back_to_unasked():
+    listed = "no earlier checkpoint with finite weights is kept; kept are the epochs 0, 5, 8"
+    assert epochs_kept(map(saved, (8, 0, 5)), None) == listed

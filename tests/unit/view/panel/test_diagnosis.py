@@ -45,6 +45,16 @@ def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     assert line.startswith(" ▲ diverging: the training loss is NaN · r lowers the rate (0.001)")
 
 
+def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
+    recorded = in_home(tmp_path, "a", on_nonfinite="alert")
+    recorded.trains(2)
+    assert findings(recorded.now()) == []
+    recorded.trains(1, train_loss=math.nan)
+    line = text(picture(recorded.now(), 100)).rstrip()
+    assert line == " ▲ diverging: the training loss is NaN · b goes back"
+    recorded.close()
+
+
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
