@@ -299,6 +299,10 @@ async def test_the_form_asks_for_the_column_of_a_table_and_says_what_it_found(ho
         field(app, "task").value = str(table)
         await eventually(pilot, app, "which column is to be predicted?")
         assert field(app, "target").parent.display
+        assert "one of: area, price" in text_of(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not list((home / "runs").glob("*")), "nothing is begun"
         assert not field(app, "image_size").parent.display
         field(app, "target").value = "price"
         await eventually(pilot, app, "48 to train on, 12 to validate, each 1; a number each")

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from tuitrain.catalog.table import check_table
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
@@ -127,6 +128,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         values = self._values()
         spec, errors = form.checked(values)
         errors |= self._errors_of_places(values)
+        errors |= _errors_of_table(spec) if spec is not None else {}
         for name in self._fields:
             field = self._field(name)
             hint = form.hint(name, values, has_focus=field.has_focus_within)
@@ -225,3 +227,12 @@ class NewRunScreen(Screen[supervisor.Started | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def _errors_of_table(spec: RunSpec) -> dict[str, str]:
+    """Return what is wrong with the columns that the form names, by the header of the table."""
+    try:
+        check_table(spec)
+    except (TuitrainError, OSError) as error:
+        return {"target": str(error).replace("--target one of", "one of")}
+    return {}
