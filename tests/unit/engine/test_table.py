@@ -57,6 +57,10 @@ NUMBERS = [row * 1.5 % 7 for row in range(ROWS)]
         (["same"] * ROWS, "a dropped one value only: same"),
         ([""] * ROWS, "a dropped no values"),
         ([f"only {row}" for row in range(ROWS)], "a dropped 40 texts in 40 rows: no two alike"),
+        (
+            [f"{row} EUR" if row % 2 else f"{row}.5" for row in range(ROWS)],
+            "a dropped 40 texts in 40 rows: no two alike; 20 are numbers",
+        ),
         (["red", "blue", "", "green"] * 10, "a category 10 missing: a category of their own; one"),
         (["True", "False", "True", ""] * 10, "a category 10 missing"),
         ([f"2024-02-{1 + row % 28:02}" for row in range(ROWS)], "a date seconds, and the time"),

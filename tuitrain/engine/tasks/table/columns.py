@@ -106,7 +106,10 @@ def _text(name: str, cells: pd.Series, distinct: int) -> Column:
     known = int(cells.notna().sum())
     if distinct > max(2, _MOST_UNIQUE * known):
         is_id = int(cells.str.len().max()) <= _LONGEST_ID
-        note = f"{distinct:,} texts in {known:,} rows: no two alike"
+        alike = "no two alike" if distinct == known else "nearly all of them differ"
+        note = f"{distinct:,} texts in {known:,} rows: {alike}"
+        if numbers := int(_parsed(cells).notna().sum()):
+            note = f"{note}; {numbers:,} are numbers"
         return Column(name, "dropped", note=note, is_id=is_id)
     if distinct > max(MOST_CATEGORIES, _FREE_TEXT * known):
         return Column(name, "dropped", note=f"free text: {distinct:,} texts in {known:,} rows")

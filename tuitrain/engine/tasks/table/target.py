@@ -45,12 +45,13 @@ def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:
         what = f"one value only, {safe(cells.iloc[0], limit=30)}" if distinct else "no values"
         raise WrongUse(f"the target {shown} has {what}: there is nothing to learn")
     kind, why = kind_of(cells)
+    reason = f"since {why}"
     if asked_kind is not None:
-        kind, why = asked_kind, "as asked"
+        kind, reason = asked_kind, "as chosen"
     missing = len(known) - len(rows)
     left_out = [f"{missing:,} rows without a target are left out"] * bool(missing)
     if kind == "regression":
-        notes = [f"target {shown}: regression, since {why}", *left_out]
+        notes = [f"target {shown}: regression, {reason}", *left_out]
         return Target(name, kind, rows, _numbers(cells, shown), (), tuple(notes))
     if distinct > MOST_CLASSES or (kind == "binary" and distinct != 2):
         what = "two" if kind == "binary" else f"at most {MOST_CLASSES:,}"
@@ -63,7 +64,7 @@ def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:
             "one row cannot be learned: choose another --target, or --kind regression for numbers"
         )
     notes = [
-        f"target {shown}: {kind}, since {why}",
+        f"target {shown}: {kind}, {reason}",
         _class_note(values, classes, kind),
         *left_out,
     ]
