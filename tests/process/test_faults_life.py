@@ -136,7 +136,8 @@ def test_a_trainer_whose_directory_is_removed_ends_and_makes_nothing_again(
 
 @pytest.mark.parametrize("turn", range(TIMES))
 def test_removed_checkpoints_are_reported_and_saved_again(tuitrain: Shell, turn: int):
-    run = tuitrain.start("a", *LONG, *(["--paused"] if turn % 2 == 0 else []))
+    is_paused = turn % 2 == 0
+    run = tuitrain.start("a", *LONG, *(["--paused"] if is_paused else []))
     shutil.rmtree(run.paths.checkpoints)
 
     def saved() -> list[str]:
@@ -146,8 +147,9 @@ def test_removed_checkpoints_are_reported_and_saved_again(tuitrain: Shell, turn:
     until(saved, "what is shown as kept is there")
     assert run.paths.checkpoints.stat().st_mode & 0o777 == 0o700
     assert any("checkpoints/ was removed" in each for each in tuitrain.show("a")["warnings"])
-    (own,) = tuitrain.show("a")["interventions"]
-    assert own["detail"] == "their folder was removed", "nobody asked for it"
+    reasons = [each["detail"] for each in tuitrain.show("a")["interventions"]]
+    own = ["their folder was removed"]
+    assert reasons in ([own] if is_paused else [own, []]), "the save of an epoch may come first"
     tuitrain("ctl", "a", "stop")
     tuitrain("resume", "a", "--detach")
     until(lambda: tuitrain.show("a")["state"] in ("running", "paused"), "it goes on from there")
