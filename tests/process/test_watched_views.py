@@ -167,7 +167,7 @@ def test_a_diverged_script_is_said_to_be_with_what_can_be_done_about_it(tuitrain
     (advice,) = (line.strip() for line in said.splitlines() if "diverging" in line)
     assert advice == (
         "diverging: the training loss is NaN · lower the rate (3e+38) in its script · "
-        "tuitrain export --which best has its best weights"
+        "tuitrain export diverged --format weights --which best has its best weights"
     )
 
 
