@@ -147,9 +147,8 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
     if not math.isfinite(last.train_loss):
         text = f"diverging: the training loss is {words.value(last.train_loss)}"
-        if run.spec.on_nonfinite == "alert":  # then the weights are as bad, whatever the rate
-            again = _at_the_next_start("begin again with a lower rate")
-            ways = (_back(run),) if run.best else (again,)
+        if run.spec.on_nonfinite == "alert" and not run.best:  # the weights are as bad, for good
+            ways = (_at_the_next_start("begin again with a lower rate"),)
         return Finding("diverging", text, ways)
     if len(before) < 2:
         return None

@@ -47,11 +47,11 @@ def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
 
 def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
     recorded = in_home(tmp_path, "a", on_nonfinite="alert")
-    recorded.trains(2)
+    recorded.trains(2, improved=False)
     assert findings(recorded.now()) == []
-    recorded.trains(1, train_loss=math.nan)
+    recorded.trains(1, train_loss=math.nan, improved=False)
     line = text(picture(recorded.now(), 100)).rstrip()
-    assert line == " ▲ diverging: the training loss is NaN · b goes back"
+    assert line == " ▲ diverging: the training loss is NaN · begin again with a lower rate"
     recorded.close()
 
 
