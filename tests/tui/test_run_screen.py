@@ -490,3 +490,15 @@ async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trai
     async with app.run_test(size=WIDE):
         await seen(app)
     assert set(painted) == {("running", 5)}
+
+
+@pytest.mark.parametrize("key", [".", "l", "r", "u", "c"])
+async def test_a_key_that_an_ended_run_cannot_follow_says_what_goes_on(app, trainer, key):
+    trainer.records(STARTED, Finished(1, 92, 4))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert "The run is finished; R goes on." in text_of(app)
+    assert trainer.commands() == []

@@ -36,7 +36,7 @@ from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
 from tuitrain.view.panel.forks import kept_epochs, none_kept
-from tuitrain.view.state.possible import why_not
+from tuitrain.view.state.possible import how_to_go_on, why_not
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
@@ -176,7 +176,10 @@ class SteeringScreen(Screen[None]):
     def say_why_not(self, key: str) -> None:
         """Say why a greyed key does nothing."""
         disabled = disabled_action(self, key)
-        if disabled is not None and (why := why_not(self._latest, *disabled)) is not None:
+        if disabled is None:
+            return
+        why = why_not(self._latest, *disabled) or how_to_go_on(self._latest)
+        if why:
             self.notify(why, markup=False)
 
     def action_pause(self) -> None:

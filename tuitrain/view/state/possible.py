@@ -36,6 +36,16 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
     return _why_not_loss(run) if action == "losses" else None
 
 
+def how_to_go_on(run: Snapshot) -> str:
+    """Return what can be done with a run that has ended; "" for another."""
+    if not run.has_ended:
+        return ""
+    if run.is_deleted:
+        return "The run was deleted: nothing of it is left."
+    way = again(run.spec) if run.is_watched else "R goes on"
+    return f"The run is {run.condition}; {way}."
+
+
 def _why_not_setting(run: Snapshot) -> str | None:
     if run.started is None:
         return _NO_STEP
