@@ -1,5 +1,6 @@
 """Runs marked in the list and shown over each other."""
 
+import asyncio
 import re
 
 import pytest
@@ -138,8 +139,9 @@ async def test_the_next_curves_are_a_key_away(home, recorded):
         await listed(app)
         app.push_screen(CompareScreen(directories))
         await pilot.pause()
-        first = await compared(app)
-        assert "4 more: v" in first
+        async with asyncio.timeout(20):
+            while "4 more: v" not in await compared(app):  # it is laid out meanwhile
+                await pilot.pause()
         await pilot.press("v")
         second = await compared(app)
         assert "cross-entropy" in second.split("what differs")[0]
