@@ -36,7 +36,7 @@ def run(command: Sequence[str]) -> None:
 
 
 def print_error(error: BaseException) -> None:
-    """Print an error as `python` would: as the script wishes, and without our frames."""
+    """Print an error as `python` would: by the script's own hook, and without our frames."""
     chain: BaseException | None = error
     seen: set[int] = set()
     while chain is not None and id(chain) not in seen:

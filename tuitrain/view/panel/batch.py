@@ -139,7 +139,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         return [fitted([Span(f" {missing}", "muted")], width)]
     losses = look.batch.losses
     at = "" if look.step == row.step else f" at step {words.count(look.step)}"
-    is_still = run.state == "paused" or run.has_ended  # nobody reads a list that changes
+    is_still = run.state == "paused" or run.has_ended  # a list that changes cannot be read
     if is_still and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
         head = f" the loss of the first {len(losses)} samples{at}, the highest first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
