@@ -15,7 +15,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.supervisor import Started
-from tuitrain.worker.failure import failure_of
+from tuitrain.worker.failure import record_failure
 from tuitrain.worker.trainer import train_run
 
 
@@ -39,8 +39,7 @@ class TrainerThread(threading.Thread):
         except Exception as error:  # noqa: BLE001 - as the worker does
             with self._paths.log.open("a") as log:
                 traceback.print_exc(file=log)
-            failure = failure_of(error, self._paths.name)
-            recorder.fail(failure)
+            failure = record_failure(error, self._paths, recorder, writer)
             code = failure.exit_code
         finally:
             recorder.close()

@@ -94,6 +94,28 @@ def test_a_run_says_what_it_found_and_goes_on_with_the_same_images_only(
     assert len(said.splitlines()) == 1
 
 
+def test_a_finished_run_that_cannot_go_on_is_left_finished(
+    threaded: Shell, photos: Path, tmp_path: Path
+):
+    tuitrain = threaded
+    mine = shutil.copytree(photos, tmp_path / "mine")
+    tuitrain("run", f"{mine}/", *OPTIONS, "--plain", "--name", "a")
+    before = tuitrain.show("a")
+
+    (mine / "digit 0" / "damaged.png").unlink()
+    said = tuitrain("resume", "a", "--epochs", "9", "--plain", code=3).stderr
+    assert said.startswith("tuitrain: cannot go on: the images in")
+    left = tuitrain.show("a")
+    assert (left["state"], left["error"]) == ("finished", said.split("; see ")[0][10:])
+    assert left["weights_sha256"] == before["weights_sha256"]
+    assert "tuitrain resume a --epochs 8" in tuitrain("resume", "a", code=3).stderr
+
+    (mine / "digit 0" / "damaged.png").write_text("no image")
+    tuitrain("resume", "a", "--epochs", "5", "--plain")
+    after = tuitrain.show("a")
+    assert (after["state"], after["error"], after["epoch"]) == ("finished", None, 5), "not 9"
+
+
 def test_what_cannot_be_trained_is_one_sentence_and_leaves_nothing_behind(
     threaded: Shell, photos: Path, tmp_path: Path
 ):

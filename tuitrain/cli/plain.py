@@ -62,7 +62,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
     if was_refused(end):
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
-    elif end.state in ("failed", "crashed"):
+    elif end.error:
         is_crash = end.state == "crashed"
         how = how_it_died(code) if is_crash else ""
         never_began = is_crash and end.started is None
@@ -73,7 +73,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
     if end.same_weights is False:
         print_safe(f"tuitrain: {_comparison(end)}; its log tells what differs", err=True)
         return 1
-    return {"finished": 0, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
+    return {"finished": end.exit_code, "stopped": 0, "failed": end.exit_code}.get(end.state, 1)
 
 
 def follow(

@@ -60,7 +60,7 @@ def _detach(started: Started) -> int:
         how = how_it_died(started.process.wait())
         print_safe(f"tuitrain: {run.error}{how}; {after_crash(run)}", err=True)
         return 1
-    if run.state == "failed":
+    if run.error:
         print_safe(f"tuitrain: {run.error}", err=True)
         return run.exit_code or 1
     print_safe(run.name)

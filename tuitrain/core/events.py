@@ -360,6 +360,8 @@ class Failed:
     kind: ClassVar[str] = "failed"
     error: str
     exit_code: ExitCode = 1
+    finished: Epoch | None = None
+    """The last epoch of a run that was finished before and still is: it could not go on."""
 
 
 Answer = Paused | Resumed | StepsTaken | LossSwapped | SettingChanged | TakeOpened | Stopped
@@ -389,6 +391,22 @@ EVENTS: dict[str, type[Event]] = {
         CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
     )
 }  # fmt: skip
+
+
+def finished_epoch(*events: Event | None) -> int | None:
+    """Return the last epoch of the run if these events end with it finished, else None.
+
+    Neither another start nor one that failed before its first batch changes that.
+    """
+    for event in reversed(events):
+        match event:
+            case StartupReached() | Warned():
+                continue
+            case Finished(epoch=epoch) | Failed(finished=epoch):
+                return epoch
+            case _:
+                return None
+    return None
 
 
 def to_json(event: Event) -> str:

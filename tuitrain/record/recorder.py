@@ -57,6 +57,8 @@ class Recorder:
         self._trained_s = writer.elapsed_ms / 1000
         self.newest_read: BatchDone | None = None
         """The newest batch whose numbers were read from the device."""
+        self.has_started = False
+        """Whether this trainer came as far as its first batch."""
         self._nonfinite: list[BatchDone] = []
         self.read_rows: Callable[[list[BatchRow]], None] = lambda _rows: None
         """Is called with the rows of batches once their numbers are read."""
@@ -192,6 +194,7 @@ class Recorder:
         self._batches = []
 
     def _keep_time(self, event: Event, now: float) -> None:
+        self.has_started |= isinstance(event, RunStarted)
         if isinstance(event, RunStarted | Resumed) and self._running_since is None:
             self._running_since = now
         elif isinstance(event, Paused) and self._running_since is not None:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from tuitrain.core import code_copies, python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
-from tuitrain.core.events import Finished
+from tuitrain.core.events import finished_epoch
 from tuitrain.core.files import is_plain, open_new, open_plain, read_plain
 from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
@@ -221,12 +221,12 @@ def _check_there_is_more(paths: RunPaths, epochs: int | None) -> None:
             f"tuitrain run --init-from {paths.checkpoints}/FILE.pt"
         )
     reader.events()  # fail here, not in the trainer, if it cannot be read
-    last = reader.last_word()
-    if not isinstance(last, Finished) or (epochs or 0) > last.epoch:
+    finished = finished_epoch(reader.last_word())
+    if finished is None or (epochs or 0) > finished:
         return
     raise Refused(
-        f"{paths.name} is finished after {last.epoch} epochs; "
-        f"tuitrain resume {paths.name} --epochs {last.epoch * 2} trains on"
+        f"{paths.name} is finished after {finished} epochs; "
+        f"tuitrain resume {paths.name} --epochs {finished * 2} trains on"
     )
 
 

@@ -24,7 +24,7 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.failure import failure_of
+from tuitrain.worker.failure import record_failure
 
 
 def main(argv: list[str]) -> int:
@@ -75,8 +75,7 @@ def _fail(error: BaseException, paths: RunPaths, recorder: Recorder, writer: Run
     with suppress(OSError):
         traceback.print_exc()
     traceback.clear_frames(error.__traceback__)  # ends data loaders that the frames hold
-    failure = failure_of(error, paths.name)
-    recorder.fail(failure)
+    failure = record_failure(error, paths, recorder, writer)
     _close(paths, recorder, writer)
     return failure.exit_code
 

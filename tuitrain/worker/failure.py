@@ -6,10 +6,15 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from tuitrain.core.errors import TuitrainError, WrongUse, is_full
-from tuitrain.core.events import Failed
+from tuitrain.core.events import Failed, finished_epoch
 from tuitrain.core.safe import safe
+from tuitrain.record.recorder import Recorder
+from tuitrain.store import inbox
+from tuitrain.store.paths import RunPaths
+from tuitrain.store.writer import RunWriter
 from tuitrain.worker.startup import StopRequested
 
 _OUT_OF_MEMORY = re.compile(
@@ -35,6 +40,25 @@ class OutOfMemory(TuitrainError):
         super().__init__(
             f"out of memory with batches of {batch_size:,}; its checkpoints are kept: {next_step}"
         )
+
+
+def record_failure(
+    error: BaseException, paths: RunPaths, recorder: Recorder, writer: RunWriter
+) -> Failed:
+    """Record the error as the last word and return it.
+
+    A start that came to no batch leaves the run as it was: with no change that waits for the next
+    start, and finished if it was.
+    """
+    failure = failure_of(error, paths.name)
+    if not recorder.has_started:
+        for change in inbox.waiting(paths.inbox):
+            change.unlink(missing_ok=True)
+        finished = finished_epoch(*writer.events())
+        if finished is not None:
+            failure = replace(failure, error=f"cannot go on: {failure.error}", finished=finished)
+    recorder.fail(failure)
+    return failure
 
 
 def failure_of(error: BaseException, name: str) -> Failed:

@@ -135,8 +135,9 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
             return replace(run, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):
             return replace(run, state="finished", position=(take, step, epoch), why=why)
-        case Failed(error=error, exit_code=code):
-            return replace(run, state="failed", error=error, exit_code=code)
+        case Failed(error=error, exit_code=code, finished=finished):
+            run = replace(run, error=error, exit_code=code)
+            return replace(run, state="failed" if finished is None else "finished")
         case other:
             assert_never(other)
 
