@@ -5,14 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from tests.conftest import Shell
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite
+from tuitrain.engine import streaming
 from tuitrain.engine.build import build
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
@@ -20,6 +23,7 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite
+from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training
 from tuitrain.worker.failure import is_out_of_memory
 
@@ -137,6 +141,22 @@ def test_a_run_makes_its_device_the_current_one_and_keeps_the_state_of_that_alon
     rng.restore(older, last)
     assert torch.equal(torch.rand(8, device=last), drawn)
     assert run.state()["rng"]["cuda"].device.type == "cpu"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streamed_batches_come_by_way_of_pinned_memory(monkeypatch, workers):
+    pinned: list[bool] = []
+
+    def look(value: Any, device: torch.device) -> Any:
+        pinned.append(value.is_pinned())
+        return value.to(device, non_blocking=True)
+
+    monkeypatch.setattr(streaming, "moved", look)
+    samples = TensorDataset(torch.arange(8.0).unsqueeze(1), torch.arange(8))
+    streamed = Streamed(samples, workers).to(torch.device("cuda"))
+    assert [len(targets) for _, targets in streamed.batches(3)] == [3, 3, 2]
+    streamed.close()
+    assert pinned == [True] * 6
 
 
 def test_running_out_of_the_devices_memory_is_recognised():

@@ -1,0 +1,31 @@
+"""What PyTorch's loader is asked for: the rest of streaming is tested by runs that use it."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from tuitrain.engine import streaming
+from tuitrain.engine.streaming import Streamed
+
+
+@pytest.mark.parametrize(("device", "is_pinned"), [("cuda", True), ("mps", False), ("cpu", False)])
+def test_batches_for_cuda_are_put_into_pinned_memory(monkeypatch, device, is_pinned):
+    asked: dict[str, Any] = {}
+
+    class Asked(DataLoader):  # type: ignore[type-arg]
+        def __init__(self, dataset: Any, **options: Any) -> None:
+            asked.update(options)
+            super().__init__(dataset, **{**options, "pin_memory": False})  # CUDA need not be here
+
+    monkeypatch.setattr(streaming, "DataLoader", Asked)
+    monkeypatch.setattr(streaming, "moved", lambda value, _device: value)
+    samples = TensorDataset(torch.arange(8.0).unsqueeze(1), torch.arange(8))
+    streamed = Streamed(samples, workers=1).to(torch.device(device))
+    try:
+        assert [len(targets) for _, targets in streamed.batches(3)] == [3, 3, 2]
+    finally:
+        streamed.close()
+    assert asked["pin_memory"] is is_pinned
+    assert (asked["persistent_workers"], asked["prefetch_factor"]) == (True, 4)
