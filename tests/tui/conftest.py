@@ -43,7 +43,9 @@ class ScriptedTrainer:
 
     def says_last(self, *events: Event) -> None:
         """Say it, and hold the lock a moment longer."""
-        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+        self._writer.write(
+            [], [Stamped(1_800_000_000.0, 10 * self._step, event) for event in events]
+        )
 
     def trains(self, losses: list[float]) -> None:
         rows = []
@@ -111,7 +113,7 @@ def app(trainer: ScriptedTrainer) -> TuitrainApp:
 
 async def seen(app: TuitrainApp) -> str:
     """Follow the run and draw it now, and return the screen's text."""
-    screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
+    screen = next(item for item in app.screen_stack if isinstance(item, RunScreen))
     for _ in range(IDLE_EVERY):  # a run that does not train is read less often
         await screen.follow()
     for panel in screen.query(AsyncPicture):

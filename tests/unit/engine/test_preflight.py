@@ -115,7 +115,7 @@ NONSENSE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("lines", "what", "mend"), NONSENSE, ids=[each[1] for each in NONSENSE])
+@pytest.mark.parametrize(("lines", "what", "mend"), NONSENSE, ids=[item[1] for item in NONSENSE])
 def test_silent_nonsense_is_one_sentence_that_says_what_to_write(tmp_path, lines, what, mend):
     said = refused(tmp_path, lines)
     assert what in said
@@ -202,7 +202,9 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("lines", "what", "also"), MISTAKES, ids=[each[1] for each in MISTAKES])
+@pytest.mark.parametrize(
+    ("lines", "what", "also"), MISTAKES, ids=[mistake[1] for mistake in MISTAKES]
+)
 def test_a_mistake_in_a_task_is_one_sentence_with_its_line(tmp_path, lines, what, also):
     said = refused(tmp_path, lines)
     assert what in said
