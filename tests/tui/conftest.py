@@ -1,8 +1,6 @@
 """A run for the screen to follow: a real record, written here in a trainer's place."""
 
-import html
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,9 +120,6 @@ async def seen(app: TuitrainApp) -> str:
 
 
 def text_of(app: TuitrainApp) -> str:
-    """Return what stands on the screen, line by line, from the app's own picture of it."""
-    rows: dict[float, str] = {}
-    pattern = r'<text class="[^"]*" x="[^"]*" y="([^"]*)"[^>]*>([^<]*)</text>'
-    for y, text in re.findall(pattern, app.export_screenshot()):
-        rows[float(y)] = rows.get(float(y), "") + html.unescape(text)
-    return "\n".join(rows[y] for y in sorted(rows)).replace("\xa0", " ")
+    """Return what stands on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()  # the app's own pictures are SVG, and slow
+    return "\n".join(strip.text for strip in strips)

@@ -306,7 +306,7 @@ async def test_the_form_asks_for_the_column_of_a_table_and_says_what_it_found(ho
         assert not field(app, "image_size").parent.display
         field(app, "target").value = "price"
         await eventually(pilot, app, "48 to train on, 12 to validate, each 1; a number each")
-        assert "target 'price': regression" in text_of(app)
+        await eventually(pilot, app, "target 'price': regression")
         assert field(app, "epochs").placeholder == "30"
 
 
