@@ -62,7 +62,8 @@ def build(
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
-    metrics = Metrics(task.data.kind, task.metrics)
+    with placed(task.place("metrics")):
+        metrics = Metrics(task.data.kind, task.metrics)
     problem = Problem(task.data.kind, metrics.described, losses=losses.names)
     with placed(task.place("monitor", spec.monitor)):
         monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
