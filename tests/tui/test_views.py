@@ -137,6 +137,21 @@ async def test_a_panel_without_room_beside_the_others_is_reached_by_enter_and_ta
         assert "no validation sample is wrong" in await seen(app)
 
 
+async def test_advice_has_as_many_lines_as_it_needs(app: TuitrainApp, training: ScriptedTrainer):
+    for epoch in range(1, 7):
+        training.trains([0.5])
+        val_loss = 1.0 if epoch < 3 else 2.0 * epoch
+        training.records(EpochEnded(1, 20 + epoch, epoch, "cross-entropy", 1 / epoch, val_loss,
+                                    {"accuracy": 0.5}, improved=epoch == 1))  # fmt: skip
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.pause()  # it has got its room
+        lines = [line.rstrip() for line in text_of(app).splitlines()]
+    first = next(at for at, line in enumerate(lines) if line.startswith(" ▲ overfitting since"))
+    assert next(filter(None, lines[first + 1 :])).endswith("· b goes back")
+
+
 async def test_v_comes_back_to_the_first_view(app: TuitrainApp, training: ScriptedTrainer):
     async with app.run_test(size=NARROW) as pilot:
         await pilot.press("2", "v")

@@ -9,6 +9,9 @@ from tuitrain.view.panel import diagnosis, event_log, panels
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
+_ADVICE_LINES, _HIGH = 3, 16
+"""Most lines of advice, on screens of that height; lower ones have one line."""
+
 
 class _Panel(Cells):
     """Draw one of the two snapshots of the run screen."""
@@ -62,15 +65,25 @@ class Progress(_Panel):
 
 
 class Advice(_Panel):
-    """A line on what is wrong with the training; it takes no room where nothing is."""
+    """What is wrong with the training; it takes no room where nothing is."""
 
     def watch_snapshot(self) -> None:
-        snapshot = self.snapshot
-        self.display = snapshot is not None and bool(diagnosis.picture(snapshot, 1))
+        self._take_room()
         super().watch_snapshot()
 
+    def on_resize(self) -> None:
+        self._take_room()
+        super().on_resize()
+
+    def _take_room(self) -> None:
+        snapshot = self.snapshot
+        lines = self.picture(snapshot) if snapshot else ()
+        self.display = bool(lines)
+        self.styles.height = max(1, len(lines))
+
     def picture(self, snapshot: Snapshot) -> Picture:
-        return diagnosis.picture(snapshot, self.size.width)
+        width, height = self.screen.size
+        return diagnosis.picture(snapshot, width, _ADVICE_LINES if height >= _HIGH else 1)
 
 
 class Epochs(_Panel, can_focus=True):

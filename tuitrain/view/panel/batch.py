@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import bar, padded, to_the_right
+from tuitrain.view.text.cells import bar, padded, to_the_right, width_of
 
 _NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
 _LEAST_BAR, _MOST_BAR = 6, 30
@@ -88,11 +89,11 @@ def _times(row: BatchRow) -> tuple[int, ...]:
 def _parts(
     run: Snapshot, row: BatchRow, look: _Look | None, width: int, *, explained: bool
 ) -> Iterator[Line]:
-    results = _results(run, row, look)
     times = _times(row)
     total = sum(times)
     fixed = 1 + _NAME_CELLS + _TIME_CELLS + _SHARE_CELLS
     bar_cells = min(_MOST_BAR, max(_LEAST_BAR, width - fixed - _RESULT_CELLS))
+    results = _results(run, row, look, width - fixed - bar_cells - 1)
     for part, microseconds in zip(SHARES, times, strict=True):
         share = microseconds / total if total else 0.0
         yield fitted(
@@ -109,8 +110,8 @@ def _parts(
             yield fitted([Span(f" {'':<{_NAME_CELLS}}{_DOES[part]}", "muted")], width)
 
 
-def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, str]:
-    """Return what each part gave in this batch."""
+def _results(run: Snapshot, row: BatchRow, look: _Look | None, room: int) -> Mapping[str, str]:
+    """Return what each part gave in this batch, the shapes without dtypes if there is no room."""
     lr = f"lr {row.lr:.4g}"
     results = {"loss": f"{words.loss(run.loss_at(row.step))} {words.value(row.loss)}", "step": lr}
     if look is None:
@@ -118,15 +119,27 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, s
         last = {"backward": f"gradient norm {words.value(norms[0])} lately"} if norms else {}
         return results | last
     batch, at = look.batch, "" if look.step == row.step else f" at step {words.count(look.step)}"
+    of_other_size = "" if _samples_in(batch) == row.samples else at
     inputs = f"x {batch.input} · " if batch.input else ""
     results |= {
-        "data": f"{inputs}y {batch.target}{at}", "forward": f"outputs {batch.output}{at}"
-    }  # fmt: skip
+        "data": _shapes(f"{inputs}y {batch.target}{of_other_size}", room),
+        "forward": _shapes(f"outputs {batch.output}{of_other_size}", room),
+    }
     if batch.gradient_norm is not None:
         results["backward"] = f"gradient norm {words.value(batch.gradient_norm)}{at}"
     if batch.update_ratio is not None:
         results["step"] = f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}"
     return results
+
+
+def _shapes(text: str, room: int) -> str:
+    return text if width_of(text) <= room else re.sub(r"\) \w+?\d+", ")", text)
+
+
+def _samples_in(batch: Batch) -> int | None:
+    """Return the number of samples, the first size of the target's shape; None if it has none."""
+    size = re.match(r"\((\d+)", batch.target)
+    return int(size[1]) if size else None
 
 
 def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: int) -> list[Line]:
@@ -144,10 +157,12 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         head = f" the loss of the first {len(losses)} samples{at}, the highest first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
         return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]
-    few = losses[:_FEW]
-    head = f" the loss of the first {len(few)} samples{at}: "
-    spans = [Span(head, "muted"), Span("  ".join(map(words.value, few)))]
-    return [fitted(spans, width)] if few else []
+    for count in range(min(_FEW, len(losses)), 0, -1):  # as many as there is room for
+        head = f" the loss of the first {count} samples{at}: "
+        values = "  ".join(map(words.value, losses[:count]))
+        if count == 1 or width_of(head + values) <= width:
+            return [fitted([Span(head, "muted"), Span(values)], width)]
+    return []
 
 
 def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
@@ -159,7 +174,22 @@ def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> It
     if texts:
         at = "" if step == row.step else f" at step {words.count(step)}"
         head = f" by the other losses{at}: "
-        yield fitted([Span(head, "muted"), Span(" · ".join(texts))], width)
+        room = max(1, width - width_of(head))
+        for number, line in enumerate(_joined(texts, room)):
+            yield fitted([Span(" " * width_of(head) if number else head, "muted"), Span(line)],
+                         width)  # fmt: skip
+
+
+def _joined(texts: list[str], room: int) -> Iterator[str]:
+    """Yield the texts in lines of so many cells, with dots between them."""
+    line = ""
+    for text in texts:
+        longer = f"{line} · {text}" if line else text
+        if line and width_of(longer) > room:
+            yield line
+            longer = text
+        line = longer
+    yield line
 
 
 def _ranked(run: Snapshot, batch: Batch, width: int) -> Iterator[Line]:

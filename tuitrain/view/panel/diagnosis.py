@@ -18,6 +18,7 @@ from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import wrapped
 
 _GUESSING = {"multiclass": "cross-entropy", "binary": "bce-with-logits"}
 """The loss whose value is known for a model that guesses: the entropy of the classes."""
@@ -34,6 +35,7 @@ _WAITING = 0.5
 """The share of the time spent waiting for data."""
 _LEAST_EPOCHS_WAITING = 3
 """The first batches wait for what is set up only once."""
+_MARK = " ▲ "
 _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
 
@@ -111,14 +113,20 @@ def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]
     return [finding for finding in found if finding is not None]
 
 
-def picture(run: Snapshot, width: int) -> Picture:
-    """Return one line of advice for the run's screen; nothing without any."""
+def picture(run: Snapshot, width: int, most: int = 3) -> Picture:
+    """Return advice for the run's screen, in at most so many lines; nothing without any."""
     found = findings(run)
     if not found or waits(run) is not None:
         return ()
     more = f"  (+{len(found) - 1})" if len(found) > 1 else ""
-    first = Span(f"{found[0].line(run, has_keys=True)}{more}", "warn")
-    return (fitted([Span(" ▲ ", "warn"), first], width),)
+    text = f"{found[0].line(run, has_keys=True)}{more}"
+    lines = wrapped(text, max(1, width - len(_MARK)))
+    lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    heads = [_MARK, *[" " * len(_MARK)] * most]
+    return tuple(
+        fitted([Span(f"{head}{line}", "warn")], width)
+        for head, line in zip(heads, filter(None, lines), strict=False)
+    )
 
 
 def _course(run: Snapshot) -> list[EpochEnded]:

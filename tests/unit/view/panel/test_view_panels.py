@@ -112,6 +112,7 @@ def test_numbers_of_an_earlier_batch_have_its_step(recorded):
     said = drawn(batch.steps, recorded)
     assert "step 46 · batch 23/23 of epoch 2" in said
     assert "gradient norm NaN at step 23" in said
+    assert "outputs (64, 10) float32\n" in said, "as the batches of both steps have"
     assert "the loss of the first 2 samples at step 23: 0.2500  2.500" in said
 
 
