@@ -42,7 +42,7 @@ def judge() -> Training:
 def leading_metric(weights) -> float:
     run = judge()
     run.model.load_state_dict(weights)
-    return validate(run, with_worst=False).ended.metrics[run.monitor.quantity.name]
+    return validate(run, with_samples=False).ended.metrics[run.monitor.quantity.name]
 
 
 class Watched(Life):

@@ -2,10 +2,13 @@
 
 import pytest
 
+from tests.recorded import started
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
-from tuitrain.core.detail import BATCH, WORST
+from tuitrain.core.detail import BATCH, CONFUSION, SURFACE, WORST
 from tuitrain.core.events import EpochEnded
+from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.views import VIEWS
 
@@ -13,6 +16,10 @@ WIDE, NARROW, HUGE = (140, 40), (80, 24), (200, 55)
 BODY = {
     "input": "(64, 1, 8, 8) float32", "target": "(64,) int64", "output": "(64, 10) float32",
     "gradient_norm": 0.83, "update_ratio": 0.0004, "losses": [0.25, 2.5],
+}  # fmt: skip
+PLANE = {
+    "epoch": 1, "low": [-1, -1], "high": [1, 1], "inputs": [], "targets": [], "predicted": [],
+    "levels": ["ffff", "ffff"], "classes": ["0000", "0101"],
 }  # fmt: skip
 
 
@@ -37,7 +44,8 @@ async def test_a_digit_shows_its_view_below_numbers_that_never_move(
             await pilot.pause()
             after = (await seen(app)).splitlines()
             assert after[: tabs + 1] == before[: tabs + 1]
-            assert all(panel.title in "\n".join(after) for panel in view.panels[:1])
+            shown = [panel.title for panel in view.panels if panel.applies is None][:1]
+            assert all(title in "\n".join(after) for title in shown)
             assert app.screen.views.current == view.id
 
 
@@ -123,18 +131,59 @@ async def test_without_a_focus_enter_shows_the_first_panel_alone(
     assert "events" not in text
 
 
-async def test_a_panel_without_room_beside_the_others_is_reached_by_enter_and_tab(
+async def test_tab_reaches_every_panel_of_a_view_that_has_room_for_one(
     app: TuitrainApp, training: ScriptedTrainer
 ):
-    training.details(WORST, {"epoch": 1, "samples": []})
     training.records(EpochEnded(1, 20, 1, "cross-entropy", 1.0, 1.0, {}, improved=False))
+    training.details(CONFUSION, {"counts": [[2] * 10] * 10})
+    training.details(WORST, {"epoch": 1, "samples": []})
     async with app.run_test(size=NARROW) as pilot:
         await pilot.press("4")
         await pilot.pause()
-        assert "no validation sample is wrong" not in await seen(app)
-        await pilot.press("enter", "tab", "tab")
+        assert "confusion matrix · tab: 2 more" in await seen(app)
+        shown = []
+        for _ in range(4):
+            await pilot.press("tab")
+            await pilot.pause()
+            shown.append(await seen(app))
+        await pilot.press("escape")
         await pilot.pause()
-        assert "no validation sample is wrong" in await seen(app)
+        assert "confusion matrix · tab: 2 more" in await seen(app)
+
+    assert "0.100      0.100   0.100" in shown[0]
+    assert "no validation sample is wrong" in shown[1]
+    assert "of one or two inputs; this one has 64" in shown[2]
+    assert "200 validation samples" in shown[3]
+
+
+async def test_the_surface_of_a_toy_comes_first_and_has_a_column_where_there_is_room(
+    run_paths: RunPaths,
+):
+    toy = ScriptedTrainer(run_paths, new_spec("moons"))
+    toy.records(started("moons"))
+    toy.trains([0.5])
+    toy.records(EpochEnded(1, 1, 1, "bce-with-logits", 1.0, 1.0, {}, improved=False))
+    toy.details(SURFACE, PLANE)
+    app = TuitrainApp(run_paths.directory.parents[1], watch=run_paths)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        await seen(app)
+        narrow = await seen(app)
+        await pilot.resize_terminal(*WIDE)
+        await pilot.pause()
+        wide = await seen(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        alone = await seen(app)
+    toy.close()
+
+    assert "decision surface · tab: 3 more" in narrow
+    assert "confusion matrix" not in narrow
+    for title in ("decision surface", "confusion matrix", "results of each class", "gets wrong"):
+        assert title in wide
+    assert "decision surface · tab: 3 more" in alone
+    assert "○ upper · ● lower" in alone
 
 
 async def test_advice_has_as_many_lines_as_it_needs(app: TuitrainApp, training: ScriptedTrainer):

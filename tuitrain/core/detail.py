@@ -17,13 +17,25 @@ LOSS_CURVES = "loss-curves"
 """The losses as curves, at the start and whenever the loss changes."""
 
 WORST = "worst-samples"
-"""The samples of a validation that are most wrong, about once a second."""
+"""The samples of a validation that are most wrong, about once a second and at the end."""
+
+SCORES = "scores"
+"""The probabilities that a validation gave the right classes, as histograms."""
+
+FIT = "fit"
+"""The predicted numbers of a validation beside the true ones."""
+
+SURFACE = "surface"
+"""What a model says all over its one or two inputs, about once a second and at the end."""
 
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
 _Row = tuple[int, ...]
 _Shape = Annotated[str, lambda text: len(text) <= 200]
+_Numbers = tuple[float, ...]
+_Bytes = Annotated[str, re.compile("(?:[0-9a-f]{2}){1,256}").fullmatch]
+"""Up to 256 numbers from 0 to 255, each as two hexadecimal digits."""
 _Pixels = Annotated[str, re.compile("[0-9a-f]{0,1024}").fullmatch]
 
 
@@ -90,3 +102,55 @@ class WorstSamples:
 
     epoch: int
     samples: tuple[WorstSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Number of samples by true class (row) and the probability of that class (column).
+
+    The columns are of equal width, from 0 to 1.
+    """
+
+    counts: tuple[_Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """True and predicted numbers of a validation, in their own unit."""
+
+    samples: int
+    true: _Numbers
+    """Of some samples, evenly chosen; so is `predicted`."""
+    predicted: _Numbers
+    mean: float
+    """Of the residuals (predicted − true) of all samples."""
+    median: float
+    """Of their sizes."""
+    limit: float
+    """Residuals beyond it, on either side, are counted in the outermost bins."""
+    counts: _Row
+    """Number of residuals by bins of equal width, from −limit to limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The outputs of a model at a grid of its one or two inputs, and some validation samples."""
+
+    epoch: int
+    low: _Numbers
+    """The least value of each input, as the model is given it; `high` the greatest."""
+    high: _Numbers
+    inputs: tuple[_Numbers, ...]
+    """Of some samples, evenly chosen; so are `targets` and `predicted`."""
+    targets: _Numbers
+    """Classes, or numbers in their own unit; so is `predicted`."""
+    predicted: _Numbers
+    curves: tuple[_Numbers, ...] = ()
+    """Of one input: the number, or the probability of each class (binary: of class 1)."""
+    levels: tuple[_Bytes, ...] = ()
+    """Of two inputs, a row for each value of the second one from the least: a probability of the
+    predicted class from 0 to 1, or a number in `span`."""
+    classes: tuple[_Bytes, ...] = ()
+    """The predicted classes at the same places; empty for numbers."""
+    span: _Numbers = ()
+    """The least and the greatest of the numbers."""

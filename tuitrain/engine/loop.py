@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import torch
 
-from tuitrain.core.detail import CONFUSION
 from tuitrain.core.errors import CannotSave
 from tuitrain.core.events import (
     Detail,
@@ -25,7 +24,6 @@ from tuitrain.core.events import (
     Finished,
     Warned,
 )
-from tuitrain.engine import metrics
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.measures import Measures
@@ -33,15 +31,14 @@ from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
+from tuitrain.engine.surface import has_surface
 from tuitrain.engine.training import Training
-from tuitrain.engine.worst_samples import worst_samples
+from tuitrain.engine.validation_details import Validated, validation_details
 from tuitrain.steering.apply import or_warned
 
 _VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
 """Samples per validation batch, and its limit in training batches: a smaller batch size must
 reduce the memory of validation, too."""
-_MOST_CLASSES = 100
-"""Confusion matrices of more classes are not recorded."""
 
 
 def train(
@@ -66,7 +63,7 @@ def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fa
         yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
-            ended, details, warnings = validate(run, with_worst=measures.validations.is_due())
+            ended, details, warnings = validate(run, with_samples=measures.validations.is_due())
             yield from details
             yield ended
             yield from warnings
@@ -108,18 +105,20 @@ class Validation(NamedTuple):
 
 
 @torch.no_grad()
-def validate(run: Training, *, with_worst: bool) -> Validation:
+def validate(run: Training, *, with_samples: bool) -> Validation:
     """Evaluate the model on the validation data and complete the epoch.
 
-    `with_worst` adds the samples that are most wrong.
+    `with_samples` adds the details that take longer, as does the last epoch.
     """
     run.model.eval()
-    loss, outputs, targets = RunningMean(), [], []
+    loss = RunningMean()
+    inputs, outputs, targets = [], [], []
     task = run.data
     at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
     for data, target in task.val.batches(at_once):
         output = run.model(data)
         loss.add(run.criterion(output, target), target.shape[0])
+        inputs += [data] if has_surface(data) else []
         outputs.append(output)
         targets.append(target)
     output, target = torch.cat(outputs), torch.cat(targets)
@@ -133,15 +132,10 @@ def validate(run: Training, *, with_worst: bool) -> Validation:
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    worst = worst_samples(run, output, target) if with_worst else None
-    details = tuple(filter(None, (_confusion(run, confusion), worst)))
+    seen = Validated(torch.cat(inputs) if inputs else None, output, target)
+    with_samples = with_samples or run.is_over
+    details = validation_details(run, seen, confusion, with_samples=with_samples)
     return Validation(ended, details, _undefined(ended, target))
-
-
-def _confusion(run: Training, confusion: metrics.Confusion | None) -> Detail | None:
-    if confusion is None or len(confusion) > _MOST_CLASSES:
-        return None
-    return Detail(run.take, run.step, CONFUSION, {"counts": confusion})
 
 
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tuitrain.view.chart.trends import trends
-from tuitrain.view.panel import batch, health, loss_curve, model
+from tuitrain.view.panel import batch, fit, health, loss_curve, model, surface
 from tuitrain.view.panel.event_log import events
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
@@ -28,10 +28,29 @@ class Panel(NamedTuple):
     """Whether it is drawn again for every batch that the screen shows."""
     is_chart: bool = False
     """Whether it has the steps as its x axis, which the keys of the charts change."""
+    title_of_numbers: str = ""
+    """The title for a regression, if it has one of its own."""
+    applies: Callable[[Snapshot], bool] | None = None
+    """Where this is false, the panel is only shown alone; None: it always applies."""
+
+    def title_for(self, run: Snapshot) -> str:
+        """Return the title of the panel of a run."""
+        is_number = run.kind == "regression"
+        return (is_number and self.title_of_numbers) or self.title
 
 
 def _events(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
     return events(run, width, height)
+
+
+def _predicted(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    draw = fit.fit if run.kind == "regression" else model.confusion
+    return draw(run, reads, width, height)
+
+
+def _results(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    draw = fit.residuals if run.kind == "regression" else model.classes
+    return draw(run, reads, width, height)
 
 
 class View(NamedTuple):
@@ -61,8 +80,12 @@ VIEWS = (
         Panel("lesson", "this loss beside the others", loss_curve.lesson),
     )),
     View("Model", "what does it get wrong?", (
-        Panel("confusion", "confusion matrix", model.confusion),
-        Panel("classes", "results of each class, the worst first", model.classes),
+        Panel("surface", "decision surface", surface.surface,
+              title_of_numbers="fit over the inputs", applies=surface.applies),
+        Panel("confusion", "confusion matrix", _predicted,
+              title_of_numbers="predicted against true"),
+        Panel("classes", "results of each class, the worst first", _results,
+              title_of_numbers="errors: predicted minus true"),
         Panel("worst", "validation samples that it gets wrong", worst),
     )),
     View("Health", "is anything sick or slow?", (

@@ -28,17 +28,17 @@ def digits(**settings) -> Training:
 
 
 def test_an_epoch_is_its_batches_and_then_its_validation():
-    run = digits()
+    run = digits(epochs=3)
     told = train(run, Steering(run), clock=lambda: 0.0)
     events = [event for event in told if not isinstance(event, Measured)]
 
     kinds = [type(event) for event in events]
     assert run.steps_per_epoch == 23
-    epoch = [*[BatchDone] * 23, Detail, EpochEnded]
-    first = [*[BatchDone] * 23, Detail, Detail, EpochEnded]  # with the worst samples
-    assert kinds == [*first, *epoch, Finished]
+    epoch = [*[BatchDone] * 23, Detail, Detail, EpochEnded]  # confusion matrix and scores
+    with_worst = [*[BatchDone] * 23, Detail, Detail, Detail, EpochEnded]
+    assert kinds == [*with_worst, *epoch, *with_worst, Finished]
     assert [event.step for event in events[:23]] == list(range(1, 24))
-    assert events[25].epoch == 1
+    assert events[26].epoch == 1
     assert events[22].samples == 1437 - 22 * 64
 
 

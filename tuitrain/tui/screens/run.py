@@ -80,9 +80,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             for digit, view in enumerate(VIEWS, 1)
         ),
         Binding("tab", "next_panel(1)", "Next panel", show=False, id="run.next_panel",
-                tooltip="Focus the next panel"),
+                tooltip="The next panel: focused, or alone where there is no room"),
         Binding("shift+tab", "next_panel(-1)", "Panel before", show=False, id="run.panel_before",
-                tooltip="Focus the panel before"),
+                tooltip="The panel before, in the same way"),
         Binding("enter", "enlarge", "Enlarge", show=False, id="run.enlarge",
                 tooltip="Show the focused panel alone, and back"),
         Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",

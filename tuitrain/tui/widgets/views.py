@@ -53,6 +53,8 @@ class PanelPicture(AsyncPicture, can_focus=True):
 
         super().__init__(draw, id=f"{panel.id}{at}")
         self._panel = panel
+        self.applies = panel.applies is None
+        """Whether the panel has something to show of this run."""
 
     @property
     def is_fast(self) -> bool:
@@ -60,11 +62,28 @@ class PanelPicture(AsyncPicture, can_focus=True):
         return self._panel.is_fast
 
     def watch_subject(self) -> None:
-        self.entitle(self._panel.title)
+        applies = self._panel.applies
+        if self.subject is not None and applies is not None and self.parent is not None:
+            self.applies = applies(self.subject)
+            self.parent.set_class(self.applies, f"-{self._panel.id}")
+        self._retitle()
         self.mark_stale()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._retitle()
 
     async def on_show(self) -> None:
         await self.draw_if_stale()
+
+    def _retitle(self) -> None:
+        """Set the title, and say how many panels of the view have no room beside this one."""
+        if self.subject is None:
+            return
+        title = self._panel.title_for(self.subject)
+        beside = self.parent.query_children(PanelPicture) if self.parent is not None else ()
+        hidden = sum(panel.applies and not panel.display for panel in beside)
+        self.entitle(f"{title} · tab: {hidden} more" if hidden else title)
 
 
 class Views(ContentSwitcher):
@@ -84,7 +103,8 @@ class Views(ContentSwitcher):
             return
         panels, focused = self._panels, self.screen.focused
         if panels:
-            self._show_alone(focused if focused in panels else panels[0])
+            first = next((panel for panel in panels if panel.display), panels[0])
+            self._show_alone(focused if focused in panels else first)
 
     def show_all(self) -> bool:
         """Show all panels of the view; return whether one was shown alone."""
@@ -94,10 +114,15 @@ class Views(ContentSwitcher):
         return was_alone
 
     def turn(self, step: int) -> None:
-        """Focus the next panel (1) or the one before (-1); show it alone if the last one was."""
+        """Focus the next panel (1) or the one before (-1).
+
+        Show it alone if the last one was, or if there is no room for it beside the others.
+        """
         panels = self._panels
         if self._alone in panels:
             self._show_alone(panels[(panels.index(self._alone) + step) % len(panels)])
+        elif (hidden := self._next_without_room(step)) is not None:
+            self._show_alone(hidden)
         elif step > 0:
             self.screen.focus_next(f".{PANEL}")
         else:
@@ -125,6 +150,21 @@ class Views(ContentSwitcher):
         """The panels of the view, also those for which there is no room beside the others."""
         shown = self.visible_content
         return list(shown.query(f".{PANEL}")) if shown is not None else []
+
+    def _next_without_room(self, step: int) -> PanelPicture | None:
+        """Return the panel that comes next, if it is of the registry and there is no room for it.
+
+        Without a focus, the next one is that after the only one that is shown.
+        """
+        panels = [panel for panel in self._panels if isinstance(panel, PanelPicture)]
+        panels = [panel for panel in panels if panel.applies]
+        shown = [panel for panel in panels if panel.display]
+        focused = self.screen.focused
+        at = focused if focused in panels else shown[0] if len(shown) == 1 else None
+        if self.current == VIEWS[0].id or at is None:
+            return None
+        following = panels[(panels.index(at) + step) % len(panels)]
+        return None if following.display else following
 
     def _show_alone(self, panel: Widget) -> None:
         self.show_all()

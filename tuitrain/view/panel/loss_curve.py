@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tuitrain.catalog import LOSSES
@@ -11,15 +11,13 @@ from tuitrain.core.decode import decoded
 from tuitrain.core.detail import BATCH, LOSS_CURVES, Batch, LossCurve, LossCurves
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
-from tuitrain.view.chart.braille import ACROSS, UP, line, sign
+from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
 
-_GUTTER = 6
-"""Cells of the numbers beside the y axis."""
 _TOP_AT = {"log-odds": -6.0, "residual": 3.0}
 """The place whose loss is at the top: beyond it a curve may leave the chart."""
 _NEAR = {"log-odds": (-5.0, 0.0, 5.0), "residual": (0.5, 1.0, 3.0)}
@@ -30,9 +28,6 @@ _AXIS_NAMES = {
 }
 _SAMPLE, _ABOVE = "●", "▲"
 _NAME_CELLS = 18
-
-_Grid = dict[tuple[int, int], Span]
-"""The signs by (column, row), counted from the lower left."""
 
 
 class _Seen(NamedTuple):
@@ -47,22 +42,21 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     own = seen.curves.curves.get(run.loss) if seen else None
     if seen is None or own is None or width < 24 or height < 6:
         return _filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
-    columns, rows = width - _GUTTER - 1, height - 3
-    places = seen.curves.places
+    places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
-    grid: _Grid = {}
-    for name, other in seen.curves.curves.items():
-        if name != run.loss:
-            _draw(grid, other, "past", top, (columns, rows))
-    for name, other in seen.curves.curves.items():
-        if name != run.loss:
-            _name(grid, safe(name), other, top, (columns, rows))
-    _draw(grid, own, "smooth", top, (columns, rows))
+    plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
+    others = {name: curve for name, curve in curves.items() if name != run.loss}
+    grid: Grid = {}
+    for curve in others.values():
+        grid |= plane.curve(zip(places, curve.values, strict=True), "past")
+    for name, curve in others.items():
+        _name(grid, safe(name), zip(places, curve.values, strict=True), plane)
+    grid |= plane.curve(zip(places, own.values, strict=True), "smooth")
     if seen.batch is not None:
-        _put_samples(grid, seen.batch, places, top, (columns, rows))
-    return _filled([_heading(run, seen, width), *_framed(grid, seen.curves, top, width, rows)],
-                   width, height)  # fmt: skip
+        _put_samples(grid, seen.batch, plane)
+    chart = plane.framed(grid, _AXIS_NAMES[seen.curves.axis], width)
+    return _filled([_heading(run, seen, width), *chart], width, height)
 
 
 def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
@@ -125,55 +119,27 @@ def _index(places: Sequence[float], place: float) -> int:
     return min(range(len(places)), key=lambda index: abs(places[index] - place))
 
 
-def _draw(grid: _Grid, curve: LossCurve, role: Role, top: float, size: tuple[int, int]) -> None:
-    """Draw the part of a curve that is within the chart."""
-    columns, rows = size
-    last = len(curve.values) - 1
-    dots: list[tuple[int, int]] = []
-    runs = [dots]
-    for index, value in enumerate(curve.values):
-        if not (math.isfinite(value) and 0 <= value <= top):
-            if dots:
-                dots = []
-                runs.append(dots)
-            continue
-        x = round(index / max(1, last) * (ACROSS * columns - 1))
-        dots.append((x, round(value / top * (UP * rows - 1))))
-    for part in runs:
-        for place, bits in line(part).items():
-            grid[place] = Span(sign(bits), role)
-
-
-def _name(grid: _Grid, name: str, curve: LossCurve, top: float, size: tuple[int, int]) -> None:
-    """Write the name of a curve above its leftmost visible point, where there is room."""
-    columns, rows = size
-    last = len(curve.values) - 1
-    for index, value in enumerate(curve.values):
-        if not 0 <= value <= top:
-            continue
-        column = min(round(index / max(1, last) * (columns - 1)) + 1, columns - width_of(name))
-        row = round(value / top * (rows - 1))
-        for at in (row + 1, row - 1, row + 2, row - 2):
-            cells = [(column + offset, at) for offset in range(width_of(name))]
-            if column >= 0 and 0 <= at < rows and not any(cell in grid for cell in cells):
-                grid.update({cell: Span(character, "muted")
-                             for cell, character in zip(cells, name, strict=False)})  # fmt: skip
-                return
+def _name(grid: Grid, name: str, points: Iterable[tuple[float, float]], plane: Plane) -> None:
+    """Write the name of a curve beside its leftmost visible point, where there is room."""
+    cells = next((cell for point in points if (cell := plane.cell(*point))), None)
+    if cells is None:
         return
+    column, row = min(cells[0] + 1, plane.columns - width_of(name)), cells[1]
+    for at in (row + 1, row - 1, row + 2, row - 2):
+        places = [(column + offset, at) for offset in range(width_of(name))]
+        if column >= 0 and 0 <= at < plane.rows and not any(place in grid for place in places):
+            grid.update({place: Span(character, "muted")
+                         for place, character in zip(places, name, strict=False)})  # fmt: skip
+            return
 
 
-def _put_samples(
-    grid: _Grid, batch: Batch, places: Sequence[float], top: float, size: tuple[int, int]
-) -> None:
-    columns, rows = size
-    low, high = places[0], places[-1]
+def _put_samples(grid: Grid, batch: Batch, plane: Plane) -> None:
+    """Put each sample at its loss; one beyond the chart at its edge."""
+    (low, high), (_, top) = plane.x, plane.y
     for place, loss in zip(batch.places, batch.losses, strict=False):
-        if not (math.isfinite(place) and math.isfinite(loss)):
-            continue
-        share = min(1.0, max(0.0, (place - low) / (high - low)))
-        row = min(rows - 1, max(0, round(loss / top * (rows - 1))))
-        mark = _ABOVE if loss > top else _SAMPLE
-        grid[round(share * (columns - 1)), row] = Span(mark, "validation")
+        cell = plane.cell(min(high, max(low, place)), min(top, max(0.0, loss)))
+        if cell is not None and math.isfinite(place) and math.isfinite(loss):
+            grid[cell] = Span(_ABOVE if loss > top else _SAMPLE, "validation")
 
 
 def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
@@ -186,26 +152,9 @@ def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
     return fitted(spans, width)
 
 
-def _framed(grid: _Grid, curves: LossCurves, top: float, width: int, rows: int) -> Iterator[Line]:
-    columns = width - _GUTTER - 1
-    for row in range(rows - 1, -1, -1):
-        number = {rows - 1: top, (rows - 1) // 2: top * ((rows - 1) // 2) / (rows - 1), 0: 0.0}
-        label = f"{number[row]:.2g}" if row in number else ""
-        cells = [grid.get((column, row), Span(" ")) for column in range(columns)]
-        yield fitted([Span(to_the_right(label, _GUTTER - 1) + " ", "muted"),
-                      Span("│", "axis"), *cells], width)  # fmt: skip
-    yield fitted([Span(" " * _GUTTER + "└" + "─" * columns, "axis")], width)
-    low, high = (words.number(place) for place in (curves.places[0], curves.places[-1]))
-    name = cut(_AXIS_NAMES[curves.axis], max(0, columns - len(low) - len(high) - 2))
-    gap = columns - len(low) - len(high) - width_of(name)
-    left = gap // 2
-    text = f"{low}{' ' * left}{name}{' ' * (gap - left)}{high}"
-    yield fitted([Span(" " * (_GUTTER + 1)), Span(text, "muted")], width)
-
-
 def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:
     """Yield value and slope of each loss at a few places."""
-    near = _NEAR[curves.axis]
+    near = _NEAR[curves.axis][: max(1, (width - 1 - _NAME_CELLS) // 18)]
     what = "log-odds" if curves.axis == "log-odds" else "residual"
     head = f" {'value and slope at':<{_NAME_CELLS}}"
     head += "".join(f"{f'{what} {place:g}':>18}" for place in near)

@@ -1,4 +1,4 @@
-"""What a model gets wrong: its confusion matrix, and the results of each class."""
+"""What a model of classes gets wrong: its confusion matrix, and the results of each class."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tuitrain.core.decode import decoded
-from tuitrain.core.detail import CONFUSION, Confusion
+from tuitrain.core.detail import CONFUSION, SCORES, Confusion, Scores
 from tuitrain.core.safe import safe
 from tuitrain.store.schema import key_of
+from tuitrain.view.panel.bars import bars
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import bar, cut, padded, to_the_right, width_of
+from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
 
 _MOST_NUMBERS = 12
 """Classes up to which the matrix has numbers."""
-_LONGEST_NAME, _SHORTEST_COLUMN, _LONGEST_COLUMN = 16, 3, 9
+_LONGEST_NAME, _SHORTEST_NAME, _SHORTEST_COLUMN, _LONGEST_COLUMN = 16, 3, 3, 9
 _SHADES = "·░▒▓█"
-_BAR_CELLS = 20
+_HEAD = "  samples  recall  precision      F1"
+_SCORES_HEAD = "0  P(right class)  1"
+_MOST_ROWS = 4
+"""Rows of a class's histogram."""
 
 
 class Matrix(NamedTuple):
@@ -64,16 +68,28 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 
 def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    """Return recall, precision and F1 of each class of the last epoch, the lowest F1 first."""
+    """Return recall, precision, F1 and scores of each class of the last epoch, lowest F1 first."""
     matrix = _matrix(run, reads.details)
     if matrix is None:
         return _filled([], width, height)
-    cells = _name_cells(matrix)
-    head = f" {'':<{cells}}  samples  recall  precision      F1"
-    results = sorted(_results(matrix), key=lambda result: result.f1)
+    scores = _scores(run, reads.details, matrix)
+    room = width - 1 - len(_HEAD) - (2 + len(_SCORES_HEAD) if scores else 0)
+    cells = max(_SHORTEST_NAME, min(_name_cells(matrix), room))
+    rows = max(1, min(_MOST_ROWS, (height - 1) // len(matrix.counts))) if scores else 1
+    head = f" {'':<{cells}}{_HEAD}  {_SCORES_HEAD if scores else ''}"
     lines = [fitted([Span(head, "muted")], width)]
-    lines += [_result_line(result, cells, width) for result in results]
+    for result in sorted(_results(matrix), key=lambda result: result.f1):
+        counts = scores[result.at] if scores else ()
+        lines += _result_lines(result, bars(counts, max(counts, default=0), rows), cells, width)
     return _filled(lines, width, height)
+
+
+def _scores(run: Snapshot, details: Details, matrix: Matrix) -> Sequence[Sequence[int]]:
+    """Return the histogram of each class; nothing where the record has none."""
+    last = run.last_epoch
+    body = details.detail(key_of(last.take, last.step), SCORES) if last else None
+    counts = decoded(Scores, body).counts if body else ()
+    return counts if len(counts) == len(matrix.counts) else ()
 
 
 def _filled(lines: list[Line], width: int, height: int) -> Picture:
@@ -97,8 +113,6 @@ def _matrix(run: Snapshot, details: Details) -> Matrix | None:
 def _missing(run: Snapshot, width: int) -> Line:
     if run.last_epoch is None:
         why = "no epoch is validated yet"
-    elif run.kind == "regression":
-        why = "numbers have no confusion matrix"
     elif run.is_watched:
         why = "of a watched script no confusion matrix is recorded"
     else:
@@ -178,6 +192,8 @@ def _worst(matrix: Matrix, width: int, rows: int) -> Iterator[Line]:
 
 
 class _Result(NamedTuple):
+    at: int
+    """The class's index."""
     name: str
     samples: int
     recall: float | None
@@ -190,6 +206,7 @@ def _results(matrix: Matrix) -> Iterator[_Result]:
     for at, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
         right, true, predicted = row[at], sum(row), predictions[at]
         yield _Result(
+            at,
             name,
             true,
             right / true if true else None,
@@ -198,18 +215,24 @@ def _results(matrix: Matrix) -> Iterator[_Result]:
         )
 
 
-def _result_line(result: _Result, cells: int, width: int) -> Line:
+def _result_lines(
+    result: _Result, histogram: Sequence[str], cells: int, width: int
+) -> Iterator[Line]:
+    """Yield the upper rows of the histogram, and the line of numbers with its lowest row."""
+    *upper, lowest = histogram
+    before = " " * (1 + cells + len(_HEAD) + 2)
+    for row in upper:
+        yield fitted([Span(before), Span(row, "bar")], width)
     recall, precision = (
         "–" if value is None else f"{value:.3f}" for value in (result.recall, result.precision)
     )
     numbers = f"  {words.count(result.samples):>7}  {recall:>6}  {precision:>9}  {result.f1:>6.3f}"
-    never = "  never predicted" if result.precision is None else ""
-    return fitted(
+    yield fitted(
         [
             Span(f" {padded(cut(result.name, cells), cells)}", "strong"),
             Span(numbers + "  "),
-            Span(bar(result.f1, _BAR_CELLS), "bar"),
-            Span(never, "bad"),
+            Span(lowest, "bar"),
+            Span("  never predicted" if result.precision is None else "", "bad"),
         ],
         width,
     )

@@ -3,12 +3,21 @@
 import math
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.recorded import RecordedRun
 from tuitrain.catalog import new_spec
-from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES, WORST
+from tuitrain.core.detail import (
+    BATCH,
+    CONFUSION,
+    FIT,
+    LOSS_CURVES,
+    SCORES,
+    SURFACE,
+    WORST,
+)
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import Paused
 from tuitrain.core.series import GRADIENT_NORM, SHARES
@@ -16,9 +25,10 @@ from tuitrain.store.delta import Cursor
 from tuitrain.tui.views import VIEWS
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.trends import trends
-from tuitrain.view.panel import batch, health, loss_curve, model
+from tuitrain.view.panel import batch, fit, health, loss_curve, model
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.surface import applies, surface
 from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
@@ -38,6 +48,19 @@ CURVES = {
 BODY = {
     "input": "(64, 64) float32", "target": "(64,) int64", "output": "(64, 10) float32",
     "gradient_norm": "nan", "update_ratio": None, "losses": [0.25, 2.5], "places": [1.26, -2.41],
+}  # fmt: skip
+
+
+ROW = "ff" * 3
+BASE = {"epoch": 1, "targets": [0, 1], "predicted": [0, 0]}
+PLANE = {
+    **BASE, "low": [-1, -1], "high": [1, 1], "inputs": [[-0.5, -0.5], [0.5, 0.5]],
+    "levels": [ROW, ROW], "classes": ["000000", "010101"],
+}  # fmt: skip
+LINE = {**BASE, "low": [-1], "high": [1], "inputs": [[-0.5], [0.5]], "curves": [[0.0, 0.5, 1.0]]}
+FITTED = {
+    "samples": 3, "true": [1, 2], "predicted": [1, 3], "mean": 0.5, "median": 0.25, "limit": 1.5,
+    "counts": [0, 2, 1],
 }  # fmt: skip
 
 
@@ -63,7 +86,7 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
     for epochs in (0, 2):
         recorded.trains(epochs)
         if has_details:
-            for name, body in ((BATCH, BODY), (LOSS_CURVES, CURVES), (CONFUSION, counts(10))):
+            for name, body in WHOLE.items():
                 recorded.details(name, body)
         for panel in panels:
             picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
@@ -77,13 +100,16 @@ DAMAGED = [
     {"axis": "log-odds", "places": X, "curves": {"cross-entropy": {"values": [1.0], "slopes": []}}},
     {"epoch": 1, "samples": [{"number": -1, "true": 0, "predicted": 0, "score": 0}]},
     {"epoch": 1, "samples": [{"number": 1, "true": 0, "predicted": 0, "score": 0, "pixels": "g"}]},
+    {**PLANE, "classes": [ROW]}, {**PLANE, "levels": ["0"]}, {**PLANE, "inputs": [[0.5]]},
+    {**PLANE, "targets": ["inf", -1]}, {**LINE, "curves": []}, {**LINE, "low": [0, 0, 0]},
+    {**FITTED, "true": [1]},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", DAMAGED)
 def test_a_damaged_detail_is_missing_or_said_to_be_damaged(recorded, body):
     recorded.trains(1)
-    for name in (BATCH, CONFUSION, LOSS_CURVES, WORST):
+    for name in (*WHOLE, WORST):
         recorded.details(name, body)
     for panel in (panel for view in VIEWS for panel in view.panels):
         with suppress(DamagedRecord):  # what shows the panel says so in its place
@@ -96,6 +122,12 @@ def counts(classes: int, wrong: int = 0) -> dict[str, object]:
     ]
     rows[0][-1] += wrong
     return {"counts": rows}
+
+
+WHOLE = {
+    BATCH: BODY, LOSS_CURVES: CURVES, CONFUSION: counts(10), FIT: FITTED, SURFACE: PLANE,
+    SCORES: {"counts": [[0] * 19 + [7]] * 10},
+}  # fmt: skip
 
 
 def test_a_batch_of_an_older_record_has_its_times_and_says_what_is_missing(recorded):
@@ -160,17 +192,126 @@ def test_classes_are_listed_the_worst_first(recorded):
     recorded.trains(1)
     recorded.details(CONFUSION, counts(10, wrong=3))
     first = drawn(model.classes, recorded).splitlines()[1]
-    assert first.split()[:5] == ["0", "10", "0.700", "1.000", "0.824"]
+    assert first.split() == ["0", "10", "0.700", "1.000", "0.824"]
 
 
-def test_without_a_matrix_it_says_why(run_paths, recorded):
+def test_a_class_has_a_histogram_of_its_scores_as_high_as_there_is_room(recorded):
+    recorded.trains(1)
+    recorded.details(CONFUSION, counts(2))
+    recorded.details(SCORES, {"counts": [[1] + [0] * 18 + [8], [0] * 20]})
+    lines = drawn(model.classes, recorded, (80, 12)).splitlines()
+    assert lines[0].endswith("0  P(right class)  1")
+    assert [line.strip() for line in lines[1:4]] == ["█"] * 3
+    right = lines[0].index("0  P")
+    assert lines[4][right:] == "▄" + " " * 18 + "█"
+    assert lines[4].split()[:2] == ["0", "7"]
+
+
+def test_names_of_classes_are_cut_before_numbers(run_paths):
+    run = RecordedRun(run_paths.record, new_spec("breast-cancer"))
+    run.trains(1)
+    run.details(CONFUSION, counts(2))
+    assert "ma…        7   1.000" in drawn(model.classes, run, (40, 6))
+    run.close()
+
+
+@pytest.fixture
+def numbers(run_paths):
+    run = RecordedRun(run_paths.record.with_name("numbers.db"), new_spec("sine"))
+    run.trains(1)
+    yield run
+    run.close()
+
+
+def test_numbers_are_drawn_over_the_true_ones_with_the_line_on_which_they_are_equal(numbers):
+    assert "no predictions of the last epoch" in drawn(fit.fit, numbers)
+    numbers.details(FIT, {**FITTED, "samples": 9, "true": [0, 0, 4, 4], "predicted": [0, 0, 4, 0]})
+    lines = drawn(fit.fit, numbers, (60, 20)).splitlines()
+    assert lines[0] == " epoch 1 · 4 of 9 validation samples · on the line: right"
+    canvas = [line.partition("│")[2].ljust(53) for line in lines[1:18]]
+    assert "·" in canvas[0][-4:], "the upper right: one sample, right"
+    assert "∙" in canvas[-1][:4], "the lower left: two samples"
+    assert "·" in canvas[-1][-4:], "predicted 0 where 4 is true"
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in canvas[8])
+    assert lines[-1].split() == ["-0.1", "true", "4.1"]
+
+
+def test_errors_are_a_histogram_with_their_mean_and_their_usual_size(numbers):
+    numbers.details(FIT, FITTED)
+    lines = drawn(fit.residuals, numbers, (60, 7)).splitlines()
+    assert lines[0] == " mean +0.5 · half of the errors are below 0.25"
+    assert lines[4] == "    ██████"
+    assert lines[5] == " ────┴────"
+    assert lines[6].split() == ["−1.5", "or", "less", "0", "1.5", "or", "more"]
+
+
+@pytest.fixture
+def toy(run_paths):
+    run = RecordedRun(run_paths.record.with_name("toy.db"), new_spec("moons"))
+    run.trains(1)
+    yield run
+    run.close()
+
+
+def test_a_plane_has_the_regions_of_its_classes_the_border_and_the_samples(toy):
+    assert applies(toy.now())
+    assert "no outputs of this model over its inputs" in drawn(surface, toy)
+    toy.details(SURFACE, PLANE)
+    lines = drawn(surface, toy, (60, 23)).splitlines()
+    assert lines[0] == " epoch 1 · ○ upper · ● lower · wrong ones across the line"
+    canvas = [line.partition("│")[2] for line in lines[1:21]]
+    above, border, below = canvas[:9], canvas[9] + canvas[10], canvas[11:]
+    assert {*"".join(above)} == {"░", "●"}
+    assert {*border} & {chr(code) for code in range(0x2801, 0x2900)}
+    assert {*"".join(below)} == {" ", "○"}
+    assert below[3].index("○") == pytest.approx(53 / 4, abs=1)
+
+
+def test_where_the_model_is_unsure_the_region_is_dotted(toy):
+    toy.details(SURFACE, {**PLANE, "levels": ["aa" * 3] * 2, "inputs": [], "targets": [],
+                          "predicted": []})  # fmt: skip
+    assert drawn(surface, toy, (60, 23)).splitlines()[2].partition("│")[2] == "·" * 53
+
+
+def test_one_input_of_two_classes_has_the_probability_over_it_and_the_samples_at_their_class(toy):
+    toy.details(SURFACE, LINE)
+    canvas = [line.partition("│")[2] for line in drawn(surface, toy, (60, 23)).splitlines()[1:21]]
+    assert "●" in canvas[0]
+    assert "○" in canvas[-1]
+    rising = [next(at for at, cell in enumerate(row) if cell > "\u2800") for row in canvas[-2:0:-1]]
+    assert rising == sorted(rising)
+
+
+def test_a_fitted_curve_runs_through_the_samples(numbers):
+    numbers.details(SURFACE, {**LINE, "targets": [0.9, 0.1]})
+    said = drawn(surface, numbers, (60, 23))
+    assert said.count("•") == 3, "two samples, and the heading"
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
+
+
+def test_a_number_over_two_inputs_is_denser_where_it_is_greater(numbers):
+    numbers.details(SURFACE, {**PLANE, "classes": [], "span": [0, 9], "levels": ["00" * 3, ROW],
+                              "targets": [3, 1], "predicted": [1, 3]})  # fmt: skip
+    canvas = [line.partition("│")[2] for line in drawn(surface, numbers, (60, 23)).splitlines()]
+    assert {*"".join(canvas[1:10])} == {"▓", "▼"}
+    assert {*"".join(canvas[12:21])} == {" ", "▲"}
+
+
+def test_a_model_of_other_inputs_says_that_it_has_no_surface(recorded):
+    assert not applies(recorded.now())
+    assert "of one or two inputs; this one has 64" in drawn(surface, recorded)
+
+
+def test_of_a_watched_script_no_surface_is_recorded(recorded):
+    run = replace(recorded.now(), spec=replace(recorded.spec, watched=("train.py",)))
+    for panel, said in ((surface, "no outputs are recorded"), (fit.fit, "no epoch")):  # fmt: skip
+        assert said in plain(panel(run, reads(recorded), 80, 5))
+
+
+def test_without_a_matrix_it_says_why(recorded):
     assert "no epoch is validated yet" in drawn(model.confusion, recorded)
     recorded.trains(1)
     assert "no confusion matrix of the last epoch" in drawn(model.confusion, recorded)
-    numbers = RecordedRun(run_paths.record.with_name("b.db"), new_spec("diabetes"))
-    numbers.trains(1)
-    assert "numbers have no confusion matrix" in drawn(model.confusion, numbers)
-    numbers.close()
 
 
 def test_the_loss_in_use_is_drawn_with_the_samples_and_the_others_by_name(recorded):

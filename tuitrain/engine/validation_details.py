@@ -1,0 +1,50 @@
+"""What is recorded of a validation beside its metrics, for a screen that asks for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from tuitrain.core.detail import CONFUSION
+from tuitrain.core.events import Detail
+from tuitrain.engine.fit import spread
+from tuitrain.engine.metrics import Confusion
+from tuitrain.engine.surface import surface
+from tuitrain.engine.training import Training
+from tuitrain.engine.worst_samples import worst_samples
+
+_MOST_CLASSES = 100
+"""Confusion matrices of more classes are not recorded."""
+
+
+class Validated(NamedTuple):
+    """All validation samples, as the model saw them."""
+
+    inputs: Tensor | None
+    """(N, ...) where each is one or two numbers; else None."""
+    output: Tensor
+    """(N, ...)"""
+    target: Tensor
+    """(N, ...)"""
+
+
+def validation_details(
+    run: Training, seen: Validated, confusion: Confusion | None, *, with_samples: bool
+) -> tuple[Detail, ...]:
+    """Return the details of the validation that has just completed an epoch.
+
+    `with_samples` adds what takes longer: the worst samples, and the surface of the model.
+    """
+    details = [_confusion(run, confusion), spread(run, seen.output, seen.target)]
+    if with_samples:
+        details.append(worst_samples(run, seen.output, seen.target))
+        if seen.inputs is not None:
+            details.append(surface(run, seen.inputs, seen.output, seen.target))
+    return tuple(detail for detail in details if detail is not None)
+
+
+def _confusion(run: Training, confusion: Confusion | None) -> Detail | None:
+    if confusion is None or len(confusion) > _MOST_CLASSES:
+        return None
+    return Detail(run.take, run.step, CONFUSION, {"counts": confusion})

@@ -1,0 +1,120 @@
+"""How far a model's numbers are from the true ones."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import FIT, Fit
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.store.schema import key_of
+from tuitrain.view.panel.bars import bars
+from tuitrain.view.panel.plane import Grid, Plane
+from tuitrain.view.panel.reads import Details, Reads
+from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import to_the_right, width_of
+
+_SIGNS = "·∙•●"
+"""One sample in a cell, two, up to four, and more."""
+
+
+def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the predicted numbers over the true ones, with the line on which they are equal."""
+    found = _fit(run, reads.details)
+    if found is None:
+        return _filled([_missing(run, width)], width, height)
+    pairs = [pair for pair in zip(found.true, found.predicted, strict=True) if _is_finite(pair)]
+    shown = words.count(len(pairs))
+    shown = shown if len(pairs) == found.samples else f"{shown} of {words.count(found.samples)}"
+    text = f" epoch {words.count(_epoch(run))} · {shown} validation samples · on the line: right"
+    heading = fitted([Span(text, "muted")], width)
+    if not pairs:
+        text = " no prediction is finite"
+        return _filled([heading, fitted([Span(text, "bad")], width)], width, height)
+    ends = _with_margin([number for pair in pairs for number in pair])
+    plane = Plane.of(ends, ends, width, height - 1)
+    if plane.is_empty:
+        return _filled([heading], width, height)
+    grid: Grid = plane.curve(((end, end) for end in ends), "axis")
+    cells = Counter(plane.cell(*pair) for pair in pairs)
+    for cell, count in cells.items():
+        if cell is not None:
+            grid[cell] = Span(_SIGNS[min(3, (count - 1).bit_length())], "validation")
+    return _filled([heading, *plane.framed(grid, "true", width)], width, height)
+
+
+def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the histogram of the errors, predicted minus true, and their usual size."""
+    found = _fit(run, reads.details)
+    if found is None:
+        return _filled([], width, height)
+    bias = f"{'+' if found.mean > 0 else ''}{words.number(found.mean)}"
+    heading = fitted(
+        [
+            Span(" mean "), Span(bias, "strong"),
+            Span(" · half of the errors are below "), Span(words.number(found.median), "strong"),
+        ],
+        width,
+    )  # fmt: skip
+    cells = max(1, min(3, (width - 2) // len(found.counts)))
+    rows = max(1, height - 3)
+    histogram = bars([count for count in found.counts for _ in range(cells)],
+                     max(found.counts), rows)  # fmt: skip
+    lines = [heading, *(fitted([Span(f" {row}", "bar")], width) for row in histogram)]
+    lines += _axis(found, cells * len(found.counts), width)
+    return _filled(lines, width, height)
+
+
+def _axis(found: Fit, cells: int, width: int) -> list[Line]:
+    """Return the axis below a histogram of so many cells; beyond its ends are the outliers."""
+    middle = cells // 2
+    line = "─" * middle + "┴" + "─" * (cells - middle - 1)
+    limit = words.number(found.limit)
+    low, zero, high = f"−{limit} or less", "0", f"{limit} or more"
+    gap = max(1, middle - width_of(low))
+    text = f"{low}{' ' * gap}{zero}"
+    text += to_the_right(high, max(width_of(high) + 1, cells - width_of(text)))
+    return [fitted([Span(f" {line}", "axis")], width), fitted([Span(f" {text}", "muted")], width)]
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
+    return tuple((lines + [fitted([], width)] * height)[:height])
+
+
+def _fit(run: Snapshot, details: Details) -> Fit | None:
+    last = run.last_epoch
+    body = details.detail(key_of(last.take, last.step), FIT) if last else None
+    if body is None:
+        return None
+    found = decoded(Fit, body)
+    if not found.counts or len(found.true) != len(found.predicted):
+        raise DamagedRecord("its predictions are cut off")
+    return found
+
+
+def _epoch(run: Snapshot) -> int:
+    return run.last_epoch.epoch if run.last_epoch else 0
+
+
+def _missing(run: Snapshot, width: int) -> Line:
+    if run.last_epoch is None:
+        why = "no epoch is validated yet"
+    elif run.is_watched:
+        why = "of a watched script no predictions are recorded"
+    else:
+        why = "no predictions of the last epoch are in the record"
+    return fitted([Span(f" {why}", "muted")], width)
+
+
+def _is_finite(pair: Sequence[float]) -> bool:
+    return all(map(math.isfinite, pair))
+
+
+def _with_margin(numbers: Sequence[float]) -> tuple[float, float]:
+    low, high = min(numbers), max(numbers)
+    margin = (high - low) / 50 or 1.0
+    return low - margin, high + margin
