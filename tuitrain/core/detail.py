@@ -28,6 +28,9 @@ FIT = "fit"
 SURFACE = "surface"
 """What a model says all over its one or two inputs, about once a second and at the end."""
 
+LINE_SEARCH = "line-search"
+"""The loss along a step: that of a batch trained alone, or the last one of several."""
+
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
@@ -154,3 +157,12 @@ class Surface:
     """The predicted classes at the same places; empty for numbers."""
     span: _Numbers = ()
     """The least and the greatest of the numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineSearch:
+    """The loss of a batch at weights along the step that was taken on it."""
+
+    places: _Numbers
+    """In steps: 0 are the weights before the step, 1 those after it."""
+    losses: _Numbers

@@ -88,7 +88,7 @@ def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterat
         steering.nonfinite.note(done)
         yield done
         if measures.is_next:
-            yield measures.of(run, data)
+            yield from measures.of(run, (data, target))
         yield from steering.after_batch()
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, SupportsFloat
 
@@ -16,6 +16,7 @@ from tuitrain.core.every import Every
 from tuitrain.core.series import GRADIENT_NORM, UPDATE_RATIO, Series
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
+from tuitrain.engine.line_search import line_search
 from tuitrain.engine.loss_curves import places_of, rounded
 from tuitrain.engine.state import rng
 from tuitrain.engine.step import gradient_norm
@@ -33,8 +34,10 @@ class Measures:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._every = Every(MEASURE_EVERY_S, clock)
         self.validations = Every(MEASURE_EVERY_S, clock)
-        """When the worst samples of a validation are due."""
+        """When the samples of a validation are due."""
         self._before: list[Tensor] = []
+        self._drawn: Mapping[str, Any] | None = None
+        """The random number generators before a step that is followed by a pause."""
         self.is_next = False
         """Whether the next step is measured."""
 
@@ -44,17 +47,26 @@ class Measures:
             self.is_next = True
             is_small = sum(weight.numel() for weight in run.weights) <= _MOST_WEIGHTS
             self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
+            self._drawn = rng.state(run.device) if at_once else None
 
-    def of(self, run: Training, data: Any) -> Measured:
-        """Return the measurements of the step just taken, as device scalars."""
+    def of(self, run: Training, batch: tuple[Any, Tensor]) -> Iterator[Measured | Detail]:
+        """Yield the measurements of the step just taken on `batch`, as device scalars.
+
+        Before a pause, the loss along the step follows.
+        """
+        data, before = batch[0], self._before
         values = {GRADIENT_NORM: gradient_norm(run)}
-        if self._before:
-            values[UPDATE_RATIO] = _update_ratio(self._before, run.weights)
+        if before:
+            values[UPDATE_RATIO] = _update_ratio(before, run.weights)
         self._before, self.is_next = [], False
-        run.newest_measured = measured = Measured(run.take, run.step, values)
+        run.newest_measured = Measured(run.take, run.step, values)
         is_tensor = isinstance(data, Tensor)
         run.newest_input = (tuple(data.shape[1:]), data.dtype) if is_tensor else None
-        return measured
+        yield run.newest_measured
+        if before and self._drawn is not None:
+            searched = line_search(run, before, batch, self._drawn)
+            if searched is not None:
+                yield searched
 
 
 @torch.no_grad()

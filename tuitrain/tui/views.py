@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, fit, health, loss_curve, model, surface
 from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.line_search import line_search
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.panel.worst import worst
@@ -78,6 +79,7 @@ VIEWS = (
     View("Loss", "what is this loss, and why that one?", (
         Panel("curve", "the loss over one prediction", loss_curve.curve),
         Panel("lesson", "this loss beside the others", loss_curve.lesson),
+        Panel("line", "line search: the loss along the last step", line_search),
     )),
     View("Model", "what does it get wrong?", (
         Panel("surface", "decision surface", surface.surface,

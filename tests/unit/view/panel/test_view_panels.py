@@ -13,10 +13,12 @@ from tuitrain.core.detail import (
     BATCH,
     CONFUSION,
     FIT,
+    LINE_SEARCH,
     LOSS_CURVES,
     SCORES,
     SURFACE,
     WORST,
+    LineSearch,
 )
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import Paused
@@ -26,6 +28,7 @@ from tuitrain.tui.views import VIEWS
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, fit, health, loss_curve, model
+from tuitrain.view.panel.line_search import line_search, verdict
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.panel.surface import applies, surface
@@ -51,6 +54,7 @@ BODY = {
 }  # fmt: skip
 
 
+PLACES = [quarter / 4 for quarter in range(-4, 13)]
 ROW = "ff" * 3
 BASE = {"epoch": 1, "targets": [0, 1], "predicted": [0, 0]}
 PLANE = {
@@ -62,6 +66,11 @@ FITTED = {
     "samples": 3, "true": [1, 2], "predicted": [1, 3], "mean": 0.5, "median": 0.25, "limit": 1.5,
     "counts": [0, 2, 1],
 }  # fmt: skip
+
+
+def searched(least: float, *, slope: float = 1.0) -> dict[str, object]:
+    """A line search whose loss is least at a place, in steps."""
+    return {"places": PLACES, "losses": [1 + slope * (place - least) ** 2 for place in PLACES]}
 
 
 @pytest.fixture
@@ -102,7 +111,7 @@ DAMAGED = [
     {"epoch": 1, "samples": [{"number": 1, "true": 0, "predicted": 0, "score": 0, "pixels": "g"}]},
     {**PLANE, "classes": [ROW]}, {**PLANE, "levels": ["0"]}, {**PLANE, "inputs": [[0.5]]},
     {**PLANE, "targets": ["inf", -1]}, {**LINE, "curves": []}, {**LINE, "low": [0, 0, 0]},
-    {**FITTED, "true": [1]},
+    {**FITTED, "true": [1]}, {"places": [0, 1], "losses": [1]}, {"places": [], "losses": []},
 ]  # fmt: skip
 
 
@@ -126,7 +135,7 @@ def counts(classes: int, wrong: int = 0) -> dict[str, object]:
 
 WHOLE = {
     BATCH: BODY, LOSS_CURVES: CURVES, CONFUSION: counts(10), FIT: FITTED, SURFACE: PLANE,
-    SCORES: {"counts": [[0] * 19 + [7]] * 10},
+    SCORES: {"counts": [[0] * 19 + [7]] * 10}, LINE_SEARCH: searched(1),
 }  # fmt: skip
 
 
@@ -302,10 +311,43 @@ def test_a_model_of_other_inputs_says_that_it_has_no_surface(recorded):
     assert "of one or two inputs; this one has 64" in drawn(surface, recorded)
 
 
-def test_of_a_watched_script_no_surface_is_recorded(recorded):
+@pytest.mark.parametrize(
+    ("least", "word", "why"),
+    [
+        (1, "right", "no step on this line does much better"),
+        (0.6, "too far", "0.5 of it lowers"),
+        (0.9, "right", "no step"),
+        (2.5, "too short", "2.5 steps lower"),
+        (9, "too short", "3 steps or more lower"),
+        (-1, "too far", "it raised the loss of its own batch"),
+    ],
+)
+def test_a_line_search_says_whether_the_step_was_right(recorded, least, word, why):
+    recorded.trains(1)
+    recorded.details(LINE_SEARCH, searched(least))
+    lines = drawn(line_search, recorded, (80, 15)).splitlines()
+    assert lines[0].startswith(f" {word}: {why}")
+    assert lines[0].endswith(" · step 23 · cross-entropy")
+    signs = [line.index(sign) for sign in "○●" for line in lines[1:13] if sign in line]
+    assert [round((at - 7) / 71 * 4 - 1, 1) for at in signs] == [0, 1]
+
+
+def test_a_step_to_a_loss_that_is_not_finite_is_too_far_and_a_flat_line_is_right():
+    losses = [1.0 if place < 1 else math.inf for place in PLACES]
+    assert verdict(LineSearch(tuple(PLACES), tuple(losses))).word == "too far"
+    assert verdict(LineSearch(tuple(PLACES), (1.0,) * 17)).why.startswith("the loss hardly changes")
+
+
+def test_of_a_watched_script_it_is_not_measured_nor_is_a_surface(recorded):
     run = replace(recorded.now(), spec=replace(recorded.spec, watched=("train.py",)))
-    for panel, said in ((surface, "no outputs are recorded"), (fit.fit, "no epoch")):  # fmt: skip
+    for panel, said in ((line_search, "not measured: only the script can repeat a batch"),
+                        (surface, "no outputs are recorded"), (fit.fit, "no epoch")):  # fmt: skip
         assert said in plain(panel(run, reads(recorded), 80, 5))
+
+
+def test_without_a_line_search_it_says_how_to_get_one(recorded):
+    recorded.trains(1)
+    assert ". trains one batch and measures it" in drawn(line_search, recorded)
 
 
 def test_without_a_matrix_it_says_why(recorded):

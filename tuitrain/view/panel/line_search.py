@@ -1,0 +1,104 @@
+"""The loss of a batch along the step that was taken on it, and whether the step was too long."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import LINE_SEARCH, LineSearch
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.view.panel.plane import Grid, Plane
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+
+_TAKEN = 1.0
+"""The place of the weights after the step; those before it are at 0."""
+_LITTLE = 0.9
+"""A step that gains this share of what the best one would is right."""
+_NOTHING = 1e-4
+"""A relative change of the loss that is none."""
+
+
+class Verdict(NamedTuple):
+    """Whether a step was right for its batch."""
+
+    word: str
+    why: str
+    role: Role
+
+
+def verdict(search: LineSearch) -> Verdict:
+    """Return whether the step was too short, right or too far, by the losses along it."""
+    losses = dict(zip(search.places, search.losses, strict=True))
+    before, after = losses[0.0], losses[_TAKEN]
+    if not (math.isfinite(after) and math.isfinite(before)):
+        return Verdict("too far", "the loss is not finite after it", "bad")
+    ahead = {at: loss for at, loss in losses.items() if at >= 0 and math.isfinite(loss)}
+    best = min(ahead, key=lambda at: ahead[at])
+    gain, most = before - after, before - ahead[best]
+    if max(ahead.values()) - min(ahead.values()) <= _NOTHING * abs(before):
+        return Verdict("right", "the loss hardly changes along the step", "muted")
+    if gain < 0:
+        return Verdict("too far", "it raised the loss of its own batch", "bad")
+    if gain >= _LITTLE * most:
+        return Verdict("right", "no step on this line does much better", "good")
+    if best < _TAKEN:
+        return Verdict("too far", f"{best:g} of it lowers this loss more", "warn")
+    more = "" if best < search.places[-1] else " or more"
+    return Verdict("too short", f"{best:g} steps{more} lower this loss more", "warn")
+
+
+def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the newest loss along a step, with the places before and after the step."""
+    found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
+    if found is None:
+        return _filled([_muted(_missing(run), width)], width, height)
+    step, search = found[0], _whole(decoded(LineSearch, found[1]))
+    said = verdict(search)
+    about = f" · step {words.count(step)} · {words.loss(run.loss_at(step))}"
+    heading = [Span(f" {said.word}", said.role), Span(f": {said.why}"), Span(about, "muted")]
+    lines = [fitted(heading, width)]
+    finite = [loss for loss in search.losses if math.isfinite(loss)]
+    low, high = min(finite, default=0.0), max(finite, default=1.0)
+    ends = search.places[0], search.places[-1]
+    plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - 1)
+    if not plane.is_empty:
+        lines += plane.framed(_drawn(search, plane), "in steps: ○ before, ● after", width)
+    return _filled(lines, width, height)
+
+
+def _drawn(search: LineSearch, plane: Plane) -> Grid:
+    losses = dict(zip(search.places, search.losses, strict=True))
+    grid = plane.curve(losses.items(), "smooth")
+    for place, sign in ((0.0, "○"), (_TAKEN, "●")):
+        cell = plane.cell(place, losses[place])
+        if cell is not None:
+            grid[cell] = Span(sign, "validation")
+    return grid
+
+
+def _filled(lines: list[Line], width: int, height: int) -> Picture:
+    return tuple((lines + [fitted([], width)] * height)[:height])
+
+
+def _muted(text: str, width: int) -> Line:
+    return fitted([Span(f" {text}", "muted")], width)
+
+
+def _missing(run: Snapshot) -> str:
+    if run.is_watched:
+        return "of a watched script it is not measured: only the script can repeat a batch"
+    if run.has_ended:
+        return "not in this record: it is measured where . trains one batch"
+    return ". trains one batch and measures it (models up to 4 million weights)"
+
+
+def _whole(search: LineSearch) -> LineSearch:
+    """Return it; DamagedRecord unless it has a loss at each place, before and after the step."""
+    is_whole = len(search.places) == len(search.losses) and {0.0, _TAKEN} <= {*search.places}
+    if not is_whole:
+        raise DamagedRecord("its line search is cut off")
+    return search
