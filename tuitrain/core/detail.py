@@ -19,6 +19,11 @@ LOSS_CURVES = "loss-curves"
 WORST = "worst-samples"
 """The samples of a validation that are most wrong, about once a second."""
 
+RATE_SWEEP = "rate-sweep"
+"""A sweep of the learning rate, at the step after which it was made; anew while it goes on."""
+SWEPT_RATES = 1e-6, 10.0
+"""The least and the greatest learning rate of a sweep."""
+
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
@@ -90,3 +95,14 @@ class WorstSamples:
 
     epoch: int
     samples: tuple[WorstSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSweep:
+    """The batches of a sweep of the learning rate, in order."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    suggestion: float | None = None
+    """None while it goes on, and if the loss fell at no rate."""
