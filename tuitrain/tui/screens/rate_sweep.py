@@ -51,9 +51,9 @@ class RateSweepScreen(ModalScreen[float | None]):
         swept = rate_sweep.result(run)
         use = "enter changes the rate · " if swept and swept.suggestion else ""
         self.query_one(".dialog").border_subtitle = f"{use}esc keeps it"
-        self.picture.subject = run
-        if swept is None:  # its points come without an event
+        if run is not self.picture.subject or swept is None:  # its points come without an event
             self.picture.mark_stale()
+        self.picture.subject = run
 
     def action_use(self) -> None:
         swept = rate_sweep.result(self._latest())

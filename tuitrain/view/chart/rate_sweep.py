@@ -23,7 +23,8 @@ def chart(run: Snapshot, details: Details, width: int, height: int) -> Picture:
     """Return the newest sweep of the run in width x height cells."""
     sweep = _sweep(run, details)
     heading = fitted(_heading(run), width)
-    if sweep is None:
+    is_earlier = sweep is not None and sweep.suggestion is not None and result(run) is None
+    if sweep is None or is_earlier:
         return (heading, *(fitted([], width),) * height)[:height]
     rates = [math.log10(rate) for rate in sweep.rates]
     curves = [
