@@ -87,7 +87,7 @@ def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterat
     measures.prepare(run, at_once=steering.decisions.pauses_next)
     began = mark()
     for data, target in run.batches():
-        done = train_step(run, data, target, began)
+        done = train_step(run, data, target, began, measures.forward)
         steering.nonfinite.note(done)
         yield done
         if measures.is_next:

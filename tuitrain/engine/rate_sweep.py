@@ -23,7 +23,7 @@ from torch import Tensor
 from tuitrain.core.detail import RATE_SWEEP, SWEPT_RATES
 from tuitrain.core.events import CommandDropped, Detail, RateSwept
 from tuitrain.core.every import Every
-from tuitrain.engine.loss_curves import rounded
+from tuitrain.core.numbers import rounded
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.step import train_step
