@@ -56,8 +56,10 @@ class Layers:
 
         There is one tensor for each weight, in order.
         """
-        squares = torch.stack(torch._foreach_norm(list(tensors))).float().square()
-        self._of_weights = self._of_weights.to(squares.device, non_blocking=True)
+        norms = torch._foreach_norm(list(tensors))
+        device = norms[0].device
+        squares = torch.stack([norm.to(device, torch.float32) for norm in norms]).square()
+        self._of_weights = self._of_weights.to(device, non_blocking=True)
         sums = squares.new_zeros(len(self.names)).index_add(0, self._of_weights, squares)
         return sums.sqrt()
 
