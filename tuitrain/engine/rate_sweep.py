@@ -123,13 +123,15 @@ def suggested(rates: Sequence[float], smoothed: Sequence[float]) -> float | None
 
 def _trained(run: Training, points: _Points) -> Generator[None]:
     """Train a copy of the run batch by batch, and add each of them to the points."""
-    trial, still = _copied(run), _copied(run)
+    trial = _copied(run)
+    still, criterion = copy.deepcopy((run.model, run.criterion))
+    still.train()
     least, greatest = SWEPT_RATES
     growth = (greatest / least) ** (1 / (MOST_BATCHES - 1))
     with closing(_batches(trial)) as batches:
         for number, (data, target) in zip(range(MOST_BATCHES), batches, strict=False):
             with rng.preserved(run.device), torch.no_grad():
-                unlearned = still.criterion(still.model(data), target)
+                unlearned = criterion(still(data), target)
             trial.change("lr", least * growth**number)
             done = train_step(trial, data, target, trial.stopwatch.mark())
             points.add(trial.lr, float(done.loss), float(unlearned))

@@ -7,11 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tests.reads import Reads
 from tests.unit.engine.test_loop import digits
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import Layers as Recorded
-from tuitrain.core.events import BatchDone, Measured
+from tuitrain.core.events import Measured
 from tuitrain.core.series import DEAD_UNITS
 from tuitrain.engine.layers import Activity, Layers
 from tuitrain.engine.loop import train
@@ -128,16 +127,6 @@ def test_weights_of_any_dtype_have_a_norm():
     norms = Layers(model, weights).norms([weight.detach() for weight in weights])
     pairs = zip(expected[::2], expected[1::2], strict=True)
     assert norms.tolist() == pytest.approx([math.hypot(*pair) for pair in pairs], rel=1e-2)
-
-
-def test_what_is_measured_of_layers_is_not_read_from_the_device_at_once():
-    run = digits(model="mlp:hidden=16")
-    run.is_synchronous = False
-    events = train(run, Steering(run), clock=lambda: 0.0)
-    with Reads() as reads:
-        assert isinstance(next(events), BatchDone)
-        assert isinstance(next(events), Measured)
-    assert reads.count == 0
 
 
 def test_nothing_of_the_watching_stays_with_the_model():
