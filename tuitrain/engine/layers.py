@@ -35,7 +35,7 @@ class Layers:
     def __init__(self, model: nn.Module, weights: Sequence[Tensor]) -> None:
         """`weights` are the trainable weights of the model."""
         paths = {id(weight): name.rpartition(".")[0] for name, weight in model.named_parameters()}
-        owners = [paths[id(weight)] for weight in weights]
+        owners = [paths.get(id(weight), "") for weight in weights]
         numbers = {path: number for number, path in enumerate(dict.fromkeys(owners))}
         self.modules = tuple(map(model.get_submodule, numbers))
         self.names = tuple(
