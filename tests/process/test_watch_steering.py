@@ -96,6 +96,8 @@ def test_what_the_script_decides_is_refused_with_the_reason(scripts):
     process, run = waiting(scripts, "by_hand")
     with pytest.raises(Refused, match="makes its own batches"):
         run.set_batch_size(8)
+    with pytest.raises(Refused, match="only the script has its loop"):
+        run.lr_find()
     with pytest.raises(Refused, match="no optimizer"):
         run.set_lr(0.1)
     run.resume()

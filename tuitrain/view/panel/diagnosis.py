@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
-from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
@@ -36,6 +36,8 @@ _LEAST_EPOCHS_WAITING = 3
 """The first batches wait for what is set up only once."""
 _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
+_DEAD_LAYER = 0.95
+"""With so many dead units, a layer passes hardly any gradient to those before it."""
 
 
 class Way(NamedTuple):
@@ -170,12 +172,19 @@ def _grew(least: float, last: float, first: float) -> bool:
 
 
 def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    norms = [one.last for one in run.series if one.series.name == GRADIENT_NORM.name]
-    if not (course and norms and norms[0] < _DEAD and abs(course[-1].train_loss) > _LITTLE):
+    last = {one.series.name: one.last for one in run.series}
+    norm, dead = last.get(GRADIENT_NORM.name, math.inf), last.get(DEAD_UNITS.name, 0.0)
+    if not (course and abs(course[-1].train_loss) > _LITTLE):
+        return None
+    if dead >= _DEAD_LAYER:
+        said = f"{dead:.0%} of the units of a layer (5 Health) are 0 for a whole batch"
+    elif norm < _DEAD:
+        said = f"their norm is {norm:.0e}, so no weight moves"
+    else:
         return None
     return Finding(
         "dead gradients",
-        f"dead gradients: their norm is {norms[0]:.0e}, so no weight moves",
+        f"dead gradients: {said}",
         (_at_the_next_start("a new run with a lower --lr or another initialisation"),),
     )
 

@@ -7,8 +7,11 @@ import pytest
 
 from tests.recorded import STEPS, in_home
 from tuitrain.core.events import Finished, NotFinite, Paused, TakeOpened
+from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
+from tuitrain.store.delta import Cursor
 from tuitrain.view.panel.diagnosis import findings, picture
 from tuitrain.view.panel.panels import epochs
+from tuitrain.view.state.fold import fold
 from tuitrain.view.text.report import as_json
 
 
@@ -36,6 +39,24 @@ def test_an_epoch_without_a_batch_of_its_take_has_no_training_loss_and_no_advice
     assert "NaN" not in text(epochs(run, 60, 10))
     assert as_json(run, full=False)["train_loss"] is None
     assert findings(run) == []
+
+
+@pytest.mark.parametrize(
+    ("dead", "norm", "said"),
+    [
+        (1.0, 0.5, "100% of the units of a layer (5 Health) are 0 for a whole batch"),
+        (0.4, 1e-9, "their norm is 1e-09, so no weight moves"),
+        (0.9, 0.5, None),
+    ],
+)
+def test_gradients_are_dead_where_a_layer_is_or_where_they_vanish(recorded, dead, norm, said):
+    recorded.trains(3)
+    recorded.measures(DEAD_UNITS, lambda _step: dead)
+    recorded.measures(GRADIENT_NORM, lambda _step: norm)
+    run = recorded.now()
+    run = fold(run, recorded.reader.since(Cursor(), lambda _events: run.segments), alive=True)
+    found = [finding.text for finding in findings(run) if finding.kind == "dead gradients"]
+    assert found == ([f"dead gradients: {said}"] if said else [])
 
 
 def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):

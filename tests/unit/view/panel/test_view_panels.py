@@ -8,7 +8,7 @@ import pytest
 
 from tests.recorded import RecordedRun
 from tuitrain.catalog import new_spec
-from tuitrain.core.detail import BATCH, CONFUSION, LOSS_CURVES, WORST
+from tuitrain.core.detail import BATCH, CONFUSION, LAYERS, LOSS_CURVES, WORST
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import Paused
 from tuitrain.core.series import GRADIENT_NORM, SHARES
@@ -17,6 +17,7 @@ from tuitrain.tui.views import VIEWS
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, health, loss_curve, model
+from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.panel.worst import worst
@@ -41,6 +42,18 @@ BODY = {
 }  # fmt: skip
 
 
+def layer(name: str, update: float | str | None, **more: object) -> dict[str, object]:
+    return {"name": name, "gradient_norm": 0.5, "update_ratio": update, **more}
+
+
+DEEP = {"layers": [
+    layer("stem Conv2d", 1e-3, dead=0.25, units=64),
+    *(layer(f"blocks.{number} Linear", 1e-4, dead=0.0, units=8) for number in range(30)),
+    layer("still Linear", 0.0), layer("head Linear", "nan"), layer("wild Linear", 10.0),
+    layer("gone Linear", 1e-3, dead=1.0, units=128),
+]}  # fmt: skip
+
+
 @pytest.fixture
 def recorded(run_paths):
     run = RecordedRun(run_paths.record)
@@ -63,7 +76,9 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
     for epochs in (0, 2):
         recorded.trains(epochs)
         if has_details:
-            for name, body in ((BATCH, BODY), (LOSS_CURVES, CURVES), (CONFUSION, counts(10))):
+            for name, body in (
+                (BATCH, BODY), (LOSS_CURVES, CURVES), (CONFUSION, counts(10)), (LAYERS, DEEP)
+            ):  # fmt: skip
                 recorded.details(name, body)
         for panel in panels:
             picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
@@ -77,13 +92,14 @@ DAMAGED = [
     {"axis": "log-odds", "places": X, "curves": {"cross-entropy": {"values": [1.0], "slopes": []}}},
     {"epoch": 1, "samples": [{"number": -1, "true": 0, "predicted": 0, "score": 0}]},
     {"epoch": 1, "samples": [{"number": 1, "true": 0, "predicted": 0, "score": 0, "pixels": "g"}]},
+    {"layers": [{"name": "x" * 300, "gradient_norm": 1.0}]},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", DAMAGED)
 def test_a_damaged_detail_is_missing_or_said_to_be_damaged(recorded, body):
     recorded.trains(1)
-    for name in (BATCH, CONFUSION, LOSS_CURVES, WORST):
+    for name in (BATCH, CONFUSION, LAYERS, LOSS_CURVES, WORST):
         recorded.details(name, body)
     for panel in (panel for view in VIEWS for panel in view.panels):
         with suppress(DamagedRecord):  # what shows the panel says so in its place
@@ -215,6 +231,31 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     assert "share-data" not in said
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
     assert "75%  it waits for data" in plain(health.shares(run, reads(recorded), 100, 30))
+
+
+def test_layers_have_their_place_by_the_line_at_a_thousandth_and_their_dead_units(recorded):
+    recorded.trains(1)
+    assert "layers are not in the record" in drawn(layers, recorded)
+    recorded.details(LAYERS, DEEP)
+    heading, stem, block, *others = drawn(layers, recorded, (100, 40)).splitlines()
+    assert heading.split() == ["step", "23", "-6", "-3", "0", "log10", "gradient", "dead", "units"]
+    assert stem.split() == ["stem", "Conv2d", "●", "-3.0", "0.5000", "25%", "of", "64"]
+    assert stem.index("●") == block.index("┊") == heading.index("-3") + 1
+    assert block.index("●") < block.index("┊")
+    still, head, wild, gone = others[29:33]
+    assert still.split() == ["still", "Linear", "◂", "┊", "-∞", "0.5000", "–"]
+    assert head.split() == ["head", "Linear", "┊", "–", "0.5000", "–"]
+    assert wild.split() == ["wild", "Linear", "┊", "▸", "1.0", "0.5000", "–"]
+    assert gone.endswith("100% of 128")
+
+
+def test_where_there_is_no_room_for_all_layers_the_worst_off_are_shown_in_their_order(recorded):
+    recorded.trains(1)
+    recorded.details(LAYERS, DEEP)
+    heading, *rows = drawn(layers, recorded, (46, 5)).splitlines()
+    assert heading.startswith(" 4 worst of 35")
+    assert [row.split()[0] for row in rows] == ["stem", "still", "wild", "gone"]
+    assert all(len(row) < 46 for row in rows)
 
 
 LINES = ["loading", "\x1b[31mred\x1b[0m", "10%\r20%\r", "beep \x07", "x" * 150, "Loaded it"]
