@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, TypeVar
 from weakref import ref
@@ -143,18 +144,17 @@ class WatchedLoop:
             return
         source = self._loaders.setdefault(id(loader), _Source(loader))
         if not isinstance(loader, DataLoader):
-            session.seen.before_epoch(source)
+            session.hooks.see("before_epoch", source)
         iterator = iter(loader)
         while not self.stopped:
             self._is_in_loader = False
-            if not isinstance(loader, DataLoader):
-                session.seen.before_fetch()
+            began = perf_counter_ns()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
             if not isinstance(loader, DataLoader):
-                session.seen.after_fetch(source)
+                session.hooks.see("after_fetch", source, began)
             self._is_in_loader = True
             yield batch
 
