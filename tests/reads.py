@@ -56,7 +56,7 @@ class _Operators(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         is_read = func in OPERATORS or (
             func is aten.index.Tensor
-            and any(each is not None and each.dtype is torch.bool for each in args[1])
+            and any(arg is not None and arg.dtype is torch.bool for arg in args[1])
         )
         return self._reads.called(partial(func, *args, **(kwargs or {})), is_read)
 

@@ -105,7 +105,9 @@ class RecordedRun:
         self._writer.close()
 
     def records(self, *events: Event) -> None:
-        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+        self._writer.write(
+            [], [Stamped(1_800_000_000.0, 10 * self._step, event) for event in events]
+        )
 
     def trains(self, epochs: int, way: Way = decay, **validation: object) -> None:
         """Train and validate so many epochs; `validation`: fields of their ends."""
@@ -113,8 +115,8 @@ class RecordedRun:
             steps = range(self._step + 1, self._step + STEPS + 1)
             self._step += STEPS
             epoch = self._step // STEPS
-            rows = [BatchRow(key_of(self._take, each), epoch, way(each), 0.001, 64, 10 * each,
-                             *[1] * 6) for each in steps]  # fmt: skip
+            rows = [BatchRow(key_of(self._take, step), epoch, way(step), 0.001, 64, 10 * step,
+                             *[1] * 6) for step in steps]  # fmt: skip
             self._writer.write(rows, [])
             self.records(replace(self._ended(epoch, way(self._step)), **validation))
 
@@ -158,7 +160,7 @@ class RecordedRun:
     def measures(self, series: Series, way: Way, *, every: int = 1) -> None:
         """Record a value of a series for each `every`th step of the present take so far."""
         steps = range(every, self._step + 1, every)
-        rows = [MeasuredRow(key_of(self._take, each), series, way(each)) for each in steps]
+        rows = [MeasuredRow(key_of(self._take, step), series, way(step)) for step in steps]
         self._writer.write([], [], rows)
 
     def details(self, name: str, body: Mapping[str, Any]) -> None:
@@ -183,7 +185,7 @@ class RecordedRun:
     def _ended(self, epoch: int, loss: float) -> EpochEnded:
         kind = task_named(self.spec.task).kind
         metrics = {
-            each.name: 1 - loss / 3 if each.sign > 0 else 60 * loss for each in _METRICS[kind]
+            metric.name: 1 - loss / 3 if metric.sign > 0 else 60 * loss for metric in _METRICS[kind]
         }
         judged = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
         judged.setdefault(self.loss, loss)  # with its own parameters

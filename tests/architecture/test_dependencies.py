@@ -12,7 +12,7 @@ DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
 
 def names(requirements: list[str]) -> set[str]:
-    return {canonical(re.split(r"[^\w.-]", each)[0]) for each in requirements}
+    return {canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
 
 
 def canonical(name: str) -> str:
@@ -31,7 +31,7 @@ def imported_by(folder: str) -> set[str]:
     files = [*(PROJECT / folder).glob("*.py"), *(PROJECT / folder / "watched").glob("*.py")]
     own = {"tuitrain", "tests", *(path.stem for path in files)}
     foreign = modules - sys.stdlib_module_names - own
-    return {canonical(each) for name in foreign for each in distributions.get(name, [name])}
+    return {canonical(item) for name in foreign for item in distributions.get(name, [name])}
 
 
 def imports(node: ast.AST) -> list[str]:

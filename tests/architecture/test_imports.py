@@ -37,7 +37,10 @@ def modules_of(room):
     module = importlib.import_module(room)
     if not hasattr(module, "__path__"):
         return [room]
-    return [room, *(each.name for each in pkgutil.walk_packages(module.__path__, f"{room}."))]
+    return [
+        room,
+        *(module_info.name for module_info in pkgutil.walk_packages(module.__path__, f"{room}.")),
+    ]
 
 
 @cache

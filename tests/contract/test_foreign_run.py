@@ -74,7 +74,7 @@ class Foreign:
             )  # fmt: skip
 
     def records(self, *events: Event) -> None:
-        self._writer.write([], [Stamped(1_800_000_000.0, 9, each) for each in events])
+        self._writer.write([], [Stamped(1_800_000_000.0, 9, event) for event in events])
 
     def answers(self) -> None:
         """Grant a swap to a loss of its own, and refuse any other, as its trainer would."""

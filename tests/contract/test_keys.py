@@ -52,14 +52,14 @@ def test_as_they_come_no_two_keys_of_a_place_are_the_same_but_those_that_take_tu
         assert shared <= turns | {"form.previous", "app.palette"}
 
 
-@pytest.mark.parametrize("name", sorted({each.id for place in places() for each in place}))
+@pytest.mark.parametrize("name", sorted({item.id for place in places() for item in place}))
 def test_a_key_can_be_chosen_and_stands_on_the_page_about_keys(name, tmp_path):
     file = tmp_path / "keys.toml"
     file.write_text(f'[keys]\n"{name}" = "f9"')
     keymap, complaints = chosen(file, places())
     assert keymap[name] == "f9"
     assert complaints == []
-    rows = {row_on_the_page(each) for place in places() for each in place if each.id == name}
+    rows = {row_on_the_page(item) for place in places() for item in place if item.id == name}
     assert all(row in PAGE for row in rows)
 
 

@@ -19,7 +19,7 @@ every_kind = pytest.mark.parametrize("kind", OUTPUTS)
 @every_kind
 def test_every_metric_of_a_validation_is_known_and_no_other(kind):
     found = metrics.metrics_of(kind, *OUTPUTS[kind])
-    assert [each.name for each in METRICS[kind]] == list(found)
+    assert [metric.name for metric in METRICS[kind]] == list(found)
 
 
 @every_kind
@@ -29,14 +29,18 @@ def test_the_first_one_is_monitored(kind):
 
 @every_kind
 def test_of_every_fitting_loss_less_is_better(kind):
-    losses = [each for each in comparable_metrics(problem(kind)) if each.part == "val_losses"]
-    assert [each.name for each in losses] == [loss.name for loss in fitting_losses(kind)]
-    assert {each.sign for each in losses} == {-1}
+    losses = [
+        comparable_metric
+        for comparable_metric in comparable_metrics(problem(kind))
+        if comparable_metric.part == "val_losses"
+    ]
+    assert [item.name for item in losses] == [loss.name for loss in fitting_losses(kind)]
+    assert {item.sign for item in losses} == {-1}
 
 
 @every_kind
 def test_no_two_share_a_name(kind):
-    names = [each.name for each in comparable_metrics(problem(kind))]
+    names = [comparable_metric.name for comparable_metric in comparable_metrics(problem(kind))]
     assert len(set(names)) == len(names)
 
 

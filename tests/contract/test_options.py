@@ -57,8 +57,8 @@ def command(name: str) -> click.Command:
 
 @pytest.mark.parametrize("place", OWN)
 def test_a_command_takes_the_options_that_the_table_has_for_it(place: Place):
-    found = [each for each in command(place).params if each.name not in {*OWN[place], "home"}]
-    assert [each.name for each in found] == [option.name for option in at(place)]
+    found = [item for item in command(place).params if item.name not in {*OWN[place], "home"}]
+    assert [item.name for item in found] == [option.name for option in at(place)]
     for param, option in zip(found, at(place), strict=True):
         assert isinstance(param, click.Option)
         assert param.opts == [f"--{option.key}"]
@@ -90,7 +90,7 @@ def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
 
 
 def test_a_spec_has_the_options_that_say_what_to_train():
-    names = {each.name for each in fields(RunSpec)} - {
+    names = {field.name for field in fields(RunSpec)} - {
         "schedule",
         "parent",
         "data_sha256",
@@ -107,11 +107,11 @@ def test_a_spec_has_the_options_that_say_what_to_train():
 @pytest.mark.parametrize("task", TASKS)
 def test_the_defaults_of_the_table_are_those_of_a_spec(task: str):
     spec = new_spec(task)
-    for each in fields(RunSpec):
-        option = OPTIONS.get(each.name)
-        if option is not None and option.default_says != "by the task" and each.name != "task":
-            assert getattr(spec, each.name) == option.default
-            assert each.default in (MISSING, option.default), "of a record without it"
+    for field in fields(RunSpec):
+        option = OPTIONS.get(field.name)
+        if option is not None and option.default_says != "by the task" and field.name != "task":
+            assert getattr(spec, field.name) == option.default
+            assert field.default in (MISSING, option.default), "of a record without it"
 
 
 def test_what_can_change_live_is_what_ctl_takes_and_a_type_checker_knows():
@@ -119,7 +119,7 @@ def test_what_can_change_live_is_what_ctl_takes_and_a_type_checker_knows():
     assert list(SETTINGS) == live == list(get_args(Setting))
     assert [name for name in ctl.commands if name in live] == live
     for name in live:
-        (value, *_) = (each for each in ctl.commands[name].params if each.name == "value")
+        (value, *_) = (param for param in ctl.commands[name].params if param.name == "value")
         assert value.metavar == SETTINGS[name].type.metavar
 
 

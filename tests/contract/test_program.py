@@ -66,10 +66,10 @@ def printed_by(text: str) -> str:
     return said.getvalue().splitlines()[-1]
 
 
-@pytest.mark.parametrize(("task", "loss"), FITTING, ids=lambda each: each.name)
+@pytest.mark.parametrize(("task", "loss"), FITTING, ids=lambda item: item.name)
 def test_its_program_ends_with_the_engines_weights(task, loss):
     number = FITTING.index((task, loss))
-    models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
+    models = [name for name, item in MODELS.items() if task.has_images or not item.needs_images]
     spec = catalog.new_spec(
         task.name, loss=loss.name, epochs=1, seed=number,
         model=models[number % len(models)], optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
@@ -100,10 +100,10 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
                 assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
-WEIGHTED = [each for each in FITTING if each[0].name in ("digits", "breast-cancer")]
+WEIGHTED = [item for item in FITTING if item[0].name in ("digits", "breast-cancer")]
 
 
-@pytest.mark.parametrize(("task", "loss"), WEIGHTED, ids=lambda each: each.name)
+@pytest.mark.parametrize(("task", "loss"), WEIGHTED, ids=lambda item: item.name)
 def test_its_program_weighs_the_classes_as_the_run_did(task, loss):
     torch.set_num_threads(1)
     run = build(
@@ -136,11 +136,11 @@ def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):
     assert "weights_only=True" in text
 
 
-@pytest.mark.parametrize("task", EMBEDDED, ids=lambda each: each.name)
+@pytest.mark.parametrize("task", EMBEDDED, ids=lambda item: item.name)
 def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
     usual, _ = recipe_of(catalog.new_spec(task.name, epochs=1))
-    models = [name for name, each in MODELS.items() if task.has_images or not each.needs_images]
-    losses = [each.name for fitting, each in FITTING if fitting is task]
+    models = [name for name, item in MODELS.items() if task.has_images or not item.needs_images]
+    losses = [item.name for fitting, item in FITTING if fitting is task]
     for loss, model, optimizer in product(losses, models, OPTIMIZERS):
         spec = replace(usual.spec, loss=loss, model=model, optimizer=optimizer)
         started = replace(usual.started, settings={**usual.started.settings, "loss": loss})
@@ -170,8 +170,8 @@ def names_of(text: str) -> set[str]:
     for node in ast.parse(text).body:
         found |= {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
         targets = node.targets if isinstance(node, ast.Assign) else []
-        found |= {each.id for target in targets for each in ast.walk(target)
-                  if isinstance(each, ast.Name)}  # fmt: skip
+        found |= {item.id for target in targets for item in ast.walk(target)
+                  if isinstance(item, ast.Name)}  # fmt: skip
     return found
 
 

@@ -77,7 +77,7 @@ def test_every_option_in_the_table_of_commands_is_one_of_its_command(row: list[s
 
 def test_the_first_block_does_what_its_comments_say(threaded: Shell):
     """Each line is typed as it stands, and the replays of what came of it after them."""
-    block = next(each for each in BLOCKS if "--detach --name a" in each)
+    block = next(item for item in BLOCKS if "--detach --name a" in item)
     lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     said = []
     for line in lines:
@@ -89,7 +89,7 @@ def test_the_first_block_does_what_its_comments_say(threaded: Shell):
 
     assert pause["step"] == loss["step"] == run["steps_per_epoch"] * loss["epoch"]
     assert run["checkpoints"][-1]["step"] == run["step"]
-    assert all(each["id"] in said[-1] for each in run["interventions"])
+    assert all(intervention["id"] in said[-1] for intervention in run["interventions"])
     assert "the same weights as a, to the last bit" in threaded("replay", "a", "--plain").stdout
     assert loss["id"] in said[-1], "for --without"
 

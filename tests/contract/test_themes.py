@@ -75,7 +75,7 @@ def test_text_can_be_read_and_a_dark_theme_is_dark(path):
     theme = tomllib.loads(path.read_text())
     background = theme["background"]
     series = [f"cell-{role}" for role in SERIES]
-    assert len({theme["variables"][each] for each in series}) == len(series)
+    assert len({theme["variables"][one] for one in series}) == len(series)
     for name in ("foreground", "accent", "success", "warning", "error"):
         assert contrast(theme[name], background) >= 4.5, name
     assert contrast(theme["variables"]["cell-muted"], background) >= 4.5
@@ -87,7 +87,7 @@ def test_text_can_be_read_and_a_dark_theme_is_dark(path):
 def test_there_are_dark_and_light_ones_one_of_high_contrast_and_one_for_any_colour_vision():
     dark = {theme.name: theme.dark for theme in themes.load()}
     assert sum(dark.values()) >= 2
-    assert sum(not each for each in dark.values()) >= 2
+    assert sum(not item for item in dark.values()) >= 2
     assert {"high-contrast", "okabe-ito"} <= dark.keys()
 
 

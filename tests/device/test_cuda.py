@@ -93,7 +93,7 @@ def test_nothing_of_a_bad_batch_stays(model):
     assert next(done.step for done in events if isinstance(done, BatchDone) and done.nonfinite) == 4
     assert all(value.isfinite().all() for value in run.model.state_dict().values())
     ended = [event for event in events if isinstance(event, EpochEnded)]
-    assert all(math.isfinite(each.train_loss + each.val_loss) for each in ended)
+    assert all(math.isfinite(item.train_loss + item.val_loss) for item in ended)
 
 
 def test_a_bad_last_batch_stops_the_run():

@@ -59,8 +59,8 @@ def read_only() -> Iterator[Callable[[Path], Path]]:
         return place
 
     yield make
-    for each in undo:
-        each()
+    for item in undo:
+        item()
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:

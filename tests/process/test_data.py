@@ -47,7 +47,7 @@ def test_data_that_are_not_as_they_should_be_are_one_sentence(tuitrain: Shell, t
     empty = tuitrain("run", "mnist", "--data", str(tmp_path / "empty"), "--plain", code=2)
     assert "has no train-images-idx3-ubyte" in empty.stderr
     tuitrain("run", "digits", "--data", str(tmp_path), "--plain", code=2)
-    assert [each.name for each in (tuitrain.home / "runs").iterdir()] == ["d"]
+    assert [path.name for path in (tuitrain.home / "runs").iterdir()] == ["d"]
 
 
 def test_no_network_is_one_sentence_and_leaves_nothing_in_the_cache(

@@ -189,10 +189,10 @@ def test_an_export_is_written_to_the_path_given(tuitrain: Shell, home: Path, tmp
         said = tuitrain("export", "a", "--format", form, "--out", str(tmp_path / out)).stdout
         assert said.startswith(f"wrote {tmp_path / out}")
 
-    assert {each.name for each in (tmp_path / "tables").iterdir()} == {
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         "batches.csv", "epochs.csv", "interventions.csv", "series.csv"
     }  # fmt: skip
     alone = (tmp_path / "a.csv").read_text()
     assert alone == (tmp_path / "tables" / "batches.csv").read_text()
     assert len(alone.splitlines()) == 1 + 2 * STEPS
-    assert [each.name[:19] for each in (tmp_path / "board").iterdir()] == ["events.out.tfevents"]
+    assert [path.name[:19] for path in (tmp_path / "board").iterdir()] == ["events.out.tfevents"]

@@ -105,8 +105,8 @@ def test_commands_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(
 
     killed = tuitrain.show("killed")
     assert killed["state"] == "finished"
-    found = {each["id"]: each["state"] for each in killed["interventions"]}
-    assert {found.get(each) for each in acknowledged} <= {"applied"}
+    found = {intervention["id"]: intervention["state"] for intervention in killed["interventions"]}
+    assert {found.get(item) for item in acknowledged} <= {"applied"}
     told = tuitrain("replay", "killed", "--plain").stdout
     assert "the same weights as killed, to the last bit" in told
 
@@ -117,9 +117,9 @@ def accepted(run: Client) -> set[str]:
 
 def answered(run: Client, *ways: type) -> set[str]:
     """Return the commands that were accepted or refused: a loss that is in use already is."""
-    events = [each.event for each in run.look(Cursor()).delta.events]
+    events = [event.event for event in run.look(Cursor()).delta.events]
     return {
-        each.command
-        for each in events
-        if isinstance(each, ways or (CommandAccepted, CommandRefused))
+        event.command
+        for event in events
+        if isinstance(event, ways or (CommandAccepted, CommandRefused))
     }

@@ -47,7 +47,7 @@ def has_ended(trainer: psutil.Process) -> bool:
 
 
 def events_of(run: Client) -> list[object]:
-    return [each.event for each in run.look(Cursor()).delta.events]
+    return [event.event for event in run.look(Cursor()).delta.events]
 
 
 def has_digest(path: Path) -> bool:
@@ -91,11 +91,11 @@ def test_a_trainer_whose_lock_is_removed_never_writes_once_another_has_started(
 
     assert has_digest(run.paths.record)
     told = events_of(run)
-    starts = [at for at, each in enumerate(told) if each == StartupReached("loading PyTorch")]
+    starts = [at for at, item in enumerate(told) if item == StartupReached("loading PyTorch")]
     assert len(starts) == 2
     after = told[starts[1] :]
-    assert sum(isinstance(each, RunStarted) for each in after) == 1
-    assert not any(isinstance(each, Failed) for each in after)
+    assert sum(isinstance(item, RunStarted) for item in after) == 1
+    assert not any(isinstance(item, Failed) for item in after)
     assert isinstance(after[-1], Stopped)
 
 
@@ -141,13 +141,13 @@ def test_removed_checkpoints_are_reported_and_saved_again(tuitrain: Shell, turn:
     shutil.rmtree(run.paths.checkpoints)
 
     def saved() -> list[str]:
-        kept = [each["file"] for each in tuitrain.show("a")["checkpoints"]]
-        return kept if all((run.paths.checkpoints / each).exists() for each in kept) else []
+        kept = [checkpoint["file"] for checkpoint in tuitrain.show("a")["checkpoints"]]
+        return kept if all((run.paths.checkpoints / item).exists() for item in kept) else []
 
     until(saved, "what is shown as kept is there")
     assert run.paths.checkpoints.stat().st_mode & 0o777 == 0o700
-    assert any("checkpoints/ was removed" in each for each in tuitrain.show("a")["warnings"])
-    reasons = [each["detail"] for each in tuitrain.show("a")["interventions"]]
+    assert any("checkpoints/ was removed" in warning for warning in tuitrain.show("a")["warnings"])
+    reasons = [intervention["detail"] for intervention in tuitrain.show("a")["interventions"]]
     own = ["their folder was removed"]
     assert reasons in ([own] if is_paused else [own, []]), "the save of an epoch may come first"
     tuitrain("ctl", "a", "stop")

@@ -40,7 +40,10 @@ def steer(tuitrain: Shell) -> None:
 
 
 def ids(run: dict) -> dict[str, str]:
-    return {f"{each['kind']} {each['detail']}".strip(): each["id"] for each in run["interventions"]}
+    return {
+        f"{intervention['kind']} {intervention['detail']}".strip(): intervention["id"]
+        for intervention in run["interventions"]
+    }
 
 
 def test_a_replay_ends_with_the_same_weights_and_says_so(tuitrain: Shell, steered: dict):
@@ -49,8 +52,12 @@ def test_a_replay_ends_with_the_same_weights_and_says_so(tuitrain: Shell, steere
 
     assert "the same weights as a, to the last bit" in said
     assert again["weights_sha256"] == steered["weights_sha256"]
-    assert [each["kind"] for each in again["interventions"]] == ["lr", "clip-norm", "loss"]
-    assert {each["state"] for each in again["interventions"]} == {"applied"}
+    assert [intervention["kind"] for intervention in again["interventions"]] == [
+        "lr",
+        "clip-norm",
+        "loss",
+    ]
+    assert {intervention["state"] for intervention in again["interventions"]} == {"applied"}
 
     tuitrain("replay", "a", "--plain", "--name", "b", "--without", ids(steered)["clip-norm 0.5"])
     assert tuitrain.show("b")["weights_sha256"] != steered["weights_sha256"]
@@ -68,7 +75,7 @@ def test_what_is_not_on_the_lineage_is_refused(tuitrain: Shell, steered: dict):
     assert "the number of a completed one, or best, not 'beast'" in misspelt
     told = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
     assert "its --model stays mlp" in told
-    assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
+    assert [load["name"] for load in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
 
 
 def test_a_replay_as_a_file_trains_the_same(tuitrain: Shell, steered: dict, tmp_path: Path):
@@ -100,7 +107,7 @@ def test_a_fork_from_the_best_epoch_of_a_run_too_fast_for_checkpoints(
     tuitrain("run", "digits", "--patience", "3", "--plain", "--name", "a")
     run = tuitrain.show("a")
     assert run["epoch"] < 40, "it ended early"
-    best = [each for each in run["checkpoints"] if each["why"] == "best"][-1]
+    best = [checkpoint for checkpoint in run["checkpoints"] if checkpoint["why"] == "best"][-1]
     assert best["epoch"] == run["best"]["epoch"] < run["epoch"]
 
     told = tuitrain("fork", "a", "--epoch", "best", "--plain", "--epochs", "20").stderr
@@ -126,9 +133,11 @@ def test_a_fork_from_an_epoch_that_an_undo_abandoned_says_so(threaded: Shell):
 
 
 def test_a_fork_that_changes_nothing_is_what_its_parent_became(tuitrain: Shell, steered: dict):
-    swapped = next(each for each in steered["interventions"] if each["detail"] == "l1")
+    swapped = next(
+        intervention for intervention in steered["interventions"] if intervention["detail"] == "l1"
+    )
     epoch = swapped["epoch"]
-    assert swapped["step"] in [each["step"] for each in steered["checkpoints"]]
+    assert swapped["step"] in [checkpoint["step"] for checkpoint in steered["checkpoints"]]
     assert swapped["step"] == epoch * steered["steps_per_epoch"], "it is between two epochs"
     tuitrain("fork", "a", "--epoch", str(epoch), "--loss", "l1", "--plain")
 

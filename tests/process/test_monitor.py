@@ -44,7 +44,7 @@ def test_best_epoch_checkpoint_star_and_list_follow_the_monitor(
     now = snapshot(threaded.client("a"))
     starred = [line for line in plain(panels.epochs(now, 80, 60)).splitlines() if "★" in line]
     assert [int(line.split()[0]) for line in starred] == [epoch]
-    numbers = plain(panels.vitals(now, now, 120))
+    numbers = plain(panels.vitals(now, 120))
     assert f" {monitor} " in numbers
     assert f"@{epoch}" in numbers
     assert math.isclose(now.monitored(now.best), shown["best"]["value"])

@@ -118,9 +118,10 @@ def test_an_own_task_is_killed_resumed_undone_replayed_and_forked_exactly(
     tuitrain("replay", "killed", "--plain", "--name", "again")
     assert tuitrain.show("again")["weights_sha256"] == killed["weights_sha256"]
     assert (killed["lr"], killed["loss"]) == (0.01, "other.py:hinge:margin=0.5")
-    assert [each["state"] for each in killed["interventions"] if each["kind"] == "loss"] == [
-        "undone", "applied",
-    ]  # fmt: skip
+    assert [change["state"] for change in killed["interventions"] if change["kind"] == "loss"] == [
+        "undone",
+        "applied",
+    ]
 
     (project / "other.py").write_text(OTHER.replace("margin=1.0", "margin=2.0"))
     tuitrain("fork", "killed", "--epoch", "3", "--epochs", "4", "--plain", "--name", "as-it-was")

@@ -77,8 +77,12 @@ def settings_are_changed(run: Run) -> None:
     run.set_epochs(4000)
     shown = run.show()
     assert (shown["lr"], shown["pace"], shown["epochs"]) == (0.01, 1e5, 4000)
-    changed = [each for each in shown["interventions"] if each["kind"] not in ("step", "pause")]
-    assert [(each["kind"], each["state"]) for each in changed] == [
+    changed = [
+        intervention
+        for intervention in shown["interventions"]
+        if intervention["kind"] not in ("step", "pause")
+    ]
+    assert [(item["kind"], item["state"]) for item in changed] == [
         (kind, "applied") for kind in ("lr", "weight-decay", "clip-norm", "pace", "epochs")
     ]
 
@@ -99,7 +103,7 @@ def test_what_the_trainer_refuses_is_raised_with_its_reason(waiting: Run):
         waiting.rollback(7)
     with pytest.raises(Refused, match="paused already"):
         waiting.pause()
-    refused = [each["kind"] for each in waiting.show()["interventions"]]
+    refused = [intervention["kind"] for intervention in waiting.show()["interventions"]]
     assert refused == ["undo", "loss", "rollback", "pause"], "each of them stands in the record"
 
 
@@ -138,8 +142,8 @@ def the_events_come_in_order_until_the_run_ends(run: Run) -> None:
     heard = list(run.events())
 
     epochs = [event for event in heard if isinstance(event, EpochEnded)]
-    assert [each.epoch for each in epochs] == list(range(1, run.epoch + 1))
-    assert [each.step for each in epochs] == [PER_EPOCH * each.epoch for each in epochs]
+    assert [epoch.epoch for epoch in epochs] == list(range(1, run.epoch + 1))
+    assert [epoch.step for epoch in epochs] == [PER_EPOCH * epoch.epoch for epoch in epochs]
     assert isinstance(heard[-1], Finished)
     assert [event.step for event in heard if hasattr(event, "step")] == sorted(
         event.step for event in heard if hasattr(event, "step")

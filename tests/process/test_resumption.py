@@ -58,7 +58,10 @@ def test_a_schedule_begins_where_a_finished_run_goes_on_whatever_kills_it(
     after = rates(tuitrain, "a")
     assert after[2 * per_epoch + 1] == 0.001
     assert after[3 * per_epoch + 1] == pytest.approx(middle)
-    made = [(each["kind"], each["detail"], each["state"]) for each in run["interventions"]]
+    made = [
+        (intervention["kind"], intervention["detail"], intervention["state"])
+        for intervention in run["interventions"]
+    ]
     assert made == [("epochs", "4", "applied"), ("schedule", name, "applied")]
     assert "the same weights as a, to the last bit" in tuitrain("replay", "a", "--plain").stdout
     assert rates(tuitrain, "a-replay") == after

@@ -65,7 +65,7 @@ def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
     assert shown["pid"] is None
     assert shown["metrics"]["accuracy"] > 0.8
     assert shown["best"]["metric"] == "accuracy"
-    saved = [(each["why"], each["step"]) for each in shown["checkpoints"]]
+    saved = [(checkpoint["why"], checkpoint["step"]) for checkpoint in shown["checkpoints"]]
     assert (saved[0], saved[-1]) == (("start", 0), ("best", 46)), "the last epoch was the best"
     listed = json.loads(tuitrain("ls", "--json").stdout)
     assert listed == [
@@ -99,10 +99,10 @@ def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell)
     until(lambda: not run.look(run.end()).alive, "its trainer has gone")
     shown = tuitrain.show("a")
     assert (shown["state"], shown["loss"], shown["pace"]) == ("stopped", "mse", 50)
-    assert [(each["kind"], each["state"]) for each in shown["interventions"]] == [
-        (kind, "applied") for kind in ("pause", "loss", "step", "resume", "pace", "stop")
-    ]
-    assert all(each["step"] is not None for each in shown["interventions"])
+    assert [
+        (intervention["kind"], intervention["state"]) for intervention in shown["interventions"]
+    ] == [(kind, "applied") for kind in ("pause", "loss", "step", "resume", "pace", "stop")]
+    assert all(intervention["step"] is not None for intervention in shown["interventions"])
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
 
@@ -245,5 +245,5 @@ def test_a_run_directory_is_its_owners_alone(tuitrain: Shell):
     tuitrain.trained("a")
 
     paths = tuitrain.client("a").paths
-    assert all(each.stat().st_mode & 0o077 == 0 for each in paths.directory.rglob("*"))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in paths.directory.rglob("*"))
     assert paths.directory.stat().st_mode & 0o777 == 0o700

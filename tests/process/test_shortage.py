@@ -84,7 +84,11 @@ def test_another_batch_size_goes_on_from_the_end_of_an_epoch(tuitrain: Shell):
 
     shown = tuitrain.show("a")
     assert (shown["state"], shown["batch_size"], shown["take"]) == ("finished", 128, 2)
-    changed = next(each for each in shown["interventions"] if each["kind"] == "batch-size")
+    changed = next(
+        intervention
+        for intervention in shown["interventions"]
+        if intervention["kind"] == "batch-size"
+    )
     assert changed["step"] == changed["epoch"] * 23
 
 

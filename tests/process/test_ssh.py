@@ -170,7 +170,7 @@ def goes_on_without(
 ) -> int:
     """Lose the connection, see that only the run is left, and return the step that it does next."""
     trainer = remote.shell.show("a")["pid"]
-    session, *others = (each for each in remote.host.processes() if each.pid != trainer)
+    session, *others = (item for item in remote.host.processes() if item.pid != trainer)
     assert any(process.name().startswith("python") for process in others), "the app is there"
 
     lose(client, session)

@@ -80,9 +80,11 @@ def test_a_killed_run_with_changes_goes_on_to_the_same_weights(tuitrain: Shell, 
     assert shown["weights_sha256"] == tuitrain.show("calm")["weights_sha256"]
     assert shown["take"] == (2 if number == signal.SIGKILL else 1)
     assert (shown["loss"], shown["lr"]) == ("mse", 0.003)
-    assert [each["state"] for each in shown["interventions"] if each["kind"] == "loss"] == [
-        "applied"
-    ]
+    assert [
+        intervention["state"]
+        for intervention in shown["interventions"]
+        if intervention["kind"] == "loss"
+    ] == ["applied"]
 
 
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tuitrain: Shell):
@@ -99,7 +101,7 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_taken(tuitrain: S
     shown = tuitrain.show("a")
     assert (shown["state"], shown["take"]) == ("finished", 2)
     assert shown["weights_sha256"] == undisturbed(tuitrain)
-    assert newest["file"] not in [each["file"] for each in shown["checkpoints"]]
+    assert newest["file"] not in [checkpoint["file"] for checkpoint in shown["checkpoints"]]
     assert not list(run.paths.checkpoints.glob(".*.tmp"))
 
 
@@ -137,9 +139,13 @@ def test_undo_returns_the_very_weights_and_so_does_its_undo(tuitrain: Shell):
     assert undone["interventions"][1]["state"] == "undone"
     assert again["weights_sha256"] == ruined["weights_sha256"]
     assert (again["step"], again["loss"], again["take"]) == (50, "l1", 3)
-    assert [each["state"] for each in again["interventions"] if each["kind"] != "step"] == [
-        "applied", "undone", "applied", "applied", "applied",
-    ]  # fmt: skip
+    assert [change["state"] for change in again["interventions"] if change["kind"] != "step"] == [
+        "applied",
+        "undone",
+        "applied",
+        "applied",
+        "applied",
+    ]
     tuitrain("ctl", "a", "stop")
     tuitrain.ended("a")
 
@@ -278,4 +284,4 @@ def test_a_config_file_has_the_options_and_the_command_line_wins(tuitrain: Shell
     config.write_text("lr = = 1\n")
     assert "cannot read" in tuitrain("run", "--config", str(config), code=2).stderr
     tuitrain("run", "--config", "nowhere.toml", code=2)
-    assert [each["name"] for each in json.loads(tuitrain("ls", "--json").stdout)] == ["from-file"]
+    assert [load["name"] for load in json.loads(tuitrain("ls", "--json").stdout)] == ["from-file"]

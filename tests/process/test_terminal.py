@@ -18,7 +18,7 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     screen.expect("● running")
     screen.press("p")
     screen.expect("● paused")
-    (name,) = (each.name for each in (tuitrain.home / "runs").iterdir())
+    (name,) = (path.name for path in (tuitrain.home / "runs").iterdir())
     paused = tuitrain.show(name)
     assert paused["state"] == "paused"
     assert paused["step"] == paused["epoch"] * 23 > 0

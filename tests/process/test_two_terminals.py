@@ -83,10 +83,14 @@ def test_two_clients_steer_at_once_and_every_command_has_one_answer(threaded: Sh
     for event in connect("a", home=tuitrain.home).events(follow=False):
         if command := getattr(event, "command", None):
             answers[command].append(event)
-    shown = [each for each in tuitrain.show("a")["interventions"] if each["id"] in answers]
+    shown = [
+        intervention
+        for intervention in tuitrain.show("a")["interventions"]
+        if intervention["id"] in answers
+    ]
     ids = [request.id for request in turns.sent]
     assert ids == sorted(ids)
-    assert [each["id"] for each in shown][: len(ids)] == ids, "in the order of their ids"
+    assert [item["id"] for item in shown][: len(ids)] == ids, "in the order of their ids"
     for request in turns.sent:
         first, *rest = (event.kind for event in answers[request.id])
         if first == "command_refused":
@@ -96,9 +100,9 @@ def test_two_clients_steer_at_once_and_every_command_has_one_answer(threaded: Sh
             assert first == "command_accepted"
             (effect,) = rest
             assert effect in APPLIED or answers[request.id][1].reason
-    states = {each["state"] for each in shown}
+    states = {item["state"] for item in shown}
     assert {"applied", "refused"} <= states <= {"applied", "undone", "refused", "dropped"}
-    kinds = {each["kind"] for each in shown if each["state"] in ("applied", "undone")}
+    kinds = {item["kind"] for item in shown if item["state"] in ("applied", "undone")}
     others = {"step"}  # which the other's pause may always come before
     assert kinds | others == {command.kind for command, _ in EVERY_KIND}, (
         "of every kind some took effect"
@@ -114,7 +118,9 @@ def all_are_answered(tuitrain: Shell) -> None:
         for ask in (run.resume, partial(run.pause, at="epoch")):
             with suppress(Refused):
                 ask()
-        return all(each["state"] != "pending" for each in run.show()["interventions"])
+        return all(
+            intervention["state"] != "pending" for intervention in run.show()["interventions"]
+        )
 
     until(nothing_waits, "every command is answered")
 
@@ -160,8 +166,8 @@ def test_two_screens_steer_at_once_and_show_the_same(tuitrain: Shell, screens: l
     show_the_same(screens, "● paused", "loss: cross-entropy", "≤")
 
     shown = run.show()["interventions"]
-    assert len({each["id"] for each in shown}) == len(shown)
-    assert all(each["reason"] for each in shown if each["state"] in ("refused", "dropped"))
+    assert len({item["id"] for item in shown}) == len(shown)
+    assert all(item["reason"] for item in shown if item["state"] in ("refused", "dropped"))
 
 
 def holds_after(run: Run, keys: int, may_wait: set[str]) -> None:
@@ -169,7 +175,7 @@ def holds_after(run: Run, keys: int, may_wait: set[str]) -> None:
 
     def is_so() -> bool:
         asked = run.show()["interventions"]
-        waiting = {each["kind"] for each in asked if each["state"] == "pending"}
+        waiting = {item["kind"] for item in asked if item["state"] == "pending"}
         return len(asked) == keys and waiting <= may_wait and run.state == "paused"
 
     until(is_so, f"{keys} keys are answered")

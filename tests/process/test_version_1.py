@@ -46,8 +46,8 @@ def test_it_is_listed_shown_charted_compared_and_exported(old: Path, tuitrain: S
     assert "steered" in tuitrain("ls").stdout
     shown = json.loads(tuitrain("show", "steered", "--json").stdout)
     assert (shown["kind"], shown["step"], shown["loss"]) == ("binary", 42, "l1")
-    assert [each["state"] for each in shown["interventions"]].count("undone") == 1
-    assert [each["name"] for each in shown["series"]] == ["lr"]
+    assert [intervention["state"] for intervention in shown["interventions"]].count("undone") == 1
+    assert [one["name"] for one in shown["series"]] == ["lr"]
     assert shown["series"][0]["max"] == 0.001, "0.01 was undone"
     assert shown["timings"] == {}
     assert "fork of steered @2" in tuitrain("show", "forked").stdout
@@ -70,14 +70,14 @@ def test_a_resumed_one_has_series_and_details_from_then_on(old: Path, tuitrain: 
     assert version(old / "steered") == 2
     now = snapshot(run)
     assert (now.epoch, now.step) == (9, 63)
-    names = [each.series.name for each in now.series]
+    names = [one.series.name for one in now.series]
     assert names[0] == "lr"
     assert {"gradient-norm", "trainer-memory"} < set(names)
     assert sum(now.timings.values()) == pytest.approx(1)
     reader = RunReader(run.paths.record)
     norms = reader.measured(GRADIENT_NORM, now.take, (1, 99), 99)
     assert norms
-    assert all(each.step > 42 for each in norms)
+    assert all(norm.step > 42 for norm in norms)
     ended = now.epochs[-1]
     found = reader.detail(key_of(ended.take, ended.step), CONFUSION)
     assert sum(map(sum, found["counts"])) == 171, "of each validation sample"

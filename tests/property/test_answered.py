@@ -36,7 +36,7 @@ flushes = st.lists(st.lists(events, max_size=3), min_size=1, max_size=6)
 
 
 def write(writer: RunWriter, several: list[Event]) -> None:
-    writer.write([], [Stamped(0.0, 0, each) for each in several])
+    writer.write([], [Stamped(0.0, 0, item) for item in several])
 
 
 def files_of(folder: Path, kept: Path) -> Path:

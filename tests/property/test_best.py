@@ -68,12 +68,12 @@ class Watched(Life):
 
 
 @given(
-    st.lists(COMMANDS, max_size=8, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=8, unique_by=lambda item: item[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
 def test_where_a_run_pauses_or_ends_its_best_epoch_has_a_checkpoint(commands, kills):
-    note([(at, each.command, each.at) for at, each in commands])
+    note([(at, item.command, item.at) for at, item in commands])
     note(kills)
     with tempfile.TemporaryDirectory() as folder:
         life = Watched(Path(folder), Script(commands), SPEC)
@@ -94,7 +94,7 @@ def test_a_run_that_went_back_to_its_best_epoch_and_was_killed_has_it_still(tmp_
     life.live(40)
     life.live()
     assert life.looked == 2
-    whys = [each.why for each in life.events if isinstance(each, TakeOpened)]
+    whys = [event.why for event in life.events if isinstance(event, TakeOpened)]
     assert whys == ["rollback", "resume"]
 
 
@@ -107,7 +107,7 @@ def test_an_undo_finds_the_best_epoch_of_its_time_though_others_were_better_sinc
     ]
     life = Watched(tmp_path, Script([(at, Request.new(*how)) for at, *how in asked]), SPEC)
     life.live()
-    bests = [each.epoch for each in life.events if getattr(each, "why", "") == "best"]
+    bests = [event.epoch for event in life.events if getattr(event, "why", "") == "best"]
     assert bests[-1] > 2, "there were better ones"
-    assert [each.epoch for each in life.events if isinstance(each, Stopped)] == [2]
+    assert [event.epoch for event in life.events if isinstance(event, Stopped)] == [2]
     assert life.looked == 6

@@ -75,13 +75,13 @@ class RecordedLife(Life):
     def check_followed(self) -> None:
         now = self.follower.look()
         assert list(now.epochs) == self.epochs
-        assert now.best == next((each for each in reversed(self.epochs) if each.improved), None)
+        assert now.best == next((epoch for epoch in reversed(self.epochs) if epoch.improved), None)
         assert (now.step, now.epoch) == self.place()
         self.check_series(now)
 
     def check_series(self, now: Snapshot) -> None:
         losses = [loss for _, loss, _ in self.batches]
-        told = [(each.last, each.low, each.high) for each in now.series if each.series == AGAIN]
+        told = [(one.last, one.low, one.high) for one in now.series if one.series == AGAIN]
         assert told == ([(losses[-1], min(losses), max(losses))] if losses else [])
 
     def place(self) -> tuple[int, int]:
@@ -99,23 +99,23 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     life.check_series(now)
 
     line = RunLineage.read(paths)
-    exported = [(each.row.step, each.row.loss, each.loss_name) for each in line.batches()]
+    exported = [(batch.row.step, batch.row.loss, batch.loss_name) for batch in line.batches()]
     assert exported == life.batches
-    assert [each.ended for each in line.epochs()] == life.epochs
+    assert [epoch.ended for epoch in line.epochs()] == life.epochs
     lived = [(step, loss) for step, loss, _ in life.batches]
-    assert [(each.step, each.value) for each in line.measured() if each.series == AGAIN] == lived
+    assert [(item.step, item.value) for item in line.measured() if item.series == AGAIN] == lived
 
     curves = Curves(reader)
-    drawn = [each for each in curves.losses(now, columns=4 * LAST) if not each.is_abandoned]
-    points = [(bucket.first, bucket.low, each.loss_name) for each in drawn
-              for bucket in each.buckets]  # fmt: skip
+    drawn = [item for item in curves.losses(now, columns=4 * LAST) if not item.is_abandoned]
+    points = [(bucket.first, bucket.low, item.loss_name) for item in drawn
+              for bucket in item.buckets]  # fmt: skip
     assert points == life.batches
-    validations = [(*point, each.loss_name) for each in drawn for point in each.validations]
-    assert validations == [(each.step, each.val_loss, each.loss_name) for each in life.epochs]
+    validations = [(*point, item.loss_name) for item in drawn for point in item.validations]
+    assert validations == [(epoch.step, epoch.val_loss, epoch.loss_name) for epoch in life.epochs]
     *_, drawn_again = curves.series(now, AGAIN.name, columns=4 * LAST)
     assert list(drawn_again.points) == lived
     assert list(curves.validations(now, 4 * LAST).lineage) == life.epochs
-    names = [each.loss_name for each in drawn]
+    names = [item.loss_name for item in drawn]
     assert all(before != after for before, after in pairwise(names)), "no swap that was not"
     assert len(rulers(now)) == len(names) - 1 if names else not rulers(now)
 
@@ -135,12 +135,12 @@ def check(commands, kills) -> None:
 
 
 @given(
-    st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=6, unique_by=lambda item: item[1].id),
     st.lists(st.integers(1, 40), max_size=2),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "8")))
 def test_shown_is_exported_is_lived(commands, kills):
-    note([(at, each.command, each.at) for at, each in commands])
+    note([(at, item.command, item.at) for at, item in commands])
     check(commands, kills)
 
 
@@ -149,9 +149,9 @@ def test_a_change_and_an_undo_before_a_validation_lose_no_epoch_and_no_loss():
     for change in (Change("lr", 0.01), SwapLoss("mse")):
         for later in (0, 2):
             commands = [(per_epoch, change), (per_epoch + later, Undo())]
-            check([(at, Request.new(each, "batch")) for at, each in commands], [])
+            check([(at, Request.new(item, "batch")) for at, item in commands], [])
 
 
 def test_an_undo_of_an_undo_and_a_rollback_to_the_start_are_told_alike():
     commands = [(3, SwapLoss("l1")), (8, Undo()), (9, Undo()), (10, Rollback(0)), (4, Undo())]
-    check([(at, Request.new(each, "batch")) for at, each in commands], [14])
+    check([(at, Request.new(item, "batch")) for at, item in commands], [14])

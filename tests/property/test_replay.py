@@ -30,12 +30,12 @@ def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
 
 
 @given(
-    st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=6, unique_by=lambda item: item[1].id),
     st.lists(st.integers(1, 40), max_size=1),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "8")), deadline=None)
 def test_a_replay_ends_with_the_weights_of_the_run(commands, kills):
-    note([(at, each.command, each.at) for at, each in commands])
+    note([(at, item.command, item.at) for at, item in commands])
     weights, life = lived(commands, kills)
     again, other = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
@@ -45,7 +45,7 @@ def test_a_replay_ends_with_the_weights_of_the_run(commands, kills):
     )
 
 
-@given(st.lists(COMMANDS, min_size=1, max_size=6, unique_by=lambda each: each[1].id), st.data())
+@given(st.lists(COMMANDS, min_size=1, max_size=6, unique_by=lambda item: item[1].id), st.data())
 @settings(max_examples=int(os.environ.get("EXAMPLES", "6")), deadline=None)
 def test_a_replay_without_a_change_departs_exactly_there(commands, data):
     _, life = lived(commands, ())
@@ -56,13 +56,15 @@ def test_a_replay_without_a_change_departs_exactly_there(commands, data):
         replayed(several, life.recorded.step)[1] for several in (plan, without(plan, [left_out.id]))
     )
 
-    place = min(each.place for each in plan if each.id == left_out.id)
+    place = min(item.place for item in plan if item.id == left_out.id)
     together = range(1, place[0] + 1)
     assert [other.losses[step] for step in together] == [with_it.losses[step] for step in together]
     made = [
-        each.command for each in Lineage().after(other.events).kept_events if isinstance(each, Made)
+        kept_event.command
+        for kept_event in Lineage().after(other.events).kept_events
+        if isinstance(kept_event, Made)
     ]
-    before = [each.id for each in plan if each.place < place]
+    before = [item.id for item in plan if item.place < place]
     assert made[: len(before)] == before
     assert left_out.id not in made
 
@@ -82,5 +84,5 @@ def test_six_changes_of_different_kinds_and_an_undo_are_replayed():
     again, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step)
 
     assert weights_sha256(again.model) == weights
-    kinds = {each.command.kind for each in plan_of(Lineage().after(life.events))}
+    kinds = {event.command.kind for event in plan_of(Lineage().after(life.events))}
     assert kinds == {"loss", "lr", "clip-norm", "epochs", "batch-size"}

@@ -70,15 +70,15 @@ class Script:
     """Commands that come at given steps, once; whoever waits without an end is told to go on."""
 
     def __init__(self, commands: Sequence[tuple[int, Request]]) -> None:
-        self.waiting = sorted(commands, key=lambda each: each[0])
+        self.waiting = sorted(commands, key=lambda item: item[0])
         self.run: Training | None = None
         self.unanswered: set[str] = set()
 
     def __call__(self, wait_s: float | None) -> Sequence[Request]:
         step = self.run.step
         due = [request for at, request in self.waiting if at <= step]
-        self.waiting = [each for each in self.waiting if each[1] not in due]
-        self.unanswered |= {each.id for each in due}
+        self.waiting = [item for item in self.waiting if item[1] not in due]
+        self.unanswered |= {item.id for item in due}
         return due or ([Request.new(Resume())] if wait_s is None else [])
 
 
@@ -158,12 +158,12 @@ def lived(
 
 
 @given(
-    st.lists(COMMANDS, max_size=6, unique_by=lambda each: each[1].id),
+    st.lists(COMMANDS, max_size=6, unique_by=lambda item: item[1].id),
     st.lists(st.integers(1, 40), max_size=3),
 )
 @settings(max_examples=int(os.environ.get("EXAMPLES", "12")), deadline=None)
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(commands, kills):
-    note([(at, each.command, each.at) for at, each in commands])
+    note([(at, item.command, item.at) for at, item in commands])
     undisturbed, one = lived(commands, ())
     resumed, other = lived(commands, kills)
 
@@ -215,4 +215,4 @@ def test_it_is_so_with_augmented_samples_from_any_number_of_workers(workers):
     assert resumed == undisturbed
     assert life.ended
     assert other.ended
-    assert sum(isinstance(each, TakeOpened) for each in other.events) > 2
+    assert sum(isinstance(event, TakeOpened) for event in other.events) > 2

@@ -99,7 +99,7 @@ def test_a_bucket_is_kept_once_it_is_complete_if_it_has_many_values(bites):
         if first + (1 << level) - 1 <= last
         and sum(first <= step < first + (1 << level) for step in values) >= MANY
     }
-    assert {each for each in kept if each[0] < 14} == expected
+    assert {item for item in kept if item[0] < 14} == expected
 
 
 @settings(deadline=None, max_examples=30)
@@ -152,9 +152,9 @@ def test_followed_in_bites_of_any_size_a_series_has_the_extremes_that_it_has_at_
             writer.write(batches, [], rows)
             delta = reader.since(cursor, lambda _: whole)
             cursor = delta.cursor._replace(epoch=1)  # an epoch was read: the rest is new
-            for each in delta.series:
-                if each.series == NORM:
-                    found = each.after(found)
+            for one in delta.series:
+                if one.series == NORM:
+                    found = one.after(found)
         at_once = reader.since(Cursor(), lambda _: whole).series[1:]
     values = [value for bite in bites for _, value in bite]
     assert (found is None) == (not values) == (not at_once)

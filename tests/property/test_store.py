@@ -101,7 +101,7 @@ def test_followed_in_bites_of_any_size_a_run_is_what_was_written(plan):
             newest = bite[-1].key if bite else newest
             assert newest == (delta.latest.key if delta.latest else 0)
             for whole, part in zip(
-                got, (bite, delta.epochs, [each.event for each in delta.events]), strict=True
+                got, (bite, delta.epochs, [item.event for item in delta.events]), strict=True
             ):
                 whole.extend(part)
     assert list(map(comparable, got[0])) == list(map(comparable, put[0]))

@@ -1,8 +1,6 @@
 """A run for the screen to follow: a real record, written here in a trainer's place."""
 
-import html
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +41,9 @@ class ScriptedTrainer:
 
     def says_last(self, *events: Event) -> None:
         """Say it, and hold the lock a moment longer."""
-        self._writer.write([], [Stamped(1_800_000_000.0, 10 * self._step, each) for each in events])
+        self._writer.write(
+            [], [Stamped(1_800_000_000.0, 10 * self._step, event) for event in events]
+        )
 
     def trains(self, losses: list[float]) -> None:
         rows = []
@@ -111,7 +111,7 @@ def app(trainer: ScriptedTrainer) -> TuitrainApp:
 
 async def seen(app: TuitrainApp) -> str:
     """Follow the run and draw it now, and return the screen's text."""
-    screen = next(each for each in app.screen_stack if isinstance(each, RunScreen))
+    screen = next(item for item in app.screen_stack if isinstance(item, RunScreen))
     for _ in range(IDLE_EVERY):  # a run that does not train is read less often
         await screen.follow()
     for panel in screen.query(AsyncPicture):
@@ -120,9 +120,6 @@ async def seen(app: TuitrainApp) -> str:
 
 
 def text_of(app: TuitrainApp) -> str:
-    """Return what stands on the screen, line by line, from the app's own picture of it."""
-    rows: dict[float, str] = {}
-    pattern = r'<text class="[^"]*" x="[^"]*" y="([^"]*)"[^>]*>([^<]*)</text>'
-    for y, text in re.findall(pattern, app.export_screenshot()):
-        rows[float(y)] = rows.get(float(y), "") + html.unescape(text)
-    return "\n".join(rows[y] for y in sorted(rows)).replace("\xa0", " ")
+    """Return what stands on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()  # the app's own pictures are SVG, and slow
+    return "\n".join(strip.text for strip in strips)

@@ -56,7 +56,7 @@ async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: Scripte
         assert "0  before the first batch" in shown
         await pilot.press("down", "enter")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Rollback(0)]
+        assert [command.command for command in trainer.commands()] == [Rollback(0)]
 
 
 async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
@@ -87,7 +87,7 @@ async def test_a_fork_is_chosen_filled_in_and_watched(threaded: Shell, home: Pat
         assert isinstance(app.screen, NewRunScreen)
         shown = text_of(app)
         assert "fork of a at epoch 2" in shown
-        texts = {each.name: each.text for each in app.screen.query(FormField)}
+        texts = {widget.name: widget.text for widget in app.screen.query(FormField)}
         assert (texts["lr"], texts["epochs"], texts["loss"]) == ("0.004", "4", "mse")
         assert "model" not in texts, "a fork keeps its parent's"
         app.screen.query_one("#loss", FormField).text = "l1"

@@ -131,12 +131,12 @@ async def test_a_chosen_key_does_it_and_stands_in_footer_and_help(
         assert "space" not in keys
         await pilot.press("space", "w")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Pause()]
+        assert [command.command for command in trainer.commands()] == [Pause()]
         trainer.records(Paused(trainer.commands()[0].id, 1, 0, 0))
         await seen(remapped)
         await pilot.press("w")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Pause(), Resume()]
+        assert [command.command for command in trainer.commands()] == [Pause(), Resume()]
         await pilot.press("question_mark")
         await pilot.pause()
         assert "w  Pause after this batch" in text_of(remapped)
@@ -189,7 +189,7 @@ async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: 
         assert "Gradients longer than this" in text_of(app)
         await pilot.press("backspace", "backspace", "backspace", "2", "enter")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Change("clip-norm", 2.0)]
+        assert [command.command for command in trainer.commands()] == [Change("clip-norm", 2.0)]
 
 
 async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(

@@ -318,7 +318,7 @@ async def test_pace_keys_go_up_and_down_the_rungs(app: TuitrainApp, trainer: Scr
         await pilot.pause()
         await seen(app)
         await pilot.press("less_than_sign", "less_than_sign", "greater_than_sign")
-        assert [each.command for each in trainer.commands()] == [
+        assert [command.command for command in trainer.commands()] == [
             Change("pace", 2000), Change("pace", 1000), Change("pace", 2000)
         ]  # fmt: skip
 
@@ -333,7 +333,7 @@ async def test_stopping_asks_first(app: TuitrainApp, trainer: ScriptedTrainer):
         assert trainer.commands() == []
         await pilot.press("S", "y")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Stop()]
+        assert [command.command for command in trainer.commands()] == [Stop()]
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])

@@ -155,7 +155,7 @@ async def test_a_live_run_can_be_stopped_and_not_deleted(home, made):
         await pilot.press("S", "n")
         assert trainer.commands() == []
         await pilot.press("S", "y")
-        assert [each.command for each in trainer.commands()] == [Stop()]
+        assert [command.command for command in trainer.commands()] == [Stop()]
 
 
 async def test_an_ended_run_is_deleted_once_that_is_confirmed(home, made):
@@ -168,7 +168,7 @@ async def test_an_ended_run_is_deleted_once_that_is_confirmed(home, made):
         await pilot.press("D", "n")
         assert len(runs_in(home)) == 2
         await pilot.press("D", "y")
-        assert [each.name for each in runs_in(home)] == ["kept"]
+        assert [item.name for item in runs_in(home)] == ["kept"]
         await pilot.pause()
         assert "gone" not in "\n".join(await listed(app))
 
@@ -276,7 +276,7 @@ async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
         assert description in text_of(app)
         await pilot.press("enter")
         assert field(app, name).has_focus
-        assert [each.name for each in runs_in(home)] == ["taken"]
+        assert [item.name for item in runs_in(home)] == ["taken"]
 
 
 async def test_torch_tells_the_form_how_large_a_run_is(home):
@@ -306,7 +306,7 @@ async def test_the_form_asks_for_the_column_of_a_table_and_says_what_it_found(ho
         assert not field(app, "image_size").parent.display
         field(app, "target").value = "price"
         await eventually(pilot, app, "48 to train on, 12 to validate, each 1; a number each")
-        assert "target 'price': regression" in text_of(app)
+        await eventually(pilot, app, "target 'price': regression")
         assert field(app, "epochs").placeholder == "30"
 
 
@@ -384,7 +384,7 @@ async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: She
 
 def test_the_process_that_is_asked_ends_with_whoever_asks():
     torch_query = TorchQuery()
-    assert "cpu" in [each["name"] for each in torch_query.query("devices")]
+    assert "cpu" in [widget["name"] for widget in torch_query.query("devices")]
     process = torch_query._process
     torch_query.close()
     assert process.returncode is not None

@@ -22,7 +22,7 @@ async def test_a_checkpoint_and_an_undo_are_asked_for_at_once(
         await seen(app)
         await pilot.press(key)
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [command]
+        assert [item.command for item in trainer.commands()] == [command]
 
 
 async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
@@ -44,7 +44,7 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
         assert trainer.commands() == []
         await pilot.press("u", "y")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Undo()]
+        assert [command.command for command in trainer.commands()] == [Undo()]
 
 
 async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, trainer: ScriptedTrainer):
@@ -89,7 +89,7 @@ async def test_arrow_keys_change_the_number_and_escape_keeps_it(
         await pilot.press("e", "pageup", "up", "enter")
         await pilot.press("r", "enter")
         await pilot.pause()
-        assert [each.command for each in trainer.commands()] == [Change("epochs", 15)]
+        assert [command.command for command in trainer.commands()] == [Change("epochs", 15)]
 
 
 SMOOTH = "cross-entropy:label_smoothing=0.1"

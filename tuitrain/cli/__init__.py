@@ -98,7 +98,9 @@ class _Commands(ForgivingGroup):
             formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
 
     def meant(self, _ctx: click.Context, args: list[str]) -> str | None:
-        return meant.command(args)
+        from tuitrain.cli.ctl import ctl
+
+        return meant.command(args, ctl.commands)
 
 
 @click.group(

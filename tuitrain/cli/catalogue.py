@@ -92,7 +92,7 @@ def optimizers(as_json: bool) -> None:
 @_json_option
 def metrics(as_json: bool) -> None:
     """List the metrics, and the kinds of problems that have them."""
-    known = {metric.name: metric for found in catalog.METRICS.values() for metric in found}
+    known = {metric.name: metric for of_kind in catalog.METRICS.values() for metric in of_kind}
     rows = [
         {
             "name": name, "direction": metric.direction, "summary": catalog.EXPLAINED[name],

@@ -12,10 +12,12 @@ _OTHER_WORDS = {
 }  # fmt: skip
 
 
-def command(words: Sequence[str]) -> str | None:
-    """Return the words after `tuitrain` that were probably meant by these; None if unknown."""
+def command(words: Sequence[str], of_ctl: Collection[str]) -> str | None:
+    """Return the words after `tuitrain` that were probably meant by these; None if unknown.
+
+    `of_ctl` are the commands of `tuitrain ctl`.
+    """
     from tuitrain.catalog import TASKS
-    from tuitrain.cli.ctl import ctl
     from tuitrain.core.own import source_of
 
     first, *rest = words
@@ -23,7 +25,7 @@ def command(words: Sequence[str]) -> str | None:
         return shlex.join([*rest[:1], "--help"])
     if first in _OTHER_WORDS:
         return shlex.join([_OTHER_WORDS[first], *rest])
-    if first in ctl.commands:
+    if first in of_ctl:
         return shlex.join(["ctl", *(rest[:1] or ["RUN"]), first, *rest[1:]])
     if Path(first).suffix == ".py":
         return shlex.join(["watch", *words])

@@ -25,10 +25,12 @@ from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.models import has_sparse_gradients
 from tuitrain.engine.monitor import Monitor, monitored
 from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
+from tuitrain.engine.preflight import why_not_loss
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import load as load_weights
 from tuitrain.engine.tasks.download import Report, ignore_progress
-from tuitrain.engine.tasks.opened import OpenedTask, open_task, resolved
+from tuitrain.engine.tasks.open_task import open_task, resolved
+from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_calls import call_own
 from tuitrain.engine.user_code import UserCode
@@ -60,7 +62,8 @@ def build(
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
-    metrics = Metrics(task.data.kind, task.metrics)
+    with placed(task.place("metrics")):
+        metrics = Metrics(task.data.kind, task.metrics)
     problem = Problem(task.data.kind, metrics.described, losses=losses.names)
     with placed(task.place("monitor", spec.monitor)):
         monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
@@ -83,6 +86,7 @@ def build(
         monitor=monitor,
         spec=spec,
         code=code,
+        try_own_loss=why_not_loss,
         task=task,
         card=task.card,
         warnings=task.warnings,

@@ -53,7 +53,8 @@ def value_of(function: Any, output: Tensor, target: Tensor) -> float:
         return float(value)
     if isinstance(value, Tensor | np.ndarray) and math.prod(value.shape) == 1:
         return float(value.item())
-    raise WrongUse(f"it returns {type(value).__name__}, not one number")
+    shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor | np.ndarray) else ""
+    raise WrongUse(f"it returns {type(value).__name__}{shape}, not one number")
 
 
 def _function(value: Any) -> Any:

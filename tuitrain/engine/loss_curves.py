@@ -69,13 +69,17 @@ def _curve(run: Training, name: str, places: Tensor) -> dict[str, Any] | None:
         criterion = run.losses.criterion(name)
         # one that draws, or keeps a state, must not change training by being looked at
         with rng.preserved(run.device) if is_own else nullcontext(), torch.enable_grad():
-            values, slopes = _traced(run, copied(criterion) if is_own else criterion, places)
+            values, slopes = _values_and_slopes(
+                run, copied(criterion) if is_own else criterion, places
+            )
     except Exception:  # noqa: BLE001 - what is only looked at must not end the training
         return None
     return {"values": rounded(values.tolist()), "slopes": rounded(slopes.tolist())}
 
 
-def _traced(run: Training, criterion: Criterion, places: Tensor) -> tuple[Tensor, Tensor]:
+def _values_and_slopes(
+    run: Training, criterion: Criterion, places: Tensor
+) -> tuple[Tensor, Tensor]:
     places = places.clone().requires_grad_()
     outputs, target = _predictions(run, places)
     values = torch.stack([criterion(output[None], target) for output in outputs])

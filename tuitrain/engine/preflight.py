@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,8 @@ from tuitrain.engine.criteria import copied, scalar
 from tuitrain.engine.pitfalls import Pitfalls
 from tuitrain.engine.state import rng
 from tuitrain.engine.streaming import Streamed, moved
+from tuitrain.engine.training import Training
 from tuitrain.engine.user_errors import failing_as, place_of, placed
-
-if TYPE_CHECKING:
-    from tuitrain.engine.training import Training
 
 _CPU = torch.device("cpu")
 _MOST_ON_CPU = 32

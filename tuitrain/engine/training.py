@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +19,6 @@ from tuitrain.core.problem import Card, Problem
 from tuitrain.core.schedules import OWN, SCHEDULES, RateSchedule, Schedule, share_done
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
-from tuitrain.engine import preflight
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
@@ -60,6 +59,8 @@ class Training:
     spec: RunSpec
     """With the settings that it left to the task."""
     code: UserCode
+    try_own_loss: Callable[[Training, str], str | None] = lambda _run, _loss: None
+    """Returns why a loss of the user's own cannot be used; see `preflight.why_not_loss`."""
     task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
     warnings: tuple[str, ...] = ()
@@ -217,7 +218,7 @@ class Training:
     def _why_not_loss(self, loss: str) -> str | None:
         try:
             self.losses.criterion(loss)
-            reason = preflight.why_not_loss(self, loss) if self.losses.is_own(loss) else None
+            reason = self.try_own_loss(self, loss) if self.losses.is_own(loss) else None
         except TuitrainError as error:
             reason = str(error)
         if reason is None:

@@ -81,7 +81,7 @@ class Parts:
 
         So a state is restored into the objects that it is of, whatever else there is by then.
         """
-        known = [one for found in self._schedulers if (one := found()) is not None]
+        known = [scheduler for alive in self._schedulers if (scheduler := alive()) is not None]
         if self._searches.is_due():
             new = [one for one in objects.schedulers() if all(one is not old for old in known)]
             known += new

@@ -31,7 +31,7 @@ from tuitrain.engine.gpus import Gpu, listed
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
-from tuitrain.engine.tasks.opened import open_task, resolved
+from tuitrain.engine.tasks.open_task import open_task, resolved
 from tuitrain.engine.user_code import UserCode
 from tuitrain.store.named_code import known_code
 from tuitrain.store.paths import RunPaths

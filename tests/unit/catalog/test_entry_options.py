@@ -68,7 +68,7 @@ def test_a_dash_separates_numbers_and_may_be_a_sign(text, numbers):
             "a whole number from 1 to 8, or several",
         ),
     ],
-    ids=lambda each: type(each).__name__,
+    ids=lambda item: type(item).__name__,
 )
 def test_what_is_no_value_is_refused_with_what_is_one(monkeypatch, type_, texts, description):
     entry = Entry("new", "math:sqrt", "", options={"key": Option(type_, None, "how many")})

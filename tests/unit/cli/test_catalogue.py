@@ -26,14 +26,14 @@ def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entri
     told = json.loads(capsys.readouterr().out)
 
     assert all(name in said for name in entries)
-    assert [each["name"] for each in told] == list(entries)
-    assert all(each["summary"] for each in told)
+    assert [item["name"] for item in told] == list(entries)
+    assert all(item["summary"] for item in told)
 
 
 def test_every_metric_is_explained_with_its_direction(capsys):
     assert {metric.name for found in METRICS.values() for metric in found} == set(EXPLAINED)
     cli.run(["metrics", "--json"])
-    told = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+    told = {load["name"]: load for load in json.loads(capsys.readouterr().out)}
     assert told["rmse"]["direction"] == "min"
     assert told["accuracy"]["kinds"] == ["multiclass", "binary"]
 
@@ -56,7 +56,7 @@ def test_a_task_is_told_which_losses_fit_and_why_the_others_do_not(capsys):
     assert "its target is a class index" in others
     assert cli.run(["losses", "--task", "diabetes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {each["name"]: each["fits"] for each in told} == {
+    assert {item["name"]: item["fits"] for item in told} == {
         loss.name: "regression" in loss.takes for loss in LOSSES.values()
     }
 

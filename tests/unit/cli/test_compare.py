@@ -90,8 +90,8 @@ def test_programs_get_strict_json(said):
     told = json.loads(said("compare", "two", "one", "--json"))
     assert [run["name"] for run in told["runs"]] == ["two", "one"]
     assert told["differs"]["lr"] == ["0.01", "0.001"]
-    assert {each["name"] for each in told["measures"]} >= {"accuracy", "mse"}
-    assert all(len(each["final"]) == 2 for each in told["measures"])
+    assert {measure["name"] for measure in told["measures"]} >= {"accuracy", "mse"}
+    assert all(len(measure["final"]) == 2 for measure in told["measures"])
 
 
 def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
@@ -135,7 +135,7 @@ def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
     assert "no contest, since their tasks differ" in text
     assert "★" not in text
     told = json.loads(said("compare", "one", "cancer", "--json"))
-    assert {tuple(each["better_best"]) for each in told["measures"]} == {()}
+    assert {tuple(measure["better_best"]) for measure in told["measures"]} == {()}
 
 
 @pytest.mark.parametrize("command", [("plot", "one"), ("compare", "one", "two")])

@@ -52,7 +52,7 @@ def outside(tmp_path):
 
 
 def is_untouched(outside):
-    return [(each.name, each.read_text()) for each in outside.iterdir()] == [("thesis.tex", "mine")]
+    return [(path.name, path.read_text()) for path in outside.iterdir()] == [("thesis.tex", "mine")]
 
 
 def plant(path, kind, outside):
@@ -83,7 +83,7 @@ def test_a_run_with_a_link_or_a_pipe_in_it_is_not_gone_on_with(paths, outside, n
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [each for each in WRITTEN if each != "spec.json"])
+@pytest.mark.parametrize("name", [item for item in WRITTEN if item != "spec.json"])
 def test_deleting_such_a_run_leaves_alone_what_its_links_point_to(paths, outside, name, kind, say):
     plant(paths.directory / name, kind, outside)
 
@@ -100,7 +100,7 @@ def test_a_linked_record_is_not_read_since_reading_makes_files_beside_it(paths, 
     paths.record.symlink_to(other)
 
     assert "run.db is a link" in say("show", "a")[2]
-    assert sorted(each.name for each in outside.iterdir()) == ["other.db", "thesis.tex"]
+    assert sorted(path.name for path in outside.iterdir()) == ["other.db", "thesis.tex"]
 
 
 def test_a_fork_copies_no_checkpoint_through_a_link(paths, outside):
@@ -108,7 +108,7 @@ def test_a_fork_copies_no_checkpoint_through_a_link(paths, outside):
     checkpoint.symlink_to(outside / "thesis.tex")
     with pytest.raises(NotPlain, match=r"one\.pt is a link"):
         supervisor.start(paths.directory.parents[1], new_spec("digits"), "b", origin=checkpoint)
-    assert [each.name for each in paths.directory.parent.iterdir()] == ["a"]
+    assert [path.name for path in paths.directory.parent.iterdir()] == ["a"]
 
 
 def test_a_run_named_twice_is_deleted_once(paths, say):
@@ -121,13 +121,13 @@ def test_of_a_linked_run_only_the_link_is_deleted(paths, say):
     kept = paths.directory.parents[2] / "kept"
     paths.directory.rename(kept)
     link.symlink_to(kept)
-    before = sorted(each.name for each in kept.iterdir())
+    before = sorted(path.name for path in kept.iterdir())
 
     code, said, _ = say("rm", "b", "--yes")
 
     assert (code, said) == (0, f"deleted b (the link; the run stays in {kept})\n")
     assert not link.is_symlink()
-    assert sorted(each.name for each in kept.iterdir()) == before
+    assert sorted(path.name for path in kept.iterdir()) == before
 
 
 def test_a_linked_run_that_is_trained_keeps_its_link(paths, say):
@@ -145,7 +145,7 @@ def test_what_an_interrupted_deletion_left_is_never_listed_and_goes_with_the_nex
     (left / "spec.json").write_text("{}")
     hidden = paths.directory.with_name(".mine")
     hidden.mkdir()
-    assert [each.name for each in runs_in(paths.directory.parent.parent)] == ["a"]
+    assert [item.name for item in runs_in(paths.directory.parent.parent)] == ["a"]
 
     say("rm", "a", "--yes")
     assert list(hidden.parent.iterdir()) == [hidden]

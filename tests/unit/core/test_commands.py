@@ -36,7 +36,7 @@ values = {
     "schedule": st.sampled_from(["constant", "cosine", "linear@0", "cosine@4.25", "own@1"]),
     "pace": st.none() | numbers,
 }
-changes = st.one_of(*(st.builds(Change, st.just(each), value) for each, value in values.items()))
+changes = st.one_of(*(st.builds(Change, st.just(item), value) for item, value in values.items()))
 
 ways_to_command = {
     Pause: st.builds(Pause),
@@ -95,7 +95,7 @@ def test_later_requests_have_later_ids_whatever_the_clock_does(monkeypatch, step
     ids = [Request.new(Pause()).id for _ in range(100)]
     assert ids == sorted(ids)
     assert len(set(ids)) == 100
-    assert [each[:-4] for each in ids] == sorted(each[:-4] for each in ids)
+    assert [name[:-4] for name in ids] == sorted(name[:-4] for name in ids)
 
 
 def test_a_swap_may_be_to_any_loss_since_its_trainer_alone_knows_them():
@@ -117,9 +117,9 @@ def test_a_step_is_a_whole_number_of_batches(count):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *((each, value) for each in SETTINGS for value in (-1, math.nan, math.inf, "1", True)),
-        *((each, 0) for each in SETTINGS if each != "weight-decay"),
-        *((each, None) for each in ("lr", "weight-decay", "batch-size", "epochs")),
+        *((item, value) for item in SETTINGS for value in (-1, math.nan, math.inf, "1", True)),
+        *((item, 0) for item in SETTINGS if item != "weight-decay"),
+        *((item, None) for item in ("lr", "weight-decay", "batch-size", "epochs")),
         ("batch-size", 1.5),
         ("epochs", (1 << 31) + 1),
         ("depth", 3),
@@ -156,7 +156,7 @@ def test_off_is_a_value_only_where_a_setting_has_one():
 
 
 def test_what_a_command_is_about_is_said_in_a_word():
-    details = [each.detail for each in (Pause(), Step(3), SwapLoss("mse"), Change("lr", 0.03))]
+    details = [item.detail for item in (Pause(), Step(3), SwapLoss("mse"), Change("lr", 0.03))]
     assert details == ["", "3", "mse", "0.03"]
     assert Change("pace", None).detail == "off"
 

@@ -67,8 +67,8 @@ def refuse(constant):
 def test_an_event_comes_back_from_the_record_as_it_was(event):
     back = from_json(event.kind, to_json(event))
     assert type(back) is type(event)
-    for each in fields(event):
-        assert same(getattr(event, each.name), getattr(back, each.name)), each.name
+    for field in fields(event):
+        assert same(getattr(event, field.name), getattr(back, field.name)), field.name
 
 
 @given(events)
@@ -191,7 +191,7 @@ def test_a_body_that_is_no_event_is_damage(body):
 ), st.data())  # fmt: skip
 def test_whatever_stands_in_a_field_it_is_of_its_type_or_damage(kind, value, data):
     event = data.draw(event_of(EVENTS[kind]))
-    name = data.draw(st.sampled_from([each.name for each in fields(event)]))
+    name = data.draw(st.sampled_from([field.name for field in fields(event)]))
     with suppress(DamagedRecord):
         back = from_json(kind, changed(event, **{name: value}))
         assert same(back, from_json(kind, to_json(back)))

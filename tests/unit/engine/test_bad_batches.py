@@ -140,7 +140,7 @@ def test_a_run_goes_on_after_a_bad_batch_in_another_process_as_if_it_had_not_sto
     second.restore(first.state())
     found = of(list(train(second, Steering(second))), EpochEnded)
 
-    assert [each.train_loss for each in found] == [each.train_loss for each in expected]
+    assert [item.train_loss for item in found] == [item.train_loss for item in expected]
     assert weights_sha256(second.model) == weights_sha256(whole.model)
 
 
@@ -189,7 +189,10 @@ def test_every_stretch_of_skipped_batches_is_told_once(is_synchronous):
     events = list(train(run, Steering(run)))
 
     assert nonfinite_steps(events) == [2, 3, 5]
-    assert [(each.step, each.what) for each in of(events, NotFinite)] == [(2, "loss"), (5, "loss")]
+    assert [(event.step, event.what) for event in of(events, NotFinite)] == [
+        (2, "loss"),
+        (5, "loss"),
+    ]
 
 
 @on_both_devices
@@ -199,7 +202,7 @@ def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(is_synchronous, until
     run = spoilt((0, bad), on_nonfinite="stop", is_synchronous=is_synchronous, until=until)
     events = list(train(run, Steering(run)))
 
-    after = [type(each) for each in events if not isinstance(each, Fact)]
+    after = [type(event) for event in events if not isinstance(event, Fact)]
     assert after == [NotFinite, Failed]
     assert len(of(events, BatchDone)) == bad + 1
 
@@ -211,7 +214,7 @@ def test_a_bad_last_batch_pauses_the_run_before_its_validation(is_synchronous):
         train(run, Steering(run, lambda wait_s: [Request.new(Resume())] * (wait_s is None)))
     )
 
-    kinds = [type(each) for each in events]
+    kinds = [type(event) for event in events]
     assert kinds.index(NotFinite) < kinds.index(Paused) < kinds.index(EpochEnded)
     assert kinds[-1] is Finished
 
@@ -226,7 +229,7 @@ def test_nothing_is_saved_before_it_is_known_which_batches_were_bad(command, tmp
 
     events = list(train(run, Steering(run, commands, checkpoints=Checkpoints(tmp_path))))
 
-    kinds = [type(each) for each in events]
+    kinds = [type(event) for event in events]
     assert kinds.index(NotFinite) < kinds.index(CheckpointSaved)
     assert len(of(events, NotFinite)) == 1
     assert len(of(events, Paused)) == (not isinstance(command, Stop)), "one pause is enough"
@@ -251,8 +254,8 @@ def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
     events = list(recorded(run, tmp_path))
 
     assert nonfinite_steps(events) == [2, 7, 40]
-    assert [each.step for each in of(events, NotFinite)] == [2, 7, 40]
-    kinds = [type(each) for each in events]
+    assert [event.step for event in of(events, NotFinite)] == [2, 7, 40]
+    kinds = [type(event) for event in events]
     assert kinds.index(NotFinite) < 12, "with the flush after it, not with the epoch"
 
 

@@ -182,11 +182,11 @@ def test_an_image_with_too_many_pixels_is_said_to_have_them(tmp_path):
         (lambda root: folder(root / "train", {".": 3}), "it takes train/CLASS/IMAGE.png"),
         (lambda root: folder(root, {"cat": 1, "dog": 1}), "one image only"),
         (lambda root: (root / "cat").mkdir(), "has no images"),
-        (lambda root: [folder(root / each, {"a": 2, "b": 2}) for each in ("train", "val", "valid")],
+        (lambda root: [folder(root / item, {"a": 2, "b": 2}) for item in ("train", "val", "valid")],
          "both val and valid"),
         (lambda root: [folder(root / "train", {"a": 2, "b": 2}), folder(root / "val", {"c": 2})],
          "no image of a class that is trained"),
-        (lambda root: [(root / each).mkdir() or (root / each / "1.png").touch() for each in "ab"],
+        (lambda root: [(root / item).mkdir() or (root / item / "1.png").touch() for item in "ab"],
          "no image in photos can be read: 2 left out: a/1.png"),
     ],
 )  # fmt: skip
@@ -313,7 +313,7 @@ def test_a_random_change_depends_on_seed_epoch_and_image_and_not_on_the_batch(tm
 
     assert torch.equal(by_image(1, 3, 0), by_image(5, 3, 0))
     others = [by_image(5, 3, 1), by_image(5, 4, 0)]
-    assert all(not torch.equal(by_image(5, 3, 0).sort(0)[0], each.sort(0)[0]) for each in others)
+    assert all(not torch.equal(by_image(5, 3, 0).sort(0)[0], other.sort(0)[0]) for other in others)
 
 
 @given(names=st.lists(st.sampled_from(["flip", "crop", "color"]), min_size=1), seed=st.integers(0))

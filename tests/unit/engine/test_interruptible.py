@@ -10,7 +10,7 @@ import pytest
 
 from tuitrain.catalog import new_spec
 from tuitrain.engine.tasks.interruptible import interruptible
-from tuitrain.engine.tasks.opened import open_task
+from tuitrain.engine.tasks.open_task import open_task
 from tuitrain.engine.user_code import UserCode
 
 _LONG = 6_000_000

@@ -48,7 +48,7 @@ def test_the_train_loss_of_an_epoch_is_the_mean_over_its_samples():
 
     batches = [event for event in events if isinstance(event, BatchDone)]
     ended = next(event for event in events if isinstance(event, EpochEnded))
-    mean = sum(float(each.loss) * each.samples for each in batches) / 1437
+    mean = sum(float(batch.loss) * batch.samples for batch in batches) / 1437
     assert ended.train_loss == pytest.approx(mean, rel=1e-12)
 
 
@@ -65,7 +65,7 @@ def test_validation_uses_the_model_as_it_is_judged_and_leaves_it_to_train_on():
 def test_an_epoch_is_judged_by_every_loss_that_fits_and_by_the_one_in_use_as_it_is_used():
     smooth = "cross-entropy:label_smoothing=0.1"
     run = digits(epochs=1, loss=smooth)
-    ended = next(each for each in train(run, Steering(run)) if isinstance(each, EpochEnded))
+    ended = next(event for event in train(run, Steering(run)) if isinstance(event, EpochEnded))
 
     fitting = [loss.name for loss in fitting_losses("multiclass")]
     assert list(ended.val_losses) == [*fitting, smooth]
@@ -115,8 +115,8 @@ def test_twenty_epochs_with_seed_one_reach_the_promised_accuracy():
     ends = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
 
     assert ends[-1].metrics["accuracy"] >= 0.95
-    best = max(each.metrics["accuracy"] for each in ends)
-    assert [each for each in ends if each.improved][-1].metrics["accuracy"] == best
+    best = max(end.metrics["accuracy"] for end in ends)
+    assert [end for end in ends if end.improved][-1].metrics["accuracy"] == best
 
 
 WAYS_TO_READ = {
@@ -193,8 +193,8 @@ def test_one_number_that_is_not_finite_is_found_and_large_ones_are_let_pass(numb
     run = digits()
     run.is_synchronous = is_synchronous
     loss = torch.tensor(1.0)
-    for each in run.weights:
-        each.grad = torch.full_like(each, 3e38)  # their sum is not finite
+    for weight in run.weights:
+        weight.grad = torch.full_like(weight, 3e38)  # their sum is not finite
     assert not check_finite_fast(run, loss)
     assert check_finite_fast(run, torch.tensor(number))
     last = run.weights[-1].grad

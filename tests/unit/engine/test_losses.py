@@ -77,7 +77,7 @@ def test_every_parameter_of_a_loss_is_compared_on_every_problem_that_the_loss_fi
 
 @pytest.mark.parametrize(("loss", "kind"), WITH_PARAMETERS)
 def test_a_parameter_changes_the_value(loss, kind):
-    usual, own = (criterion_for(each, kind)(*some(kind)) for each in (loss.partition(":")[0], loss))
+    usual, own = (criterion_for(item, kind)(*some(kind)) for item in (loss.partition(":")[0], loss))
     assert not torch.equal(usual, own)
 
 
@@ -128,7 +128,7 @@ WEIGHTED = {
 }
 
 
-@pytest.mark.parametrize(("loss", "kind"), [each for each in BY_TORCH if each[1] != "regression"])
+@pytest.mark.parametrize(("loss", "kind"), [item for item in BY_TORCH if item[1] != "regression"])
 def test_weights_of_classes_are_those_of_torch_where_it_has_them_else_of_the_samples(loss, kind):
     prediction, target = some(kind)
     found = criterion_for(loss, kind, WEIGHTS[kind])(prediction, target)

@@ -115,7 +115,7 @@ NONSENSE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("lines", "what", "mend"), NONSENSE, ids=[each[1] for each in NONSENSE])
+@pytest.mark.parametrize(("lines", "what", "mend"), NONSENSE, ids=[item[1] for item in NONSENSE])
 def test_silent_nonsense_is_one_sentence_that_says_what_to_write(tmp_path, lines, what, mend):
     said = refused(tmp_path, lines)
     assert what in said
@@ -158,7 +158,8 @@ MISTAKES = [
     (multiclass("criterion=lambda o, t: 1.0"), "returns float", "not a tensor"),
     (multiclass("criterion=lambda o, t: o.detach().sum()"), "does not depend on the output", "detach"),
     (multiclass("criterion=lambda o, t: (o * float('nan')).sum()"), "is nan", "first batch"),
-    (multiclass('metrics={"bad": lambda o, t: o}'), "the metric bad", "not one number"),
+    (multiclass('metrics={"bad": lambda o, t: o}'), "the metric bad", "Tensor of shape (10, 3), not one number"),
+    (multiclass('metrics={"bad": (max, "smaller")}'), "the metric bad is a function, or", '(function, "min")'),
     (multiclass('metrics={"bad": lambda o, t: 1 / 0}'), "the metric bad: task.py, line", "ZeroDivision"),
     (multiclass().replace("(x, y)", "TensorDataset(x, x, y)"), "these are 3 parts", "one dict or tuple"),
     (multiclass().replace("(x, y)", "[{'x': 1.0, 'y': 2}] * 9"), "these are dict", "(input, target)"),
@@ -202,7 +203,9 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("lines", "what", "also"), MISTAKES, ids=[each[1] for each in MISTAKES])
+@pytest.mark.parametrize(
+    ("lines", "what", "also"), MISTAKES, ids=[mistake[1] for mistake in MISTAKES]
+)
 def test_a_mistake_in_a_task_is_one_sentence_with_its_line(tmp_path, lines, what, also):
     said = refused(tmp_path, lines)
     assert what in said

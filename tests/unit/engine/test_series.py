@@ -23,7 +23,7 @@ def test_the_gradient_norm_is_measured_once_a_second_by_the_loops_clock():
     run = digits(epochs=1)
     events = list(train(run, Steering(run), lambda: next(ticks) / 10))
 
-    assert [each.step for each in events if isinstance(each, Measured)] == [1, 11, 21]
+    assert [event.step for event in events if isinstance(event, Measured)] == [1, 11, 21]
 
 
 def first_norm(clip_norm: float | None) -> tuple[float, float]:
@@ -31,8 +31,8 @@ def first_norm(clip_norm: float | None) -> tuple[float, float]:
     run = digits(epochs=1, model="mlp:hidden=16")
     run.clip_norm = clip_norm
     events = train(run, Steering(run))
-    measured = next(each for each in events if isinstance(each, Measured))
-    gradients = torch.cat([each.grad.flatten() for each in run.weights])
+    measured = next(event for event in events if isinstance(event, Measured))
+    gradients = torch.cat([weight.grad.flatten() for weight in run.weights])
     return float(measured.values[GRADIENT_NORM]), float(gradients.norm())
 
 
@@ -47,7 +47,7 @@ def test_it_is_that_of_all_gradients_together_before_they_are_clipped():
 def test_it_is_not_finite_where_a_gradient_is_not():
     run = digits(epochs=1, on_nonfinite="skip")
     run.data.train.inputs[:] = math.nan
-    measured = next(each for each in train(run, Steering(run)) if isinstance(each, Measured))
+    measured = next(event for event in train(run, Steering(run)) if isinstance(event, Measured))
     assert math.isnan(measured.values[GRADIENT_NORM])
 
 
@@ -73,7 +73,7 @@ def test_an_epochs_confusion_matrix_comes_before_its_end_and_agrees_with_its_acc
     for detail, ended in zip(events[::2], events[1::2], strict=True):
         assert (detail.name, detail.take, detail.step) == (CONFUSION, ended.take, ended.step)
         counts = detail.body["counts"]
-        right = sum(counts[each][each] for each in range(len(counts)))
+        right = sum(counts[item][item] for item in range(len(counts)))
         assert sum(map(sum, counts)) == len(run.data.val)
         assert right / len(run.data.val) == ended.metrics["accuracy"]
 

@@ -49,7 +49,7 @@ class Script:
         if not due and wait_s is None:
             assert self._commands, "the loop waits for ever"
             due = [self._commands[0][1]]
-        self._commands = [each for each in self._commands if each[1] not in due]
+        self._commands = [command for command in self._commands if command[1] not in due]
         return due
 
 
@@ -71,9 +71,9 @@ def test_a_swap_takes_effect_at_the_end_of_the_epoch_and_not_before():
     (swapped,) = of(events, LossSwapped)
     assert (swapped.step, swapped.epoch) == (PER_EPOCH, 1)
     assert (swapped.previous, swapped.loss) == ("cross-entropy", "mse")
-    losses = [float(each.loss) for each in of(events, BatchDone)]
+    losses = [float(event.loss) for event in of(events, BatchDone)]
     assert min(losses[:PER_EPOCH]) > max(losses[PER_EPOCH:])
-    assert [each.loss_name for each in of(events, EpochEnded)] == ["cross-entropy", "mse", "mse"]
+    assert [event.loss_name for event in of(events, EpochEnded)] == ["cross-entropy", "mse", "mse"]
 
 
 def test_the_same_loss_with_another_parameter_is_another_loss():
@@ -85,7 +85,7 @@ def test_the_same_loss_with_another_parameter_is_another_loss():
         (3, (SwapLoss("cross-entropy:label_smoothing=0"), "batch")),
     )
 
-    swaps = [(each.previous, each.loss) for each in of(events, LossSwapped)]
+    swaps = [(event.previous, event.loss) for event in of(events, LossSwapped)]
     assert swaps == [("cross-entropy", smooth), (smooth, "cross-entropy")]
     (refused,) = of(events, CommandRefused)
     assert refused.reason == f"{smooth} is in use already"
@@ -94,13 +94,13 @@ def test_the_same_loss_with_another_parameter_is_another_loss():
 def test_a_swap_at_the_batch_boundary_counts_from_the_next_batch():
     events = trained(small(), (2, (SwapLoss("mse"), "batch")))
 
-    assert [each.step for each in of(events, LossSwapped)] == [2]
+    assert [event.step for event in of(events, LossSwapped)] == [2]
 
 
 def test_a_pause_holds_after_the_batch_in_hand():
     events = trained(small(), (4, Pause()), (99, Resume()))
 
-    kinds = [type(each) for each in events]
+    kinds = [type(event) for event in events]
     at = kinds.index(Paused)
     assert events[at].step == 4
     assert kinds[at + 1 : at + 4] == [CommandAccepted, Resumed, BatchDone]
@@ -110,7 +110,7 @@ def test_a_pause_holds_after_the_batch_in_hand():
 def test_a_pause_at_the_epoch_holds_after_its_validation():
     events = trained(small(), (1, (Pause(), "epoch")), (99, Resume()))
 
-    at = [type(each) for each in events].index(Paused)
+    at = [type(event) for event in events].index(Paused)
     assert isinstance(events[at - 1], EpochEnded)
     assert (events[at].step, events[at].epoch) == (PER_EPOCH, 1)
 
@@ -118,40 +118,40 @@ def test_a_pause_at_the_epoch_holds_after_its_validation():
 def test_a_pause_at_the_epoch_asked_before_the_first_batch_waits_for_the_first_epoch():
     events = trained(small(), (0, (Pause(), "epoch")), (99, Resume()))
 
-    assert [each.step for each in of(events, Paused)] == [PER_EPOCH]
+    assert [event.step for event in of(events, Paused)] == [PER_EPOCH]
 
 
 def test_a_pause_holds_after_the_last_epoch_before_the_run_is_finished():
     events = trained(small(epochs=1), (1, (Pause(), "epoch")), (99, Resume()))
 
-    kinds = [type(each) for each in events]
+    kinds = [type(event) for event in events]
     assert kinds.index(EpochEnded) < kinds.index(Paused) < kinds.index(Finished)
 
 
 def test_a_swap_between_two_epochs_takes_effect_at_once():
     events = trained(small(), (1, (Pause(), "epoch")), (99, SwapLoss("mse")), (99, Resume()))
 
-    kinds = [type(each) for each in of(events, Paused, LossSwapped, Resumed)]
+    kinds = [type(event) for event in of(events, Paused, LossSwapped, Resumed)]
     assert kinds == [Paused, LossSwapped, Resumed]
 
 
 def test_a_command_that_waits_never_holds_up_later_ones():
     events = trained(small(), (1, SwapLoss("mse")), (2, Pause()), (99, Resume()))
 
-    assert [each.step for each in of(events, Paused, LossSwapped)] == [2, PER_EPOCH]
+    assert [event.step for event in of(events, Paused, LossSwapped)] == [2, PER_EPOCH]
 
 
 def test_a_run_can_wait_before_its_first_batch():
     events = trained(small(), (99, SwapLoss("mse")), (99, Resume()), paused=True)
 
     assert isinstance(events[0], Paused)
-    assert [each.step for each in of(events, LossSwapped)] == [0]
+    assert [event.step for event in of(events, LossSwapped)] == [0]
 
 
 def test_steps_are_trained_one_by_one_and_then_it_pauses():
     events = trained(small(), (3, Pause()), (99, Step(2)), (99, Resume()))
 
-    assert [each.step for each in of(events, Paused)] == [3, 5]
+    assert [event.step for event in of(events, Paused)] == [3, 5]
     (stepped,) = of(events, StepsTaken)
     assert (stepped.step, stepped.count) == (5, 2)
 
@@ -159,13 +159,13 @@ def test_steps_are_trained_one_by_one_and_then_it_pauses():
 def test_steps_count_batches_across_an_epochs_end():
     events = trained(small(), (PER_EPOCH - 1, Step(3)), (99, Resume()))
 
-    assert [each.step for each in of(events, Paused)] == [PER_EPOCH + 2]
+    assert [event.step for event in of(events, Paused)] == [PER_EPOCH + 2]
 
 
 def test_a_pause_ends_stepping_and_says_so():
     events = trained(small(), (1, Step(4)), (2, Pause()), (99, Resume()))
 
-    assert [each.step for each in of(events, Paused)] == [2]
+    assert [event.step for event in of(events, Paused)] == [2]
     assert len(of(events, CommandDropped)) == 1
 
 
@@ -180,7 +180,7 @@ def test_a_stop_ends_after_the_batch_in_hand():
     events = trained(small(), (4, Stop()))
 
     assert len(of(events, BatchDone)) == 4
-    assert [each.step for each in of(events, Stopped)] == [4]
+    assert [event.step for event in of(events, Stopped)] == [4]
     assert not of(events, Finished)
 
 
@@ -199,14 +199,14 @@ def test_a_stop_ends_after_the_batch_in_hand():
 def test_what_cannot_be_is_refused_with_a_reason(commands, reason):
     events = trained(small(), *commands)
 
-    assert [each.reason for each in of(events, CommandRefused)] == [reason]
+    assert [event.reason for event in of(events, CommandRefused)] == [reason]
 
 
 def test_a_change_that_waits_is_kept_when_the_run_stops_and_a_pause_is_dropped():
     events = trained(small(), (1, SwapLoss("mse")), (2, (Pause(), "epoch")), (3, Stop()))
 
-    asked = {each.asks: each.command for each in of(events, CommandAccepted)}
-    assert [each.command for each in of(events, CommandDropped)] == [asked["pause"]]
+    asked = {event.asks: event.command for event in of(events, CommandAccepted)}
+    assert [event.command for event in of(events, CommandDropped)] == [asked["pause"]]
 
 
 class Clock:
@@ -235,7 +235,7 @@ def test_a_pace_makes_the_loop_wait_between_batches():
 def test_a_new_pace_is_told():
     events = trained(small(), (2, Change("pace", 5000.0)))
 
-    assert [each.value for each in of(events, SettingChanged)] == [5000.0]
+    assert [event.value for event in of(events, SettingChanged)] == [5000.0]
 
 
 COMMANDS = st.one_of(
@@ -265,21 +265,21 @@ def test_every_command_is_answered_once_and_pausing_changes_no_weights(script):
     scripted = Script(run, *requests())
     events = list(train(run, Steering(run, scripted)))
 
-    asked = [each.command for each in of(events, CommandAccepted, CommandRefused)]
+    asked = [item.command for item in of(events, CommandAccepted, CommandRefused)]
     assert len(asked) == len(set(asked))
     ended = [
-        each.command
-        for each in of(
+        item.command
+        for item in of(
             events, Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, CommandDropped
         )
-        if each.command
+        if item.command
     ]
     assert len(ended) == len(set(ended)), "a command has one end"
-    assert set(ended) <= {each.command for each in of(events, CommandAccepted)}
-    assert [each.step for each in of(events, BatchDone)] == list(range(1, 3 * PER_EPOCH + 1))
+    assert set(ended) <= {item.command for item in of(events, CommandAccepted)}
+    assert [item.step for item in of(events, BatchDone)] == list(range(1, 3 * PER_EPOCH + 1))
 
     again = small()
-    swaps = {each.step: each.loss for each in of(events, LossSwapped)}
+    swaps = {item.step: item.loss for item in of(events, LossSwapped)}
     if 0 in swaps:
         again.change("loss", swaps[0])
     for event in train(again, Steering(again)):

@@ -254,6 +254,12 @@ def test_an_option_that_cannot_be_is_one_sentence(csv, options, reason):
     assert reason in str(caught.value)
 
 
+def test_a_target_with_decimal_commas_among_points_is_said_to_be_both(csv):
+    rows = "".join(f"{row}.5;{row},25\n" for row in range(20))
+    with pytest.raises(WrongUse, match="numbers such as '0,25', and the table others with a dec"):
+        opened(csv, f"a;y\n{rows}", target="y", kind="regression")
+
+
 def test_a_target_of_too_many_texts_is_refused(csv):
     rows = [f"{row % 9},text {row % 1200}" for row in range(2400)]
     with pytest.raises(WrongUse, match="1,200 values; multiclass takes at most 1,000"):

@@ -89,7 +89,7 @@ def root(x, *, digits=3, unit="µm"):
 def test_what_it_uses_comes_along_and_nothing_else(copied):
     part = copied("root")
     assert part.imports == ("from functools import cache",)
-    assert [each.text.partition("(")[0] for each in part.functions] == [
+    assert [function.text.partition("(")[0] for function in part.functions] == [
         "def halved", "_FACTOR = 2 * math.pi\n"
     ]  # fmt: skip
     assert part.functions[1].imports == ("import math",)
@@ -109,7 +109,7 @@ def test_a_class_keeps_the_annotations_that_make_it(copied):
     part = copied("Pair")
     assert "    left: int = 1\n" in part.text
     assert "    def both(self):\n" in part.text
-    assert [each.text.partition("(")[0] for each in part.functions] == ["@cache\ndef root"]
+    assert [function.text.partition("(")[0] for function in part.functions] == ["@cache\ndef root"]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_lines_of_json_are_strict(line, tmp_path):
 
     file = tmp_path / "a.jsonl"
     tables.write_jsonl(line, {"name": "a"}, [{"id": "w"}], file)
-    rows = [json.loads(each, parse_constant=refuse) for each in file.read_text().splitlines()]
+    rows = [json.loads(item, parse_constant=refuse) for item in file.read_text().splitlines()]
 
     assert [row["kind"] for row in rows[:3]] == ["run", "intervention", "batch"]
     losses = [row["loss"] for row in rows if row["kind"] == "batch"]
@@ -129,10 +129,10 @@ def test_tensorboards_own_reader_opens_it(line, tmp_path):
     read.Reload()
 
     losses = read.Scalars("train/loss")
-    assert [each.step for each in losses] == list(range(1, 3 * STEPS + 1))
+    assert [loss.step for loss in losses] == list(range(1, 3 * STEPS + 1))
     assert losses[0].value == pytest.approx(decay(1))
     assert math.isnan(losses[29].value)
-    assert [each.step for each in read.Scalars("metrics/accuracy")] == [23, 46, 69]
+    assert [scalar.step for scalar in read.Scalars("metrics/accuracy")] == [23, 46, 69]
     assert "val_loss_by/mse" in read.Tags()["scalars"]
 
 

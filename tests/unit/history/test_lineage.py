@@ -49,7 +49,7 @@ def test_what_an_undo_took_back_is_not_on_the_line():
 
     lineage = Lineage().after(past)
     assert lineage.kept_events == (START, TEN, first, TWENTY, undo, later)
-    assert [each.id for each in plan_of(lineage)] == ["w1", "w4"]
+    assert [item.id for item in plan_of(lineage)] == ["w1", "w4"]
     assert last_change(past) == (later, TWENTY)
     assert lineage.settings == {"loss": "mse", "lr": 0.01, "pace": None}
     assert lineage.up_to(TEN).settings["loss"] == "cross-entropy"

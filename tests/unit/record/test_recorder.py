@@ -28,7 +28,7 @@ def test_a_device_that_fails_with_the_last_batches_does_not_prevent_recording_th
 
     writer.close()
     found = RunReader(tmp_path / "run.db").since(Cursor())
-    assert [each.event for each in found.events] == [Failed("the device is gone")]
+    assert [event.event for event in found.events] == [Failed("the device is gone")]
     assert found.latest is None
 
 
@@ -65,8 +65,8 @@ def test_the_shares_of_the_steps_are_recorded_once_a_second_and_at_the_end(tmp_p
     steps = {series.name: [value.step for value in reader.measured(series, 1, (1, 99), 99)]
              for series in reader.series()}  # fmt: skip
     assert set(steps) == {series.name for series in SHARES.values()}
-    assert {len(each) for each in steps.values()} == {4}, "at 0, 1 and 2 seconds, and the end"
-    assert {each[-1] for each in steps.values()} == {24}
+    assert {len(item) for item in steps.values()} == {4}, "at 0, 1 and 2 seconds, and the end"
+    assert {item[-1] for item in steps.values()} == {24}
     shares = [reader.values(series.name, 1, (1, 99), 7)[0].high for series in SHARES.values()]
     assert shares == pytest.approx([0.1, 0.0, 0.2, 0.05, 0.4, 0.25])
 
@@ -82,7 +82,7 @@ def test_values_that_come_without_a_batch_are_written_with_the_next_flush(tmp_pa
 
     reader = RunReader(tmp_path / "run.db")
     assert set(reader.series()) == {Series("a"), Series("b", "MB")}
-    assert [each.value for each in reader.measured(Series("a"), 1, (1, 1), 9)] == [0.5]
+    assert [item.value for item in reader.measured(Series("a"), 1, (1, 1), 9)] == [0.5]
 
 
 def test_what_was_measured_on_a_lost_device_is_lost_with_its_batches(tmp_path: Path):

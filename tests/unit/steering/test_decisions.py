@@ -162,8 +162,8 @@ class Steered:
 
     def _obey(self, decisions: Iterator[Decision]) -> None:
         self._do(decisions)
-        came = [each for each in self.script if each[0] <= self.run.step]
-        self.script = [each for each in self.script if each not in came]
+        came = [item for item in self.script if item[0] <= self.run.step]
+        self.script = [item for item in self.script if item not in came]
         self._do(self.decisions.receive(request for _, request in came))
         while self.decisions.paused and not self.decisions.stopped:
             request = self.script.pop(0)[1] if self.script else Request.new(Resume())

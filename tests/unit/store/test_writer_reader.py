@@ -278,7 +278,7 @@ def test_validations_and_epochs_are_thinned_alike(writer, reader):
     assert len(reader.validations(of_steps(1, 1, 1000), 3)) == 100
     for level in (0, 5, 7):
         steps = [step for step, _ in reader.validations(of_steps(1, 1, 1000), level)]
-        assert [each.step for each in reader.epochs(of_steps(1, 1, 1000), level)] == steps
+        assert [item.step for item in reader.epochs(of_steps(1, 1, 1000), level)] == steps
         assert len({step - 1 >> level for step in steps}) == len(steps) <= 1 + (1000 >> level)
     assert [step for step, _ in reader.validations(of_steps(1, 20, 40), 1)] == [20, 30, 40]
 
@@ -327,12 +327,12 @@ def test_the_ids_of_answered_commands_are_known(writer):
 def test_a_closed_record_is_one_plain_file_that_reading_leaves_alone(path, reader):
     with closing(RunWriter(path)) as writer:
         writer.write(batches([0.5] * 20), stamped(epoch(1)))
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
     path.chmod(0o400)
     path.parent.chmod(0o500)
     try:
         assert reader.since(Cursor()).latest == batch(20)
-        assert [each.name for each in path.parent.iterdir()] == [path.name]
+        assert [item.name for item in path.parent.iterdir()] == [path.name]
     finally:
         path.parent.chmod(0o700)
 
@@ -359,7 +359,7 @@ def test_a_reader_in_the_middle_of_a_write_sees_the_state_before_it(path, writer
 
 def test_a_record_is_for_its_owner_alone(path, writer):
     writer.write([batch(1)], [])
-    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert {item.stat().st_mode & 0o777 for item in path.parent.iterdir()} == {0o600}
 
 
 def test_a_record_of_a_newer_version_asks_for_an_upgrade(path, reader):
@@ -422,7 +422,7 @@ def test_values_of_a_write_that_fails_are_not_there_and_can_be_written_again(wri
         writer.write([], [], [*rows, MeasuredRow(key_of(1, 40), norm, "no number")])
     assert reader.values("norm", 1, (1, 99), 4) == []
     writer.write([], [], rows)
-    assert [each.high for each in reader.values("norm", 1, (1, 99), 4)] == [16.0, 32.0, 39.0]
+    assert [item.high for item in reader.values("norm", 1, (1, 99), 4)] == [16.0, 32.0, 39.0]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, 5e-324, 1e308])

@@ -15,7 +15,7 @@ from tuitrain.view.state.snapshot import Snapshot
 WIDE = 400
 PANELS = {
     "header": lambda run, width: panels.header(run, (), width),
-    "vitals": lambda run, width: panels.vitals(run, run, width),
+    "vitals": panels.vitals,
     "progress": panels.progress,
     "epochs": lambda run, width: panels.epochs(run, width, 12),
 }

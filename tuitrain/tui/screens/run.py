@@ -45,10 +45,11 @@ from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
-LIVELY_EVERY, CALM_EVERY = 2, 5
+LIVELY_EVERY, CALM_EVERY = 2, 3
 """Pulls between two updates of the slow snapshot: soon after a key, and otherwise.
 
-An event updates both snapshots at once."""
+An event updates both snapshots at once; and a batch of another epoch is not shown beside the old
+epoch's numbers, but with the new ones."""
 CALM_FAST_EVERY = 2
 """Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
 shown that has many numbers of the newest batch."""
@@ -95,9 +96,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     ]  # fmt: skip
 
     fast_snapshot: var[Snapshot | None] = var(None)
-    """For step and loss."""
+    """For the numbers, and the bars of progress."""
     slow_snapshot: var[Snapshot | None] = var(None)
-    """For everything else."""
+    """For everything else: of the same epoch as the fast one."""
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", Header)
@@ -130,15 +131,15 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.slow_snapshot, RunScreen.pending)
-        yield Vitals(id="vitals").data_bind(RunScreen.fast_snapshot, RunScreen.slow_snapshot)
+        yield Header(id="header").data_bind(RunScreen.pending, snapshot=RunScreen.slow_snapshot)
+        yield Vitals(id="vitals").data_bind(snapshot=RunScreen.fast_snapshot)
         yield Tabs(id="tabs")
         with Views(initial=VIEWS[0].id, id="views"):
             yield from self._compose_training()
             for view in VIEWS[1:]:
                 with Container(id=view.id):
                     yield from map(self._made, view.panels)
-        yield Advice(id="advice").data_bind(RunScreen.slow_snapshot)
+        yield Advice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
         yield Filter("part of a line")
         yield Footer(compact=True, show_command_palette=False)
 
@@ -149,11 +150,11 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 yield MetricCharts(self._draw_metrics, id="metrics").data_bind(
                     subject=RunScreen.slow_snapshot
                 )
-                yield Progress(id="progress").data_bind(RunScreen.slow_snapshot)
+                yield Progress(id="progress").data_bind(snapshot=RunScreen.fast_snapshot)
             with Horizontal(id="side", classes="box"):
                 yield self._made(STEPS, at="-beside")
-                yield Epochs(id="epochs").data_bind(RunScreen.slow_snapshot)
-                yield Events(id="events").data_bind(RunScreen.slow_snapshot)
+                yield Epochs(id="epochs").data_bind(snapshot=RunScreen.slow_snapshot)
+                yield Events(id="events").data_bind(snapshot=RunScreen.slow_snapshot)
 
     def _made(self, panel: Panel, at: str = "") -> PanelPicture:
         picture = PanelPicture(panel, self._reads, at=at)
@@ -212,14 +213,20 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
         if self.views.shows_fast:  # many numbers for every batch
             fast_every = CALM_FAST_EVERY
-        if at_once or starting or self._pulls % fast_every == 0:
+        all_at_once = at_once or starting or self._pulls % slow_every == 0
+        if all_at_once or (self._pulls % fast_every == 0 and self._is_of_shown_epoch(latest)):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
-        if at_once or starting or self._pulls % slow_every == 0:
+        if all_at_once:
             self.slow_snapshot = latest
         if starting:
             self.chart.mark_stale()
         self.phase = latest.state
+
+    def _is_of_shown_epoch(self, latest: Snapshot) -> bool:
+        """Return whether a batch may be shown beside the epochs that the screen shows now."""
+        shown = self.slow_snapshot
+        return shown is not None and shown.last_epoch == latest.last_epoch
 
     def watch_chart_view(self) -> None:
         """Draw all charts in the new way at once."""

@@ -11,11 +11,11 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class _Panel(Cells):
-    """Draw the snapshot that the run screen updates at the slower of its two rates."""
+    """Draw one of the two snapshots of the run screen."""
 
-    slow_snapshot: var[Snapshot | None] = var(None)
+    snapshot: var[Snapshot | None] = var(None)
 
-    def watch_slow_snapshot(self) -> None:
+    def watch_snapshot(self) -> None:
         self.draw()
 
     def on_resize(self) -> None:
@@ -24,7 +24,7 @@ class _Panel(Cells):
 
     def draw(self) -> None:
         """Draw the snapshot, if there is one and the panel is shown."""
-        snapshot = self.slow_snapshot
+        snapshot = self.snapshot
         if snapshot is not None and self.is_on_screen and self.size.area:
             self.attempt(lambda: self.picture(snapshot))
 
@@ -46,15 +46,10 @@ class Header(_Panel):
 
 
 class Vitals(_Panel):
-    """The numbers. Step and loss come from the fast snapshot, which changes more often."""
-
-    fast_snapshot: var[Snapshot | None] = var(None)
-
-    def watch_fast_snapshot(self) -> None:
-        self.draw()
+    """The numbers."""
 
     def picture(self, snapshot: Snapshot) -> Picture:
-        return panels.vitals(self.fast_snapshot or snapshot, snapshot, self.size.width)
+        return panels.vitals(snapshot, self.size.width)
 
 
 class Progress(_Panel):
@@ -69,10 +64,10 @@ class Progress(_Panel):
 class Advice(_Panel):
     """A line on what is wrong with the training; it takes no room where nothing is."""
 
-    def watch_slow_snapshot(self) -> None:
-        snapshot = self.slow_snapshot
+    def watch_snapshot(self) -> None:
+        snapshot = self.snapshot
         self.display = snapshot is not None and bool(diagnosis.picture(snapshot, 1))
-        super().watch_slow_snapshot()
+        super().watch_snapshot()
 
     def picture(self, snapshot: Snapshot) -> Picture:
         return diagnosis.picture(snapshot, self.size.width)

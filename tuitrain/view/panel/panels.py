@@ -62,9 +62,9 @@ def _lr(run: Snapshot) -> str:
     return f"{used:.2g} of {lr:g}"
 
 
-def vitals(fast: Snapshot, slow: Snapshot, width: int) -> Picture:
-    """Return rows of fields; step and loss come from `fast`, the other numbers from `slow`."""
-    fields = _fields(fast, slow)
+def vitals(run: Snapshot, width: int) -> Picture:
+    """Return rows of fields, as many side by side as there is room for."""
+    fields = _fields(run)
     across = min(MOST_ACROSS, max(1, width // _FIELD_CELLS))
     return tuple(
         fitted([piece for field in fields[start : start + across]
@@ -73,27 +73,38 @@ def vitals(fast: Snapshot, slow: Snapshot, width: int) -> Picture:
     )  # fmt: skip
 
 
-def _fields(fast: Snapshot, slow: Snapshot) -> list[_Field]:
-    last, best = slow.last_epoch, slow.best
-    metric, number = _leading(fast, last)
-    peak = fast.monitored(best)
-    pace = f" ≤{slow.pace:g}" if slow.pace else ""
+def _fields(run: Snapshot) -> list[_Field]:
+    last, best = run.last_epoch, run.best
+    metric, number = _leading(run, last)
+    train_loss, val_loss = _losses_in_use(run, last)
+    peak = run.monitored(best)
+    pace = f" ≤{run.pace:g}" if run.pace else ""
     return [
-        ("step", words.count(fast.step), "strong"),
-        ("loss", words.value(fast.latest.loss if fast.latest else None), "smooth"),
-        ("val loss", words.value(last.val_loss if last else None), "validation"),
+        ("step", words.count(run.step), "strong"),
+        ("loss", words.value(run.latest.loss if run.latest else None), "smooth"),
+        ("val loss", words.value(val_loss), "validation"),
         (metric, words.value(number), "strong"),
-        ("epoch", slow.epochs_words, "strong"),
-        ("train", words.value(slow.trained_loss(last)), "text"),
+        ("epoch", run.epochs_words, "strong"),
+        ("train", words.value(train_loss), "text"),
         (
             "best",
             f"{words.value(peak)} @{words.count(best.epoch)}" if best and peak is not None else "–",
             "good",
         ),
-        ("rate", words.rate(slow.rate) + pace, "text"),
-        ("trained", words.duration(slow.elapsed_s), "text"),
-        ("device", slow.device, "text"),
+        ("rate", words.rate(run.rate) + pace, "text"),
+        ("trained", words.duration(run.elapsed_s), "text"),
+        ("device", run.device, "text"),
     ]
+
+
+def _losses_in_use(run: Snapshot, last: EpochEnded | None) -> tuple[float | None, float | None]:
+    """Return training and validation loss of the last epoch by the loss that is in use now.
+
+    After a swap no epoch was trained by it, but the last one was validated by every fitting loss.
+    """
+    if last is None or run.is_watched or last.loss_name == run.loss:
+        return run.trained_loss(last), last.val_loss if last else None
+    return None, last.val_losses.get(run.loss)
 
 
 def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:

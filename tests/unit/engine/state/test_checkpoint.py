@@ -39,7 +39,7 @@ def small() -> Training:
 
 
 def saved_in(events: Iterable[Event]) -> list[CheckpointSaved]:
-    return [each for each in events if isinstance(each, CheckpointSaved)]
+    return [event for event in events if isinstance(event, CheckpointSaved)]
 
 
 def files(folder: Path) -> set[str]:
@@ -58,9 +58,9 @@ def test_the_last_three_the_best_the_first_and_those_before_changes_are_kept(tmp
 
     kept = {int(name.split("step")[1][:-3]) for name in files(tmp_path)}
     assert kept == {0, 2, 3, 7, 8, 9}
-    gone = {each.file for each in told if isinstance(each, CheckpointGone)}
-    saved = {each.file for each in told if isinstance(each, CheckpointSaved)}
-    assert saved - gone == files(tmp_path) == {each.file for each in checkpoints.kept}
+    gone = {item.file for item in told if isinstance(item, CheckpointGone)}
+    saved = {item.file for item in told if isinstance(item, CheckpointSaved)}
+    assert saved - gone == files(tmp_path) == {item.file for item in checkpoints.kept}
 
 
 def test_whoever_comes_after_knows_the_same_from_the_events(tmp_path: Path):
@@ -107,8 +107,8 @@ def test_epochs_are_saved_as_often_as_one_part_in_a_hundred_allows(tmp_path: Pat
 
     checkpoints = Checkpoints(tmp_path, clock=clock)
     steering = Steering(run, checkpoints=checkpoints)
-    saved = [each for each in train(run, steering) if isinstance(each, CheckpointSaved)]
-    assert [(each.why, each.epoch) for each in saved] == [("best", 1), ("best", 8)], (
+    saved = [event for event in train(run, steering) if isinstance(event, CheckpointSaved)]
+    assert [(item.why, item.epoch) for item in saved] == [("best", 1), ("best", 8)], (
         "the next would be 100 s later, but for the best at the end, which is the end"
     )
 
@@ -138,8 +138,8 @@ def test_what_cannot_be_saved_leaves_the_rest_as_it_was(tmp_path: Path):
 
 def test_a_checkpoint_is_the_run_to_the_last_bit(tmp_path: Path):
     def end_of(run: Training) -> list:
-        ends = [each for each in train(run, Steering(run)) if isinstance(each, EpochEnded)]
-        return [(each.epoch, each.train_loss, each.val_loss) for each in ends]
+        ends = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
+        return [(end.epoch, end.train_loss, end.val_loss) for end in ends]
 
     run, checkpoints = small(), Checkpoints(tmp_path)
     events = train(run, Steering(run))
@@ -166,10 +166,10 @@ def test_the_best_of_epochs_that_are_too_short_to_be_saved_is_there_at_the_end(t
     run, checkpoints = small(), Checkpoints(tmp_path, clock=Clock())
     events = [*checkpoints.save(run, "start"), *train(run, Steering(run, checkpoints=checkpoints))]
 
-    best = [each for each in events if isinstance(each, EpochEnded) and each.improved]
+    best = [event for event in events if isinstance(event, EpochEnded) and event.improved]
     assert len(best) > 1
-    saved = [each for each in saved_in(events) if each.why == "best"]
-    assert [each.epoch for each in saved] == [best[-1].epoch], "only the last of them"
+    saved = [event for event in saved_in(events) if event.why == "best"]
+    assert [item.epoch for item in saved] == [best[-1].epoch], "only the last of them"
     assert isinstance(events[-1], Finished)
 
 
@@ -210,7 +210,7 @@ def test_while_it_trains_it_is_saved_a_second_later(tmp_path: Path):
     checkpoints = Checkpoints(tmp_path, clock=clock)
     list(checkpoints.save(run, "start"))
     events = train(run, Steering(run, checkpoints=checkpoints))
-    first = next(each for each in events if isinstance(each, EpochEnded))
+    first = next(event for event in events if isinstance(event, EpochEnded))
     assert first.improved
     assert isinstance(next(events), BatchDone), "not at once"
     clock.now = 1.0
@@ -228,9 +228,9 @@ def test_where_a_copy_does_not_fit_it_is_saved_at_once_and_that_is_said(
     run, checkpoints = small(), Checkpoints(tmp_path, clock=Clock())
     events = [*checkpoints.save(run, "start"), *train(run, Steering(run, checkpoints=checkpoints))]
 
-    best = [each.epoch for each in events if isinstance(each, EpochEnded) and each.improved]
-    assert [each.epoch for each in saved_in(events) if each.why == "best"] == best
-    (warned,) = [each for each in events if isinstance(each, Warned)]
+    best = [event.epoch for event in events if isinstance(event, EpochEnded) and event.improved]
+    assert [event.epoch for event in saved_in(events) if event.why == "best"] == best
+    (warned,) = [event for event in events if isinstance(event, Warned)]
     assert "no memory for a copy of the best epoch" in warned.text
 
 
@@ -239,16 +239,16 @@ def test_a_copy_shares_nothing_with_the_run(tmp_path: Path):
     list(train(run, Steering(run)))
     moment = Moment.of(run)
     copied = moment.copied()
-    for each in (
+    for item in (
         *run.model.state_dict().values(),
         *run.optimizer.state_dict()["state"][0].values(),
     ):
-        each.zero_()
+        item.zero_()
     again = build(new_spec("digits", model="mlp:hidden=8,norm=batch", batch_size=512, epochs=2))
     list(train(again, Steering(again)))
     assert state_sha256(copied.state["model"]) == state_sha256(again.model.state_dict())
     assert copied.state["model"]._metadata == moment.state["model"]._metadata
-    (one, other) = (each.state["optimizer"]["state"][0] for each in (copied, Moment.of(again)))
+    (one, other) = (item.state["optimizer"]["state"][0] for item in (copied, Moment.of(again)))
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
@@ -258,12 +258,12 @@ def test_a_full_disk_is_said_and_the_best_epoch_waits_for_room(tmp_path: Path):
     folder.touch()  # so that nothing can be written there
     checkpoints = Checkpoints(folder, clock=clock)
     events = train(run, Steering(run, checkpoints=checkpoints))
-    warned = next(each for each in events if isinstance(each, Warned))
+    warned = next(event for event in events if isinstance(event, Warned))
     assert "cannot save a checkpoint" in warned.text
     folder.unlink()
     folder.mkdir()
     told = list(events)
-    assert not [each for each in told if isinstance(each, Warned)], "nor is it tried all the time"
+    assert not [item for item in told if isinstance(item, Warned)], "nor is it tried all the time"
     assert checkpoints.best is not None
     assert checkpoints.best.epoch == run.epoch == 8
 
@@ -272,7 +272,7 @@ class Asking:
     """One command after each batch."""
 
     def __init__(self, *commands) -> None:
-        self.commands = [Request.new(each) for each in commands]
+        self.commands = [Request.new(command) for command in commands]
 
     def __call__(self, wait_s):
         return [self.commands.pop(0)] if self.commands else []
@@ -283,30 +283,30 @@ def test_of_five_hundred_changes_the_newest_fifty_can_be_gone_back_to_and_that_i
 ):
     run = build(new_spec("digits", model="linear", batch_size=8, epochs=4))
     checkpoints = Checkpoints(tmp_path)
-    asking = Asking(*(Change("lr", 0.001 + each * 1e-6) for each in range(500)), Undo())
+    asking = Asking(*(Change("lr", 0.001 + item * 1e-6) for item in range(500)), Undo())
     told = list(checkpoints.save(run, "start"))
     told += train(run, Steering(run, asking, checkpoints=checkpoints))
 
-    assert sum(isinstance(each, SettingChanged) for each in told) == 500
+    assert sum(isinstance(item, SettingChanged) for item in told) == 500
     kept = {path.name for path in tmp_path.iterdir()}
-    assert kept == {each.file for each in checkpoints.kept}
-    before = [each for each in checkpoints.kept if each.why.startswith("before")]
-    assert [each.why for each in before] == [*["before lr"] * 49, "before undo"]
+    assert kept == {item.file for item in checkpoints.kept}
+    before = [item for item in checkpoints.kept if item.why.startswith("before")]
+    assert [item.why for item in before] == [*["before lr"] * 49, "before undo"]
     assert all(one.step + 1 == other.step for one, other in pairwise(before))
-    assert len(kept) <= 50 + 1 + 3 + len([each for each in checkpoints.kept if each.why == "best"])
-    said = [each.text for each in told if isinstance(each, Warned)]
+    assert len(kept) <= 50 + 1 + 3 + len([item for item in checkpoints.kept if item.why == "best"])
+    said = [item.text for item in told if isinstance(item, Warned)]
     assert said == [
         "the oldest checkpoints before changes are deleted: the newest 50 are kept, or 2 GiB of "
         "them"
     ]
-    (undone,) = [each for each in told if isinstance(each, TakeOpened)]
+    (undone,) = [item for item in told if isinstance(item, TakeOpened)]
     assert undone.settings["lr"] == pytest.approx(0.001 + 498 * 1e-6), "an undo works all the same"
 
-    again = Checkpoints(tmp_path, [each for each in told if not isinstance(each, BatchDone)])
+    again = Checkpoints(tmp_path, [item for item in told if not isinstance(item, BatchDone)])
     assert again.kept == checkpoints.kept
     run.step += 1
     assert not [
-        each for each in again.save(run, "before lr", is_needed=True) if each.kind == "warned"
+        item for item in again.save(run, "before lr", is_needed=True) if item.kind == "warned"
     ]
 
 
@@ -320,7 +320,7 @@ def test_large_checkpoints_before_changes_are_bounded_by_their_bytes(tmp_path: P
     run, checkpoints = small(), Checkpoints(tmp_path, past)
     for run.step in (10, 11, 12):
         list(checkpoints.save(run, "pause"))
-    assert [each.step for each in checkpoints.kept] == [0, 7, 8, 10, 11, 12]
+    assert [item.step for item in checkpoints.kept] == [0, 7, 8, 10, 11, 12]
 
 
 def test_an_undo_without_its_checkpoint_is_refused_with_what_can_be_done(tmp_path: Path):
@@ -329,14 +329,14 @@ def test_an_undo_without_its_checkpoint_is_refused_with_what_can_be_done(tmp_pat
     steering = Steering(run, asking, checkpoints=checkpoints)
     events = train(run, steering)
     told = list(checkpoints.save(run, "start"))
-    while not any(isinstance(each, SettingChanged) for each in told):
+    while not any(isinstance(item, SettingChanged) for item in told):
         told.append(next(events))
     (tmp_path / checkpoints.kept[-1].file).unlink()
     asking.commands = [Request.new(Undo()), Request.new(Undo())]
     told = list(events)
-    (dropped,) = [each for each in told if isinstance(each, CommandDropped)]
+    (dropped,) = [item for item in told if isinstance(item, CommandDropped)]
     assert "cannot be read" in dropped.reason
-    (refused,) = [each for each in told if isinstance(each, CommandRefused)]
+    (refused,) = [item for item in told if isinstance(item, CommandRefused)]
     assert "rollback goes back to an epoch" in refused.reason
 
 
@@ -346,10 +346,10 @@ def test_a_rollback_to_the_best_finds_it_though_it_was_not_saved_yet(tmp_path: P
     events = train(run, Steering(run, asking, checkpoints=checkpoints))
     list(checkpoints.save(run, "start"))
     asking.commands = [Request.new(Rollback("best"))]
-    refused = next(each for each in events if isinstance(each, CommandRefused))
+    refused = next(event for event in events if isinstance(event, CommandRefused))
     assert refused.reason == "the best epoch is not kept; kept are the epochs 0"
 
-    next(each for each in events if isinstance(each, EpochEnded))
+    next(event for event in events if isinstance(event, EpochEnded))
     asking.commands = [Request.new(Rollback("best")), Request.new(Rollback(1))]
-    opened = [each for each in events if isinstance(each, TakeOpened)]
-    assert [(each.step, each.epoch) for each in opened] == [(3, 1), (3, 1)]
+    opened = [event for event in events if isinstance(event, TakeOpened)]
+    assert [(item.step, item.epoch) for item in opened] == [(3, 1), (3, 1)]

@@ -19,7 +19,7 @@ def after(*events) -> Retention:
 
 
 def steps(retention: Retention) -> list[int]:
-    return [each.step for each in retention.kept]
+    return [item.step for item in retention.kept]
 
 
 EPOCHS = [
@@ -45,7 +45,7 @@ def test_who_goes_back_has_the_best_of_that_time_and_what_it_goes_on_from_stays(
     ):
         retention.remember(event)
     assert retention.best == EPOCHS[1]
-    assert not {each.file for each in EPOCHS[1:3]} & {each.file for each in retention.to_delete()}
+    assert not {epoch.file for epoch in EPOCHS[1:3]} & {item.file for item in retention.to_delete()}
 
 
 def test_a_damaged_best_is_not_the_best_any_more():

@@ -41,7 +41,7 @@ def test_runs_of_one_kind_share_metrics_and_losses(begin):
 
 def test_runs_of_two_kinds_of_classes_share_metrics_but_no_loss(begin):
     found = [begin("a").now(), begin("b", task="breast-cancer").now()]
-    assert [each.name for each in compare.shared(found)] == ["accuracy", "f1_macro", "auroc"]
+    assert [item.name for item in compare.shared(found)] == ["accuracy", "f1_macro", "auroc"]
 
 
 def test_classes_and_numbers_share_nothing_and_the_reason_is_told(begin):
@@ -162,7 +162,7 @@ def test_each_run_has_a_sign_and_a_colour_of_its_own_on_every_chart(begin):
 
 def test_more_runs_than_colours_still_have_signs_of_their_own(begin):
     found = compared(*(begin(f"run-{number}") for number in range(8)))
-    assert [each.sign for each in found] == list("ABCDEFGH")
+    assert [item.sign for item in found] == list("ABCDEFGH")
     assert found[6].role == found[0].role
 
 

@@ -37,7 +37,10 @@ def undone(run):
 def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
     now = undone(run)
     segments = Curves(run.reader).losses(now, 150)
-    where = [(each.loss_name, each.first, each.last, each.is_abandoned) for each in segments]
+    where = [
+        (segment.loss_name, segment.first, segment.last, segment.is_abandoned)
+        for segment in segments
+    ]
     assert where == [
         ("mse", 10 * STEPS + 1, 15 * STEPS, True),
         ("cross-entropy", 1, 14 * STEPS, False),
@@ -49,10 +52,10 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
 
 def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
     validations = Curves(run.reader).validations(undone(run), 1000)
-    assert [(each.take, each.epoch) for each in validations.lineage] == [
+    assert [(item.take, item.epoch) for item in validations.lineage] == [
         *((1, number) for number in range(1, 11)), *((2, number) for number in range(11, 15))
     ]  # fmt: skip
-    assert [[each.epoch for each in several] for several in validations.abandoned] == [
+    assert [[item.epoch for item in several] for several in validations.abandoned] == [
         list(range(11, 16))
     ]
 
@@ -69,13 +72,14 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
         assert (begun.step, begun.epoch) == (4 * STEPS, 4)
         segments = curves.losses(begun, 150)
         assert [
-            (each.loss_name, each.first, each.last, each.is_abandoned) for each in segments
+            (segment.loss_name, segment.first, segment.last, segment.is_abandoned)
+            for segment in segments
         ] == [
             ("cross-entropy", 1, 4 * STEPS, True),
             ("mse", 4 * STEPS + 1, 6 * STEPS, True),
         ]
         validations = curves.validations(begun, 1000)
-        assert [each.epoch for several in validations.abandoned for each in several] == [
+        assert [item.epoch for several in validations.abandoned for item in several] == [
             1,
             2,
             3,
@@ -97,7 +101,7 @@ def test_the_best_is_that_of_the_current_line(run):
     run.goes_back(5, "cross-entropy")
     run.trains(2, lambda step: 9.0)
     best = Curves(run.reader).best(run.now())
-    assert set(best) == {each.name for each in EVERY}
+    assert set(best) == {item.name for item in EVERY}
     assert best["accuracy"].epoch == best["mse"].epoch == 5
     assert best["cross-entropy"].value == pytest.approx(decay(5 * STEPS))
 
@@ -170,7 +174,7 @@ def test_small_charts_begin_with_the_leading_metric_and_mark_the_loss_in_use(run
     assert "f1_macro" not in plain(picture), "there is no room"
     assert "4 more" in multiples.title(now, 93, 9)
     whole = multiples.of_run(now, curves, 93, 24)
-    assert all(each.name in plain(whole) for each in EVERY)
+    assert all(item.name in plain(whole) for item in EVERY)
     assert "more" not in multiples.title(now, 93, 24)
 
 
@@ -181,7 +185,7 @@ def test_a_swap_to_a_loss_that_is_shown_moves_no_chart(run):
     run.trains(3)
     assert multiples.chosen(run.now(), 93, 9) == before
     run.swaps("l1")
-    assert "l1" in [each.name for each in multiples.chosen(run.now(), 93, 9)]
+    assert "l1" in [item.name for item in multiples.chosen(run.now(), 93, 9)]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_large_counts_have_separators(run):
     )  # fmt: skip
     assert "/15,625  " in plain(progress(long, 100))
     assert "1,234/40,000 epochs" in plain(progress(long, 100))
-    assert "1,234/40,000" in plain(vitals(long, long, 120))
+    assert "1,234/40,000" in plain(vitals(long, 120))
 
 
 def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):

@@ -34,9 +34,9 @@ def begun() -> Snapshot:
 def after(
     now: Snapshot, *events: Event, latest: BatchRow | None = None, alive=True, is_anew=False
 ) -> Snapshot:
-    epochs = tuple(each for each in events if isinstance(each, EpochEnded))
-    told = [each for each in events if not isinstance(each, EpochEnded)]
-    recorded = tuple(Recorded(at, float(at), float(at), each) for at, each in enumerate(told))
+    epochs = tuple(event for event in events if isinstance(event, EpochEnded))
+    told = [event for event in events if not isinstance(event, EpochEnded)]
+    recorded = tuple(Recorded(at, float(at), float(at), item) for at, item in enumerate(told))
     return fold(now, Delta(recorded, epochs, latest, Cursor(), is_anew=is_anew), alive=alive)
 
 
@@ -63,12 +63,12 @@ def test_what_is_left_behind_is_no_part_of_the_line():
 
     assert (back.take, back.step, back.epoch) == (2, 23, 1)
     assert back.latest is None, "the left batch's loss is not shown"
-    assert [each.epoch for each in back.epochs] == [1]
+    assert [item.epoch for item in back.epochs] == [1]
     assert back.best is None
     assert back.segments == (Segment(1, 1, 23, 0, 1, "cross-entropy"),)
-    assert [each[:3] for each in back.lineage.abandoned] == [(1, 24, 50)]
+    assert [item[:3] for item in back.lineage.abandoned] == [(1, 24, 50)]
     on = after(back, epoch(2, 2), latest=batch(2, 60, 1.0))
-    assert [each.take for each in on.epochs] == [1, 2]
+    assert [item.take for item in on.epochs] == [1, 2]
     assert on.segments[-1] == Segment(2, 24, 60, 1, 2, "cross-entropy")
     assert planned_steps(on) == 40 * 23
 
@@ -83,12 +83,18 @@ def test_an_undo_of_an_undo_brings_back_what_was_left():
         now = after(now, CommandAccepted(command, kind, "", request.at, 0.0))
     now = after(now, SettingChanged("x", 1, 50, 2, "lr", 0.1, 0.001, 23))
     now = after(now, opened(2, 23, 1, 50, command="u", undone="x"))
-    assert {each.id: each.state for each in now.interventions} == {"x": "undone", "u": "applied"}
+    assert {intervention.id: intervention.state for intervention in now.interventions} == {
+        "x": "undone",
+        "u": "applied",
+    }
     opening = opened(3, 50, 1, 30, command="v", undone="u")
     again = after(now, opening, epoch(1, 1), epoch(1, 2), is_anew=True)
 
-    assert {each.id: each.state for each in again.interventions} == {"x": "applied", "u": "undone"}
-    assert [each.epoch for each in again.epochs] == [1, 2]
+    assert {intervention.id: intervention.state for intervention in again.interventions} == {
+        "x": "applied",
+        "u": "undone",
+    }
+    assert [item.epoch for item in again.epochs] == [1, 2]
     assert again.step == 50
 
 
@@ -112,7 +118,7 @@ def test_what_comes_often_does_not_push_the_rest_out_of_the_log():
     saved = [CheckpointSaved(1, 1, 1, "epoch", f"{file}", 1, "", "") for file in range(500)]
     now = after(begun(), STARTED, *saved, *[StartupReached("downloading", 1, 2)] * 500)
 
-    assert [each.event for each in now.log] == [STARTED]
+    assert [item.event for item in now.log] == [STARTED]
     assert len(now.checkpoints) == 500
 
 

@@ -136,6 +136,11 @@ def _integer(file: BinaryIO | gzip.GzipFile, name: str) -> bytes:
     return content
 
 
+def is_with_comma(cell: object) -> bool:
+    """Return whether a cell is the text of a number with a decimal comma."""
+    return isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
 def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
     cells = [cell for row in rows for cell in row]
     return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(

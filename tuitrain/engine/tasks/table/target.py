@@ -11,6 +11,7 @@ import pandas as pd
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.tasks.table.columns import as_numbers_or_text, as_text
+from tuitrain.engine.tasks.table.read import is_with_comma
 
 MOST_CLASSES = 1_000
 _SHOWN_CLASSES = 6
@@ -88,6 +89,11 @@ def kind_of(cells: pd.Series) -> tuple[str, str]:
 
 def _numbers(cells: pd.Series, shown: str) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(cells):
+        if (with_comma := next((cell for cell in cells if is_with_comma(cell)), None)) is not None:
+            raise WrongUse(
+                f"the target {shown} has numbers such as {safe(with_comma, limit=30)!r}, and the "
+                "table others with a decimal point: write all of them one way"
+            )
         raise WrongUse(
             f"the target {shown} is text, such as {safe(cells.iloc[0], limit=30)!r}: "
             "it takes --kind binary or multiclass"
