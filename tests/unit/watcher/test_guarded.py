@@ -132,3 +132,14 @@ def test_a_loop_of_another_kind_than_pytorchs_is_recorded_step_by_step(tmp_path:
             run.log(half=number / 2)
     rows = RunReader(RunPaths(tmp_path / "runs" / "a").record).batches(0, 1)
     assert [row.loss for row in rows] == [1 / number for number in range(1, 6)]
+
+
+def test_a_record_that_is_overwritten_ends_the_record_and_not_the_training(tmp_path: Path):
+    alone, said = trained() + trained(), io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        watched = trained()
+        for path in (tmp_path / "runs" / "a").glob("run.db*"):
+            path.write_bytes(b"no record " * 1000)
+        watched += trained()
+    assert same(alone, watched)
+    assert len([line for line in said.getvalue().splitlines() if "tuitrain: " in line]) == 1
