@@ -146,8 +146,8 @@ class Recorder:
 
     def _has_more(self) -> bool:
         """Return whether anything waits to be written."""
-        waiting = self.batches, self._rows, self._events, self._unread, self._values, self._details
-        return any(waiting)
+        rows = self.batches, self._rows, self._unread, self._values
+        return any(rows) or bool(self._events or self._details or self._latest)
 
     def _take_measured(self, event: Measured) -> None:
         key = key_of(event.take, event.step)

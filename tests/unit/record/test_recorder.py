@@ -48,6 +48,10 @@ def test_the_losses_of_the_newest_batch_are_known_no_sooner_than_the_batch(tmp_p
     now[0] = 1.0
     recorder.take(batch(2))
     assert reader.latest_batch_losses() == (1, {"mse": 0.5})
+    recorder.latest_batch_losses(2, {"mse": 0.25})
+    now[0] = 2.0
+    recorder.flush_if_due()  # as in a pause, which comes right after
+    assert reader.latest_batch_losses() == (2, {"mse": 0.25})
     writer.close()
 
 
