@@ -26,6 +26,8 @@ class Panel(NamedTuple):
     draw: Draw
     is_fast: bool = False
     """Whether it is drawn again for every batch that the screen shows."""
+    is_chart: bool = False
+    """Whether it has the steps as its x axis, which the keys of the charts change."""
 
 
 def _events(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
@@ -40,6 +42,10 @@ class View(NamedTuple):
     """What the view answers."""
     panels: tuple[Panel, ...] = ()
     """Empty for the first view, whose panels are widgets of their own."""
+
+    @property
+    def has_charts(self) -> bool:
+        return not self.panels or any(panel.is_chart for panel in self.panels)
 
     @property
     def id(self) -> str:
@@ -61,7 +67,7 @@ VIEWS = (
     )),
     View("Health", "is anything sick or slow?", (
         Panel("shares", "share of the time, over the last second", health.shares),
-        Panel("trends", "measured about once a second", trends),
+        Panel("trends", "measured about once a second", trends, is_chart=True),
     )),
     View("Log", "what happened, what did it print?", (
         Panel("log", "events", _events),

@@ -156,6 +156,10 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 yield Epochs(id="epochs").data_bind(snapshot=RunScreen.slow_snapshot)
                 yield Events(id="events").data_bind(snapshot=RunScreen.slow_snapshot)
 
+    @property
+    def shows_charts(self) -> bool:
+        return any(view.id == self.views.current and view.has_charts for view in VIEWS)
+
     def _made(self, panel: Panel, at: str = "") -> PanelPicture:
         picture = PanelPicture(panel, self._reads, at=at)
         return picture if panel.is_fast else picture.data_bind(subject=RunScreen.slow_snapshot)

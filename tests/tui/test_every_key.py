@@ -1,0 +1,73 @@
+"""Every key of the screen of a run does something that is seen, or says why it does not."""
+
+import math
+
+import pytest
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen
+from tuitrain.core.events import EpochEnded, Finished
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.views import VIEWS
+
+STEPS = 23
+WITHOUT_AN_EFFECT = {"escape", "enter", "tab", "shift+tab"}
+"""Where nothing is on top, alone, or to be focused."""
+VIEW_KEYS = {*(str(number) for number in range(1, len(VIEWS) + 1)), "v", "slash"}
+"""They lead to another view."""
+
+
+def trained(trainer: ScriptedTrainer) -> None:
+    trainer.records(STARTED)
+    for epoch in range(1, 4):
+        steps = range((epoch - 1) * STEPS, epoch * STEPS)
+        trainer.trains([0.1 + 2.2 * math.exp(-step / 50) for step in steps])
+        loss, accuracy = 2 / epoch, 0.5 + epoch / 10
+        trainer.records(
+            EpochEnded(1, STEPS * epoch, epoch, "cross-entropy", loss, loss,
+                       {"accuracy": accuracy}, improved=True)
+        )  # fmt: skip
+
+
+async def looks(app: TuitrainApp, trainer: ScriptedTrainer) -> tuple[object, ...]:
+    """Return all that a key may change."""
+    text = await seen(app)
+    notices = len(app._notifications)
+    return text, app.screen, app.focused, app.theme, len(trainer.commands()), notices
+
+
+@pytest.mark.parametrize(
+    ("digit", "has_ended", "prefix"),
+    [("1", False, ""), ("1", True, ""), ("3", False, "chart."), ("5", False, "chart.")],
+)
+async def test_a_key_acts_or_says_why_not(
+    app: TuitrainApp, trainer: ScriptedTrainer, digit: str, has_ended: bool, prefix: str
+):
+    trained(trainer)
+    if has_ended:
+        trainer.records(Finished(1, 3 * STEPS, 3))
+    silent = []
+    async with app.run_test(size=(140, 40), notifications=True) as pilot:
+        await pilot.press(digit)
+        await seen(app)
+        screen = app.screen
+        keys = {
+            key
+            for key, active in screen.active_bindings.items()
+            if (active.binding.id or "").startswith(prefix)
+        }
+        leaving = {"q", "ctrl+q", "ctrl+c"} if has_ended else {"ctrl+q"}
+        before = await looks(app, trainer)
+        for key in keys - leaving - {digit} - WITHOUT_AN_EFFECT:
+            await pilot.press(key)
+            await pilot.pause()
+            if await looks(app, trainer) == before:
+                silent.append(key)
+            while app.screen is not screen:
+                await pilot.press("escape")
+                await pilot.pause()
+            if key in VIEW_KEYS:
+                await pilot.press("escape", digit)
+                await pilot.pause()
+            app.clear_notifications()
+            before = await looks(app, trainer)
+    assert silent == []
