@@ -67,24 +67,26 @@ def test_a_loss_of_the_users_own_is_swapped_in_and_a_stop_ends_the_loader(tmp_pa
             if loss < 0.7 * by_hand:
                 training.submit_once(Stop())
         after = True
-    assert after
+    assert after, "the block goes on"
     (swapped,), (stopped,) = training.events(LossSwapped), training.events(Stopped)
     assert 1 <= swapped.step < stopped.step
     (started,) = training.events(RunStarted)
     assert (started.device, started.parameters) == ("cpu", 4 * 3 + 3)
 
 
-def test_a_swap_for_the_end_of_an_epoch_is_made_there(tmp_path: Path):
+def test_a_swap_and_a_stop_for_the_end_of_an_epoch_are_made_there(tmp_path: Path):
     training = Training(tmp_path)
     with tuitrain.watch("a", home=tmp_path) as run:
         for number, (loss, by_hand) in enumerate(training.epochs(run), start=1):
             if number == 2 * BATCHES + 1:  # two epochs are over, and a third has begun
                 training.submit_once(SwapLoss("l1"), "epoch")
             if abs(loss - by_hand) > 0.01:
-                training.submit_once(Stop())
-    (swapped,) = training.events(LossSwapped)
-    assert swapped.step % BATCHES == 0
-    assert swapped.step in [epoch.step for epoch in training.events(EpochEnded)]
+                training.submit_once(Stop(), "epoch")
+        after = True
+    assert after, "the block goes on"
+    (swapped,), (stopped,) = training.events(LossSwapped), training.events(Stopped)
+    assert swapped.step < stopped.step
+    assert {swapped.step, stopped.step} <= {epoch.step for epoch in training.events(EpochEnded)}
 
 
 def test_what_is_logged_to_tensorboard_is_recorded_as_well(tmp_path: Path):
