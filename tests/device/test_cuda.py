@@ -13,8 +13,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from tests.conftest import Shell
+from tests.unit.engine.test_steering import trained
 from tuitrain.catalog import new_spec
-from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite
+from tuitrain.core.commands import FindRate
+from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite, RateSwept
 from tuitrain.engine import streaming
 from tuitrain.engine.build import build
 from tuitrain.engine.data import shuffled
@@ -82,6 +84,16 @@ def test_a_run_comes_to_the_same_weights_again_and_by_way_of_a_checkpoint(model)
     list(train(second, Steering(second)))
 
     assert digests == {weights_sha256(second.model)}
+
+
+@MODELS
+def test_a_run_goes_on_after_a_sweep_of_the_rate_as_if_nothing_had_been(model):
+    undisturbed = digits(model=model)
+    trained(undisturbed)
+    swept = digits(model=model)
+    events = trained(swept, (5, FindRate()))
+    assert any(isinstance(event, RateSwept) for event in events)
+    assert weights_sha256(swept.model) == weights_sha256(undisturbed.model)
 
 
 @MODELS

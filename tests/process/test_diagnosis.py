@@ -48,6 +48,8 @@ def classes(train, model="mlp:hidden=64"):
 slow = classes(Slow())
 large = classes((X[:300] * 3000, Y[:300]))
 noise = classes((X[:100], torch.randint(0, 3, (100,))))
+blocked = classes((X[:300], Y[:300]),
+                  lambda: nn.Sequential(Below(8, 64), nn.ReLU(), nn.Linear(64, 3)))
 dead = classes((X[:300], Y[:300]), lambda: nn.Sequential(Below(8, 3), nn.ReLU()))
 rare = classes((X[:300], torch.where(torch.arange(300) < 4, 2, Y[:300].clamp(max=1))))
 '''
@@ -74,6 +76,7 @@ def found(threaded: Shell, tmp_path: Path):
     [
         ("diverging", "diabetes", "--optimizer sgd --lr 0.9 --epochs 10 --on-nonfinite skip"),
         ("dead gradients", "own.py:dead", "--epochs 3"),
+        ("dead gradients", "own.py:blocked", "--epochs 3"),
         ("unfit loss", "spirals", "--loss l1 --epochs 6"),
         ("not learning", "digits", "--lr 1e-9 --epochs 6"),
         ("overfitting", "own.py:noise", "--epochs 60 --lr 0.01"),

@@ -36,6 +36,9 @@ def test_the_textbook_loop_has_epochs_validations_and_names(scripts):
     started = both.started
     assert (started.model, started.optimizer, started.steps_per_epoch) == ("Sequential", "Adam", 8)
     assert started.parameters == 64 * 32 + 32 + 2 * 32 + 32 * 10 + 10
+    assert started.device == "cpu"
+    times = zip(*(row[-6:] for row in both.run.batches()), strict=True)
+    assert [sum(of_part) > 0 for of_part in times] == [True, False, True, True, True, True]
     assert [one.loss_name for one in both.epochs] == ["cross-entropy"] * 3
     assert [one.step for one in both.epochs] == [8, 16, 24]
     assert [one.val_loss for one in both.epochs] == pytest.approx(both.alone["val_losses"])

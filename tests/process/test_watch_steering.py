@@ -79,7 +79,7 @@ def test_of_a_loss_of_two_terms_a_swap_changes_one(scripts):
 
 
 def test_weight_decay_clipping_and_checkpoints(scripts):
-    process, run = waiting(scripts, "fixed_batch", "module")
+    process, run = waiting(scripts, "fixed_batch", "module", options=("--paused", "--loss", "mse"))
     run.set_weight_decay(0.25)
     run.set_clip_norm(0.01)
     assert run.checkpoint().step == 1
@@ -87,6 +87,7 @@ def test_weight_decay_clipping_and_checkpoints(scripts):
     run.set_clip_norm(None)
     run.resume()
     report = process.report()
+    assert losses(run) == pytest.approx(report["errors"], rel=1e-5), "it trains with mse at once"
     assert report["decays"] == [0.25] * 12, "it is read after the step, and so after the pause"
     assert report["norms"][1:3] == pytest.approx([0.01, 0.01], rel=1e-3)
     assert min(report["norms"][3:]) > 0.011
@@ -96,6 +97,8 @@ def test_what_the_script_decides_is_refused_with_the_reason(scripts):
     process, run = waiting(scripts, "by_hand")
     with pytest.raises(Refused, match="makes its own batches"):
         run.set_batch_size(8)
+    with pytest.raises(Refused, match="only the script has its loop"):
+        run.lr_find()
     with pytest.raises(Refused, match="no optimizer"):
         run.set_lr(0.1)
     run.resume()

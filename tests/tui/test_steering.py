@@ -3,10 +3,12 @@
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
-from tuitrain.core.commands import Change, SaveCheckpoint, SwapLoss, Undo
-from tuitrain.core.events import EpochEnded, LossSwapped
+from tuitrain.core.commands import Change, FindRate, SaveCheckpoint, SwapLoss, Undo
+from tuitrain.core.detail import RATE_SWEEP
+from tuitrain.core.events import CommandAccepted, EpochEnded, LossSwapped, RateSwept
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.rate_sweep import RateSweepScreen
 
 NARROW = (80, 24)
 
@@ -90,6 +92,47 @@ async def test_arrow_keys_change_the_number_and_escape_keeps_it(
         await pilot.press("r", "enter")
         await pilot.pause()
         assert [command.command for command in trainer.commands()] == [Change("epochs", 15)]
+
+
+async def test_a_sweep_is_followed_and_its_suggestion_is_where_the_new_rate_begins(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("L")
+        await pilot.pause()
+        (request,) = trainer.commands()
+        assert request.command == FindRate()
+        trainer.records(CommandAccepted(request.id, "lr-find", "", "batch", 0.0, 1))
+        body = {"rates": [1e-6, 1e-4, 1e-2], "losses": [2.3, 2.0, 1.0], "smoothed": [2.3, 2.1, 1.5]}
+        trainer.details(RATE_SWEEP, body)
+        assert "the rate rises" in await followed(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, RateSweepScreen), "there is nothing to use yet"
+        trainer.details(RATE_SWEEP, {**body, "suggestion": 0.004})
+        trainer.records(RateSwept(request.id, 1, 1, 0, 66, 0.004))
+        done = await followed(app)
+        assert "66 batches at step 1, all undone  │ suggestion 0.004  │ in use 0.001" in done
+        assert "1e-4 " in done, "the axis has the rates"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "0.001 → 0.004" in text_of(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        *_, changed = trainer.commands()
+
+    assert changed.command == Change("lr", 0.004)
+
+
+async def followed(app: TuitrainApp) -> str:
+    """Follow the run behind the dialog, draw the sweep, and return the screen's text."""
+    await seen(app)
+    app.screen.follow()
+    await app.screen.picture.draw_if_stale()
+    return text_of(app)
 
 
 SMOOTH = "cross-entropy:label_smoothing=0.1"

@@ -19,6 +19,7 @@ from tuitrain.core.commands import (
     Change,
     Command,
     Epoch,
+    FindRate,
     Pause,
     Resume,
     Rollback,
@@ -183,6 +184,17 @@ def undo(ctx: click.Context, **how: Any) -> int:
     return _submit(ctx, Undo(), waits=False, **how)
 
 
+@ctl.command("lr-find", epilog="\b\nExample:\n  tuitrain ctl a lr-find")
+@_command(waits=True)
+def lr_find(ctx: click.Context, **how: Any) -> int:
+    """Suggest a learning rate from a sweep, which is undone.
+
+    The rate rises over the run's next batches until the loss diverges, at most 100. Another command
+    ends the sweep.
+    """
+    return _submit(ctx, FindRate(), waits=True, **how)
+
+
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a stop")
 @_command(waits=True)
 def stop(ctx: click.Context, **how: Any) -> int:
@@ -229,4 +241,12 @@ def _submit(
         click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
     else:
         print_safe(said, err=answer.is_refusal)
+        if isinstance(command, FindRate) and answer.state == "applied":
+            print_safe(_in_words(answer.suggestion, client.name))
     return answer.exit_code
+
+
+def _in_words(suggestion: float | None, name: str) -> str:
+    if suggestion is None:
+        return "no lr suggested: the loss fell at none"
+    return f"suggested lr {suggestion:g}: tuitrain ctl {name} lr {suggestion:g}"

@@ -13,7 +13,13 @@ from tuitrain.connection.follower import snapshot
 from tuitrain.connection.silence import why_silent
 from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.errors import RunEnded
-from tuitrain.core.events import CommandAccepted, CommandDropped, CommandRefused, Event
+from tuitrain.core.events import (
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
+    Event,
+    RateSwept,
+)
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
 from tuitrain.store.delta import Cursor
@@ -37,6 +43,8 @@ class Answer:
     epoch: int | None = None
     """Completed epochs when the command took effect."""
     reason: str | None = None
+    suggestion: float | None = None
+    """The learning rate that a sweep suggests; None if it suggests none, and for other commands."""
     exit_code: int = 0
     """Exit code of `ctl`: 2 if the command is invalid, 3 if it is not possible now."""
 
@@ -127,4 +135,5 @@ def _answer_of(request: Request, event: Event) -> Answer | None:
             return Answer(*identity, "dropped", request.at, reason=reason, exit_code=3)
         case _:
             step, epoch = getattr(event, "step", None), getattr(event, "epoch", None)
-            return Answer(*identity, "applied", request.at, step, epoch)
+            suggestion = event.suggestion if isinstance(event, RateSwept) else None
+            return Answer(*identity, "applied", request.at, step, epoch, suggestion=suggestion)

@@ -14,6 +14,7 @@ from tuitrain.core.commands import (
     Change,
     Command,
     Epoch,
+    FindRate,
     Pause,
     Resume,
     Rollback,
@@ -103,6 +104,10 @@ class Commands:
         finite. Refused for an epoch whose checkpoint is not kept; the reason lists those that are.
         """
         return self._submit(Rollback(_index(epoch)), None, wait=wait)
+
+    def lr_find(self, *, wait: bool | None = None) -> Answer:
+        """Sweep the learning rate on the next batches and undo it; see `Answer.suggestion`."""
+        return self._submit(FindRate(), None, wait=wait)
 
     def stop(self, *, wait: bool | None = None) -> Answer:
         """End the run after this batch and save a checkpoint; `tuitrain resume` continues it."""

@@ -170,6 +170,15 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class FindRate:
+    """Suggest a learning rate from a sweep of it, which is undone."""
+
+    kind: ClassVar[str] = "lr-find"
+    boundary: ClassVar[Boundary] = "batch"
+    detail: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Stop after this batch, with a checkpoint."""
 
@@ -187,19 +196,23 @@ class Stop:
         return self.why
 
 
-Command = Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback | Undo | Stop
+Command = (
+    Pause | Resume | Step | SwapLoss | Change | SaveCheckpoint | Rollback | Undo | FindRate | Stop
+)
 
 COMMANDS: dict[str, type[Command]] = {
     **{
         command.kind: command
-        for command in (Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, Stop)
+        for command in (
+            Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, FindRate, Stop
+        )
     },
     **dict.fromkeys(SETTINGS, Change),
-}
+}  # fmt: skip
 
 
-_BARE: Mapping[str, type[Pause | Resume | Undo]] = {
-    command.kind: command for command in (Pause, Resume, Undo)
+_BARE: Mapping[str, type[Pause | Resume | Undo | FindRate]] = {
+    command.kind: command for command in (Pause, Resume, Undo, FindRate)
 }
 
 

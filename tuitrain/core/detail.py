@@ -31,6 +31,14 @@ SURFACE = "surface"
 LINE_SEARCH = "line-search"
 """The loss along a step: that of a batch trained alone, or the last one of several."""
 
+LAYERS = "layers"
+"""What was measured of each layer, about once a second and at each single step."""
+
+RATE_SWEEP = "rate-sweep"
+"""A sweep of the learning rate, at the step after which it was made; anew while it goes on."""
+SWEPT_RATES = 1e-6, 10.0
+"""The least and the greatest learning rate of a sweep."""
+
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
@@ -105,6 +113,39 @@ class WorstSamples:
 
     epoch: int
     samples: tuple[WorstSample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A module with weights of its own, at a step."""
+
+    name: Annotated[str, lambda name: len(name) <= 200]
+    gradient_norm: float
+    """The 2-norm of the gradients of its weights together, as the optimizer took them."""
+    update_ratio: float | None = None
+    """The 2-norm of the change of its weights over that of the weights; None: not measured."""
+    dead: float | None = None
+    """The share of its units that a ReLU made 0 for the whole batch; None: no ReLU was seen."""
+    units: int = 0
+    """How many of them there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of a model, in its order."""
+
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSweep:
+    """The batches of a sweep of the learning rate, in order."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    suggestion: float | None = None
+    """None while it goes on, and if the loss fell at no rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,23 @@ class SettingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RateSwept:
+    """A sweep of the learning rate ended, and everything it changed was undone.
+
+    Its points are a detail, `tuitrain.core.detail.RateSweep`, of the same step.
+    """
+
+    kind: ClassVar[str] = "rate_swept"
+    command: str
+    take: Take
+    step: Step
+    epoch: Epoch
+    batches: int
+    suggestion: float | None = None
+    """None if the loss fell at no rate."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOpened:
     """Training continues from an older checkpoint in a new take."""
 
@@ -364,7 +381,9 @@ class Failed:
     """The last epoch of a run that was finished before and still is: it could not go on."""
 
 
-Answer = Paused | Resumed | StepsTaken | LossSwapped | SettingChanged | TakeOpened | Stopped
+Answer = (
+    Paused | Resumed | StepsTaken | LossSwapped | SettingChanged | RateSwept | TakeOpened | Stopped
+)
 """Events that report that a command took effect, and where."""
 
 Milestone = (
@@ -387,8 +406,8 @@ EVENTS: dict[str, type[Event]] = {
     for event in (
         StartupReached, RunStarted, NotFinite, EpochEnded,
         CommandAccepted, CommandRefused, CommandDropped,
-        Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, TakeOpened, CheckpointSaved,
-        CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
+        Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, RateSwept, TakeOpened,
+        CheckpointSaved, CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
     )
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 _FROM_NAME = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -32,3 +33,8 @@ def to_strict(value: Any) -> Any:
 def from_strict(value: float | str) -> float:
     """Return the float that `to_strict` was given; KeyError for another string."""
     return _FROM_NAME[value] if isinstance(value, str) else float(value)
+
+
+def rounded(numbers: Iterable[float]) -> list[float]:
+    """Return numbers with six digits: enough for a screen, in a third of the space."""
+    return [float(f"{number:.6g}") for number in numbers]

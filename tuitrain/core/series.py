@@ -31,6 +31,8 @@ GRADIENT_NORM = Series("gradient-norm")
 """The 2-norm of all gradients together, before clipping."""
 UPDATE_RATIO = Series("update-ratio")
 """The 2-norm of a step's change of all weights together, over that of the weights before it."""
+DEAD_UNITS = Series("dead-units")
+"""The share of units that were 0 for a whole batch, in the layer with a ReLU that has most."""
 TRAINER_CPU = Series("trainer-cpu", "%")
 """CPU time as a percentage of one core; above 100 with several busy threads."""
 TRAINER_MEMORY = Series("trainer-memory", "MB")

@@ -42,11 +42,10 @@ def precision(device: torch.device) -> torch.dtype:
 
 def read(scalars: Sequence[SupportsFloat]) -> list[float]:
     """Return the values of numbers and device scalars; waits once for each device."""
-    values = [scalar if isinstance(scalar, float) else 0.0 for scalar in scalars]
+    values: list[Any] = list(scalars)
+    others = [pair for pair in enumerate(scalars) if not isinstance(pair[1], float)]
     by_device: dict[torch.device, dict[int, Tensor]] = {}
-    for index, scalar in enumerate(scalars):
-        if isinstance(scalar, float):  # nearly all of them are, on the CPU
-            continue
+    for index, scalar in others:  # nearly none on the CPU
         if isinstance(scalar, Tensor):
             by_device.setdefault(scalar.device, {})[index] = scalar
         else:

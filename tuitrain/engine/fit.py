@@ -7,8 +7,9 @@ from torch import Tensor
 
 from tuitrain.core.detail import FIT, SCORES
 from tuitrain.core.events import Detail
+from tuitrain.core.numbers import rounded
 from tuitrain.engine.device import read
-from tuitrain.engine.loss_curves import places_of, rounded
+from tuitrain.engine.loss_curves import places_of
 from tuitrain.engine.training import Training
 
 SCORE_BINS, RESIDUAL_BINS = 20, 41

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from tuitrain.core.detail import LINE_SEARCH
 from tuitrain.core.events import Detail
+from tuitrain.core.numbers import rounded
 from tuitrain.engine.aside import copied_model
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
-from tuitrain.engine.loss_curves import rounded
 from tuitrain.engine.state import rng
 from tuitrain.engine.training import Training
 

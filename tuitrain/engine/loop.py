@@ -84,7 +84,7 @@ def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterat
     measures.prepare(run, at_once=steering.decisions.pauses_next)
     began = mark()
     for data, target in run.batches():
-        done = train_step(run, data, target, began)
+        done = train_step(run, data, target, began, measures.forward)
         steering.nonfinite.note(done)
         yield done
         if measures.is_next:
@@ -92,7 +92,8 @@ def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterat
         yield from steering.after_batch()
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
-        measures.prepare(run, at_once=steering.decisions.pauses_next)
+        if not run.has_seen_epoch:
+            measures.prepare(run, at_once=steering.decisions.pauses_next)
         began = mark()
 
 

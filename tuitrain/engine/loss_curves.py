@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from tuitrain.core.detail import LOSS_CURVES, Axis
 from tuitrain.core.events import Detail
+from tuitrain.core.numbers import rounded
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import log_odds
@@ -96,8 +96,3 @@ def _predictions(run: Training, places: Tensor) -> tuple[Tensor, Tensor]:
         return outputs, torch.zeros(1, dtype=torch.int64, device=places.device)
     target = 1.0 if run.data.kind == "binary" else 0.0
     return places[:, None], places.new_full((1,), target).detach()
-
-
-def rounded(numbers: Iterable[float]) -> list[float]:
-    """Return numbers with six digits: enough for a screen, in a third of the space."""
-    return [float(f"{number:.6g}") for number in numbers]

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, SupportsFloat
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
+from torch.overrides import TorchFunctionMode
 
 from tuitrain.core.detail import BATCH
 from tuitrain.core.events import Detail, Measured
 from tuitrain.core.every import Every
-from tuitrain.core.series import GRADIENT_NORM, UPDATE_RATIO, Series
+from tuitrain.core.numbers import rounded
+from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM, UPDATE_RATIO, Series
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
+from tuitrain.engine.layers import Activity, LayerNumbers, Layers
 from tuitrain.engine.line_search import line_search
-from tuitrain.engine.loss_curves import places_of, rounded
+from tuitrain.engine.loss_curves import places_of
 from tuitrain.engine.state import rng
-from tuitrain.engine.step import gradient_norm
+from tuitrain.engine.step import dense, gradient_norm
 from tuitrain.engine.training import Training
 
 MEASURE_EVERY_S = 1.0
@@ -38,8 +41,12 @@ class Measures:
         self._before: list[Tensor] = []
         self._drawn: Mapping[str, Any] | None = None
         """The random number generators before a step that is followed by a pause."""
+        self._layers: Layers | None = None
+        self._activity = Activity()
         self.is_next = False
         """Whether the next step is measured."""
+        self.forward: Callable[[Any], Tensor] | None = None
+        """Calls the model of a step that is measured; else None."""
 
     def prepare(self, run: Training, *, at_once: bool) -> None:
         """Decide whether the next step is measured, as it is `at_once`, and keep its weights."""
@@ -48,17 +55,26 @@ class Measures:
             is_small = sum(weight.numel() for weight in run.weights) <= _MOST_WEIGHTS
             self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
             self._drawn = rng.state(run.device) if at_once else None
+            self._layers = self._layers or Layers(run.model, run.weights)
+            self._activity.close()
+            self._activity = Activity(self._layers)
+            if self._activity.mode is not None:
+                self.forward = partial(_within, self._activity.mode, run.model)
 
     def of(self, run: Training, batch: tuple[Any, Tensor]) -> Iterator[Measured | Detail]:
         """Yield the measurements of the step just taken on `batch`, as device scalars.
 
         Before a pause, the loss along the step follows.
         """
+        self._activity.close()
         data, before = batch[0], self._before
         values = {GRADIENT_NORM: gradient_norm(run)}
-        if before:
-            values[UPDATE_RATIO] = _update_ratio(before, run.weights)
-        self._before, self.is_next = [], False
+        run.newest_layers = layers = self._of_layers(run)
+        if layers.moves is not None and layers.sizes is not None:
+            values[UPDATE_RATIO] = layers.moves.norm() / layers.sizes.norm()
+        if (dead := layers.dead_shares) is not None:
+            values[DEAD_UNITS] = dead.max()
+        self._before, self.is_next, self.forward = [], False, None
         run.newest_measured = Measured(run.take, run.step, values)
         is_tensor = isinstance(data, Tensor)
         run.newest_input = (tuple(data.shape[1:]), data.dtype) if is_tensor else None
@@ -68,11 +84,28 @@ class Measures:
             if searched is not None:
                 yield searched
 
+    @torch.no_grad()
+    def _of_layers(self, run: Training) -> LayerNumbers:
+        assert self._layers is not None
+        layers, gradients = self._layers, list(map(_gradient, run.weights))
+        moves = sizes = None
+        if self._before:
+            moved = [new - old for new, old in zip(run.weights, self._before, strict=True)]
+            moves, sizes = layers.norms(moved), layers.norms(self._before)
+        return LayerNumbers(
+            run.take, run.step, layers.names, layers.norms(gradients), moves, sizes,
+            self._activity.dead,
+        )  # fmt: skip
 
-@torch.no_grad()
-def _update_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
-    moved = [new - old for new, old in zip(after, before, strict=True)]
-    return get_total_norm(moved) / get_total_norm(before)
+
+def _within(mode: TorchFunctionMode, model: Callable[[Any], Tensor], data: Any) -> Tensor:
+    with mode:
+        return model(data)
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    """Return the gradient of a weight, or 0 for one that the loss does not depend on."""
+    return weight.new_zeros(()) if weight.grad is None else dense(weight.grad)
 
 
 @torch.no_grad()

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Event
+from tuitrain.core.events import Event, Fact
 from tuitrain.engine.nonfinite import NonfiniteBatches
+from tuitrain.engine.rate_sweep import sweep
 from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
-from tuitrain.steering.directives import Directive, Hold, MakeChange, Restore
+from tuitrain.steering.directives import Directive, Hold, MakeChange, Restore, SweepRate
 from tuitrain.steering.pace import Pace
 from tuitrain.steering.steerable import Steerable
 
@@ -65,6 +67,8 @@ class Steering:
         )  # fmt: skip
         self._run = run
         self._commands = commands
+        self._arrived: list[Request] = []
+        """Commands that were not decided on yet."""
         self._pace = Pace(clock)
 
     @property
@@ -77,7 +81,7 @@ class Steering:
             or self.checkpoints.waiting
         )
 
-    def after_batch(self) -> Iterator[Event]:
+    def after_batch(self) -> Iterator[Fact | Event]:
         """Apply commands after a batch, count the batch, and keep the pace."""
         requests, run = self._commands(0.0), self._run
         if self.nonfinite.unread and (run.has_seen_epoch or run.has_reached_until):
@@ -90,7 +94,7 @@ class Steering:
         yield from self.checkpoints.save_best_if_due(idle_s=self._pace.wait_s(run.pace))
         yield from self._apply_requests(requests)
 
-    def between(self) -> Iterator[Event]:
+    def between(self) -> Iterator[Fact | Event]:
         """Apply commands where no batch was just trained: at the start and between epochs."""
         requests = self._commands(0.0)
         yield from self._carry_out(self.decisions.between())
@@ -100,20 +104,27 @@ class Steering:
         """Answer the commands that can no longer be applied."""
         yield from self.decisions.close(self._commands(0.0))
 
-    def _apply_requests(self, requests: Sequence[Request]) -> Iterator[Event]:
+    def _apply_requests(self, requests: Sequence[Request]) -> Iterator[Fact | Event]:
         """Take commands while the run is paused or ahead of its pace."""
-        yield from self._carry_out(self.decisions.receive(requests))
-        while (wait_s := self._wait_s()) != 0:
-            yield from self._carry_out(self.decisions.receive(self._commands(wait_s)))
+        self._arrived += requests
+        while self._arrived or (wait_s := self._wait_s()) != 0:
+            if self._arrived:
+                yield from self._carry_out(self.decisions.receive([self._arrived.pop(0)]))
+            else:
+                self._arrived += self._commands(wait_s)
 
     def _wait_s(self) -> float | None:
         if self.decisions.stopped:
             return 0
         return None if self.decisions.paused else self._pace.wait_s(self._run.pace)
 
-    def _carry_out(self, decisions: Iterator[Decision]) -> Iterator[Event]:
+    def _carry_out(self, decisions: Iterator[Decision]) -> Iterator[Fact | Event]:
         """Apply each directive, after reading and reporting the nonfinite batches before it."""
         for decision in decisions:
+            if isinstance(decision, SweepRate):
+                assert isinstance(self._run, Training)  # a watched loop refuses the command
+                yield from sweep(self._run, decision.command, self._is_interrupted)
+                continue
             if not isinstance(decision, Directive):
                 yield decision
                 continue
@@ -126,6 +137,12 @@ class Steering:
                 self._pace.restart()
             elif isinstance(decision, Hold):
                 self.nonfinite.start_anew()
+
+    def _is_interrupted(self) -> bool:
+        """Return whether another command waits, which ends a sweep."""
+        if not self._arrived:
+            self._arrived += self._commands(0.0)
+        return bool(self._arrived)
 
     def _report_nonfinite(self) -> Iterator[Event]:
         for event in self.nonfinite.report():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -84,10 +84,10 @@ def gradient_norm(run: Training) -> Tensor:
     if run.clip_norm is not None and run.unclipped_norm is not None:
         return run.unclipped_norm
     gradients = (weight.grad for weight in run.weights if weight.grad is not None)
-    return get_total_norm([_dense(gradient) for gradient in gradients])
+    return get_total_norm([dense(gradient) for gradient in gradients])
 
 
-def _dense(gradient: Tensor) -> Tensor:
+def dense(gradient: Tensor) -> Tensor:
     """Return a tensor of the same norm in a layout that foreach kernels accept."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
@@ -133,8 +133,16 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
         take_step(optimizer)
 
 
-def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> BatchDone:
+def train_step(
+    run: Training,
+    data: Tensor,
+    target: Tensor,
+    began: Any,
+    forward: Callable[[Any], Tensor] | None = None,
+) -> BatchDone:
     """Train on one batch and return the result; `began` is the mark from before the fetch.
+
+    `forward` calls the model in a way that is watched; None: it is not.
 
     Data and target are on the device already. No value is read from an accelerator, since that
     would synchronise at every batch.
@@ -144,7 +152,7 @@ def train_step(run: Training, data: Tensor, target: Tensor, began: Any) -> Batch
     zero_grad(run.weights)
     after_zero_grad = mark()
     run.buffers.keep()
-    output = run.model(data)
+    output = run.model(data) if forward is None else forward(data)
     after_forward = mark()
     loss = run.criterion(output, target)
     after_loss = mark()

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from tuitrain.core.detail import SURFACE
 from tuitrain.core.events import Detail
+from tuitrain.core.numbers import rounded
 from tuitrain.engine.aside import copied_model
 from tuitrain.engine.fit import evenly_chosen
-from tuitrain.engine.loss_curves import rounded
 from tuitrain.engine.training import Training
 
 ACROSS, UP, POINTS = 72, 48, 129

@@ -22,6 +22,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.layers import LayerNumbers
 from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import least_batch
@@ -90,6 +91,8 @@ class Training:
     """Shape of a sample, and dtype, of the newest measured batch; None if it is not one tensor."""
     newest_measured: Measured | None = None
     """What was measured of a step last."""
+    newest_layers: LayerNumbers | None = None
+    """What was measured of its layers."""
     unclipped_norm: Tensor | None = None
     """Gradient norm, before clipping, of the newest batch that was clipped."""
     schedule: RateSchedule = field(init=False)

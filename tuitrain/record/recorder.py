@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import SupportsFloat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, SupportsFloat
 
 from tuitrain.core.events import (
     BatchDone,
@@ -30,6 +30,12 @@ SHARES_EVERY_S = 1.0
 CHECK_AFTER_S = 1.0
 """Time between two checks while nothing is written: in a pause or at a slow pace."""
 
+TimedBatch = tuple[
+    float, int, int, int, SupportsFloat, SupportsFloat, int, Sequence[Any], SupportsFloat
+]
+"""The time of a batch, and the fields of its `BatchDone`: a plain tuple, since a fast loop makes
+thousands a second."""
+
 
 class Recorder:
     """Add the time to events and pass them to the writer of the run."""
@@ -45,11 +51,14 @@ class Recorder:
         self._writer = writer
         self._clock = clock
         self._check = check
-        self._batches: list[tuple[float, BatchDone]] = []
+        self.batches: list[TimedBatch] = []
+        """Batches that wait for the next flush. A loop for which a call of `take` takes too long
+        adds them itself, and calls `flush_if_due`."""
         self._rows: list[BatchRow] = []
         self._unread: list[tuple[int, Series, SupportsFloat]] = []
         self._values: list[MeasuredRow] = []
         self._details: list[Detail] = []
+        self._latest: tuple[int, Mapping[str, float]] | None = None
         self._events: list[Stamped] = []
         self._last_word: Stamped | None = None
         self._flush_at = clock() + FLUSH_AFTER_S
@@ -79,7 +88,7 @@ class Recorder:
         """
         now = self._clock()
         if isinstance(event, BatchDone):
-            self._batches.append((now, event))
+            self.batches.append((now, *event))
         elif isinstance(event, Measured):
             self._take_measured(event)
         elif isinstance(event, Detail):
@@ -104,6 +113,9 @@ class Recorder:
         if self._rows_without_shares and self._shares.is_due():
             self._take_shares()
         self._writer.write(self._rows, self._events, self._values, self._details)
+        if self._latest is not None:  # after its batch, so that no screen knows it before
+            self._writer.latest_batch_losses(*self._latest)
+            self._latest = None
         self._rows, self._events, self._values, self._details = [], [], [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
 
@@ -112,7 +124,7 @@ class Recorder:
         try:
             self.flush()
         except Exception:  # noqa: BLE001 - these steps are lost; a resume repeats them
-            self._batches, self._unread = [], []
+            self.batches, self._unread = [], []
         self.take(failure)
 
     def close(self) -> None:
@@ -129,13 +141,13 @@ class Recorder:
         return nonfinite
 
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
-        """Store the loss of the newest batch by every loss function."""
-        self._writer.latest_batch_losses(step, losses)
+        """Store the loss of the newest batch by every loss function, with the next flush."""
+        self._latest = step, losses
 
     def _has_more(self) -> bool:
         """Return whether anything waits to be written."""
-        waiting = self._batches, self._rows, self._events, self._unread, self._values, self._details
-        return any(waiting)
+        rows = self.batches, self._rows, self._unread, self._values
+        return any(rows) or bool(self._events or self._details or self._latest)
 
     def _take_measured(self, event: Measured) -> None:
         key = key_of(event.take, event.step)
@@ -164,12 +176,12 @@ class Recorder:
 
     def _gather(self) -> None:
         """Turn batches and series into rows; read all their numbers in one transfer."""
-        if not (self._batches or self._unread):
+        if not (self.batches or self._unread):
             return
         from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
 
-        batches = [batch for _, batch in self._batches]
-        scalars = [one for batch in batches for one in (batch.loss, batch.lr, batch.nonfinite)]
+        batches = self.batches
+        scalars = [one for batch in batches for one in (batch[4], batch[5], batch[8])]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
         losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
         self._values += [
@@ -178,20 +190,31 @@ class Recorder:
         ]
         self._unread = []
         self._nonfinite += [
-            batch for batch, is_nonfinite in zip(batches, nonfinite, strict=True) if is_nonfinite
+            BatchDone(*batch[1:])
+            for batch, is_nonfinite in zip(batches, nonfinite, strict=True)
+            if is_nonfinite
         ]
+        if batches:
+            self._add_rows(batches, losses, rates)
+        self.batches = []
+
+    def _add_rows(
+        self, batches: Sequence[TimedBatch], losses: Iterable[float], rates: Iterable[float]
+    ) -> None:
+        microseconds, trained_s, since = self._microseconds, self._trained_s, self._running_since
         rows = [
-            BatchRow(
-                key_of(batch.take, batch.step), batch.epoch, loss, lr, batch.samples,
-                self._elapsed_ms(at), *self._microseconds(batch.marks),
-            )
-            for (at, batch), loss, lr in zip(self._batches, losses, rates, strict=True)
+            tuple.__new__(BatchRow, (  # half the time of BatchRow(...)
+                key_of(take, step), epoch, loss, lr, samples,
+                round((trained_s + (0.0 if since is None else at - since)) * 1000),
+                *microseconds(marks),
+            ))
+            for (at, take, step, epoch, _, _, samples, marks, _), loss, lr
+            in zip(batches, losses, rates, strict=True)
         ]  # fmt: skip
         self.read_rows(rows)
         self._rows += rows
         self._rows_without_shares += rows
-        self.newest_read = batches[-1] if batches else self.newest_read
-        self._batches = []
+        self.newest_read = BatchDone(*batches[-1][1:])
 
     def _keep_time(self, event: Event, now: float) -> None:
         self.has_started |= isinstance(event, RunStarted)

@@ -12,6 +12,7 @@ from typing import TypeAlias, assert_never
 
 from tuitrain.core.commands import (
     Change,
+    FindRate,
     Pause,
     Request,
     Resume,
@@ -33,12 +34,12 @@ from tuitrain.core.events import (
     StepsTaken,
 )
 from tuitrain.steering.changes import Changes, is_change
-from tuitrain.steering.directives import Continue, Directive, End, Hold, Save
+from tuitrain.steering.directives import Continue, Directive, End, Hold, Save, SweepRate
 from tuitrain.steering.schedule import Schedule
 from tuitrain.steering.steerable import Keeper, Position, Steerable
 from tuitrain.steering.waiting import Waiting
 
-Decision: TypeAlias = Event | Directive
+Decision: TypeAlias = Event | Directive | SweepRate
 
 
 class Decisions:
@@ -151,6 +152,8 @@ class Decisions:
             case SwapLoss() | Change() | Undo() | Rollback():
                 staying = [other for other in self._waiting.commands if other not in moved]
                 return self.changes.why_not(request, staying)
+            case FindRate(kind=kind):
+                return self._run.why_not(kind, None)
             case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
                 return None
             case other:
@@ -180,18 +183,23 @@ class Decisions:
             case Resume():
                 yield from self._go_on(command.id)
             case Step(count=count):
-                if self.paused or self._stepping:
-                    yield from self._go_on(None)
-                self._stepping, self._steps_left = command, count
+                yield from self._step(command, count)
             case (SwapLoss() | Change() | Undo() | Rollback()) as change:
                 yield from self.changes.make(command.id, change)
             case SaveCheckpoint(why=why):
                 yield Save(command.id, why or "asked for")
+            case FindRate():
+                yield SweepRate(command.id)
             case Stop(why=why):
                 self.stopped = True
                 yield End(command.id, why)
             case other:
                 assert_never(other)
+
+    def _step(self, command: Request, count: int) -> Iterator[Decision]:
+        if self.paused or self._stepping:
+            yield from self._go_on(None)
+        self._stepping, self._steps_left = command, count
 
     def _hold(self, command: str | None) -> Iterator[Decision]:
         yield from self._end_stepping("a pause came first")

@@ -77,4 +77,14 @@ class End:
     """Whether `why` is an error."""
 
 
+@dataclass(frozen=True, slots=True)
+class SweepRate:
+    """Train batches at rising learning rates, and undo them.
+
+    It changes nothing, so the loop carries it out itself, and `apply` does not know it.
+    """
+
+    command: str
+
+
 Directive = Hold | Continue | MakeChange | Restore | Save | SaveBest | End

@@ -55,7 +55,7 @@ class Steerable(Protocol):
         """Return the run's canonical name of the loss; WrongUse if the run does not have it."""
 
     def why_not(self, setting: str, value: Any) -> str | None:
-        """Return why the run cannot use that value; None if it can."""
+        """Return why the run cannot use that value, or with `lr-find` sweep it; None if it can."""
 
     def change(self, setting: str, value: Any) -> None:
         """Use another value from the next batch on."""

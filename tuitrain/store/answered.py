@@ -27,7 +27,8 @@ KINDS = (
 )  # fmt: skip
 """Kinds of the events that answer a command.
 
-Checkpoints and ends are left out: one that is missing does not change the training.
+Checkpoints, sweeps of the learning rate and ends are left out: one that is missing does not change
+the training.
 """
 
 Row = tuple[str, str]

@@ -30,6 +30,7 @@ from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.parameters import ParametersScreen
+from tuitrain.tui.screens.rate_sweep import RateSweepScreen
 from tuitrain.tui.screens.resume import ResumeScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
@@ -37,7 +38,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
     ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NumberScreen, ParametersScreen,
-    ResumeScreen,
+    RateSweepScreen, ResumeScreen,
 )  # fmt: skip
 """Screens on which the keys of the app have no effect."""
 SCREENS: tuple[type[Screen[Any]], ...] = (

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, fit, health, loss_curve, model, surface
 from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
@@ -91,7 +92,8 @@ VIEWS = (
         Panel("worst", "validation samples that it gets wrong", worst),
     )),
     View("Health", "is anything sick or slow?", (
-        Panel("shares", "share of the time, over the last second", health.shares),
+        Panel("shares", "shares of the last second", health.shares),
+        Panel("layers", "layers: log10(update / weight)", layers),
         Panel("trends", "measured about once a second", trends, is_chart=True),
     )),
     View("Log", "what happened, what did it print?", (

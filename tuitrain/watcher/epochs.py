@@ -22,7 +22,6 @@ class Epochs:
     def __init__(self, loop: Watched) -> None:
         self._loop = loop
         self.validations = Validations()
-        self._began_at = 0
         self._total, self._samples = 0.0, 0
         self._logged: dict[str, tuple[int, Any]] = {}
 
@@ -33,18 +32,19 @@ class Epochs:
 
     def rows(self, rows: Iterable[BatchRow]) -> None:
         """Add the losses of steps whose numbers were read; not of those that were left out."""
+        if self._loop.on_nonfinite != "alert":
+            rows = [row for row in rows if math.isfinite(row.loss)]
         for row in rows:
-            if math.isfinite(row.loss) or self._loop.on_nonfinite == "alert":
-                self._total += row.loss * max(1, row.samples)
-                self._samples += max(1, row.samples)
+            samples = row.samples or 1
+            self._total += row.loss * samples
+            self._samples += samples
 
     def ended(self) -> EpochEnded:
         """Return the end of the epoch, with the validation since its last step."""
         loop = self._loop
         losses = next(iter(self.validations.take()), {})
         loop.epoch += 1
-        loop.length, loop.batch = loop.step - self._began_at, 0
-        self._began_at = loop.step
+        loop.length, loop.batch = loop.batch, 0
         train_loss = self._total / self._samples if self._samples else math.nan
         self._total, self._samples = 0.0, 0
         val_loss = losses.get(loop.loss_name, next(iter(losses.values()), None))

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import get_ident
-from typing import Any, Protocol
+from time import perf_counter_ns
+from typing import Any
 from weakref import WeakMethod, ref
 
 import torch
 from torch import Tensor, nn
 from torch._C import _is_tracing
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -29,6 +31,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from tuitrain.watcher.criterion import OWN, WatchedForward
+from tuitrain.watcher.watching import Watching
 
 LOSSES = tuple(
     name
@@ -42,57 +45,21 @@ LOADER = "_tuitrain_loader"
 """Attribute of a loader's iterator: a weak reference to the loader."""
 
 
-class Watching(Protocol):
-    """What hooks call. Whatever it raises ends up in the watched loop."""
-
-    def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        """A function of LOSSES is called. Return the value that it shall return; None: its own."""
-
-    def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
-        """It returned."""
-
-    def before_backward(self, loss: Any, gradient: Any) -> None:
-        """`loss.backward(gradient)` is called, or `torch.autograd.backward` with several losses."""
-
-    def after_backward(self) -> None:
-        """It returned."""
-
-    def scaled(self, scaled: Any, loss: Any, scaler: Any) -> None:
-        """A GradScaler multiplied a loss by its scale."""
-
-    def before_scaler_step(self) -> None:
-        """A GradScaler may take a step of the optimizer, or skip it."""
-
-    def after_scaler_step(self) -> None:
-        """It took or skipped the step."""
-
-    def before_step(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Return the arguments with which the optimizer shall take its step; None: these."""
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """The optimizer took a step."""
-
-    def before_epoch(self, loader: Any) -> None:
-        """A loader begins to yield its batches."""
-
-    def before_fetch(self) -> None:
-        """The loop waits for a batch of a loader."""
-
-    def after_fetch(self, iterator: Any) -> None:
-        """It has the batch; None: there are no more."""
-
-
 class Hooks:
     """The hooks of one watched loop; they are global, so there is at most one.
 
     The loop is that of the thread of the first backward pass. What other threads do is not seen,
     nor what forked processes do, such as the workers of a loader: they lose the hooks.
+
+    Hooks cannot break the loop: whatever one of them raises is reported, and it does nothing
+    afterwards. A KeyboardInterrupt passes, and so does the end that a stop asks for. What is called
+    at every step catches errors itself, since `see` would cost as much as the rest of it.
     """
 
-    def __init__(self, watching: Watching) -> None:
+    def __init__(self, watching: Watching, lose: Callable[[str, Exception], None]) -> None:
+        """`lose` is called with the name of a hook that failed, and the error."""
         self._watching = watching
+        self._report = lose
         self._undo = ExitStack()
         self._originals: dict[str, Callable[..., Any]] = {}
         self._is_on = False
@@ -136,6 +103,17 @@ class Hooks:
         self._is_on, self._thread = False, None
         self._undo.close()
 
+    def see(self, hook: str, *args: Any) -> None:
+        """Call a hook."""
+        try:
+            getattr(self._watching, hook)(*args)
+        except Exception as error:  # noqa: BLE001 - the loop must go on, whatever it is
+            self._lose(hook, error)
+
+    def _lose(self, hook: str, error: Exception) -> None:
+        setattr(self._watching, hook, _nothing)
+        self._report(hook, error)
+
     def _remove_handles(self, handles: Iterable[Any]) -> None:
         """Remove the hooks on steps; in a step torch iterates over them, so they stay, idle."""
         if not self._is_inside_step:
@@ -165,6 +143,9 @@ class Hooks:
         self._is_inside_step = True
         try:
             return self._watching.before_step(optimizer, args, kwargs)
+        except Exception as error:  # noqa: BLE001
+            self._lose("before_step", error)
+            return None
         finally:
             self._is_inside_step = False
 
@@ -174,6 +155,8 @@ class Hooks:
         self._is_inside_step = True
         try:
             self._watching.after_step(optimizer)
+        except Exception as error:  # noqa: BLE001
+            self._lose("after_step", error)
         finally:
             self._is_inside_step = False
 
@@ -183,21 +166,32 @@ class Hooks:
         @functools.wraps(original)
         def loss(*args: Any, **kwargs: Any) -> Any:
             # Dynamo evaluates the first condition while it compiles, and leaves out the rest
-            if torch.compiler.is_compiling() or self._is_inside_loss or _is_tracing():
+            if is_dynamo_compiling() or self._is_inside_loss or _is_tracing():
                 return original(*args, **kwargs)
             if self._thread != get_ident() and not self._looks():
                 return original(*args, **kwargs)
             self._is_inside_loss = True
+            began = perf_counter_ns()
             try:
-                value = watching.before_loss(name, args, kwargs)
+                value = self._swapped(name, args, kwargs) if watching.loop.is_swapped else None
                 if value is None:
                     value = original(*args, **kwargs)
-                watching.after_loss(name, value, args, kwargs)
+                try:
+                    watching.after_loss(name, value, args, kwargs, began)
+                except Exception as error:  # noqa: BLE001
+                    self._lose("after_loss", error)
                 return value
             finally:
                 self._is_inside_loss = False
 
         return loss
+
+    def _swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+        try:
+            return self._watching.before_loss(name, args, kwargs)
+        except Exception as error:  # noqa: BLE001
+            self._lose("before_loss", error)
+            return None
 
     def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""
@@ -211,50 +205,47 @@ class Hooks:
                 if not self._looks():
                     return original(tensors, grad_tensors, *args, **kwargs)
                 self._thread = get_ident()
-            watching.before_backward(tensors, grad_tensors)
             self._is_inside_backward = True
+            began = perf_counter_ns()
             try:
                 original(tensors, grad_tensors, *args, **kwargs)
             finally:
                 self._is_inside_backward = False
-            watching.after_backward()
+            try:
+                watching.after_backward(tensors, grad_tensors, began)
+            except Exception as error:  # noqa: BLE001
+                self._lose("after_backward", error)
             return None
 
         return backward
 
     def _scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        watching = self._watching
-
         @functools.wraps(original)
         def scale(self_: Any, outputs: Any) -> Any:
             scaled = original(self_, outputs)
             if self._looks():
-                watching.scaled(scaled, outputs, self_)
+                self.see("scaled", scaled, outputs, self_)
             return scaled
 
         return scale
 
     def _scaler_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        watching = self._watching
-
         @functools.wraps(original)
         def step(*args: Any, **kwargs: Any) -> Any:
             if not self._looks():
                 return original(*args, **kwargs)
-            watching.before_scaler_step()
+            self.see("before_scaler_step")
             result = original(*args, **kwargs)
-            watching.after_scaler_step()
+            self.see("after_scaler_step")
             return result
 
         return step
 
     def _iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        watching = self._watching
-
         @functools.wraps(original)
         def begin(self_: DataLoader[Any]) -> Any:
             if self._looks():
-                watching.before_epoch(self_)
+                self.see("before_epoch", self_)
             iterator = original(self_)
             setattr(iterator, LOADER, ref(self_))
             return iterator
@@ -266,15 +257,18 @@ class Hooks:
 
         @functools.wraps(original)
         def fetch(self_: Any) -> Any:
-            if not self._looks():
+            if self._thread != get_ident() and not self._looks():
                 return original(self_)
-            watching.before_fetch()
+            began = perf_counter_ns()
             try:
                 batch = original(self_)
             except StopIteration:
-                watching.after_fetch(None)
+                self.see("after_fetch", None, began)
                 raise
-            watching.after_fetch(self_)
+            try:
+                watching.after_fetch(self_, began)
+            except Exception as error:  # noqa: BLE001
+                self._lose("after_fetch", error)
             return batch
 
         return fetch
@@ -299,6 +293,10 @@ class Hooks:
         finally:
             for name, function in wrapped.items():
                 setattr(functional, name, function)
+
+
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
 
 
 def signature(name: str) -> inspect.Signature:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, TypeVar
 from weakref import ref
@@ -141,21 +142,27 @@ class WatchedLoop:
         if session is None:
             yield from loader
             return
+        was_in_loader, self._is_in_loader = self._is_in_loader, True
+        try:
+            yield from self._batches(loader, session)
+        finally:
+            self._is_in_loader = was_in_loader  # that of a validation ends in another's
+
+    def _batches(self, loader: Iterable[_Batch], session: Session) -> Iterator[_Batch]:
+        """Yield batches until the run is stopped; report those of a loader that no hook sees."""
         source = self._loaders.setdefault(id(loader), _Source(loader))
-        if not isinstance(loader, DataLoader):
-            session.seen.before_epoch(source)
+        is_seen = isinstance(loader, DataLoader)
+        if not is_seen:
+            session.hooks.see("before_epoch", source)
         iterator = iter(loader)
         while not self.stopped:
-            self._is_in_loader = False
-            if not isinstance(loader, DataLoader):
-                session.seen.before_fetch()
+            began = perf_counter_ns()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
-            if not isinstance(loader, DataLoader):
-                session.seen.after_fetch(source)
-            self._is_in_loader = True
+            if not is_seen:
+                session.hooks.see("after_fetch", source, began)
             yield batch
 
     def log(self, **values: Any) -> None:

@@ -39,17 +39,12 @@ class Propagated:
         """Count an evaluation of a closure."""
         self._evaluations += 1
 
-    def count(self, samples: int) -> None:
-        """Add the samples of a batch whose loss was computed."""
-        if self._evaluations <= 1:
-            self.samples += samples
-
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
         """Remember which loss a GradScaler scaled."""
         self._scaled = scaled, loss, scaler
 
-    def add(self, loss: Any, gradient: Any) -> None:
-        """Add what `torch.autograd.backward` is called with."""
+    def add(self, loss: Any, gradient: Any, samples: int = 0) -> None:
+        """Add what `torch.autograd.backward` was called with, and the samples that it is of."""
         scaled, self._scaled = self._scaled, None
         if self._evaluations > 1:
             return
@@ -57,17 +52,17 @@ class Propagated:
             loss = _dot(loss, gradient)
         elif scaled is not None:
             loss = scaled[1] if loss is scaled[0] else loss.detach() / _scale_of(scaled[2])
-        dtype = loss.dtype
-        if dtype.is_complex:
+        if loss.is_complex():
             loss = loss.real
-            dtype = loss.dtype
-        self.last = value = copied(loss)
+        value = loss.item() if loss.is_cpu else copied(loss)
+        self.last = value
         if self.passes:
             value = copied(self._total_as(loss) + loss.detach().reshape(()))
         elif not self.has_any:
             self.device, self.has_any = loss.device, True
-        self._total, self._type = value, dtype
+        self._total, self._type = value, loss.dtype
         self.passes += 1
+        self.samples += samples
 
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""

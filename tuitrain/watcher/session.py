@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from tuitrain.core.commands import Request, Stop
 from tuitrain.core.events import (
@@ -34,20 +34,23 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.watcher.guarded import NEEDED, Guarded
-from tuitrain.watcher.hooks import Hooks, Watching
+from tuitrain.watcher.hooks import Hooks
 from tuitrain.watcher.losses import Own
 from tuitrain.watcher.tees import Tees
 from tuitrain.watcher.times import microseconds
 from tuitrain.watcher.watch import Ending, Watch
 from tuitrain.watcher.watched import Watched, why_wrong
+from tuitrain.watcher.watching import NEEDED, UNSEEN
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
 current: Session | None = None
 """The session of this process, if its loop is being watched."""
 _LOOK_S = 0.25
 _PATIENCE_S = 5.0
-UNSEEN = "a step of an optimizer of torch.optim, or a backward pass, in this process"
+_NO_STEP = (
+    "no training step was seen: a step of an optimizer of torch.optim, or a backward pass, in this "
+    "process"
+)
 HOOKED = "optimizers, loss functions, backward passes and data loaders of PyTorch"
 
 
@@ -86,8 +89,7 @@ class Session:
         )
         self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
         self.recorder.read_rows = self.watch.rows
-        self.seen = cast("Watching", Guarded(self.watch, self._lose))
-        self.hooks, self._tees = Hooks(self.seen), Tees(self.log)
+        self.hooks, self._tees = Hooks(self.watch, self._lose_hook), Tees(self.log)
         self._is_open = self._is_logging = True
         if spec.loss:
             loop.change("loss", loop.loss_named(spec.loss))
@@ -107,7 +109,7 @@ class Session:
                 self.watch.log(dict(values))
             except Exception as error:  # noqa: BLE001 - the loop must go on, whatever it is
                 self._is_logging = False
-                self._lose("log", "the numbers that the script logs", error)
+                self._lose("the numbers that the script logs", error)
 
     def end_on_signal(self, number: int) -> None:
         """Stop at the next step when a signal comes, if there is one within a few seconds.
@@ -154,7 +156,7 @@ class Session:
             stop_before_training(stop, self.paths, self._writer, self.recorder)
             return
         if watch.started is None and error is None:
-            self.recorder.take(Warned("no training step was seen: " + UNSEEN))
+            self.recorder.take(Warned(_NO_STEP))
         watch.close()
         self.recorder.take(_word(error, exit_code, loop))
 
@@ -181,14 +183,18 @@ class Session:
         if not self._end():
             raise Ending("stopped")
 
-    def _lose(self, hook: str, seen: str, error: Exception) -> None:
+    def _lose_hook(self, hook: str, error: Exception) -> None:
         """Report a hook that failed; without one that is needed, end the record."""
+        self._lose(UNSEEN[hook], error)
+        if hook in NEEDED:
+            self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")
+
+    def _lose(self, seen: str, error: Exception) -> None:
+        """Report what is not seen any more."""
         text = f"{seen} cannot be seen any more ({why_wrong(error)}); training goes on"
         say(text)
         with suppress(Exception):
             self.recorder.take(Warned(safe(text), step=self.watch.loop.step))
-        if hook in NEEDED:
-            self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")
 
     def _give_up(self, text: str) -> None:
         """End the record while the loop goes on."""

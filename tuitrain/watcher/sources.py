@@ -22,16 +22,17 @@ class Sources:
     """The loader of the newest batch, and those that have trained in this epoch."""
 
     def __init__(self) -> None:
-        self._newest: ref[Any] | None = None
+        self.newest: ref[Any] | None = None
+        """The loader of the newest batch."""
         self.fetched = 0
         """Batches of it, since another one yielded a batch."""
-        self._unused = 0
+        self.unused = 0
         """Those whose loss is not computed yet: accelerate fetches a batch ahead."""
         self._is_exhausted = False
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
-        self._trained: ref[Any] | None = None
-        """The newest loader, once it is among them."""
+        self.trained: ref[Any] | None = None
+        """The newest loader, once it is among them: there is nothing to be done at a step."""
         self._data: ref[Any] | None = None
         """The data set of the newest batch."""
         self._target = range(0)
@@ -40,7 +41,7 @@ class Sources:
     @property
     def loader(self) -> Any:
         """The loader that yielded the newest batch; None if it is gone, or there is none."""
-        return self._newest() if self._newest is not None else None
+        return self.newest() if self.newest is not None else None
 
     def fetch(self, iterator: Any) -> None:
         """Take note of the iterator that yielded a batch, or of None after its last."""
@@ -48,16 +49,15 @@ class Sources:
             self._is_exhausted = True
             return
         newest = getattr(iterator, LOADER, None)
-        if newest is not self._newest or self._is_exhausted:
-            self._newest, self.fetched, self._unused, self._is_exhausted = newest, 0, 0, False
+        if newest is not self.newest or self._is_exhausted:
+            self.newest, self.fetched, self.unused, self._is_exhausted = newest, 0, 0, False
             self._data = _reference(getattr(iterator, "_dataset", None))
         self.fetched += 1
-        self._unused += 1
+        self.unused += 1
 
     def use(self) -> None:
         """The loss of a batch is computed."""
-        if self._unused:
-            self._unused -= 1
+        self.unused = max(0, self.unused - 1)
 
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
@@ -65,12 +65,10 @@ class Sources:
 
     def step(self) -> None:
         """The newest batch trained the model."""
-        newest = self._newest
-        if newest is None or newest is self._trained:  # as at nearly every step
-            return
-        if not any(newest is known for known, _ in self._training):
+        newest = self.newest
+        if newest is not None and not any(newest is known for known, _ in self._training):
             self._training.append((newest, self._data))
-        self._trained = newest
+        self.trained = newest
 
     def has_trained(self, loader: Any) -> bool:
         """Return whether the loader trained in this epoch, or one of its data that is gone."""
@@ -83,12 +81,12 @@ class Sources:
     def begin_epoch(self) -> None:
         """Forget the loaders of the epoch before."""
         self._training.clear()
-        self._trained = None
+        self.trained = None
 
     def of_validation(self, target: Any) -> object:
         """Return what tells one evaluation from another; None if it is of training data."""
         loader = self.loader
-        if loader is not None and not (self._is_exhausted and self._unused == 0):
+        if loader is not None and not (self._is_exhausted and self.unused == 0):
             return None if any(known() is loader for known, _ in self._training) else loader
         addresses = _addresses(target)
         if any(_overlap(addresses, trained) for trained in (self._target, *self._data_in_use())):

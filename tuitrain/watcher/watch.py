@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Any
 
 import torch
@@ -13,28 +12,25 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from tuitrain.core.events import BatchDone, Event, Fact, Failed, Measured, RunStarted, Warned
-from tuitrain.core.every import Every
-from tuitrain.core.series import GRADIENT_NORM, Series
-from tuitrain.engine.device import read
+from tuitrain.core.series import Series
 from tuitrain.engine.steering import Steering
 from tuitrain.record.controls import LOOK_AFTER_S
 from tuitrain.record.recorder import Recorder
-from tuitrain.record.usage import Usage
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
-from tuitrain.watcher import losses, objects, ranks
+from tuitrain.watcher import objects, ranks
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
+from tuitrain.watcher.initial import InitialState
 from tuitrain.watcher.losses import Call
+from tuitrain.watcher.nonfinite import NonfiniteLosses
 from tuitrain.watcher.propagated import Loss, Propagated
+from tuitrain.watcher.samples import Samples
 from tuitrain.watcher.sources import Sources
-from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, STEP, begin, skip
-from tuitrain.watcher.watched import Watched, gradient_norm, is_finite
+from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, PARTS, STEP
+from tuitrain.watcher.watched import Watched, is_finite
 
-_MEASURE_EVERY_S = 1.0
 _LOOK_AFTER_NS = round(LOOK_AFTER_S * 1e9)
-_LARGEST_OUTPUT = 1 << 20
-"""For outputs of more numbers, the values of the other losses are not computed."""
 
 
 class Ending(KeyboardInterrupt):
@@ -60,17 +56,19 @@ class Watch:
         self.loop, self.steering, self.recorder = loop, steering, recorder
         self.title, self._end = title, end
         self.started: RunStarted | None = None
-        self.has_ended = False
-        self.epochs = Epochs(loop)
-        self._sources, self._propagated = Sources(), Propagated()
-        self._marks = begin(perf_counter_ns())
-        """Those of the step in hand; see `tuitrain.watcher.times`."""
-        self._measures, self._usage = Every(_MEASURE_EVERY_S), Usage()
-        self._is_sample = False
-        """Whether the next loss call is kept, for the values of the other losses."""
-        self._has_loss_call = self._has_other_terms = False
+        self.has_ended = self._has_other_terms = False
+        self.epochs, self._sources, self._propagated = Epochs(loop), Sources(), Propagated()
+        self._spent, self._last = [0] * PARTS, perf_counter_ns()
+        """The times of the step in hand, and the end of what was measured last."""
+        self._rare = Samples(loop, recorder)
+        self._samples = 0
+        """Those of the loss call that awaits its backward pass; 0 without one."""
         self._returned: Tensor | None = None
         """What the loss function returned before the first backward pass."""
+        self._optimizer: Optimizer | None = None
+        self._number = 0
+        """The optimizer that steps, or stepped last, and its number."""
+        self._initial, self._nonfinite = InitialState(loop), NonfiniteLosses()
         self._took_step = False
         """Whether the scaler's step in hand was one of the optimizer."""
         self._is_hand_made: bool | None = None
@@ -79,8 +77,6 @@ class Watch:
         """Whether a training loader began anew, but perhaps for an evaluation."""
         self._is_bad = False
         """Whether the step in hand is left out, since its loss or a gradient is nonfinite."""
-        self._nonfinite_until = -1
-        """The newest step with a nonfinite loss."""
         self._look_at = 0
         """When to look around after a step, on the clock of the marks; 0: after the next one."""
         self._warnings: list[Warned] = []
@@ -90,38 +86,30 @@ class Watch:
     # the loss function
 
     def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        if not torch.is_grad_enabled():
-            return None
-        self._marks += FORWARD, perf_counter_ns()
-        return self.loop.instead(Call(name, args, kwargs)) if self.loop.is_swapped else None
+        return self.loop.instead(Call(name, args, kwargs)) if torch.is_grad_enabled() else None
 
-    def after_loss(self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any) -> None:
+    def after_loss(
+        self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any, began: int
+    ) -> None:
         target = args[1] if len(args) > 1 else kwargs.get("target")
         shape = target.shape if isinstance(target, Tensor) else ()
         samples = shape[0] if shape else 1
         if not torch.is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
-        self._marks += LOSS, perf_counter_ns()
-        if not self._has_loss_call:  # the further terms of a loss are of the same samples
-            self._has_loss_call = True
-            self._propagated.count(samples)
-            self._sources.use()
-        if self.loop.call is None or self._is_sample:
-            self._keep(Call(name, args, kwargs))
+        spent, now = self._spent, perf_counter_ns()
+        spent[FORWARD] += began - self._last
+        spent[LOSS] += now - began
+        self._last = now
+        if not self._samples:  # the further terms of a loss are of the same samples
+            self._samples = samples
+            if self._sources.unused:
+                self._sources.use()
+        if self._rare.wants_call:
+            self._rare.keep(Call(name, args, kwargs))
         if self.started is None:
             self._sources.train_on(target)
             self._returned = value
-
-    def _keep(self, call: Call) -> None:
-        """Learn from the newest call, and record the value of each loss that fits for it."""
-        loop = self.loop
-        if not loop.learn(call.without_data()):
-            return  # another term of the loss
-        self._is_sample = False
-        output = call.args[0] if call.args else None
-        if isinstance(output, Tensor) and output.numel() <= _LARGEST_OUTPUT:
-            self.recorder.latest_batch_losses(loop.step, _by_every_loss(call, loop.losses))
 
     def _validate(self, call: Call, value: Tensor, samples: int) -> None:
         given = call.arguments()
@@ -139,20 +127,21 @@ class Watch:
 
     # the backward pass
 
-    def before_backward(self, loss: Any, gradient: Any) -> None:
-        self._marks += LOSS if self._has_loss_call else FORWARD, perf_counter_ns()
+    def after_backward(self, loss: Any, gradient: Any, began: int) -> None:
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
                 self._step(None)
+                began = self._last
+        spent, now = self._spent, perf_counter_ns()
+        spent[LOSS if self._samples else FORWARD] += began - self._last
+        spent[BACKWARD] += now - began
+        self._last = now
         if self.started is None:
             self._has_other_terms = has_other_terms(loss, self._returned)
             self._returned = None
-        self._propagated.add(loss, gradient)
-        self._has_loss_call = False
-
-    def after_backward(self) -> None:
-        self._marks += BACKWARD, perf_counter_ns()
+        self._propagated.add(loss, gradient, self._samples)
+        self._samples = 0
         if self._is_hand_made:
             self._step(None)
 
@@ -166,7 +155,7 @@ class Watch:
     def after_scaler_step(self) -> None:
         if not self._took_step:  # it found inf or NaN: this is no step, and its loss is none
             self._propagated.take()
-            self._marks = begin(self._marks[-1])
+            self._spent = [0] * PARTS
 
     # the step
 
@@ -175,6 +164,8 @@ class Watch:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._is_hand_made = False
         loop = self.loop
+        if optimizer is not self._optimizer:
+            self._meet(optimizer)
         if loop.factor != 1:
             loop.lend_rates(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -208,51 +199,76 @@ class Watch:
                 parameter.grad = None
         self.loop.clip(optimizer)
 
+    def _meet(self, optimizer: Optimizer) -> None:
+        """Find the number of the optimizer; keep the state before the first step of a new one."""
+        self._optimizer = None  # the one before may have no other owner left
+        self._number = self.loop.parts.meet(optimizer)
+        self._optimizer = optimizer
+        if self._initial.copy():
+            self._look_at = 0
+
     def after_step(self, optimizer: Optimizer) -> None:
         self._took_step = True
-        self._marks += STEP, perf_counter_ns()
-        self._step(optimizer, self.loop.parts.meet(optimizer))
+        now = perf_counter_ns()
+        self._spent[STEP] += now - self._last
+        self._last = now
+        if optimizer is not self._optimizer:
+            self._meet(optimizer)
+        self._step(optimizer, self._number)
 
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
         self._is_hand_made = False
-        skip(self._marks)
+        self._skip()
         self._propagated.take()
         self._propagated.add(loss, None)
         self._step(None)
 
     def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
         """Record a step of the optimizer of that number; look around now and then."""
-        loop, propagated = self.loop, self._propagated
+        loop, propagated, sources = self.loop, self._propagated, self._sources
         if loop.factor != 1:
             loop.take_back_rates()
         if self.has_ended:
             return
-        if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
-            self._begin_epoch()
-        passes, samples = propagated.passes, propagated.samples
-        loss = propagated.take()
-        if self.started is None:
-            self._start(optimizer, passes)
-        if not self._look_at and self.epochs.validations:
-            self._record_validation()
+        if not self._look_at:
+            self._catch_up(optimizer)
+        samples, loss = propagated.samples, propagated.take()
         loop.step += 1
         loop.batch += 1
-        self._sources.step()
-        self._record(optimizer, number, loss, samples)
-        if self._marks[-1] >= self._look_at:
+        if sources.newest is not sources.trained:
+            sources.step()
+        if number:
+            self._record_other(optimizer, number, loss)
+        else:
+            self._record(optimizer, loss, samples)
+        if self._last >= self._look_at:
             self._look(optimizer, number)
+
+    def _catch_up(self, optimizer: Optimizer | None) -> None:
+        """Record what came before this step."""
+        if self._may_begin_epoch and self._sources.has_trained(self._sources.loader):
+            self._begin_epoch()
+        if self.started is None:
+            self._start(optimizer, self._propagated.passes)
+        self._record_validation()
 
     def _look(self, optimizer: Optimizer | None, number: int) -> None:
         """Do what need not be done at every step, commands included: most steps are only recorded.
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
-        if self._measures.is_due():
-            self._sample(optimizer)
+        if not self._look_at:
+            self._apply(self._initial.save(self.steering.checkpoints))
+        self._rare.take_if_due(optimizer)
         self._steer(number)
-        skip(self._marks)
-        self._look_at = 0 if self.steering.has_to_do else self._marks[-1] + _LOOK_AFTER_NS
+        self.recorder.flush_if_due()
+        self._skip()
+        self._look_at = 0 if self.steering.has_to_do else self._last + _LOOK_AFTER_NS
+
+    def _skip(self) -> None:
+        """Leave out the time since the last measurement, as that of a validation or a pause."""
+        self._last = perf_counter_ns()
 
     def _steer(self, number: int) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
@@ -261,52 +277,39 @@ class Watch:
 
     def _record_validation(self) -> None:
         """Record what was validated since the last step as series, if anything was."""
-        if (validation := self.epochs.validation()) is not None:
+        if self.epochs.validations and (validation := self.epochs.validation()) is not None:
             self.recorder.take(validation)
 
-    def _record(self, optimizer: Optimizer | None, number: int, loss: Loss, samples: int) -> None:
-        """Record a step; that of another optimizer than the first as series of its own."""
-        loop, marks = self.loop, self._marks
-        self._marks = begin(marks[-1])
-        lr = loop.rate_of(optimizer.param_groups[0]) if optimizer else 0.0
-        if number:
-            name = f"-{number + 1}"
-            values: dict[Series, Any] = {Series(f"loss{name}"): loss, Series(f"lr{name}"): lr}
-            self.recorder.take(Measured(loop.take, loop.step, values))
-            return
-        done = BatchDone(
-            loop.take, loop.step, loop.epoch + 1, loss, lr, samples, marks, float(self._is_bad)
-        )
-        if self._is_bad:
-            self.steering.nonfinite.note(done)
-            self._is_bad, self._look_at = False, 0
-        self.recorder.take(done)
-
-    def _sample(self, optimizer: Optimizer | None) -> None:
-        """Record what would cost too much at every step."""
-        self._is_sample = True
-        values: dict[Series, Any] = dict(self._usage.read())
+    def _record(self, optimizer: Optimizer | None, loss: Loss, samples: int) -> None:
+        """Record a step of the first optimizer, or of none."""
+        loop = self.loop
+        lr: Loss = 0.0
         if optimizer is not None:
-            norm = None if self.loop.is_sharded else gradient_norm(optimizer)
-            if norm is not None:
-                values[GRADIENT_NORM] = norm
-            for number, group in enumerate(optimizer.param_groups[1:], start=2):
-                values[Series(f"lr-group-{number}")] = self.loop.rate_of(group)
-        self.recorder.take(Measured(self.loop.take, self.loop.step, values))
+            lr = optimizer.param_groups[0]["lr"]
+            if loop.factor != 1 or not isinstance(lr, float):
+                lr = loop.rate_of(optimizer.param_groups[0])
+        spent, self._spent = self._spent, [0] * PARTS
+        batch = (monotonic(), loop.take, loop.step, loop.epoch + 1, loss, lr, samples, spent,
+                 float(self._is_bad))  # fmt: skip
+        self.recorder.batches.append(batch)
+        if self._is_bad:
+            self.steering.nonfinite.note(BatchDone(*batch[1:]))
+            self._is_bad, self._look_at = False, 0
+
+    def _record_other(self, optimizer: Optimizer | None, number: int, loss: Loss) -> None:
+        """Record a step of another optimizer as series of its own."""
+        assert optimizer is not None
+        loop, name = self.loop, f"-{number + 1}"
+        self._spent = [0] * PARTS
+        lr = loop.rate_of(optimizer.param_groups[0])
+        values: dict[Series, Any] = {Series(f"loss{name}"): loss, Series(f"lr{name}"): lr}
+        self.recorder.take(Measured(loop.take, loop.step, values))
 
     def rows(self, rows: Sequence[BatchRow]) -> None:
         """Take the rows of steps whose numbers were read; warn of nonfinite losses."""
         self.epochs.rows(rows)
-        for row in rows:
-            if math.isfinite(row.loss) or not self._warns:
-                continue
-            if row.step != self._nonfinite_until + 1:
-                text = (
-                    f"the loss was {row.loss} at step {row.step:,}; the script took the step "
-                    "(tuitrain watch --on-nonfinite skip leaves such steps out)"
-                )
-                self._warnings.append(Warned(text, row.take, row.step))
-            self._nonfinite_until = row.step
+        if self._warns:
+            self._warnings += self._nonfinite.warnings(rows)
 
     @property
     def _warns(self) -> bool:
@@ -316,13 +319,13 @@ class Watch:
     # epochs
 
     def before_epoch(self, loader: Any) -> None:
-        skip(self._marks)
+        self._skip()
         if not (self.loop.batch and self._sources.has_trained(loader)):
             return
         if torch.is_grad_enabled() and self.loop.parts.is_training:
             self._begin_epoch()
         else:  # an evaluation of training data, unless a step follows
-            self._may_begin_epoch = True
+            self._may_begin_epoch, self._look_at = True, 0
 
     def _begin_epoch(self) -> None:
         """End the epoch before, and apply the commands that wait for that."""
@@ -333,12 +336,10 @@ class Watch:
         self._apply(self.steering.between())
         self.loop.is_at_epoch = False
 
-    def before_fetch(self) -> None:
-        skip(self._marks)
-
-    def after_fetch(self, iterator: Any) -> None:
+    def after_fetch(self, iterator: Any, began: int) -> None:
+        self._last = now = perf_counter_ns()
         if torch.is_grad_enabled():
-            self._marks += DATA, perf_counter_ns()
+            self._spent[DATA] += now - began
         self._sources.fetch(iterator)
 
     def end_epoch(self) -> None:
@@ -398,14 +399,3 @@ class Watch:
         if self.steering.decisions.stopped and not self.has_ended:
             self.has_ended = True
             self._end()
-
-
-@torch.no_grad()
-def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
-    """Return the value of each loss of the catalogue, and the script's own, for a call."""
-    values = {
-        name: losses.own(call) if name == call.name else losses.replaced(call, name)
-        for name in names
-        if losses.has_value(call, name)
-    }
-    return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))

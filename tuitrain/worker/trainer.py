@@ -124,6 +124,7 @@ def _train(
             if isinstance(event, RunStarted | LossSwapped | TakeOpened):
                 _take(loss_curves(run), recorder)
             if isinstance(event, Measured):
+                _take(run.newest_layers and run.newest_layers.detail(), recorder)
                 recorder.take(Measured(run.take, run.step, usage.read()))
             if recorder.newest_read is not None:
                 steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())

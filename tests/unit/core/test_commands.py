@@ -12,6 +12,7 @@ from tuitrain.core.commands import (
     COMMANDS,
     SETTINGS,
     Change,
+    FindRate,
     Pause,
     Request,
     Resume,
@@ -47,6 +48,7 @@ ways_to_command = {
     SaveCheckpoint: st.builds(SaveCheckpoint),
     Rollback: st.builds(Rollback, st.none() | st.just("best") | st.integers(0, 1 << 31)),
     Undo: st.builds(Undo),
+    FindRate: st.builds(FindRate),
     Stop: st.builds(Stop, st.text()),
 }
 commands = st.one_of(*ways_to_command.values())

@@ -173,7 +173,7 @@ def test_no_batch_makes_the_device_wait(run_paths: RunPaths):
         write(batches, *more)
 
     writer.write = counted
-    run = digits(epochs=1, batch_size=8)
+    run = digits(epochs=1, batch_size=16, model="mlp:hidden=16")  # with layers that are measured
     run.is_synchronous = False  # as on an accelerator
     recorder.time_with(run.stopwatch.microseconds)
     events = train(run, Steering(run))

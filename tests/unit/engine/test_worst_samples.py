@@ -65,11 +65,11 @@ def test_of_numbers_they_are_the_largest_errors_in_their_own_unit():
 def test_they_are_recorded_with_an_epochs_end_once_a_second_and_at_the_last():
     run, ticks = digits(epochs=4), itertools.count()
     facts = [
-        event for event in train(run, Steering(run), lambda: next(ticks) / 50)
+        event for event in train(run, Steering(run), lambda: next(ticks) / 40)
         if isinstance(event, EpochEnded) or (isinstance(event, Detail) and event.name == WORST)
     ]  # fmt: skip
     kinds = [type(fact) for fact in facts]
-    # an epoch reads the clock 25 times
+    # an epoch reads the clock 24 times
     assert kinds == [Detail, EpochEnded, EpochEnded, *[Detail, EpochEnded] * 2]
     assert facts[0].body["epoch"] == facts[1].epoch == 1
     assert facts[3].step == facts[4].step

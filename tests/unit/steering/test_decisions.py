@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tuitrain.core.commands import (
     Change,
+    FindRate,
     Pause,
     Request,
     Resume,
@@ -268,6 +269,7 @@ def test_a_stop_ends_it_with_a_checkpoint():
         (SwapLoss("square"), "square is in use already"),
         (Change("weight-decay", 0.1), "a descent has no weight-decay"),
         (Undo(), "nothing was changed yet"),
+        (FindRate(), "a descent has no lr-find"),
         (Rollback(7), "epoch 7 is not kept; kept are the epochs 0"),
     ],
 )
@@ -315,6 +317,7 @@ COMMANDS = st.one_of(
     st.builds(Change, st.just("lr"), st.sampled_from([0.05, 0.1, 0.2])),
     st.builds(SaveCheckpoint),
     st.builds(Undo),
+    st.builds(FindRate),
     st.builds(Rollback, st.sampled_from([None, 0, 1, 2])),
 )
 REQUESTS = st.builds(Request.new, COMMANDS, st.sampled_from(["batch", "epoch"]))

@@ -16,14 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import tuitrain
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.watcher.guarded import NEEDED
+from tuitrain.watcher import session
 from tuitrain.watcher.watch import Watch
-
-HOOKS = (
-    "before_loss", "after_loss", "before_backward", "after_backward",
-    "before_step", "after_step", "before_epoch", "before_fetch", "after_fetch", "scaled",
-    "before_scaler_step", "after_scaler_step",
-)  # fmt: skip
+from tuitrain.watcher.watching import NEEDED, UNSEEN
 
 
 def trained() -> list[torch.Tensor]:
@@ -53,7 +48,7 @@ def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", UNSEEN)
 def test_a_hook_that_fails_leaves_the_training_as_it_is(
     hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -64,6 +59,8 @@ def test_a_hook_that_fails_leaves_the_training_as_it_is(
     monkeypatch.setattr(Watch, hook, fail)
     said = io.StringIO()
     with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        assert session.current is not None
+        session.current.watch.loop.is_swapped = hook == "before_loss"
         watched = trained()
 
     assert same(alone, watched)
@@ -135,3 +132,14 @@ def test_a_loop_of_another_kind_than_pytorchs_is_recorded_step_by_step(tmp_path:
             run.log(half=number / 2)
     rows = RunReader(RunPaths(tmp_path / "runs" / "a").record).batches(0, 1)
     assert [row.loss for row in rows] == [1 / number for number in range(1, 6)]
+
+
+def test_a_record_that_is_overwritten_ends_the_record_and_not_the_training(tmp_path: Path):
+    alone, said = trained() + trained(), io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        watched = trained()
+        for path in (tmp_path / "runs" / "a").glob("run.db*"):
+            path.write_bytes(b"no record " * 1000)
+        watched += trained()
+    assert same(alone, watched)
+    assert len([line for line in said.getvalue().splitlines() if "tuitrain: " in line]) == 1

@@ -14,7 +14,7 @@ from tuitrain.watcher.hooks import LOADER, ref
 from tuitrain.watcher.propagated import Propagated
 from tuitrain.watcher.sources import Sources
 from tuitrain.watcher.state import Parts
-from tuitrain.watcher.times import BACKWARD, DATA, SKIPPED, begin, microseconds, skip
+from tuitrain.watcher.times import BACKWARD, DATA, PARTS, microseconds
 from tuitrain.watcher.validations import Validations
 
 FLOATS = st.floats(-100, 100, width=32)
@@ -50,8 +50,7 @@ def test_of_a_closure_the_first_evaluation_counts():
     propagated = Propagated()
     for loss in (3.0, 2.0, 1.0):
         propagated.evaluates()
-        propagated.count(8)
-        propagated.add(torch.tensor(loss), None)
+        propagated.add(torch.tensor(loss), None, 8)
     assert (propagated.samples, propagated.take()) == (8, 3.0)
 
 
@@ -76,20 +75,13 @@ def test_a_validation_is_the_mean_over_its_samples(batches):
     assert not validations
 
 
-def test_durations_add_up_by_part_and_what_is_skipped_is_in_none():
-    marks = [*begin(1_000_500), DATA, 1_002_000, BACKWARD, 1_009_000, SKIPPED, 2_000_000]
-    marks += BACKWARD, 2_005_900
-    durations = microseconds(marks)
+def test_the_times_of_a_step_are_whole_microseconds_of_its_parts():
+    spent = [0] * PARTS
+    spent[DATA] += 1_999
+    spent[BACKWARD] += 7_000
+    spent[BACKWARD] += 5_900
+    durations = microseconds(spent)
     assert (durations[DATA], durations[BACKWARD], sum(durations)) == (1, 12, 13)
-
-
-def test_a_loop_that_fetches_without_a_step_keeps_few_marks():
-    marks = begin(0)
-    for at in range(10_000):
-        marks += DATA, at
-        skip(marks)
-    assert len(marks) < 2_000
-    assert len(microseconds(marks)) == 6
 
 
 class Iterator:

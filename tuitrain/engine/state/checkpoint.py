@@ -96,6 +96,18 @@ class Checkpoints:
             self._retention.need_last()
         yield from self._prune()
 
+    def save_moment(self, moment: Moment, why: str) -> Iterator[Event]:
+        """Save a copy of an earlier moment, protected as one before a change.
+
+        Raises CannotSave.
+        """
+        if self._folder is None:
+            return
+        yield from self._restore_folder()
+        yield self._saved(moment, why)
+        self._retention.need_last()
+        yield from self._prune()
+
     def save_if_due(self, run: Steerable, why: str) -> Iterator[Event]:
         """Save the run unless checkpoints would take more than 1 % of the time.
 

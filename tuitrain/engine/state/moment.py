@@ -24,6 +24,11 @@ class Moment(NamedTuple):
         """Return the present moment; its tensors are the run's and change with the next batch."""
         return cls(run.take, run.state())
 
+    def at_boundary(self) -> Moment:
+        """Return the moment as one between two epochs, of which the second begins with it."""
+        position = {**self.state["position"], "batch": 0}
+        return self._replace(state={**self.state, "position": position})
+
     def copied(self) -> Moment:
         """Return the moment with its tensors copied to host memory.
 

@@ -36,10 +36,13 @@ class NumberScreen(ModalScreen[Change | None]):
         self,
         setting: Setting,
         value: Number,
+        suggestion: Number = None,
     ) -> None:
+        """`value` is the one in use; the field begins with the suggestion, if there is one."""
         super().__init__()
         self._setting = setting
         self._value = value
+        self._typed = typed(value if suggestion is None else suggestion)
 
     def compose(self) -> ComposeResult:
         about = FIELDS[self._setting]
@@ -48,7 +51,7 @@ class NumberScreen(ModalScreen[Change | None]):
             dialog.border_title = about.title
             dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
             yield Static(Content(about.question), classes="question")
-            yield Input(typed(self._value), id="value", compact=True)
+            yield Input(self._typed, id="value", compact=True)
             yield Static(id="verdict")
 
     def on_mount(self) -> None:

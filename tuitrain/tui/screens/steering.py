@@ -15,6 +15,7 @@ from tuitrain.core.commands import (
     Boundary,
     Change,
     Command,
+    FindRate,
     Pause,
     Request,
     Resume,
@@ -33,6 +34,7 @@ from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.screens.rate_sweep import RateSweepScreen
 from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
 from tuitrain.view.panel.forks import kept_epochs, none_kept
@@ -63,6 +65,8 @@ class SteeringScreen(Screen[None]):
         Binding("greater_than_sign", "faster", "Faster", key_display=">", show=False,
                 id="run.faster", tooltip="More batches a second"),
         Binding("r", "change('lr')", "Rate", id="run.rate", tooltip="Change the learning rate"),
+        Binding("L", "lr_find", "Find rate", key_display="L", show=False, id="run.lr_find",
+                tooltip="Find a learning rate by a sweep, which is undone"),
         Binding("e", "change('epochs')", "Epochs", show=False, id="run.epochs",
                 tooltip="Change the number of epochs in all"),
         Binding("c", "checkpoint", "Checkpoint", show=False, id="run.checkpoint",
@@ -231,6 +235,16 @@ class SteeringScreen(Screen[None]):
         run = self._latest
         dialog = NumberScreen(setting, run.lr if setting == "lr" else run.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
+
+    def action_lr_find(self) -> None:
+        self.send(FindRate())
+        dialog = RateSweepScreen(lambda: self._latest, self._client)
+        self.app.push_screen(dialog, self._offer_rate)
+
+    def _offer_rate(self, suggestion: float | None) -> None:
+        if suggestion is not None:
+            dialog = NumberScreen("lr", self._latest.lr, suggestion)
+            self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_checkpoint(self) -> None:
         self.send(SaveCheckpoint())

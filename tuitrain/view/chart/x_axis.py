@@ -1,4 +1,4 @@
-"""The x axis of a chart: steps, epochs, samples, or time without pauses."""
+"""The x axis of a chart: steps, epochs, samples, time without pauses, or learning rates."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 from tuitrain.view.chart import scale
 from tuitrain.view.text import words
 
-XUnit = Literal["step", "epoch", "samples", "time"]
-UNITS: tuple[XUnit, ...] = get_args(XUnit)
+XUnit = Literal["step", "epoch", "samples", "time", "log-rate"]
+"""Places on an axis of `log-rate` are the decimal logarithms of learning rates."""
+UNITS: tuple[XUnit, ...] = ("step", "epoch", "samples", "time")
+"""Those of the charts of a run."""
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 _OF_TIME = (
@@ -72,6 +74,9 @@ def labels(first: float, last: float, unit: XUnit, count: int) -> list[Label]:
     """Return about `count` labels at round numbers, two at least if the range has two."""
     if unit == "time":
         return _times(first, last, count)
+    if unit == "log-rate":
+        exponents = scale.log_ticks(first, last, count)
+        return [Label(exponent, scale.log_label(10**exponent)) for exponent in exponents]
     step, numbers = scale.spread_ticks(first, last, count)
     if unit == "epoch":
         return [Label(number, f"{number:,.6g}") for number in numbers]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
-from tuitrain.core.series import GRADIENT_NORM
+from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
@@ -38,6 +38,8 @@ _LEAST_EPOCHS_WAITING = 3
 _MARK = " ▲ "
 _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
+_DEAD_LAYER = 0.95
+"""With so many dead units, a layer passes hardly any gradient to those before it."""
 
 
 class Way(NamedTuple):
@@ -147,17 +149,40 @@ def _course(run: Snapshot) -> list[EpochEnded]:
 _CHANGES = ("loss", "lr", "weight-decay", "clip-norm", "batch-size", "undo", "rollback")
 
 
+def _nonfinite(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    """Return advice on a training loss that is not finite.
+
+    Where such steps are taken, the weights are as bad, for good: there the newest step tells it
+    before the epoch ends, and a lower rate alone mends nothing.
+    """
+    is_taken = run.spec.on_nonfinite == "alert"
+    newest = run.latest.loss if is_taken and run.latest is not None else 0.0
+    losses = [newest, *(epoch.train_loss for epoch in course[-1:])]
+    bad = next((loss for loss in losses if not math.isfinite(loss)), None)
+    if bad is None:
+        return None
+    ways: tuple[Way, ...] = (_lower(run),)
+    if run.best:
+        ways += (_back(run),)
+    elif is_taken:
+        ways = _from_the_start(run)
+    return Finding("diverging", f"diverging: the training loss is {words.value(bad)}", ways)
+
+
+def _from_the_start(run: Snapshot) -> tuple[Way, ...]:
+    again = "begin again with a lower rate"
+    if not any(saved.is_between_epochs and not saved.epoch for saved in run.checkpoints):
+        return (_at_the_next_start(again),)
+    lower = _lower(run)._replace(afterwards=again)
+    return lower, Way("b goes back to the start", "tuitrain ctl NAME rollback 0", again)
+
+
 def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     if not course:
         return None
     last = course[-1]
     before = [epoch for epoch in course[:-1] if math.isfinite(epoch.train_loss)]
     ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
-    if not math.isfinite(last.train_loss):
-        text = f"diverging: the training loss is {words.value(last.train_loss)}"
-        if run.spec.on_nonfinite == "alert" and not run.best:  # the weights are as bad, for good
-            ways = (_at_the_next_start("begin again with a lower rate"),)
-        return Finding("diverging", text, ways)
     if len(before) < 2:
         return None
     least = min(before, key=lambda epoch: epoch.train_loss)
@@ -178,12 +203,19 @@ def _grew(least: float, last: float, first: float) -> bool:
 
 
 def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    norms = [one.last for one in run.series if one.series.name == GRADIENT_NORM.name]
-    if not (course and norms and norms[0] < _DEAD and abs(course[-1].train_loss) > _LITTLE):
+    last = {one.series.name: one.last for one in run.series}
+    norm, dead = last.get(GRADIENT_NORM.name, math.inf), last.get(DEAD_UNITS.name, 0.0)
+    if not (course and abs(course[-1].train_loss) > _LITTLE):
+        return None
+    if dead >= _DEAD_LAYER:
+        said = f"{dead:.0%} of the units of a layer (5 Health) are 0 for a whole batch"
+    elif norm < _DEAD:
+        said = f"their norm is {norm:.0e}, so no weight moves"
+    else:
         return None
     return Finding(
         "dead gradients",
-        f"dead gradients: their norm is {norms[0]:.0e}, so no weight moves",
+        f"dead gradients: {said}",
         (_at_the_next_start("a new run with a lower --lr or another initialisation"),),
     )
 
@@ -322,6 +354,6 @@ def _waits_for_data(run: Snapshot) -> Finding | None:
 
 
 _OF_COURSE: tuple[Callable[[Snapshot, Sequence[EpochEnded]], Finding | None], ...] = (
-    _diverging, _dead, _unfit, _not_learning, _overfitting, _plateau
+    _nonfinite, _diverging, _dead, _unfit, _not_learning, _overfitting, _plateau
 )  # fmt: skip
 """The course of a run has one cause: the first of these signs."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from tuitrain.core.events import (
-    Answer,
     CheckpointGone,
     CheckpointSaved,
     CommandAccepted,
@@ -19,6 +18,7 @@ from tuitrain.core.events import (
     LossSwapped,
     NotFinite,
     Paused,
+    RateSwept,
     Resumed,
     RunStarted,
     SettingChanged,
@@ -67,6 +67,8 @@ def describe(event: Event) -> tuple[str, Role] | None:
             return _describe_answer(event)
         case LossSwapped() | SettingChanged() | TakeOpened():
             return _describe_answer(event)
+        case RateSwept():
+            return _describe_sweep(event)
         case EpochEnded():
             return None
         case NotFinite() | Warned() | CheckpointGone() | Failed():
@@ -136,8 +138,13 @@ def _describe_reply(
             assert_never(other)
 
 
+def _describe_sweep(swept: RateSwept) -> tuple[str, Role]:
+    found = "no suggestion" if swept.suggestion is None else f"suggests lr {swept.suggestion:g}"
+    return f"lr-find at step {words.count(swept.step)}, undone: {found}", "accent"
+
+
 def _describe_answer(
-    event: Answer,
+    event: LossSwapped | SettingChanged | TakeOpened | Paused | Resumed | StepsTaken | Stopped,
 ) -> tuple[str, Role]:
     at = f"at step {words.count(event.step)}"
     match event:

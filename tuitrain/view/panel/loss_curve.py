@@ -175,6 +175,9 @@ def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:
 
 def _text(run: Snapshot, width: int) -> Iterator[Line]:
     """Yield the lesson of the catalogue on the loss in use."""
+    if not run.loss:
+        yield fitted([Span(" the loss is known with the script's first step", "muted")], width)
+        return
     loss = LOSSES.get(run.loss.partition(":")[0])
     if loss is None:
         yield fitted([Span(f" {words.loss(run.loss)}: a loss of this run's own", "muted")], width)

@@ -163,24 +163,28 @@ def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Pict
     epochs = f"{words.count(run.epoch)} epoch{'' if run.epoch == 1 else 's'}"
     if not run.steps_per_epoch:
         text = f"{steps}, no epochs seen" if run.started else "no step seen"
-        return fitted([Span(f" run     {text}", "muted")], width), fitted([], width)
-    text = f" run     {epochs}, {steps}; the script decides how many"
-    return _bar("epoch", done, words_of_epoch, width), fitted([Span(text, "muted")], width)
+        return _bar("run", None, text, width), fitted([], width)
+    return (
+        _bar("epoch", done, words_of_epoch, width),
+        _bar("run", None, f"{epochs}, {steps}", width),
+    )
 
 
 def _time_left(seconds: float | None) -> str:
     return "" if seconds is None else f"{words.duration(seconds)} left"
 
 
-def _bar(label: str, done: float, text: str, width: int) -> Line:
+def _bar(label: str, done: float | None, text: str, width: int) -> Line:
+    """Return a bar that is filled as far as it is done, dotted where no end is known."""
     cells = max(0, width - 8 - 30)
-    halves = round(min(1.0, max(0.0, done)) * cells * 2)
+    halves = round(min(1.0, max(0.0, done or 0.0)) * cells * 2)
     full, half = divmod(halves, 2)
+    trough = "━" if done is not None else "·"
     return fitted(
         [
             Span(f" {label:<6} ", "muted"),
             Span("━" * full + "╸" * half, "bar"),
-            Span("━" * (cells - full - half), "trough"),
+            Span(trough * (cells - full - half), "trough"),
             Span(f"  {text}", "text"),
         ],
         width,

@@ -21,6 +21,7 @@ from tuitrain.core.events import (
     Milestone,
     NotFinite,
     Paused,
+    RateSwept,
     Resumed,
     RunStarted,
     SettingChanged,
@@ -83,7 +84,7 @@ def _after(run: Snapshot, recorded: Recorded) -> Snapshot:
             return run  # see `interventions_after`
         case Paused() | Resumed() | StepsTaken() | Stopped():
             return _after_answer(run, event)
-        case LossSwapped() | SettingChanged() | TakeOpened():
+        case LossSwapped() | SettingChanged() | RateSwept() | TakeOpened():
             return _after_answer(run, event)
         case EpochEnded():
             return run  # `_after_epochs` reads them from the delta
@@ -149,7 +150,7 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
             return replace(run, state="paused", rate=None, rate_points=())
         case Resumed():
             return replace(run, state="running")
-        case StepsTaken():
+        case StepsTaken() | RateSwept():
             return run
         case LossSwapped(loss=loss):
             return replace(run, settings={**run.settings, "loss": loss})

@@ -14,6 +14,7 @@ from tuitrain.core.events import (
     Event,
     LossSwapped,
     Paused,
+    RateSwept,
     Resumed,
     SettingChanged,
     StepsTaken,
@@ -24,7 +25,8 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.view.state.snapshot import Intervention
 
 _Applied = (
-    CheckpointSaved, LossSwapped, Paused, Resumed, SettingChanged, StepsTaken, Stopped, TakeOpened
+    CheckpointSaved, LossSwapped, Paused, RateSwept, Resumed, SettingChanged, StepsTaken, Stopped,
+    TakeOpened,
 )  # fmt: skip
 
 

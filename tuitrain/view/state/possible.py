@@ -29,6 +29,8 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
         return "It has not ended: there is nothing to resume." if is_live else None
     if setting in _OF_THE_SCRIPT:
         return _OF_THE_SCRIPT[setting]
+    if action == "lr_find":
+        return "Only the script has its loop and its next batches: a sweep cannot train them ahead."
     if action in ("fork", "resume"):
         return f"Only its script has the data and the loop; {again(run.spec)}"
     if setting in _OF_THE_OPTIMIZER:

@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tests.recorded import STEPS, in_home
-from tuitrain.core.events import Finished, NotFinite, Paused, TakeOpened
+from tuitrain.core.events import CheckpointSaved, Finished, NotFinite, Paused, TakeOpened
+from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
+from tuitrain.store.delta import Cursor
 from tuitrain.view.panel.diagnosis import findings, picture
 from tuitrain.view.panel.panels import epochs
+from tuitrain.view.state.fold import fold
 from tuitrain.view.text.report import as_json
 
 
@@ -38,6 +41,24 @@ def test_an_epoch_without_a_batch_of_its_take_has_no_training_loss_and_no_advice
     assert findings(run) == []
 
 
+@pytest.mark.parametrize(
+    ("dead", "norm", "said"),
+    [
+        (1.0, 0.5, "100% of the units of a layer (5 Health) are 0 for a whole batch"),
+        (0.4, 1e-9, "their norm is 1e-09, so no weight moves"),
+        (0.9, 0.5, None),
+    ],
+)
+def test_gradients_are_dead_where_a_layer_is_or_where_they_vanish(recorded, dead, norm, said):
+    recorded.trains(3)
+    recorded.measures(DEAD_UNITS, lambda _step: dead)
+    recorded.measures(GRADIENT_NORM, lambda _step: norm)
+    run = recorded.now()
+    run = fold(run, recorded.reader.since(Cursor(), lambda _events: run.segments), alive=True)
+    found = [finding.text for finding in findings(run) if finding.kind == "dead gradients"]
+    assert found == ([f"dead gradients: {said}"] if said else [])
+
+
 def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
@@ -52,7 +73,22 @@ def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
     recorded.trains(1, train_loss=math.nan, improved=False)
     line = text(picture(recorded.now(), 100)).rstrip()
     assert line == " ▲ diverging: the training loss is NaN · begin again with a lower rate"
+    recorded.records(CheckpointSaved(1, 0, 0, "start", "00001-take1-step0.pt", 1, "00", "00"))
+    (found,) = findings(recorded.now())
+    assert found.line(recorded.now(), has_keys=True).endswith(
+        "r lowers the rate (0.001) · b goes back to the start"
+    )
+    assert found.line(recorded.now(), has_keys=False).endswith("tuitrain ctl a rollback 0")
     recorded.close()
+
+
+def test_a_step_of_nan_that_was_taken_is_diverging_before_its_epoch_ends(tmp_path):
+    for reaction, count in (("alert", 1), ("skip", 0)):
+        recorded = in_home(tmp_path, reaction, on_nonfinite=reaction)
+        recorded.trains(1)
+        run = recorded.now()
+        assert len(findings(replace(run, latest=run.latest._replace(loss=math.nan)))) == count
+        recorded.close()
 
 
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):

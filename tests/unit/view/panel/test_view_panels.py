@@ -13,6 +13,7 @@ from tuitrain.core.detail import (
     BATCH,
     CONFUSION,
     FIT,
+    LAYERS,
     LINE_SEARCH,
     LOSS_CURVES,
     SCORES,
@@ -28,6 +29,7 @@ from tuitrain.tui.views import VIEWS
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, fit, health, loss_curve, model
+from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search, verdict
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
@@ -73,6 +75,18 @@ def searched(least: float, *, slope: float = 1.0) -> dict[str, object]:
     return {"places": PLACES, "losses": [1 + slope * (place - least) ** 2 for place in PLACES]}
 
 
+def layer(name: str, update: float | str | None, **more: object) -> dict[str, object]:
+    return {"name": name, "gradient_norm": 0.5, "update_ratio": update, **more}
+
+
+DEEP = {"layers": [
+    layer("stem Conv2d", 1e-3, dead=0.25, units=64),
+    *(layer(f"blocks.{number} Linear", 1e-4, dead=0.0, units=8) for number in range(30)),
+    layer("still Linear", 0.0), layer("head Linear", "nan"), layer("wild Linear", 10.0),
+    layer("gone Linear", 1e-3, dead=1.0, units=128),
+]}  # fmt: skip
+
+
 @pytest.fixture
 def recorded(run_paths):
     run = RecordedRun(run_paths.record)
@@ -112,6 +126,7 @@ DAMAGED = [
     {**PLANE, "classes": [ROW]}, {**PLANE, "levels": ["0"]}, {**PLANE, "inputs": [[0.5]]},
     {**PLANE, "targets": ["inf", -1]}, {**LINE, "curves": []}, {**LINE, "low": [0, 0, 0]},
     {**FITTED, "true": [1]}, {"places": [0, 1], "losses": [1]}, {"places": [], "losses": []},
+    {"layers": [{"name": "x" * 300, "gradient_norm": 1.0}]},
 ]  # fmt: skip
 
 
@@ -135,7 +150,7 @@ def counts(classes: int, wrong: int = 0) -> dict[str, object]:
 
 WHOLE = {
     BATCH: BODY, LOSS_CURVES: CURVES, CONFUSION: counts(10), FIT: FITTED, SURFACE: PLANE,
-    SCORES: {"counts": [[0] * 19 + [7]] * 10}, LINE_SEARCH: searched(1),
+    SCORES: {"counts": [[0] * 19 + [7]] * 10}, LINE_SEARCH: searched(1), LAYERS: DEEP,
 }  # fmt: skip
 
 
@@ -399,6 +414,31 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     assert "share-data" not in said
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
     assert "75%  it waits for data" in plain(health.shares(run, reads(recorded), 100, 30))
+
+
+def test_layers_have_their_place_by_the_line_at_a_thousandth_and_their_dead_units(recorded):
+    recorded.trains(1)
+    assert "layers are not in the record" in drawn(layers, recorded)
+    recorded.details(LAYERS, DEEP)
+    heading, stem, block, *others = drawn(layers, recorded, (100, 40)).splitlines()
+    assert heading.split() == ["step", "23", "-6", "-3", "0", "log10", "gradient", "dead", "units"]
+    assert stem.split() == ["stem", "Conv2d", "●", "-3.0", "0.5000", "25%", "of", "64"]
+    assert stem.index("●") == block.index("┊") == heading.index("-3") + 1
+    assert block.index("●") < block.index("┊")
+    still, head, wild, gone = others[29:33]
+    assert still.split() == ["still", "Linear", "◂", "┊", "-∞", "0.5000", "–"]
+    assert head.split() == ["head", "Linear", "┊", "–", "0.5000", "–"]
+    assert wild.split() == ["wild", "Linear", "┊", "▸", "1.0", "0.5000", "–"]
+    assert gone.endswith("100% of 128")
+
+
+def test_where_there_is_no_room_for_all_layers_the_worst_off_are_shown_in_their_order(recorded):
+    recorded.trains(1)
+    recorded.details(LAYERS, DEEP)
+    heading, *rows = drawn(layers, recorded, (46, 5)).splitlines()
+    assert heading.startswith(" 4 worst of 35")
+    assert [row.split()[0] for row in rows] == ["stem", "still", "wild", "gone"]
+    assert all(len(row) < 46 for row in rows)
 
 
 LINES = ["loading", "\x1b[31mred\x1b[0m", "10%\r20%\r", "beep \x07", "x" * 150, "Loaded it"]

@@ -31,6 +31,11 @@ def test_what_the_script_decides_is_left_to_it(setting):
     assert "script" in why_not(TRAINS, "change", setting)
 
 
+def test_only_the_loop_of_our_own_runs_can_be_swept():
+    assert why_not(OURS, "lr_find") is None
+    assert "next batches" in why_not(TRAINS, "lr_find")
+
+
 @pytest.mark.parametrize(("action", "setting"), [("losses", ""), ("change", "lr")])
 def test_what_depends_on_the_first_step_waits_for_it(action, setting):
     assert "first step" in why_not(SCRIPT, action, setting)

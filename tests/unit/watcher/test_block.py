@@ -1,0 +1,103 @@
+"""A loop of one's own in a `with` block: its losses, epochs, logged numbers and its end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.tensorboard import SummaryWriter
+
+import tuitrain
+from tuitrain.core.commands import Boundary, Command, Request, Stop, SwapLoss
+from tuitrain.core.events import EpochEnded, LossSwapped, RunStarted, Stopped
+from tuitrain.store import inbox
+from tuitrain.store.paths import RunPaths
+from tuitrain.watcher.loop import WatchedLoop
+
+BATCHES, MOST = 4, 20_000
+"""Those of an epoch, and more than are trained before a command is carried out."""
+
+
+class Training:
+    """A model, its data, and a loop that ends where its loader does."""
+
+    def __init__(self, home: Path) -> None:
+        data = TensorDataset(torch.randn(8 * BATCHES, 4), torch.randn(8 * BATCHES, 3))
+        self.loader = DataLoader(data, batch_size=8)
+        self.model = nn.Linear(4, 3)
+        self._optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        self._paths = RunPaths(home / "runs" / "a")
+        self._submitted: set[str] = set()
+
+    def epochs(self, run: WatchedLoop) -> Iterator[tuple[float, float]]:
+        """Yield the loss of each step, and what it is by hand."""
+        for _ in range(MOST // BATCHES):
+            for inputs, target in run(self.loader):
+                self._optimizer.zero_grad()
+                outputs = self.model(inputs)
+                loss = functional.mse_loss(outputs, target)
+                loss.backward()
+                self._optimizer.step()
+                yield loss.item(), (outputs - target).square().mean().item()
+            if run.stopped:
+                return
+        raise AssertionError("nobody stopped it")
+
+    def submit_once(self, command: Command, at: Boundary = "batch") -> None:
+        if command.kind not in self._submitted:
+            self._submitted.add(command.kind)
+            inbox.put(self._paths.inbox, Request.new(command, at=at))
+
+    def events(self, kind: type) -> list:
+        run = tuitrain.connect(self._paths.directory)
+        return [event for event in run.events(follow=False) if isinstance(event, kind)]
+
+
+def half(outputs: Tensor, target: Tensor) -> Tensor:
+    return (outputs - target).square().mean() / 2
+
+
+def test_a_loss_of_the_users_own_is_swapped_in_and_a_stop_ends_the_loader(tmp_path: Path):
+    training = Training(tmp_path)
+    with tuitrain.watch("a", home=tmp_path, losses={"half": half}) as run:
+        for loss, by_hand in training.epochs(run):
+            training.submit_once(SwapLoss("half"))
+            if loss < 0.7 * by_hand:
+                training.submit_once(Stop())
+        after = True
+    assert after, "the block goes on"
+    (swapped,), (stopped,) = training.events(LossSwapped), training.events(Stopped)
+    assert 1 <= swapped.step < stopped.step
+    (started,) = training.events(RunStarted)
+    assert (started.device, started.parameters) == ("cpu", 4 * 3 + 3)
+
+
+def test_a_swap_and_a_stop_for_the_end_of_an_epoch_are_made_there(tmp_path: Path):
+    training = Training(tmp_path)
+    with tuitrain.watch("a", home=tmp_path) as run:
+        for number, (loss, by_hand) in enumerate(training.epochs(run), start=1):
+            if number == 2 * BATCHES + 1:  # two epochs are over, and a third has begun
+                training.submit_once(SwapLoss("l1"), "epoch")
+            if abs(loss - by_hand) > 0.01:
+                training.submit_once(Stop(), "epoch")
+        after = True
+    assert after, "the block goes on"
+    (swapped,), (stopped,) = training.events(LossSwapped), training.events(Stopped)
+    assert swapped.step < stopped.step
+    assert {swapped.step, stopped.step} <= {epoch.step for epoch in training.events(EpochEnded)}
+
+
+def test_what_is_logged_to_tensorboard_is_recorded_as_well(tmp_path: Path):
+    with (
+        tuitrain.watch("a", home=tmp_path) as run,
+        SummaryWriter(str(tmp_path / "board")) as writer,
+    ):
+        for number in range(3):
+            run.step(1.0)
+            writer.add_scalar("accuracy", number / 2, number)
+            writer.add_scalars("losses", {"train": number}, number)
+    series = {one["name"] for one in tuitrain.connect("a", home=tmp_path).show()["series"]}
+    assert {"accuracy", "losses/train"} <= series
+    assert list(tuitrain.connect("a", home=tmp_path).series("accuracy")[1]) == [0.0, 0.5, 1.0]
