@@ -31,8 +31,8 @@ class Panel(NamedTuple):
     """Whether it has the steps as its x axis, which the keys of the charts change."""
 
 
-def _events(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
-    return events(run, width, height)
+def _events(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    return events(run, width, height, reads.search().strip())
 
 
 class View(NamedTuple):
@@ -72,8 +72,8 @@ VIEWS = (
         Panel("trends", "measured about once a second", trends, is_chart=True),
     )),
     View("Log", "what happened, what did it print?", (
-        Panel("log", "events", _events),
-        Panel("output", "output: / searches", output),
+        Panel("log", "events and notes", _events),
+        Panel("output", "output: / searches both", output),
     )),
 )  # fmt: skip
 """In the order of their digits."""
