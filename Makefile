@@ -19,8 +19,8 @@ bench: ## the figures of benchmarks/RESULTS.md
 pictures: ## the pictures of README and docs, from the app itself
 	python docs/make_pictures.py
 
-docs: ## the table of docs/options.md
-	python docs/make_options.py
+docs: ## the pages of docs/ that the program knows: options, keys, cli, losses
+	python docs/make_docs.py
 
 run: ## the app
 	tuitrain

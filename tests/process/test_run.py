@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,9 @@ def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell)
     stepped = json.loads(tuitrain("ctl", "a", "step", "3", "--json").stdout)
     assert stepped["step"] == paused["step"] + 3
     until(lambda: tuitrain.show("a")["state"] == "paused", "it is paused again")
+    undone = tuitrain("ctl", "a", "undo", "--wait").stdout
+    assert undone.startswith("undo of: loss cross-entropy → mse after step")
+    assert tuitrain("ctl", "a", "undo", "--wait").stdout.startswith("undo of: undo: take 2")
     tuitrain("ctl", "a", "resume")
     tuitrain("ctl", "a", "pace", "50")
     tuitrain("ctl", "a", "stop")
@@ -101,7 +105,11 @@ def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell)
     assert (shown["state"], shown["loss"], shown["pace"]) == ("stopped", "mse", 50)
     assert [
         (intervention["kind"], intervention["state"]) for intervention in shown["interventions"]
-    ] == [(kind, "applied") for kind in ("pause", "loss", "step", "resume", "pace", "stop")]
+    ] == [
+        *((kind, "applied") for kind in ("pause", "loss", "step")),
+        ("undo", "undone"),
+        *((kind, "applied") for kind in ("undo", "resume", "pace", "stop")),
+    ]
     assert all(intervention["step"] is not None for intervention in shown["interventions"])
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
@@ -114,8 +122,12 @@ def test_a_command_for_a_run_that_has_ended_is_refused_and_leaves_nothing(tuitra
     assert list(tuitrain.client("a").paths.inbox.iterdir()) == []
 
 
-def test_a_trainer_killed_at_once_reads_as_crashed(tuitrain: Shell):
-    tuitrain.start("a", "--epochs", "5000")
+def test_a_trainer_killed_at_once_reads_as_crashed_and_is_told_to_a_command(
+    tuitrain: Shell, tmp_path: Path
+):
+    script, said = tmp_path / "tell.py", tmp_path / "news"
+    script.write_text(f"import sys; open({str(said)!r}, 'w').write(sys.argv[1])")
+    tuitrain.start("a", "--epochs", "5000", "--notify", f"{sys.executable} {script}")
     pid = tuitrain.show("a")["pid"]
     step = tuitrain.show("a")["step"]
 
@@ -125,6 +137,9 @@ def test_a_trainer_killed_at_once_reads_as_crashed(tuitrain: Shell):
     shown = tuitrain.show("a")
     assert shown["pid"] is None
     assert shown["step"] >= step, "what was recorded stays"
+    assert "tuitrain resume a goes on from its last checkpoint" in tuitrain("show", "a").stdout
+    news = until(lambda: said.exists() and said.read_text(), "the command is told")
+    assert news.startswith(f"tuitrain: a crashed at step {shown['step']:,}: the trainer process")
     tuitrain("ctl", "a", "resume", code=3)
 
 

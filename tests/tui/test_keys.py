@@ -38,8 +38,8 @@ def test_without_a_file_every_key_is_as_it_comes(file):
 
 
 def test_a_key_is_chosen_by_its_id_quoted_or_not(file):
-    keymap, complaints = read(file, '"run.step" = "f8, n"', 'run.undo = "ctrl+z"')
-    assert keymap == {"run.step": "f8,n", "run.undo": "ctrl+z"}
+    keymap, complaints = read(file, '"run.step" = "f8, k"', 'run.undo = "ctrl+z"')
+    assert keymap == {"run.step": "f8,k", "run.undo": "ctrl+z"}
     assert complaints == []
 
 

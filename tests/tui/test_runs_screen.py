@@ -279,6 +279,19 @@ async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
         assert [item.name for item in runs_in(home)] == ["taken"]
 
 
+async def test_keys_go_from_field_to_field_in_a_form_that_is_taller_than_the_terminal(home, made):
+    made("taken", ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        await pilot.press("n", "x", *["down"] * 4)
+        assert field(app, "lr").has_focus
+        await pilot.press("enter")
+        await pilot.pause()
+        assert field(app, "task").has_focus
+        assert "digitsx" in text_of(app), "the wrong field is in sight"
+        await eventually(pilot, app, "no task")
+
+
 async def test_torch_tells_the_form_how_large_a_run_is(home):
     app = TuitrainApp(home)
     async with app.run_test(size=(140, 40)) as pilot:
@@ -388,3 +401,24 @@ def test_the_process_that_is_asked_ends_with_whoever_asks():
     process = torch_query._process
     torch_query.close()
     assert process.returncode is not None
+
+
+async def test_marked_runs_are_deleted_together_and_a_tag_is_found_by_the_filter(home, made):
+    for name in ("alpha", "beta", "gamma"):
+        made(name, EPOCH, Finished(1, 23, 1), ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await at(pilot, app, "beta")
+        await pilot.press("number_sign", *"two words", "enter")
+        assert "cannot be a tag" in text_of(app)
+        await pilot.press(*["backspace"] * 6, "enter")
+        assert "0.9000two" in "".join(line_of(await listed(app), "beta").split())
+        await pilot.press("slash", *"#two", "enter")
+        assert names_in(await listed(app)) == ["beta"]
+        await pilot.press("escape", "m")
+        await at(pilot, app, "alpha")
+        await pilot.press("m")
+        assert "2 marked: C compares, D deletes" in text_of(app)
+        await pilot.press("D", "y")
+        await pilot.pause()
+        assert [paths.name for paths in runs_in(home)] == ["gamma"]

@@ -8,6 +8,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.detail import BATCH, CONFUSION, SURFACE, WORST
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.notes import Note
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.views import VIEWS
@@ -222,6 +223,7 @@ async def test_a_search_finds_what_was_printed_and_esc_ends_it(
     app: TuitrainApp, training: ScriptedTrainer
 ):
     training.paths.log.write_text("first line\nTraceback: here\n")
+    Client(training.paths.directory).write(Note.new("note", "why a trace", (1, 20, 0)))
     async with app.run_test(size=NARROW) as pilot:
         await pilot.press("slash")
         await pilot.pause()
@@ -234,19 +236,26 @@ async def test_a_search_finds_what_was_printed_and_esc_ends_it(
         every_line = await seen(app)
 
     assert "1 of the last 2 lines have trace" in found
+    assert "note at step 20: why a trace" in found, "events and notes are searched, too"
     assert "first line" not in found
     assert "first line" in every_line
     assert training.commands() == [], "letters of a search are no keys"
 
 
-async def test_the_next_run_is_opened_in_the_last_view(trainer: ScriptedTrainer):
+async def test_the_next_run_is_opened_in_the_last_view_and_with_its_panel_alone(
+    trainer: ScriptedTrainer,
+):
     trainer.records(STARTED)
-    for keys, view in ((["5"], "view-health"), ([], "view-health"), (["1"], "view-training")):
+    for keys, view, panel in (
+        (["5", "tab", "tab", "enter"], "view-health", "trends"), ([], "view-health", "trends"),
+        (["escape"], "view-health", ""), (["enter", "1"], "view-training", ""),
+    ):  # fmt: skip
         app = TuitrainApp(trainer.paths.directory.parents[1], watch=trainer.paths)
         async with app.run_test(size=NARROW) as pilot:
             await pilot.press(*keys)
             await pilot.pause()
             assert app.screen.views.current == view
+            assert app.screen.views.alone == panel
 
 
 async def test_a_view_that_cannot_be_kept_is_shown_all_the_same(

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,6 +33,10 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
+
+if TYPE_CHECKING:
+    from tuitrain.connection.answer import Answer
+    from tuitrain.core.notes import Kind
 
 _RUN = "tuitrain.run"
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -66,6 +70,15 @@ def ctl(ctx: click.Context, run: str) -> None:
         if words := meant.steering(run, [], ctl.commands):
             raise WrongUse(f"{run} is a command of a run: tuitrain ctl {words}")
         raise WrongUse(f"no command for {safe(run)}, such as pause; tuitrain ctl --help lists them")
+
+
+class _DashedCommand(click.Command):
+    """A command whose argument may begin with a dash, such as the tag -old."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        dashed = [arg for arg in args if arg.startswith("-") and arg[:2] != "--" and len(arg) > 2]
+        options = [arg for arg in args if arg not in dashed]
+        return super().parse_args(ctx, [*options, "--", *dashed] if dashed else args)
 
 
 def _command(*, waits: bool) -> Callable[[Any], Any]:
@@ -202,6 +215,49 @@ def stop(ctx: click.Context, **how: Any) -> int:
     return _submit(ctx, Stop(), waits=True, **how)
 
 
+@ctl.command(
+    cls=_DashedCommand,
+    epilog="""\b
+Example:
+  tuitrain ctl a note 'the loss rose when the rate did'""",
+)
+@click.argument("text")
+@_command(waits=True)
+def note(ctx: click.Context, text: str, *, as_json: bool, **_how: Any) -> int:
+    """Keep a note at the present step.
+
+    The run may have ended: no trainer is asked.
+    """
+    return _write(ctx, "note", text, as_json=as_json)
+
+
+@ctl.command(
+    cls=_DashedCommand,
+    epilog="""\b
+Examples:
+  tuitrain ctl a tag baseline
+  tuitrain ctl a tag -baseline     take it off""",
+)
+@click.argument("name", metavar="[-]NAME")
+@_command(waits=True)
+def tag(ctx: click.Context, name: str, *, as_json: bool, **_how: Any) -> int:
+    """Put a tag on the run; -NAME takes it off.
+
+    The run may have ended: no trainer is asked.
+    """
+    from tuitrain.core.notes import tag_of
+
+    return _write(ctx, *tag_of(name), as_json=as_json)
+
+
+def _write(ctx: click.Context, kind: Kind, text: str, *, as_json: bool) -> int:
+    """Write a note or a tag, which takes effect at once and needs no trainer."""
+    from tuitrain.connection.answer import write
+
+    _print(write(find_run(ctx, ctx.meta[_RUN]), kind, text), as_json=as_json)
+    return 0
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Withdraw the command on SIGTERM or SIGHUP, as on Ctrl-C."""
@@ -236,13 +292,9 @@ def _submit(
             until_applied=waits if wait is None else wait,
             say=lambda why: print_safe(f"tuitrain: {why}; Ctrl-C takes it back", err=True),
         )  # fmt: skip
-    said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
-    if as_json:
-        click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
-    else:
-        print_safe(said, err=answer.is_refusal)
-        if isinstance(command, FindRate) and answer.state == "applied":
-            print_safe(_in_words(answer.suggestion, client.name))
+    _print(answer, as_json=as_json)
+    if isinstance(command, FindRate) and answer.state == "applied" and not as_json:
+        print_safe(_in_words(answer.suggestion, client.name))
     return answer.exit_code
 
 
@@ -250,3 +302,11 @@ def _in_words(suggestion: float | None, name: str) -> str:
     if suggestion is None:
         return "no lr suggested: the loss fell at none"
     return f"suggested lr {suggestion:g}: tuitrain ctl {name} lr {suggestion:g}"
+
+
+def _print(answer: Answer, *, as_json: bool) -> None:
+    said = f"tuitrain: {answer}" if answer.is_refusal else str(answer)
+    if as_json:
+        click.echo(json.dumps(answer.as_json()), err=answer.is_refusal)
+    else:
+        print_safe(said, err=answer.is_refusal)

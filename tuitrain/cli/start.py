@@ -13,6 +13,8 @@ from tuitrain.core.events import DOWNLOADING, WATCHING
 from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
+from tuitrain.trainer.notify import command_words
+from tuitrain.trainer.notify import notify as tell
 from tuitrain.trainer.supervisor import Started
 from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.text import words
@@ -23,13 +25,21 @@ if TYPE_CHECKING:
 _LOOK_S = 0.05
 
 
-def go(start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int) -> int:
-    """Start a trainer and show it in the app or as lines (then it ends with us), or detach."""
+def go(
+    start: Callable[[bool], Started], *, detach: bool, plain: bool, log_interval: int,
+    notify: str | None = None,
+) -> int:  # fmt: skip
+    """Start a trainer and show it in the app or as lines (then it ends with us), or detach.
+
+    `notify` is the command that shall be told how the run ends.
+    """
+    command = command_words(notify)
     if detach and plain:
         raise WrongUse("--plain owns the run and --detach lets it go: choose one")
     if not (plain or detach or has_terminal()):
         plain = True
     started = start(plain)
+    tell(started.paths, command)
     if started.missing:
         print_safe(
             f"tuitrain: {started.paths.name}: {missing_answers_warning(started.missing)}", err=True

@@ -55,6 +55,9 @@ Examples:
 )
 @click.option("--paused", is_flag=True, help="Pause after the first step.")
 @click.option("--pace", metavar="N", help="At most N steps a second.")
+@click.option(
+    "--notify", metavar="COMMAND", help="Command to run when it finishes, fails or pauses."
+)
 @click.option("--detach", is_flag=True, help="Start, print the name, return.")
 @click.option("--plain", is_flag=True, help="No app: its own output and exit code.")
 @home_option
@@ -71,6 +74,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     from tuitrain.core.ranks import count_of
     from tuitrain.core.spec import RunSpec, check_name
     from tuitrain.trainer import supervisor
+    from tuitrain.trainer.notify import command_words
 
     pace = OPTIONS["pace"].read(options["pace"]) if options["pace"] else None
     name = options["name"] and check_name(options["name"])
@@ -84,16 +88,18 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         paused=options["paused"], watched=command,
         pace=pace,
     )  # fmt: skip
+    notified = command_words(options["notify"])
     if count_of(os.environ) > 1:
         _be_one_of_many(home_of(ctx), spec, name, options)
     home, detach, plain = home_of(ctx), options["detach"], options["plain"]
     if detach and plain:
         raise WrongUse("--plain has the script's output and --detach lets it go: choose one")
     if plain or not (detach or has_terminal()):
-        supervisor.watch_here(home, spec, name)
+        supervisor.watch_here(home, spec, name, notified=notified)
     return go(
-        lambda _: supervisor.watch(home, spec, name), detach=detach, plain=False, log_interval=100
-    )
+        lambda _: supervisor.watch(home, spec, name),
+        detach=detach, plain=False, log_interval=100, notify=options["notify"],
+    )  # fmt: skip
 
 
 def _be_one_of_many(
@@ -102,6 +108,7 @@ def _be_one_of_many(
     """Become the script, under watch on rank 0 alone, with the output that torchrun gave it."""
     from tuitrain.core.ranks import rank_of
     from tuitrain.trainer import supervisor
+    from tuitrain.trainer.notify import command_words
 
     given = [option for option in _FOR_ONE_PROCESS if options[option]]
     given += ["on-nonfinite"] if spec.on_nonfinite != "alert" else []
@@ -109,4 +116,4 @@ def _be_one_of_many(
         raise WrongUse(f"--{given[0]} is for one process: the others of torchrun would not follow")
     if rank_of(os.environ):
         supervisor.run_unwatched(spec)
-    supervisor.watch_here(home, spec, name)
+    supervisor.watch_here(home, spec, name, notified=command_words(options["notify"]))

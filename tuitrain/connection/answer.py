@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import snapshot
 from tuitrain.connection.silence import why_silent
-from tuitrain.core.commands import Boundary, Command, Request
+from tuitrain.core.commands import Boundary, Command, Request, Undo
 from tuitrain.core.errors import RunEnded
 from tuitrain.core.events import (
     CommandAccepted,
@@ -20,9 +20,11 @@ from tuitrain.core.events import (
     Event,
     RateSwept,
 )
+from tuitrain.core.notes import Kind, Note
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
 from tuitrain.store.delta import Cursor
+from tuitrain.view.form.settings import last_change
 from tuitrain.view.text import words
 
 _POLL_S = 0.02
@@ -45,6 +47,8 @@ class Answer:
     reason: str | None = None
     suggestion: float | None = None
     """The learning rate that a sweep suggests; None if it suggests none, and for other commands."""
+    undone: str | None = None
+    """Of an undo, the change that it takes back, in words."""
     exit_code: int = 0
     """Exit code of `ctl`: 2 if the command is invalid, 3 if it is not possible now."""
 
@@ -55,10 +59,12 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer as `ctl --json` prints it."""
-        return {key: value for key, value in asdict(self).items() if key != "exit_code"}
+        hidden = ("exit_code",) if self.undone else ("exit_code", "undone")
+        return {key: value for key, value in asdict(self).items() if key not in hidden}
 
     def __str__(self) -> str:
         what = f"{self.kind} {self.detail}".strip()
+        what += f" of: {self.undone}" if self.undone else ""
         match self.state:
             case "accepted":
                 return f"{what}: accepted, to take effect at the {self.at} boundary"
@@ -66,6 +72,16 @@ class Answer:
                 return f"{what}: applied at step {words.count(self.step or 0)}, epoch {self.epoch}"
             case _:
                 return f"{what}: {self.state}: {safe(self.reason)}"
+
+
+def write(client: Client, kind: Kind, text: str) -> Answer:
+    """Write a note or a tag at the present position of a run, live or ended.
+
+    Raises WrongUse for a text or a name that cannot be one, and as `Client.write` does.
+    """
+    note = Note.new(kind, text, snapshot(client).position)
+    client.write(note)
+    return Answer(note.id, kind, note.text, "applied", "batch", note.step, note.epoch)
 
 
 def submit(
@@ -85,9 +101,12 @@ def submit(
     cursor = client.end()
     if not client.look(cursor).alive:
         raise _ended(client)
+    undone = last_change(snapshot(client)) if isinstance(command, Undo) else None
     request = client.send(command, at)
     try:
         for answer in _answers(client, request, cursor, say):
+            if undone and not answer.is_refusal:
+                answer = replace(answer, undone=undone.description)
             if answer.state != "accepted" or not until_applied:
                 return answer
     except BaseException:

@@ -10,9 +10,10 @@ from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.decode import value_of
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded, Event, LastWord
+from tuitrain.core.notes import Note
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
-from tuitrain.store import inbox, lock, owner
+from tuitrain.store import inbox, lock, notes, owner
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
 from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
@@ -39,6 +40,8 @@ class Client:
     def __init__(self, directory: Path) -> None:
         self.paths = RunPaths(directory)
         self._reader = RunReader(self.paths.record)
+        self.notes = notes.Notes(self.paths.notes)
+        """Returns the notes and tags of the run, oldest first."""
 
     @property
     def name(self) -> str:
@@ -144,6 +147,13 @@ class Client:
         request = Request.new(named_by_user(command), at)
         inbox.put(self.paths.inbox, request)
         return request
+
+    def write(self, note: Note) -> None:
+        """Add a note or a tag to the run, which may have ended.
+
+        Raises NotPlain, Refused or OSError if it cannot be written.
+        """
+        notes.append(self.paths.notes, note)
 
     def withdraw(self, request: Request) -> None:
         """Remove a command from the inbox, if the trainer has not taken it."""

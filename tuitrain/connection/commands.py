@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from tuitrain.connection.answer import Answer, submit
+from tuitrain.connection.answer import Answer, submit, write
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import (
@@ -112,6 +112,18 @@ class Commands:
     def stop(self, *, wait: bool | None = None) -> Answer:
         """End the run after this batch and save a checkpoint; `tuitrain resume` continues it."""
         return self._submit(Stop(), None, wait=wait)
+
+    def note(self, text: str) -> Answer:
+        """Keep a note about the run, live or ended, at its present step."""
+        return write(self._client, "note", text)
+
+    def tag(self, name: str) -> Answer:
+        """Tag the run, live or ended."""
+        return write(self._client, "tag", name)
+
+    def untag(self, name: str) -> Answer:
+        """Take a tag off."""
+        return write(self._client, "untag", name)
 
     def _set(
         self, setting: Setting, value: float | int | str | None, at: Boundary, *, wait: bool | None

@@ -50,6 +50,7 @@ class Follower:
 
             alive, delta, pid = self.client.look(self.delta.cursor, segments_after)
             run, self.delta = fold(before, delta, alive=alive, pid=pid), delta
+            run = replace(run, notes=self.client.notes())
             run = replace(run, busy=self._busy() if alive and run.state != "paused" else None)
             if not alive and self.client.is_deleted():
                 run = replace(run, error=DELETED)

@@ -246,6 +246,12 @@ def _rising() -> Iterator[int]:
 _moments = _rising()
 
 
+def new_id() -> tuple[str, float]:
+    """Return a new id and the time, in seconds since 1970. Ids from one machine sort by time."""
+    now = next(_moments)
+    return f"{now:016x}{secrets.token_hex(2)}", now / 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A submitted command. The event that answers it carries the same `id`."""
@@ -258,11 +264,10 @@ class Request:
 
     @classmethod
     def new(cls, command: Command, at: Boundary | None = None) -> Request:
-        """Return a request with a new id. Ids from one machine sort by time."""
+        """Return a request with a new id."""
         if at is not None:
             _check_boundary(at)
-        now = next(_moments)
-        return cls(f"{now:016x}{secrets.token_hex(2)}", now / 1e9, command, at or command.boundary)
+        return cls(*new_id(), command, at or command.boundary)
 
     def to_json(self) -> str:
         """Return the request as the text of its file in the inbox."""

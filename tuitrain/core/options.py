@@ -281,6 +281,11 @@ OPTIONS: Mapping[str, RunOption] = {
             default="pause", group="While it trains", places=_NEW,
         ),
         RunOption(
+            "notify", OrNone(Text("a command", "COMMAND")),
+            "Command to run when it finishes, fails or pauses by itself.",
+            group="How it is shown", places=(*_ANY, "form"),
+        ),
+        RunOption(
             "detach", Flag(), "Start, print the name, return.",
             default=False, group="How it is shown", places=_ANY,
         ),

@@ -95,6 +95,11 @@ class RunPaths:
         return self.directory / "spec.json"
 
     @property
+    def notes(self) -> Path:
+        """Notes and tags, which anybody may add, also while nobody trains."""
+        return self.directory / "notes.jsonl"
+
+    @property
     def code(self) -> Path:
         """Copies of the user's Python files."""
         return self.directory / "code"

@@ -34,6 +34,7 @@ from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
+from tuitrain.trainer.notify import notify
 
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
 _STOP = "{0} has not ended; tuitrain ctl {0} stop ends it"
@@ -335,9 +336,15 @@ def watch(home: Path, spec: RunSpec, name: str | None = None) -> Started:
         return _launch(paths, descriptor, spec.watched, module=WATCHER, owned=False)
 
 
-def watch_here(home: Path, spec: RunSpec, name: str | None = None) -> NoReturn:
-    """Let this process become the script under watch, with its terminal and exit code."""
+def watch_here(
+    home: Path, spec: RunSpec, name: str | None = None, *, notified: Sequence[str] = ()
+) -> NoReturn:
+    """Let this process become the script under watch, with its terminal and exit code.
+
+    The command `notified` is told how the run ends.
+    """
     with new_run(home, spec, name) as (paths, descriptor):
+        notify(paths, notified)
         os.set_inheritable(descriptor, True)
         line = python.command(WATCHER, str(paths.directory), str(descriptor), *spec.watched)
         os.execve(line[0], line, python.environment())  # noqa: S606 - Python itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from textual.theme import Theme
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import keys, themes
+from tuitrain.tui.alert import Alert, desktop_note
 from tuitrain.tui.driver import LeanDriver
 from tuitrain.tui.safe_text import SafeText
 from tuitrain.tui.screens.choice import ChoiceScreen
@@ -28,6 +30,7 @@ from tuitrain.tui.screens.epoch import EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
+from tuitrain.tui.screens.note import NoteScreen
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.tui.screens.rate_sweep import RateSweepScreen
@@ -37,8 +40,8 @@ from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.view.state.snapshot import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
-    ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NumberScreen, ParametersScreen,
-    RateSweepScreen, ResumeScreen,
+    ChoiceScreen, EpochScreen, HelpScreen, LossesScreen, NoteScreen, NumberScreen,
+    ParametersScreen, RateSweepScreen, ResumeScreen,
 )  # fmt: skip
 """Screens on which the keys of the app have no effect."""
 SCREENS: tuple[type[Screen[Any]], ...] = (
@@ -154,6 +157,12 @@ class TuitrainApp(App[Snapshot]):
     def _complain(self, complaints: Sequence[str]) -> None:
         for complaint in complaints[:_COMPLAINTS]:
             self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
+
+    def on_alert(self, alert: Alert) -> None:
+        """Ring the bell, and show a note on the desktop where the terminal is known to."""
+        self.bell()
+        if self._driver is not None:
+            self._driver.write(desktop_note(alert.text, os.environ))
 
     def action_exit_now(self) -> None:
         self.exit(self._last)

@@ -13,8 +13,10 @@ from tuitrain.connection.follower import Follower
 from tuitrain.core.errors import DamagedRecord, TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store import lock
+from tuitrain.store.notes import stamp_of
 from tuitrain.store.paths import RunPaths, runs_in
-from tuitrain.view.text.listing import Row
+from tuitrain.view.chart.sparkline import sparkline
+from tuitrain.view.text.listing import TREND_CELLS, Row
 
 _AT_ONCE = 25
 """Runs to read between two repaints of the list."""
@@ -55,7 +57,9 @@ class Home:
         if cached is not None and cached[0] == marks and not marks[0]:
             return cached[1]
         try:
-            row = Row(paths.directory, self._follower(paths).look())
+            follower = self._follower(paths)
+            run = follower.look()
+            row = Row(paths.directory, run, trend=sparkline(run, follower.client, TREND_CELLS))
         except Exception as error:  # noqa: BLE001 - an unreadable run must not hide the others
             row = Row(paths.directory, None, _reason(error))
             self._followers.pop(paths.directory, None)
@@ -78,15 +82,9 @@ def _reason(error: Exception) -> str:
 
 def _marks(paths: RunPaths) -> tuple[object, ...]:
     """Return whether the run is being trained, and the times and sizes of its files."""
-    times = []
-    for path in (paths.spec, paths.record, paths.record.with_name(paths.record.name + "-wal")):
-        try:
-            stat = path.stat()
-        except OSError:
-            times.append((0, 0))
-        else:
-            times.append((stat.st_mtime_ns, stat.st_size))
+    wal = paths.record.with_name(paths.record.name + "-wal")
+    stamps = map(stamp_of, (paths.spec, paths.record, wal, paths.notes))
     is_held = False
     with suppress(OSError):  # reading the run reports the error
         is_held = lock.is_held(paths.lock)
-    return is_held, *times
+    return is_held, *stamps

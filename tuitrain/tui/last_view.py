@@ -1,9 +1,10 @@
-"""The view that a user looked at last, kept in the home for the next run."""
+"""The view of a run that was looked at last, and its panel shown alone, for the next run."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.files import read_text, write_atomically
@@ -11,22 +12,30 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.tui.views import VIEWS
 
 FILE = "view"
-_LARGEST = 100
+_LARGEST = 200
 
 
-def read(paths: RunPaths) -> str:
-    """Return the name of that view; the first if none is kept."""
-    name = ""
+class LastView(NamedTuple):
+    """The name of a view, and the id of its panel that is shown alone; "" for all panels."""
+
+    name: str = VIEWS[0].name
+    panel: str = ""
+
+
+def read(paths: RunPaths) -> LastView:
+    """Return what is kept; all panels of the first view if that is nothing."""
+    text = ""
     with suppress(OSError, ValueError, DamagedRecord):
-        name = read_text(_file(paths), most=_LARGEST).strip()
-    return next((view.name for view in VIEWS if view.name == name), VIEWS[0].name)
+        text = read_text(_file(paths), most=_LARGEST)
+    name, panel, *_ = [*text.splitlines(), "", ""]
+    return LastView(name, panel) if name in (view.name for view in VIEWS) else LastView()
 
 
-def write(paths: RunPaths, name: str) -> None:
-    """Keep the view of that name, unless the home cannot be written."""
+def write(paths: RunPaths, view: LastView) -> None:
+    """Keep it, unless the home cannot be written."""
     with suppress(OSError):
         if paths.directory.parent.name == "runs":  # a copy of a run elsewhere has no home
-            write_atomically(_file(paths), f"{name}\n")
+            write_atomically(_file(paths), f"{view.name}\n{view.panel}\n")
 
 
 def _file(paths: RunPaths) -> Path:

@@ -41,8 +41,8 @@ class Panel(NamedTuple):
         return (is_number and self.title_of_numbers) or self.title
 
 
-def _events(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
-    return events(run, width, height)
+def _events(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    return events(run, width, height, reads.search().strip())
 
 
 def _predicted(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
@@ -97,8 +97,8 @@ VIEWS = (
         Panel("trends", "measured about once a second", trends, is_chart=True),
     )),
     View("Log", "what happened, what did it print?", (
-        Panel("log", "events", _events),
-        Panel("output", "output: / searches", output),
+        Panel("log", "events and notes", _events),
+        Panel("output", "output: / searches both", output),
     )),
 )  # fmt: skip
 """In the order of their digits."""

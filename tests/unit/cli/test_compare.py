@@ -133,8 +133,10 @@ def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
     other.finishes()
     text = said("compare", "one", "cancer", "--width", "90")
     assert "no contest, since their tasks differ" in text
+    assert "no value of one says anything about another" in text.partition("by epoch")[0]
     assert "★" not in text
     told = json.loads(said("compare", "one", "cancer", "--json"))
+    assert told["comparable"] is False
     assert {tuple(measure["better_best"]) for measure in told["measures"]} == {()}
 
 

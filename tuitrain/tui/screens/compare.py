@@ -12,7 +12,6 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
@@ -20,6 +19,7 @@ from tuitrain.core.safe import safe
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
+from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.view.chart.compare import SIGNS, Compared
 from tuitrain.view.chart.curves import Curves
 
@@ -70,7 +70,7 @@ class CompareScreen(Screen[None]):
         with VerticalScroll(id="tables"):
             yield Settings(id="differs").data_bind(subject=CompareScreen.compared)
             yield Results(id="did").data_bind(subject=CompareScreen.compared)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeysFooter()
 
     def on_mount(self) -> None:
         self.set_interval(_LOOK_S, self.follow)

@@ -12,9 +12,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tuitrain.tui.keys import keymap_of, shown
+from tuitrain.view.text.cells import wrapped
 
 _COLUMN_CELLS = 60
 """Where two of them fit, the keys are in two columns."""
+_WIDEST, _FRAME = 136, 6
+"""Most cells of the dialog, as in dialogs.tcss, and how many of them surround its text."""
+_KEY = 9
+"""Cells before a text."""
 SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
     ("$cell-smooth", "━━", "the smoothed loss"),
@@ -53,8 +58,10 @@ class HelpScreen(ModalScreen[None]):
             dialog.border_subtitle = "esc closes"
             app = [binding for binding in self.app.BINDINGS if isinstance(binding, Binding)]
             keymap = keymap_of(self.app)
+            room = min(_WIDEST, int(self.app.size.width * 0.96)) - _FRAME
+            cells = room // 2 if room >= 2 * _COLUMN_CELLS else room
             lines = [
-                _line(shown(binding, keymap), binding.tooltip)
+                _line(shown(binding, keymap), binding.tooltip, cells)
                 for binding in (*self._explained, *app)
             ]
             half = -(-len(lines) // 2)
@@ -64,8 +71,10 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content("\n").join(_symbol_line(*sign) for sign in self._signs))
 
 
-def _line(keys: str, description: str) -> Content:
-    return Content.assemble((f"{keys:>7}  ", "bold $accent"), description)
+def _line(keys: str, description: str, cells: int) -> Content:
+    first, *rest = wrapped(description, max(_KEY, cells - _KEY))
+    more = "".join(f"\n{'':<{_KEY}}{line}" for line in rest)
+    return Content.assemble((f"{keys:>{_KEY - 2}}  ", "bold $accent"), first, more)
 
 
 def _symbol_line(colour: str, sign: str, meaning: str) -> Content:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -27,8 +27,13 @@ BatchLosses = tuple[int, Mapping[str, float]]
 """The step of a recent batch, and the value of each fitting loss on that batch."""
 
 _LOOK_S = 1.0
+_LABEL = 8
 _WIDTH, _FRAME = 76, 6
 """Most cells of a dialog, as in dialogs.tcss, and how many of them surround its text."""
+_SHORT = 24
+"""Lines of a terminal in which choices and text share what room there is."""
+_TRENDS = 58
+"""Least cells of a line that has the trend of a loss, too."""
 _NAME, _LONG_NAME = 16, 33
 """Least and most cells for the texts of the losses."""
 
@@ -40,8 +45,14 @@ class LossesScreen(ModalScreen[str | None]):
         Binding("escape,l", "dismiss", "Cancel", id="dialog.cancel"),
         Binding("o", "parameters", "Parameters", id="losses.parameters",
                 tooltip="Type the parameters of a loss that has some"),
+        Binding("pagedown", "read(1)", "Read on", id="losses.read_on", priority=True,
+                tooltip="Further down in the text about a loss"),
+        Binding("pageup", "read(-1)", "Read back", id="losses.read_back", priority=True,
+                tooltip="Further up in it"),
     ]  # fmt: skip
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (_SHORT, "-high")]
 
+    lesson = getters.query_one("#lesson", VerticalScroll)
     options = getters.query_one(OptionList)
 
     def __init__(
@@ -63,7 +74,8 @@ class LossesScreen(ModalScreen[str | None]):
             dialog.border_title = f"loss for {self._run.task}{kind}"
             yield Static(id="heading")
             yield OptionList()
-            yield Static(classes="teaching", id="teaching")
+            with VerticalScroll(id="lesson", can_focus=False):
+                yield Static(classes="teaching", id="teaching")
 
     async def on_mount(self) -> None:
         self._fill(self._run.loss)
@@ -87,11 +99,17 @@ class LossesScreen(ModalScreen[str | None]):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
+        self.lesson.scroll_home(animate=False)
         more = " · o its parameters" if parameters(text) else ""
+        if self.app.size.height < _SHORT:
+            more = " · pgdn reads on"
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(None if event.option_id == self._run.loss else event.option_id)
+
+    def action_read(self, pages: int) -> None:
+        self.lesson.scroll_relative(y=pages * max(1, self.lesson.size.height - 1), animate=False)
 
     def action_parameters(self) -> None:
         highlighted = self.options.highlighted_option
@@ -153,9 +171,12 @@ class LossesScreen(ModalScreen[str | None]):
         )  # fmt: skip
 
     def _trend(self, text: str) -> str | None:
-        """Return the first and the last validation loss; None before the second validation."""
+        """Return the first and the last validation loss; None before the second validation.
+
+        None, too, where there is no room for it.
+        """
         ends = [epoch.val_losses[text] for epoch in self._run.epochs if text in epoch.val_losses]
-        if len(ends) < 2:
+        if len(ends) < 2 or self._cells() + _LABEL < _TRENDS:
             return None
         first, last = ends[0], ends[-1]
         arrow = "↘" if last < first else "↗" if last > first else "→"
@@ -179,13 +200,13 @@ class LossesScreen(ModalScreen[str | None]):
         lines = [Content.styled(loss.formula, "bold $accent")]
         for label, explanation in rows:
             first, *rest = wrapped(explanation, self._cells())
-            lines.append(Content.assemble((f"{label:<8}", "$cell-muted"), first))
-            lines += [Content(f"{'':<8}{line}") for line in rest]
+            lines.append(Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), first))
+            lines += [Content(f"{'':<{_LABEL}}{line}") for line in rest]
         return Content("\n").join(lines)
 
     def _cells(self) -> int:
         """Return the most cells of a line of the lesson."""
-        return max(16, min(_WIDTH, int(self.app.size.width * 0.96)) - 8 - _FRAME)
+        return max(16, min(_WIDTH, int(self.app.size.width * 0.96)) - _LABEL - _FRAME)
 
     def _when(self, text: str) -> str:
         if text == self._run.loss:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tuitrain.catalog.table import check_table
 from tuitrain.core.errors import TuitrainError
@@ -22,12 +22,16 @@ from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store.initial import weights_file
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
+from tuitrain.trainer.notify import command_words, notify
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.widgets.form_field import FormField
+from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.view.form import form
 
 _QUERY_AFTER_S = 0.3
 _LABEL = 17
+_BESIDE = 60
+"""Cells from which on an error stands beside its field."""
 _ASKING = "asking PyTorch …"
 
 
@@ -72,11 +76,12 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         self._fields = form.OF_A_FORK if fork else form.FIELDS
         self._query = TorchQuery()
         self._filled = form.texts_of(fork.spec) if fork else form.filled("digits")
+        self._errors: dict[str, str] = {}
         self._queried: RunSpec | None = None
         self._facts: dict[str, Any] | str = _ASKING
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="form", can_focus=False) as box:
+        with Vertical(id="form") as box:  # a VerticalScroll has keys of its own for up and down
             fork = self._fork
             box.border_title = (
                 Content(f"fork of {safe(fork.parent.name)} at epoch {fork.epoch:,}")  # no markup
@@ -86,7 +91,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             for name in self._fields:
                 yield FormField(name, self._filled[name])
             yield Static(id="facts")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeysFooter()
 
     def on_mount(self) -> None:
         self._field(self._fields[0]).focus_input()
@@ -129,6 +134,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
         spec, errors = form.checked(values)
         errors |= self._errors_of_places(values)
         errors |= _errors_of_table(spec) if spec is not None else {}
+        self._errors = errors
         for name in self._fields:
             field = self._field(name)
             hint = form.hint(name, values, has_focus=field.has_focus_within)
@@ -140,6 +146,10 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     def _errors_of_places(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return the errors of a name or a path that depend on the files on disk."""
         errors = {}
+        try:
+            command_words(values["notify"] or None)
+        except TuitrainError as error:
+            errors["notify"] = str(error)
         if name := values["name"]:
             try:
                 check_name(name)
@@ -199,22 +209,31 @@ class NewRunScreen(Screen[supervisor.Started | None]):
     async def action_train(self) -> None:
         spec = self._check()
         if spec is None:
-            wrong = next((name for name in self._fields if self._field(name).is_wrong), None)
-            if wrong:
-                self._field(wrong).focus_input()
+            self._show_wrong()
             return
-        name = self._values()["name"] or None
+        values = self._values()
         try:
-            started = await asyncio.to_thread(self._start, spec, name)
+            started = await asyncio.to_thread(self._start, spec, values["name"] or None)
+            command = command_words(values["notify"] or None)
+            await asyncio.to_thread(notify, started.paths, command)
         except (TuitrainError, OSError) as error:
             self.notify(safe(error), severity="error", markup=False)
             return
         self.dismiss(started)
 
+    def _show_wrong(self) -> None:
+        """Go to the first field that is wrong; say why, where there is no room beside it."""
+        wrong = next((name for name in self._fields if self._field(name).is_wrong), None)
+        if wrong is None:
+            return
+        self._field(wrong).focus_input()
+        if self.size.width < _BESIDE:
+            self.notify(safe(self._errors[wrong]), severity="error", markup=False)
+
     def _start(self, spec: RunSpec, name: str | None) -> supervisor.Started:
         if (fork := self._fork) is None:
             return supervisor.start(self._home, self._with_weights_path(spec), name)
-        open_to_change = (name for name in form.OF_A_FORK if name != "name")
+        open_to_change = (name for name in form.OF_A_FORK if name not in form.OF_THE_START)
         changes = {name: getattr(spec, name) for name in open_to_change}
         return supervisor.fork(self._home, fork.parent, fork.epoch, changes, name)
 

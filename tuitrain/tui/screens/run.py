@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
 from textual.reactive import reactive, var
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
@@ -22,15 +22,18 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import last_view
+from tuitrain.tui.alert import Alert
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
+from tuitrain.tui.screens.note import What, write
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.views import STEPS, VIEWS, Panel
 from tuitrain.tui.widgets.filter import Filter
+from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Advice, Epochs, Events, Header, Progress, Vitals
@@ -38,6 +41,7 @@ from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.run_charts import Charted, loss_chart
 from tuitrain.view.panel.forks import kept_epochs, none_kept
+from tuitrain.view.panel.news import as_message, news
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture
@@ -70,8 +74,12 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         *ChartingScreen.BINDINGS,
         Binding("f", "fork", "Fork", id="run.fork",
                 tooltip="Begin another run from one of its epochs"),
-        Binding("R", "resume", "Resume", key_display="R", show=False, id="run.resume",
+        Binding("R", "resume", "Resume", key_display="R", id="run.resume",
                 tooltip="Go on with a run that ended; past its end, with more epochs"),
+        Binding("n", "write('note')", "Note", show=False, id="run.note",
+                tooltip="Keep a note about the run, at its present step"),
+        Binding("number_sign", "write('tag')", "Tag", key_display="#", show=False, id="run.tag",
+                tooltip="Tag the run, or take a tag off"),
         Binding("v", "curves", "Curves", show=False, id="run.curves",
                 tooltip="Comparable curves in the loss chart's place, and back"),
         *(
@@ -88,7 +96,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",
                 tooltip="Back to all panels of the view, without a search"),
         Binding("slash", "search", "Search", key_display="/", show=False, id="run.search",
-                tooltip="Search what the trainer and your code printed"),
+                tooltip="Search the log: events, notes, and what was printed"),
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -141,7 +149,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                     yield from map(self._made, view.panels)
         yield Advice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
         yield Filter("part of a line")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeysFooter()
 
     def _compose_training(self) -> ComposeResult:
         with Horizontal(id=VIEWS[0].id):
@@ -165,7 +173,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         return picture if panel.is_fast else picture.data_bind(subject=RunScreen.slow_snapshot)
 
     def on_mount(self) -> None:
-        self._show_view(last_view.read(self._client.paths))
+        view, panel = last_view.read(self._client.paths)
+        self._show_view(view)
+        self.views.enlarge_named(panel)
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
 
@@ -199,12 +209,15 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
             self.complain(f"cannot read the run: {safe(error)}")
             return
+        if self._has_looked and news(before, self._latest):
+            self.post_message(Alert(as_message(self._latest)))
         self._has_looked = True
         self._reap()
         self.update_pending()
         await self.explain_silence()
         await self._publish(
-            at_once=bool(self._follower.delta.events) or self._latest.state != before.state
+            at_once=bool(self._follower.delta.events)
+            or (self._latest.state, self._latest.notes) != (before.state, before.notes)
         )
 
     async def _publish(self, *, at_once: bool) -> None:
@@ -260,7 +273,11 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     def action_view(self, name: str) -> None:
         """Show the view of that name, also in the next run that is opened."""
         self._show_view(name)
-        last_view.write(self._client.paths, name)
+        self._keep_view()
+
+    def _keep_view(self) -> None:
+        """Keep the view and its enlarged panel for the next run that is opened."""
+        last_view.write(self._client.paths, last_view.LastView(self.tabs.current, self.views.alone))
 
     def _show_view(self, name: str) -> None:
         self.tabs.current = name
@@ -268,13 +285,16 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
 
     def action_next_panel(self, step: int) -> None:
         self.views.turn(step)
+        self._keep_view()
 
     def action_enlarge(self) -> None:
         self.views.enlarge()
+        self._keep_view()
 
     def action_back(self) -> None:
         self.search.reset()
         self.views.show_all()
+        self._keep_view()
 
     def action_search(self) -> None:
         self.action_view(VIEWS[-1].name)
@@ -337,6 +357,13 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     def _come_back(self, _last: Snapshot) -> None:
         while self.app.screen is not self:
             self.app.pop_screen()
+
+    def action_write(self, what: What) -> None:
+        write(self, self._latest, what, lambda: self.run_worker(self._look_now()))
+
+    async def _look_now(self) -> None:
+        async with self._one_at_a_time:
+            await self._look()
 
     def action_resume(self) -> None:
         resume(self, self._latest, self._follow_again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from textual import events
 from textual.binding import Binding
@@ -16,11 +17,12 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
 from tuitrain.tui.disabled import disabled_action
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.note import write
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.view.state.possible import why_not
 from tuitrain.view.state.snapshot import Snapshot
-from tuitrain.view.text.listing import Row
+from tuitrain.view.text.listing import Row, to_be_deleted
 
 
 class RunActionsScreen(Screen[None]):
@@ -33,7 +35,9 @@ class RunActionsScreen(Screen[None]):
         Binding("S", "stop", "Stop", key_display="S", id="run.stop",
                 tooltip="End the run with a checkpoint (asks)"),
         Binding("D", "delete", "Delete", key_display="D", id="runs.delete",
-                tooltip="Delete a run that ended, for good (asks)"),
+                tooltip="Delete this run, or the marked ones, if they ended, for good (asks)"),
+        Binding("number_sign", "tag", "Tag", key_display="#", show=False, id="runs.tag",
+                tooltip="Tag this run, or take a tag off"),
     ]  # fmt: skip
 
     def __init__(self, seen: Callable[[Snapshot], None]) -> None:
@@ -46,13 +50,20 @@ class RunActionsScreen(Screen[None]):
         """The highlighted run."""
         raise NotImplementedError
 
+    @property
+    def rows_to_delete(self) -> list[Row]:
+        """The runs that D would delete."""
+        raise NotImplementedError
+
     async def follow(self) -> None:
         """Read changed runs and update the list."""
         raise NotImplementedError
 
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """Return None, which greys the key, for what the highlighted run cannot do."""
-        if action not in ("open", "stop", "resume", "delete"):
+        if action == "delete":
+            return True if self.rows_to_delete else None
+        if action not in ("open", "stop", "resume", "tag"):
             return True
         return True if self.row is not None and self.row.allows(action) else None
 
@@ -104,18 +115,21 @@ class RunActionsScreen(Screen[None]):
         self.attempt(f"stop {row.name}", lambda: Client(row.directory).send(Stop()))
 
     def action_delete(self) -> None:
-        if (row := self.row) is None:
-            return
-        choices = [Choice("delete", "y", "Delete it"), Choice("keep", "n", "Keep it")]
-        question = f"Delete {row.name} for good, with its record and checkpoints?"
+        rows = self.rows_to_delete
+        choices = [Choice("delete", "y", "Delete"), Choice("keep", "n", "Keep")]
         self.app.push_screen(
-            ChoiceScreen("Delete", question, choices),
-            lambda chosen: self._delete(row) if chosen == "delete" else None,
+            ChoiceScreen("Delete", to_be_deleted(rows), choices),
+            lambda chosen: self._delete(rows) if chosen == "delete" else None,
         )
 
-    def _delete(self, row: Row) -> None:
-        self.attempt(f"delete {row.name}", lambda: supervisor.delete(RunPaths(row.directory)))
+    def _delete(self, rows: list[Row]) -> None:
+        for row in rows:
+            self.attempt(f"delete {row.name}", partial(supervisor.delete, RunPaths(row.directory)))
         self.call_later(self.follow)
+
+    def action_tag(self) -> None:
+        if (row := self.row) is not None and row.run is not None:
+            write(self, row.run, "tag", lambda: self.call_later(self.follow))
 
     def action_resume(self) -> None:
         if (row := self.row) is not None and row.run is not None:

@@ -11,10 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
+from tuitrain.tui.alert import Alert
 from tuitrain.tui.home import Home
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.compare import CompareScreen
@@ -22,9 +23,11 @@ from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run_actions import RunActionsScreen
 from tuitrain.tui.widgets.filter import Filter
+from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.tui.widgets.runs_table import RunsTable
+from tuitrain.view.panel.news import as_message, news
 from tuitrain.view.state.snapshot import Snapshot
-from tuitrain.view.text.listing import ORDERS, Row, heading, ordered, to_compare
+from tuitrain.view.text.listing import ORDERS, Row, heading, ordered, to_compare, to_delete
 
 _LOOK_S = 1.0
 
@@ -37,12 +40,13 @@ class RunsScreen(RunActionsScreen):
         *RunActionsScreen.BINDINGS,
         Binding("n", "new", "New", id="runs.new", tooltip="Fill in the form for a new run"),
         Binding("m", "mark", "Mark", show=False, id="runs.mark",
-                tooltip="Mark this run for a comparison, or no longer"),
+                tooltip="Mark this run, to compare or delete it with others, or no longer"),
         Binding("C", "compare", "Compare", key_display="C", show=False, id="runs.compare",
                 tooltip="The marked runs over each other; or this one and its newest neighbour"),
-        Binding("s", "sort", "Sort", id="runs.sort", tooltip="Sort by newest, name, state, task"),
+        Binding("s", "sort", "Sort", id="runs.sort",
+                tooltip="Sort by newest, name, state, task, best"),
         Binding("slash", "filter", "Filter", key_display="/", id="runs.filter",
-                tooltip="Show the runs with that in their name"),
+                tooltip="Show the runs with these words in name, tag or task"),
         Binding("q,ctrl+c", "app.exit_now", "Leave", key_display="q", id="runs.leave",
                 tooltip="Leave; runs go on"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -69,8 +73,8 @@ class RunsScreen(RunActionsScreen):
     def compose(self) -> ComposeResult:
         yield Static(id="heading")
         yield RunsTable()
-        yield Filter("part of a name")
-        yield Footer(compact=True, show_command_palette=False)
+        yield Filter("words of a name, tag or task")
+        yield KeysFooter()
 
     async def on_mount(self) -> None:
         self.table.focus()
@@ -80,19 +84,27 @@ class RunsScreen(RunActionsScreen):
             self.action_new()
 
     async def on_screen_resume(self) -> None:
-        await self.follow()
+        await self.follow(is_news=False)
 
     @property
     def row(self) -> Row | None:
         """The highlighted run."""
         return self.table.highlighted
 
-    async def follow(self) -> None:
-        """Read changed runs and update the list, the newest runs first."""
+    @property
+    def rows_to_delete(self) -> list[Row]:
+        """The marked runs, without any the highlighted one, that have ended."""
+        return to_delete(self._all(), self.row)
+
+    async def follow(self, *, is_news: bool = True) -> None:
+        """Read changed runs and update the list, the newest runs first.
+
+        What happened since the last look is announced, unless the user was elsewhere: `is_news`.
+        """
         if self._looking.locked() or not self.is_active:
             return
         async with self._looking:
-            rows: list[Row] = []
+            rows, before = list[Row](), {row.directory: row.run for row in self._rows}
             try:
                 async for rows in self._home.read():
                     if len(rows) > len(self._rows):
@@ -102,6 +114,10 @@ class RunsScreen(RunActionsScreen):
                 self._complain(f"cannot read the runs: {safe(error)}")
             self._rows = rows
             self._show()
+            for row in rows if is_news else ():
+                earlier = before.get(row.directory)
+                if earlier and row.run and news(earlier, row.run):
+                    self.post_message(Alert(as_message(row.run)))
 
     def _complain(self, message: str) -> None:
         if message != self._broken:
@@ -113,7 +129,7 @@ class RunsScreen(RunActionsScreen):
         shown = ordered(rows, self.order, self.filter.value)
         self.table.show(shown)
         self._mark_highlighted()
-        text = heading(rows, shown=len(shown), order=self.order, name_part=self.filter.value)
+        text = heading(rows, shown=len(shown), order=self.order, wanted=self.filter.value)
         self.heading.update(Content.styled(text, "$cell-muted"))
 
     def _all(self) -> list[Row]:
@@ -121,7 +137,8 @@ class RunsScreen(RunActionsScreen):
 
     def _mark_highlighted(self) -> None:
         row = self.row
-        self.highlighted = f"{row.directory} {row.run.state if row.run else ''}" if row else ""
+        place = f"{row.directory} {row.run.state if row.run else ''}" if row else ""
+        self.highlighted = f"{place} {len(self._marked)}"
 
     def on_data_table_row_highlighted(self) -> None:
         self._mark_highlighted()

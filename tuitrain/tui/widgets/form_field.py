@@ -53,7 +53,9 @@ class FormField(Horizontal):
         self.query_one(Input).placeholder = default
 
     def focus_input(self) -> None:
+        """Focus the input, and show it, also if it had the focus already."""
         self.query_one(Input).focus()
+        self.scroll_visible(animate=False)
 
     def say(self, error: str, hint: str) -> None:
         """Show the error, or without one the hint."""

@@ -8,7 +8,8 @@ from rich.text import Text
 from textual.theme import Theme
 from textual.widgets import DataTable
 
-from tuitrain.view.text.listing import Row, columns
+from tuitrain.view.text.cells import cut
+from tuitrain.view.text.listing import TREND_CELLS, Columns, Row, columns
 
 _COLOURS = {
     "good": "success", "bad": "error", "warn": "warning", "strong": "foreground",
@@ -23,7 +24,7 @@ class RunsTable(DataTable[Text]):
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cursor_foreground_priority="renderable")
         self._rows: dict[str, Row] = {}
-        self._names: tuple[str, ...] = ()
+        self._columns = Columns((), 0)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._recolour)
@@ -38,47 +39,50 @@ class RunsTable(DataTable[Text]):
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows, in this order."""
-        names = columns(rows, self.app.size.width)
+        fitting, highlighted = columns(rows, self.app.size.width), self._key()
         keys = [str(row.directory) for row in rows]
-        if names != self._names:
-            self._head(names)
-            self._refill(rows, keys)
+        if fitting != self._columns:
+            self._columns = fitting
+            self._head()
+            self._refill(rows, keys, highlighted)
         elif keys != list(self._rows):
-            self._refill(rows, keys)
+            self._refill(rows, keys, highlighted)
         else:
             self._update(rows)
         self._rows = dict(zip(keys, rows, strict=True))
 
-    def _head(self, names: tuple[str, ...]) -> None:
-        self._names = names
+    def _head(self) -> None:
         self.clear(columns=True)
-        for name in names:
+        for name in self._columns.names:
             if name == "mark":  # a fixed width: setting a mark moves nothing
                 self.add_column("", key=name, width=1)
+            elif name == "trend":
+                self.add_column(name, key=name, width=TREND_CELLS)
             else:
                 self.add_column(name, key=name)
 
-    def _refill(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
-        highlighted = self._key()
+    def _refill(self, rows: Sequence[Row], keys: Sequence[str], highlighted: str) -> None:
         self.clear()
         for key, row in zip(keys, rows, strict=True):
-            self.add_row(*(self._text(row, name) for name in self._names), key=key)
+            self.add_row(*(self._text(row, name) for name in self._columns.names), key=key)
         if highlighted in keys:
             self.move_cursor(row=keys.index(highlighted), animate=False)
 
     def _update(self, rows: Sequence[Row]) -> None:
         for row in rows:
             key = str(row.directory)
-            for name in self._names:
+            for name in self._columns.names:
                 if row.cell(name) != self._rows[key].cell(name):
                     self.update_cell(key, name, self._text(row, name), update_width=True)
 
     def _recolour(self, _theme: Theme) -> None:
         """Rewrite every cell, since a cell keeps the colours of the theme it was written in."""
-        self._refill([*self._rows.values()], [*self._rows])
+        self._refill([*self._rows.values()], [*self._rows], self._key())
 
     def _text(self, row: Row, name: str) -> Text:
         text, role = row.cell(name)
+        if name == "name":
+            text = cut(text, self._columns.name_cells)
         variable = _COLOURS.get(role, f"cell-{role}")
         return Text(text, style=self.app.get_css_variables()[variable], no_wrap=True)
 

@@ -106,6 +106,17 @@ class Views(ContentSwitcher):
             first = next((panel for panel in panels if panel.display), panels[0])
             self._show_alone(focused if focused in panels else first)
 
+    def enlarge_named(self, panel: str) -> None:
+        """Show the panel with that id alone, if the view has it."""
+        for widget in self._panels:
+            if widget.id == panel:
+                self._show_alone(widget)
+
+    @property
+    def alone(self) -> str:
+        """The id of the panel that is shown alone; "" if all are shown."""
+        return (self._alone.id if self._alone else None) or ""
+
     def show_all(self) -> bool:
         """Show all panels of the view; return whether one was shown alone."""
         was_alone, self._alone = self._alone is not None, None

@@ -107,7 +107,9 @@ class ChartView:
             notes.append(f"by {self.unit}")
         if self.half_life is not None:
             notes.append(
-                f"smoothed over {self.half_life:.3g} steps" if self.half_life else "not smoothed"
+                f"smoothed over {self.half_life:.3g} step{'s' * (self.half_life != 1)}"
+                if self.half_life
+                else "not smoothed"
             )
         if self.full_range:
             notes.append("with outliers")

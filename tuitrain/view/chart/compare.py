@@ -27,6 +27,7 @@ from tuitrain.view.text.table import NO_BREAK, Row, table
 
 SIGNS = string.ascii_uppercase
 """One for each run; there are more signs than colours."""
+_OTHER_TASKS = "their tasks differ: no value of one says anything about another"
 _COUNTS = ("epochs", "batch size")
 _AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
 
@@ -108,6 +109,8 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
     lines = [_legend_line(one, min(names, width // 3), width) for one in compared]
     if any(differences.changes(one.run, "loss") for one in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
+    if not is_contest(compared):
+        lines.append(fitted([Span(f"    {_OTHER_TASKS}", "warn")], width))
     return tuple(lines)
 
 
@@ -266,6 +269,7 @@ def as_json(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> dic
             {**report.as_json(run, full=False), "settings": differences.settings(run)}
             for run in runs
         ],
+        "comparable": is_contest(compared),
         "differs": {name: list(row) for name, row in differences.differing(runs).items()},
         "measures": [_metric_json(compared, metric) for metric in of],
     }

@@ -13,6 +13,8 @@ from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
 from tuitrain.core.values import Flag, Named, OneOf
 from tuitrain.view.text import words
 
+OF_THE_START = ("name", "notify")
+"""Fields that say how a run is started, and not what is trained."""
 FIELDS = tuple(option.name for option in at("form"))
 OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
 """The fields that a fork may change: it keeps the data and the weights of its parent."""
@@ -85,7 +87,7 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
             value = OPTIONS[name].read(values[name]) if values[name] else None
             if name == "task":
                 catalog.new_spec(task)
-            elif name != "name" and value is not None and is_shown(name, task):
+            elif name not in OF_THE_START and value is not None and is_shown(name, task):
                 settings[name] = value
                 catalog.new_spec(task if "task" not in errors else "digits", **{name: value})
         except TuitrainError as error:

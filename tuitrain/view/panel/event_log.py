@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from tuitrain.core.events import (
     CheckpointGone,
@@ -29,24 +30,62 @@ from tuitrain.core.events import (
     Warned,
     WeightsCompared,
 )
+from tuitrain.core.notes import Note
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
 
-def events(run: Snapshot, width: int, height: int) -> Picture:
-    """Return the newest events that fit, the newest at the bottom."""
-    described = [
-        (words.clock(recorded.at), *line)
-        for recorded in run.log
-        for line in _lines_of(recorded.event)
-    ]
+class _Entry(NamedTuple):
+    at: float
+    text: str
+    role: Role
+
+
+def events(run: Snapshot, width: int, height: int, wanted: str = "") -> Picture:
+    """Return the newest events and notes that fit, the newest at the bottom.
+
+    Only those with `wanted` in their text, below a line that says how many these are.
+    """
+    entries, heading = list(_entries(run)), list[Line]()
+    if wanted:
+        found = [entry for entry in entries if wanted.casefold() in entry.text.casefold()]
+        heading = [found_line(len(found), len(entries), "events", wanted, width)]
+        entries = found
     rows = [
-        fitted([Span(f" {at} ", "muted"), Span(safe(text), role)], width)
-        for at, text, role in described[-height:]
+        fitted([Span(f" {words.clock(at)} ", "muted"), Span(safe(text), role)], width)
+        for at, text, role in entries[len(heading) - height :]
     ]
-    return tuple((rows + [fitted([], width)] * height)[:height])
+    return tuple((heading + rows + [fitted([], width)] * height)[:height])
+
+
+def found_line(found: int, among: int, what: str, wanted: str, width: int) -> Line:
+    """Return the line that says how many lines of a panel have what is searched for."""
+    many = words.count(found) if found else "none"
+    text = f" {many} of the last {words.count(among)} {what} have "
+    return fitted([Span(text, "muted" if found else "warn"), Span(safe(wanted), "accent")], width)
+
+
+def _entries(run: Snapshot) -> Iterator[_Entry]:
+    """Yield events and notes by their times."""
+    happened = [
+        _Entry(recorded.at, *line) for recorded in run.log for line in _lines_of(recorded.event)
+    ]
+    written = [_Entry(note.at, _written(note), "accent") for note in run.notes]
+    return heapq.merge(happened, written, key=lambda entry: entry.at)
+
+
+def _written(note: Note) -> str:
+    match note.kind:
+        case "note":
+            return f"note at step {words.count(note.step)}: {note.text}"
+        case "tag":
+            return f"tag {note.text} at step {words.count(note.step)}"
+        case "untag":
+            return f"tag {note.text} taken off"
+        case other:
+            assert_never(other)
 
 
 def _lines_of(event: Event) -> Iterator[tuple[str, Role]]:

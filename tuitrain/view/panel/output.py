@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tuitrain.core.safe import safe
+from tuitrain.view.panel.event_log import found_line
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
-from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of, wrapped
 
 _COLOURS = re.compile(r"\x1b\[[\d;:]*m")
@@ -24,8 +24,7 @@ def output(_run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     heading: list[Line] = []
     if wanted:
         found = [line for line in lines if wanted.casefold() in line.casefold()]
-        text = f" {words.count(len(found))} of the last {words.count(len(lines))} lines have "
-        heading = [fitted([Span(text, "muted"), Span(safe(wanted), "accent")], width)]
+        heading = [found_line(len(found), len(lines), "lines", wanted, width)]
         lines = found
     return _filled([*heading, *_newest(lines, wanted, width, height - len(heading))], width, height)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from tuitrain import catalog
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.notes import Note, tags_of
 from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
@@ -95,6 +96,8 @@ class Snapshot:
     interventions: tuple[Intervention, ...] = ()
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
+    notes: tuple[Note, ...] = ()
+    """What people wrote about it, tags included, oldest first."""
     why: str = ""
     """Why the run ended before its last epoch, if no command ended it."""
     error: str | None = None
@@ -229,6 +232,11 @@ class Snapshot:
             return f"{self.epoch:,}" if self.epoch or self.steps_per_epoch else "–"
         total = f"{self.planned_epochs:,}" if self.planned_epochs else "–"
         return f"{self.epoch:,}/{total}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that it has, safe for a terminal."""
+        return tuple(safe(tag, limit=40) for tag in tags_of(self.notes))
 
     @property
     def take(self) -> int:

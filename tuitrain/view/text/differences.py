@@ -19,7 +19,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "task": run.task,
         "model": run.model,
         "loss": _history(run, "loss", spec.loss or began.get("loss") or "–"),
-        "optimizer": run.optimizer,
+        "optimizer": _without_schedule(run.optimizer),
         "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
         "schedule": "–" if run.is_watched else _schedules(run),
         "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
@@ -60,6 +60,13 @@ def _schedules(run: Snapshot) -> str:
         for epoch, schedule in changes(run, "schedule")
     ]
     return " → ".join([words.schedule(first), *later])
+
+
+def _without_schedule(optimizer: str) -> str:
+    """Return the text of an optimizer without its schedule, which has a row of its own."""
+    name, _, options = optimizer.partition(":")
+    kept = [option for option in options.split(",") if not option.startswith("schedule=")]
+    return f"{name}:{','.join(kept)}".removesuffix(":")
 
 
 def _weight_decay(run: Snapshot) -> float:

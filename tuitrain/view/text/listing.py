@@ -9,21 +9,29 @@ from typing import NamedTuple
 
 from tuitrain.core.safe import safe
 from tuitrain.view.picture import Role, Span
+from tuitrain.view.state.metrics import comparable_metrics
 from tuitrain.view.state.snapshot import Snapshot, State
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import width_of
+from tuitrain.view.text.cells import cut, width_of
 
 STATE_ROLES: dict[State, Role] = {
     "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
     "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
 }  # fmt: skip
-_COLUMNS = ("mark", "name", "state", "task", "loss", "epoch", "val loss", "best", "started")
-_NARROW = ("mark", "name", "state", "epoch", "val loss", "best")
-_WIDE = 110
-"""Least width, in cells, for all columns."""
+_COLUMNS = (
+    "mark", "name", "state", "task", "loss", "trend", "epoch", "val loss", "best", "tags", "started"
+)  # fmt: skip
+_LEFT_OUT = ("started", "tags", "loss", "task", "trend", "best", "val loss", "epoch")
+"""The columns that are left out where there is no room, the first ones first."""
+TREND_CELLS = 10
+_TAG_CELLS = 24
+_NAMED = 5
+"""Names in a question about several runs."""
+_LEAST_NAME = 12
+"""Cells down to which a name is cut before a column is left out."""
 _PADDING = 2
 """Cells beside the text of a column."""
-ORDERS = ("newest", "name", "state", "task")
+ORDERS = ("newest", "name", "state", "task", "best")
 _STATES: tuple[State, ...] = (
     "running", "pausing", "paused", "starting", "crashed", "failed", "stopped", "finished"
 )  # fmt: skip
@@ -36,16 +44,28 @@ class Row(NamedTuple):
     run: Snapshot | None
     reason: str = ""
     is_marked: bool = False
+    trend: str = ""
+    """Its training losses as a line of blocks."""
 
     @property
     def name(self) -> str:
         return safe(self.directory.name, limit=64)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.run.tags if self.run else ()
+
+    @property
+    def words(self) -> str:
+        """What a filter looks in: its name, task and tags, in small letters."""
+        task = self.run.task if self.run else ""
+        return " ".join([self.name, task, *(f"#{tag}" for tag in self.tags)]).lower()
+
     def allows(self, action: str) -> bool:
         """Return whether the run can be `open`ed, `stop`ped, `resume`d or `delete`d now."""
         has_ended = self.run is not None and self.run.has_ended
         match action:
-            case "open":
+            case "open" | "tag":
                 return self.run is not None
             case "stop":
                 return self.run is not None and not has_ended
@@ -62,33 +82,51 @@ class Row(NamedTuple):
             return Span("✓" if self.is_marked else "", "accent")
         if column == "name":
             return Span(self.name, "strong")
+        if column == "trend":
+            return Span(self.trend, "smooth")
         if self.run is None:
             text = {"state": "✗ unreadable", "best": self.reason}.get(column, "")
             return Span(text, "bad")
         return _cell(self.run, column)
 
 
-def columns(rows: Sequence[Row], width: int) -> tuple[str, ...]:
-    """Return the columns whose numbers all fit in so many cells: the last ones are left out."""
-    wide = (_COLUMNS, _COLUMNS[:-1]) if width >= _WIDE else ()
-    narrow = (_NARROW[:last] for last in range(len(_NARROW), 3, -1))
-    fitting = (names for names in (*wide, *narrow) if _cells(rows, names) <= width)
-    return next(fitting, _NARROW[:3])
+class Columns(NamedTuple):
+    """The columns that a list shows, and the cells for its names."""
+
+    names: tuple[str, ...]
+    name_cells: int
 
 
-def _cells(rows: Sequence[Row], names: Sequence[str]) -> int:
-    """Return the cells that columns fill; the reason why a run is unreadable may be cut."""
-    readable = [row for row in rows if row.run is not None]
-    texts = [
-        ["✓" if name == "mark" else name, *(row.cell(name).text for row in readable)]
-        for name in names
-    ]
-    return sum(max(map(width_of, column)) + _PADDING for column in texts)
+def columns(rows: Sequence[Row], width: int) -> Columns:
+    """Return the columns that fit in so many cells; names are cut before a column is left out."""
+    cells = {name: _cells(rows, name) for name in _COLUMNS}
+    shown = [name for name in _COLUMNS if name != "tags" or any(row.tags for row in rows)]
+    least = min(_LEAST_NAME, cells["name"])
+    for left_out in _LEFT_OUT:
+        if sum(cells[name] + _PADDING for name in shown) - cells["name"] + least <= width:
+            break
+        shown = [name for name in shown if name != left_out]
+    others = sum(cells[name] + _PADDING for name in shown if name != "name") + _PADDING
+    return Columns(tuple(shown), max(least, min(cells["name"], width - others)))
 
 
-def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
-    """Return the rows whose name contains `name_part`; equal rows are newest first."""
-    shown = [row for row in rows if name_part.lower() in row.name.lower()]
+def _cells(rows: Sequence[Row], name: str) -> int:
+    """Return the cells that a column fills; the reason why a run is unreadable may be cut."""
+    if name == "mark":
+        return 1
+    if name == "trend":  # a fixed width: a run that begins moves nothing
+        return TREND_CELLS
+    shown = (row for row in rows if row.run is not None or name == "name")
+    texts = [name, *(row.cell(name).text for row in shown)]
+    return max(map(width_of, texts))
+
+
+def ordered(rows: Iterable[Row], order: str, wanted: str = "") -> list[Row]:
+    """Return the rows that have each wanted word in their name, task or a tag.
+
+    Equal rows are newest first; by `best`, runs are beside those that they compare with.
+    """
+    shown = [row for row in rows if all(word in row.words for word in wanted.lower().split())]
     shown.sort(key=lambda row: row.run.created_at if row.run else -math.inf, reverse=True)
     if order == "name":
         shown.sort(key=lambda row: row.name)
@@ -96,10 +134,23 @@ def ordered(rows: Iterable[Row], order: str, name_part: str = "") -> list[Row]:
         shown.sort(key=lambda row: _STATES.index(row.run.state) if row.run else len(_STATES))
     elif order == "task":
         shown.sort(key=lambda row: row.run.task if row.run else "~")
+    elif order == "best":
+        shown.sort(key=_by_best)
     return shown
 
 
-def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> str:
+def _by_best(row: Row) -> tuple[str, str, bool, float]:
+    """Return the key that sorts by task, monitor, and its best value, the better ones first."""
+    run = row.run
+    if run is None:
+        return "~", "", True, 0.0
+    best = run.monitored(run.best)
+    signs = {metric.name: metric.sign for metric in comparable_metrics(run.problem)}
+    value = math.nan if best is None else -signs.get(run.monitor, -1) * best
+    return run.task, run.monitor, math.isnan(value), 0.0 if math.isnan(value) else value
+
+
+def heading(rows: Sequence[Row], *, shown: int, order: str, wanted: str) -> str:
     """Return the line above the list: the numbers of runs, the order, and the keys."""
     if not rows:
         return " no runs yet: n begins one"
@@ -110,10 +161,10 @@ def heading(rows: Sequence[Row], *, shown: int, order: str, name_part: str) -> s
         f"{live} live",
         f"by {order}",
         "enter opens one",
-        f"{marked} marked, C compares" if marked else "m marks, C compares",
+        f"{marked} marked: C compares, D deletes" if marked else "m marks, C compares",
     ]
-    if name_part:
-        parts.append(f"with {safe(name_part, limit=30)!r} in the name")
+    if wanted:
+        parts.insert(1, f"with {safe(wanted, limit=30)!r} in name, tag or task")
     return " · ".join(parts)
 
 
@@ -138,12 +189,27 @@ def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Pa
     return [one, *ordered(others, ORDERS[0])[:1]]
 
 
+def to_delete(rows: Iterable[Row], highlighted: Row | None) -> list[Row]:
+    """Return the marked runs, without any the highlighted one, that can be deleted now."""
+    chosen = [row for row in rows if row.is_marked] or ([highlighted] if highlighted else [])
+    return [row for row in chosen if row.allows("delete")]
+
+
+def to_be_deleted(rows: Sequence[Row]) -> str:
+    """Return the question before these runs are deleted."""
+    if len(rows) == 1:
+        return f"Delete {rows[0].name} for good, with its record and checkpoints?"
+    named = ", ".join(row.name for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return f"Delete {len(rows)} runs for good, with records and checkpoints: {named}{more}?"
+
+
 def _task(row: Row) -> str:
     return row.run.task if row.run else ""
 
 
 def _cell(run: Snapshot, column: str) -> Span:
-    last, best = run.last_epoch, run.monitored(run.best)
+    last = run.last_epoch
     match column:
         case "state":
             return Span(f"● {run.state}", STATE_ROLES[run.state])
@@ -156,8 +222,15 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":
-            if best is None:
-                return Span("–", "muted")
-            return Span(f"{words.loss(run.monitor)} {words.value(best)}", "good")
+            return _best(run)
+        case "tags":
+            return Span(cut(" ".join(run.tags), _TAG_CELLS), "accent")
         case _:
             return Span(words.day(run.created_at), "muted")
+
+
+def _best(run: Snapshot) -> Span:
+    best = run.monitored(run.best)
+    if best is None:
+        return Span("–", "muted")
+    return Span(f"{words.loss(run.monitor)} {words.value(best)}", "good")

@@ -9,13 +9,14 @@ from typing import Any
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import Warned
+from tuitrain.core.notes import LONGEST, Note
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import command_of
 from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary
-from tuitrain.view.panel.advice import in_words, nonfinite_pause
+from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
 from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.state.metrics import ComparableMetric
@@ -25,6 +26,7 @@ from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
 
 _MOST_CLASSES, _LONGEST_CLASS = 10, 12
+_NOTE_CELLS = 40
 _WIDEST = 64
 """Cells of a column: a longer text moves only what follows it in its line."""
 
@@ -67,6 +69,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "origin": "watch" if run.is_watched else "task",
         "series": [_series(summary) for summary in run.series],
         "timings": run.timings,
+        "tags": list(run.tags),
+        "notes": [_note(note) for note in run.notes if note.kind == "note"],
     }
     if full:
         report["data_notes"] = _data_notes(run)
@@ -109,6 +113,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         *(("weights", f"sha256 {safe(saved.weights_sha256)}") for saved in run.checkpoints[-1:]),
         *([("begins as", made_from(run))] if made_from(run) else []),
         *([("again with", command)] if (command := command_of(run.spec.watched)) else []),
+        *([("tags", ", ".join(run.tags))] if run.tags else []),
         ("directory", safe(run.directory)),
     ]
     lines = [run.title, *(f"  {padded(name, 12)} {text}" for name, text in rows)]
@@ -121,10 +126,16 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
     if advice := findings(run, confusion):
         lines += ["", "  advice", *(f"    {one.line(run, has_keys=False)}" for one in advice)]
     if notes := _data_notes(run):
-        title = "notes" if run.is_watched else "data"
+        title = "script" if run.is_watched else "data"
         lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]
     if warnings := _warnings(run):
         lines += ["", "  warnings", *(f"    {safe(warning)}" for warning in warnings)]
+    if written := [note for note in run.notes if note.kind == "note"]:
+        rows_of_notes = [
+            (words.day(note.at), f"step {words.count(note.step)}", safe(note.text, limit=LONGEST))
+            for note in written
+        ]
+        lines += ["", "  notes", *(f"    {line}" for line in _aligned(rows_of_notes))]
     if run.interventions:
         changes = [_intervention_row(intervention) for intervention in run.interventions]
         lines += ["", "  interventions", *(f"    {line}" for line in _aligned(changes))]
@@ -144,6 +155,8 @@ def _state(run: Snapshot) -> str:
     """Return the state and its reason."""
     bad = nonfinite_pause(run)
     reason = run.error or run.why or (in_words(bad) if bad else "")
+    if run.state == "crashed" and not run.is_deleted:
+        reason = f"{reason}; {after_crash(run)}"
     if run.is_watched and run.state == "starting":
         reason = "waiting for its first step"
     return f"{run.state}: {reason}" if reason else run.state
@@ -177,6 +190,13 @@ def _warnings(run: Snapshot) -> list[str]:
     return [recorded.event.text for recorded in run.log if isinstance(recorded.event, Warned)]
 
 
+def _note(note: Note) -> dict[str, Any]:
+    return {
+        "id": note.id, "at": words.utc(note.at), "take": note.take, "step": note.step,
+        "epoch": note.epoch, "text": note.text,
+    }  # fmt: skip
+
+
 def _known(text: str) -> str | None:
     return None if text == "–" else text
 
@@ -198,17 +218,24 @@ def _optimizer(run: Snapshot) -> str:
 
 
 def table(runs: list[Snapshot]) -> list[str]:
-    """Return the lines that `ls` prints."""
-    rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST")]
+    """Return the lines that `ls` prints; tags and newest notes only where there are some."""
+    rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST", "TAGS", "NOTE")]
     rows += [
         (
             run.title, run.state, run.task, run.loss or "–", run.epochs_words,
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
-            _best_words(run),
+            _best_words(run), ", ".join(run.tags), _newest_note(run),
         )
         for run in runs
     ]  # fmt: skip
-    return _aligned(rows)
+    columns = list(zip(*rows, strict=True))
+    shown = [*columns[:-2], *(column for column in columns[-2:] if any(column[1:]))]
+    return _aligned(list(zip(*shown, strict=True)))
+
+
+def _newest_note(run: Snapshot) -> str:
+    notes = [note.text for note in run.notes if note.kind == "note"]
+    return cut(safe(notes[-1]), _NOTE_CELLS) if notes else ""
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -66,4 +66,5 @@ def test_the_notes_say_what_is_unusual_and_nothing_else():
     assert view.notes(is_log=True) == [
         "log y", "by epoch", "not smoothed", "with outliers", "steps 1,000–2,000"
     ]  # fmt: skip
+    assert replace(USUAL, half_life=1.0).notes(is_log=False) == ["smoothed over 1 step"]
     assert replace(USUAL, half_life=7.5).notes(is_log=False) == ["smoothed over 7.5 steps"]

@@ -75,6 +75,8 @@ def test_runs_that_differ_in_their_schedule_have_a_row_for_it(begin):
     told = differences.differing([one.now(), other.now()])
     assert told == {"schedule": ("constant", "constant → cosine @ epoch 4")}
     assert differences.settings(third.now())["schedule"] == "linear"
+    differing = differences.differing([one.now(), third.now()])
+    assert differing == {"schedule": ("constant", "linear")}, "not in the optimizer's row again"
 
 
 def test_a_swap_and_a_change_are_told_with_their_epochs(begin):

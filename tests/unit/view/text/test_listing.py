@@ -1,10 +1,22 @@
-"""The columns of the list of runs."""
+"""The columns, the order and the filter of the list of runs."""
 
 import pytest
 
 from tests.recorded import in_home
+from tuitrain.connection.client import Client
+from tuitrain.connection.follower import snapshot
+from tuitrain.core.notes import Note
+from tuitrain.store.reader import RunReader
+from tuitrain.view.chart.sparkline import sparkline
 from tuitrain.view.text.cells import width_of
-from tuitrain.view.text.listing import Row, columns
+from tuitrain.view.text.listing import (
+    TREND_CELLS,
+    Row,
+    columns,
+    ordered,
+    to_be_deleted,
+    to_delete,
+)
 
 
 @pytest.mark.parametrize("width", [20, 40, 58, 62, 66, 70, 80, 109, 110, 116, 200])
@@ -13,9 +25,79 @@ def test_no_column_of_numbers_is_cut_at_the_edge(home, width):
     run.trains(2)
     row = Row(home / "digits-1127-102723", run.now())
     unreadable = Row(home / "other", None, "its record is damaged, in many words " * 9)
-    names = columns([row, unreadable], width)
-    cells = 3 + sum(max(width_of(name), width_of(row.cell(name).text)) + 2 for name in names[1:])
+    names, name_cells = columns([row, unreadable], width)
+    texts = {name: max(width_of(name), width_of(row.cell(name).text)) for name in names[2:]}
+    texts |= {"trend": TREND_CELLS} if "trend" in names else {}
+    cells = 3 + name_cells + 2 + sum(cells + 2 for cells in texts.values())
     assert cells <= width or names == ("mark", "name", "state")
-    if width in (40, 80, 200):
-        last = {40: "state", 80: "best", 200: "started"}[width]
-        assert names[-1] == last, "the last ones are left out first"
+    last = {40: "epoch", 80: "best", 110: "best", 200: "started"}
+    assert names[-1] == last.get(width, names[-1]), "numbers stay longer than other columns"
+    assert name_cells >= 12, "a name is cut before a number is left out"
+
+
+@pytest.fixture
+def rows(home):
+    """Runs of two tasks: digits whose last losses are 0.3, 0.2 and none, and a sine."""
+
+    def row(name, task="digits", loss=None):
+        run = in_home(home, name, task=task)
+        if loss:
+            run.trains(1, way=lambda _step: loss)
+        run.finishes()
+        return Row(home / "runs" / name, snapshot(Client(home / "runs" / name)))
+
+    return [row("alpha", loss=0.3), row("beta", loss=0.2), row("sine", "sine", 0.1), row("new")]
+
+
+def names(rows):
+    return [row.name for row in rows]
+
+
+def test_runs_are_sorted_by_their_best_beside_those_that_they_compare_with(rows):
+    assert names(ordered(rows, "best")) == ["beta", "alpha", "new", "sine"]
+
+
+def test_a_filter_has_words_of_name_task_and_tags(rows):
+    client = Client(rows[0].directory)
+    client.write(Note.new("tag", "Baseline", (1, 0, 0)))
+    tagged = [rows[0]._replace(run=snapshot(client)), *rows[1:]]
+    assert names(ordered(tagged, "name", "sin")) == ["sine"]
+    assert names(ordered(tagged, "name", "digits a")) == ["alpha", "beta"]
+    assert names(ordered(tagged, "name", "digits #base")) == ["alpha"]
+    assert ordered(tagged, "name", "digits zebra") == []
+    assert "tags" in columns(tagged, 140).names
+    assert "tags" not in columns(rows, 140).names, "nothing is in it"
+
+
+def test_the_marked_runs_that_ended_are_deleted_together(rows):
+    one, two, *_ = (row._replace(is_marked=True) for row in rows)
+    assert to_delete([one, rows[1]], rows[2]) == [one]
+    assert to_delete(rows, rows[2]) == [rows[2]], "none is marked"
+    assert to_be_deleted([one, two]).startswith("Delete 2 runs for good")
+    assert "alpha, beta?" in to_be_deleted([one, two])
+    assert to_be_deleted([one] * 7).endswith("and 2 more?")
+
+
+def test_a_line_of_blocks_shows_how_the_loss_went_since_the_last_swap(home):
+    run = in_home(home, "a")
+    assert sparkline(run.now(), run.reader, 10) == ""
+    run.trains(1, way=lambda step: 1.0 if step < 12 else float("nan"))
+    assert set(sparkline(run.now(), run.reader, 10)) == {"▄", " "}, "flat, then not finite"
+    run.swaps("mse")
+    run.trains(3, way=lambda step: 10.0 ** (-step / 23))
+    assert sparkline(run.now(), run.reader, 8) == "█▇▆▅▄▃▂▁", "on a logarithmic scale"
+
+
+def test_a_run_of_any_length_costs_a_few_dozen_rows(home, monkeypatch):
+    run = in_home(home, "long")
+    run.trains(400)
+    rows = []
+
+    class Counted(RunReader):
+        def losses(self, *where):
+            found = super().losses(*where)
+            rows.extend(found)
+            return found
+
+    assert len(sparkline(run.now(), Counted(home / "runs/long/run.db"), 10)) == 10
+    assert len(rows) <= 20

@@ -1,0 +1,47 @@
+"""At 40x10 nothing that matters is out of reach: loss texts, help, leaving; and no false key."""
+
+from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.core.events import Finished
+from tuitrain.tui.app import TuitrainApp
+
+SMALL = (40, 10)
+
+
+async def test_the_text_of_a_loss_is_read_to_its_end(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=SMALL) as pilot:
+        await seen(app)
+        await pilot.press("l")
+        await pilot.pause()
+        first = text_of(app)
+        assert "cross-entropy" in first
+        assert "pgdn reads on" in first
+        assert "for regression." not in first
+        await pilot.press(*["pagedown"] * 9)
+        await pilot.pause()
+        assert "for regression." in text_of(app), "its last words"
+        await pilot.press("pageup", "escape")
+        assert trainer.commands() == []
+
+
+async def test_help_and_leaving_come_first_and_no_key_that_does_nothing(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=SMALL) as pilot:
+        await seen(app)
+        await pilot.pause()
+        assert footer(app).startswith("?HelpqLeave")
+        assert "Resume" not in footer(app)
+        trainer.records(Finished(1, 1, 0))
+        await seen(app)
+        await pilot.pause()
+        assert "RResume" in footer(app)
+        assert "Pause" not in footer(app)
+
+
+def footer(app: TuitrainApp) -> str:
+    """Return the footer without its gaps."""
+    return "".join(text_of(app).splitlines()[-1].split())
