@@ -57,6 +57,14 @@ def test_of_several_classes_it_is_the_mean_of_each_against_the_rest(validation):
         assert found == pytest.approx(roc_auc_score(classes, chances, multi_class="ovr"))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_samples_that_float32_could_not_tell_apart_are_ranked(seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 1e-3 * torch.randn(60, 4, generator=generator)
+    classes = torch.randint(4, (60,), generator=generator)
+    assert auroc("multiclass", logits, classes) == pytest.approx(macro(logits, classes))
+
+
 @settings(max_examples=50)
 @given(validations(2, 1))
 def test_of_two_classes_it_is_that_of_the_logit(validation):

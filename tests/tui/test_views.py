@@ -247,7 +247,7 @@ async def test_the_next_run_is_opened_in_the_last_view_and_with_its_panel_alone(
 ):
     trainer.records(STARTED)
     for keys, view, panel in (
-        (["5", "tab", "tab", "enter"], "view-health", "trends"), ([], "view-health", "trends"),
+        (["5", "tab", "tab", "enter"], "view-health", "layers"), ([], "view-health", "layers"),
         (["escape"], "view-health", ""), (["enter", "1"], "view-training", ""),
     ):  # fmt: skip
         app = TuitrainApp(trainer.paths.directory.parents[1], watch=trainer.paths)

@@ -123,7 +123,9 @@ def evaluate(
         case "multiclass":
             predicted, classes = outputs.argmax(dim=1), outputs.shape[1]
             positive = functional.one_hot(targets, classes).T
-            areas = auroc(log_odds(outputs).T.contiguous(), positive)
+            # in float32, logits that nearly agree would tie
+            precise = outputs.to(precision(outputs.device))
+            areas = auroc(log_odds(precise).T.contiguous(), positive)
             return _of_classes(predicted, targets, classes, areas)
         case "binary":
             logits, labels = outputs.flatten(), targets.long()
