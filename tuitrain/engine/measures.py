@@ -71,7 +71,8 @@ class Measures:
         values = {GRADIENT_NORM: gradient_norm(run)}
         run.newest_layers = layers = self._of_layers(run)
         if layers.moves is not None and layers.sizes is not None:
-            values[UPDATE_RATIO] = layers.moves.norm() / layers.sizes.norm()
+            moves, sizes = map(torch.linalg.vector_norm, (layers.moves, layers.sizes))
+            values[UPDATE_RATIO] = moves / sizes
         if (dead := layers.dead_shares) is not None:
             values[DEAD_UNITS] = dead.max()
         self._before, self.is_next, self.forward = [], False, None
