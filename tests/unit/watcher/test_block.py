@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,8 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 import tuitrain
-from tuitrain.core.commands import Boundary, Command, Request, Stop, SwapLoss
-from tuitrain.core.events import EpochEnded, LossSwapped, RunStarted, Stopped
+from tests.conftest import until
+from tuitrain.core.commands import Boundary, Command, Pause, Request, Stop, SwapLoss
+from tuitrain.core.events import EpochEnded, LossSwapped, Paused, RunStarted, Stopped
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.watcher.loop import WatchedLoop
@@ -87,6 +90,41 @@ def test_a_swap_and_a_stop_for_the_end_of_an_epoch_are_made_there(tmp_path: Path
     (swapped,), (stopped,) = training.events(LossSwapped), training.events(Stopped)
     assert swapped.step < stopped.step
     assert {swapped.step, stopped.step} <= {epoch.step for epoch in training.events(EpochEnded)}
+
+
+def test_the_rate_of_each_group_and_the_gradient_norm_are_series(tmp_path: Path):
+    model = nn.Linear(4, 3)
+    groups = [{"params": [model.weight], "lr": 0.02}, {"params": [model.bias], "lr": 0.5}]
+    optimizer = torch.optim.SGD(groups, lr=0.1)
+    norms = []
+    with tuitrain.watch("a", home=tmp_path):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            norms.append(torch.nn.utils.get_total_norm([one.grad for one in model.parameters()]))
+            optimizer.step()
+    run = tuitrain.connect("a", home=tmp_path)
+    rates = {name: run.series(name)[1][0] for name in ("lr", "lr-group-2")}
+    assert rates == {"lr": 0.02, "lr-group-2": 0.5}
+    steps, found = run.series("gradient-norm")
+    assert list(found) == [pytest.approx(float(norms[step - 1])) for step in steps]
+
+
+def test_a_pause_for_the_end_of_an_epoch_holds_there(tmp_path: Path):
+    training = Training(tmp_path)
+    with tuitrain.watch("a", home=tmp_path) as run:
+        for number, _ in enumerate(training.epochs(run), start=1):
+            if number == BATCHES + 2:
+                training.submit_once(Pause(), "epoch")
+                Thread(target=stopped_when_paused, args=[training], daemon=True).start()
+    (paused,) = training.events(Paused)
+    assert paused.step in {epoch.step for epoch in training.events(EpochEnded)}
+    assert training.events(Stopped)[0].step == paused.step
+
+
+def stopped_when_paused(training: Training) -> None:
+    until(lambda: training.events(Paused), "it holds")
+    training.submit_once(Stop())
 
 
 def test_what_is_logged_to_tensorboard_is_recorded_as_well(tmp_path: Path):
