@@ -19,6 +19,7 @@ from tuitrain.connection.follower import Follower
 from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import last_view
@@ -49,11 +50,11 @@ from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
-LIVELY_EVERY, CALM_EVERY = 2, 3
+LIVELY_EVERY, CALM_EVERY = 2, 5
 """Pulls between two updates of the slow snapshot: soon after a key, and otherwise.
 
-An event updates both snapshots at once; and a batch of another epoch is not shown beside the old
-epoch's numbers, but with the new ones."""
+An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
+shown beside the old epoch's numbers, but with the new ones."""
 CALM_FAST_EVERY = 2
 """Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
 shown that has many numbers of the newest batch."""
@@ -61,6 +62,12 @@ LIVELY_FOR_S = 30.0
 """Seconds after a key in which the screen is updated at the higher rates."""
 IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
+
+
+def is_routine(event: Event) -> bool:
+    """Return whether an event may wait: a run that learns has a new best epoch again and again."""
+    is_saved = isinstance(event, CheckpointSaved) and event.command is None
+    return is_saved or isinstance(event, CheckpointGone)
 
 
 class RunScreen(ChartingScreen, inherit_bindings=False):
@@ -216,7 +223,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.update_pending()
         await self.explain_silence()
         await self._publish(
-            at_once=bool(self._follower.delta.events)
+            at_once=not all(is_routine(new.event) for new in self._follower.delta.events)
             or (self._latest.state, self._latest.notes) != (before.state, before.notes)
         )
 
