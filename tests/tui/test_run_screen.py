@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -502,3 +503,21 @@ async def test_a_key_that_an_ended_run_cannot_follow_says_what_goes_on(app, trai
         await pilot.pause()
         assert "The run is finished; R goes on." in text_of(app)
     assert trainer.commands() == []
+
+
+async def test_a_loss_of_the_users_own_is_not_taken_for_the_built_in_one_of_its_name(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    problem = replace(STARTED.problem, losses=("cross-entropy", "mse"), own_losses=("mse",))
+    trainer.records(replace(STARTED, problem=problem))
+    trainer.trains([1.0])
+    trainer.records(LossSwapped("w", 1, 1, 0, "mse:scale=3", "cross-entropy"))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("l")
+        await pilot.pause()
+        picker = text_of(app)
+
+    assert "a loss of this run's own" in picker
+    assert "mean (p − t)²" not in picker

@@ -130,8 +130,8 @@ class Run(Commands):
         selects one of them.
         """
         run = self._follower.look()
-        used = {segment.loss for segment in run.segments}
-        named = loss if loss is None or loss in used else loss_text(loss)
+        known = {*run.problem.losses, *(segment.loss for segment in run.segments)}
+        named = loss if loss is None or loss in known else loss_text(loss)
         return curve(run, self._client, points, named)
 
     def series(self, name: str, *, points: int = 2000) -> Losses:

@@ -44,6 +44,8 @@ class Problem:
     """Class names in the order of their indices; empty for regression."""
     input_shape: tuple[int, ...] = ()
     """The shape of one sample; empty if unknown."""
+    own_losses: tuple[str, ...] = ()
+    """Those of `losses` that are the user's, whatever the catalogue calls by their names."""
 
 
 @dataclass(frozen=True, slots=True)

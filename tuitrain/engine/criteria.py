@@ -49,6 +49,11 @@ class Losses:
         self.names = tuple(sorted(names, key=lambda name: name != self.usual))
         """Those that fit the problem, the usual one first."""
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names of the task's own losses."""
+        return tuple(self._own)
+
     def weigh(self, class_weights: Sequence[float]) -> None:
         """Give each class its weight in every loss; losses of the user take none."""
         self._class_weights = torch.tensor(class_weights, device=self._device)

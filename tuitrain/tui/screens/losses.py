@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
 from tuitrain.tui.screens.parameters import ParametersScreen
-from tuitrain.view.form.settings import parameters
+from tuitrain.view.state.lesson import entry_of, parameters
 from tuitrain.view.state.progress import has_no_boundary, waits_between_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -100,7 +100,7 @@ class LossesScreen(ModalScreen[str | None]):
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
         self.lesson.scroll_home(animate=False)
-        more = " · o its parameters" if parameters(text) else ""
+        more = " · o its parameters" if parameters(self._run.problem, text) else ""
         if self.app.size.height < _SHORT:
             more = " · pgdn reads on"
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
@@ -113,8 +113,9 @@ class LossesScreen(ModalScreen[str | None]):
 
     def action_parameters(self) -> None:
         highlighted = self.options.highlighted_option
-        if highlighted is not None and parameters(str(highlighted.id)):
-            self.app.push_screen(ParametersScreen(str(highlighted.id)), self._offer)
+        if highlighted is not None and parameters(self._run.problem, str(highlighted.id)):
+            screen = ParametersScreen(self._run.problem, str(highlighted.id))
+            self.app.push_screen(screen, self._offer)
 
     def _offer(self, text: str | None) -> None:
         """Add a loss with typed parameters to the list."""
@@ -183,7 +184,7 @@ class LossesScreen(ModalScreen[str | None]):
         return f"{words.value(first)} {arrow} {words.value(last)}"
 
     def _lesson(self, text: str) -> Content:
-        loss = LOSSES.get(_name(text))
+        loss = entry_of(self._run.problem, text)
         if loss is None:
             return Content(f"a loss of this run's own; {self._when(text)}")
         takes = loss.shapes(self._run.kind)
@@ -191,7 +192,7 @@ class LossesScreen(ModalScreen[str | None]):
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),
             *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].description})")
-              for parameter in parameters(text)),
+              for parameter in parameters(self._run.problem, text)),
             ("swap", self._when(text)),
             ("inside", loss.inside),
             ("when", loss.when),

@@ -13,8 +13,9 @@ from textual.widgets import Input, Static
 from tuitrain.catalog import loss_named
 from tuitrain.catalog.choice import loss_text
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.view.form.settings import parameters
+from tuitrain.view.state.lesson import parameters
 
 
 class ParametersScreen(ModalScreen[str | None]):
@@ -25,10 +26,10 @@ class ParametersScreen(ModalScreen[str | None]):
     field = getters.query_one("#value", Input)
     verdict = getters.query_one("#verdict", Static)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, problem: Problem, text: str) -> None:
         super().__init__()
         self._loss = loss_named(text.partition(":")[0])
-        self._parameters = parameters(text)
+        self._parameters = parameters(problem, text)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:

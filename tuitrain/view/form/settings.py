@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tuitrain.catalog import LOSSES, read_options
-from tuitrain.catalog.choice import Choice
 from tuitrain.core.commands import SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
@@ -88,16 +86,6 @@ def strode(setting: Setting, text: str, key: str) -> str:
 def typed(value: float | None) -> str:
     """Return a value as a user would type it."""
     return "off" if value is None else f"{value:.10g}"
-
-
-def parameters(loss: str) -> list[str]:
-    """Return every `key=value` of a loss, including defaults."""
-    if loss.partition(":")[0] not in LOSSES:
-        return []  # a run may have losses that are not in the catalogue
-    choice = Choice.read("loss", loss)
-    options = LOSSES[choice.name].options
-    values = read_options(LOSSES[choice.name], choice.options)
-    return [f"{key}={options[key].write(value)}" for key, value in values.items()]
 
 
 class LastChange(NamedTuple):

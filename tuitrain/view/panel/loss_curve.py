@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tuitrain.catalog import LOSSES
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import BATCH, LOSS_CURVES, Batch, LossCurve, LossCurves
 from tuitrain.core.errors import DamagedRecord
@@ -14,6 +13,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
@@ -178,7 +178,7 @@ def _text(run: Snapshot, width: int) -> Iterator[Line]:
     if not run.loss:
         yield fitted([Span(" the loss is known with the script's first step", "muted")], width)
         return
-    loss = LOSSES.get(run.loss.partition(":")[0])
+    loss = entry_of(run.problem, run.loss)
     if loss is None:
         yield fitted([Span(f" {words.loss(run.loss)}: a loss of this run's own", "muted")], width)
         return
