@@ -34,7 +34,6 @@ def test_nothing_is_said_where_the_rate_is_constant(threaded: Shell):
 @pytest.mark.parametrize(
     ("name", "description", "middle"),
     [
-        ("constant", "its schedule is constant from here on", 0.001),
         ("cosine", "its cosine schedule begins here and ends with epoch 4", 0.0005),
         ("linear", "its linear schedule begins here and ends with epoch 4", 0.0005),
     ],

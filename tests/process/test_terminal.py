@@ -9,7 +9,7 @@ from tests.conftest import Shell, until
 from tests.process.conftest import Terminal, opened
 
 
-@pytest.mark.parametrize("size", [(140, 40), (80, 24)])
+@pytest.mark.parametrize("size", [(80, 24)])
 def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, terminals, size):
     screen = opened(terminals, tuitrain, size=size)
     screen.expect("new run")
