@@ -93,12 +93,12 @@ def _epochs(steps: range) -> Iterator[Stamped]:
 
 def _drawing(directory: Path) -> Callable[[], object]:
     run, client = _opened(directory)
-    return lambda: loss_chart(run, Curves(client), WIDTH, HEIGHT)
+    return lambda: loss_chart(run, Curves(client.record), WIDTH, HEIGHT)
 
 
 def _reading(directory: Path) -> Callable[[], object]:
     run, client = _opened(directory)
-    return lambda: Curves(client).losses(run, canvas_columns(WIDTH))
+    return lambda: Curves(client.record).losses(run, canvas_columns(WIDTH))
 
 
 def _looking(directory: Path) -> Callable[[], object]:

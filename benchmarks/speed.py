@@ -54,7 +54,7 @@ class Run:
         self.pids = [trainer, *watchers]
 
     def progress(self) -> list[tuple[float, int]]:
-        rows = self._client.batches(self._key, 1)
+        rows = self._client.record.batches(self._key, 1)
         self._key = rows[-1].key if rows else self._key
         return [(row.elapsed_ms / 1000, row.step) for row in rows]
 

@@ -138,7 +138,7 @@ class Shell:
     def ended(self, name: str) -> dict[str, Any]:
         """Wait until nobody trains the run, and return what became of it."""
         client = self.client(name)
-        until(lambda: not client.look(client.end()).alive, f"{name} has ended")
+        until(lambda: not client.look(client.record.end()).alive, f"{name} has ended")
         return self.show(name)
 
     def trained(self, name: str, *options: str) -> Client:

@@ -37,7 +37,7 @@ def short_of_memory(monkeypatch) -> None:
 
 
 def gone(client: Client) -> bool:
-    return not client.look(client.end()).alive
+    return not client.look(client.record.end()).alive
 
 
 def advised(said: str) -> list[str]:

@@ -57,7 +57,7 @@ class Turns:
 
     def send(self, client: Client, commands: list[Asked]) -> None:
         for command, at in commands:
-            cursor = client.end()
+            cursor = client.record.end()
             with self._one_at_a_time:
                 request = client.send(command, at)
                 self.sent.append(request)

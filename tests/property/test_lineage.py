@@ -20,6 +20,7 @@ from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, M
 from tuitrain.core.series import Series
 from tuitrain.export.lineage import RunLineage
 from tuitrain.record.recorder import Recorder
+from tuitrain.store.epochs import PARTS, EpochValue
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.view.chart.curves import Curves
@@ -105,7 +106,7 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     lived = [(step, loss) for step, loss, _ in life.batches]
     assert [(item.step, item.value) for item in line.measured() if item.series == AGAIN] == lived
 
-    curves = Curves(reader)
+    curves = Curves(reader.record)
     drawn = [item for item in curves.losses(now, columns=4 * LAST) if not item.is_abandoned]
     points = [(bucket.first, bucket.low, item.loss_name) for item in drawn
               for bucket in item.buckets]  # fmt: skip
@@ -114,7 +115,13 @@ def check_shown_exported_lived(paths: RunPaths, life: RecordedLife) -> None:
     assert validations == [(epoch.step, epoch.val_loss, epoch.loss_name) for epoch in life.epochs]
     *_, drawn_again = curves.series(now, AGAIN.name, columns=4 * LAST)
     assert list(drawn_again.points) == lived
-    assert list(curves.validations(now, 4 * LAST).lineage) == life.epochs
+    told = curves.validations(now, 4 * LAST).lineage
+    for part in PARTS:
+        by_name: dict[str, list[EpochValue]] = {}
+        for epoch in life.epochs:
+            for name, value in getattr(epoch, part).items():
+                by_name.setdefault(name, []).append(EpochValue(epoch.step, epoch.epoch, value))
+        assert told.get(part, {}) == by_name
     names = [item.loss_name for item in drawn]
     assert all(before != after for before, after in pairwise(names)), "no swap that was not"
     assert len(rulers(now)) == len(names) - 1 if names else not rulers(now)

@@ -203,7 +203,7 @@ async def test_an_empty_home_begins_with_the_form_where_enter_trains(home):
         until(paths.owner.exists, "its trainer has signed")
         supervisor.kill(paths)
         client = Client(paths.directory)
-        until(lambda: not client.look(client.end()).alive, "its trainer has gone")
+        until(lambda: not client.look(client.record.end()).alive, "its trainer has gone")
         await app.screen.follow()
 
 
@@ -334,7 +334,7 @@ async def test_a_crashed_run_is_resumed_from_the_list(home):
         assert isinstance(app.screen, RunScreen)
         screen = app.screen
         client = Client(started.paths.directory)
-        until(lambda: not client.look(client.end()).alive, "it is trained")
+        until(lambda: not client.look(client.record.end()).alive, "it is trained")
         await screen.follow()
         assert screen.latest.state == "finished"
 
@@ -375,7 +375,7 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
         await pilot.press("enter")
         assert isinstance(app.screen, RunScreen)
         screen = app.screen
-        until(lambda: not client.look(client.end()).alive, "it is trained")
+        until(lambda: not client.look(client.record.end()).alive, "it is trained")
         await screen.follow()
         shown = tuitrain.show("a")
         assert (shown["state"], shown["epoch"], shown["schedule"]) == ("finished", 3, "cosine@2")
@@ -390,7 +390,7 @@ async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: She
         await pilot.press("R", "backspace", "3", "enter")
         screen = app.screen
         assert isinstance(screen, RunScreen)
-        until(lambda: not client.look(client.end()).alive, "it is trained")
+        until(lambda: not client.look(client.record.end()).alive, "it is trained")
         await screen.follow()
         assert (screen.latest.state, screen.latest.epoch) == ("finished", 3)
 

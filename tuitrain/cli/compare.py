@@ -15,6 +15,7 @@ from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
     from tuitrain.connection.client import Client
+    from tuitrain.store.reader import RunReader
     from tuitrain.view.chart.compare import Compared
     from tuitrain.view.chart.multiples import Chart
     from tuitrain.view.chart.plot import ChartOptions
@@ -60,15 +61,16 @@ def compare(
     from tuitrain.view.state.metrics import named
 
     clients = _clients(ctx, runs)
+    records = [client.record for client in clients]
     snapshots = [snapshot(client) for client in clients]
     common, series = view.shared(snapshots), shared_series(snapshots)
     if not common and metric not in series:
         raise Refused(view.nothing_shared(snapshots))
     chosen = None if metric is None else named(metric, common, series)
     cells = width or shutil.get_terminal_size().columns
-    compared = view.read_all(snapshots, clients, points=2 * cells)
+    compared = view.read_all(snapshots, records, points=2 * cells)
     if isinstance(chosen, str):
-        comparison = _of_series(compared, clients, chosen, cells)
+        comparison = _of_series(compared, records, chosen, cells)
     else:
         comparison = _of_metrics(compared, [chosen] if chosen else common, cells)
     if as_json:
@@ -106,7 +108,7 @@ def _of_metrics(
 
 
 def _of_series(
-    compared: list[Compared], clients: list[Client], name: str, width: int
+    compared: list[Compared], records: list[RunReader], name: str, width: int
 ) -> _Comparison:
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart import compare_series as series
@@ -114,7 +116,7 @@ def _of_series(
     runs = [one.run for one in compared]
     by_epoch = series.is_by_epoch(runs)
     return _Comparison(
-        [series.series_chart(compared, clients, name, points=2 * width)],
+        [series.series_chart(compared, records, name, points=2 * width)],
         view.options_for(runs) if by_epoch else series.options_by_step(runs),
         "epoch" if by_epoch else "step",
         "how it went: last, lowest and highest",

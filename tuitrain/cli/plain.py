@@ -104,7 +104,7 @@ def follow(
         for line in (*_loading(before, delta), *_notes(before, run)):
             print_safe(line)
         keys = (newest, delta.latest.key if delta.latest else newest)
-        batches = client.batches_of_epochs(keys, every, begin=begin)
+        batches = client.record.batches_of_epochs(keys, every, begin=begin)
         newest = max(keys)
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(run, [*epochs, *(entry.event for entry in delta.events)], batches):

@@ -98,7 +98,7 @@ def submit(
     (Ctrl-C) withdraws the command, unless the trainer has already taken it.
     Raises RunEnded if no trainer is alive, or if it ends before that answer.
     """
-    cursor = client.end()
+    cursor = client.record.end()
     if not client.look(cursor).alive:
         raise _ended(client)
     undone = last_change(snapshot(client)) if isinstance(command, Undo) else None

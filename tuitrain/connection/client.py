@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tuitrain.core.commands import Boundary, Command, Request
 from tuitrain.core.decode import value_of
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.events import EpochEnded, Event, LastWord
+from tuitrain.core.events import Event, LastWord
 from tuitrain.core.notes import Note
-from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock, notes, owner
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter
-from tuitrain.store.epochs import Best, EpochPart
 from tuitrain.store.event_log import EventLog
 from tuitrain.store.named_code import named_by_user
 from tuitrain.store.output import last_lines
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.store.rollup import Bucket
-from tuitrain.store.schema import BatchRow
 
 
 class Look(NamedTuple):
@@ -39,7 +34,7 @@ class Client:
 
     def __init__(self, directory: Path) -> None:
         self.paths = RunPaths(directory)
-        self._reader = RunReader(self.paths.record)
+        self.record = RunReader(self.paths.record)
         self.notes = notes.Notes(self.paths.notes)
         """Returns the notes and tags of the run, oldest first."""
 
@@ -71,7 +66,7 @@ class Client:
         """
         # check the lock first: a trainer writes its last word before it releases the lock
         alive = lock.is_held(self.paths.lock)
-        delta = self._reader.since(cursor, segments_after)
+        delta = self.record.since(cursor, segments_after)
         if alive:
             return Look(alive, _without_last_word(delta), self._pid())
         return Look(alive, delta, None)
@@ -80,63 +75,6 @@ class Client:
         """Return whether the trainer is alive, the events after `cursor`, and the next cursor."""
         alive = lock.is_held(self.paths.lock)
         return alive, *EventLog(self.paths.record).after(cursor)
-
-    def end(self) -> Cursor:
-        """Return the cursor at the end of the record."""
-        return self._reader.end()
-
-    def batches(self, after: int, every: int) -> list[BatchRow]:
-        """Return the batches after the key `after` whose step is a multiple of `every`."""
-        return self._reader.batches(after, every)
-
-    def batches_in(self, take: int, first: int, last: int, most: int) -> list[BatchRow]:
-        """Return the first `most` batches of the steps first..last of a take."""
-        return self._reader.batches_in(take, first, last, most)
-
-    def elapsed(self, take: int, steps: Iterable[int]) -> list[tuple[int, int]]:
-        """Return (step, training time in ms) of these steps; unrecorded ones are left out."""
-        return self._reader.elapsed(take, steps)
-
-    def batches_of_epochs(
-        self, keys: tuple[int, int], every: int, *, begin: int
-    ) -> list[tuple[int, BatchRow]]:
-        """Return the first batch of an epoch and each `every`th after it, within the keys.
-
-        Before each is the number of batches before it in the epoch.
-        """
-        return self._reader.batches_of_epochs(keys, every, begin=begin)
-
-    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last, in buckets of 2^level steps."""
-        return self._reader.losses(take, first, last, level)
-
-    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
-        return self._reader.values(name, take, steps, level)
-
-    def detail(self, key: int, name: str) -> dict[str, Any] | None:
-        """Return the detail `name` of the step with this key (`schema.key_of`), or None."""
-        return self._reader.detail(key, name)
-
-    def newest_detail(self, take: int, step: int, name: str) -> tuple[int, dict[str, Any]] | None:
-        """Return the newest detail `name` of a take up to a step, after its step; or None."""
-        return self._reader.newest_detail(take, step, name)
-
-    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of at most one epoch per 2^level steps."""
-        return self._reader.validations(segment, level)
-
-    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
-        """Return at most one epoch per 2^level steps of the segment."""
-        return self._reader.epochs(segment, level)
-
-    def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
-        """Return the best value of each name among the epochs that ended in the segment."""
-        return self._reader.best(segment, part, signs)
-
-    def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
-        """Return the step of a recent batch, and the value of every fitting loss on that batch."""
-        return self._reader.latest_batch_losses()
 
     def output(self) -> list[str]:
         """Return the last lines that the trainer and the user's code printed."""

@@ -15,7 +15,7 @@ def best_confusion(client: Client, run: Snapshot) -> Confusion | None:
     if run.best is None:
         return None
     try:
-        detail = client.detail(key_of(run.best.take, run.best.step), CONFUSION)
+        detail = client.record.detail(key_of(run.best.take, run.best.step), CONFUSION)
         return decoded(Confusion, detail) if detail else None
     except DamagedRecord:  # the rest of the run can still be shown
         return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tuitrain.core.segment import Segment
-from tuitrain.store.rollup import Bucket, level_for
+from tuitrain.store.reader import RunReader
+from tuitrain.store.rollup import level_for
 from tuitrain.view.chart.columns import ends
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -19,19 +20,7 @@ class Losses(NamedTuple):
     values: list[float]
 
 
-class Source(Protocol):
-    """A reader of losses and other series, such as a client."""
-
-    def losses(self, take: int, first: int, last: int, level: int) -> list[Bucket]:
-        """Return the losses of the steps first..last, in buckets of 2^level steps."""
-        ...
-
-    def values(self, name: str, take: int, steps: tuple[int, int], level: int) -> list[Bucket]:
-        """Return the values of a series in the steps (first, last), in buckets of 2^level steps."""
-        ...
-
-
-def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losses:
+def curve(run: Snapshot, record: RunReader, points: int, loss: str | None) -> Losses:
     """Return at most about `points` losses of the lineage, of one loss function or of all.
 
     If there are more steps, neighbours become two points, their lowest and their highest loss, so
@@ -44,20 +33,20 @@ def curve(run: Snapshot, source: Source, points: int, loss: str | None) -> Losse
     level = _level(segments, points)
     losses = Losses([], [])
     for before, segment in zip((None, *segments), segments, strict=False):
-        for step, value in _points(source, before, segment, level):
+        for step, value in _points(record, before, segment, level):
             losses.steps.append(step)
             losses.values.append(value)
     return losses
 
 
-def series_curve(run: Snapshot, source: Source, points: int, name: str) -> Losses:
+def series_curve(run: Snapshot, record: RunReader, points: int, name: str) -> Losses:
     """Return at most about `points` values of a series on the lineage, thinned as by `curve`."""
     segments = [segment for segment in run.segments if segment.steps]
     level = _level(segments, points)
     pairs = [
         point
         for segment in segments
-        for bucket in source.values(name, segment.take, (segment.first, segment.last), level)
+        for bucket in record.values(name, segment.take, (segment.first, segment.last), level)
         for point in ends(bucket)
     ]
     return Losses([step for step, _ in pairs], [value for _, value in pairs])
@@ -69,9 +58,9 @@ def _level(segments: Sequence[Segment], points: int) -> int:
 
 
 def _points(
-    source: Source, before: Segment | None, segment: Segment, level: int
+    record: RunReader, before: Segment | None, segment: Segment, level: int
 ) -> Iterator[tuple[int, float]]:
     if before is not None and before.loss != segment.loss:
         yield segment.first, math.nan
-    for bucket in source.losses(segment.take, segment.first, segment.last, level):
+    for bucket in record.losses(segment.take, segment.first, segment.last, level):
         yield from ends(bucket)

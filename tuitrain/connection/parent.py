@@ -19,7 +19,7 @@ class ParentRun:
     def __init__(self, parent: Parent) -> None:
         self._client = Client(Path(parent.directory))
         self._follower = Follower(self._client)
-        self._curves = Curves(self._client)
+        self._curves = Curves(self._client.record)
         self._reference: ReferenceRun | None = None
         self._next_look_at = 0.0
 
@@ -37,4 +37,4 @@ class ParentRun:
 def curves_of(client: Client) -> Curves:
     """Return the reader for the charts of a run, with the parent, if any, as reference run."""
     parent = client.spec().parent
-    return Curves(client, ParentRun(parent)) if parent else Curves(client)
+    return Curves(client.record, ParentRun(parent)) if parent else Curves(client.record)

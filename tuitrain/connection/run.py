@@ -119,7 +119,7 @@ class Run(Commands):
         """
         if every < 1:
             raise WrongUse(f"every takes a whole number of steps from 1, not {every!r:.40}")
-        return self._client.batches(after.key if after else 0, operator.index(every))
+        return self._client.record.batches(after.key if after else 0, operator.index(every))
 
     def losses(self, loss: str | None = None, *, points: int = 2000) -> Losses:
         """Return (steps, values) of the training losses that led to the present weights.
@@ -132,7 +132,7 @@ class Run(Commands):
         run = self._follower.look()
         known = {*run.problem.losses, *(segment.loss for segment in run.segments)}
         named = loss if loss is None or loss in known else loss_text(loss)
-        return curve(run, self._client, points, named)
+        return curve(run, self._client.record, points, named)
 
     def series(self, name: str, *, points: int = 2000) -> Losses:
         """Return (steps, values) of a series, thinned as by `losses`.
@@ -144,7 +144,7 @@ class Run(Commands):
         known = [summary.series.name for summary in run.series]
         if name not in known:
             raise UnknownName("series", name, known)
-        return series_curve(run, self._client, points, name)
+        return series_curve(run, self._client.record, points, name)
 
     def detail(self, name: str, epoch: Epoch | None = None) -> dict[str, Any] | None:
         """Return a detail of an epoch, such as "confusion": {"counts": [[...], ...]}.
@@ -154,7 +154,7 @@ class Run(Commands):
         epoch that was the best so far.
         """
         ended = self._epoch(epoch)
-        return self._client.detail(key_of(ended.take, ended.step), name) if ended else None
+        return self._client.record.detail(key_of(ended.take, ended.step), name) if ended else None
 
     def _epoch(self, epoch: Epoch | None) -> EpochEnded | None:
         run = self._follower.look()

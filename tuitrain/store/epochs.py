@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, starmap
-from typing import Any, Literal, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, starmap
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded
@@ -26,6 +28,19 @@ class RecordedEpoch(NamedTuple):
 
 EpochPart = Literal["metrics", "val_losses"]
 """A field of an epoch that maps names to numbers."""
+PARTS: tuple[EpochPart, ...] = get_args(EpochPart)
+
+
+class EpochValue(NamedTuple):
+    """A validation value, and the step and the epoch at whose end it was evaluated."""
+
+    step: int
+    epoch: int
+    value: float
+
+
+EpochValues = Mapping[EpochPart, Mapping[str, Sequence[EpochValue]]]
+"""The values of each metric and of each loss, in the order of steps."""
 
 
 class Best(NamedTuple):
@@ -34,6 +49,10 @@ class Best(NamedTuple):
     value: float
     epoch: int
 
+
+_VAL_LOSS = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
+"""The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
+_Stepped = TypeVar("_Stepped", EpochEnded, EpochValue)
 
 _OF_SEGMENT = "epoch.key between ? and ? and epoch.epoch > ? and epoch.epoch <= ?"
 """Condition for the epochs of a segment; its parameters are `_bounds`."""
@@ -104,15 +123,87 @@ def first(db: sqlite3.Connection, segment: Segment, most: int) -> list[RecordedE
     return [RecordedEpoch(elapsed_ms / 1000, epoch_of(*row)) for elapsed_ms, *row in rows]
 
 
-def thinned(
-    db: sqlite3.Connection, column: str, segment: Segment, level: int
-) -> Iterator[tuple[int, int, Any]]:
-    """Yield (key, epoch, column) of the first epoch in each 2^level steps of a segment."""
-    query = f"select key, epoch, {column} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
+def last(db: sqlite3.Connection, segment: Segment) -> EpochEnded | None:
+    """Return the last epoch that ended in a segment."""
+    row = db.execute(
+        f"select key, epoch, body from epoch where {_OF_SEGMENT} order by key desc limit 1",  # noqa: S608 - names of our own
+        _bounds(segment),
+    ).fetchone()
+    return epoch_of(*row) if row else None
+
+
+def validations(db: sqlite3.Connection, segment: Segment, level: int) -> list[EpochValue]:
+    """Return the validation losses of a segment, thinned by `extremes` in each 2^level steps."""
+    rows = db.execute(
+        f"select key, epoch, {_VAL_LOSS} from epoch where {_OF_SEGMENT} order by key",  # noqa: S608 - names of our own
+        _bounds(segment),
+    )
+    return [loss for bucket in _buckets(_losses(rows), level) for loss in extremes(bucket)]
+
+
+def first_validations(db: sqlite3.Connection, segment: Segment, level: int) -> list[EpochValue]:
+    """Return the first validation loss in each 2^level steps; few rows are read for it."""
+    return list(_losses(_firsts(db, segment, level)))
+
+
+def _firsts(
+    db: sqlite3.Connection, segment: Segment, level: int
+) -> Iterator[tuple[int, int, float | str | None]]:
+    query = f"select key, epoch, {_VAL_LOSS} from epoch where {_OF_SEGMENT} order by key limit 1"  # noqa: S608 - names of our own
     while (row := db.execute(query, _bounds(segment)).fetchone()) is not None:
         yield row
         end = (split(row[0])[1] - 1 >> level) + 1 << level
         segment = segment._replace(first=end + 2)  # past the epoch that ends at that step
+
+
+def _losses(rows: Iterable[tuple[int, int, float | str | None]]) -> Iterator[EpochValue]:
+    for key, epoch, loss in rows:
+        if loss is not None:
+            yield EpochValue(split(key)[1], epoch, float(loss))
+
+
+def values(db: sqlite3.Connection, segment: Segment, level: int) -> EpochValues:
+    """Return all values of the epochs of a segment, thinned by `extremes` in each 2^level steps."""
+    rows = db.execute(
+        f"select key, epoch, body from epoch where {_OF_SEGMENT} order by key",  # noqa: S608 - names of our own
+        _bounds(segment),
+    )
+    thinned: dict[EpochPart, dict[str, list[EpochValue]]] = {part: {} for part in PARTS}
+    for bucket in _buckets(starmap(epoch_of, rows), level):
+        for (part, name), of_name in _by_name(bucket).items():
+            thinned[part].setdefault(name, []).extend(extremes(of_name))
+    return thinned
+
+
+def extremes(values: Sequence[EpochValue]) -> list[EpochValue]:
+    """Return the lowest and the highest value, and the first that is not finite, in order.
+
+    So a spike or a best epoch survives, however many epochs a chart has in a column.
+    """
+    finite = [value for value in values if math.isfinite(value.value)]
+    kept = [value for value in values if not math.isfinite(value.value)][:1]
+    if finite:
+        kept += {min(finite, key=_value), max(finite, key=_value)}
+    return sorted(kept, key=lambda value: value.step)
+
+
+def _value(of: EpochValue) -> float:
+    return of.value
+
+
+def _buckets(items: Iterable[_Stepped], level: int) -> Iterator[list[_Stepped]]:
+    """Yield the items of each 2^level steps."""
+    for _, bucket in groupby(items, key=lambda item: item.step - 1 >> level):
+        yield list(bucket)
+
+
+def _by_name(epochs: Iterable[EpochEnded]) -> Mapping[tuple[EpochPart, str], list[EpochValue]]:
+    by_name: defaultdict[tuple[EpochPart, str], list[EpochValue]] = defaultdict(list)
+    for epoch in epochs:
+        for part in PARTS:
+            for name, value in getattr(epoch, part).items():
+                by_name[part, name].append(EpochValue(epoch.step, epoch.epoch, value))
+    return by_name
 
 
 def best(

@@ -9,7 +9,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,12 @@ from tuitrain.core.series import Series
 from tuitrain.store import epochs, series, track
 from tuitrain.store.batches import BATCHES, batch_of, elapsed
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter, since
-from tuitrain.store.epochs import Best, EpochPart, RecordedEpoch, epoch_of
+from tuitrain.store.epochs import Best, EpochPart, EpochValue, EpochValues, RecordedEpoch
 from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, key_of, split
 from tuitrain.store.series import Value
 from tuitrain.store.version1 import as_version_2, event_of
-
-_VAL_LOSS = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
-"""The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
 
 
 class RunReader:
@@ -200,20 +196,31 @@ class RunReader:
             )
             return (split(row[0])[1], parsed(row[1])) if row else None
 
-    def validations(self, segment: Segment, level: int) -> list[tuple[int, float]]:
-        """Return (step, validation loss) of the epochs that ended in a segment, thinned.
+    def validations(self, segment: Segment, level: int) -> list[EpochValue]:
+        """Return the validation losses of the epochs that ended in a segment, thinned.
 
-        The first one in each 2^level steps is kept: the choice stays the same while the run grows.
+        Of each 2^level steps the lowest and the highest are kept, and the first that is not finite.
         """
         with self._connection() as db:
-            rows = [] if db is None else list(epochs.thinned(db, _VAL_LOSS, segment, level))
-        return [(split(key)[1], float(value)) for key, _, value in rows if value is not None]
+            return [] if db is None else epochs.validations(db, segment, level)
 
-    def epochs(self, segment: Segment, level: int) -> list[EpochEnded]:
-        """Return the epochs that ended in a segment, thinned as `validations` are."""
+    def first_validations(self, segment: Segment, level: int) -> list[EpochValue]:
+        """Return the first validation loss in each 2^level steps of a segment.
+
+        Few rows are read for it, however many epochs there are.
+        """
         with self._connection() as db:
-            rows = [] if db is None else list(epochs.thinned(db, "body", segment, level))
-        return list(starmap(epoch_of, rows))
+            return [] if db is None else epochs.first_validations(db, segment, level)
+
+    def epoch_values(self, segment: Segment, level: int) -> EpochValues:
+        """Return the metrics and losses of the epochs, each thinned as `validations` are."""
+        with self._connection() as db:
+            return {} if db is None else epochs.values(db, segment, level)
+
+    def last_epoch(self, segment: Segment) -> EpochEnded | None:
+        """Return the last epoch that ended in a segment."""
+        with self._connection() as db:
+            return None if db is None else epochs.last(db, segment)
 
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best finite value of each name, and its epoch, among the epochs of a segment.

@@ -59,7 +59,8 @@ class Home:
         try:
             follower = self._follower(paths)
             run = follower.look()
-            row = Row(paths.directory, run, trend=sparkline(run, follower.client, TREND_CELLS))
+            trend = sparkline(run, follower.client.record, TREND_CELLS)
+            row = Row(paths.directory, run, trend=trend)
         except Exception as error:  # noqa: BLE001 - an unreadable run must not hide the others
             row = Row(paths.directory, None, _reason(error))
             self._followers.pop(paths.directory, None)

@@ -65,7 +65,8 @@ def test_a_record_that_is_not_there_yet_reads_as_empty(path, reader):
     assert reader.batches(0, 1) == []
     assert reader.losses(1, 1, 100, 0) == []
     assert reader.validations(of_steps(1, 1, 100), 0) == []
-    assert reader.epochs(of_steps(1, 1, 100), 0) == []
+    assert reader.epoch_values(of_steps(1, 1, 100), 0) == {}
+    assert reader.last_epoch(of_steps(1, 1, 100)) is None
     assert reader.best(of_steps(1, 1, 100), "metrics", {"accuracy": 1}) == {}
     assert not path.exists()
 
@@ -129,8 +130,8 @@ def test_a_loss_comes_back_as_itself_whatever_it_is(writer, reader, loss):
         reader.batches(0, 1)[0].loss,
         reader.since(Cursor()).latest.loss,
         reader.since(Cursor()).epochs[0].val_loss,
-        reader.validations(of_steps(1, 1, 10), 0)[0][1],
-        reader.epochs(of_steps(1, 1, 10), 0)[0].val_loss,
+        reader.validations(of_steps(1, 1, 10), 0)[0].value,
+        reader.last_epoch(of_steps(1, 1, 10)).val_loss,
     ]
     assert [repr(value) for value in found] == [repr(loss)] * 5
 
@@ -183,8 +184,8 @@ def test_takes_do_not_mix(writer, reader):
     assert {bucket.mean for bucket in reader.losses(1, 1, 1000, 3)} == {1.0}
     assert {bucket.mean for bucket in reader.losses(2, 1, 1000, 4)} == {2.0}
     assert sum(bucket.finite for bucket in reader.losses(2, 1, 1000, 4)) == 40
-    assert reader.validations(of_steps(2, 1, 1000), 0) == [(10, 2.0)]
-    assert reader.epochs(of_steps(2, 1, 1000), 0) == [epoch(1, 2.0, take=2)]
+    assert reader.validations(of_steps(2, 1, 1000), 0) == [(10, 1, 2.0)]
+    assert reader.last_epoch(of_steps(2, 1, 1000)) == epoch(1, 2.0, take=2)
     assert reader.since(Cursor()).latest == batch(40, 2.0, take=2)
     assert len(reader.batches(key_of(2, 0), 1)) == 40
 
@@ -269,25 +270,18 @@ def test_what_is_read_is_of_one_moment(writer, path):
 
 def test_an_epoch_without_a_validation_has_no_loss_of_one(writer, reader):
     writer.write([], stamped(epoch(1, math.nan), epoch(2, None)))
-    assert [step for step, _ in reader.validations(of_steps(1, 1, 100), 0)] == [10]
-    assert reader.epochs(of_steps(1, 1, 100), 0)[1].val_loss is None
+    assert [loss.step for loss in reader.validations(of_steps(1, 1, 100), 0)] == [10]
+    assert reader.last_epoch(of_steps(1, 1, 100)).val_loss is None
 
 
-def test_validations_and_epochs_are_thinned_alike(writer, reader):
+def test_of_very_many_epochs_few_are_read_the_first_of_each_bucket(writer, reader):
     writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
-    assert len(reader.validations(of_steps(1, 1, 1000), 3)) == 100
+    assert len(reader.first_validations(of_steps(1, 1, 1000), 3)) == 100
     for level in (0, 5, 7):
-        steps = [step for step, _ in reader.validations(of_steps(1, 1, 1000), level)]
-        assert [item.step for item in reader.epochs(of_steps(1, 1, 1000), level)] == steps
+        steps = [loss.step for loss in reader.first_validations(of_steps(1, 1, 1000), level)]
         assert len({step - 1 >> level for step in steps}) == len(steps) <= 1 + (1000 >> level)
-    assert [step for step, _ in reader.validations(of_steps(1, 20, 40), 1)] == [20, 30, 40]
-
-
-def test_what_was_chosen_stays_chosen_while_the_run_grows(writer, reader):
-    writer.write([], stamped(*(epoch(number) for number in range(1, 51))))
-    chosen = reader.epochs(of_steps(1, 1, 500), 6)
-    writer.write([], stamped(*(epoch(number) for number in range(51, 101))))
-    assert reader.epochs(of_steps(1, 1, 1000), 6)[: len(chosen)] == chosen
+    some = reader.first_validations(of_steps(1, 20, 40), 1)
+    assert [loss.step for loss in some] == [20, 30, 40]
 
 
 def epoch_ended(number, accuracy, mse, take=1):

@@ -57,7 +57,7 @@ class CompareScreen(Screen[None]):
         """Compare up to 26 runs; raise TuitrainError or OSError if one cannot be read."""
         super().__init__()
         self._followers = [Follower(Client(directory)) for directory in directories[: len(SIGNS)]]
-        self._curves = [Curves(follower.client) for follower in self._followers]
+        self._curves = [Curves(follower.client.record) for follower in self._followers]
         self._looks = 0
         for follower in self._followers:
             follower.run  # noqa: B018 - raises for an unreadable run before the screen opens

@@ -136,8 +136,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         super().__init__(client, self._follower.run)
         self._curves = curves_of(client)
         self._reads = Reads(
-            client, self._curves, client.output, lambda: self._wanted, lambda: self.chart_view
-        )
+            client.record, self._curves, client.output,
+            search=lambda: self._wanted, chart_view=lambda: self.chart_view,
+        )  # fmt: skip
         self._wanted = ""
         self._close = leave
         self._started = started

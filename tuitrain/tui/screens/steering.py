@@ -221,7 +221,7 @@ class SteeringScreen(Screen[None]):
         if not self._is_known("loss"):
             return
         self.app.push_screen(
-            LossesScreen(lambda: self._latest, self._client.latest_batch_losses), self._swap
+            LossesScreen(lambda: self._latest, self._client.record.latest_batch_losses), self._swap
         )
 
     def _swap(self, loss: str | None) -> None:
@@ -238,7 +238,7 @@ class SteeringScreen(Screen[None]):
 
     def action_lr_find(self) -> None:
         self.send(FindRate())
-        dialog = RateSweepScreen(lambda: self._latest, self._client)
+        dialog = RateSweepScreen(lambda: self._latest, self._client.record)
         self.app.push_screen(dialog, self._offer_rate)
 
     def _offer_rate(self, suggestion: float | None) -> None:

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuitrain.core.events import EpochEnded
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
-from tuitrain.store.epochs import Best
+from tuitrain.store.epochs import Best, EpochValues
+from tuitrain.store.reader import RunReader
 from tuitrain.view.chart.curve_chart import SWAPPED
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart, grid, places
 from tuitrain.view.chart.plot import ChartOptions, Curve
-from tuitrain.view.chart.source import Source
 from tuitrain.view.picture import SERIES, Line, Picture, Role, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
@@ -34,19 +33,20 @@ _AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A compared run: its sign and colour, the epochs that a chart shows, and its best values."""
+    """A compared run: its sign and colour, its validations, thinned for a chart, and its best."""
 
     sign: str
     role: Role
     run: Snapshot
-    epochs: tuple[EpochEnded, ...]
+    validations: EpochValues
     best: Mapping[str, Best]
 
     @classmethod
     def read(cls, number: int, run: Snapshot, curves: Curves, points: int) -> Compared:
         """Read the run with index `number` among those compared, with about `points` epochs."""
-        epochs = curves.validations(run, points).lineage
-        return cls(SIGNS[number], SERIES[number % len(SERIES)], run, epochs, curves.best(run))
+        role = SERIES[number % len(SERIES)]
+        validations = curves.validations(run, points).lineage
+        return cls(SIGNS[number], role, run, validations, curves.best(run))
 
     def newest(self, metric: ComparableMetric) -> float | None:
         """Return the value of the metric at the end of the last epoch."""
@@ -57,12 +57,12 @@ class Compared:
         return self.best[metric.name].value if metric.name in self.best else None
 
 
-def read_all(runs: Sequence[Snapshot], sources: Iterable[Source], points: int) -> list[Compared]:
-    """Read each run from its source, with about `points` epochs."""
-    pairs = zip(runs, sources, strict=True)
+def read_all(runs: Sequence[Snapshot], records: Iterable[RunReader], points: int) -> list[Compared]:
+    """Read each run, with about `points` epochs."""
+    pairs = zip(runs, records, strict=True)
     return [
-        Compared.read(number, run, Curves(source), points)
-        for number, (run, source) in enumerate(pairs)
+        Compared.read(number, run, Curves(record), points)
+        for number, (run, record) in enumerate(pairs)
     ]
 
 
@@ -176,7 +176,7 @@ def _number(one: Compared, metric: ComparableMetric) -> Span:
 
 def _curve(one: Compared, metric: ComparableMetric) -> Curve:
     swaps = tuple(float(epoch) for epoch, _ in differences.changes(one.run, "loss"))
-    return Curve(tuple(metric.points(one.epochs, "epoch")), one.role, one.sign, swaps)
+    return Curve(tuple(metric.points(one.validations, "epoch")), one.role, one.sign, swaps)
 
 
 def heads(compared: Sequence[Compared]) -> list[Span]:

@@ -5,17 +5,17 @@ Where one of them is a script without epochs, by step.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
+from tuitrain.store.reader import RunReader
 from tuitrain.store.series import Summary
+from tuitrain.view.chart.chart_view import ChartView
 from tuitrain.view.chart.compare import Compared, heads
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart
 from tuitrain.view.chart.plot import ChartOptions, Curve
-from tuitrain.view.chart.source import Source
 from tuitrain.view.picture import Picture, Span
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -40,16 +40,16 @@ def options_by_step(runs: Sequence[Snapshot]) -> ChartOptions:
 
 
 def series_chart(
-    compared: Sequence[Compared], sources: Iterable[Source], name: str, points: int
+    compared: Sequence[Compared], records: Iterable[RunReader], name: str, points: int
 ) -> Chart:
     """Return the chart of a series, with the curves of all runs."""
-    pairs = list(zip(compared, sources, strict=True))
+    pairs = list(zip(compared, records, strict=True))
     by_epoch = is_by_epoch([one.run for one in compared])
     return Chart(
         Span(f" {safe(name)}", "muted"),
         (tuple(Span(f"  {one.sign} {words.number(_summary(one, name).last)}", one.role)
                for one in compared),),
-        tuple(_curve(one, source, name, points, by_epoch=by_epoch) for one, source in pairs),
+        tuple(_curve(one, record, name, points, by_epoch=by_epoch) for one, record in pairs),
     )  # fmt: skip
 
 
@@ -86,26 +86,7 @@ def _summary(one: Compared, name: str) -> Summary:
     return next(summary for summary in one.run.series if summary.series.name == name)
 
 
-def _curve(one: Compared, source: Source, name: str, points: int, *, by_epoch: bool) -> Curve:
-    by_step = Curves(source).series(one.run, name, points)[-1].points
-    if not by_epoch:
-        return Curve(by_step, one.role, one.sign)
-    ends = _epoch_ends(one)
-    points_by_epoch = tuple((_epoch_at(step, ends), value) for step, value in by_step)
-    return Curve(points_by_epoch, one.role, one.sign)
-
-
-def _epoch_ends(one: Compared) -> list[tuple[int, float]]:
-    """Return (step, completed epochs) at the start, at each epoch's end, and one epoch after."""
-    run = one.run
-    begin = (run.lineage.step, float(run.lineage.epoch))
-    ends = [begin, *((epoch.step, float(epoch.epoch)) for epoch in one.epochs)]
-    size = run.steps_per_epoch or 1
-    return [*ends, (ends[-1][0] + size, ends[-1][1] + 1)]
-
-
-def _epoch_at(step: float, ends: Sequence[tuple[int, float]]) -> float:
-    """Return the epochs trained at a step, with the fraction of the present one."""
-    after = min(max(1, bisect_left(ends, (int(step), 0.0))), len(ends) - 1)
-    (first, begin), (last, end) = ends[after - 1], ends[after]
-    return begin + (end - begin) * (step - first) / max(1, last - first)
+def _curve(one: Compared, record: RunReader, name: str, points: int, *, by_epoch: bool) -> Curve:
+    view = ChartView(unit="epoch" if by_epoch else "step")
+    *_, lineage = Curves(record).series(one.run, name, points, view)
+    return Curve(lineage.points, one.role, one.sign)

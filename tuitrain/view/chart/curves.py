@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
-from typing import NamedTuple, get_args
+from itertools import chain, groupby
+from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import FAR, Segment
-from tuitrain.store.epochs import Best, EpochPart
+from tuitrain.store.epochs import PARTS, Best, EpochPart, EpochValue, EpochValues
+from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import level_for
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.chart import columns, plot
 from tuitrain.view.chart.chart_view import USUAL, ChartView, Window
 from tuitrain.view.chart.live import live_window, planned
-from tuitrain.view.chart.source import Source
 from tuitrain.view.chart.x_axis import STEPS, XMap, XUnit, joined
 from tuitrain.view.chart.x_maps import map_of
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
@@ -26,18 +26,21 @@ _MOST_ABANDONED = 12
 _MARKS = 2
 """Levels above that of the losses, so that a validation is marked every 2 to 4 cells at most."""
 _REMEMBERED = 64
+_MOST_EPOCHS = 20_000
+"""Epochs whose validation losses are all read for the loss chart."""
+_PIECE = 16
+"""Buckets of a part of a segment that is read once."""
 _TIMES = 64
 """Steps of an axis whose training time is read; between them it is interpolated."""
 _HISTORY = 4
 """Half-lives of earlier losses that a zoomed chart smooths, too."""
-_PARTS: tuple[EpochPart, ...] = get_args(EpochPart)
 
 
 class Validations(NamedTuple):
-    """The epochs that a chart shows."""
+    """The metrics and losses of the epochs that a chart shows."""
 
-    lineage: tuple[EpochEnded, ...]
-    abandoned: tuple[tuple[EpochEnded, ...], ...]
+    lineage: EpochValues
+    abandoned: tuple[EpochValues, ...]
     """Those of each abandoned segment."""
     x: XMap = STEPS
     """Where the steps of the lineage lie on the x axis."""
@@ -70,14 +73,16 @@ class Curves:
     """Reads a run for its charts. Segments that cannot change are cached."""
 
     def __init__(
-        self, source: Source, reference: Callable[[], ReferenceRun | None] = no_reference_run
+        self, record: RunReader, reference: Callable[[], ReferenceRun | None] = no_reference_run
     ) -> None:
         """`reference` returns the reference run as last read."""
-        self._source = source
+        self._record = record
         self._reference = reference
         self._ended_series = lru_cache(_REMEMBERED)(self._series)
         self._ended_epochs = lru_cache(_REMEMBERED)(self._epochs)
         self._ended_points = lru_cache(_REMEMBERED)(self._points)
+        self._ended_marks = lru_cache(_REMEMBERED)(record.validations)
+        self._ended_values = lru_cache(_REMEMBERED)(record.epoch_values)
         self._ended_times = lru_cache(_REMEMBERED)(self._times)
         self._best: dict[tuple[int, int, int, EpochPart], tuple[int, dict[str, Best]]] = {}
 
@@ -111,7 +116,10 @@ class Curves:
                 if segment.last >= shown.first]  # fmt: skip
 
     def validations(self, run: Snapshot, points: int, view: ChartView = USUAL) -> Validations:
-        """Return the epochs of the lineage, thinned to about `points`, and the abandoned ones."""
+        """Return what the epochs were validated with, of each metric about `points` values.
+
+        The lowest and the highest value of neighbours are among them: no spike and no best is lost.
+        """
         level = level_for((view.window or live_window(run)).steps, points)
         segments, reference, parents, abandoned = self._visible(run, view)
         lineage = [self._ended_epochs(segment, level) for segment in segments[:-1]]
@@ -120,7 +128,7 @@ class Curves:
         behind += [self._ended_epochs(segment, level) for segment in abandoned]
         maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
         return Validations(
-            tuple(epoch for epochs in lineage for epoch in epochs), tuple(behind),
+            _chained(lineage), tuple(behind),
             self.x_map(run, view.unit), tuple(maps),
         )  # fmt: skip
 
@@ -156,23 +164,20 @@ class Curves:
         """Return the batch of a step of the lineage."""
         for segment in run.segments:
             if segment.first <= step <= segment.last:
-                return next(iter(self._source.batches_in(segment.take, step, step, 1)), None)
+                return next(iter(self._record.batches_in(segment.take, step, step, 1)), None)
         return None
 
-    def epoch_at(self, run: Snapshot, step: int, drawn: Sequence[EpochEnded]) -> EpochEnded | None:
-        """Return the last epoch that ended at a step or before; `drawn` are epochs of a chart."""
-        first = step - 2 * (run.steps_per_epoch or 1)
-        near = [epoch for segment in _clipped(run.segments, first, step)
-                for epoch in self._source.epochs(segment, 0)]  # fmt: skip
-        before = [epoch for epoch in (*drawn, *near) if epoch.step <= step]
-        return max(before, key=lambda epoch: epoch.epoch, default=None)
+    def epoch_at(self, run: Snapshot, step: int) -> EpochEnded | None:
+        """Return the last epoch of the lineage that ended at a step or before."""
+        segments = reversed([*_clipped(run.segments, 0, step)])
+        return next(filter(None, map(self._record.last_epoch, segments)), None)
 
     def best(self, run: Snapshot) -> dict[str, Best]:
         """Return the best value, and its epoch, of each metric on the lineage."""
         metrics = metrics_of(run)
         best: dict[str, Best] = {}
         for segment in run.segments:
-            for part in _PARTS:
+            for part in PARTS:
                 signs = {metric.name: metric.sign for metric in metrics if metric.part == part}
                 best = _better(best, self._best_of(segment, part, signs), signs)
         return best
@@ -231,21 +236,21 @@ class Curves:
         if segment.last_epoch < read:
             read, best = segment.after_epoch, {}
         if segment.last_epoch > read:
-            newer = self._source.best(segment._replace(after_epoch=read), part, signs)
+            newer = self._record.best(segment._replace(after_epoch=read), part, signs)
             read, best = segment.last_epoch, _better(best, newer, signs)
         self._best[where] = read, best
         return best
 
     def _series(self, segment: Segment, level: int) -> plot.Segment:
         where = segment.first, segment.last
-        buckets = self._source.losses(segment.take, *where, level) if segment.steps else []
-        validations = self._source.validations(segment, level + _MARKS)
+        buckets = self._record.losses(segment.take, *where, level) if segment.steps else []
+        validations = self._marks(segment, level + _MARKS)
         takes = ((segment.first, segment.take),)
-        return plot.Segment(segment.loss, *where, tuple(buckets), tuple(validations), takes=takes)
+        return plot.Segment(segment.loss, *where, tuple(buckets), validations, takes=takes)
 
     def _points(self, segment: Segment, name: str, level: int) -> tuple[tuple[int, float], ...]:
         where = segment.first, segment.last
-        buckets = self._source.values(name, segment.take, where, level) if segment.steps else []
+        buckets = self._record.values(name, segment.take, where, level) if segment.steps else []
         return tuple(point for bucket in buckets for point in columns.ends(bucket))
 
     def _times(self, segment: Segment, level: int) -> XMap:
@@ -253,11 +258,46 @@ class Curves:
         size = 1 << level
         first, last = segment.first, segment.last
         steps = sorted({first, *range(-(-first // size) * size, last + 1, size), last})
-        times = self._source.elapsed(segment.take, steps) if segment.steps else []
+        times = self._record.elapsed(segment.take, steps) if segment.steps else []
         return XMap(tuple((step, elapsed_ms / 1000) for step, elapsed_ms in times))
 
-    def _epochs(self, segment: Segment, level: int) -> tuple[EpochEnded, ...]:
-        return tuple(self._source.epochs(segment, level))
+    def _marks(self, segment: Segment, level: int) -> tuple[tuple[int, float], ...]:
+        """Return (step, validation loss), with the extremes unless that takes too long."""
+        marks: Iterable[EpochValue]
+        if segment.last_epoch - segment.after_epoch > _MOST_EPOCHS:
+            marks = self._record.first_validations(segment, level)
+        else:
+            *ended, newest = _pieces(segment, level)
+            pieces = [self._ended_marks(piece, level) for piece in ended]
+            marks = chain(*pieces, self._record.validations(newest, level))
+        return tuple((mark.step, mark.value) for mark in marks)
+
+    def _epochs(self, segment: Segment, level: int) -> EpochValues:
+        *ended, newest = _pieces(segment, level)
+        pieces = [self._ended_values(piece, level) for piece in ended]
+        return _chained([*pieces, self._record.epoch_values(newest, level)])
+
+
+def _pieces(segment: Segment, level: int) -> Iterator[Segment]:
+    """Yield the parts of a segment with `_PIECE` buckets each: all but the last stay as they are.
+
+    A long run is drawn several times a second, and all that its epochs say is not read each time.
+    """
+    size = _PIECE << level
+    while segment.last > (end := (segment.first - 1) // size * size + size):
+        yield segment._replace(last=end, last_epoch=FAR)
+        segment = segment._replace(first=end + 2)  # past the epoch that ended at that step
+    yield segment
+
+
+def _chained(pieces: Iterable[EpochValues]) -> EpochValues:
+    """Return the values of consecutive segments, given in order."""
+    chained: dict[EpochPart, dict[str, list[EpochValue]]] = {part: {} for part in PARTS}
+    for piece in pieces:
+        for part, values_of in piece.items():
+            for name, values in values_of.items():
+                chained[part].setdefault(name, []).extend(values)
+    return chained
 
 
 def _joined(line: Iterable[plot.Segment], *, by_take: bool) -> list[plot.Segment]:

@@ -13,7 +13,7 @@ from tuitrain.store.epochs import Best
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.chart.curve_chart import curves_laid_out
-from tuitrain.view.chart.curves import Curves, Validations, curves_of
+from tuitrain.view.chart.curves import Curves, curves_of
 from tuitrain.view.chart.live import options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
@@ -131,7 +131,7 @@ def of_run(
     validations = curves.validations(run, plot.canvas_columns(width // across), view)
     best = curves.best(run)
     swaps = tuple(validations.x.x(step) for step in rulers(run))
-    at = _epoch_at_cursor(run, curves, validations, view)
+    at = run.last_epoch if view.cursor is None else curves.epoch_at(run, view.cursor)
     charts = [
         Chart(
             _name(run, metric),
@@ -143,15 +143,6 @@ def of_run(
         for metric in shown
     ]
     return grid(charts, width, height, options=options_for(run, view, validations.x))
-
-
-def _epoch_at_cursor(
-    run: Snapshot, curves: Curves, validations: Validations, view: ChartView
-) -> EpochEnded | None:
-    """Return the last epoch before the cursor, or of all."""
-    if view.cursor is None:
-        return run.last_epoch
-    return curves.epoch_at(run, view.cursor, validations.lineage)
 
 
 def title(

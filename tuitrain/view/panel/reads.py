@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Details(Protocol):
-    """A reader of details, such as a client."""
+    """A reader of details: the record of a run."""
 
     def detail(self, key: int, name: str) -> dict[str, Any] | None:
         """Return the detail `name` of the step with that key, or None."""

@@ -6,13 +6,13 @@ Each validation evaluates all fitting losses, not only the loss in use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
-from tuitrain.store.epochs import EpochPart
+from tuitrain.store.epochs import EpochPart, EpochValues
 from tuitrain.view.state.snapshot import Snapshot
 
 
@@ -34,10 +34,12 @@ class ComparableMetric(NamedTuple):
         values: Mapping[str, float] = getattr(epoch, self.part)
         return values.get(self.name)
 
-    def points(self, epochs: Iterable[EpochEnded], x: str = "step") -> list[tuple[float, float]]:
-        """Return (step or epoch, value) of the epochs that have a value."""
-        pairs = ((getattr(epoch, x), self.of(epoch)) for epoch in epochs)
-        return [(at, value) for at, value in pairs if value is not None]
+    def points(
+        self, validations: EpochValues, x: Literal["step", "epoch"] = "step"
+    ) -> list[tuple[float, float]]:
+        """Return (step or epoch, value) of each validation of the metric."""
+        values = validations.get(self.part, {}).get(self.name, ())
+        return [(getattr(value, x), value.value) for value in values]
 
 
 def comparable_metrics(problem: Problem) -> list[ComparableMetric]:

@@ -16,6 +16,11 @@ from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import comparable_metrics, named
 
 EVERY = comparable_metrics(problem("multiclass"))
+ACCURACY = named("accuracy", EVERY)
+
+
+def epochs_of(validations):
+    return [epoch for epoch, _ in ACCURACY.points(validations, "epoch")]
 
 
 @pytest.fixture
@@ -52,12 +57,10 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
 
 def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
     validations = Curves(run.reader).validations(undone(run), 1000)
-    assert [(item.take, item.epoch) for item in validations.lineage] == [
-        *((1, number) for number in range(1, 11)), *((2, number) for number in range(11, 15))
-    ]  # fmt: skip
-    assert [[item.epoch for item in several] for several in validations.abandoned] == [
-        list(range(11, 16))
-    ]
+    assert epochs_of(validations.lineage) == list(range(1, 15))
+    values = [value for _, value in ACCURACY.points(validations.lineage)]
+    assert values[10:] == [1 - decay(STEPS * number) / 3 for number in range(11, 15)]
+    assert list(map(epochs_of, validations.abandoned)) == [list(range(11, 16))]
 
 
 def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
@@ -79,21 +82,14 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
             ("mse", 4 * STEPS + 1, 6 * STEPS, True),
         ]
         validations = curves.validations(begun, 1000)
-        assert [item.epoch for several in validations.abandoned for item in several] == [
-            1,
-            2,
-            3,
-            4,
-            5,
-            6,
-        ]
+        assert list(map(epochs_of, validations.abandoned)) == [[1, 2, 3, 4], [5, 6]]
         assert Curves(child.reader).losses(begun, 150) == []
 
 
 def test_judgements_are_thinned_to_what_a_chart_can_show(run):
     run.trains(200)
     validations = Curves(run.reader).validations(run.now(), 50)
-    assert 12 <= len(validations.lineage) <= 50
+    assert 25 <= len(epochs_of(validations.lineage)) <= 100
 
 
 def test_the_best_is_that_of_the_current_line(run):
@@ -137,7 +133,8 @@ def test_a_validation_that_comes_after_its_epochs_last_batch_is_not_missed(run):
     assert isinstance(ended, EpochEnded)
     before = curves.validations(now, 1000)
     run.trains(1)
-    assert len(curves.validations(run.now(), 1000).lineage) == len(before.lineage) + 1
+    assert epochs_of(before.lineage) == [1]
+    assert epochs_of(curves.validations(run.now(), 1000).lineage) == [1, 2]
 
 
 def test_before_the_first_epoch_charts_are_empty_and_whole(run):
