@@ -45,8 +45,11 @@ def test_no_two_share_a_name(kind):
 
 
 def test_a_measure_is_found_by_its_name_and_a_loss_by_pytorchs_too():
-    among = comparable_metrics(problem("multiclass"))
+    multiclass = problem("multiclass")
+    among = comparable_metrics(multiclass)
     assert named("auroc", among).part == "metrics"
-    assert named("MSELoss", among) == named("mse", among)
+    assert named("MSELoss", among, aliases=multiclass.aliases) == named("mse", among)
+    with pytest.raises(UnknownName):
+        named("MSELoss", among)  # the run alone says so
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
         named("acuracy", among)

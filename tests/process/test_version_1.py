@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Shell, until
 from tuitrain.connection.follower import snapshot
 from tuitrain.core.detail import CONFUSION
+from tuitrain.core.events import RunStarted
 from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import key_of
@@ -46,6 +47,7 @@ def test_it_is_listed_shown_charted_compared_and_exported(old: Path, tuitrain: S
     assert "steered" in tuitrain("ls").stdout
     shown = json.loads(tuitrain("show", "steered", "--json").stdout)
     assert (shown["kind"], shown["step"], shown["loss"]) == ("binary", 42, "l1")
+    assert (shown["monitor"], shown["problem"]["classes"]) == ("accuracy", ["malignant", "benign"])
     assert [intervention["state"] for intervention in shown["interventions"]].count("undone") == 1
     assert [one["name"] for one in shown["series"]] == ["lr"]
     assert shown["series"][0]["max"] == 0.001, "0.01 was undone"
@@ -54,6 +56,9 @@ def test_it_is_listed_shown_charted_compared_and_exported(old: Path, tuitrain: S
     for command in (("plot", "forked"), ("plot", "steered", "--metric", "accuracy")):
         assert "steered" in tuitrain(*command).stdout or "forked" in tuitrain(*command).stdout
     assert "accuracy" in tuitrain("compare", "steered", "forked").stdout
+    (event,) = (event for event in RunReader(old / "steered/run.db").events()
+                if isinstance(event, RunStarted))  # fmt: skip
+    assert "l1" in event.problem.losses
     out = old / "out.jsonl"
     tuitrain("export", "steered", "--format", "jsonl", "--out", str(out))
     rows = [json.loads(line) for line in out.read_text().splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tuitrain.catalog.entry import Entry, Kind
@@ -124,6 +124,12 @@ _USUAL: Mapping[str, str] = {
     "binary": "bce-with-logits",
     "regression": "mse",
 }
+
+
+def loss_aliases(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of these losses by their other names."""
+    known = [LOSSES[name] for name in names if name in LOSSES]
+    return {alias: loss.name for loss in known for alias in loss.aliases}
 
 
 def fitting_losses(kind: str | None) -> list[Loss]:

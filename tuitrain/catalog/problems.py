@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tuitrain.catalog.entry import Kind
-from tuitrain.catalog.losses import fitting_losses
+from tuitrain.catalog.losses import fitting_losses, loss_aliases
 from tuitrain.catalog.tasks import TASKS
 from tuitrain.core.problem import Metric, Problem
 
@@ -35,14 +35,13 @@ def problem(
     """Return the problem that a run of that kind records; its first metric is monitored."""
     metrics = METRICS[kind]
     losses = tuple(loss.name for loss in fitting_losses(kind))
-    return Problem(kind, metrics, metrics[0].name, losses, classes, input_shape)
+    return Problem(
+        kind, metrics, metrics[0].name, losses, classes, input_shape,
+        aliases=loss_aliases(losses),
+    )  # fmt: skip
 
 
 def problem_of_task(name: str) -> Problem:
-    """Return the problem of a built-in task, for a run that has not recorded its own.
-
-    Such a run has not started, or an older version recorded it. An unknown task has an empty
-    `Problem`.
-    """
+    """Return the problem of a built-in task; an empty one for any other."""
     task = TASKS.get(name)
     return problem(task.kind, classes=task.classes) if task else Problem()

@@ -66,7 +66,8 @@ def compare(
     common, series = view.shared(snapshots), shared_series(snapshots)
     if not common and metric not in series:
         raise Refused(view.nothing_shared(snapshots))
-    chosen = None if metric is None else named(metric, common, series)
+    aliases = snapshots[0].problem.aliases
+    chosen = None if metric is None else named(metric, common, series, aliases)
     cells = width or shutil.get_terminal_size().columns
     compared = view.read_all(snapshots, records, points=2 * cells)
     if isinstance(chosen, str):

@@ -117,7 +117,8 @@ def plot(
     view = _view(shown, curves, look, has_colour=has_colour())
     size = width or shutil.get_terminal_size().columns, height
     series = [summary.series.name for summary in shown.series]
-    chosen = None if metric is None else named(metric, metrics_of(shown), series)
+    aliases = shown.problem.aliases
+    chosen = None if metric is None else named(metric, metrics_of(shown), series, aliases)
     if chosen is None:
         about, chart = shown.loss, loss_chart(shown, curves, *size, view)
     elif isinstance(chosen, ComparableMetric):

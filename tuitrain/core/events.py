@@ -110,8 +110,7 @@ class RunStarted:
     """Versions, threads, CPU capability: bit-for-bit repetition depends on all of them."""
     settings: Settings = field(default_factory=dict)
     """Those in effect: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
-    problem: Problem | None = None
-    """None in records of older versions."""
+    problem: Problem = field(default_factory=Problem)
     card: Card = field(default_factory=Card)
     model: str = ""
     """As text for the user, where the spec has no name for it; else empty. So the next one."""

@@ -6,7 +6,8 @@ it works for custom data and for catalogue entries that no longer exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Direction = Literal["max", "min"]
@@ -46,6 +47,8 @@ class Problem:
     """The shape of one sample; empty if unknown."""
     own_losses: tuple[str, ...] = ()
     """Those of `losses` that are the user's, whatever the catalogue calls by their names."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The names of losses by their other names, such as CrossEntropyLoss."""
 
 
 @dataclass(frozen=True, slots=True)

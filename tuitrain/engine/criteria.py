@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tuitrain.catalog import LOSSES, Loss, fitting_losses
 from tuitrain.catalog.choice import Choice, loss_text
+from tuitrain.catalog.losses import loss_aliases
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.own import OwnPython, own_python
 from tuitrain.core.safe import safe
@@ -53,6 +54,11 @@ class Losses:
     def own(self) -> tuple[str, ...]:
         """The names of the task's own losses."""
         return tuple(self._own)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The names of the catalogue's losses by their other names."""
+        return loss_aliases(name for name in self.names if name not in self._own)
 
     def weigh(self, class_weights: Sequence[float]) -> None:
         """Give each class its weight in every loss; losses of the user take none."""

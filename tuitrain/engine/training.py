@@ -110,7 +110,7 @@ class Training:
         data = self.data
         return Problem(
             data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
-            data.classes, data.input_shape, self.losses.own,
+            data.classes, data.input_shape, self.losses.own, self.losses.aliases,
         )  # fmt: skip
 
     @property

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tuitrain.core.numbers import to_strict
-from tuitrain.core.problem import Problem
 from tuitrain.export.lineage import Batch, Epoch, Measured, RunLineage
 
 Row = Mapping[str, Any]
@@ -65,7 +64,7 @@ def _write_table(rows: Iterable[Row], columns: Sequence[str], path: Path) -> Non
 
 def _epoch_columns(lineage: RunLineage) -> list[str]:
     """Return the columns of all epochs: a swap adds a loss to those that are evaluated."""
-    problem = lineage.started.problem or Problem()
+    problem = lineage.started.problem
     metrics = dict.fromkeys(metric.name for metric in problem.metrics)
     losses = dict.fromkeys(problem.losses)
     for epoch in lineage.epochs():

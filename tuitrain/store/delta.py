@@ -12,7 +12,7 @@ from tuitrain.store import epochs, series
 from tuitrain.store.batches import newest_batch
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
-from tuitrain.store.version1 import event_of
+from tuitrain.store.version1 import Decode
 
 
 class Cursor(NamedTuple):
@@ -53,7 +53,10 @@ SegmentsAfter = Callable[[Sequence[Recorded]], Sequence[Segment]]
 
 
 def since(
-    db: sqlite3.Connection, cursor: Cursor, segments_after: SegmentsAfter | None = None
+    db: sqlite3.Connection,
+    cursor: Cursor,
+    event_of: Decode,
+    segments_after: SegmentsAfter | None = None,
 ) -> Delta:
     """Return what was recorded after `cursor`; see `RunReader.since`."""
     rows = db.execute(

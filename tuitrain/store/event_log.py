@@ -10,7 +10,7 @@ from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.delta import Cursor
 from tuitrain.store.epochs import epoch_of
 from tuitrain.store.reader import RunReader
-from tuitrain.store.version1 import event_of
+from tuitrain.store.version1 import Decode
 
 
 class LoggedEvent(NamedTuple):
@@ -42,7 +42,7 @@ class EventLog(RunReader):
             LoggedEvent(elapsed_ms, epoch_of(key, epoch, body))
             for key, elapsed_ms, epoch, body in epochs
         )
-        return in_order(_logged(events), ended), Cursor(*map(max, cursor, last))
+        return in_order(_logged(events, self._event_of), ended), Cursor(*map(max, cursor, last))
 
 
 def in_order(events: Iterable[LoggedEvent], epochs: Iterable[LoggedEvent]) -> list[Event]:
@@ -65,7 +65,7 @@ def _is_before(epoch: LoggedEvent, other: LoggedEvent) -> bool:
     return epoch.elapsed_ms <= other.elapsed_ms
 
 
-def _logged(rows: Iterable[tuple[int, int, str, str]]) -> Iterator[LoggedEvent]:
+def _logged(rows: Iterable[tuple[int, int, str, str]], event_of: Decode) -> Iterator[LoggedEvent]:
     for _, elapsed_ms, kind, body in rows:
         if (event := event_of(kind, body)) is not None:
             yield LoggedEvent(elapsed_ms, event)

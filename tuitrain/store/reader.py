@@ -26,7 +26,7 @@ from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, key_of, split
 from tuitrain.store.series import Value
-from tuitrain.store.version1 import as_version_2, event_of
+from tuitrain.store.version1 import DecodeEvents, as_version_2
 
 
 class RunReader:
@@ -35,6 +35,7 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._takes = Takes()
+        self._event_of = DecodeEvents(path)
 
     def since(self, cursor: Cursor, segments_after: SegmentsAfter | None = None) -> Delta:
         """Return what was recorded after `cursor`, as of one moment.
@@ -43,7 +44,9 @@ class RunReader:
         on the first call, after EPOCHS_KEPT or more new epochs, and when a take was opened.
         """
         with self._moment() as db:
-            return Delta((), (), None, cursor) if db is None else since(db, cursor, segments_after)
+            if db is None:
+                return Delta((), (), None, cursor)
+            return since(db, cursor, self._event_of, segments_after)
 
     def end(self) -> Cursor:
         """Return the cursor at the present end of the record."""
@@ -62,7 +65,9 @@ class RunReader:
             if db is None:
                 return []
             rows = db.execute("select kind, body from event order by id").fetchall()
-            return [event for kind, body in rows if (event := event_of(kind, body)) is not None]
+            return [
+                event for kind, body in rows if (event := self._event_of(kind, body)) is not None
+            ]
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the stored (kind, body) of all events except the ends of epochs, in order."""
@@ -81,7 +86,7 @@ class RunReader:
                 " and id > coalesce((select max(id) from event where kind = 'startup_reached'), 0)"
                 " order by id desc limit 1"
             ).fetchone()
-            return event_of(*row) if row else None
+            return self._event_of(*row) if row else None
 
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
         """Return the step of a recent batch and its loss by every fitting loss function."""

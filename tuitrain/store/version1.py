@@ -1,10 +1,17 @@
-"""The adapter for records of version 1: no series, no details, other names of events."""
+"""The adapter for records of version 1: no series, no details, no problem, other event names."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 
-from tuitrain.core.events import Event, from_json
+from tuitrain.catalog import problem_of_task
+from tuitrain.core.events import Event, RunStarted, from_json
+from tuitrain.core.problem import Problem
+from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import SERIES_TABLES
 
 KINDS = {
@@ -21,6 +28,29 @@ COMMAND_ID = "coalesce(body ->> 'command', body ->> 'wish')"
 def event_of(kind: str, body: str) -> Event | None:
     """Return the event of a row of any version, as `tuitrain.core.events.from_json` does."""
     return from_json(KINDS.get(kind, kind), body.replace('"wish":', '"command":'))
+
+
+Decode = Callable[[str, str], Event | None]
+"""From the kind and the body of a row to its event."""
+
+
+class DecodeEvents:
+    """Decodes the rows of one record, a run that states no problem with that of its task."""
+
+    def __init__(self, record: Path) -> None:
+        self._directory = record.parent
+
+    def __call__(self, kind: str, body: str) -> Event | None:
+        """Return the event of a row; None for a kind that only a newer version knows."""
+        event = event_of(kind, body)
+        if isinstance(event, RunStarted) and event.problem == Problem():
+            return replace(event, problem=self._problem)
+        return event
+
+    @cached_property
+    def _problem(self) -> Problem:
+        """Version 1 ran built-in tasks only, and recorded their names."""
+        return problem_of_task(RunPaths(self._directory).read_spec().task)
 
 
 def as_version_2(db: sqlite3.Connection, version: int) -> None:

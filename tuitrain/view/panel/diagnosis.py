@@ -221,11 +221,11 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
 
 
 def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    """Return advice on a loss for numbers that teaches classes too little to beat guessing."""
+    """Return advice on a loss, not the usual one, that hardly beats guessing the classes."""
     usual = run.problem.losses[0] if run.problem.losses else ""
     classes = len(run.problem.classes)
     name = run.loss.partition(":")[0]
-    if len(course) < _LEAST_EPOCHS or classes < 2 or name not in ("mse", "l1") or name == usual:
+    if len(course) < _LEAST_EPOCHS or classes < 2 or name == usual:
         return None
     accuracy = course[-1].metrics.get("accuracy", math.nan)
     has_learned = course[-1].train_loss < 0.5 * course[0].train_loss

@@ -6,9 +6,9 @@ Each validation evaluates all fitting losses, not only the loss in use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
@@ -60,22 +60,17 @@ def metrics_of(run: Snapshot) -> list[ComparableMetric]:
 
 
 def named(
-    name: str, among: Iterable[ComparableMetric], series: Iterable[str] = ()
-) -> ComparableMetric | str:
+    name: str, among: Iterable[ComparableMetric], series: Iterable[str] = (),
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> ComparableMetric | str:  # fmt: skip
     """Return the metric or loss of that name or alias, or else the name of the series.
 
     Raises UnknownName, which lists all names, if there is none.
     """
     metrics, other_names = list(among), list(series)
     for metric in metrics:
-        if name == metric.name or name in _aliases(metric):
+        if metric.name in (name, aliases.get(name)):
             return metric
     if name in other_names:
         return name
     raise UnknownName("metric", name, [*(metric.name for metric in metrics), *other_names])
-
-
-def _aliases(metric: ComparableMetric) -> tuple[str, ...]:
-    """Return the other names of a loss of the catalogue."""
-    loss = catalog.LOSSES.get(metric.name) if metric.part == "val_losses" else None
-    return loss.aliases if loss else ()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain import catalog
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.notes import Note, tags_of
@@ -149,12 +148,8 @@ class Snapshot:
 
     @property
     def problem(self) -> Problem:
-        """The kind, metrics and losses of the run, as the run recorded them, else of its task."""
-        if self.started is not None and self.started.problem is not None:
-            return self.started.problem
-        if self.is_watched:
-            return Problem(self.spec.kind)
-        return catalog.problem_of_task(self.spec.task)
+        """The kind, metrics and losses of the run, as it recorded them when it started."""
+        return self.started.problem if self.started else Problem(self.spec.kind)
 
     @property
     def kind(self) -> str | None:
