@@ -31,6 +31,7 @@ from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.panel.event_log import describe
+from tuitrain.view.state.progress import samples_seen
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -90,7 +91,6 @@ def follow(
     """
     follower = Follower(client)
     run, newest = follower.run, 0
-    begin = run.spec.parent.step if run.spec.parent else 0
     if resumed:
         run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
@@ -104,7 +104,7 @@ def follow(
         for line in (*_loading(before, delta), *_notes(before, run)):
             print_safe(line)
         keys = (newest, delta.latest.key if delta.latest else newest)
-        batches = client.record.batches_of_epochs(keys, every, begin=begin)
+        batches = client.record.batches_of_epochs(keys, every, begin=run.lineage.step)
         newest = max(keys)
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(run, [*epochs, *(entry.event for entry in delta.events)], batches):
@@ -181,8 +181,7 @@ def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
     if run.is_watched:
         epoch = f"Epoch: {row.epoch}  " if run.steps_per_epoch else ""
         return f"{epoch}Step: {row.step}  Loss: {row.loss:.6f}"
-    samples = run.started.train_samples if run.started else 0
-    seen = min(number * run.settings["batch-size"], samples)
+    seen, samples = samples_seen(run, number)
     share = f"{seen / samples:.0%}" if samples else "–"
     return (
         f"Epoch: {row.epoch}/{run.planned_epochs} [{seen}/{samples} ({share})]  "

@@ -39,6 +39,14 @@ def monitored(name: str | None, problem: Problem, loss: str) -> Monitored:
     raise UnknownName("metric", name, [*metrics, VALIDATION_LOSS, *problem.losses])
 
 
+def is_better(value: float, best: float, sign: int) -> bool:
+    """Return whether a value is better than the best so far, which is NaN at first; NaN never is.
+
+    `sign` is 1 if higher is better, and -1 if lower is.
+    """
+    return not math.isnan(value) and not sign * value <= sign * best
+
+
 class Monitor:
     """Compares the epochs of a run; ends it after `patience` epochs without an improvement."""
 
@@ -54,7 +62,7 @@ class Monitor:
         """Take an epoch's values and return whether it is the best so far; NaN never is."""
         name, sign, is_loss = self.quantity
         value = (val_losses if is_loss else metrics).get(name, math.nan)
-        if math.isnan(value) or sign * value <= sign * self.best:
+        if not is_better(value, self.best, sign):
             self.waited += 1
             return False
         self.best, self.waited = value, 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from tuitrain.core.events import EpochEnded, Measured
 from tuitrain.core.safe import safe
 from tuitrain.core.series import LONGEST_NAME, Series
+from tuitrain.engine.monitor import is_better
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher.validations import Validations
 from tuitrain.watcher.watched import Watched
@@ -51,7 +52,7 @@ class Epochs:
         loop.last_val_loss = val_loss or 0.0
         return EpochEnded(
             loop.take, loop.step, loop.epoch, loop.loss_name, train_loss, val_loss,
-            self._metrics(), improved=self._improves(losses.get(loop.own_loss)),
+            self._metrics(), improved=self._improves(losses.get(loop.own_loss, math.nan)),
             val_losses=losses,
         )  # fmt: skip
 
@@ -79,12 +80,11 @@ class Epochs:
         logged, self._logged = self._logged, {}
         return {name: float(number) for name, (count, number) in logged.items() if count == 1}
 
-    def _improves(self, val_loss: float | None) -> bool:
-        best = self._loop.best_val_loss
-        if val_loss is None or not math.isfinite(val_loss) or not (best is None or val_loss < best):
-            return False
-        self._loop.best_val_loss = val_loss
-        return True
+    def _improves(self, val_loss: float) -> bool:
+        improves = is_better(val_loss, self._loop.best_val_loss, -1)
+        if improves:
+            self._loop.best_val_loss = val_loss
+        return improves
 
 
 def _number(value: Any) -> Any:

@@ -63,8 +63,8 @@ class Watched:
         self.is_at_epoch = False
         """Whether the loop is about to begin an epoch."""
         self.last_val_loss = 0.0
-        self.best_val_loss: float | None = None
-        """The least of an epoch, of the script's own loss."""
+        self.best_val_loss = math.nan
+        """The least of an epoch, of the script's own loss; NaN before the first."""
         self.is_sharded = False
         """Whether other ranks have parts of the weights, which this one cannot read alone."""
         self.clip_norm: float | None = None
@@ -214,7 +214,8 @@ class Watched:
             state["position"][name] for name in ("step", "epoch", "batch")
         )
         self._left_factor, self.factor = self.factor, state["factor"]
-        self.best_val_loss = state["best_val_loss"]
+        best = state["best_val_loss"]
+        self.best_val_loss = math.nan if best is None else best  # None: of earlier versions
         self.use({name: state["settings"][name] for name in ("loss", "clip-norm")})
 
     def instead(self, call: Call) -> Tensor | None:

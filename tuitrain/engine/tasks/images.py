@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from platformdirs import user_cache_path
 from torchvision import datasets
 
 from tuitrain.catalog import Task
+from tuitrain.core.cache import downloads
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.data import Parts
@@ -66,7 +66,7 @@ def load(task: Task, data: Path | None, report: Report, cache: Path | None = Non
 
     Raises WrongUse for a folder without the files of the data set, and DamagedData.
     """
-    folder = data or _downloaded(task.name, (cache or _cache()) / task.name, report)
+    folder = data or _downloaded(task.name, (cache or downloads()) / task.name, report)
     try:
         parts: Parts = task.load()(folder)
     except FileNotFoundError as error:
@@ -130,7 +130,3 @@ def _extract(archive: Path, root: Path) -> None:
         with suppress(OSError):  # another trainer was faster; loading checks its files
             (Path(atomic_path) / _CIFAR_FOLDER).rename(root / _CIFAR_FOLDER)
     archive.unlink(missing_ok=True)
-
-
-def _cache() -> Path:
-    return user_cache_path("tuitrain", appauthor=False) / "data"

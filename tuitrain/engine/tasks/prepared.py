@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from platformdirs import user_cache_path
 
+from tuitrain.core.cache import cache_folder
 from tuitrain.core.files import atomic
 from tuitrain.engine.data import Parts
 
@@ -30,7 +30,7 @@ def prepared(place: str, load: Callable[[], Parts], *, folder: Path | None = Non
     code that makes the tensors. A file that is missing, unreadable or damaged is written anew.
     """
     module, _, name = place.partition(":")
-    folder = folder or user_cache_path("tuitrain", appauthor=False) / "prepared"
+    folder = folder or cache_folder("prepared")
     file = folder / f"{name}-{_code_digest(module)}.pt"
     with suppress(OSError, ValueError):
         return _read(file)

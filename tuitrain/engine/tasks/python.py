@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from tuitrain.catalog import LOSSES, METRICS
+from tuitrain.core.cache import cache_folder
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
@@ -319,7 +319,7 @@ def _prepare(task: Task, file: Path, digest: str) -> None:
     """Call the task's `prepare` once on this machine for this text of the file."""
     if task.prepare is None:
         return
-    folder = user_cache_path("tuitrain", appauthor=False) / "prepared-tasks"
+    folder = cache_folder("prepared-tasks")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = hashlib.sha256(f"{file}\0{digest}".encode()).hexdigest()
     stamp = folder / f"{key}.done"

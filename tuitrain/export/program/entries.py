@@ -12,6 +12,7 @@ from typing import Any
 from tuitrain import catalog
 from tuitrain.catalog import Entry, Kind, Task
 from tuitrain.catalog.choice import Choice
+from tuitrain.core.cache import downloads
 from tuitrain.core.errors import Refused
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
@@ -75,10 +76,7 @@ def _folder(task: Task, data: str | None) -> Path | None:
     """Return the folder with the data of the run; None for data that come with a library."""
     if not task.is_downloaded:
         return None
-    from platformdirs import user_cache_path
-
-    downloads = user_cache_path("tuitrain", appauthor=False) / "data"
-    folder = Path(data) if data else downloads / task.name
+    folder = Path(data) if data else downloads() / task.name
     if not folder.is_dir():
         raise Refused(f"the data are no longer in {safe(folder)}")
     return folder

@@ -28,6 +28,12 @@ def planned_steps(run: Snapshot) -> int | None:
     return epoch_began(run) + (run.planned_epochs - run.epoch) * run.steps_per_epoch
 
 
+def samples_seen(run: Snapshot, batches: int) -> tuple[int, int]:
+    """Return the samples in so many batches of an epoch, and in all of them; 0 if unknown."""
+    samples = run.started.train_samples if run.started else 0
+    return min(batches * int(run.settings["batch-size"]), samples), samples
+
+
 def has_no_boundary(run: Snapshot) -> bool:
     """Return whether changes at an epoch's end apply after a step: no end is known before two."""
     return run.is_watched and run.epoch < _EPOCHS_TO_KNOW
