@@ -20,8 +20,6 @@ class Metric:
     name: str
     direction: Direction
     """Whether higher or lower is better."""
-    unit: str = ""
-    """The unit of the target, if known."""
 
     @property
     def sign(self) -> int:
@@ -53,9 +51,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A run's title, and whether it trains a built-in task or watches a user's own loop."""
+    """What a run trains on, for people."""
 
     title: str = ""
-    origin: Literal["task", "watch"] = "task"
+    """A line on the data; empty where the name of the task says it all."""
     notes: tuple[str, ...] = ()
     """What was found out about the data, a line each: columns used, dropped and filled."""

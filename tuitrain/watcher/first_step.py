@@ -42,7 +42,7 @@ def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
     return RunStarted(
         str(first.device), loop.length, loop.parts.parameters, _samples(first.loader), 0,
         environment(first.device), loop.settings, problem,
-        Card(title, "watch", tuple(_notes(loop, model, first))),
+        Card(title, tuple(_notes(loop, model, first))),
         "" if model is None else type(model).__name__,
         "" if first.optimizer is None else type(first.optimizer).__name__,
     )  # fmt: skip

@@ -57,7 +57,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     }  # fmt: skip
     return OpenedTask(
         Dataset(task.kind, train, val, outputs, classes=classes),
-        Card(task.describe or f"the task in {file}"),
+        Card(task.describe),
         defaults,
         None if isinstance(task.model, str) else _called(task.model, "model"),
         None if isinstance(task.optimizer, str) else _called(task.optimizer, "optimizer"),

@@ -98,6 +98,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             "script" if run.is_watched else "task",
             f"{run.task} ({run.kind})" if run.kind else run.task,
         ),
+        *([("about", about)] if (about := _about(run)) not in ("", run.task) else []),
         ("model", run.model),
         ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
@@ -160,6 +161,10 @@ def _state(run: Snapshot) -> str:
     if run.is_watched and run.state == "starting":
         reason = "waiting for its first step"
     return f"{run.state}: {reason}" if reason else run.state
+
+
+def _about(run: Snapshot) -> str:
+    return safe(run.started.card.title) if run.started else ""
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.recorded import in_home
+from tuitrain.catalog import TASKS
 from tuitrain.core.detail import Confusion
 from tuitrain.view.text import report
 from tuitrain.view.text.cells import width_of
@@ -19,6 +20,7 @@ def test_counts_have_separators_and_columns_stay_columns(run):
     run.trains(44)
     run.swaps("mse", "v")
     lines = report.as_lines(run.now())
+    assert f"  {'about':12} {TASKS['digits'].summary}" in lines
     assert any(line.endswith("batch 4,096") for line in lines)
     assert any(line.endswith("1,035 of 1,058") for line in lines if "step" in line)
     saved = lines[lines.index("  checkpoints") + 1 :]

@@ -56,7 +56,7 @@ def open_table(spec: RunSpec) -> OpenedTask:
         "model": _MODELS.get(target.kind, "mlp:hidden=256-128"), "epochs": _EPOCHS,
         "target": name, "kind": target.kind, "data_sha256": table.sha256,
     }  # fmt: skip
-    card = Card(f"the table {safe(title_of(spec.task))}", notes=tuple(notes))
+    card = Card(notes=tuple(notes))
     return OpenedTask(
         _dataset(inputs, target, split), card, defaults, warnings=warnings,
         libraries=("pandas", "scikit-learn"),
