@@ -105,7 +105,7 @@ def bare(run: Training) -> Iterator[object]:
         for data, target in run.batches():
             run.optimizer.zero_grad()
             loss = run.criterion(run.model(data), target)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
             run.optimizer.step()
             yield loss
         run.epoch += 1

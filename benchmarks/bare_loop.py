@@ -44,11 +44,11 @@ def train(run: Training, log: Log) -> Iterator[int]:
     for epoch in count():
         model.train()
         order = shuffled(len(data), seed=run.seed, epoch=epoch)
-        for index in order.split(run.batch_size):  # type: ignore[no-untyped-call]
-            inputs, targets = data.inputs.index_select(0, index), data.targets[index]  # type: ignore[attr-defined]
+        for index in order.split(run.batch_size):  # type: ignore[no-untyped-call]  # torch's has no types
+            inputs, targets = data.inputs.index_select(0, index), data.targets[index]  # type: ignore[attr-defined]  # held as tensors
             optimizer.zero_grad()
             loss = criterion(model(inputs), targets)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
             optimizer.step()
             log(loss)
             step += 1

@@ -37,7 +37,7 @@ def _step(run: Training, data: Tensor, target: Tensor) -> tuple[int, int]:
     began = perf_counter_ns()
     zero_grad(run.weights)
     loss = run.criterion(run.model(data), target)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
     traced = perf_counter_ns()
     bad = bool(check_finite_fast(run, loss.detach()))
     checked = perf_counter_ns()

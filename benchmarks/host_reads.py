@@ -27,11 +27,11 @@ from tuitrain.store.writer import RunWriter
 STEPS = 1000
 
 
-class Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's has no types
     """Counts operators by name."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no types
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -124,7 +124,7 @@ def watched(folder: str) -> Iterator[Turn]:
         assert session.current is not None
         hooks = session.current.hooks
 
-        def turn(is_on: bool) -> Log:  # noqa: FBT001
+        def turn(is_on: bool) -> Log:  # noqa: FBT001 - called with one alone
             (hooks.install if is_on else hooks.remove)()
             return ignore
 

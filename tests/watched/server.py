@@ -14,12 +14,12 @@ import sys
 import traceback
 from pathlib import Path
 
-import psutil  # noqa: F401
-import sklearn.datasets  # noqa: F401
+import psutil  # noqa: F401 - loaded once, for all that are forked
+import sklearn.datasets  # noqa: F401 - loaded once, for all that are forked
 import torch._dynamo
-import torch.utils.data  # noqa: F401
+import torch.utils.data  # noqa: F401 - loaded once, for all that are forked
 
-import tuitrain.watcher.session  # noqa: F401
+import tuitrain.watcher.session  # noqa: F401 - loaded once, for all that are forked
 from tuitrain import cli
 from tuitrain.watcher import __main__ as watcher
 

@@ -66,7 +66,8 @@ def _integer(row: Mapping[str, Any], key: str, number: int) -> int:
 
 def planned_command(kind: str, value: object) -> SwapLoss | Change:
     """Return the command that changes a setting or the loss; WrongUse for another kind or value."""
-    command = command_of(kind, value) if isinstance(value, str) else Change(kind, value)  # type: ignore[arg-type]
+    is_text = isinstance(value, str)
+    command = command_of(kind, value) if is_text else Change(kind, value)  # type: ignore[arg-type]  # it checks them
     if not isinstance(command, SwapLoss | Change):
         raise WrongUse(f"{safe(kind)} cannot be planned")
     return command

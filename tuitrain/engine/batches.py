@@ -189,4 +189,4 @@ def batch_of(source: Source, size: int, seed: int, *, at: int = 0) -> tuple[Any,
     try:
         return next(batches)
     finally:
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()  # type: ignore[attr-defined]  # each is a generator

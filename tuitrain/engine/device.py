@@ -81,7 +81,7 @@ class CudaStopwatch:
 
     def mark(self) -> torch.cuda.Event:
         """Return an event recorded in the device's stream."""
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's has no types
         event.record()
         return event
 

@@ -47,7 +47,7 @@ class Pitfalls(TorchFunctionMode):
         return result
 
     def _check(
-        self, func: Callable[..., Any], input: Any = None, target: Any = None,  # noqa: A002
+        self, func: Callable[..., Any], input: Any = None, target: Any = None,  # noqa: A002 - torch's name
         *, other: Any = None, options: Mapping[str, Any],
     ) -> None:  # fmt: skip
         target = other if target is None else target
@@ -91,7 +91,7 @@ def _nll(log_probabilities: Tensor, target: Tensor, options: Mapping[str, Any]) 
     _check_classes("nll_loss", log_probabilities, target, options)
 
 
-def _check_classes(name: str, input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002
+def _check_classes(name: str, input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002 - torch's name
     ignored = options.get("ignore_index", -100)
     counted = target[target != ignored]
     if not len(counted):
@@ -107,7 +107,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, options: Mapping[st
         )
 
 
-def _kl_div(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002
+def _kl_div(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002 - torch's name
     if bool((input > _ROUNDING).any()):
         raise WrongUse(
             "kl_div takes log-probabilities first, and these are no such: write "
@@ -126,7 +126,7 @@ def _kl_div(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None: 
         )
 
 
-def _bce(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002
+def _bce(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # noqa: A002 - torch's name
     del options
     name = "binary_cross_entropy"
     if input.shape != target.shape:
@@ -141,7 +141,7 @@ def _bce(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # 
         )
 
 
-def _check_same_shape(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002
+def _check_same_shape(name: str, input: Tensor, target: Tensor) -> None:  # noqa: A002 - torch's name
     if input.shape == target.shape:
         return
     raise WrongUse(

@@ -135,7 +135,7 @@ class _Trial:
                 "and no_grad() out of its forward"
             )
         with failing_as("the backward pass"):
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
         yield from _without_gradient(self.model)
 
     @torch.no_grad()
@@ -165,7 +165,7 @@ class _Trial:
             else:
                 reading = run.data.val.batches(self.size)
                 batch = next(reading)
-                reading.close()  # type: ignore[attr-defined]
+                reading.close()  # type: ignore[attr-defined]  # each is a generator
         with placed(_place(run, what)):
             batches.check_batch(*batch, run.data, what)
         inputs, target = moved(batch, self.device)
@@ -284,7 +284,7 @@ def _skips_exactly(run: Training, source: Streamed) -> bool:
     at = min(_FAR, run.steps_per_epoch) - 1
     reading = source.epoch(run.batch_size, seed=run.seed, number=0)
     iterated = list(islice(reading, at + 1))[-1]
-    reading.close()  # type: ignore[attr-defined]
+    reading.close()  # type: ignore[attr-defined]  # each is a generator
     return batches.same(iterated, batches.batch_of(source, run.batch_size, run.seed, at=at))
 
 

@@ -125,7 +125,7 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     optimizer = run.optimizer
     if not run.is_synchronous and optimizer.defaults.get("fused"):
         run.buffers.restore_if(nonfinite)
-        optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]
+        optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]  # read by fused ones
         take_step(optimizer)
     elif nonfinite:
         run.buffers.restore()
@@ -156,7 +156,7 @@ def train_step(
     after_forward = mark()
     loss = run.criterion(output, target)
     after_loss = mark()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
     after_backward = mark()
     loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
     nonfinite = check_finite_fast(run, loss)

@@ -26,7 +26,7 @@ class LeanDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self._output = _Output()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no types
         textual_handler = signal.getsignal(signal.SIGWINCH)
 
         def resized(number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
@@ -47,12 +47,16 @@ def fitted(spans: Iterable[Span], width: int) -> Line:
     return tuple(line)
 
 
+def filled(lines: Sequence[Line], width: int, height: int) -> Picture:
+    """Return the lines as a picture of exactly `height` lines, the rest of them blank."""
+    return tuple([*lines, *[fitted([], width)] * height][:height])
+
+
 def unreadable(error: Exception, width: int, height: int) -> Picture:
     """Return a picture of an error that occurred while data was read."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
     lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
-    message = [fitted([Span(f" {line}", "bad")], width) for line in lines]
-    return tuple((message + [fitted([], width)] * height)[:height])
+    return filled([fitted([Span(f" {line}", "bad")], width) for line in lines], width, height)
 
 
 def plain(picture: Picture) -> str:

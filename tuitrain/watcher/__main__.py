@@ -52,7 +52,7 @@ def _exit_code(error: SystemExit) -> int:
     """Return the exit code that `python` ends with; prints a text as it does."""
     if error.code is None or isinstance(error.code, int):
         return error.code or 0
-    print(error.code, file=sys.stderr)  # noqa: T201
+    print(error.code, file=sys.stderr)  # noqa: T201 - as `python` does
     return 1
 
 

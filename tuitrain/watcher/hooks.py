@@ -143,7 +143,7 @@ class Hooks:
         self._is_inside_step = True
         try:
             return self._watching.before_step(optimizer, args, kwargs)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the loop must go on
             self._lose("before_step", error)
             return None
         finally:
@@ -155,7 +155,7 @@ class Hooks:
         self._is_inside_step = True
         try:
             self._watching.after_step(optimizer)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the loop must go on
             self._lose("after_step", error)
         finally:
             self._is_inside_step = False
@@ -178,7 +178,7 @@ class Hooks:
                     value = original(*args, **kwargs)
                 try:
                     watching.after_loss(name, value, args, kwargs, began)
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:  # noqa: BLE001 - the loop must go on
                     self._lose("after_loss", error)
                 return value
             finally:
@@ -189,7 +189,7 @@ class Hooks:
     def _swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
         try:
             return self._watching.before_loss(name, args, kwargs)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the loop must go on
             self._lose("before_loss", error)
             return None
 
@@ -213,7 +213,7 @@ class Hooks:
                 self._is_inside_backward = False
             try:
                 watching.after_backward(tensors, grad_tensors, began)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - the loop must go on
                 self._lose("after_backward", error)
             return None
 
@@ -267,7 +267,7 @@ class Hooks:
                 raise
             try:
                 watching.after_fetch(self_, began)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - the loop must go on
                 self._lose("after_fetch", error)
             return batch
 

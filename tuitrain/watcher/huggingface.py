@@ -27,7 +27,7 @@ def hf(trainer: Any, name: str | None = None, **options: Any) -> Any:
     return trainer
 
 
-class _Logging(TrainerCallback):  # type: ignore[misc]
+class _Logging(TrainerCallback):  # type: ignore[misc]  # Transformers may be absent
     run: WatchedLoop | None = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:

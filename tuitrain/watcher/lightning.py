@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from tuitrain.watcher.loop import WatchedLoop, watch
 
 
-class Lightning(Callback):  # type: ignore[misc]
+class Lightning(Callback):  # type: ignore[misc]  # Lightning may be absent
     """Watches `fit`: `Trainer(callbacks=[tuitrain.Lightning("name")])`.
 
     Options are those of `tuitrain.watch`.

@@ -26,7 +26,7 @@ def run(command: Sequence[str]) -> None:
     script = Path(command[0])
     main = types.ModuleType("__main__")
     main.__file__ = str(script)
-    main.__builtins__ = builtins  # type: ignore[attr-defined]
+    main.__builtins__ = builtins  # type: ignore[attr-defined]  # as `python` does
     sys.argv = list(command)
     sys.path.insert(0, str(script.resolve().parent))
     sys.modules["__main__"] = main

@@ -225,18 +225,18 @@ def say(text: str) -> None:
     """Print one line where the script's errors go; nothing where that is closed or gone."""
     with suppress(OSError, ValueError):
         if sys.stderr is not None:  # else it would go to the script's output
-            print(f"tuitrain: {safe(text)}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"tuitrain: {safe(text)}", file=sys.stderr, flush=True)  # noqa: T201 - for the user
 
 
 def _word(error: BaseException | None, exit_code: int, loop: Watched) -> LastWord:
     if isinstance(error, KeyboardInterrupt):
         return Stopped(None, *loop.position, str(error) or "SIGINT")
     if error is not None:
-        return Failed(safe(why_wrong(error)))  # type: ignore[arg-type]
+        return Failed(safe(why_wrong(error)))  # type: ignore[arg-type]  # an Exception, or an exit
     if exit_code:
         return Failed(f"the script ended with exit code {exit_code}")
     return Finished(*loop.position)
 
 
 def _title(spec: RunSpec) -> str:
-    return safe(os.path.basename(spec.task) or spec.task, limit=60)  # noqa: PTH119
+    return safe(os.path.basename(spec.task) or spec.task, limit=60)  # noqa: PTH119 - of a/ too

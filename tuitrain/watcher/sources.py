@@ -131,5 +131,5 @@ def _place() -> object:
         file = frame.f_code.co_filename
         if not file.startswith((_OF_TORCH, _OURS)):
             lines.append((file, frame.f_lineno))
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
     return tuple(lines)

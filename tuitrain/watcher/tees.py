@@ -108,4 +108,4 @@ def _after_loading(loader: Loader, patch: Callable[[ModuleType], None]) -> None:
         with suppress(Exception):  # another version has other names: its numbers are not seen
             patch(module)
 
-    loader.exec_module = exec_module  # type: ignore[method-assign]
+    loader.exec_module = exec_module  # type: ignore[method-assign]  # patches once, when it is imported

@@ -44,4 +44,4 @@ def _sum(losses: Iterable[tuple[Tensor, int]]) -> tuple[Tensor, int]:
     samples = sum(count for _, count in pairs)
     return sum(loss.to(precision(loss.device)) * count for loss, count in pairs) / max(
         1, samples
-    ), samples  # type: ignore[return-value]
+    ), samples  # type: ignore[return-value]  # the sum of none would be 0

@@ -14,7 +14,7 @@ from tuitrain.engine.streaming import Streamed
 def test_batches_for_cuda_are_put_into_pinned_memory(monkeypatch, device, is_pinned):
     asked: dict[str, Any] = {}
 
-    class Asked(DataLoader):  # type: ignore[type-arg]
+    class Asked(DataLoader):  # type: ignore[type-arg]  # of whatever
         def __init__(self, dataset: Any, **options: Any) -> None:
             asked.update(options)
             super().__init__(dataset, **{**options, "pin_memory": False})  # CUDA need not be here

@@ -66,7 +66,7 @@ class _Group:
 
     def current(self) -> list[Tensor]:
         """Return the buffers themselves."""
-        return [buffers[name] for buffers, name in self._places]  # type: ignore[misc]
+        return [buffers[name] for buffers, name in self._places]  # type: ignore[misc]  # None is left out
 
     @torch.no_grad()
     def keep(self) -> None:

@@ -208,8 +208,9 @@ class SteeringScreen(Screen[None]):
         self.send(Change("pace", faster(self._pace())))
 
     def _pace(self) -> float | None:
-        paces = [request.command for request in self._pending if request.command.kind == "pace"]
-        return paces[-1].value if paces else self._latest.pace  # type: ignore[union-attr,return-value]
+        changes = [request.command for request in self._pending if request.command.kind == "pace"]
+        pending: float | None = getattr(changes[-1], "value", None) if changes else None
+        return pending if changes else self._latest.pace
 
     def _is_known(self, what: str) -> bool:
         """Return whether the trainer has read what the task leaves open; say so if it has not."""

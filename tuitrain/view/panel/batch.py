@@ -13,7 +13,7 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -50,17 +50,13 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     row = run.latest
     if row is None:
         lines = [fitted([Span(" no batch of this take is trained yet", "muted")], width)]
-        return _filled(lines, width, height)
+        return filled(lines, width, height)
     look = _newest_look(reads.details, row)
     below = list(_by_others(run, reads.details, row, width))
     below += _below(run, row, look, width, height - 1 - 2 * len(SHARES) - len(below))
     is_high = height >= 1 + 2 * len(SHARES) + len(below)
     parts = _parts(run, row, look, width, explained=is_high)
-    return _filled([_heading(run, row, width), *parts, *below], width, height)
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled([_heading(run, row, width), *parts, *below], width, height)
 
 
 def _newest_look(details: Details, row: BatchRow) -> _Look | None:

@@ -12,8 +12,8 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.store.schema import key_of
 from tuitrain.view.panel.bars import bars
 from tuitrain.view.panel.plane import Grid, Plane
-from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.panel.reads import Details, Reads, not_recorded
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import to_the_right, width_of
@@ -26,7 +26,7 @@ def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the predicted numbers over the true ones, with the line on which they are equal."""
     found = _fit(run, reads.details)
     if found is None:
-        return _filled([_missing(run, width)], width, height)
+        return filled([not_recorded(run, "predictions", width)], width, height)
     pairs = [pair for pair in zip(found.true, found.predicted, strict=True) if _is_finite(pair)]
     shown = words.count(len(pairs))
     shown = shown if len(pairs) == found.samples else f"{shown} of {words.count(found.samples)}"
@@ -34,24 +34,24 @@ def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     heading = fitted([Span(text, "muted")], width)
     if not pairs:
         text = " no prediction is finite"
-        return _filled([heading, fitted([Span(text, "bad")], width)], width, height)
+        return filled([heading, fitted([Span(text, "bad")], width)], width, height)
     ends = _with_margin([number for pair in pairs for number in pair])
     plane = Plane.of(ends, ends, width, height - 1)
     if plane.is_empty:
-        return _filled([heading], width, height)
+        return filled([heading], width, height)
     grid: Grid = plane.curve(((end, end) for end in ends), "axis")
     cells = Counter(plane.cell(*pair) for pair in pairs)
     for cell, count in cells.items():
         if cell is not None:
             grid[cell] = Span(_SIGNS[min(3, (count - 1).bit_length())], "validation")
-    return _filled([heading, *plane.framed(grid, "true", width)], width, height)
+    return filled([heading, *plane.framed(grid, "true", width)], width, height)
 
 
 def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the histogram of the errors, predicted minus true, and their usual size."""
     found = _fit(run, reads.details)
     if found is None:
-        return _filled([], width, height)
+        return filled([], width, height)
     bias = f"{'+' if found.mean > 0 else ''}{words.number(found.mean)}"
     heading = fitted(
         [
@@ -66,7 +66,7 @@ def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
                      max(found.counts), rows)  # fmt: skip
     lines = [heading, *(fitted([Span(f" {row}", "bar")], width) for row in histogram)]
     lines += _axis(found, cells * len(found.counts), width)
-    return _filled(lines, width, height)
+    return filled(lines, width, height)
 
 
 def _axis(found: Fit, cells: int, width: int) -> list[Line]:
@@ -79,10 +79,6 @@ def _axis(found: Fit, cells: int, width: int) -> list[Line]:
     text = f"{low}{' ' * gap}{zero}"
     text += to_the_right(high, max(width_of(high) + 1, cells - width_of(text)))
     return [fitted([Span(f" {line}", "axis")], width), fitted([Span(f" {text}", "muted")], width)]
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
 
 
 def _fit(run: Snapshot, details: Details) -> Fit | None:
@@ -98,16 +94,6 @@ def _fit(run: Snapshot, details: Details) -> Fit | None:
 
 def _epoch(run: Snapshot) -> int:
     return run.last_epoch.epoch if run.last_epoch else 0
-
-
-def _missing(run: Snapshot, width: int) -> Line:
-    if run.last_epoch is None:
-        why = "no epoch is validated yet"
-    elif run.is_watched:
-        why = "of a watched script no predictions are recorded"
-    else:
-        why = "no predictions of the last epoch are in the record"
-    return fitted([Span(f" {why}", "muted")], width)
 
 
 def _is_finite(pair: Sequence[float]) -> bool:

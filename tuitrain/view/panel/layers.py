@@ -10,7 +10,7 @@ from tuitrain.core.decode import decoded
 from tuitrain.core.detail import LAYERS, Layer, Layers
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
@@ -47,7 +47,7 @@ def layers(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return a row for each layer, or for the ones that are worst off, in width x height cells."""
     found = reads.details.newest_detail(run.take, run.step, LAYERS)
     if found is None:
-        return _filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
+        return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
     step, measured = found[0], decoded(Layers, found[1]).layers
     shown = _worst(measured, max(1, height - 1))
     left = f"step {words.count(step)}"
@@ -56,13 +56,9 @@ def layers(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     columns = _Columns.of([left, *(safe(layer.name) for layer in shown)], width)
     if columns.plot < _LEAST_PLOT:
         text = Span(" layers need more room: enter shows a panel alone", "muted")
-        return _filled([fitted([text], width)], width, height)
+        return filled([fitted([text], width)], width, height)
     heading = _heading(left, columns, width)
-    return _filled([heading, *(_row(layer, columns, width) for layer in shown)], width, height)
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled([heading, *(_row(layer, columns, width) for layer in shown)], width, height)
 
 
 def _missing(run: Snapshot) -> str:

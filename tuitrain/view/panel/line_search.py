@@ -10,7 +10,7 @@ from tuitrain.core.detail import LINE_SEARCH, LineSearch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -55,7 +55,7 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     """Return the newest loss along a step, with the places before and after the step."""
     found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
     if found is None:
-        return _filled([_muted(_missing(run), width)], width, height)
+        return filled([_muted(_missing(run), width)], width, height)
     step, search = found[0], _whole(decoded(LineSearch, found[1]))
     said = verdict(search)
     about = f" · step {words.count(step)} · {words.loss(run.loss_at(step))}"
@@ -67,7 +67,7 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - 1)
     if not plane.is_empty:
         lines += plane.framed(_drawn(search, plane), "in steps: ○ before, ● after", width)
-    return _filled(lines, width, height)
+    return filled(lines, width, height)
 
 
 def _drawn(search: LineSearch, plane: Plane) -> Grid:
@@ -78,10 +78,6 @@ def _drawn(search: LineSearch, plane: Plane) -> Grid:
         if cell is not None:
             grid[cell] = Span(sign, "validation")
     return grid
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
 
 
 def _muted(text: str, width: int) -> Line:

@@ -12,7 +12,7 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -41,7 +41,7 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     seen = _seen(run, reads.details)
     own = seen.curves.curves.get(run.loss) if seen else None
     if seen is None or own is None or width < 24 or height < 6:
-        return _filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
+        return filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
@@ -56,7 +56,7 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if seen.batch is not None:
         _put_samples(grid, seen.batch, plane)
     chart = plane.framed(grid, _AXIS_NAMES[seen.curves.axis], width)
-    return _filled([_heading(run, seen, width), *chart], width, height)
+    return filled([_heading(run, seen, width), *chart], width, height)
 
 
 def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
@@ -65,11 +65,7 @@ def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     table = list(_table(run, seen.curves, width)) if seen else []
     text = list(_text(run, width))
     room = max(0, height - len(table) - 1)
-    return _filled([*table, *([fitted([], width)] if table else []), *text[:room]], width, height)
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled([*table, *([fitted([], width)] if table else []), *text[:room]], width, height)
 
 
 def _seen(run: Snapshot, details: Details) -> _Seen | None:

@@ -10,8 +10,8 @@ from tuitrain.core.detail import CONFUSION, SCORES, Confusion, Scores
 from tuitrain.core.safe import safe
 from tuitrain.store.schema import key_of
 from tuitrain.view.panel.bars import bars
-from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.panel.reads import Details, Reads, not_recorded
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
@@ -54,7 +54,7 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the matrix of the last epoch, true classes down and predicted ones across."""
     matrix = _matrix(run, reads.details)
     if matrix is None:
-        return _filled([_missing(run, width)], width, height)
+        return filled([not_recorded(run, "confusion matrix", width)], width, height)
     samples = f"{words.count(matrix.samples)} validation samples"
     heading = f" epoch {words.count(matrix.epoch)} · {samples} · down: true, across: predicted"
     lines = [fitted([Span(heading, "muted")], width)]
@@ -64,14 +64,14 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         lines += _heat_map(matrix, width, height - 4)
     lines.append(fitted([], width))
     lines += _worst(matrix, width, height - len(lines))
-    return _filled(lines, width, height)
+    return filled(lines, width, height)
 
 
 def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return recall, precision, F1 and scores of each class of the last epoch, lowest F1 first."""
     matrix = _matrix(run, reads.details)
     if matrix is None:
-        return _filled([], width, height)
+        return filled([], width, height)
     scores = _scores(run, reads.details, matrix)
     room = width - 1 - len(_HEAD) - (2 + len(_SCORES_HEAD) if scores else 0)
     cells = max(_SHORTEST_NAME, min(_name_cells(matrix), room))
@@ -81,7 +81,7 @@ def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     for result in sorted(_results(matrix), key=lambda result: result.f1):
         counts = scores[result.at] if scores else ()
         lines += _result_lines(result, bars(counts, max(counts, default=0), rows), cells, width)
-    return _filled(lines, width, height)
+    return filled(lines, width, height)
 
 
 def _scores(run: Snapshot, details: Details, matrix: Matrix) -> Sequence[Sequence[int]]:
@@ -90,10 +90,6 @@ def _scores(run: Snapshot, details: Details, matrix: Matrix) -> Sequence[Sequenc
     body = details.detail(key_of(last.take, last.step), SCORES) if last else None
     counts = decoded(Scores, body).counts if body else ()
     return counts if len(counts) == len(matrix.counts) else ()
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
 
 
 def _matrix(run: Snapshot, details: Details) -> Matrix | None:
@@ -108,16 +104,6 @@ def _matrix(run: Snapshot, details: Details) -> Matrix | None:
     if len(names) != len(counts):
         names = [str(number) for number in range(len(counts))]
     return Matrix(last.epoch, counts, names)
-
-
-def _missing(run: Snapshot, width: int) -> Line:
-    if run.last_epoch is None:
-        why = "no epoch is validated yet"
-    elif run.is_watched:
-        why = "of a watched script no confusion matrix is recorded"
-    else:
-        why = "no confusion matrix of the last epoch is in the record"
-    return fitted([Span(f" {why}", "muted")], width)
 
 
 def _name_cells(matrix: Matrix) -> int:

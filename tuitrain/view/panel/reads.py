@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tuitrain.view.chart.chart_view import USUAL, ChartView
+from tuitrain.view.picture import Line, Span, fitted
+from tuitrain.view.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from tuitrain.view.chart.curves import Curves
@@ -25,6 +27,17 @@ class Details(Protocol):
     def latest_batch_losses(self) -> tuple[int, Mapping[str, float]]:
         """Return the step of a recent batch, and the value of every fitting loss on that batch."""
         ...
+
+
+def not_recorded(run: Snapshot, what: str, width: int) -> Line:
+    """Return why there is none of what a validation records: predictions, confusion matrix."""
+    if run.last_epoch is None:
+        why = "no epoch is validated yet"
+    elif run.is_watched:
+        why = f"of a watched script no {what} is recorded"
+    else:
+        why = f"no {what} of the last epoch is in the record"
+    return fitted([Span(f" {why}", "muted")], width)
 
 
 class Reads(NamedTuple):

@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of
-from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,10 +30,10 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest surface or curve of the model, with the samples on it."""
     seen = _seen(run, reads.details)
     if seen is None:
-        return _filled([_said(_missing(run), width)], width, height)
+        return filled([_said(_missing(run), width)], width, height)
     plane = Plane.of(_ends(seen, 0), _upward(run, seen), width, height - 1)
     if plane.is_empty:
-        return _filled([_said("this needs more room", width)],
+        return filled([_said("this needs more room", width)],
                        width, height)  # fmt: skip
     if len(seen.low) == 1:
         grid, name = _curves(seen, plane, is_number=run.kind == "regression"), "the input"
@@ -41,11 +41,7 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         grid = regions(seen, plane, classes=len(_names(run, seen)))
         name = "the first input, up: the second"
     lines = [_heading(run, seen, width), *plane.framed(grid, name, width)]
-    return _filled(lines, width, height)
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled(lines, width, height)
 
 
 def _said(text: str, width: int) -> Line:

@@ -8,7 +8,7 @@ from tuitrain.core.decode import decoded
 from tuitrain.core.detail import WORST, WorstSample, WorstSamples
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded
@@ -24,11 +24,11 @@ def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     last = run.last_epoch
     found = reads.details.newest_detail(last.take, last.step, WORST) if last else None
     if found is None:
-        return _filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
+        return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
     seen = decoded(WorstSamples, found[1])
     if not seen.samples:
         text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
-        return _filled([fitted([Span(text, "good")], width)], width, height)
+        return filled([fitted([Span(text, "good")], width)], width, height)
     what = "largest errors" if run.kind == "regression" else "most confidently wrong"
     heading = f" epoch {words.count(seen.epoch)} · {what} first"
     lines = [fitted([Span(heading, "muted")], width)]
@@ -36,11 +36,7 @@ def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         lines += _gallery(run, seen.samples, width, height - 1)
     if len(lines) == 1:
         lines += [_line(run, sample, width) for sample in seen.samples]
-    return _filled(lines, width, height)
-
-
-def _filled(lines: list[Line], width: int, height: int) -> Picture:
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled(lines, width, height)
 
 
 def _missing(run: Snapshot) -> str:
@@ -92,9 +88,10 @@ def _tiles(
         texts = ("".join(2 * _shade(pixel) for pixel in line) for line in pixels)
         yield fitted([Span(" "), *(Span(padded(text, tile)) for text in texts)], width)
     said = [_words(run, sample) for sample in samples]
-    for part, role in ((0, "text"), (1, "bad")):
+    roles: tuple[Role, ...] = ("text", "bad")
+    for part, role in enumerate(roles):
         texts = (padded(cut(pair[part], tile - _GAP), tile) for pair in said)
-        yield fitted([Span(" "), *(Span(text, role) for text in texts)], width)  # type: ignore[arg-type]
+        yield fitted([Span(" "), *(Span(text, role) for text in texts)], width)
     yield fitted([], width)
 
 

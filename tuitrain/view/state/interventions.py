@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from tuitrain.core.events import (
     CheckpointGone,
@@ -71,6 +72,6 @@ def checkpoints_after(
     return tuple(kept.values())
 
 
-def _change(found: dict[str, Intervention], command: str | None, **changes: object) -> None:
+def _change(found: dict[str, Intervention], command: str | None, **changes: Any) -> None:
     if command in found:
-        found[command] = replace(found[command], **changes)  # type: ignore[arg-type]
+        found[command] = replace(found[command], **changes)
