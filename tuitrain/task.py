@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """Inputs (N, ...) and targets (N, ...): tensors or numpy arrays."""
     Data = Dataset[Any] | Arrays
     Weights = Any
-    """What an optimizer of PyTorch takes: the parameters of the model."""
+    """The first argument of PyTorch's optimizers: the parameters of the model."""
 
 Kind = Literal["multiclass", "binary", "regression", "multilabel"]
 

@@ -26,7 +26,7 @@ EXPLAINED: Mapping[str, str] = {
     "mae": "mean absolute error, in the unit of the target",
     "r2": "share of the target's variance that is explained; 0 is the mean as a guess",
 }
-"""What each metric is, for a learner."""
+"""Each metric in words, for a learner."""
 
 
 def problem(

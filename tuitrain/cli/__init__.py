@@ -19,7 +19,7 @@ from tuitrain.core.safe import safe
 
 
 class Place(NamedTuple):
-    """Where a command is, and its line in the list of commands, for which nothing is imported."""
+    """A command's module, and its line in the list of commands, for which nothing is imported."""
 
     function: str
     """`module:function`"""

@@ -87,7 +87,7 @@ class _Comparison(NamedTuple):
     charts: list[Chart]
     options: ChartOptions
     x: str
-    """What the charts are by: epoch or step."""
+    """The x axis of the charts: epoch or step."""
     title: str
     table: Picture
     as_json: dict[str, Any]
@@ -100,7 +100,7 @@ def _of_metrics(
 
     return _Comparison(
         view.charts(compared, comparable_metrics),
-        view.options_for([one.run for one in compared]),
+        view.options_for([entry.run for entry in compared]),
         "epoch",
         view.results_title(compared),
         view.results_table(compared, comparable_metrics, width),
@@ -114,7 +114,7 @@ def _of_series(
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart import compare_series as series
 
-    runs = [one.run for one in compared]
+    runs = [entry.run for entry in compared]
     by_epoch = series.is_by_epoch(runs)
     return _Comparison(
         [series.series_chart(compared, records, name, points=2 * width)],

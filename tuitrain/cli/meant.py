@@ -1,4 +1,4 @@
-"""What a user may have meant by a command or an option that is not there."""
+"""Suggestions for a command or an option that does not exist."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def _places(name: str) -> Iterator[str]:
     """Yield the commands that take an option of that name."""
     from tuitrain.core.options import OPTIONS
 
-    chosen = next((one for one in OPTIONS.values() if name in (one.key, one.name)), None)
+    chosen = next(
+        (option for option in OPTIONS.values() if name in (option.key, option.name)), None
+    )
     if chosen is None:
         return
     if commands := [place for place in ("run", "fork", "resume") if place in chosen.places]:

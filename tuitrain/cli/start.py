@@ -31,7 +31,7 @@ def go(
 ) -> int:  # fmt: skip
     """Start a trainer and show it in the app or as lines (then it ends with us), or detach.
 
-    `notify` is the command that shall be told how the run ends.
+    `notify` is the command for the news of the run.
     """
     command = command_words(notify)
     if detach and plain:

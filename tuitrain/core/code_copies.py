@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class FileCopy:
-    """What a run has of one file that it names."""
+    """A run's copy of one file that it names."""
 
     origin: Path
     """The folder of the original."""

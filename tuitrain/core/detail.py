@@ -26,13 +26,13 @@ FIT = "fit"
 """The predicted numbers of a validation beside the true ones."""
 
 SURFACE = "surface"
-"""What a model says all over its one or two inputs, about once a second and at the end."""
+"""The outputs of a model all over its one or two inputs, about once a second and at the end."""
 
 LINE_SEARCH = "line-search"
 """The loss along a step: that of a batch trained alone, or the last one of several."""
 
 LAYERS = "layers"
-"""What was measured of each layer, about once a second and at each single step."""
+"""Measurements of each layer, about once a second and at each single step."""
 
 RATE_SWEEP = "rate-sweep"
 """A sweep of the learning rate, at the step after which it was made; anew while it goes on."""

@@ -118,7 +118,7 @@ class RunStarted:
 
     @property
     def conditions(self) -> Mapping[str, str]:
-        """What a repetition depends on: the environment, and the samples by their number."""
+        """The conditions of a repetition: the environment, and the numbers of samples."""
         samples = f"{self.train_samples:,} samples to train, {self.val_samples:,} to validate"
         return {**self.environment, SAMPLES: samples}
 

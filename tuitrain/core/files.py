@@ -53,9 +53,9 @@ def _hint(given: str, path: Path) -> str:
     if "://" in given:
         return "download it first"
     with suppress(OSError, ValueError):  # no folder, or a name that none can have
-        beside = {other.stem: other for other in path.parent.iterdir()}
-        if near := nearest(path.stem, beside):
-            return f"did you mean {safe(beside[near])}?"
+        others = {other.stem: other for other in path.parent.iterdir()}
+        if near := nearest(path.stem, others):
+            return f"did you mean {safe(others[near])}?"
     return "check the path" if path.is_absolute() else f"paths begin in {safe(Path.cwd())}"
 
 

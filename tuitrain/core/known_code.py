@@ -46,7 +46,7 @@ class KnownCode:
             file.write("".join(f"{digest}\n" for digest in new))
 
     def add_file(self, file: Path) -> None:
-        """Add a file that the user named; one that cannot be read is told of by who imports it."""
+        """Add a file that the user named; importing one that cannot be read reports it."""
         with suppress(OSError, Refused):
             self.add([digest_of(file)])
 

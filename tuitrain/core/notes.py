@@ -33,7 +33,7 @@ class Note:
 
     @classmethod
     def new(cls, kind: Kind, text: str, position: tuple[int, int, int]) -> Note:
-        """Return what somebody writes now, at a take, a step and completed epochs.
+        """Return a note written now, at a take, a step and completed epochs.
 
         Raises WrongUse for an empty or a long note, and for a name that no tag may have.
         """

@@ -32,8 +32,8 @@ from tuitrain.core.values import (
 )
 
 Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
-"""Where an option is offered: commands that start a trainer, the form, a configuration file, and
-a run in training."""
+"""The places that offer an option: commands that start a trainer, the form, a configuration file,
+and a run in training."""
 Group = Literal[
     "Training",
     "Data and weights",

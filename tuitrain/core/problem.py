@@ -51,9 +51,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a run trains on, for people."""
+    """The data of a run, described for people."""
 
     title: str = ""
     """A line on the data; empty where the name of the task says it all."""
     notes: tuple[str, ...] = ()
-    """What was found out about the data, a line each: columns used, dropped and filled."""
+    """Notes on the data, a line each: columns used, dropped and filled."""

@@ -1,1 +1,1 @@
-"""Where torch lives: data, models, losses, and the loop that trains."""
+"""Data, models, losses, and the loop that trains: everything that needs torch."""

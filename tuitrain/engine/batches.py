@@ -1,4 +1,4 @@
-"""What a batch and an output must be like, by the kind of problem; one sentence for what is not."""
+"""Check batches and outputs against the kind of problem; say in one sentence what is wrong."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Dataset:
     train: Source
     val: Source
     outputs: int
-    """What a model must return per sample: classes, or 1; 0 where it is not known."""
+    """The outputs of a model per sample: classes, or 1; 0 if unknown."""
     unit: float = 1.0
     """The standard deviation of a regression's targets, in their own unit."""
     classes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What is measured of each layer at a step: its gradient, its update and its dead units."""
+"""Measure each layer at a step: its gradient, its update and its dead units."""
 
 from __future__ import annotations
 

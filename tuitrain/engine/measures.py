@@ -1,4 +1,4 @@
-"""What would cost too much at every step: measured once a second, and before a pause."""
+"""Measurements that would cost too much at every step: once a second, and before a pause."""
 
 from __future__ import annotations
 

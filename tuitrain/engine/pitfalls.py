@@ -27,7 +27,7 @@ class Pitfalls(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.warnings: list[str] = []
-        """What may be meant so, but rarely is."""
+        """The arguments may be intended, but rarely are."""
 
     def __torch_function__(
         self,

@@ -1,4 +1,4 @@
-"""What a checkpoint predicts: for the validation data of its run, or for other data."""
+"""Predictions of a checkpoint, for the validation data of its run or for other data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Predictions(NamedTuple):
     columns: list[str]
     rows: list[list[Value]]
     notes: list[str]
-    """What the model cannot use of the samples as it is, a line each."""
+    """Remarks on samples that the model cannot use as they are, a line each."""
 
 
 @torch.no_grad()

@@ -60,7 +60,7 @@ class _Points:
 
     @property
     def smoothed(self) -> list[float]:
-        """What the rate makes of the mean loss: an exponential average without initial bias."""
+        """The loss at the rate: an exponential average without initial bias."""
         smoothed, total = [], 0.0
         mean = sum(self._unlearned) / max(1, len(self._unlearned))
         for number, (loss, before) in enumerate(zip(self.losses, self._unlearned, strict=True), 1):

@@ -145,7 +145,7 @@ class _Keyed(TorchDataset[Any]):
     def _read(self, key: str, index: int) -> Any:
         try:
             return self._sample(key, index)
-        except Exception as error:  # noqa: BLE001 - told by the trainer's process
+        except Exception as error:  # noqa: BLE001 - the trainer's process reports it
             return _Failure(f"sample {index}: {user_code_message(error, self.augment)}")
 
     def _sample(self, key: str, index: int) -> Any:
@@ -175,7 +175,7 @@ class _Collate:
             return failure
         try:
             return self.collate(samples)
-        except Exception as error:  # noqa: BLE001 - told by the trainer's process
+        except Exception as error:  # noqa: BLE001 - the trainer's process reports it
             return _Failure(f"the samples make no batch: {user_code_message(error, self.collate)}")
 
 

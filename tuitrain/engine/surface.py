@@ -1,4 +1,4 @@
-"""What a model says all over its inputs, where a sample is one or two numbers."""
+"""The outputs of a model all over its inputs, if a sample is one or two numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _AT_ONCE = 512
 
 
 class _Said(NamedTuple):
-    """What a model says of samples."""
+    """The outputs of a model for samples."""
 
     predicted: Tensor
     """(N,): classes, or numbers in their own unit."""
@@ -59,7 +59,7 @@ def surface(run: Training, inputs: Tensor, output: Tensor, target: Tensor) -> De
     try:
         with copied_model(run) as model:
             found = _outputs(model, grid.reshape(-1, *inputs.shape[1:]))
-        drawn = _drawn(run, _said(run, found), inputs=len(low))
+        drawn = _values(run, _said(run, found), inputs=len(low))
     except Exception:  # noqa: BLE001 - what is only looked at must not end the training
         return None
     if drawn is None:
@@ -120,7 +120,7 @@ def _said(run: Training, output: Tensor) -> _Said:
             return _Said(numbers[:, 0], numbers)
 
 
-def _drawn(run: Training, said: _Said, *, inputs: int) -> dict[str, Any] | None:
+def _values(run: Training, said: _Said, *, inputs: int) -> dict[str, Any] | None:
     """Return the fields of `Surface` that a picture of one or of two inputs is drawn from."""
     outputs = said.values.shape[1]
     if inputs == 1:

@@ -65,7 +65,7 @@ class Training:
     task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
     warnings: tuple[str, ...] = ()
-    """What is doubtful about its data."""
+    """Doubts about its data."""
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
     on_nonfinite: str = "pause"
@@ -90,9 +90,9 @@ class Training:
     newest_input: tuple[tuple[int, ...], torch.dtype] | None = None
     """Shape of a sample, and dtype, of the newest measured batch; None if it is not one tensor."""
     newest_measured: Measured | None = None
-    """What was measured of a step last."""
+    """The newest measurements of a step."""
     newest_layers: LayerNumbers | None = None
-    """What was measured of its layers."""
+    """The newest measurements of its layers."""
     unclipped_norm: Tensor | None = None
     """Gradient norm, before clipping, of the newest batch that was clipped."""
     schedule: RateSchedule = field(init=False)
@@ -155,7 +155,7 @@ class Training:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to be trained; an epoch whose batches are all seen is judged."""
+        """Whether nothing is left to be trained, nor an epoch to be validated."""
         return self.has_reached_until or (
             self.is_between_epochs
             and (self.epoch >= self.epochs or self.monitor.is_out_of_patience)
@@ -332,7 +332,7 @@ class Training:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What bit-for-bit repetition depends on, the libraries of the data included."""
+        """The conditions of bit-for-bit repetition, the libraries of the data included."""
         used = self.task.libraries if self.task else ()
         return devices.environment(self.device) | {name: version(name) for name in used}
 

@@ -26,7 +26,7 @@ def call_own(own: OwnPython, code: UserCode, **arguments: Any) -> Any:
         raise WrongUse(f"{safe(own.name)} in {safe(own.file)} is no function and no class")
     try:
         wanted = inspect.signature(function).parameters
-        takes_any = any(one.kind is one.VAR_KEYWORD for one in wanted.values())
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted.values())
         given = {key: value for key, value in arguments.items() if key in wanted}
         given |= {key: _literal(text) for key, text in own.options.items()}
         is_first = "params" in arguments and "params" not in wanted and not takes_any
@@ -44,13 +44,16 @@ def _check_parameters(
 ) -> None:
     """Raise UnknownName for an option that is no parameter, WrongUse for a missing value."""
     kinds = [parameter.kind for parameter in wanted]
-    named = [one.name for one in wanted if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
+    is_rest = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    named = {
+        parameter.name: parameter.default for parameter in wanted if parameter.kind not in is_rest
+    }
     unknown = [key for key in own.options if key not in named]
     if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
         raise unknown_option(own.name, function, unknown[0], named)
     missing = [
-        one.name for one in wanted
-        if one.name in named and one.default is one.empty and one.name not in given
+        name for name, default in named.items()
+        if default is inspect.Parameter.empty and name not in given
     ]  # fmt: skip
     if missing:
         name = f"{Path(own.file).name}:{own.name}"

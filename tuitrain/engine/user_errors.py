@@ -1,4 +1,4 @@
-"""Errors of the user's own code, told in one sentence with the file and line that led to them."""
+"""Errors of the user's own code, in one sentence with the file and line that led to them."""
 
 from __future__ import annotations
 

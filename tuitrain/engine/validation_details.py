@@ -1,4 +1,4 @@
-"""What is recorded of a validation beside its metrics, for a screen that asks for it."""
+"""The details of a validation, recorded beside its metrics for screens."""
 
 from __future__ import annotations
 

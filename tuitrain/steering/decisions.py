@@ -209,8 +209,8 @@ class Decisions:
     def _go_on(self, command: str | None) -> Iterator[Decision]:
         for pause in self._waiting.pauses:
             self._waiting.commands.remove(pause)
-            yield CommandDropped(pause.id, "told to go on before its boundary came")
-        yield from self._end_stepping("told to go on")
+            yield CommandDropped(pause.id, "resumed before its boundary came")
+        yield from self._end_stepping("resumed")
         self.paused = False
         yield Continue(command)
 

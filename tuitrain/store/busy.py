@@ -16,14 +16,14 @@ _LARGEST = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """What keeps a trainer from its next batch."""
+    """A trainer that has not ended a batch for long."""
 
     since: float
     """When its last batch ended, in seconds since the epoch."""
     where: str = ""
     """File, line and function of the user's code that it is in, if it is in some."""
     is_validating: bool = False
-    """Whether it validates, which no batch ends."""
+    """Whether it validates: then no batch ends."""
 
 
 def write(path: Path, busy: Busy) -> None:

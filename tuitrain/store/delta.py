@@ -1,4 +1,4 @@
-"""What was added to a record since a reader last read it."""
+"""The additions to a record since a reader last read it."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Best(NamedTuple):
 
 _VAL_LOSS = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
 """The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
-_Stepped = TypeVar("_Stepped", EpochEnded, EpochValue)
+_AtStep = TypeVar("_AtStep", EpochEnded, EpochValue)
 
 _OF_SEGMENT = "epoch.key between ? and ? and epoch.epoch > ? and epoch.epoch <= ?"
 """Condition for the epochs of a segment; its parameters are `_bounds`."""
@@ -191,7 +191,7 @@ def _value(of: EpochValue) -> float:
     return of.value
 
 
-def _buckets(items: Iterable[_Stepped], level: int) -> Iterator[list[_Stepped]]:
+def _buckets(items: Iterable[_AtStep], level: int) -> Iterator[list[_AtStep]]:
     """Yield the items of each 2^level steps."""
     for _, bucket in groupby(items, key=lambda item: item.step - 1 >> level):
         yield list(bucket)

@@ -1,4 +1,4 @@
-"""What a trainer and the user's code printed."""
+"""The output of a trainer and of the user's code."""
 
 from __future__ import annotations
 

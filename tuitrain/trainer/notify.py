@@ -1,4 +1,4 @@
-"""Let a command of the user's be told what becomes of a run that this process has started."""
+"""Give a command of the user's the news of a run that this process has started."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command_words(text: str | None) -> list[str]:
 
 
 def notify(paths: RunPaths, command: Sequence[str]) -> None:
-    """Have the command told how the run ends; the training does not wait for it.
+    """Run the command for each piece of news of the run; the training does not wait for it.
 
     The command is kept in no file: nobody who resumes a run of somebody else starts it. What goes
     wrong is a warning in the log of the run.

@@ -341,7 +341,7 @@ def watch_here(
 ) -> NoReturn:
     """Let this process become the script under watch, with its terminal and exit code.
 
-    The command `notified` is told how the run ends.
+    The command `notified` is given the news of the run.
     """
     with new_run(home, spec, name) as (paths, descriptor):
         notify(paths, notified)

@@ -28,7 +28,7 @@ class TorchQuery:
 
     def query(self, question: str, **about: Any) -> Any:
         """Return the answer to a query; TuitrainError if it failed."""
-        line = json.dumps({"ask": question, **about}, sort_keys=True)
+        line = json.dumps({"query": question, **about}, sort_keys=True)
         with self._lock:
             if line not in self._answers:
                 self._answers[line] = self._send(line)

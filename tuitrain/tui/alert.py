@@ -1,4 +1,4 @@
-"""Draw the attention of somebody who looks elsewhere: the bell, and a note on the desktop."""
+"""Draw the user's attention: the bell, and a note on the desktop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuitrain.core.safe import safe
 
 _OSC_9 = ("iTerm.app", "iTerm2", "WezTerm", "ghostty", "xterm-kitty", "xterm-ghostty", "wezterm")
 _OSC_777 = ("foot", "foot-extra", "rxvt-unicode", "rxvt-unicode-256color")
-"""What the variables of terminals that show such notes hold, also behind SSH: TERM is sent."""
+"""Values of variables in terminals that show such notes, also behind SSH: TERM is sent."""
 
 
 class Alert(Message):

@@ -23,7 +23,7 @@ _IN_WHEEL = Path(__file__).parents[1] / "themes"
 _IN_CHECKOUT = Path(__file__).parents[2] / "themes"
 _LARGEST = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What a style sheet takes for a name."""
+"""A name in a style sheet."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Name, time of change in ns and size of each file."""

@@ -33,7 +33,7 @@ class Panel(NamedTuple):
     title_of_numbers: str = ""
     """The title for a regression, if it has one of its own."""
     applies: Callable[[Snapshot], bool] | None = None
-    """Where this is false, the panel is only shown alone; None: it always applies."""
+    """If it returns false, the panel is only shown alone; None: it always applies."""
 
     def title_for(self, run: Snapshot) -> str:
         """Return the title of the panel of a run."""
@@ -45,7 +45,7 @@ def _events(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     return events(run, width, height, reads.search().strip())
 
 
-def _predicted(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+def _predictions(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     draw = fit.fit if run.kind == "regression" else model.confusion
     return draw(run, reads, width, height)
 
@@ -56,11 +56,11 @@ def _results(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 
 class View(NamedTuple):
-    """What the screen of a run shows below its numbers, chosen by a digit."""
+    """A part of the screen of a run, below its numbers, chosen by a digit."""
 
     name: str
     question: str
-    """What the view answers."""
+    """The question that the view answers."""
     panels: tuple[Panel, ...] = ()
     """Empty for the first view, whose panels are widgets of their own."""
 
@@ -85,7 +85,7 @@ VIEWS = (
     View("Model", "what does it get wrong?", (
         Panel("surface", "decision surface", surface.surface,
               title_of_numbers="fit over the inputs", applies=surface.applies),
-        Panel("confusion", "confusion matrix", _predicted,
+        Panel("confusion", "confusion matrix", _predictions,
               title_of_numbers="predicted against true"),
         Panel("classes", "results of each class, the worst first", _results,
               title_of_numbers="errors: predicted minus true"),

@@ -1,1 +1,1 @@
-"""What a person sees, without a screen: pure functions from facts to cells."""
+"""Everything that a person sees, without a screen: pure functions from facts to cells."""

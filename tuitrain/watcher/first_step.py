@@ -1,4 +1,4 @@
-"""What a watched loop turns out to be at its first step."""
+"""The description of a watched loop at its first step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FACTORS, _SUMS = ("Mul", "Div", "ToCopy"), ("Add", "Sub")
 
 
 class FirstStep(NamedTuple):
-    """What there was to see of a loop when it had taken a step."""
+    """The objects of a loop when it has taken a step."""
 
     optimizer: Optimizer | None
     loader: Any
@@ -31,7 +31,7 @@ class FirstStep(NamedTuple):
     has_other_terms: bool
     """Whether what was propagated is the loss function's value plus something else."""
     notes: tuple[str, ...] = ()
-    """What the user says of the run."""
+    """Remarks of the user."""
 
 
 def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:

@@ -33,7 +33,7 @@ class Propagated:
         self._of_last_step: Loss = math.nan
         self._evaluations = 0
         self._scaled: Any = None
-        """What a GradScaler returned, the loss itself, and the scaler; None without one."""
+        """The value that a GradScaler returned, the loss, and the scaler; None without one."""
 
     def evaluates(self) -> None:
         """Count an evaluation of a closure."""

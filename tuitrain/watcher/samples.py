@@ -1,4 +1,4 @@
-"""What would cost too much at every step: it is recorded once a second, of one step."""
+"""Measurements that would cost too much at every step: once a second, of one step."""
 
 from __future__ import annotations
 

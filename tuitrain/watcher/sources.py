@@ -1,4 +1,4 @@
-"""Where batches come from: the loaders of a script, and where in it a loss is computed."""
+"""The loaders of a script, and the lines in which it computes a loss."""
 
 from __future__ import annotations
 

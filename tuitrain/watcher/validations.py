@@ -1,4 +1,4 @@
-"""What a watched loop evaluates without gradients between two training steps: its validation."""
+"""Losses that a watched loop evaluates without gradients between two steps: its validation."""
 
 from __future__ import annotations
 

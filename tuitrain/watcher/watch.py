@@ -1,4 +1,4 @@
-"""What a watched loop does, from its hooks to the record, and the commands on their way back."""
+"""Follow a watched loop from its hooks to the record, and bring commands back to it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Watch:
         self._samples = 0
         """Those of the loss call that awaits its backward pass; 0 without one."""
         self._returned: Tensor | None = None
-        """What the loss function returned before the first backward pass."""
+        """The values of the loss function before the first backward pass."""
         self._optimizer: Optimizer | None = None
         self._number = 0
         """The optimizer that steps, or stepped last, and its number."""
@@ -81,7 +81,7 @@ class Watch:
         """When to look around after a step, on the clock of the marks; 0: after the next one."""
         self._warnings: list[Warned] = []
         self.notes: list[str] = []
-        """What else the run shall say of itself at its first step."""
+        """Further remarks of the run about itself at its first step."""
 
     # the loss function
 
@@ -179,7 +179,7 @@ class Watch:
         self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
-        """Judge and clip the gradients where a closure has just computed them."""
+        """Check and clip the gradients that a closure has just computed."""
 
         def checked() -> Any:
             self._propagated.evaluates()

@@ -1,4 +1,4 @@
-"""What the hooks on a loop call, and what is not seen any more without one of them."""
+"""The receiver of the hooks on a loop, and what is not seen any more without one of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Swappable(Protocol):
 
 
 class Watching(Protocol):
-    """What hooks call. The times are those of `perf_counter_ns`."""
+    """The receiver of hooks. The times are those of `perf_counter_ns`."""
 
     @property
     def loop(self) -> Swappable:

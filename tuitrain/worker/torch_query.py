@@ -149,10 +149,10 @@ QUERIES: dict[str, Callable[..., Any]] = {
 
 
 def answer(line: str) -> dict[str, Any]:
-    """Return {"answer": ...} to a query {"ask": NAME, ...}, or {"error": one sentence}."""
+    """Return {"answer": ...} to a query {"query": NAME, ...}, or {"error": one sentence}."""
     query = json.loads(line)
     try:
-        return {"answer": QUERIES[query.pop("ask")](**query)}
+        return {"answer": QUERIES[query.pop("query")](**query)}
     except TuitrainError as error:
         return {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:  # noqa: BLE001 - the client handles it

@@ -136,11 +136,13 @@ def _split(files: Sequence[ImageFile], classes: Sequence[str]) -> tuple[list[int
             raise WrongUse("the folder for validation has no image of a class that is trained")
         return train, val
     counts = Counter(files[index].label for index in train)
-    several = [index for index in train if counts[files[index].label] > 1]
-    if not several:
+    divisible = [index for index in train if counts[files[index].label] > 1]
+    if not divisible:
         raise WrongUse("each class has one image only, and none can be held out for validation")
-    _, chosen = split_indices(len(several), _VAL_SHARE, [files[index].label for index in several])
-    held_out = {several[position] for position in chosen.tolist()}
+    _, chosen = split_indices(
+        len(divisible), _VAL_SHARE, [files[index].label for index in divisible]
+    )
+    held_out = {divisible[position] for position in chosen.tolist()}
     return [index for index in train if index not in held_out], sorted(held_out)
 
 

@@ -15,7 +15,7 @@ from tuitrain.engine.data import Dataset, Source
 
 
 class Names(NamedTuple):
-    """What tells samples from one another: cells of these columns, a row for each sample."""
+    """The names of samples: cells of these columns, a row for each sample."""
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
@@ -29,7 +29,7 @@ class NewData(NamedTuple):
     has_targets: bool
     """Whether the targets of `source` are known; else they are anything."""
     notes: Sequence[str] = ()
-    """What the model cannot use as it is, a line each."""
+    """Remarks on data that the model cannot use as they are, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class OpenedTask:
     is_own: bool = False
     """The user wrote it, so that it is checked on one batch first."""
     warnings: tuple[str, ...] = ()
-    """What is doubtful about the data."""
+    """Doubts about the data."""
     places: Mapping[str, str] = field(default_factory=dict)
-    """Where the user's file has each field of the task, `task.py, line 7: `; "": the task."""
+    """The line of each field of the task in the user's file, `task.py, line 7: `; "": the task."""
 
     def place(self, name: str, setting: str | None = None) -> str:
         """Return where a field of the user's task is, or else the task; empty for another task.

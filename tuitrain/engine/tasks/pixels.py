@@ -30,7 +30,7 @@ class DamagedImage(TuitrainError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image before its pixels are read."""
+    """An image before its pixels are read."""
 
     is_grey: bool
     bytes: int

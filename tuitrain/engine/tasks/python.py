@@ -179,7 +179,7 @@ def _replaced(task: Task, losses: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    """Return the function, with what it raises told by the line of the user's file."""
+    """Return the function; its errors name the line of the user's file."""
 
     def call(*arguments: Any) -> Any:
         try:

@@ -15,7 +15,7 @@ from tuitrain.tui.keys import keymap_of, shown
 from tuitrain.view.text.cells import wrapped
 
 _COLUMN_CELLS = 60
-"""Where two of them fit, the keys are in two columns."""
+"""If two of them fit, the keys are in two columns."""
 _WIDEST, _FRAME = 136, 6
 """Most cells of the dialog, as in dialogs.tcss, and how many of them surround its text."""
 _KEY = 9

@@ -65,7 +65,7 @@ class Progress(_Panel):
 
 
 class Advice(_Panel):
-    """What is wrong with the training; it takes no room where nothing is."""
+    """Advice on the training; it takes no room if there is none."""
 
     def watch_snapshot(self) -> None:
         self._take_room()

@@ -80,7 +80,7 @@ def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
 
 def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
     """Return the metrics that all of the compared runs have."""
-    return shared([one.run for one in compared])
+    return shared([entry.run for entry in compared])
 
 
 def nothing_shared(runs: Sequence[Snapshot]) -> str:
@@ -105,9 +105,9 @@ def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
 
 def legend(compared: Sequence[Compared], width: int) -> Picture:
     """Return a line for each run, with sign, name and progress, and one that explains swaps."""
-    names = max(width_of(safe(one.run.name)) for one in compared)
-    lines = [_legend_line(one, min(names, width // 3), width) for one in compared]
-    if any(differences.changes(one.run, "loss") for one in compared):
+    names = max(width_of(safe(entry.run.name)) for entry in compared)
+    lines = [_legend_line(entry, min(names, width // 3), width) for entry in compared]
+    if any(differences.changes(entry.run, "loss") for entry in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
     if not is_contest(compared):
         lines.append(fitted([Span(f"    {_OTHER_TASKS}", "warn")], width))
@@ -136,8 +136,8 @@ def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list
     return [
         Chart(
             Span(f" {safe(metric.name)}", "muted"),
-            (tuple(_number(one, metric) for one in compared),),
-            tuple(_curve(one, metric) for one in compared),
+            (tuple(_number(entry, metric) for entry in compared),),
+            tuple(_curve(entry, metric) for entry in compared),
             may_be_log=metric.is_loss,
         )
         for metric in of
@@ -146,7 +146,7 @@ def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list
 
 def page(compared: Sequence[Compared], number: int, width: int, height: int) -> Picture:
     """Return page `number` of the charts, from 0 and cyclic, in width x height cells."""
-    runs = [one.run for one in compared]
+    runs = [entry.run for entry in compared]
     of = _on_page(compared, number, width, height)
     if not of:
         lines = wrapped(nothing_shared(runs), max(1, width))[:height]
@@ -170,23 +170,23 @@ def _on_page(
     return every[first : first + room]
 
 
-def _number(one: Compared, metric: ComparableMetric) -> Span:
-    return Span(f"  {one.sign} {words.value(one.newest(metric))}", one.role)
+def _number(entry: Compared, metric: ComparableMetric) -> Span:
+    return Span(f"  {entry.sign} {words.value(entry.newest(metric))}", entry.role)
 
 
-def _curve(one: Compared, metric: ComparableMetric) -> Curve:
-    swaps = tuple(float(epoch) for epoch, _ in differences.changes(one.run, "loss"))
-    return Curve(tuple(metric.points(one.validations, "epoch")), one.role, one.sign, swaps)
+def _curve(entry: Compared, metric: ComparableMetric) -> Curve:
+    swaps = tuple(float(epoch) for epoch, _ in differences.changes(entry.run, "loss"))
+    return Curve(tuple(metric.points(entry.validations, "epoch")), entry.role, entry.sign, swaps)
 
 
 def heads(compared: Sequence[Compared]) -> list[Span]:
     """Return the head of each run's column."""
-    return [Span(f"{one.sign} {safe(one.run.name)}", one.role) for one in compared]
+    return [Span(f"{entry.sign} {safe(entry.run.name)}", entry.role) for entry in compared]
 
 
 def settings_table(compared: Sequence[Compared], width: int) -> Picture:
     """Return the settings in which the runs differ."""
-    differing = differences.differing([one.run for one in compared])
+    differing = differences.differing([entry.run for entry in compared])
     if not differing:
         return (fitted([Span("the runs differ in no setting", "muted")], width),)
     rows = [
@@ -212,10 +212,10 @@ def results_table(
 
 
 def _results(compared: Sequence[Compared], metric: ComparableMetric) -> tuple[Row, Row]:
-    newest = [one.newest(metric) for one in compared]
-    peaks = [one.peak(metric) for one in compared]
-    at = [one.best[metric.name].epoch if metric.name in one.best else None for one in compared]
-    epochs = [f"{NO_BREAK}@{words.count(epoch)}" if epoch is not None else "" for epoch in at]
+    newest = [entry.newest(metric) for entry in compared]
+    peaks = [entry.peak(metric) for entry in compared]
+    bests = [entry.best.get(metric.name) for entry in compared]
+    epochs = [f"{NO_BREAK}@{words.count(best.epoch)}" if best else "" for best in bests]
     return (
         Row(metric.name, _marked(newest, _leaders(compared, newest, metric), [""] * len(newest))),
         Row("  best", _marked(peaks, _leaders(compared, peaks, metric), epochs)),
@@ -242,7 +242,7 @@ def _marked(
 
 def is_contest(compared: Sequence[Compared]) -> bool:
     """Return whether one of the runs can be the better one: all are of the same task."""
-    return len({one.run.spec.task for one in compared}) == 1
+    return len({entry.run.spec.task for entry in compared}) == 1
 
 
 def results_title(compared: Sequence[Compared]) -> str:
@@ -263,7 +263,7 @@ def better(values: Sequence[float | None], metric: ComparableMetric) -> list[boo
 
 def as_json(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> dict[str, Any]:
     """Return the comparison for programs; each list has an item per run, in the given order."""
-    runs = [one.run for one in compared]
+    runs = [entry.run for entry in compared]
     comparison = {
         "runs": [
             {**report.as_json(run, full=False), "settings": differences.settings(run)}
@@ -278,9 +278,9 @@ def as_json(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> dic
 
 
 def _metric_json(compared: Sequence[Compared], metric: ComparableMetric) -> dict[str, object]:
-    newest = [one.newest(metric) for one in compared]
-    peaks = [one.peak(metric) for one in compared]
-    bests = [one.best.get(metric.name) for one in compared]
+    newest = [entry.newest(metric) for entry in compared]
+    peaks = [entry.peak(metric) for entry in compared]
+    bests = [entry.best.get(metric.name) for entry in compared]
     return {
         "name": metric.name,
         "is_loss": metric.part == "val_losses",
@@ -294,4 +294,4 @@ def _metric_json(compared: Sequence[Compared], metric: ComparableMetric) -> dict
 
 
 def _names(compared: Sequence[Compared], leads: Sequence[bool]) -> list[str]:
-    return [one.run.name for one, leading in zip(compared, leads, strict=True) if leading]
+    return [entry.run.name for entry, leading in zip(compared, leads, strict=True) if leading]

@@ -44,18 +44,18 @@ def series_chart(
 ) -> Chart:
     """Return the chart of a series, with the curves of all runs."""
     pairs = list(zip(compared, records, strict=True))
-    by_epoch = is_by_epoch([one.run for one in compared])
+    by_epoch = is_by_epoch([entry.run for entry in compared])
     return Chart(
         Span(f" {safe(name)}", "muted"),
-        (tuple(Span(f"  {one.sign} {words.number(_summary(one, name).last)}", one.role)
-               for one in compared),),
-        tuple(_curve(one, record, name, points, by_epoch=by_epoch) for one, record in pairs),
+        (tuple(Span(f"  {entry.sign} {words.number(_summary(entry, name).last)}", entry.role)
+               for entry in compared),),
+        tuple(_curve(entry, record, name, points, by_epoch=by_epoch) for entry, record in pairs),
     )  # fmt: skip
 
 
 def series_table(compared: Sequence[Compared], name: str, width: int) -> Picture:
     """Return the last value and the extremes of a series in each run."""
-    summaries = [_summary(one, name) for one in compared]
+    summaries = [_summary(entry, name) for entry in compared]
     unit = f" {summaries[0].series.unit}" if summaries[0].series.unit else ""
     rows = [
         Row(label, tuple(Span(words.number(value)) for value in values))
@@ -70,7 +70,7 @@ def series_table(compared: Sequence[Compared], name: str, width: int) -> Picture
 
 def series_json(compared: Sequence[Compared], name: str) -> dict[str, object]:
     """Return a series for programs; each list has an item per run, in the given order."""
-    summaries = [_summary(one, name) for one in compared]
+    summaries = [_summary(entry, name) for entry in compared]
     series = {
         "name": name,
         "unit": summaries[0].series.unit,
@@ -82,11 +82,11 @@ def series_json(compared: Sequence[Compared], name: str) -> dict[str, object]:
     return strict
 
 
-def _summary(one: Compared, name: str) -> Summary:
-    return next(summary for summary in one.run.series if summary.series.name == name)
+def _summary(entry: Compared, name: str) -> Summary:
+    return next(summary for summary in entry.run.series if summary.series.name == name)
 
 
-def _curve(one: Compared, record: RunReader, name: str, points: int, *, by_epoch: bool) -> Curve:
+def _curve(entry: Compared, record: RunReader, name: str, points: int, *, by_epoch: bool) -> Curve:
     view = ChartView(unit="epoch" if by_epoch else "step")
-    *_, lineage = Curves(record).series(one.run, name, points, view)
-    return Curve(lineage.points, one.role, one.sign)
+    *_, lineage = Curves(record).series(entry.run, name, points, view)
+    return Curve(lineage.points, entry.role, entry.sign)

@@ -43,7 +43,7 @@ class Validations(NamedTuple):
     abandoned: tuple[EpochValues, ...]
     """Those of each abandoned segment."""
     x: XMap = STEPS
-    """Where the steps of the lineage lie on the x axis."""
+    """The map of the steps of the lineage to the x axis."""
     x_abandoned: tuple[XMap, ...] = ()
 
 

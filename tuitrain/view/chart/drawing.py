@@ -29,7 +29,7 @@ class Segment(NamedTuple):
     history: tuple[Bucket, ...] = ()
     """Earlier losses, which a zoomed chart smooths but does not show."""
     x: XMap = STEPS
-    """Where its steps lie on the x axis."""
+    """The map of its steps to the x axis."""
 
 
 @dataclass(frozen=True, slots=True)

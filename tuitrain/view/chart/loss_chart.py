@@ -51,7 +51,7 @@ class _Part:
     first: int
     last: int
     range_of_history: scale.Axis
-    """What lies outside it is no part of the smoothed line."""
+    """Losses outside it are no part of the smoothed line."""
     is_back: bool = False
     """Whether it begins with another take that went back to an older checkpoint."""
 

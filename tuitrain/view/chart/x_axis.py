@@ -29,7 +29,7 @@ _Knot = tuple[float, float]
 
 
 class XMap(NamedTuple):
-    """Where steps lie on an x axis: linear between two or more knots (step, x) and beyond them."""
+    """A map of steps to an x axis: linear between two or more knots (step, x) and beyond them."""
 
     knots: tuple[_Knot, ...]
 

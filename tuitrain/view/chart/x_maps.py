@@ -1,4 +1,4 @@
-"""Where the steps of a run lie on an x axis of epochs or of samples; no record is read for it."""
+"""Maps of the steps of a run to an axis of epochs or of samples, without reading its record."""
 
 from __future__ import annotations
 

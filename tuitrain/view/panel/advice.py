@@ -16,7 +16,7 @@ _CONTINUED = RunStarted | Resumed | StepsTaken | TakeOpened
 
 
 class Advice(NamedTuple):
-    """What went wrong, and what the user can do."""
+    """A problem, and the user's way out."""
 
     trouble: str
     ways: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What happened in the newest batch: the five steps, with their times, shapes and numbers."""
+"""The newest batch: the five steps, with their times, shapes and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's own numbers say is wrong with its training, each with what to do about it.
+"""Diagnoses of a run's training by its own numbers, each with what to do about it.
 
 The thresholds err on the side of silence: advice on a healthy run teaches to overlook advice.
 """
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
     kind: str
     """A name for it: diverging, overfitting, ..."""
     text: str
-    """What the numbers are."""
+    """The problem in numbers."""
     ways: tuple[Way, ...] = ()
 
     def line(self, run: Snapshot, *, has_keys: bool) -> str:
@@ -106,7 +106,7 @@ def _at_the_next_start(what: str) -> Way:
 def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]:
     """Return what is wrong with a run, the most urgent first; of its course only the first sign.
 
-    `confusion` is that of the best epoch. A run that has ended is judged as it was at its end.
+    `confusion` is that of the best epoch. Those of an ended run are of its end.
     """
     course = _course(run)
     signs = (sign(run, course) for sign in _OF_COURSE)
@@ -136,7 +136,11 @@ def _course(run: Snapshot) -> list[EpochEnded]:
 
     Of a long run these are the best one and the newest ones.
     """
-    changes = [one for one in run.interventions if one.state == "applied" and one.kind in _CHANGES]
+    changes = [
+        change
+        for change in run.interventions
+        if change.state == "applied" and change.kind in _CHANGES
+    ]
     changed = max((change.step or 0 for change in changes), default=0)
     best = [run.best] if run.best and run.best.step < run.epochs[0].step else []
     since = takewhile(
@@ -203,7 +207,7 @@ def _grew(least: float, last: float, first: float) -> bool:
 
 
 def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    last = {one.series.name: one.last for one in run.series}
+    last = {summary.series.name: summary.last for summary in run.series}
     norm, dead = last.get(GRADIENT_NORM.name, math.inf), last.get(DEAD_UNITS.name, 0.0)
     if not (course and abs(course[-1].train_loss) > _LITTLE):
         return None
@@ -259,15 +263,15 @@ def _not_learning(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None
 
 
 def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    judged = [epoch for epoch in course if epoch.val_loss is not None]
-    if len(judged) < _LEAST_EPOCHS:
+    validated = [epoch for epoch in course if epoch.val_loss is not None]
+    if len(validated) < _LEAST_EPOCHS:
         return None
-    least = min(judged, key=lambda epoch: epoch.val_loss or 0.0)
-    after = [epoch for epoch in judged if epoch.epoch > least.epoch]
+    least = min(validated, key=lambda epoch: epoch.val_loss or 0.0)
+    after = [epoch for epoch in validated if epoch.epoch > least.epoch]
     if len(after) < 3 or not least.val_loss:
         return None
     recent = [epoch.val_loss or 0.0 for epoch in after[-3:]]
-    falls = judged[-1].train_loss < least.train_loss / _OVERFITTED
+    falls = validated[-1].train_loss < least.train_loss / _OVERFITTED
     if not (falls and min(recent) > _OVERFITTED * least.val_loss):
         return None
     best, peak = run.best, run.monitored(run.best)

@@ -1,4 +1,4 @@
-"""What the time of a run goes into."""
+"""The shares of a run's time."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
     if found is None:
         return filled([_muted(_missing(run), width)], width, height)
-    step, search = found[0], _whole(decoded(LineSearch, found[1]))
+    step, search = found[0], _checked(decoded(LineSearch, found[1]))
     said = verdict(search)
     about = f" · step {words.count(step)} · {words.loss(run.loss_at(step))}"
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}"), Span(about, "muted")]
@@ -66,11 +66,11 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     ends = search.places[0], search.places[-1]
     plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - 1)
     if not plane.is_empty:
-        lines += plane.framed(_drawn(search, plane), "in steps: ○ before, ● after", width)
+        lines += plane.framed(_curve(search, plane), "in steps: ○ before, ● after", width)
     return filled(lines, width, height)
 
 
-def _drawn(search: LineSearch, plane: Plane) -> Grid:
+def _curve(search: LineSearch, plane: Plane) -> Grid:
     losses = dict(zip(search.places, search.losses, strict=True))
     grid = plane.curve(losses.items(), "smooth")
     for place, sign in ((0.0, "○"), (_TAKEN, "●")):
@@ -92,9 +92,9 @@ def _missing(run: Snapshot) -> str:
     return ". trains one batch and measures it (models up to 4 million weights)"
 
 
-def _whole(search: LineSearch) -> LineSearch:
+def _checked(search: LineSearch) -> LineSearch:
     """Return it; DamagedRecord unless it has a loss at each place, before and after the step."""
-    is_whole = len(search.places) == len(search.losses) and {0.0, _TAKEN} <= {*search.places}
-    if not is_whole:
+    is_complete = len(search.places) == len(search.losses) and {0.0, _TAKEN} <= {*search.places}
+    if not is_complete:
         raise DamagedRecord("its line search is cut off")
     return search

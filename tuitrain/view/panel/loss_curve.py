@@ -78,14 +78,14 @@ def _seen(run: Snapshot, details: Details) -> _Seen | None:
     batch = details.newest_detail(run.take, run.step, BATCH)
     is_of_loss = batch is not None and run.loss_at(batch[0]) == run.loss
     try:
-        curves = _whole(decoded(LossCurves, found[1]))
+        curves = _checked(decoded(LossCurves, found[1]))
         seen = decoded(Batch, batch[1]) if batch is not None and is_of_loss else None
     except DamagedRecord:
         return None
     return _Seen(curves, seen, batch[0] if batch else 0)
 
 
-def _whole(curves: LossCurves) -> LossCurves:
+def _checked(curves: LossCurves) -> LossCurves:
     """Return the curves; DamagedRecord unless each has a value and a slope at every place."""
     lengths = {
         len(part) for curve in curves.curves.values() for part in (curve.values, curve.slopes)

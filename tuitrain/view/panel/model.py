@@ -1,4 +1,4 @@
-"""What a model of classes gets wrong: its confusion matrix, and the results of each class."""
+"""The mistakes of a classifier: its confusion matrix, and the results of each class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody who looks elsewhere wants to know of a run."""
+"""News of a run for a user who looks elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ News = Literal["finished", "failed", "crashed", "paused"]
 def news(before: Snapshot, run: Snapshot) -> News | None:
     """Return what has happened between two looks at a run; None for nothing of note.
 
-    A run that somebody stopped or paused is no news, a pause by a nonfinite loss is.
+    A stop or a pause by command is no news, a pause by a nonfinite loss is.
     """
     if run.state != before.state and not run.is_deleted:
         match run.state:

@@ -1,4 +1,4 @@
-"""What the trainer and the user's code printed, and a search in it."""
+"""The output of the trainer and of the user's code, and a search in it."""
 
 from __future__ import annotations
 

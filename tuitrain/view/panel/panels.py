@@ -234,7 +234,7 @@ def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[Epoch
     """Return the last epochs for so many rows, with the best one among them, in order."""
     newest = epochs[-rows:] if rows > 0 else []
     best = run.best
-    if rows < _LEAST_ROWS or best is None or best.epoch in {one.epoch for one in newest}:
+    if rows < _LEAST_ROWS or best is None or best.epoch in {epoch.epoch for epoch in newest}:
         return newest
     return sorted([best, *newest[len(newest) == rows :]], key=lambda epoch: epoch.epoch)
 

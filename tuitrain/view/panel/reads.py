@@ -1,4 +1,4 @@
-"""What a panel may read of a run, besides the snapshot that it is given."""
+"""The readers of a run that a panel may use, besides the snapshot that it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model says all over its inputs, with validation samples: regions, shades or a curve."""
+"""The outputs of a model all over its inputs, with samples: regions, shades or a curve."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _seen(run: Snapshot, details: Details) -> Surface | None:
     found = details.newest_detail(last.take, last.step, SURFACE) if last else None
     if found is None:
         return None
-    seen = _whole(decoded(Surface, found[1]))
+    seen = _checked(decoded(Surface, found[1]))
     if run.kind != "regression" and not all(0 <= target < 256 for target in seen.targets):
         raise DamagedRecord("its surface has samples of no class")
     return seen
@@ -78,12 +78,12 @@ def _names(run: Snapshot, seen: Surface) -> list[str]:
     return names + [str(number) for number in range(len(names), count)]
 
 
-def _whole(seen: Surface) -> Surface:
+def _checked(seen: Surface) -> Surface:
     """Return it; DamagedRecord unless its parts fit together."""
     inputs, samples = len(seen.low), len(seen.inputs)
     grids = [seen.levels, seen.classes] if seen.classes else [seen.levels]
     sizes = {(len(grid), *map(len, grid)) for grid in grids}
-    is_whole = (
+    is_complete = (
         inputs in (1, 2) and len(seen.high) == inputs
         and samples == len(seen.targets) == len(seen.predicted)
         and all(len(sample) == inputs for sample in seen.inputs)
@@ -91,7 +91,7 @@ def _whole(seen: Surface) -> Surface:
              else len(sizes) == 1 and seen.levels and len({*map(len, seen.levels)}) == 1
              and (seen.classes or len(seen.span) == 2))
     )  # fmt: skip
-    if not is_whole:
+    if not is_complete:
         raise DamagedRecord("its surface is cut off")
     return seen
 

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a run's loss, for its texts and parameters."""
+"""The catalogue's entry of a run's loss, for its texts and parameters."""
 
 from __future__ import annotations
 

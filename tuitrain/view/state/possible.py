@@ -1,4 +1,4 @@
-"""What cannot be done with a run, and why."""
+"""The reasons why something cannot be done with a run."""
 
 from __future__ import annotations
 

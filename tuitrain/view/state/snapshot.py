@@ -71,7 +71,7 @@ class Snapshot:
     """Downloaded bytes and total bytes; 0 if unknown."""
     pid: int | None = None
     busy: Silence | None = None
-    """What keeps the trainer from its next batch, if it takes long."""
+    """The cause, if the next batch takes long."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
     steps_per_epoch: int | None = None
@@ -96,7 +96,7 @@ class Snapshot:
     checkpoints: tuple[CheckpointSaved, ...] = ()
     log: tuple[Recorded, ...] = ()
     notes: tuple[Note, ...] = ()
-    """What people wrote about it, tags included, oldest first."""
+    """Remarks of people, tags included, oldest first."""
     why: str = ""
     """Why the run ended before its last epoch, if no command ended it."""
     error: str | None = None

@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What a filter looks in: its name, task and tags, in small letters."""
+        """The text that a filter searches: its name, task and tags, in small letters."""
         task = self.run.task if self.run else ""
         return " ".join([self.name, task, *(f"#{tag}" for tag in self.tags)]).lower()
 

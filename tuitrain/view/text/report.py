@@ -124,8 +124,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             f"  epoch {words.count(run.best.epoch)}: true classes down, predicted ones across",
             *matrix,
         ]
-    if advice := findings(run, confusion):
-        lines += ["", "  advice", *(f"    {one.line(run, has_keys=False)}" for one in advice)]
+    if advice := [finding.line(run, has_keys=False) for finding in findings(run, confusion)]:
+        lines += ["", "  advice", *(f"    {line}" for line in advice)]
     if notes := _data_notes(run):
         title = "script" if run.is_watched else "data"
         lines += ["", f"  {title}", *(f"    {safe(note)}" for note in notes)]

@@ -15,7 +15,7 @@ _GAP = 2
 _LEAST, _MOST = 14, 40
 """Cells of a column."""
 _BREAK = re.compile(r"(?<=[:=/_\u00a0])|(?<=,)(?!\d{3}\b)|(?<=[^e]-)")
-"""Where a long word may end a line: not within 1,000 or 1e-05."""
+"""Places at which a long word may end a line: not within 1,000 or 1e-05."""
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""What each column of a table is to a model: numbers, categories, dates, or nothing."""
+"""The use of each column of a table to a model: numbers, categories, dates, or none."""
 
 from __future__ import annotations
 

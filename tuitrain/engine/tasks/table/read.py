@@ -47,7 +47,7 @@ class Table:
     lines: np.ndarray
     """The line of the file on which each row begins, from 1."""
     left_out: tuple[str, ...] = ()
-    """Which rows are not in the frame; of the notes."""
+    """A note on the rows that are not in the frame."""
 
 
 def read_table(path: Path, as_text: Collection[str] = ()) -> Table:

@@ -20,7 +20,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be predicted, of the rows that have it."""
+    """The values to be predicted, of the rows that have one."""
 
     name: str
     kind: str
@@ -111,10 +111,10 @@ def _classes(cells: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def _class_note(values: np.ndarray, classes: Sequence[str], kind: str) -> str:
     counts = np.bincount(values, minlength=len(classes))
-    told = [
+    shown = [
         f"{safe(name, limit=30)} ({count:,})"
         for name, count in zip(classes[:_SHOWN_CLASSES], counts[:_SHOWN_CLASSES], strict=True)
     ]
-    told += [f"{len(classes) - _SHOWN_CLASSES} more"] * (len(classes) > _SHOWN_CLASSES)
+    shown += [f"{len(classes) - _SHOWN_CLASSES} more"] * (len(classes) > _SHOWN_CLASSES)
     which = "; 1 stands for the second" if kind == "binary" else ""
-    return f"classes: {', '.join(told)}{which}"
+    return f"classes: {', '.join(shown)}{which}"
