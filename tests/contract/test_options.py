@@ -10,13 +10,14 @@ from tests.conftest import PROJECT, Shell
 from tuitrain.catalog import TASKS, new_spec
 from tuitrain.cli import cli
 from tuitrain.cli.ctl import ctl
+from tuitrain.connection.commands import Commands
 from tuitrain.core.commands import SETTINGS, Setting
 from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, at
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Flag, OrNone
-from tuitrain.view.form import form
+from tuitrain.view.form import form, settings
 
 OWN = {
     "run": {"task"},  # its argument
@@ -121,6 +122,12 @@ def test_what_can_change_live_is_what_ctl_takes_and_a_type_checker_knows():
     for name in live:
         (value, *_) = (param for param in ctl.commands[name].params if param.name == "value")
         assert value.metavar == SETTINGS[name].type.metavar
+    setters = [name.removeprefix("set_").replace("_", "-") for name in vars(Commands)
+               if name.startswith("set_")]  # fmt: skip
+    assert setters == live, "and so does a notebook"
+    assert [name for name in live if name != "schedule"] == list(settings.FIELDS), (
+        "a schedule has no dialog"
+    )
 
 
 def test_each_text_of_a_value_is_read_as_it_is_written():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -56,6 +57,11 @@ def run_options(place: Place) -> Callable[[_Function], _Function]:
         return command
 
     return decorate
+
+
+def run_option(name: str, **differing: Any) -> Callable[[_Function], _Function]:
+    """Add one option of the table, with the fields that differ for this command."""
+    return _declared(replace(OPTIONS[name], **differing), "run")
 
 
 def run_arguments(ctx: click.Context, options: dict[str, Any]) -> RunArguments:

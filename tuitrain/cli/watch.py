@@ -11,8 +11,10 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import has_terminal, home_of, home_option
+from tuitrain.cli.options import run_option
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.core.values import OneOf
 
 if TYPE_CHECKING:
     from tuitrain.core.spec import RunSpec
@@ -34,32 +36,20 @@ Examples:
 @click.argument("script", shell_complete=complete.files)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module, as with python -m.")
-@click.option("--name", metavar="NAME", help="Name of the new run (default: script and time).")
-@click.option(
-    "--loss",
-    metavar="NAME",
-    shell_complete=complete.named("loss"),
-    help="Swap the loss from the first step on.",
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["multiclass", "binary", "regression"]),
-    help="The kind of problem, where its loss does not tell.",
-)
-@click.option(
-    "--on-nonfinite",
-    type=click.Choice(["alert", "pause", "skip", "stop"]),
+@run_option("name", default_says="script and time")
+@run_option("loss", help="Swap the loss from the first step on.", default_says="")
+@run_option("kind", help="The kind of problem, where its loss does not tell.", default_says="")
+@run_option(
+    "on_nonfinite",
+    type=OneOf("alert", "pause", "stop", "skip"),
     default="alert",
-    show_default=True,
     help="Reaction to a nonfinite loss or gradient; all but alert leave out such a step.",
 )
-@click.option("--paused", is_flag=True, help="Pause after the first step.")
-@click.option("--pace", metavar="N", help="At most N steps a second.")
-@click.option(
-    "--notify", metavar="COMMAND", help="Command to run when it finishes, fails or pauses."
-)
-@click.option("--detach", is_flag=True, help="Start, print the name, return.")
-@click.option("--plain", is_flag=True, help="No app: its own output and exit code.")
+@run_option("paused", help="Pause after the first step.")
+@run_option("pace", help="At most N steps a second.", default_says="")
+@run_option("notify", help="Command to run when it finishes, fails or pauses.")
+@run_option("detach")
+@run_option("plain", help="No app: its own output and exit code.")
 @home_option
 @click.pass_context
 def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: Any) -> int:
@@ -70,13 +60,11 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     """
     from tuitrain.catalog import loss_text
     from tuitrain.cli.start import go
-    from tuitrain.core.options import OPTIONS
     from tuitrain.core.ranks import count_of
     from tuitrain.core.spec import RunSpec, check_name
     from tuitrain.trainer import supervisor
     from tuitrain.trainer.notify import command_words
 
-    pace = OPTIONS["pace"].read(options["pace"]) if options["pace"] else None
     name = options["name"] and check_name(options["name"])
     if not options["is_module"] and not Path(script).is_file():
         raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
@@ -84,9 +72,8 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     spec = RunSpec(
         task=script, model="", loss=loss_text(options["loss"]) if options["loss"] else "",
         optimizer="", lr=0.0, batch_size=0,
-        epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"],
-        paused=options["paused"], watched=command,
-        pace=pace,
+        epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"] or "alert",
+        paused=options["paused"], watched=command, pace=options["pace"],
     )  # fmt: skip
     notified = command_words(options["notify"])
     if count_of(os.environ) > 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tuitrain.catalog.choice import initial_schedule
+from tuitrain.core.commands import SETTINGS
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.notes import Note, tags_of
 from tuitrain.core.own import by_file_name, title_of
@@ -290,10 +291,12 @@ class Snapshot:
 
 
 def _settings(spec: RunSpec) -> dict[str, Any]:
+    """Return those of the spec; None for a setting that it does not have."""
+    of_spec: dict[str, Any] = {
+        name: getattr(spec, option.name, None) for name, option in SETTINGS.items()
+    }
     return {
-        "loss": spec.loss, "lr": spec.lr, "weight-decay": None, "clip-norm": None,
-        "batch-size": spec.batch_size, "epochs": spec.epochs,
-        "schedule": str(initial_schedule(spec.optimizer)), "pace": spec.pace,
+        **of_spec, "loss": spec.loss, "schedule": str(initial_schedule(spec.optimizer)),
     }  # fmt: skip
 
 
