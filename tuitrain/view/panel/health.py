@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.picture import Picture, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.cells import bar, padded, to_the_right
 
@@ -35,4 +35,4 @@ def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
                 width,
             )
         )
-    return tuple((lines + [fitted([], width)] * height)[:height])
+    return filled(lines, width, height)

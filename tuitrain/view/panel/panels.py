@@ -6,7 +6,7 @@ from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.panel.forks import made_from
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.progress import epoch_began, planned_steps
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -209,7 +209,7 @@ def epochs(run: Snapshot, width: int, height: int) -> Picture:
     loss = "   loss" if width > _NARROW_TABLE else ""
     rows = [fitted([Span(" ".join(head) + loss, "muted")], width)]
     rows += [_epoch_row(run, *row, width) for row in zip(shown, columns, strict=True)]
-    return tuple((rows + [fitted([], width)] * height)[:height])
+    return filled(rows, width, height)
 
 
 def _last_column(run: Snapshot) -> str:
