@@ -61,6 +61,7 @@ CALM_FAST_EVERY = 2
 shown that has many numbers of the newest batch; otherwise each pull updates it."""
 LIVELY_FOR_S = 30.0
 """Seconds after a key in which the screen is updated at the higher rate."""
+_ONE_PANEL = "This view has one panel, which is shown alone already."
 IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
@@ -270,7 +271,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         if not has_begun(run):
             waited_s = time.monotonic() - self._opened_at
             return Charted(waiting(run, waited_s, width, height))
-        return loss_chart(run, self._curves, width, height, self.chart_view)
+        was_log = self.chart.is_log
+        return loss_chart(run, self._curves, width, height, self.chart_view, was_log=was_log)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
         return multiples.of_run(
@@ -305,6 +307,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.keep_view()
 
     def action_enlarge(self) -> None:
+        if self.views.has_one_panel:
+            self.notify(_ONE_PANEL)
         self.views.enlarge()
         self.keep_view()
 

@@ -58,9 +58,14 @@ class Places(NamedTuple):
 
 
 def places(count: int, width: int, height: int, least_width: int = LEAST_WIDTH) -> Places:
-    """Return the grid for up to `count` charts, with the fewest rows that hold all that fit."""
+    """Return the grid for up to `count` charts, with the fewest rows that hold all that fit.
+
+    It has more rows where all fit, and would be higher than wide; a cell is twice as high as wide.
+    """
     across = max(1, min(count, width // least_width))
     down = max(1, min(-(-count // across), height // LEAST_HEIGHT))
+    while across * down >= count > down and 2 * height * -(-count // down) > width * down:
+        down += 1
     return Places(min(across, -(-count // down)), down)
 
 

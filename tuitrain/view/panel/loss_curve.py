@@ -16,7 +16,7 @@ from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
+from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of, wrapped
 
 _TOP_AT = {"log-odds": -6.0, "residual": 3.0}
 """The place whose loss is at the top: beyond it a curve may leave the chart."""
@@ -148,8 +148,9 @@ def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
         count = len(seen.batch.places)
         text = f"  {_SAMPLE} the first {count} samples of step {words.count(seen.step)}"
         spans.append(Span(text, "validation"))
-    spans.append(Span("  grey: the other losses that fit", "muted"))
-    return fitted(spans, width)
+    room = width - sum(width_of(span.text) for span in spans)
+    ghosts = ("  grey: the other losses that fit", "  grey: the others", "")
+    return fitted([*spans, Span(first_fitting(ghosts, room), "muted")], width)
 
 
 def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:

@@ -14,7 +14,7 @@ from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
+from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of
 
 _MOST_NUMBERS = 12
 """Classes up to which the matrix has numbers."""
@@ -55,9 +55,12 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     matrix = _matrix(run, reads.details)
     if matrix is None:
         return _filled([_missing(run, width)], width, height)
-    samples = f"{words.count(matrix.samples)} validation samples"
-    heading = f" epoch {words.count(matrix.epoch)} · {samples} · down: true, across: predicted"
-    lines = [fitted([Span(heading, "muted")], width)]
+    epoch, samples = words.count(matrix.epoch), words.count(matrix.samples)
+    headings = [
+        f" epoch {epoch} · {samples} {what}true, across: predicted"
+        for what in ("validation samples · down: ", "samples · down: ", "samples: down ")
+    ]
+    lines = [fitted([Span(first_fitting(headings, width), "muted")], width)]
     if len(matrix.counts) <= _MOST_NUMBERS:
         lines += _numbers(matrix, width)
     else:
