@@ -37,11 +37,13 @@ class Home:
         """
         rows: list[Row] = []
         reading = self.rows()
-        while batch := await asyncio.to_thread(
-            lambda: list(islice(reading, len(rows) or _AT_FIRST))
-        ):
-            rows = [*rows, *batch]
-            yield rows
+
+        def more() -> list[Row]:
+            return list(islice(reading, len(rows) or _AT_FIRST))
+
+        while batch := await asyncio.to_thread(more):
+            rows += batch
+            yield [*rows]
 
     def rows(self) -> Iterator[Row]:
         """Yield a row for every run, newest first; ended, unchanged runs are not read again."""
