@@ -61,7 +61,6 @@ CALM_FAST_EVERY = 2
 shown that has many numbers of the newest batch; otherwise each pull updates it."""
 LIVELY_FOR_S = 30.0
 """Seconds after a key in which the screen is updated at the higher rate."""
-_ONE_PANEL = "This view has one panel, which is shown alone already."
 IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
@@ -307,8 +306,6 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.keep_view()
 
     def action_enlarge(self) -> None:
-        if self.views.has_one_panel:
-            self.notify(_ONE_PANEL)
         self.views.enlarge()
         self.keep_view()
 

@@ -140,11 +140,6 @@ class Views(ContentSwitcher):
             self.screen.focus_previous(f".{PANEL}")
 
     @property
-    def has_one_panel(self) -> bool:
-        """Whether there is nothing beside the panel of the view."""
-        return len(self._panels) == 1
-
-    @property
     def shows_fast(self) -> bool:
         """Whether a fast panel is shown."""
         return any(panel.is_fast and panel.is_on_screen for panel in self.query(PanelPicture))
