@@ -514,7 +514,7 @@ def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(rec
     assert lines[0] == " sample 5 of step 23, its most wrong: class 7"
     assert lines[1].split()[1:] == ["logit", "before", "logit", "after"]
     assert lines[2].split()[1:4] == ["1", "4.00", "0.726"]
-    assert re.search(r"▸ 7 +3\.00 +0\.267 █+[▉-▏]? +3\.50 +0\.616 █+", lines[3])
+    assert re.search(r"▸ 7 +3\.00 +0\.267 █+[▉-▏]? +3\.50 +0\.617 █+", lines[3])
     assert not lines[4].split()[2].startswith("0.5"), "the others have less"
     assert "▸ 7" in drawn(sample, recorded, (60, 3)), "the true class has the last row"
 
