@@ -13,7 +13,7 @@ from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import first_fitting, width_of, wrapped
+from tuitrain.view.text.cells import width_of, wrapped
 
 _TAKEN = 1.0
 """The place of the weights after the step; those before it are at 0."""
@@ -63,15 +63,15 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
         return _filled(lines, width, height)
     step, search = found[0], _whole(decoded(LineSearch, found[1]))
     said = verdict(search)
+    about = Span(f" step {words.count(step)} · {words.loss(run.loss_at(step))} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
-    at = f" · step {words.count(step)}"
-    room = width - sum(width_of(span.text) for span in heading)
-    about = first_fitting((f"{at} · {words.loss(run.loss_at(step))}", at, ""), room)
-    lines = [fitted([*heading, Span(about, "muted")], width)]
+    is_short = sum(width_of(span.text) for span in (about, *heading)) < width
+    parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]
+    lines = [fitted(part, width) for part in parts]
     finite = [loss for loss in search.losses if math.isfinite(loss)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     ends = search.places[0], search.places[-1]
-    plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - 1)
+    plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - len(lines))
     if not plane.is_empty:
         lines += plane.framed(_drawn(search, plane), "in steps: ○ before, ● after", width)
     return _filled(lines, width, height)

@@ -20,6 +20,8 @@ from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, w
 
 _TOP_AT = {"log-odds": -6.0, "residual": 3.0}
 """The place whose loss is at the top: beyond it a curve may leave the chart."""
+_ALMOST = 1.2
+"""A curve that is nowhere so many times higher is shown whole: it levels off."""
 _NEAR = {"log-odds": (-5.0, 0.0, 5.0), "residual": (0.5, 1.0, 3.0)}
 """The places whose values and slopes stand in the table."""
 _AXIS_NAMES = {
@@ -45,6 +47,8 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
+    highest = max(filter(math.isfinite, own.values), default=top)
+    top = highest if top < highest < _ALMOST * top else top
     plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
     others = {name: curve for name, curve in curves.items() if name != run.loss}
     grid: Grid = {}
