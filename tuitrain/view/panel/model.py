@@ -57,8 +57,8 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         return _filled([_missing(run, width)], width, height)
     epoch, samples = words.count(matrix.epoch), words.count(matrix.samples)
     headings = [
-        f" epoch {epoch} · {samples} {what}true, across: predicted"
-        for what in ("validation samples · down: ", "samples · down: ", "samples: down ")
+        f" epoch {epoch}{what} · down: true, across: predicted"
+        for what in (f" · {samples} validation samples", f" · {samples} samples", "")
     ]
     lines = [fitted([Span(first_fitting(headings, width), "muted")], width)]
     if len(matrix.counts) <= _MOST_NUMBERS:
@@ -229,13 +229,15 @@ def _result_lines(
     recall, precision = (
         "–" if value is None else f"{value:.3f}" for value in (result.recall, result.precision)
     )
+    never = "  never predicted" if result.precision is None else ""
+    room = width - width_of(before + lowest)
     numbers = f"  {words.count(result.samples):>7}  {recall:>6}  {precision:>9}  {result.f1:>6.3f}"
     yield fitted(
         [
             Span(f" {padded(cut(result.name, cells), cells)}", "strong"),
             Span(numbers + "  "),
             Span(lowest, "bar"),
-            Span("  never predicted" if result.precision is None else "", "bad"),
+            Span(never if width_of(never) <= room else "", "bad"),
         ],
         width,
     )
