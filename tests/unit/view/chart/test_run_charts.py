@@ -62,6 +62,17 @@ def test_a_loss_that_is_not_finite_is_read_as_such(run):
     assert "· NaN ·" in charted(run, ChartView(cursor=50)).readout
 
 
+def test_one_spike_among_twenty_thousand_steps_is_a_mark_in_its_own_column(run):
+    run.trains(870, lambda step: 400.0 if step == 12_345 else 1 + 0.1 * math.sin(step))
+    fitted, whole = (charted(run, ChartView(full_range=full)) for full in (False, True))
+    first, second = plain(fitted.picture).splitlines()[:2]
+    assert first.endswith("▲ 1 above")
+    assert abs(fitted.step_at(second.index("▲")) - 12_345) < 300, "a column of cells"
+    top = plain(whole.picture).splitlines()[1]
+    assert top.startswith(" 400")
+    assert len(top) == second.index("▲") + 1, "with all outliers it is the highest"
+
+
 def test_a_window_reads_every_step_of_a_long_run(run):
     run.trains(600, lambda step: 5.0 if step == 6001 else 1.0)
     window = Window(5980, 6020)

@@ -426,7 +426,9 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     assert re.search("gradient-norm +0.02174  0.02174 to 1", said)
     assert "share-data" not in said
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
-    assert "75%  it waits for data" in plain(health.shares(run, reads(recorded), 100, 30))
+    said = plain(health.shares(run, reads(recorded), 100, 30))
+    assert "75%  it waits for data" in said
+    assert "no GPU" in said
 
 
 def test_layers_have_their_place_by_the_line_at_a_thousandth_and_their_dead_units(recorded):
