@@ -50,9 +50,9 @@ def verdict(search: LineSearch) -> Verdict:
     if gain >= _LITTLE * most:
         return Verdict("right", "no step on this line does much better", "good")
     if best < _TAKEN:
-        return Verdict("too far", f"{best:g} of it lowers this loss more", "warn")
+        return Verdict("too far", f"{best:g} of it is better", "warn")
     more = "" if best < search.places[-1] else " or more"
-    return Verdict("too short", f"{best:g} steps{more} lower this loss more", "warn")
+    return Verdict("too short", f"{best:g} steps{more} are better", "warn")
 
 
 def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:

@@ -28,6 +28,7 @@ _AXIS_NAMES = {
     "log-odds": "log-odds of the right class",
     "residual": "prediction − target, in deviations of the target",
 }
+_LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
 _SAMPLE, _ABOVE = "●", "▲"
 _NAME_CELLS = 18
 
@@ -42,7 +43,7 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the loss in use over one prediction, the other losses behind it, and the samples."""
     seen = _seen(run, reads.details)
     own = seen.curves.curves.get(run.loss) if seen else None
-    if seen is None or own is None or width < 24 or height < 6:
+    if seen is None or own is None or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return _filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
@@ -112,7 +113,7 @@ def _missing(run: Snapshot, seen: _Seen | None) -> str:
         return "this record has no loss curves: those of today's runs do"
     if run.loss not in seen.curves.curves:
         return f"{words.loss(run.loss)} cannot be drawn for one sample alone"
-    return "a curve needs more room: enter shows this panel alone"
+    return f"a curve needs {_LEAST_WIDTH} x {_LEAST_HEIGHT} cells"
 
 
 def _value_at(curve: LossCurve, places: Sequence[float], place: float) -> float:
