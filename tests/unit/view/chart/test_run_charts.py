@@ -175,6 +175,14 @@ def test_small_charts_share_unit_window_and_cursor(run, unit):
     assert plain(of_losses.picture).count("┻") == 1
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "places"),
+    [(6, (200, 43), (3, 2)), (7, (84, 10), (3, 2)), (3, (84, 10), (3, 1)), (1, (26, 60), (1, 1))],
+)
+def test_small_charts_are_wider_than_high_where_all_of_them_fit(count, size, places):
+    assert multiples.places(count, *size) == places
+
+
 def test_small_charts_say_where_their_axis_is_logarithmic(run):
     run.trains(60, lambda step: 3 * math.exp(-step / 120))
     picture = plain(multiples.of_run(run.now(), Curves(run.reader), 120, 8))
