@@ -33,6 +33,7 @@ class ScriptedTrainer:
         self._lock = lock.acquire(paths.lock)
         self._writer = RunWriter(paths.record)
         self._step = 0
+        self.ms_per_step: float = 10
 
     def records(self, *events: Event) -> None:
         self.says_last(*events)
@@ -42,8 +43,12 @@ class ScriptedTrainer:
     def says_last(self, *events: Event) -> None:
         """Say it, and hold the lock a moment longer."""
         self._writer.write(
-            [], [Stamped(1_800_000_000.0, 10 * self._step, event) for event in events]
+            [], [Stamped(1_800_000_000.0, self._elapsed_ms, event) for event in events]
         )
+
+    @property
+    def _elapsed_ms(self) -> int:
+        return round(self.ms_per_step * self._step)
 
     def trains(self, losses: list[float]) -> None:
         rows = []
@@ -52,7 +57,7 @@ class ScriptedTrainer:
             times = (10, 5, 120, 30, 200, 90)
             rows.append(
                 BatchRow(key_of(1, self._step), (self._step - 1) // 23 + 1, loss, 0.001,
-                         64, 10 * self._step, *times)
+                         64, self._elapsed_ms, *times)
             )  # fmt: skip
         self._writer.write(rows, [])
 

@@ -100,7 +100,7 @@ async def test_each_quantity_has_one_value_at_every_moment(run_paths: RunPaths):
             recorder.flush()
             await screen.follow()
             for panel in screen.query(AsyncPicture):
-                await panel.draw_if_stale()
+                await panel.draw_if_due()
             text = text_of(app)
             for what, values in said(text).items():
                 assert len(values) <= 1, f"{what} at sample {sample}: {values}\n{text}"

@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+import signal
 from dataclasses import replace
 
 import pytest
@@ -53,6 +54,13 @@ async def test_a_batch_loss_reaches_the_screen(app: TuitrainApp, trainer: Script
     assert "loss: cross-entropy" in text
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in text), "a curve"
     assert "1/4 epochs" in text
+
+
+async def test_who_ran_the_app_has_the_signal_handlers_of_before(app: TuitrainApp):
+    before = signal.getsignal(signal.SIGTERM)
+    async with app.run_test():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 async def test_before_the_first_batch_it_says_what_it_waits_for(

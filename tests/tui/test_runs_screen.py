@@ -372,6 +372,10 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
         await pilot.press("backspace", "backspace", "backspace", "down", "down")
         await pilot.pause()
         assert "the learning rate goes on as it is, and decays to 0 by epoch 3" in said(app)
+        await pilot.press("tab", *"nono")
+        await pilot.pause()
+        assert "there is no program 'nono'" in said(app)
+        app.screen.notify_command.text = f"touch {home}/notified"
         await pilot.press("enter")
         assert isinstance(app.screen, RunScreen)
         screen = app.screen
@@ -379,6 +383,7 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
         await screen.follow()
         shown = tuitrain.show("a")
         assert (shown["state"], shown["epoch"], shown["schedule"]) == ("finished", 3, "cosine@2")
+    until((home / "notified").exists, "the command is notified")
 
 
 async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: Shell):

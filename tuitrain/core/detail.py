@@ -31,6 +31,9 @@ SURFACE = "surface"
 LINE_SEARCH = "line-search"
 """The loss along a step: that of a batch trained alone, or the last one of several."""
 
+SAMPLE = "sample"
+"""The sample of a batch trained alone that is most wrong, before and after the step."""
+
 LAYERS = "layers"
 """Measurements of each layer, about once a second and at each single step."""
 
@@ -207,3 +210,18 @@ class LineSearch:
     places: _Numbers
     """In steps: 0 are the weights before the step, 1 those after it."""
     losses: _Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample of a batch, with the model's logits before and after the step on that batch."""
+
+    number: int
+    """Its place in the batch, from 0."""
+    true: int
+    """The index of its class."""
+    before: _Numbers
+    after: _Numbers
+    width: int = 0
+    pixels: _Pixels = ""
+    """As those of a `WorstSample`."""

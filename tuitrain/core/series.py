@@ -38,6 +38,13 @@ TRAINER_CPU = Series("trainer-cpu", "%")
 TRAINER_MEMORY = Series("trainer-memory", "MB")
 """Resident memory, in 10^6 bytes."""
 
+GPU_USE = Series("gpu-use", "%")
+"""Share of the last second or less in which the trainer's GPU did something, for any program."""
+GPU_MEMORY = Series("gpu-memory", "MB")
+"""Memory of that GPU in use, of any program, in 10^6 bytes."""
+GPU_POWER = Series("gpu-power", "W")
+GPU_TEMPERATURE = Series("gpu-temperature", "°C")
+
 SHARES = {
     part: Series(f"share-{part.replace('_', '-')}")
     for part in ("data", "zero_grad", "forward", "loss", "backward", "step")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
+
+from tuitrain.core.series import GPU_MEMORY, GPU_POWER, GPU_TEMPERATURE, GPU_USE, Series
+
+_MB = 1_000_000
 
 
 class Gpu(NamedTuple):
@@ -33,6 +38,42 @@ def listed(nvml: Any, visible: str | None, order: str | None) -> list[Gpu] | Non
         return None
     finally:
         nvml.nvmlShutdown()
+
+
+class Meter:
+    """Reads what one GPU does, as often as it is asked."""
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml = nvml
+        self._readings: Mapping[Series, Callable[[], float]] = {
+            GPU_USE: lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+            GPU_MEMORY: lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used / _MB,
+            GPU_POWER: lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+            GPU_TEMPERATURE: lambda: nvml.nvmlDeviceGetTemperature(
+                handle, nvml.NVML_TEMPERATURE_GPU
+            ),
+        }
+
+    def read(self) -> dict[Series, float]:
+        """Return the values that the driver reports."""
+        values = {}
+        for series, reading in self._readings.items():
+            with suppress(self._nvml.NVMLError):
+                values[series] = float(reading())
+        return values
+
+
+def meter(nvml: Any, number: int, visible: str | None, order: str | None) -> Meter | None:
+    """Return the meter of the GPU with CUDA's number; None where NVML cannot determine it.
+
+    The other arguments are those of `listed`. NVML stays open until the process ends.
+    """
+    try:
+        nvml.nvmlInit()
+        handles = _visible(nvml, visible, order) or []
+    except nvml.NVMLError:
+        return None
+    return Meter(nvml, handles[number]) if number < len(handles) else None
 
 
 def _visible(nvml: Any, visible: str | None, order: str | None) -> list[Any] | None:

@@ -1,48 +1,76 @@
-"""The loss of a batch along the step that was taken on it: was the learning rate too low?"""
+"""A step and its batch: the loss along the step, and its most wrong sample before and after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from tuitrain.core.detail import LINE_SEARCH
+from tuitrain.core.detail import LINE_SEARCH, SAMPLE
 from tuitrain.core.events import Detail
 from tuitrain.core.numbers import rounded
 from tuitrain.engine.aside import copied_model
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
+from tuitrain.engine.pixels import pixels_of
 from tuitrain.engine.state import rng
 from tuitrain.engine.training import Training
 
 PLACES = tuple(quarter / 4 for quarter in range(-4, 13))
 """In steps from the weights before it: 1 are those after it."""
+_MOST_CLASSES = 100
+
+
+class _Place(NamedTuple):
+    """The loss of the batch and the outputs of the model at a place of the line."""
+
+    loss: Tensor
+    output: Tensor
 
 
 @torch.no_grad()
 def line_search(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
-) -> Detail | None:
-    """Return `core.detail.LineSearch` of the step just taken; the training stays as it is.
+) -> list[Detail]:
+    """Return `core.detail.LineSearch` of the step just taken, and for classes a `Sample` of it.
 
-    `before` are the weights before the step, and `drawn` is the state of the random number
-    generators then, so that a dropout drops the same. None for a model that cannot be copied, or
-    refuses its batch. Waits for the device.
+    The training stays as it is. `before` are the weights before the step, and `drawn` is the state
+    of the random number generators then, so that a dropout drops the same. Empty for a model that
+    cannot be copied, or refuses its batch. Waits for the device.
     """
     try:
-        losses = read(list(_losses(run, before, batch, drawn)))
+        line = dict(zip(PLACES, _along(run, before, batch, drawn), strict=True))
+        losses = read([place.loss for place in line.values()])
+        sample = _sample(run, batch, line[0.0].output, line[1.0].output)
     except Exception:  # noqa: BLE001 - what is only looked at must not end the training
-        return None
-    return Detail(
-        run.take, run.step, LINE_SEARCH, {"places": list(PLACES), "losses": rounded(losses)}
-    )
+        return []
+    bodies = {LINE_SEARCH: {"places": list(PLACES), "losses": rounded(losses)}, SAMPLE: sample}
+    return [Detail(run.take, run.step, name, body) for name, body in bodies.items() if body]
 
 
-def _losses(
+def _sample(
+    run: Training, batch: tuple[Any, Tensor], before: Tensor, after: Tensor
+) -> dict[str, Any]:
+    """Return the sample whose class had the lowest probability; nothing if it has no class."""
+    data, target = batch
+    is_of_classes = run.data.kind == "multiclass" and (before.dim(), target.dim()) == (2, 1)
+    if not is_of_classes or before.shape[1] > _MOST_CLASSES:
+        return {}
+    number = int(before.log_softmax(dim=1).gather(1, target[:, None]).argmin())
+    return {
+        "number": number,
+        "true": int(target[number]),
+        "before": rounded(before[number].tolist()),
+        "after": rounded(after[number].tolist()),
+        **(pixels_of(data[number]) if isinstance(data, Tensor) else {}),
+    }
+
+
+def _along(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
-) -> Iterator[Tensor]:
+) -> Iterator[_Place]:
     data, target = batch
     criterion = copied(run.criterion) if run.losses.is_own(run.loss_name) else run.criterion
     with copied_model(run) as model:
@@ -51,4 +79,5 @@ def _losses(
             for weight, start, end in zip(weights, before, run.weights, strict=True):
                 weight.copy_(torch.lerp(start, end, place))
             rng.restore(drawn, run.device)
-            yield criterion(model(data), target)
+            output = model(data)
+            yield _Place(criterion(output, target), output)

@@ -81,9 +81,7 @@ class Measures:
         run.newest_input = (tuple(data.shape[1:]), data.dtype) if is_tensor else None
         yield run.newest_measured
         if before and self._drawn is not None:
-            searched = line_search(run, before, batch, self._drawn)
-            if searched is not None:
-                yield searched
+            yield from line_search(run, before, batch, self._drawn)
 
     @torch.no_grad()
     def _of_layers(self, run: Training) -> LayerNumbers:

@@ -6,16 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tuitrain.core.detail import WORST
 from tuitrain.core.events import Detail
 from tuitrain.engine.data import Samples
+from tuitrain.engine.pixels import pixels_of
 from tuitrain.engine.training import Training
 
 _MOST = 12
-_WIDEST = 16
-"""Pixels; pictures that are wider or higher are shrunk by averaging."""
 
 
 @torch.no_grad()
@@ -60,20 +58,6 @@ def _detail(run: Training, badness: Tensor, predicted: Tensor, target: Tensor) -
 
 
 def _picture(run: Training, place: int) -> dict[str, Any]:
-    """Return width and pixels of a sample that is an image, each pixel a hexadecimal digit."""
+    """Return width and pixels of a validation sample, if it is an image."""
     val = run.data.val
-    if (
-        not isinstance(val, Samples)
-        or len(val.input_shape) != 3
-        or val.input_shape[0] not in (1, 3)
-    ):
-        return {}
-    grey = val.inputs[place].float().mean(dim=0)
-    step = -(-max(grey.shape) // _WIDEST)
-    grey = functional.avg_pool2d(grey[None], step)[0] if step > 1 else grey
-    low, high = grey.min(), grey.max()
-    digits = ((grey - low) / (high - low).clamp_min(1e-12) * 15).round().nan_to_num().int()
-    return {
-        "width": grey.shape[1],
-        "pixels": "".join(f"{digit:x}" for digit in digits.flatten().tolist()),
-    }
+    return pixels_of(val.inputs[place]) if isinstance(val, Samples) else {}

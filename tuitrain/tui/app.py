@@ -87,6 +87,7 @@ class TuitrainApp(App[Snapshot]):
         self._started = started
         self._screen_of_run = TourScreen if is_tour else RunScreen
         self._last: Snapshot | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
         for theme in self._themes:
             self.register_theme(theme)
         self.theme = themes.DEFAULT
@@ -113,8 +114,15 @@ class TuitrainApp(App[Snapshot]):
         self._read_own_themes()
         self.set_interval(_LOOK_AT_THEMES_S, self._read_own_themes)
         self._main_loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._leave_for_signal)
+        self._handlers = {
+            number: signal.signal(number, self._leave_for_signal)
+            for number in (signal.SIGTERM, signal.SIGHUP)
+        }
+
+    def on_unmount(self) -> None:
+        """Restore the signal handlers of whoever runs the app."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def _leave_for_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Exit, even if the terminal is lost or reads nothing.

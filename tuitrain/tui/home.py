@@ -18,8 +18,8 @@ from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.view.chart.sparkline import sparkline
 from tuitrain.view.text.listing import TREND_CELLS, Row
 
-_AT_ONCE = 25
-"""Runs to read between two repaints of the list."""
+_AT_FIRST = 8
+"""Runs to read before the first repaint of the list; twice as many before each further one."""
 
 
 class Home:
@@ -37,9 +37,13 @@ class Home:
         """
         rows: list[Row] = []
         reading = self.rows()
-        while batch := await asyncio.to_thread(lambda: list(islice(reading, _AT_ONCE))):
-            rows = [*rows, *batch]
-            yield rows
+
+        def more() -> list[Row]:
+            return list(islice(reading, len(rows) or _AT_FIRST))
+
+        while batch := await asyncio.to_thread(more):
+            rows += batch
+            yield [*rows]
 
     def rows(self) -> Iterator[Row]:
         """Yield a row for every run, newest first; ended, unchanged runs are not read again."""

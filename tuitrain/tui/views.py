@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tuitrain.view.chart.trends import trends
-from tuitrain.view.panel import batch, fit, health, loss_curve, model, surface
+from tuitrain.view.panel import batch, fit, health, loss_curve, model, sample, surface
 from tuitrain.view.panel.event_log import events
 from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search
@@ -76,7 +76,10 @@ class View(NamedTuple):
 STEPS = Panel("steps", "what happened in this batch", batch.steps, is_fast=True)
 VIEWS = (
     View("Training", "is it learning?"),
-    View("Batch", "what did this batch do?", (STEPS,)),
+    View("Batch", "what did this batch do?", (
+        STEPS,
+        Panel("sample", "one sample taken apart", sample.sample, applies=sample.applies),
+    )),
     View("Loss", "what is this loss, and why that one?", (
         Panel("curve", "the loss over one prediction", loss_curve.curve),
         Panel("lesson", "this loss beside the others", loss_curve.lesson),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NewType
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.view.text.cells import cut, width_of, wrapped
 
-Role = Literal[
+ThemeRole = Literal[
     "text", "muted", "strong", "accent", "good", "warn", "bad",
     "axis", "envelope", "smooth", "validation", "swap", "past", "bar", "trough",
     "series1", "series2", "series3", "series4", "series5", "series6",
 ]  # fmt: skip
+Halves = NewType("Halves", str)
+"""Two hexadecimal digits: how bright the upper and the lower half of a cell of a picture is."""
+Role = ThemeRole | Halves
 SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
 """Roles of compared runs, which also differ by a sign."""
 

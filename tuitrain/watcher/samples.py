@@ -38,7 +38,9 @@ class Samples:
         if not self._due.is_due():
             return
         self.wants_call = True
-        values: dict[Series, Any] = dict(self._usage.read())
+        weights = optimizer.param_groups[0]["params"] if optimizer is not None else ()
+        device = str(weights[0].device) if weights else "cpu"
+        values: dict[Series, Any] = dict(self._usage.read(device))
         if optimizer is not None:
             norm = None if self._loop.is_sharded else gradient_norm(optimizer)
             if norm is not None:

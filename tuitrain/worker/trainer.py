@@ -125,7 +125,7 @@ def _train(
                 _take(loss_curves(run), recorder)
             if isinstance(event, Measured):
                 _take(run.newest_layers and run.newest_layers.detail(), recorder)
-                recorder.take(Measured(run.take, run.step, usage.read()))
+                recorder.take(Measured(run.take, run.step, usage.read(str(run.device))))
             if recorder.newest_read is not None:
                 steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
     recorder.flush()

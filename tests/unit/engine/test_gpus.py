@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from tuitrain.engine.gpus import Gpu, listed
+from tuitrain.core.series import GPU_MEMORY, GPU_POWER, GPU_TEMPERATURE, GPU_USE
+from tuitrain.engine.gpus import Gpu, listed, meter
 
 GIB = 1 << 30
 
@@ -14,6 +15,7 @@ class Nvml:
     """Three GPUs, the second of another kind; it counts who holds the library open."""
 
     NVMLError = pynvml.NVMLError
+    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
 
     def __init__(self, *names: str) -> None:
         self.names = names or ("H100", "L4", "H100")
@@ -44,12 +46,20 @@ class Nvml:
         return self.uuids[at]
 
     def nvmlDeviceGetMemoryInfo(self, at):
-        return SimpleNamespace(total=80 * GIB, free=(80 - at) * GIB)
+        return SimpleNamespace(total=80 * GIB, free=(80 - at) * GIB, used=1e9 * at)
 
     def nvmlDeviceGetUtilizationRates(self, at):
         if self.names[at] == "L4":
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return SimpleNamespace(gpu=10 * at)
+
+    def nvmlDeviceGetPowerUsage(self, at):
+        self.nvmlDeviceGetUtilizationRates(at)
+        return 300_500
+
+    def nvmlDeviceGetTemperature(self, at, sensor):
+        self.nvmlDeviceGetUtilizationRates(at)
+        return 41
 
 
 def test_each_gpu_is_told_with_its_memory_and_how_busy_it_is():
@@ -79,6 +89,18 @@ def test_those_are_listed_that_cuda_sees_in_its_order(visible, places):
     found = listed(Nvml(), visible, "PCI_BUS_ID")
     assert found is not None
     assert [80 - (gpu.free_bytes or 0) // GIB for gpu in found] == places
+
+
+def test_a_meter_reads_the_gpu_of_cudas_number_and_leaves_out_what_is_not_reported():
+    nvml = Nvml()
+    third = meter(nvml, 0, "2,1", "PCI_BUS_ID")
+    assert third is not None
+    assert third.read() == {GPU_USE: 20.0, GPU_MEMORY: 2e3, GPU_POWER: 300.5, GPU_TEMPERATURE: 41}
+    second = meter(nvml, 1, "2,1", "PCI_BUS_ID")
+    assert second is not None
+    assert second.read() == {GPU_MEMORY: 1e3}
+    assert meter(nvml, 2, "2,1", "PCI_BUS_ID") is None
+    assert meter(nvml, 0, None, None) is None, "it may be another one"
 
 
 def test_where_cuda_may_number_them_otherwise_nobody_guesses():

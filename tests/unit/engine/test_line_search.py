@@ -6,7 +6,7 @@ import torch
 from tests.unit.engine.test_loop import digits
 from tuitrain.core.commands import Request, Step
 from tuitrain.core.decode import decoded
-from tuitrain.core.detail import LINE_SEARCH, LineSearch
+from tuitrain.core.detail import LINE_SEARCH, SAMPLE, LineSearch, Sample
 from tuitrain.core.events import BatchDone, Detail, Finished
 from tuitrain.engine import measures
 from tuitrain.engine.line_search import PLACES
@@ -49,6 +49,22 @@ def test_before_the_step_it_is_the_loss_of_the_batch_also_with_dropout():
     assert (detail.take, detail.step, tuple(losses)) == (1, 1, PLACES)
     assert (PLACES[0], PLACES[-1]) == (-1, 3)
     assert losses[0.0] == pytest.approx(float(done.loss), rel=1e-5)
+
+
+def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_picture():
+    run = digits()
+    data, target = next(run.batches())
+    with torch.no_grad():
+        before = run.model(data)
+    events = stepped(run, 1)
+    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
+    sample = decoded(Sample, detail.body)
+    losses = torch.nn.functional.cross_entropy(before, target, reduction="none")
+    assert (sample.number, sample.true) == (int(losses.argmax()), int(target[losses.argmax()]))
+    assert sample.before == pytest.approx(before[sample.number].tolist(), rel=1e-4)
+    after = run.model(data[sample.number][None])[0].tolist()
+    assert sample.after == pytest.approx(after, rel=1e-4)
+    assert (sample.width, len(sample.pixels)) == (8, 64)
 
 
 def test_after_the_step_it_is_the_loss_of_the_same_batch_with_the_new_weights():

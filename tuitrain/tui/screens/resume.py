@@ -16,8 +16,10 @@ from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
+from tuitrain.trainer.notify import command_words, notify
 from tuitrain.tui.screens.number import NumberScreen
 from tuitrain.tui.widgets.form_field import FormField
+from tuitrain.view.form import form
 from tuitrain.view.form.settings import strode
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.resumption import Resumption, asked_for, meaning
@@ -32,10 +34,11 @@ def resume(
     def start(resumption: Resumption | None) -> None:
         if resumption is None:
             return
-        epochs, schedule = resumption
+        paths, epochs = RunPaths(run.directory), resumption.epochs
         try:
-            paths = RunPaths(run.directory)
-            resumed(supervisor.resume(paths, epochs=epochs, lr_schedule=schedule))
+            started = supervisor.resume(paths, epochs=epochs, lr_schedule=resumption.schedule)
+            notify(paths, resumption.notified)
+            resumed(started)
         except (TuitrainError, OSError) as error:
             screen.notify(safe(error), severity="error", markup=False)
 
@@ -46,12 +49,13 @@ def resume(
 
 
 class ResumeScreen(ModalScreen[Resumption | None]):
-    """Ask for the epochs and the schedule of a finished run; the result is None if cancelled."""
+    """Ask how a finished run goes on; the result is None if cancelled."""
 
     BINDINGS = NumberScreen.BINDINGS
 
     epochs = getters.query_one("#epochs", FormField)
     schedule = getters.query_one("#lr_schedule", FormField)
+    notify_command = getters.query_one("#notify", FormField)
     verdict = getters.query_one("#verdict", Static)
 
     def __init__(self, run: Snapshot) -> None:
@@ -67,12 +71,14 @@ class ResumeScreen(ModalScreen[Resumption | None]):
             yield Static(Content(question), classes="question")
             yield FormField("epochs", str(2 * run.epoch))
             yield FormField("lr_schedule", "")
+            yield FormField("notify", "")
             yield Static(id="verdict")
 
     def on_mount(self) -> None:
         self.schedule.suggest(f"{self._run.settings['schedule'].partition('@')[0]}, as it is")
         self.schedule.say("", " · ".join(self.schedule.choices))
         self.epochs.say("", "in all")
+        self.notify_command.say("", form.hint("notify", {}, has_focus=False))
         self.epochs.focus_input()
         self._resumption()
 
@@ -87,15 +93,16 @@ class ResumeScreen(ModalScreen[Resumption | None]):
         """Change the number, or choose the schedule before or after."""
         if self.schedule.has_focus_within:
             self.schedule.choose(self.schedule.choices, -1 if key in ("up", "pageup") else 1)
-        else:
+        elif self.epochs.has_focus_within:
             self.epochs.text = strode("epochs", self.epochs.text, key)
 
     def _resumption(self) -> Resumption | None:
         """Return what is asked for, or None if it is invalid; say what it means, or the error."""
         try:
             resumption = asked_for(self._run, self.epochs.text, self.schedule.text)
+            notified = command_words(self.notify_command.text or None)
         except TuitrainError as error:
             self.verdict.update(Content.styled(safe(error), "$error"))
             return None
         self.verdict.update(Content.styled(meaning(self._run, resumption), "$cell-muted"))
-        return resumption
+        return resumption._replace(notified=tuple(notified))

@@ -51,16 +51,16 @@ from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot, State
 
 PULL_S = 1 / 3
-LIVELY_EVERY, CALM_EVERY = 2, 5
-"""Pulls between two updates of the slow snapshot: soon after a key, and otherwise.
+SLOW_EVERY = 2
+"""Pulls between two updates of the slow snapshot: with them no number is older than a second.
 
 An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
 shown beside the old epoch's numbers, but with the new ones."""
 CALM_FAST_EVERY = 2
 """Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
-shown that has many numbers of the newest batch."""
+shown that has many numbers of the newest batch; otherwise each pull updates it."""
 LIVELY_FOR_S = 30.0
-"""Seconds after a key in which the screen is updated at the higher rates."""
+"""Seconds after a key in which the screen is updated at the higher rate."""
 IDLE_EVERY = 3
 """Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
@@ -165,9 +165,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         with Horizontal(id=VIEWS[0].id):
             with Vertical(id="curves", classes="box"):
                 yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
-                yield MetricCharts(self._draw_metrics, id="metrics").data_bind(
-                    subject=RunScreen.slow_snapshot
-                )
+                yield MetricCharts(self._draw_metrics, id="metrics")
                 yield Progress(id="progress").data_bind(snapshot=RunScreen.fast_snapshot)
             with Horizontal(id="side", classes="box"):
                 yield self._made(STEPS, at="-beside")
@@ -244,15 +242,14 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             return
         latest = self._latest
         starting = latest.state == "starting"
-        is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S
-        fast_every, slow_every = (1, LIVELY_EVERY) if is_lively else (CALM_FAST_EVERY, CALM_EVERY)
-        if self.views.shows_fast:  # many numbers for every batch
-            fast_every = CALM_FAST_EVERY
-        all_at_once = at_once or starting or self._pulls % slow_every == 0
+        is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S and not self.views.shows_fast
+        fast_every = 1 if is_lively else CALM_FAST_EVERY
+        all_at_once = at_once or starting or self._pulls % SLOW_EVERY == 0
         if all_at_once or (self._pulls % fast_every == 0 and self._is_of_shown_epoch(latest)):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         if all_at_once:
+            await self.metrics.draw_of(latest)  # its titles have numbers of the vitals, too
             self.slow_snapshot = latest
         if starting:
             self.chart.mark_stale()
@@ -274,10 +271,13 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         if not has_begun(run):
             waited_s = time.monotonic() - self._opened_at
             return Charted(waiting(run, waited_s, width, height))
-        return loss_chart(run, self._curves, width, height, self.chart_view)
+        was_log = self.chart.is_log
+        return loss_chart(run, self._curves, width, height, self.chart_view, was_log=was_log)
 
     def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
-        return multiples.of_run(run, self._curves, width, height, self.chart_view)
+        return multiples.of_run(
+            run, self._curves, width, height, self.chart_view, drawn=self.metrics.drawn
+        )
 
     def _reap(self) -> None:
         if self._started is not None:

@@ -56,6 +56,11 @@ class AsyncPicture(Cells):
         self.refresh_now()
         self.call_later(self.draw_if_stale)
 
+    async def draw_of(self, subject: Any) -> None:
+        """Draw another subject now, if the panel is visible and the picture stale with it."""
+        self.subject = subject
+        await self.draw_if_stale()
+
     def show_drawn(self, drawn: Any) -> None:
         """Show what was drawn: a picture, or in a subclass more than that."""
         self.show(drawn)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import get_args
 
+from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
@@ -14,13 +15,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Line, Picture, Role, Span, unreadable
+from tuitrain.view.picture import Line, Picture, Role, Span, ThemeRole, unreadable
 
 
 class Cells(Widget):
     """Show a picture. Subclasses draw it and pass it to `show`."""
 
-    ROLES: tuple[Role, ...] = get_args(Role)
+    ROLES: tuple[Role, ...] = get_args(ThemeRole)
     COMPONENT_CLASSES = {f"cells--{role}" for role in ROLES}
     DEFAULT_CSS = """
     Cells {
@@ -91,14 +92,22 @@ class Cells(Widget):
         self._strips.clear()
 
     def _style(self, role: Role) -> Style:
+        if role not in self.ROLES:
+            upper, lower = (_GREYS[int(half, 16)] for half in role)
+            return Style.from_color(upper, lower)
         return self.get_component_rich_style(f"cells--{role}")
+
+
+_GREYS = [Color.from_ansi(232 + round(brightness * 23 / 15)) for brightness in range(16)]
+"""The 24 greys of a palette of 256 colours, for 16 digits."""
 
 
 def joined(line: Line) -> Line:
     """Return the line with equal neighbours joined; blank cells take the role before them."""
     spans: list[Span] = []
     for span in line:
-        if spans and (span.role == spans[-1].role or not span.text.strip(" ")):
+        is_blank = not span.text.strip(" ") and spans and spans[-1].role in Cells.ROLES
+        if spans and (span.role == spans[-1].role or is_blank):
             spans[-1] = Span(spans[-1].text + span.text, spans[-1].role)
         else:
             spans.append(span)

@@ -17,6 +17,7 @@ class LossChart(AsyncPicture, can_focus=True):
     """The loss of every batch. Clicks and the wheel of the mouse become messages with a step."""
 
     DEFAULT_CLASSES = "panel"
+    MIN_INTERVAL_S = 1.0
 
     @dataclass
     class Pointed(Message):
@@ -38,8 +39,10 @@ class LossChart(AsyncPicture, can_focus=True):
         """Whether the y axis that is shown is logarithmic."""
         return self._charted.drawing is not None and self._charted.drawing.is_log
 
-    def watch_subject(self) -> None:
+    def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
         self.mark_stale()
+        if _marked_in(before) != _marked_in(subject):
+            self.refresh_now()
         self._entitle_chart()
 
     def show_drawn(self, drawn: Any) -> None:
@@ -72,3 +75,8 @@ class LossChart(AsyncPicture, can_focus=True):
     def _step_under(self, event: events.MouseEvent) -> int | None:
         offset = event.get_content_offset(self)
         return None if offset is None else self._charted.step_at(offset.x)
+
+
+def _marked_in(run: Snapshot | None) -> object:
+    """Return what a chart shows at once when it changes."""
+    return run and (run.take, run.loss, run.state)

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from tuitrain.tui.widgets.async_picture import AsyncPicture
+import time
+
+from tuitrain.tui.widgets.async_picture import AsyncPicture, Draw
 from tuitrain.view.chart import live, multiples
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.state.snapshot import Snapshot
 
 
 class MetricCharts(AsyncPicture, can_focus=True):
-    """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
+    """Metrics and every fitting loss on the validation data; redrawn when an epoch ends.
+
+    The numbers in their titles are always those of the subject; curves are drawn less often.
+    """
 
     DEFAULT_CLASSES = "panel"
-    PERIOD_S = 1.0
-    MIN_INTERVAL_S = 4.0
+    CURVES_EVERY_S = 4.0
 
     _view = USUAL
+    _forgotten_at = 0.0
+
+    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(draw, id=id)
+        self.drawn = multiples.Drawn()
+        """The curves that need not be drawn again."""
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
         if subject is None or (before and _inputs_of(before) == _inputs_of(subject)):
             return
         self.mark_stale()
+        if time.monotonic() - self._forgotten_at >= self.CURVES_EVERY_S:
+            self._forget()
         if before is None or (before.loss, before.state) != (subject.loss, subject.state):
             self.refresh_now()
         self._entitle_for_room()
+
+    def refresh_now(self) -> None:
+        super().refresh_now()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Have the next picture draw the curves, too."""
+        self.drawn, self._forgotten_at = multiples.Drawn(), time.monotonic()
 
     def on_resize(self) -> None:
         super().on_resize()

@@ -148,8 +148,7 @@ class Views(ContentSwitcher):
         """Have the fast panels that are shown draw the run now."""
         for panel in self.query(PanelPicture):
             if panel.is_fast:
-                panel.subject = run
-                await panel.draw_if_stale()
+                await panel.draw_of(run)
 
     def mark_stale(self) -> None:
         """Let the panels of the registry that are shown be drawn again."""

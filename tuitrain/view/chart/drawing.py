@@ -65,6 +65,8 @@ class ChartOptions:
     """Show every outlier, however flat the rest becomes."""
     log_y: bool | None = None
     """None: logarithmic if the values span two decades."""
+    was_log: bool = False
+    """Whether the chart was so until now: then it stays so unless they span far less."""
     has_colour: bool = True
     """False: distinguish the validation by signs."""
 

@@ -115,6 +115,7 @@ def _axis_of(segments: Iterable[Segment], options: ChartOptions) -> scale.Axis:
         [pair for segment in own for pair in _validation_pairs(segment)],
         is_full=options.full_range,
         is_log=options.log_y,
+        was_log=options.was_log,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -39,6 +40,12 @@ class Chart:
     """Whether its y axis may be logarithmic."""
 
 
+class Drawn(dict[tuple[str, int, int], tuple[bool, Picture]]):
+    """Curves that are drawn: by the name, width and height of a chart, whether they are logarithmic
+    and their cells.
+    """
+
+
 class Places(NamedTuple):
     """The columns and rows of a grid of charts."""
 
@@ -51,9 +58,14 @@ class Places(NamedTuple):
 
 
 def places(count: int, width: int, height: int, least_width: int = LEAST_WIDTH) -> Places:
-    """Return the grid for up to `count` charts, with the fewest rows that hold all that fit."""
+    """Return the grid for up to `count` charts, with the fewest rows that hold all that fit.
+
+    It has more rows where all fit, and would be higher than wide; a cell is twice as high as wide.
+    """
     across = max(1, min(count, width // least_width))
     down = max(1, min(-(-count // across), height // LEAST_HEIGHT))
+    while across * down >= count > down and 2 * height * -(-count // down) > width * down:
+        down += 1
     return Places(min(across, -(-count // down)), down)
 
 
@@ -64,42 +76,50 @@ def grid(
     *,
     options: plot.ChartOptions,
     least_width: int = LEAST_WIDTH,
+    drawn: Drawn | None = None,
 ) -> Picture:
-    """Return as many of the charts as fit, in exactly width x height cells."""
+    """Return as many of the charts as fit, in exactly width x height cells.
+
+    Curves in `drawn` are taken from there; the others are drawn and added to it.
+    """
     if not charts or width < 1 or height < 1:
         return (fitted([], width),) * max(0, height)
+    drawn = Drawn() if drawn is None else drawn
     across, down = places(len(charts), width, height, least_width)
     rows: list[Line] = []
     for number in range(down):
         lines = height * (number + 1) // down - height * number // down
         row = charts[number * across : (number + 1) * across]
-        rows += _side_by_side(row, across, (width, lines), options)
+        draw = partial(_draw, width=width // across - _GAP, height=lines, options=options)
+        pictures = [draw(chart, drawn=drawn) for chart in row]
+        rows += _side_by_side(pictures, width)
     return tuple(rows)
 
 
-def _side_by_side(
-    charts: Sequence[Chart], across: int, size: tuple[int, int], options: plot.ChartOptions
-) -> list[Line]:
-    width, height = size
-    cells = width // across
-    pictures = [_draw(chart, cells - _GAP, height, options) for chart in charts]
+def _side_by_side(pictures: Sequence[Picture], width: int) -> list[Line]:
     return [
         fitted([span for line in lines for span in (*line, Span(" " * _GAP))], width)
         for lines in zip(*pictures, strict=True)
     ]
 
 
-def _draw(chart: Chart, width: int, height: int, options: plot.ChartOptions) -> Picture:
+def _draw(
+    chart: Chart, width: int, height: int, options: plot.ChartOptions, drawn: Drawn
+) -> Picture:
     rows = height - 1
     if min(width, rows) < 2:
         return (_title(chart, width), *plot.blank(width, rows))
-    options = options if chart.may_be_log else replace(options, log_y=False)
-    drawing = curves_laid_out(
-        chart.curves, width=width, height=rows, options=options, rulers=chart.rulers
-    )
-    if drawing.is_log:
+    where = chart.name.text, width, rows
+    if where not in drawn:
+        options = options if chart.may_be_log else replace(options, log_y=False)
+        drawing = curves_laid_out(
+            chart.curves, width=width, height=rows, options=options, rulers=chart.rulers
+        )
+        drawn[where] = drawing.is_log, plot.picture_of(drawing)
+    is_log, curves = drawn[where]
+    if is_log:
         chart = replace(chart, name=chart.name._replace(text=f"{chart.name.text} log"))
-    return (_title(chart, width), *plot.picture_of(drawing))
+    return (_title(chart, width), *curves)
 
 
 def _title(chart: Chart, width: int) -> Line:
@@ -117,9 +137,10 @@ def _cells(spans: Iterable[Span]) -> int:
 
 
 def of_run(
-    run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL
-) -> Picture:
-    """Return the curves of a run that stay comparable when its loss is swapped."""
+    run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL,
+    *, drawn: Drawn | None = None,
+) -> Picture:  # fmt: skip
+    """Return the curves of a run that stay comparable when its loss is swapped; as `grid` does."""
     shown = chosen(run, width, height)
     if not shown and run.is_watched and width > 0:
         text = " no validation seen: a loss computed without gradients is one"
@@ -142,7 +163,8 @@ def of_run(
         )
         for metric in shown
     ]
-    return grid(charts, width, height, options=options_for(run, view, validations.x))
+    options = options_for(run, view, validations.x)
+    return grid(charts, width, height, options=options, drawn=drawn)
 
 
 def title(

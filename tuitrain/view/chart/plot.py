@@ -14,7 +14,7 @@ from tuitrain.view.chart.braille import ACROSS, UP
 from tuitrain.view.chart.curve_chart import curves_laid_out
 from tuitrain.view.chart.drawing import ChartOptions, Curve, Drawing, Frame, Mark, Segment
 from tuitrain.view.chart.loss_chart import canvas_columns, laid_out
-from tuitrain.view.picture import Line, Picture, Role, Span
+from tuitrain.view.picture import Line, Picture, Role, Span, ThemeRole
 
 __all__ = [
     "ChartOptions", "Curve", "Segment", "blank", "canvas_columns", "draw_curves", "draw_losses",
@@ -24,7 +24,7 @@ __all__ = [
 _FIGURE = threading.Lock()
 """plotext has one figure per process."""
 
-_ROLES: tuple[Role, ...] = get_args(Role)
+_ROLES: tuple[Role, ...] = get_args(ThemeRole)
 _FIRST_COLOR = 16
 """plotext accepts 256 colors; one of them stands for each role."""
 _SGR = re.compile(r"\x1b\[(?:38;5;(\d+)|0)m")

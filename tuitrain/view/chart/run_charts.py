@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from tuitrain.core.safe import safe
@@ -43,14 +44,18 @@ class Charted(NamedTuple):
 
 
 def loss_chart(
-    run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL
-) -> Charted:
-    """Return the loss chart of a run; read the losses at the resolution of that size."""
+    run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL,
+    *, was_log: bool = False,
+) -> Charted:  # fmt: skip
+    """Return the loss chart of a run; read the losses at the resolution of that size.
+
+    `was_log`: the chart of the run was logarithmic until now.
+    """
     if min(width, height) < 2:
         return Charted(plot.blank(width, height))
     segments = curves.losses(run, plot.canvas_columns(width), view)
     x = curves.x_map(run, view.unit)
-    options = options_for(run, view, x)
+    options = replace(options_for(run, view, x), was_log=was_log)
     drawing = laid_out(segments, width=width, height=height, options=options)
     charted = _charted(drawing, view, width, x)
     if view.cursor is None:

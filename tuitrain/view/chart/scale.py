@@ -20,7 +20,7 @@ _LEAST_LOG = 0.05
 
 _GRAINS = 16
 """Most steps in which an axis grows: with finer ones a live chart would shift often."""
-_DECADES = 2.0
+_DECADES, _STILL_DECADES = 2.0, 1.7
 """Decades from which an axis is logarithmic, unless the user decides."""
 _MOST_ZEROS = 0.5
 """Fraction of losses that may be zero on such an axis, below which they are counted."""
@@ -281,15 +281,17 @@ def axis(
     *,
     is_full: bool,
     is_log: bool | None,
+    was_log: bool = False,
 ) -> Axis:
     """Return an axis for finite (low, high) pairs, oldest first; a log axis needs high > 0.
 
     Outliers are found among `pairs` and among `validations` apart: these are few, and may be
-    decades above. If `is_log` is None, the axis is logarithmic where it spans two decades.
+    decades above. If `is_log` is None, the axis is logarithmic where it spans two decades, or a
+    little less if it `was_log`: an axis at the limit does not turn to and fro.
     """
     groups = [list(pairs), list(validations)]
     if is_log is None:
-        is_log = _spans_decades(groups)
+        is_log = _spans(groups, _STILL_DECADES if was_log else _DECADES)
     if is_log:
         groups = list(map(_logs, groups))
     shown = _joint_range(groups, None if is_full else LOGARITHMIC if is_log else LINEAR)
@@ -314,13 +316,13 @@ def _joint_range(groups: Sequence[Sequence[Pair]], reach: Reach | None) -> Range
     return within(joint, lows, highs)
 
 
-def _spans_decades(groups: Sequence[Sequence[Pair]]) -> bool:
+def _spans(groups: Sequence[Sequence[Pair]], decades: float) -> bool:
     ends = [pair for group in groups for pair in group]
     zeros = sum(high <= 0 for _, high in ends)
     if not ends or zeros > _MOST_ZEROS * len(ends) or min(low for low, _ in ends) < 0:
         return False
     shown = _joint_range(list(map(_logs, groups)), LOGARITHMIC)
-    return shown.high - shown.low > _DECADES
+    return shown.high - shown.low > decades
 
 
 def _logs(pairs: Iterable[Pair]) -> list[Pair]:

@@ -21,6 +21,8 @@ from tuitrain.view.text.cells import bar, padded, to_the_right, width_of
 
 _NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
 _LEAST_BAR, _MOST_BAR = 6, 30
+_EARLIER = "*"
+"""Marks what was measured at an earlier step than the newest."""
 _FEW, _LEAST_LIST = 8, 6
 """Samples in one line, and least rows for a list of them."""
 
@@ -52,7 +54,8 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         lines = [fitted([Span(" no batch of this take is trained yet", "muted")], width)]
         return filled(lines, width, height)
     look = _newest_look(reads.details, row)
-    below = list(_by_others(run, reads.details, row, width))
+    below = list(_footnote(row, look, width))
+    below += _by_others(run, reads.details, row, width)
     below += _below(run, row, look, width, height - 1 - 2 * len(SHARES) - len(below))
     is_high = height >= 1 + 2 * len(SHARES) + len(below)
     parts = _parts(run, row, look, width, explained=is_high)
@@ -114,7 +117,7 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None, room: int) -> Map
         norms = [summary.last for summary in run.series if summary.series == GRADIENT_NORM]
         last = {"backward": f"gradient norm {words.value(norms[0])} lately"} if norms else {}
         return results | last
-    batch, at = look.batch, "" if look.step == row.step else f" at step {words.count(look.step)}"
+    batch, at = look.batch, "" if look.step == row.step else _EARLIER
     of_other_size = "" if _samples_in(batch) == row.samples else at
     inputs = f"x {batch.input} · " if batch.input else ""
     results |= {
@@ -126,6 +129,13 @@ def _results(run: Snapshot, row: BatchRow, look: _Look | None, room: int) -> Map
     if batch.update_ratio is not None:
         results["step"] = f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}"
     return results
+
+
+def _footnote(row: BatchRow, look: _Look | None, width: int) -> Iterator[Line]:
+    """Yield where the marked numbers are from, if they are of an earlier batch."""
+    if look is not None and look.step != row.step:
+        text = f" {_EARLIER} at step {words.count(look.step)}: measured about once a second"
+        yield fitted([Span(text, "muted")], width)
 
 
 def _shapes(text: str, room: int) -> str:
@@ -147,7 +157,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         )  # fmt: skip
         return [fitted([Span(f" {missing}", "muted")], width)]
     losses = look.batch.losses
-    at = "" if look.step == row.step else f" at step {words.count(look.step)}"
+    at = "" if look.step == row.step else _EARLIER
     is_still = run.state == "paused" or run.has_ended  # a list that changes cannot be read
     if is_still and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
         head = f" the loss of the first {len(losses)} samples{at}, the highest first"

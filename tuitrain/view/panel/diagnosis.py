@@ -173,8 +173,7 @@ def _nonfinite(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     return Finding("diverging", f"diverging: the training loss is {words.value(bad)}", ways)
 
 
-def _from_the_start(run: Snapshot) -> tuple[Way, ...]:
-    again = "begin again with a lower rate"
+def _from_the_start(run: Snapshot, again: str = "begin again with a lower rate") -> tuple[Way, ...]:
     if not any(saved.is_between_epochs and not saved.epoch for saved in run.checkpoints):
         return (_at_the_next_start(again),)
     lower = _lower(run)._replace(afterwards=again)
@@ -220,7 +219,7 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     return Finding(
         "dead gradients",
         f"dead gradients: {said}",
-        (_at_the_next_start("a new run with a lower --lr or another initialisation"),),
+        _from_the_start(run, "a new run with a lower --lr or another initialisation"),
     )
 
 

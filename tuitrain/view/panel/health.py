@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuitrain.core.series import GPU_MEMORY
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
@@ -35,4 +36,12 @@ def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
                 width,
             )
         )
+    lines.append(fitted([Span(f" {_gpu(run)}", "muted")], width))
     return filled(lines, width, height)
+
+
+def _gpu(run: Snapshot) -> str:
+    """Return what of a GPU is measured, beside the charts of its series."""
+    if any(summary.series == GPU_MEMORY for summary in run.series):
+        return "gpu-…: of all programs on the GPU"
+    return "no GPU" if run.device == "cpu" else f"nothing is measured of {run.device}"

@@ -13,6 +13,7 @@ from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import width_of, wrapped
 
 _TAKEN = 1.0
 """The place of the weights after the step; those before it are at 0."""
@@ -20,6 +21,8 @@ _LITTLE = 0.9
 """A step that gains this share of what the best one would is right."""
 _NOTHING = 1e-4
 """A relative change of the loss that is none."""
+_ROUNDING = 2.0**-23
+"""A change of the loss that single precision makes by itself."""
 
 
 class Verdict(NamedTuple):
@@ -39,32 +42,36 @@ def verdict(search: LineSearch) -> Verdict:
     ahead = {at: loss for at, loss in losses.items() if at >= 0 and math.isfinite(loss)}
     best = min(ahead, key=lambda at: ahead[at])
     gain, most = before - after, before - ahead[best]
-    if max(ahead.values()) - min(ahead.values()) <= _NOTHING * abs(before):
+    change = max(ahead.values()) - min(ahead.values())
+    if change <= max(_NOTHING * abs(before), _ROUNDING):
         return Verdict("right", "the loss hardly changes along the step", "muted")
     if gain < 0:
         return Verdict("too far", "it raised the loss of its own batch", "bad")
     if gain >= _LITTLE * most:
         return Verdict("right", "no step on this line does much better", "good")
     if best < _TAKEN:
-        return Verdict("too far", f"{best:g} of it lowers this loss more", "warn")
+        return Verdict("too far", f"{best:g} of it is better", "warn")
     more = "" if best < search.places[-1] else " or more"
-    return Verdict("too short", f"{best:g} steps{more} lower this loss more", "warn")
+    return Verdict("too short", f"{best:g} steps{more} are better", "warn")
 
 
 def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest loss along a step, with the places before and after the step."""
     found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
     if found is None:
-        return filled([_muted(_missing(run), width)], width, height)
+        lines = [_muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
+        return filled(lines, width, height)
     step, search = found[0], _checked(decoded(LineSearch, found[1]))
     said = verdict(search)
-    about = f" · step {words.count(step)} · {words.loss(run.loss_at(step))}"
-    heading = [Span(f" {said.word}", said.role), Span(f": {said.why}"), Span(about, "muted")]
-    lines = [fitted(heading, width)]
+    about = Span(f" step {words.count(step)} · {words.loss(run.loss_at(step))} ", "muted")
+    heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
+    is_short = sum(width_of(span.text) for span in (about, *heading)) < width
+    parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]
+    lines = [fitted(part, width) for part in parts]
     finite = [loss for loss in search.losses if math.isfinite(loss)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     ends = search.places[0], search.places[-1]
-    plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - 1)
+    plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - len(lines))
     if not plane.is_empty:
         lines += plane.framed(_curve(search, plane), "in steps: ○ before, ● after", width)
     return filled(lines, width, height)

@@ -16,16 +16,19 @@ from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
+from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of, wrapped
 
 _TOP_AT = {"log-odds": -6.0, "residual": 3.0}
 """The place whose loss is at the top: beyond it a curve may leave the chart."""
+_ALMOST = 1.2
+"""A curve that is nowhere so many times higher is shown whole: it levels off."""
 _NEAR = {"log-odds": (-5.0, 0.0, 5.0), "residual": (0.5, 1.0, 3.0)}
 """The places whose values and slopes stand in the table."""
 _AXIS_NAMES = {
     "log-odds": "log-odds of the right class",
     "residual": "prediction − target, in deviations of the target",
 }
+_LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
 _SAMPLE, _ABOVE = "●", "▲"
 _NAME_CELLS = 18
 
@@ -40,11 +43,13 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the loss in use over one prediction, the other losses behind it, and the samples."""
     seen = _seen(run, reads.details)
     own = seen.curves.curves.get(run.loss) if seen else None
-    if seen is None or own is None or width < 24 or height < 6:
+    if seen is None or own is None or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
+    highest = max(filter(math.isfinite, own.values), default=top)
+    top = highest if top < highest < _ALMOST * top else top
     plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
     others = {name: curve for name, curve in curves.items() if name != run.loss}
     grid: Grid = {}
@@ -104,7 +109,7 @@ def _missing(run: Snapshot, seen: _Seen | None) -> str:
         return "this record has no loss curves: those of today's runs do"
     if run.loss not in seen.curves.curves:
         return f"{words.loss(run.loss)} cannot be drawn for one sample alone"
-    return "a curve needs more room: enter shows this panel alone"
+    return f"a curve needs {_LEAST_WIDTH} x {_LEAST_HEIGHT} cells"
 
 
 def _value_at(curve: LossCurve, places: Sequence[float], place: float) -> float:
@@ -144,8 +149,9 @@ def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
         count = len(seen.batch.places)
         text = f"  {_SAMPLE} the first {count} samples of step {words.count(seen.step)}"
         spans.append(Span(text, "validation"))
-    spans.append(Span("  grey: the other losses that fit", "muted"))
-    return fitted(spans, width)
+    room = width - sum(width_of(span.text) for span in spans)
+    ghosts = ("  grey: the other losses that fit", "  grey: the others", "")
+    return fitted([*spans, Span(first_fitting(ghosts, room), "muted")], width)
 
 
 def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:

@@ -14,7 +14,7 @@ from tuitrain.view.panel.reads import Details, Reads, not_recorded
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
+from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of
 
 _MOST_NUMBERS = 12
 """Classes up to which the matrix has numbers."""
@@ -55,9 +55,12 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     matrix = _matrix(run, reads.details)
     if matrix is None:
         return filled([not_recorded(run, "confusion matrix", width)], width, height)
-    samples = f"{words.count(matrix.samples)} validation samples"
-    heading = f" epoch {words.count(matrix.epoch)} · {samples} · down: true, across: predicted"
-    lines = [fitted([Span(heading, "muted")], width)]
+    epoch, samples = words.count(matrix.epoch), words.count(matrix.samples)
+    headings = [
+        f" epoch {epoch}{what} · down: true, across: predicted"
+        for what in (f" · {samples} validation samples", f" · {samples} samples", "")
+    ]
+    lines = [fitted([Span(first_fitting(headings, width), "muted")], width)]
     if len(matrix.counts) <= _MOST_NUMBERS:
         lines += _numbers(matrix, width)
     else:
@@ -212,13 +215,15 @@ def _result_lines(
     recall, precision = (
         "–" if value is None else f"{value:.3f}" for value in (result.recall, result.precision)
     )
+    never = "  never predicted" if result.precision is None else ""
+    room = width - width_of(before + lowest)
     numbers = f"  {words.count(result.samples):>7}  {recall:>6}  {precision:>9}  {result.f1:>6.3f}"
     yield fitted(
         [
             Span(f" {padded(cut(result.name, cells), cells)}", "strong"),
             Span(numbers + "  "),
             Span(lowest, "bar"),
-            Span("  never predicted" if result.precision is None else "", "bad"),
+            Span(never if width_of(never) <= room else "", "bad"),
         ],
         width,
     )

@@ -240,13 +240,16 @@ def _with_best(run: Snapshot, epochs: list[EpochEnded], rows: int) -> list[Epoch
 
 
 def epoch_stride(run: Snapshot, rows: int) -> int:
-    """Return the k of "every kth epoch": 1 while all fit or nothing moves, else one each 2 s."""
+    """Return the k of "every kth epoch": 1 while nothing moves, or epochs last 2 s and longer.
+
+    Of shorter ones, such that all that are trained fit, or that a row is added every 2 s.
+    """
     if run.epoch <= rows or run.state != "running":
         return 1
     per_second = run.rate / run.steps_per_epoch if run.rate and run.steps_per_epoch else 0.0
     stride, ladder = 1, (2, 2.5, 2)
     for turn in range(18):
-        if per_second / stride <= 0.5:
+        if per_second / stride <= 0.5 or run.epoch // stride < rows:
             break
         stride = int(stride * ladder[turn % 3])
     return stride

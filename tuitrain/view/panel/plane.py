@@ -99,6 +99,8 @@ def _numbers(values: Iterable[float], ends: tuple[float, float]) -> list[str]:
     """Return values of an axis with as many decimals as two digits of its range need."""
     span = ends[1] - ends[0]
     if not 1e-7 < span < 1e5:
-        return [f"{value:.2g}" for value in values]
+        largest = max(map(abs, ends))
+        digits = 2 + max(0, math.ceil(math.log10(largest / span))) if 0 < span < largest else 2
+        return [f"{value:.{min(digits, 6)}g}" for value in values]
     decimals = max(0, 1 - math.floor(math.log10(span)))
     return [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]  # no −0

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import WORST, WorstSample, WorstSamples
 from tuitrain.core.safe import safe
+from tuitrain.view.panel.pixels import Pixels
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded
 
-_SHADES = " ░▒▓█"
-_GAP = 2
+_GAP, _WORDS = 2, 2
+"""Cells between pictures, and lines of words under them."""
 _LEAST_TILE = 20
 """Cells for the words under a picture."""
 
@@ -70,30 +72,37 @@ def _class(run: Snapshot, index: int) -> str:
 def _gallery(
     run: Snapshot, samples: Sequence[WorstSample], width: int, height: int
 ) -> Iterator[Line]:
-    """Yield rows of pictures with words under them; nothing if not one fits."""
-    tile = max(_LEAST_TILE, *(2 * sample.width for sample in samples)) + _GAP
-    rows = max(-(-len(sample.pixels) // sample.width) for sample in samples)
+    """Yield rows of pictures with words under them, and samples without room for theirs as lines.
+
+    Nothing if not one picture fits.
+    """
+    pictures = [
+        Pixels.read(sample.pixels, sample.width).fitted(height - _WORDS) for sample in samples
+    ]
+    tile = max(_LEAST_TILE, *(picture.size[0] for picture in pictures)) + _GAP
+    rows = max(picture.size[1] for picture in pictures)
     across = (width - 1) // tile
-    down = height // (rows + 3)
-    for first in range(0, min(len(samples), across * down), max(1, across)):
-        yield from _tiles(run, samples[first : first + across], (tile, rows), width)
+    down = (height + 1) // (rows + _WORDS + 1)
+    shown = min(len(samples), across * down)
+    for first in range(0, shown, max(1, across)):
+        row = slice(first, min(first + across, shown))
+        yield from _tiles(run, samples[row], pictures[row], (tile, rows), width)
+    if shown:
+        yield from (_line(run, sample, width) for sample in samples[shown:])
 
 
 def _tiles(
-    run: Snapshot, samples: Sequence[WorstSample], size: tuple[int, int], width: int
-) -> Iterator[Line]:
+    run: Snapshot, samples: Sequence[WorstSample], pictures: Sequence[Pixels],
+    size: tuple[int, int], width: int,
+) -> Iterator[Line]:  # fmt: skip
     tile, rows = size
+    cells = [picture.lines() for picture in pictures]
     for row in range(rows):
-        pixels = [sample.pixels[row * sample.width :][: sample.width] for sample in samples]
-        texts = ("".join(2 * _shade(pixel) for pixel in line) for line in pixels)
-        yield fitted([Span(" "), *(Span(padded(text, tile)) for text in texts)], width)
+        parts = [fitted(lines[row] if row < len(lines) else (), tile) for lines in cells]
+        yield fitted([Span(" "), *chain.from_iterable(parts)], width)
     said = [_words(run, sample) for sample in samples]
     roles: tuple[Role, ...] = ("text", "bad")
     for part, role in enumerate(roles):
         texts = (padded(cut(pair[part], tile - _GAP), tile) for pair in said)
         yield fitted([Span(" "), *(Span(text, role) for text in texts)], width)
     yield fitted([], width)
-
-
-def _shade(pixel: str) -> str:
-    return _SHADES[int(pixel, 16) * (len(_SHADES) - 1) // 15]

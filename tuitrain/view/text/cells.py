@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 NARROW = re.compile(
     r"[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
@@ -39,6 +40,11 @@ def cut(text: str, cells: int) -> str:
         if width_of(shown) <= cells:
             return shown
     return "…"[:cells]
+
+
+def first_fitting(texts: Sequence[str], cells: int) -> str:
+    """Return the first text that fits into so many cells; the last one if none does."""
+    return next((text for text in texts if width_of(text) <= cells), texts[-1])
 
 
 def bar(share: float, cells: int) -> str:

@@ -18,6 +18,8 @@ class Resumption(NamedTuple):
     """How many in all."""
     schedule: str | None = None
     """A new one of the learning rate, which begins where the run goes on."""
+    notified: tuple[str, ...] = ()
+    """The words of a command that is told how it ends."""
 
 
 def asked_for(run: Snapshot, epochs: str, schedule: str) -> Resumption:
@@ -33,7 +35,7 @@ def asked_for(run: Snapshot, epochs: str, schedule: str) -> Resumption:
 
 def meaning(run: Snapshot, resumption: Resumption) -> str:
     """Return what a resumption does to the learning rate."""
-    if (jump := rate_jump(run, *resumption)) is not None:
+    if (jump := rate_jump(run, resumption.epochs, resumption.schedule)) is not None:
         return jump
     chosen = RateSchedule.read(resumption.schedule or "constant")
     end = (

@@ -62,6 +62,17 @@ def test_a_loss_that_is_not_finite_is_read_as_such(run):
     assert "· NaN ·" in charted(run, ChartView(cursor=50)).readout
 
 
+def test_one_spike_among_twenty_thousand_steps_is_a_mark_in_its_own_column(run):
+    run.trains(870, lambda step: 400.0 if step == 12_345 else 1 + 0.1 * math.sin(step))
+    fitted, whole = (charted(run, ChartView(full_range=full)) for full in (False, True))
+    first, second = plain(fitted.picture).splitlines()[:2]
+    assert first.endswith("▲ 1 above")
+    assert abs(fitted.step_at(second.index("▲")) - 12_345) < 300, "a column of cells"
+    top = plain(whole.picture).splitlines()[1]
+    assert top.startswith(" 400")
+    assert len(top) == second.index("▲") + 1, "with all outliers it is the highest"
+
+
 def test_a_window_reads_every_step_of_a_long_run(run):
     run.trains(600, lambda step: 5.0 if step == 6001 else 1.0)
     window = Window(5980, 6020)
@@ -162,6 +173,14 @@ def test_small_charts_share_unit_window_and_cursor(run, unit):
     assert sum("┻" in line for line in lines) >= 1
     of_losses = loss_chart(now, curves, 40, 12, view)
     assert plain(of_losses.picture).count("┻") == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "places"),
+    [(6, (200, 43), (3, 2)), (7, (84, 10), (3, 2)), (3, (84, 10), (3, 1)), (1, (26, 60), (1, 1))],
+)
+def test_small_charts_are_wider_than_high_where_all_of_them_fit(count, size, places):
+    assert multiples.places(count, *size) == places
 
 
 def test_small_charts_say_where_their_axis_is_logarithmic(run):

@@ -216,6 +216,12 @@ def test_an_axis_is_logarithmic_once_its_values_span_two_decades(decades, is_log
     assert not scale.axis(pairs, is_full=False, is_log=False).is_log, "the user decides"
 
 
+@pytest.mark.parametrize(("decades", "is_log"), [(1.5, False), (1.9, True)])
+def test_an_axis_that_was_logarithmic_stays_so_just_below_two_decades(decades, is_log):
+    pairs = [(value, value) for value in falling(decades)]
+    assert scale.axis(pairs, is_full=False, is_log=None, was_log=True).is_log == is_log
+
+
 @pytest.mark.parametrize("odd", [900.0, 1e-9])
 def test_an_outlier_alone_makes_no_axis_logarithmic(odd):
     pairs = [(0.3, 1.2)] * 60

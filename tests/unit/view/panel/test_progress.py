@@ -72,6 +72,14 @@ def test_the_table_of_epochs_of_a_run_that_rests_has_the_last_ones_and_the_best(
     assert shown == sorted(shown)
 
 
+def test_the_table_of_short_epochs_is_two_fifths_full_at_least(run):
+    run.trains(30)
+    live = replace(run.now(), state="running", rate=2300.0)
+    for rows in (4, 8, 15, 20, 29):
+        shown = [line for line in plain(epochs(live, 60, rows + 1)).splitlines()[1:] if line]
+        assert 2 * rows // 5 <= len(shown) <= rows
+
+
 def test_a_script_without_epochs_has_no_bar_to_fill(run):
     run.trains(1)
     spec = replace(run.now().spec, watched=("a.py",))

@@ -16,6 +16,7 @@ from tuitrain.core.detail import (
     LAYERS,
     LINE_SEARCH,
     LOSS_CURVES,
+    SAMPLE,
     SCORES,
     SURFACE,
     WORST,
@@ -33,6 +34,7 @@ from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search, verdict
 from tuitrain.view.panel.output import output
 from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.sample import sample
 from tuitrain.view.panel.surface import applies, surface
 from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import plain
@@ -87,6 +89,13 @@ DEEP = {"layers": [
 ]}  # fmt: skip
 
 
+TAKEN_APART = {
+    "number": 4, "true": 7, "width": 2, "pixels": "0ff0",
+    "before": [-2.0, 4.0, *[-3.0] * 5, 3.0, -3.0, -3.0],
+    "after": [-2.0, 3.0, *[-3.0] * 5, 3.5, -3.0, -3.0],
+}  # fmt: skip
+
+
 @pytest.fixture
 def recorded(run_paths):
     run = RecordedRun(run_paths.record)
@@ -127,6 +136,8 @@ DAMAGED = [
     {**PLANE, "targets": ["inf", -1]}, {**LINE, "curves": []}, {**LINE, "low": [0, 0, 0]},
     {**FITTED, "true": [1]}, {"places": [0, 1], "losses": [1]}, {"places": [], "losses": []},
     {"layers": [{"name": "x" * 300, "gradient_norm": 1.0}]},
+    {"number": 0, "true": 3, "before": [1.0], "after": [1.0]},
+    {"number": 0, "true": 0, "before": [1.0], "after": [1.0], "width": 3, "pixels": "f"},
 ]  # fmt: skip
 
 
@@ -151,6 +162,7 @@ def counts(classes: int, wrong: int = 0) -> dict[str, object]:
 WHOLE = {
     BATCH: BODY, LOSS_CURVES: CURVES, CONFUSION: counts(10), FIT: FITTED, SURFACE: PLANE,
     SCORES: {"counts": [[0] * 19 + [7]] * 10}, LINE_SEARCH: searched(1), LAYERS: DEEP,
+    SAMPLE: TAKEN_APART,
 }  # fmt: skip
 
 
@@ -167,9 +179,10 @@ def test_numbers_of_an_earlier_batch_have_its_step(recorded):
     recorded.trains(1)
     said = drawn(batch.steps, recorded)
     assert "step 46 · batch 23/23 of epoch 2" in said
-    assert "gradient norm NaN at step 23" in said
+    assert "gradient norm NaN*" in said
+    assert "* at step 23: measured about once a second" in said
     assert "outputs (64, 10) float32\n" in said, "as the batches of both steps have"
-    assert "the loss of the first 2 samples at step 23: 0.2500  2.500" in said
+    assert "the loss of the first 2 samples*: 0.2500  2.500" in said
 
 
 def test_the_samples_of_a_paused_run_are_ranked_by_their_loss(recorded):
@@ -413,7 +426,9 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     assert re.search("gradient-norm +0.02174  0.02174 to 1", said)
     assert "share-data" not in said
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
-    assert "75%  it waits for data" in plain(health.shares(run, reads(recorded), 100, 30))
+    said = plain(health.shares(run, reads(recorded), 100, 30))
+    assert "75%  it waits for data" in said
+    assert "no GPU" in said
 
 
 def test_layers_have_their_place_by_the_line_at_a_thousandth_and_their_dead_units(recorded):
@@ -473,10 +488,37 @@ def test_the_worst_samples_are_drawn_as_pictures_with_what_they_are_and_what_the
     )
     lines = drawn(worst, recorded).splitlines()
     assert lines[0] == " epoch 1 · most confidently wrong first"
-    assert lines[1] == f"   ██{' ' * 18}▒▒▒▒"
-    assert lines[2] == f" ██{' ' * 20}▒▒▒▒"
-    assert lines[3].split() == ["is", "7", "is", "7"]
-    assert lines[4].split() == ["says", "1", "(89%)"] * 2
+    assert lines[1] == lines[8] == f" {'▀' * 16}{' ' * 6}{'▀' * 16}", "enlarged to 16 pixels"
+    assert lines[9].split() == ["is", "7", "is", "7"]
+    assert lines[10].split() == ["says", "1", "(89%)"] * 2
+    picture = worst(recorded.now(), reads(recorded), 100, 30)
+    bright = [[span.role for span in line if span.text == "▀"] for line in picture]
+    assert bright[1] == ["00"] * 8 + ["ff"] * 8 + ["88"] * 16
+    assert bright[8] == ["ff"] * 8 + ["00"] * 8 + ["88"] * 16
+
+
+def test_a_picture_without_room_is_shrunk_and_samples_without_room_for_theirs_are_lines(recorded):
+    recorded.trains(1)
+    checkered = "0f" * 14 + "f0" * 14
+    recorded.details(WORST, worst_of(*[{"width": 28, "pixels": checkered * 14}] * 7))
+    lines = drawn(worst, recorded, (100, 30)).splitlines()
+    assert lines[14].count("▀") == 3 * 28
+    assert sum("sample 4" in line for line in lines) == 4
+    picture = worst(recorded.now(), reads(recorded), 100, 12)
+    assert {span.role for span in picture[1] if span.text == "▀"} == {"77"}
+
+
+def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(recorded):
+    recorded.trains(1)
+    assert ". trains one batch and takes its most wrong sample apart" in drawn(sample, recorded)
+    recorded.details(SAMPLE, TAKEN_APART)
+    lines = drawn(sample, recorded, (100, 8)).splitlines()
+    assert lines[0] == " sample 5 of step 23, its most wrong: class 7"
+    assert lines[1].split()[1:] == ["logit", "before", "logit", "after"]
+    assert lines[2].split()[1:4] == ["1", "4.00", "0.726"]
+    assert re.search(r"▸ 7 +3\.00 +0\.267 █+[▉-▏]? +3\.50 +0\.617 █+", lines[3])
+    assert not lines[4].split()[2].startswith("0.5"), "the others have less"
+    assert "▸ 7" in drawn(sample, recorded, (60, 3)), "the true class has the last row"
 
 
 def test_samples_without_pictures_or_room_are_a_list(recorded):
@@ -484,6 +526,6 @@ def test_samples_without_pictures_or_room_are_a_list(recorded):
     recorded.details(WORST, worst_of({}))
     assert "sample 4     is 7  says 1 (89%)" in drawn(worst, recorded)
     recorded.details(WORST, worst_of({"width": 2, "pixels": "0f" * 40}))
-    assert "sample 4     is 7  says 1 (89%)" in drawn(worst, recorded)
+    assert "sample 4     is 7  says 1 (89%)" in drawn(worst, recorded, (100, 4))
     recorded.details(WORST, worst_of())
     assert "epoch 1: no validation sample is wrong" in drawn(worst, recorded)

@@ -1,0 +1,153 @@
+"""How old the screen of a run is, and how many bytes it sends, by the clock of the test.
+
+The screen looks at its run three times a second. Here a turn stands for such a look: the trainer
+trains as much as in a third of a second, and then all that is due is drawn.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from textual.drivers import headless_driver
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.pilot import Pilot
+
+from tests.recorded import started
+from tests.tui.conftest import ScriptedTrainer, text_of
+from tests.tui.test_run_screen import epoch
+from tuitrain.core.events import Paused
+from tuitrain.record.recorder import FLUSH_AFTER_S
+from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.display import Display
+from tuitrain.tui.screens import run
+from tuitrain.tui.screens.run import LIVELY_FOR_S, PULL_S, RunScreen
+from tuitrain.tui.widgets import async_picture, metric_charts
+from tuitrain.tui.widgets.async_picture import AsyncPicture
+
+SIZE = (140, 40)
+EPOCH = 23
+SECOND = round(1 / PULL_S)
+"""Turns."""
+PACE = 60 // SECOND
+"""Batches in a turn of a run that the form starts."""
+KEYS = "l down escape left right_square_bracket plus y escape 2 4 5 1"
+
+
+class CountedDriver(HeadlessDriver):
+    """Sends what the app's own driver sends, to a terminal that counts it."""
+
+    is_headless = False
+    terminal = Display()
+
+    def write(self, data: str) -> None:
+        self.terminal.take(data)
+
+
+class Watched:
+    """A run that trains and its screen, a turn at a time."""
+
+    def __init__(self, trainer: ScriptedTrainer, clock: SimpleNamespace, pilot: Pilot) -> None:
+        self._trainer, self._clock, self._pilot = trainer, clock, pilot
+        self.steps = self._epochs = 0
+
+    async def turn(self, steps: int = 0, key: str = "") -> int:
+        """Press a key, train so many steps, draw what is due; return the bytes that are sent."""
+        if key:
+            await self._pilot.press(key)
+        self._train(steps)
+        self._clock.now += PULL_S
+        screen = next(one for one in self._pilot.app.screen_stack if isinstance(one, RunScreen))
+        await screen.follow()
+        for panel in screen.query(AsyncPicture):
+            await panel.draw_if_due()
+        await self._pilot.pause()
+        return sum(len(piece.encode()) for piece in iter(CountedDriver.terminal.next_chunk, ""))
+
+    def _train(self, steps: int) -> None:
+        if not steps:
+            return
+        numbers = range(self.steps + 1, self.steps + steps + 1)
+        self._trainer.trains([(1.2 + math.sin(7 * n)) / n**0.5 for n in numbers])
+        self.steps += steps
+        done = range(self._epochs + 1, self.steps // EPOCH + 1)
+        self._epochs = self.steps // EPOCH
+        if done:
+            self._trainer.records(*(_ended(number) for number in done))
+
+    def shown(self, what: str) -> float:
+        """Return the number that the screen shows under that name."""
+        found = re.search(rf" {what} +([\d.,]+)(k?)", text_of(self._pilot.app))
+        assert found, what
+        return float(found[1].replace(",", "")) * (1000 if found[2] else 1)
+
+
+def _ended(number: int):
+    """Return an epoch whose every number differs from those of the epoch before."""
+    losses = {"cross-entropy": 1 / number, "bce-with-logits": 2 / number, "mse": 0.1 / number}
+    return epoch(
+        number, train_loss=0.5 / number, val_loss=1 / number, val_losses=losses,
+        metrics={"accuracy": 1 - 0.5 / number}, improved=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of the screen and its panels; no timer of theirs fires."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    for module in (run, async_picture, metric_charts):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(run, "PULL_S", 3600.0)
+    monkeypatch.setattr(AsyncPicture, "PERIOD_S", 3600.0)
+    monkeypatch.setattr(headless_driver, "HeadlessDriver", CountedDriver)
+    CountedDriver.terminal = Display()
+    CountedDriver.terminal.forget(*SIZE)
+    return clock
+
+
+@pytest.fixture
+async def watched(
+    app: TuitrainApp, trainer: ScriptedTrainer, clock: SimpleNamespace
+) -> Iterator[Watched]:
+    trainer.records(started("digits", epochs=9000))
+    async with app.run_test(size=SIZE) as pilot:
+        watched = Watched(trainer, clock, pilot)
+        for _ in range(3):
+            await watched.turn(PACE)
+        yield watched
+
+
+@pytest.mark.parametrize("per_second", [190, 2000])
+async def test_the_state_of_a_fast_loop_is_at_most_a_second_old_and_its_rate_right(
+    watched: Watched, trainer: ScriptedTrainer, clock: SimpleNamespace, per_second: int
+):
+    trainer.ms_per_step = 1000 / per_second
+    clock.now += LIVELY_FOR_S  # nobody presses a key
+    steps = per_second // SECOND
+    turns_old = 0
+    for _ in range(4 * SECOND):
+        await watched.turn(steps)
+        turns_old = max(turns_old, math.ceil((watched.steps - watched.shown("step")) / steps))
+        assert watched.shown("epoch") == watched.shown("step") // EPOCH
+    oldest_s = FLUSH_AFTER_S + (turns_old + 1) * PULL_S
+    assert oldest_s <= 1, f"{turns_old} turns, and the one until the next look"
+    assert watched.shown("rate") == pytest.approx(per_second, rel=0.05)
+
+
+async def test_a_screen_costs_few_bytes_with_keys_fewer_without_and_none_where_nothing_happens(
+    watched: Watched, trainer: ScriptedTrainer, clock: SimpleNamespace
+):
+    sent: list[int] = []
+    for key in KEYS.split():
+        sent.append(await watched.turn(PACE, key))
+        sent += [await watched.turn(PACE) for _ in range(SECOND - 1)]
+    assert 0 < sum(sent) / len(sent) <= 6 * 1024 * PULL_S, "a key each second"
+
+    clock.now += LIVELY_FOR_S
+    sent = [await watched.turn(PACE) for _ in range(8 * SECOND)]
+    assert 0 < sum(sent) / len(sent) <= 1.5 * 1024 * PULL_S, "calm"
+
+    trainer.records(Paused(None, 1, watched.steps, 0))
+    quiet = [sum([await watched.turn() for _ in range(4 * SECOND)]) for _ in range(3)]
+    assert quiet[-1] == 0, "paused; the first turns show that it is"

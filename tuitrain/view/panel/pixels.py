@@ -1,0 +1,65 @@
+"""A grey picture in cells, each of which shows two pixels, one above the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tuitrain.view.picture import Halves, Line, Span
+
+_HALF = "▀"
+_LARGE = 16
+"""Pixels up to which a small picture is enlarged."""
+_LEAST = 8
+"""Pixels on each side of a picture that may be shrunk."""
+
+
+class Pixels(NamedTuple):
+    """Rows of brightnesses from 0 to 15."""
+
+    rows: Sequence[Sequence[int]]
+
+    @classmethod
+    def read(cls, digits: str, width: int) -> Pixels:
+        """Return the picture of a record: rows of `width` hexadecimal digits."""
+        rows = [digits[start : start + width] for start in range(0, len(digits), width)]
+        return cls([[int(digit, 16) for digit in row.ljust(width, "0")] for row in rows])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The cells that it needs across and down."""
+        return (len(self.rows[0]) if self.rows else 0), -(-len(self.rows) // 2)
+
+    def fitted(self, rows: int) -> Pixels:
+        """Return it enlarged if it is small, or shrunk by halves until it fits so many rows.
+
+        One that would be too small to be recognised is left higher.
+        """
+        larger = max(1, _LARGE // max(1, *map(len, (self.rows, self.rows[0]))))
+        picture = Pixels(
+            [
+                [pixel for pixel in row for _ in range(larger)]
+                for row in self.rows
+                for _ in range(larger)
+            ]
+        )
+        while picture.size[1] > rows and min(map(len, (picture.rows, picture.rows[0]))) >= _LEAST:
+            picture = picture._halved()
+        return picture
+
+    def _halved(self) -> Pixels:
+        pairs = zip(self.rows[::2], self.rows[1::2], strict=False)
+        return Pixels([
+            [sum(square) // 4 for square in zip(one[::2], one[1::2], two[::2], two[1::2],
+                                                strict=False)]
+            for one, two in pairs
+        ])  # fmt: skip
+
+    def lines(self) -> list[Line]:
+        """Return the rows of cells."""
+        rows = [*self.rows, [0] * len(self.rows[0])] if len(self.rows) % 2 else self.rows
+        return [
+            tuple(Span(_HALF, Halves(f"{upper:x}{lower:x}"))
+                  for upper, lower in zip(above, below, strict=True))
+            for above, below in zip(rows[::2], rows[1::2], strict=True)
+        ]  # fmt: skip

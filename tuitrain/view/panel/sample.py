@@ -1,0 +1,97 @@
+"""One sample of a batch taken apart: its picture, and the model's words before and after a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import SAMPLE, Sample
+from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.safe import safe
+from tuitrain.view.panel.pixels import Pixels
+from tuitrain.view.panel.reads import Reads
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
+from tuitrain.view.text.cells import bar, cut, padded, wrapped
+
+_NAME_CELLS, _NUMBER_CELLS, _MOST_BAR, _LEAST_BAR = 10, 8, 30, 4
+
+
+def applies(run: Snapshot) -> bool:
+    """Return whether the run has samples of classes, and can repeat a batch."""
+    return run.kind == "multiclass" and not run.is_watched
+
+
+def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return the most wrong sample of the last batch that was trained alone."""
+    found = reads.details.newest_detail(run.take, run.step, SAMPLE)
+    if found is None:
+        return filled(_missing(run, width), width, height)
+    step, seen = found[0], _checked(decoded(Sample, found[1]))
+    heading = (
+        f" sample {words.count(seen.number + 1)} of step {words.count(step)}, its most wrong: "
+        f"class {_class(run, seen.true)}"
+    )
+    lines = [fitted([Span(heading, "strong")], width)]
+    picture = Pixels.read(seen.pixels, seen.width).fitted(height - 1) if seen.width else None
+    cells = picture.size[0] + 2 if picture else 0
+    beside = _table(run, seen, width - cells, height - 1)
+    for part, row in zip_longest(picture.lines() if picture else (), beside, fillvalue=()):
+        left = fitted([Span(" "), *part], cells) if picture else ()
+        lines.append(fitted([*left, *row], width))
+    return filled(lines, width, height)
+
+
+def _missing(run: Snapshot, width: int) -> list[Line]:
+    text = "not in this record: it is measured where . trains one batch"
+    if not run.has_ended:
+        text = ". trains one batch and takes its most wrong sample apart (models up to 4 million "
+        text += "weights)"
+    return [
+        fitted([Span(f" {line}", "muted")], width) for line in wrapped(text, max(16, width - 1))
+    ]
+
+
+def _checked(seen: Sample) -> Sample:
+    if not len(seen.before) == len(seen.after) > seen.true >= 0:
+        raise DamagedRecord("its sample is cut off")
+    return seen
+
+
+def _class(run: Snapshot, index: int) -> str:
+    classes = run.problem.classes
+    return safe(classes[index], limit=20) if index < len(classes) else str(index)
+
+
+def _table(run: Snapshot, seen: Sample, width: int, rows: int) -> Iterator[Line]:
+    """Yield logit and probability of the classes before and after the step, the likeliest first."""
+    before, after = map(_softmax, (seen.before, seen.after))
+    half = (width - _NAME_CELLS - 1) // 2
+    cells = min(_MOST_BAR, half - 2 * _NUMBER_CELLS - 2)
+    head = f"{'logit':>{_NUMBER_CELLS}}{'before':>{_NUMBER_CELLS}}"
+    head = padded(head, half) + f"{'logit':>{_NUMBER_CELLS}}{'after':>{_NUMBER_CELLS}}"
+    yield fitted([Span(" " + " " * _NAME_CELLS + head, "muted")], width)
+    order = sorted(range(len(before)), key=lambda at: -max(before[at], after[at]))
+    shown = order[: rows - 1]
+    if seen.true not in shown:
+        shown[-1:] = [seen.true]
+    for at in shown:
+        is_true = at == seen.true
+        name = padded(cut(f"{'▸' if is_true else ' '} {_class(run, at)}", _NAME_CELLS), _NAME_CELLS)
+        spans = [Span(f" {name}", "good" if is_true else "text")]
+        for logits, probabilities in ((seen.before, before), (seen.after, after)):
+            numbers = f"{logits[at]:{_NUMBER_CELLS}.2f}{probabilities[at]:{_NUMBER_CELLS}.3f} "
+            drawn = bar(probabilities[at], cells) if cells >= _LEAST_BAR else ""
+            spans += fitted([Span(numbers), Span(drawn, "good" if is_true else "bar")], half)
+        yield fitted(spans, width)
+
+
+def _softmax(logits: Sequence[float]) -> list[float]:
+    """Return the probabilities; NaN for each where a logit is not finite."""
+    if not all(map(math.isfinite, logits)):
+        return [math.nan] * len(logits)
+    powers = [math.exp(logit - max(logits)) for logit in logits]
+    return [power / sum(powers) for power in powers]
