@@ -91,7 +91,7 @@ CLASS_LOSSES = (
         formula="−(1 − p)^γ · log p, p the probability of the true class",
         inside="The factor (1 − p)^γ is near 1 where the model is wrong and near 0 where it is "
         "sure and right: at γ = 2 a sample with p = 0.9 counts a hundredth of what it does in "
-        "cross-entropy, and so does its gradient, nearly. γ = 0 is cross-entropy. For labels, α "
+        "cross-entropy, and its gradient is a thirtieth. γ = 0 is cross-entropy. For labels, α "
         "weighs the positive ones and 1 − α the negative ones (T.-Y. Lin et al., 2017).",
         when="When many easy samples drown the few that matter, as the background does in object "
         "detection.",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tuitrain.catalog import LOSSES, Loss, fitting_losses
+from tuitrain.catalog import LOSSES, Loss, fitting_losses, loss_named, read_options
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import ALL
@@ -120,6 +120,17 @@ class Losses:
                 )
             self.criterion(text)
         return tuple(dict.fromkeys(map(self.canonical, texts)))
+
+    def predictions(self, text: str, output: Tensor) -> Tensor:
+        """Return what the outputs of a model predict that is trained with a loss.
+
+        They are the outputs, unless the loss takes them for logarithms.
+        """
+        if self.is_own(text):
+            return output
+        choice = Choice.read("loss", text)
+        options = read_options(loss_named(choice.name), choice.options)
+        return output.exp() if options.get("log_input") else output
 
     def is_own(self, text: str) -> bool:
         """Return whether a loss is the user's."""

@@ -123,7 +123,8 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
         outputs.append(output)
         targets.append(target)
     output, target = torch.cat(outputs), torch.cat(targets)
-    values, confusion = run.metrics.evaluate(output, target, unit=task.unit)
+    predicted = run.losses.predictions(run.loss_name, output)
+    values, confusion = run.metrics.evaluate(predicted, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
@@ -133,7 +134,7 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    seen = Validated(torch.cat(inputs) if inputs else None, output, target)
+    seen = Validated(torch.cat(inputs) if inputs else None, predicted, target)
     with_samples = with_samples or run.is_over
     details = validation_details(run, seen, confusion, with_samples=with_samples)
     return Validation(ended, details, _undefined(ended, target))

@@ -158,7 +158,7 @@ class LossesScreen(ModalScreen[str | None]):
     def _heading(self) -> Content:
         batch = f"on batch {words.count(self._step)}" if self._values else ""
         short = "" if self._name_cells() > _NAME else ", first → last"
-        epochs = f"validation{short}" if self._trend(self._texts[0]) else ""
+        epochs = f"validation{short}" if self._has_trends() else ""
         return Content.styled(f"   {'':<{self._name_cells()}} {batch:>14}  {epochs}", "$cell-muted")
 
     def _row(self, text: str) -> Content:
@@ -166,10 +166,14 @@ class LossesScreen(ModalScreen[str | None]):
         value = words.value(self._values.get(text)) if self._values else ""
         cells = self._name_cells()
         name = padded(cut(text, cells), cells)
+        trend = self._trend(text) or ("–" if self._has_trends() else "")
         return Content.assemble(
             f" {mark} ", (name, "bold"), (f" {value:>14}", "$cell-smooth"),
-            (f"  {self._trend(text) or ''}", "$cell-validation"),
+            (f"  {trend}", "$cell-validation"),
         )  # fmt: skip
+
+    def _has_trends(self) -> bool:
+        return any(self._trend(text) for text in (self._run.loss, *self._run.problem.losses[:1]))
 
     def _trend(self, text: str) -> str | None:
         """Return the first and the last validation loss; None before the second validation.
@@ -194,6 +198,7 @@ class LossesScreen(ModalScreen[str | None]):
             *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].description})")
               for parameter in parameters(self._run.problem, text)),
             ("swap", self._when(text)),
+            *([("epochs", self._why_no_trend(text))] if self._is_unrecorded(text) else []),
             ("inside", loss.inside),
             ("when", loss.when),
             ("not", loss.when_not),
@@ -204,6 +209,14 @@ class LossesScreen(ModalScreen[str | None]):
             lines.append(Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), first))
             lines += [Content(f"{'':<{_LABEL}}{line}") for line in rest]
         return Content("\n").join(lines)
+
+    def _is_unrecorded(self, text: str) -> bool:
+        """Return whether validations leave the loss out; False before the first one."""
+        last = self._run.last_epoch
+        return last is not None and not self._run.is_watched and text not in last.val_losses
+
+    def _why_no_trend(self, text: str) -> str:
+        return f"its validation value is recorded once it is used, or with --val-losses {text}"
 
     def _cells(self) -> int:
         """Return the most cells of a line of the lesson."""
