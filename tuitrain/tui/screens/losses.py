@@ -30,8 +30,10 @@ _LOOK_S = 1.0
 _LABEL = 8
 _WIDTH, _FRAME = 76, 6
 """Most cells of a dialog, as in dialogs.tcss, and how many of them surround its text."""
-_SHORT = 24
+_SHORT = 38
 """Lines of a terminal in which choices and text share what room there is."""
+_ROOMY = 52
+"""Least cells of a lesson where the dialog names all its keys."""
 _TRENDS = 58
 """Least cells of a line that has the trend of a loss, too."""
 _NAME, _LONG_NAME = 16, 33
@@ -102,7 +104,7 @@ class LossesScreen(ModalScreen[str | None]):
         self.lesson.scroll_home(animate=False)
         more = " · o its parameters" if parameters(self._run.problem, text) else ""
         if self.app.size.height < _SHORT:
-            more = " · pgdn reads on"
+            more = f"{more if self._cells() >= _ROOMY else ''} · pgdn reads on"
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -142,7 +144,7 @@ class LossesScreen(ModalScreen[str | None]):
             [
                 *(Option(self._row(text), text) for text in self._texts),
                 *(
-                    Option(f"   {loss.name:<{_NAME}} unfit: {misfit}", loss.name, disabled=True)
+                    Option(self._unfit(loss.name, misfit), loss.name, disabled=True)
                     for loss in LOSSES.values()
                     if loss.name not in problem.losses
                     and (misfit := loss.misfit(problem.kind))
@@ -151,6 +153,9 @@ class LossesScreen(ModalScreen[str | None]):
         )  # fmt: skip
         if highlighted in self._texts:
             self.options.highlighted = self._texts.index(highlighted)
+
+    def _unfit(self, name: str, why: str) -> str:
+        return cut(f"   {name:<{_NAME}} unfit: {why}", self._cells() + _LABEL)
 
     def _name_cells(self) -> int:
         return min(_LONG_NAME, max(_NAME, *map(width_of, self._texts)))

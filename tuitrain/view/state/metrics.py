@@ -15,6 +15,8 @@ from tuitrain.core.problem import Problem
 from tuitrain.store.epochs import EpochPart
 from tuitrain.view.state.snapshot import Snapshot
 
+_FEW = 3
+
 
 class ComparableMetric(NamedTuple):
     """A metric, or a validation loss under one fixed loss function."""
@@ -59,6 +61,16 @@ def metrics_of(run: Snapshot) -> list[ComparableMetric]:
         evaluated |= {metric.name for metric in run.problem.metrics}
         evaluated |= {*run.problem.losses[:1], run.loss.partition(":")[0]}
     return [metric for metric in metrics if metric.name in evaluated]
+
+
+def brief(run: Snapshot, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that fit on a line: the first few, the monitored one, a task's own."""
+    first = list(values)[:_FEW]
+    return {
+        name: value
+        for name, value in values.items()
+        if name in first or name == run.monitor or name not in catalog.EXPLAINED
+    }
 
 
 def named(
