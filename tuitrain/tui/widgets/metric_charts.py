@@ -9,7 +9,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class MetricCharts(AsyncPicture, can_focus=True):
-    """Metrics and every fitting loss on the validation data; redrawn when an epoch ends."""
+    """Metrics and losses on the validation data; redrawn when an epoch ends."""
 
     DEFAULT_CLASSES = "panel"
     PERIOD_S = 1.0
