@@ -1,5 +1,6 @@
 """Problems that only a task of the user's own has: several labels, and counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.loss_curves import loss_curves
 from tuitrain.engine.measures import batch_detail
+from tuitrain.engine.monitor import Monitored
 from tuitrain.engine.predict import predict
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.state.resume import resume
+from tuitrain.engine.state.start import Start
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
+from tuitrain.steering.steerable import Position
 
 TASKS = """\
 import torch, tuitrain
@@ -75,6 +80,15 @@ def test_a_task_of_several_labels_learns_by_every_loss_that_fits(own, loss):
     assert isinstance(detail, Detail)
     assert len(detail.body["losses"]) == 8, "of the last batch"
     assert detail.body["places"] == [], "a sample has several"
+
+
+def test_a_record_from_before_labels_had_metrics_is_still_monitored_by_its_loss(own, tmp_path):
+    run = own("labels")
+    before = replace(run.problem, metrics=(), monitor="BCEWithLogitsLoss")
+    events = [replace(run.started(), problem=before)]
+    steering = Steering(run, checkpoints=Checkpoints(tmp_path, events), earlier=events)
+    list(resume(run, steering, Start(run.spec, tmp_path / "origin.pt"), events, Position()))
+    assert run.monitor.quantity == Monitored("bce-with-logits", -1, is_loss=True)
 
 
 def test_counts_are_learned_as_logarithms_and_judged_and_predicted_as_counts(own, tmp_path):
