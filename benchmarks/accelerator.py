@@ -71,7 +71,7 @@ class Workload:
             device=device, stopwatch=devices.stopwatch(device),
             is_synchronous=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
             batch_size=self.batch_size, epochs=1_000_000, seed=0,
-            losses=Losses("multiclass"), metrics=Metrics("multiclass"),
+            losses=Losses("multiclass"), metrics=Metrics("multiclass", 10),
             monitor=Monitor(Monitored("accuracy", 1)), spec=new_spec("digits"), code=UserCode(),
         )  # fmt: skip
 

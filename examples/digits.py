@@ -19,9 +19,9 @@ def shifted(image, generator):
     return image.roll((down, right), (1, 2))
 
 
-def focal(output, target, gamma=2.0):
+def poly(output, target, epsilon=1.0):
     losses = nn.functional.cross_entropy(output, target, reduction="none")
-    return ((1 - torch.exp(-losses)) ** gamma * losses).mean()
+    return (losses + epsilon * (1 - torch.exp(-losses))).mean()
 
 
 def network():
@@ -37,8 +37,8 @@ task = tuitrain.Task(
     train=images,
     val=0.2,
     model=network,
-    criterion=focal,
-    losses={"focal": focal},
+    criterion=poly,
+    losses={"poly": poly},
     augment=shifted,
     lr=0.003,
     epochs=4,

@@ -58,7 +58,7 @@ class Task:
     kind."""
     losses: Mapping[str, Criterion] = field(default_factory=dict)
     """More losses to swap to, by name. Keyword parameters with defaults become options:
-    `focal:gamma=2`."""
+    `poly:epsilon=2`."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """More metrics, by name: functions `(output, target) -> scalar` of a whole validation, or
     metrics of torchmetrics. Higher is better, unless torchmetrics says otherwise or the value is a

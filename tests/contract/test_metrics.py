@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from tuitrain.catalog import METRICS, fitting_losses, problem
+from tuitrain.catalog import METRICS, fitting_losses, metrics_for, problem
 from tuitrain.core.errors import UnknownName
 from tuitrain.engine import metrics
 from tuitrain.view.state.metrics import comparable_metrics, named
 
 OUTPUTS = {
-    "multiclass": (torch.randn(9, 3), torch.arange(9) % 3),
+    "multiclass": (torch.randn(9, 6), torch.arange(9) % 6),
     "binary": (torch.randn(9, 1), torch.arange(9) % 2),
+    "multilabel": (torch.randn(9, 3), torch.randint(2, (9, 3)).float()),
     "regression": (torch.randn(9, 1), torch.randn(9)),
 }
 every_kind = pytest.mark.parametrize("kind", OUTPUTS)
@@ -20,6 +21,13 @@ every_kind = pytest.mark.parametrize("kind", OUTPUTS)
 def test_every_metric_of_a_validation_is_known_and_no_other(kind):
     found = metrics.metrics_of(kind, *OUTPUTS[kind])
     assert [metric.name for metric in METRICS[kind]] == list(found)
+
+
+def test_the_five_likeliest_are_counted_of_more_than_five_classes_only():
+    few = [metric.name for metric in metrics_for("multiclass", 5)]
+    assert few == list(metrics.metrics_of("multiclass", torch.randn(9, 5), torch.arange(9) % 5))
+    many = {metric.name for metric in metrics_for("multiclass", 6)}
+    assert many - set(few) == {"top5_accuracy"}
 
 
 @every_kind

@@ -33,6 +33,7 @@ VALUES = {
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
     "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
     "patience": ("2", 2), "monitor": ("mse", "mse"),
+    "val_losses": ("focal,mse", ("focal", "mse")),
     "workers": ("4", 4), "kind": ("binary", "binary"), "target": ("price", "price"),
     "group": ("who", "who"), "split": ("part", "part"), "drop": ("a,b", ("a", "b")),
     "as_number": ("n", ("n",)), "as_category": ("c", ("c",)), "as_date": ("d", ("d",)),

@@ -7,7 +7,7 @@ import dis
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, product
+from itertools import chain, cycle, product
 from pathlib import Path
 from types import CodeType
 
@@ -17,7 +17,7 @@ import torch
 
 from tests.unit.engine.test_images import written
 from tuitrain import catalog
-from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS, fitting_losses
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
@@ -36,7 +36,13 @@ from tuitrain.export.recipe import Recipe
 LONGEST_LINE = 100
 """As in the engine, whose functions a program copies."""
 EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
-FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
+BY_KIND = {task.kind: [other for other in EMBEDDED if other.kind == task.kind] for task in EMBEDDED}
+FITTING = [
+    pair
+    for kind, tasks in BY_KIND.items()
+    for pair in zip(cycle(tasks), fitting_losses(kind), strict=False)
+]
+"""Every loss with a task, the tasks of a kind in turn."""
 PLACES = [
     *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
     *(f"{schedule.__module__}:{schedule.__name__}" for schedule in SCHEDULES.values()),
@@ -81,23 +87,28 @@ def test_its_program_ends_with_the_engines_weights(task, loss):
     assert max(len(line) for line in text.splitlines()) <= LONGEST_LINE
 
 
-def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
-    spec = catalog.new_spec("digits", epochs=1)
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has(kind):
+    spec = catalog.new_spec(BY_KIND[kind][0].name, epochs=1)
     recipe, _ = recipe_of(spec)
-    for what in ("model", "optimizer", "loss"):
-        for entry in catalog.CATALOG[what].values():
-            for key, option in entry.options.items():
-                value = OTHERS[type(option.type)](option.type)
-                chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
-                settings = dict(recipe.started.settings) | {
-                    "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
-                }  # fmt: skip
-                other = replace(
-                    recipe, spec=chosen, started=replace(recipe.started, settings=settings)
-                )
-                text = program(other, written_by="this test")
-                compile(text, "program", "exec")
-                assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
+    entries = {
+        "loss": fitting_losses(kind),
+        "model": MODELS.values() if kind == "multiclass" else (),
+        "optimizer": OPTIMIZERS.values() if kind == "multiclass" else (),
+    }
+    for what, entry in ((what, entry) for what, some in entries.items() for entry in some):
+        for key, option in entry.options.items():
+            if not option.is_for(kind):
+                continue
+            value = OTHERS[type(option.type)](option.type)
+            chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
+            settings = dict(recipe.started.settings) | {
+                "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
+            }  # fmt: skip
+            other = replace(recipe, spec=chosen, started=replace(recipe.started, settings=settings))
+            text = program(other, written_by="this test")
+            compile(text, "program", "exec")
+            assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
 
 
 WEIGHTED = [item for item in FITTING if item[0].name in ("digits", "breast-cancer")]
@@ -107,7 +118,7 @@ WEIGHTED = [item for item in FITTING if item[0].name in ("digits", "breast-cance
 def test_its_program_weighs_the_classes_as_the_run_did(task, loss):
     torch.set_num_threads(1)
     run = build(
-        catalog.new_spec(task.name, loss=loss.name, epochs=1, class_weights="balanced", lr=0.1)
+        catalog.new_spec(task.name, loss=loss.name, epochs=1, class_weights="balanced", lr=0.01)
     )
     recipe, digest = recipe_of(run.spec)
     text = program(recipe, written_by="this test")

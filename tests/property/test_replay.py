@@ -71,7 +71,7 @@ def test_a_replay_without_a_change_departs_exactly_there(commands, data):
 
 def test_six_changes_of_different_kinds_and_an_undo_are_replayed():
     asked = [
-        (2, SwapLoss("mse"), "batch"),
+        (2, SwapLoss("focal:gamma=1"), "batch"),
         (4, Change("lr", 0.01), None),
         (7, Change("weight-decay", 0.01), None),
         (8, Undo(), None),

@@ -50,7 +50,7 @@ SPEC = new_spec(
 CHANGES = st.one_of(
     st.builds(
         SwapLoss,
-        st.sampled_from(["mse", "cross-entropy", "cross-entropy:label_smoothing=0.1"]),
+        st.sampled_from(["mse", "cross-entropy", "focal:gamma=1", "multi-margin"]),
     ),
     st.builds(Change, st.just("lr"), st.sampled_from([0.001, 0.003, 0.01])),
     st.builds(Change, st.just("weight-decay"), st.sampled_from([0.0, 0.01])),
@@ -95,6 +95,8 @@ class Life:
         self.made = made
         self.folder, self.script, self.spec = folder, script, spec
         self.losses: dict[int, float] = {}
+        self.val_losses: dict[str, float] = {}
+        """Those of the last epoch."""
         self.events: list = []
         self.recorded: Position | None = None
         self.ended = False
@@ -140,7 +142,8 @@ class Life:
         if isinstance(event, BatchDone):
             self.recorded = self.recorded._replace(step=event.step)
             self.losses[event.step] = float(event.loss)
-        elif isinstance(event, (EpochEnded, TakeOpened)):
+        elif isinstance(event, EpochEnded | TakeOpened):
+            self.val_losses = getattr(event, "val_losses", self.val_losses)
             self.recorded = Position(event.take, event.step, event.epoch)
 
 
@@ -168,6 +171,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(commands, kill
     resumed, other = lived(commands, kills)
 
     assert resumed == undisturbed
+    assert other.val_losses == one.val_losses, "of the losses that were used, and of no others"
     assert isinstance(one.events[-1], Finished) or one.ended
     assert other.ended
 

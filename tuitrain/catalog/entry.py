@@ -11,7 +11,7 @@ from tuitrain.catalog.entry_options import Option
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.safe import safe
 
-Kind = Literal["multiclass", "binary", "regression"]
+Kind = Literal["multiclass", "binary", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,12 @@ class Option:
     default: Any
     description: str = ""
     """Its effect, in a few words."""
+    kinds: tuple[str, ...] = ()
+    """The problem kinds that it is for; empty: all."""
+
+    def is_for(self, kind: str | None) -> bool:
+        """Return whether problems of that kind have it."""
+        return not self.kinds or kind in self.kinds
 
     def read(self, text: str) -> Any:
         """Return the value for `text`; ValueError if it is invalid."""

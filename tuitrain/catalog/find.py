@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tuitrain.catalog.entry import Entry
-from tuitrain.catalog.losses import LOSSES, Loss
+from tuitrain.catalog.loss import Loss
+from tuitrain.catalog.losses import LOSSES
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.tasks import TASKS, Task

@@ -12,7 +12,7 @@ from tuitrain.catalog.losses import fitting_losses
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.files import expanded, missing
-from tuitrain.core.options import OPTIONS
+from tuitrain.core.options import ALL, OPTIONS
 from tuitrain.core.own import Source, named_in_full, own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
@@ -84,12 +84,15 @@ def _check_that_it_fits(spec: RunSpec) -> None:
         raise WrongUse(f"{task.name} is read from no folder; leave out --data")
     commands = [change.command for change in spec.schedule]
     swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
-    for loss in (spec.loss, *swapped):
+    recorded = [loss for loss in spec.val_losses if loss != ALL]
+    for loss in (spec.loss, *swapped, *recorded):
         if own_python(loss) is not None:
             continue
-        entry = loss_named(Choice.read("loss", loss).name)
-        if task.kind not in entry.takes:
+        choice = Choice.read("loss", loss)
+        entry = loss_named(choice.name)
+        if entry not in fitting_losses(task.kind):
             raise Refused(f"{entry.why_not(task.kind)} (tuitrain losses --task {task.name})")
+        entry.arguments(choice.options, task.kind)
 
 
 def _canonical(spec: RunSpec) -> RunSpec:
@@ -99,6 +102,7 @@ def _canonical(spec: RunSpec) -> RunSpec:
         spec,
         model=_text("model", spec.model),
         loss=named_in_full(spec.loss) if is_own else _loss(spec.loss),
+        val_losses=spec.val_losses if is_own else tuple(map(_recorded, spec.val_losses)),
         optimizer=_text("optimizer", spec.optimizer),
         schedule=spec.schedule if is_own else tuple(map(_canonical_change, spec.schedule)),
     )
@@ -112,6 +116,10 @@ def _text(what: str, text: str) -> str:
 
 def _loss(text: str) -> str:
     return loss_text(text) if own_python(text) is None else named_in_full(text)
+
+
+def _recorded(text: str) -> str:
+    return text if text == ALL else _loss(text)
 
 
 def own_task(task: str) -> str:

@@ -18,7 +18,7 @@ from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import source_of, title_of
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
-_LABEL = 10
+_LABEL, _NAME = 10, 22
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain tasks")
@@ -54,9 +54,9 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:
         fitting = catalog.fitting_losses(kind)
         others = [loss for loss in catalog.LOSSES.values() if loss not in fitting]
         lines = [f"{task} is a {kind} problem. These fit, the usual one first:"]
-        lines += [f"  {loss.name:<16} {loss.summary}" for loss in fitting]
+        lines += [f"  {loss.name:<{_NAME}} {loss.summary}" for loss in fitting]
         lines += ["These do not:"] if others else []
-        lines += [f"  {loss.name:<16} {loss.misfits[kind]}" for loss in others]
+        lines += [f"  {loss.name:<{_NAME}} {loss.misfit(kind)}" for loss in others]
         _say("\n".join(lines))
     else:
         _say(_lines(catalog.LOSSES.values()))
@@ -138,14 +138,16 @@ def _say(content: object) -> None:
 def _lines(entries: Iterable[Entry]) -> str:
     lines = []
     for entry in entries:
-        lines.append(f"{entry.name:<16} {entry.summary}")
+        lines.append(f"{entry.name:<{_NAME}} {entry.summary}")
         for key, option in entry.options.items():
-            lines.append(f"{'':<16}   {_option(key, option)}")
+            lines.append(f"{'':<{_NAME}}   {_option(key, option)}")
     return "\n".join(lines)
 
 
 def _option(key: str, option: Option) -> str:
-    return f":{key}={option.write(option.default)}  {option.description}: {option.type.description}"
+    kinds = f" ({', '.join(option.kinds)})" if option.kinds else ""
+    takes = f"{option.description}: {option.type.description}"
+    return f":{key}={option.write(option.default)}  {takes}{kinds}"
 
 
 def _lesson(loss: Loss, kind: str | None) -> str:
@@ -157,6 +159,7 @@ def _lesson(loss: Loss, kind: str | None) -> str:
     rows += [(fit, takes) for fit, takes in loss.takes.items() if kind in (None, fit)]
     rows += [(fit, f"does not fit: {why}") for fit, why in loss.misfits.items()
              if kind in (None, fit)]  # fmt: skip
+    rows += [("only", loss.only_counts)] if loss.only_counts else []
     also = f" ({', '.join(loss.aliases)} in PyTorch)" if loss.aliases else ""
     return "\n".join([loss.name + also, *(_wrapped(label, text) for label, text in rows)])
 
@@ -192,7 +195,7 @@ def _loss(loss: Loss, kind: catalog.Kind | None) -> dict[str, Any]:
         "formula": loss.formula, "inside": loss.inside, "when": loss.when,
         "when_not": loss.when_not, "takes": dict(loss.takes), "misfits": dict(loss.misfits),
     }  # fmt: skip
-    fits = {"fits": kind in loss.takes} if kind else {}
+    fits = {"fits": loss in catalog.fitting_losses(kind)} if kind else {}
     return {**_entry(loss), **about, **fits}
 
 

@@ -53,8 +53,8 @@ def compare(
 ) -> int:
     """Print runs over each other, and tables of how they differ.
 
-    The curves are by epoch: the metrics and, if all runs are of one kind of problem, every fitting
-    loss on their validations. These are comparable, whatever loss a run is trained with.
+    The curves are by epoch: the metrics and, if all runs are of one kind of problem, the losses
+    that all have evaluated. These are comparable, whatever loss a run is trained with.
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series

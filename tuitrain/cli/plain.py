@@ -31,6 +31,7 @@ from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.panel.event_log import describe
+from tuitrain.view.state.metrics import brief
 from tuitrain.view.state.progress import samples_seen
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -190,7 +191,8 @@ def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
 
 
 def _epoch(run: Snapshot, event: EpochEnded) -> str:
-    metrics = "  ".join(f"{name} {words.value(value)}" for name, value in event.metrics.items())
+    shown = brief(run, event.metrics)
+    metrics = "  ".join(f"{name} {words.value(value)}" for name, value in shown.items())
     return (
         f"{_of_epochs(run, event.epoch)}  train loss {words.value(run.trained_loss(event))}"
         f"  val loss {words.value(event.val_loss)}  {metrics}"

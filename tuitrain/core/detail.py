@@ -10,6 +10,9 @@ from typing import Annotated, Literal
 CONFUSION = "confusion"
 """The confusion matrix of a validation."""
 
+LABELS = "labels"
+"""How many samples of a validation have each label, and are given it."""
+
 BATCH = "batch"
 """The newest batch, about once a second and at each pause."""
 
@@ -58,6 +61,13 @@ class Confusion:
     """Number of samples by true class (row) and predicted class (column)."""
 
     counts: Annotated[tuple[_Row, ...], lambda rows: all(len(row) == len(rows) for row in rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Of each label, how many samples have it and are given it, have it, and are given it."""
+
+    counts: tuple[Annotated[_Row, lambda row: len(row) == 3], ...]
 
 
 @dataclass(frozen=True, slots=True)

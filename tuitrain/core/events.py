@@ -150,8 +150,8 @@ class EpochEnded:
     improved: bool
     """True if the monitored metric is better than in every epoch before."""
     val_losses: Mapping[str, float] = field(default_factory=dict)
-    """The validation loss by every loss that fits, so that epochs are comparable across swaps. Each
-    has its default parameters; the loss in use also appears with its own."""
+    """The validation loss by the usual loss, those that the run has used, and those asked for, so
+    that epochs are comparable across swaps; with default parameters, and with those in use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ Group = Literal[
     "How it is shown",
 ]
 MOST_STEPS = 1 << 40
+ALL = "all"
+"""Stands, in a list of losses, for all that fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,12 @@ OPTIONS: Mapping[str, RunOption] = {
             "monitor", OrNone(Text("the name of a metric or of a loss", "NAME")),
             "What decides the best epoch, and patience.",
             default_says="the first metric", places=_NEW,
+        ),
+        RunOption(
+            "val_losses", ListOf(Text("the name of a loss, or all", "NAME")),
+            "Losses whose validation value is recorded at each epoch, besides the usual one and "
+            "those used.",
+            default=(), places=_NEW,
         ),
         RunOption(
             "seed", Integer(0, (1 << 63) - 1), "Seed of initial weights and data order.",

@@ -32,13 +32,13 @@ class Problem:
     """The learning problem of a run."""
 
     kind: str | None = None
-    """multiclass, binary or regression; None if unknown."""
+    """multiclass, binary, multilabel or regression; None if unknown."""
     metrics: tuple[Metric, ...] = ()
     """The metrics of a validation, in the order in which screens show them."""
     monitor: str = ""
     """The metric that decides which epoch is the best."""
     losses: tuple[str, ...] = ()
-    """The losses that fit, the default first; every validation evaluates all of them."""
+    """The losses that fit, the default first."""
     classes: tuple[str, ...] = ()
     """Class names in the order of their indices; empty for regression."""
     input_shape: tuple[int, ...] = ()

@@ -61,6 +61,7 @@ class RunSpec:
     device: str = "auto"
     patience: int | None = None
     monitor: str | None = None
+    val_losses: tuple[str, ...] = ()
     workers: int | None = None
     kind: str | None = None
     target: str | None = None

@@ -22,6 +22,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.known_targets import why_no_counts
 from tuitrain.engine.models import has_sparse_gradients
 from tuitrain.engine.monitor import Monitor, monitored
 from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
@@ -63,7 +64,7 @@ def build(
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
     with placed(task.place("metrics")):
-        metrics = Metrics(task.data.kind, task.metrics)
+        metrics = Metrics(task.data.kind, task.data.outputs, task.metrics)
     problem = Problem(task.data.kind, metrics.described, losses=losses.names)
     with placed(task.place("monitor", spec.monitor)):
         monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
@@ -109,11 +110,15 @@ def _load(
     rng.seed(spec.seed)  # the user's own code may draw while it is loaded
     task = open_task(spec, code, report)
     usual = str(task.defaults.get("loss", ""))
-    losses = Losses(task.data.kind, task.losses, usual=usual, code=code, device=device)
+    losses = Losses(
+        task.data.kind, task.losses, usual=usual, code=code, device=device,
+        no_counts=why_no_counts(task.data),
+    )  # fmt: skip
     spec = resolved(spec, task, losses.usual)
     spec = replace(spec, loss=losses.canonical(spec.loss))
     if spec.class_weights is not None:
         spec, task = _weighed(spec, task, losses)
+    spec = replace(spec, val_losses=losses.to_record(spec.val_losses))
     return spec, task, losses
 
 

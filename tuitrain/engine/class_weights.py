@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor
-from torch.utils.data import Subset, TensorDataset
 
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.core.values import BALANCED, ClassWeights
-from tuitrain.engine.data import Dataset, Samples, Source
-from tuitrain.engine.streaming import Streamed
-from tuitrain.engine.tasks.normalised import Normalised
+from tuitrain.engine.data import Dataset
+from tuitrain.engine.known_targets import known_targets
 
 
 def class_weights(text: str, data: Dataset) -> tuple[float, ...]:
@@ -39,7 +34,7 @@ def class_weights(text: str, data: Dataset) -> tuple[float, ...]:
 
 
 def _balanced(data: Dataset, count: int) -> tuple[float, ...]:
-    targets = _targets(data.train)
+    targets = known_targets(data.train)
     if targets is None:
         raise Refused(
             "the classes of these samples are not known before they are read; give the weights, "
@@ -50,29 +45,6 @@ def _balanced(data: Dataset, count: int) -> tuple[float, ...]:
         missing = dict(enumerate(data.classes)).get(counts.index(0), str(counts.index(0)))
         raise Refused(f"no sample of the class {safe(missing)} is trained: balanced has no weight")
     return tuple(float(f"{sum(counts) / (count * samples):.6g}") for samples in counts)
-
-
-def _targets(source: Source) -> Tensor | None:
-    """Return the targets of a source, None if its samples must be read for them."""
-    match source:
-        case Samples():
-            return source.targets
-        case Normalised():
-            return _targets(source.pixels)
-        case Streamed():
-            return _targets_of_dataset(source.dataset)
-        case _:
-            return None
-
-
-def _targets_of_dataset(dataset: Any) -> Tensor | None:
-    if isinstance(dataset, Subset):
-        targets = _targets_of_dataset(dataset.dataset)
-        return None if targets is None else targets[torch.as_tensor(dataset.indices)]
-    if isinstance(dataset, TensorDataset):
-        return dataset.tensors[1]
-    targets = getattr(dataset, "targets", None)
-    return None if targets is None else torch.as_tensor(targets)
 
 
 def described(weights: tuple[float, ...], data: Dataset) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tuitrain.catalog import LOSSES, Loss, fitting_losses
+from tuitrain.catalog import LOSSES, Loss, fitting_losses, loss_named, read_options
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.losses import loss_aliases
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
+from tuitrain.core.options import ALL
 from tuitrain.core.own import OwnPython, own_python
 from tuitrain.core.safe import safe
 from tuitrain.engine.losses import Criterion, criterion_for
@@ -27,7 +28,8 @@ from tuitrain.engine.user_errors import place_of, user_code_message
 class Losses:
     """The losses of one run, each under one text.
 
-    `own` are those of the task; `usual` is the one to begin with, of the task or the catalogue.
+    `own` are those of the task; `usual` is the one to begin with, of the task or the catalogue;
+    `no_counts` says why losses for counts do not fit the targets, None if they do.
     """
 
     def __init__(
@@ -38,13 +40,15 @@ class Losses:
         usual: str = "",
         code: UserCode | None = None,
         device: torch.device | None = None,
+        no_counts: str | None = "its targets may be negative",
     ) -> None:
         self.kind = kind
+        self._no_counts = no_counts
         self._own = dict(own or {})
         self._code = code or UserCode()
         self._device = device
         self._class_weights: Tensor | None = None
-        fitting = [loss.name for loss in fitting_losses(kind)]
+        fitting = [loss.name for loss in fitting_losses(kind, has_counts=no_counts is None)]
         names = [*self._own, *(name for name in fitting if name not in self._own)]
         self.usual = usual or next(iter(fitting or self._own), "")
         self.names = tuple(sorted(names, key=lambda name: name != self.usual))
@@ -85,6 +89,7 @@ class Losses:
         """Return the criterion of a loss; Refused if it does not fit the problem."""
         own = self._read_own(text)
         if own is None:
+            self._check_counts(text)
             return criterion_for(text, self.kind, self._class_weights)
         name, function, options = own
         if self._class_weights is not None:
@@ -99,6 +104,39 @@ class Losses:
                 said = user_code_message(error, function)
                 raise WrongUse(f"the loss {safe(name)}: {said}") from error
         return partial(function, **options) if options else self._placed(function)
+
+    def _check_counts(self, text: str) -> None:
+        """Raise Refused for a loss for counts where the targets are none."""
+        loss = LOSSES.get(Choice.read("loss", text).name)
+        if loss is not None and loss.only_counts and self.kind in loss.takes and self._no_counts:
+            raise Refused(f"{loss.name} does not fit this task: {self._no_counts}")
+
+    def to_record(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the one text of each loss that a user wants recorded; `all` are all that fit.
+
+        Raises WrongUse for a loss that is not one of the run's, Refused for one that does not fit.
+        """
+        if ALL in texts:
+            return self.names
+        for text in texts:
+            if own_python(text) is not None:
+                raise WrongUse(
+                    f"--val-losses takes names, not {safe(text)}: a loss in a file is recorded as "
+                    "soon as it is used"
+                )
+            self.criterion(text)
+        return tuple(dict.fromkeys(map(self.canonical, texts)))
+
+    def predictions(self, text: str, output: Tensor) -> Tensor:
+        """Return what the outputs of a model predict that is trained with a loss.
+
+        They are the outputs, unless the loss takes them for logarithms.
+        """
+        if self.is_own(text):
+            return output
+        choice = Choice.read("loss", text)
+        options = read_options(loss_named(choice.name), choice.options)
+        return output.exp() if options.get("log_input") else output
 
     def is_own(self, text: str) -> bool:
         """Return whether a loss is the user's."""
@@ -133,12 +171,18 @@ def name_of(criterion: Any) -> str:
     return getattr(criterion, "__name__", None) or type(criterion).__name__
 
 
+_OTHERS = ("NLLLoss", "SoftMarginLoss", "PoissonNLLLoss")
+"""Modules whose catalogue entry converts or checks what they are given."""
+
+
 def same_as(criterion: Any) -> str | None:
     """Return the catalogue's name of a module of torch.nn whose parameters are the defaults."""
     entry: Loss | None = next(
         (loss for loss in LOSSES.values() if type(criterion).__name__ in loss.aliases), None
     )
-    if entry is None or type(criterion) is not getattr(nn, type(criterion).__name__, None):
+    if entry is None or type(criterion).__name__ in _OTHERS:
+        return None
+    if type(criterion) is not getattr(nn, type(criterion).__name__, None):
         return None
     plain = type(criterion)()
     return entry.name if repr(plain.__getstate__()) == repr(criterion.__getstate__()) else None

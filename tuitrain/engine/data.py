@@ -105,6 +105,11 @@ class Dataset:
         """Shape of one sample."""
         return self.train.input_shape
 
+    @property
+    def is_standardised(self) -> bool:
+        """Whether the targets of a regression are in deviations from their mean."""
+        return (self.unit, self.offset) != (1.0, 0.0)
+
     def to(self, device: torch.device) -> Dataset:
         """Return the data on that device."""
         return replace(self, train=self.train.to(device), val=self.val.to(device))

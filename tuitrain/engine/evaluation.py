@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tuitrain.catalog import METRICS
+from tuitrain.catalog import metrics_for
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.problem import Direction, Metric
 from tuitrain.engine.metrics import Evaluation, evaluate
@@ -20,11 +20,13 @@ from tuitrain.engine.user_errors import failing_as
 class Metrics:
     """Evaluates a validation."""
 
-    def __init__(self, kind: str | None, own: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, kind: str | None, classes: int, own: Mapping[str, Any] | None = None
+    ) -> None:
         self._kind = kind
         self._own = {name: _function(value) for name, value in (own or {}).items()}
         directions = {name: _direction(name, value) for name, value in (own or {}).items()}
-        built_in = METRICS.get(kind or "", ())
+        built_in = metrics_for(kind, classes)
         self.described = (
             *(metric for metric in built_in if metric.name not in self._own),
             *(Metric(name, direction) for name, direction in directions.items()),

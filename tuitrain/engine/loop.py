@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -123,17 +123,18 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
         outputs.append(output)
         targets.append(target)
     output, target = torch.cat(outputs), torch.cat(targets)
-    values, confusion = run.metrics.evaluate(output, target, unit=task.unit)
+    predicted = run.losses.predictions(run.loss_name, output)
+    values, confusion = run.metrics.evaluate(predicted, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
-    val_losses = by_every_loss(run, output, target)
+    val_losses = _by_loss(run, run.recorded_losses, output, target)
     ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    seen = Validated(torch.cat(inputs) if inputs else None, output, target)
+    seen = Validated(torch.cat(inputs) if inputs else None, predicted, target)
     with_samples = with_samples or run.is_over
     details = validation_details(run, seen, confusion, with_samples=with_samples)
     return Validation(ended, details, _undefined(ended, target))
@@ -150,14 +151,19 @@ def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
     return (Warned(what, ended.take, ended.step),)
 
 
-@torch.no_grad()
 def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
     """Return the value of each loss that fits the problem for the same outputs, by loss text.
 
-    Each loss has its default parameters; the loss in use also appears with its own.
+    Each loss has its default parameters; recorded ones also appear with their own.
     """
-    monitored = [run.monitor.quantity.name] if run.monitor.quantity.is_loss else []
-    names = list(dict.fromkeys([*run.losses.names, *monitored, run.loss_name]))
+    names = list(dict.fromkeys([*run.losses.names, *run.recorded_losses]))
+    return _by_loss(run, names, output, target)
+
+
+@torch.no_grad()
+def _by_loss(
+    run: Training, names: Sequence[str], output: torch.Tensor, target: torch.Tensor
+) -> dict[str, float]:
     if not any(map(run.losses.is_own, names)):
         values = [run.losses.criterion(name)(output, target) for name in names]
     else:  # one that draws, or keeps a state, must not change training by being looked at

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tuitrain.catalog import loss_named
 from tuitrain.core.detail import LOSS_CURVES, Axis
 from tuitrain.core.events import Detail
 from tuitrain.core.numbers import rounded
@@ -22,7 +23,8 @@ POINTS = 65
 _FARTHEST = {"log-odds": 10.0, "residual": 4.0}
 """Curves reach from minus this to this; residuals are those of the standardised targets."""
 _AXES: dict[str | None, Axis] = {
-    "multiclass": "log-odds", "binary": "log-odds", "regression": "residual",
+    "multiclass": "log-odds", "binary": "log-odds", "multilabel": "log-odds",
+    "regression": "residual",
 }  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def loss_curves(run: Training) -> Detail | None:
     """Return the curve of each fitting loss and of the one in use, as `core.detail.LossCurves`.
 
     For classes the axis is the log-odds of the right class, the other classes being equally likely;
-    a binary target is 1. None for a kind that has no axis.
+    a binary target, and that of the only label, is 1. None for a kind that has no axis.
     """
     axis = axis_of(run.data.kind)
     if axis is None:
@@ -63,8 +65,13 @@ def loss_curves(run: Training) -> Detail | None:
 
 
 def _curve(run: Training, name: str, places: Tensor) -> dict[str, Any] | None:
-    """Return values and slopes of a loss; None where a loss of the user refuses one sample."""
+    """Return values and slopes of a loss; None where it has no such curve.
+
+    A loss of the user may refuse one sample.
+    """
     is_own = run.losses.is_own(name)
+    if not is_own and loss_named(name.partition(":")[0]).only_counts:
+        return None  # it depends on the target, and not on the residual alone
     try:
         criterion = run.losses.criterion(name)
         # one that draws, or keeps a state, must not change training by being looked at
@@ -94,5 +101,6 @@ def _predictions(run: Training, places: Tensor) -> tuple[Tensor, Tensor]:
         right = places[:, None] + math.log(max(1, others))
         outputs = torch.cat((right, places.new_zeros(len(places), others)), dim=1)
         return outputs, torch.zeros(1, dtype=torch.int64, device=places.device)
-    target = 1.0 if run.data.kind == "binary" else 0.0
-    return places[:, None], places.new_full((1,), target).detach()
+    target = 0.0 if run.data.kind == "regression" else 1.0
+    shape = (1, 1) if run.data.kind == "multilabel" else (1,)
+    return places[:, None], places.new_full(shape, target).detach()

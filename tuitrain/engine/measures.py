@@ -123,6 +123,7 @@ def batch_detail(run: Training) -> Detail | None:
     first = output[:_SAMPLES], target[:_SAMPLES]
     losses = _sample_losses(run, *first)
     values = read([*losses, *numbers.values()])
+    predicted = run.losses.predictions(run.loss_name, first[0]), first[1]
     values_by_series = dict(zip(numbers, values[len(losses) :], strict=True))
     body = {
         "input": _input(run, len(target)),
@@ -131,7 +132,7 @@ def batch_detail(run: Training) -> Detail | None:
         "gradient_norm": values_by_series.get(GRADIENT_NORM),
         "update_ratio": values_by_series.get(UPDATE_RATIO),
         "losses": rounded(values[: len(losses)]),
-        "places": rounded(places_of(run.data.kind, *first).tolist() if losses else []),
+        "places": rounded(places_of(run.data.kind, *predicted).tolist() if losses else []),
     }
     return Detail(run.take, run.step, BATCH, body)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,8 @@ from torch.nn import functional
 from tuitrain.engine.device import precision, read
 
 _PENDING = 256
+_BINS = 15
+TOP = 5
 
 
 class RunningMean:
@@ -115,43 +118,94 @@ def evaluate(
 ) -> Evaluation:
     """Return the metrics of a validation and its confusion matrix; waits for the device once.
 
-    The shapes of `outputs`, (N, C) or (N, 1), and `targets`, (N,), are those of
+    The shapes of `outputs`, (N, C) or (N, 1), and `targets`, (N,) or (N, C), are those of
     `tuitrain.engine.losses`. Errors are in the targets' original unit: `unit` is the size of one
     standardised unit in it.
     """
     match kind:
         case "multiclass":
-            predicted, classes = outputs.argmax(dim=1), outputs.shape[1]
-            positive = functional.one_hot(targets, classes).T
-            # in float32, logits that nearly agree would tie
-            precise = outputs.to(precision(outputs.device))
-            areas = auroc(log_odds(precise).T.contiguous(), positive)
-            return _of_classes(predicted, targets, classes, areas)
+            return _of_several(outputs, targets)
         case "binary":
             logits, labels = outputs.flatten(), targets.long()
-            areas = auroc(logits[None, :], labels[None, :])
-            return _of_classes((logits > 0).long(), labels, 2, areas)
+            predicted = (logits > 0).long()
+            sure = logits.to(precision(logits.device)).abs().sigmoid()
+            scores = {
+                "auroc": auroc(logits[None, :], labels[None, :])[0],
+                "calibration_error": calibration_error(sure, predicted == labels),
+            }
+            return _of_classes(predicted, labels, 2, scores)
+        case "multilabel":
+            return Evaluation(_of_labels(outputs, targets))
         case "regression":
             return Evaluation(_of_numbers(outputs.flatten(), targets, unit))
         case _:
             return Evaluation({})
 
 
-def _of_classes(predicted: Tensor, targets: Tensor, classes: int, areas: Tensor) -> Evaluation:
+def _of_several(outputs: Tensor, targets: Tensor) -> Evaluation:
+    predicted, classes = outputs.argmax(dim=1), outputs.shape[1]
+    # in float32, logits that nearly agree would tie
+    precise = outputs.to(precision(outputs.device))
+    positive = (torch.arange(classes, device=targets.device)[:, None] == targets).long()
+    areas = auroc(log_odds(precise).T.contiguous(), positive)
+    sure = precise.softmax(dim=1).gather(1, predicted[:, None]).flatten()
+    scores = {
+        "auroc": areas.nanmean(),
+        "calibration_error": calibration_error(sure, predicted == targets),
+    }
+    if classes > TOP:
+        scores = {"top5_accuracy": top_accuracy(precise, targets), **scores}
+    return _of_classes(predicted, targets, classes, scores)
+
+
+def _of_classes(
+    predicted: Tensor, targets: Tensor, classes: int, scores: Mapping[str, Tensor]
+) -> Evaluation:
+    """Return the metrics of a confusion matrix, and the scores, which are device scalars."""
     pairs = torch.bincount(targets * classes + predicted, minlength=classes * classes)
     confusion: Confusion = pairs.reshape(classes, classes).tolist()
+    found = dict(zip(scores, read([*scores.values()]), strict=True))
+    true, chosen = list(map(sum, confusion)), list(map(sum, zip(*confusion, strict=True)))
     correct = [confusion[index][index] for index in range(classes)]
+    per_class = list(zip(correct, true, chosen, strict=True))
     # F1 of a class: twice the correct ones over the sum of its true and its predicted ones
-    rows, columns = map(sum, confusion), map(sum, zip(*confusion, strict=True))
-    both = [row + column for row, column in zip(rows, columns, strict=True)]
-    f1 = [2 * hits / total for hits, total in zip(correct, both, strict=True) if total]
-    known = [area for area in areas.tolist() if not math.isnan(area)]
+    f1 = [2 * hits / (row + column) for hits, row, column in per_class if row + column]
+    recalls = [hits / row for hits, row, _ in per_class if row]
     metrics = {
         "accuracy": sum(correct) / len(targets),
         "f1_macro": sum(f1) / len(f1),
-        "auroc": sum(known) / len(known) if known else math.nan,
+        "auroc": found.pop("auroc"),
+        "balanced_accuracy": sum(recalls) / len(recalls),
+        "mcc": _correlation(sum(correct), true, chosen),
+        **found,
     }
     return Evaluation(metrics, confusion)
+
+
+def _correlation(correct: int, true: Sequence[int], chosen: Sequence[int]) -> float:
+    """Return the correlation of true and predicted classes (J. Gorodkin, 2004).
+
+    `true` and `chosen` are the numbers of samples by class; 0 where all are of one class.
+    """
+    samples = sum(true)
+    together = correct * samples - sum(map(mul, true, chosen))
+    spread = math.prod(samples**2 - sum(map(mul, counts, counts)) for counts in (true, chosen))
+    return together / math.sqrt(spread) if spread else 0.0
+
+
+def _of_labels(logits: Tensor, targets: Tensor) -> dict[str, float]:
+    predicted, true = logits > 0, targets > 0.5
+    hits = (predicted & true).sum(dim=0)
+    # as scikit-learn has it, 0 for a label that is neither true nor predicted
+    f1 = 2 * hits / (predicted.sum(dim=0) + true.sum(dim=0)).clamp_min(1)
+    is_right = (predicted == true).to(precision(logits.device))
+    scores = {
+        "f1_macro": f1.to(is_right.dtype).mean(),
+        "auroc": auroc(logits.T.contiguous(), true.long().T.contiguous()).nanmean(),
+        "label_accuracy": is_right.mean(),
+        "subset_accuracy": is_right.amin(dim=1).mean(),
+    }
+    return dict(zip(scores, read([*scores.values()]), strict=True))
 
 
 def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, float]:
@@ -159,8 +213,39 @@ def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, fl
     errors = predicted - precise
     squared, spread = errors.square().sum(), (precise - precise.mean()).square().sum()
     share = (1 - squared / spread).masked_fill((targets == targets[0]).all(), math.nan)
-    mse, mae, r2 = read([squared / len(errors), errors.abs().mean(), share])
-    return {"rmse": unit * math.sqrt(mse), "mae": unit * mae, "r2": r2}
+    sizes = errors.abs().sort().values
+    median = (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) / 2
+    mse, mae, r2, middle = read([squared / len(errors), sizes.mean(), share, median])
+    return {
+        "rmse": unit * math.sqrt(mse),
+        "mae": unit * mae,
+        "r2": r2,
+        "median_error": unit * middle,
+    }
+
+
+def top_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of samples whose class is among the TOP likeliest; NaN if a logit is NaN.
+
+    Of equal logits the later class comes first, as in scikit-learn.
+    """
+    own = logits.gather(1, targets[:, None])
+    is_later = torch.arange(logits.shape[1], device=logits.device) > targets[:, None]
+    ahead = ((logits > own) | ((logits == own) & is_later)).sum(dim=1)
+    return (ahead < TOP).to(logits.dtype).mean().masked_fill(logits.isnan().any(), math.nan)
+
+
+def calibration_error(confidence: Tensor, is_right: Tensor) -> Tensor:
+    """Return the expected calibration error (C. Guo et al., 2017) of N predictions.
+
+    It is the mean distance of confidence, the probability of the predicted class, and accuracy
+    within bins of equal width, weighted by their samples; NaN if a confidence is.
+    """
+    bins = (confidence * _BINS).ceil().clamp(1, _BINS).nan_to_num(1)  # (low, high]
+    numbers = torch.arange(1, _BINS + 1, device=bins.device)
+    # a product, since sums by index differ from run to run on a GPU
+    gaps = (is_right.to(confidence.dtype) - confidence) @ (bins[:, None] == numbers).to(bins.dtype)
+    return gaps.abs().sum() / len(confidence)
 
 
 def log_odds(logits: Tensor) -> Tensor:

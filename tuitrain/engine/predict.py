@@ -44,7 +44,8 @@ def predict(
     from `sha256`, Refused where the task reads no other data, and what reading them raises.
     """
     run = build(replace(spec, paused=False, init_from=None), code=code)
-    run.model.load_state_dict(read_state(checkpoint, sha256)["model"])
+    state = read_state(checkpoint, sha256)
+    run.model.load_state_dict(state["model"])
     run.model.eval()
     data = run.data
     assert run.task is not None
@@ -52,7 +53,8 @@ def predict(
     rows: list[list[Value]] = []
     for inputs, targets in found.source.to(run.device).batches(_BATCH):
         shown = targets if found.has_targets else None
-        rows += _rows(data, run.model(inputs).cpu(), None if shown is None else shown.cpu())
+        output = run.losses.predictions(state["settings"]["loss"], run.model(inputs)).cpu()
+        rows += _rows(data, output, None if shown is None else shown.cpu())
     width = len(rows[0]) if rows else 0
     columns = [*found.names.columns, *_columns(data, width, has_targets=found.has_targets)]
     named = [[*name, *row] for name, row in zip(found.names.rows, rows, strict=True)]

@@ -85,6 +85,8 @@ class Training:
     """The mean training loss of the current epoch."""
     last_val_loss: float = 0.0
     """The loss of the last validation; 0 before the first."""
+    used_losses: tuple[str, ...] = ()
+    """The losses that the present weights were trained with, or are from here on."""
     newest_batch: tuple[Tensor, Tensor] | None = None
     """Output and target of the newest batch; None before the first, and after `restore`."""
     newest_input: tuple[tuple[int, ...], torch.dtype] | None = None
@@ -103,6 +105,7 @@ class Training:
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.model)
         self.schedule = self.initial_schedule
+        self.used_losses = (self.loss_name,)
 
     @property
     def problem(self) -> Problem:
@@ -112,6 +115,19 @@ class Training:
             data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
             data.classes, data.input_shape, self.losses.own, self.losses.aliases,
         )  # fmt: skip
+
+    @property
+    def recorded_losses(self) -> list[str]:
+        """The losses that a validation evaluates, each by its text and with the defaults.
+
+        They are the usual one, those used, the monitored one, and those that the spec asks for.
+        """
+        quantity = self.monitor.quantity
+        monitored = [quantity.name] if quantity.is_loss else []
+        texts = (*self.spec.val_losses, *monitored, *self.used_losses)
+        names = {self.losses.usual, *(text.partition(":")[0] for text in texts)}
+        defaults = [name for name in self.losses.names if name in names]
+        return list(dict.fromkeys([*defaults, *texts]))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -284,6 +300,7 @@ class Training:
             "epoch_loss": self.epoch_loss.state(),
             "monitor": self.monitor.state(),
             "last_val_loss": self.last_val_loss,
+            "used_losses": self.used_losses,
             "rng": rng.state(self.device),
             "seed": self.seed,
         }
@@ -304,6 +321,8 @@ class Training:
         else:  # of an older version
             self.monitor.restore(state["best"], state["patience"][1])
         self.last_val_loss = state["last_val_loss"]
+        # of an older version: that one recorded them all
+        self.used_losses = tuple(state.get("used_losses", (self.spec.loss, self.loss_name)))
         self.newest_batch = None
         rng.restore(state["rng"], self.device)
 
@@ -327,6 +346,7 @@ class Training:
         if len({group["lr"] for group in self.optimizer.param_groups}) == 1:
             self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
         self.monitor.reset()
+        self.used_losses = (self.loss_name,)
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
@@ -370,4 +390,5 @@ class Training:
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)
         self.loss_name = loss
+        self.used_losses = tuple(dict.fromkeys((*self.used_losses, loss)))
         self.epoch_loss = RunningMean()  # two losses have no common mean

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from tuitrain.core.detail import CONFUSION
+from tuitrain.core.detail import CONFUSION, LABELS
 from tuitrain.core.events import Detail
 from tuitrain.engine.fit import spread
 from tuitrain.engine.metrics import Confusion
@@ -15,7 +16,7 @@ from tuitrain.engine.training import Training
 from tuitrain.engine.worst_samples import worst_samples
 
 _MOST_CLASSES = 100
-"""Confusion matrices of more classes are not recorded."""
+"""Confusion matrices of more classes, and results of more labels, are not recorded."""
 
 
 class Validated(NamedTuple):
@@ -36,7 +37,8 @@ def validation_details(
 
     `with_samples` adds what takes longer: the worst samples, and the surface of the model.
     """
-    details = [_confusion(run, confusion), spread(run, seen.output, seen.target)]
+    details = [_confusion(run, confusion), _labels(run, seen.output, seen.target)]
+    details.append(spread(run, seen.output, seen.target))
     if with_samples:
         details.append(worst_samples(run, seen.output, seen.target))
         if seen.inputs is not None:
@@ -48,3 +50,12 @@ def _confusion(run: Training, confusion: Confusion | None) -> Detail | None:
     if confusion is None or len(confusion) > _MOST_CLASSES:
         return None
     return Detail(run.take, run.step, CONFUSION, {"counts": confusion})
+
+
+def _labels(run: Training, output: Tensor, target: Tensor) -> Detail | None:
+    """Return `core.detail.Labels`; None for another kind and for too many labels."""
+    if run.data.kind != "multilabel" or output.shape[1] > _MOST_CLASSES:
+        return None
+    given, true = output > 0, target > 0.5
+    counts = torch.stack((given & true, true, given)).sum(dim=1).T
+    return Detail(run.take, run.step, LABELS, {"counts": counts.tolist()})

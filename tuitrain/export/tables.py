@@ -31,7 +31,7 @@ def batch_rows(lineage: RunLineage) -> Iterator[Row]:
 
 
 def epoch_rows(lineage: RunLineage) -> Iterator[Row]:
-    """Yield a row per epoch, with its metrics and its validation loss by every fitting loss."""
+    """Yield a row per epoch, with its metrics and its validation losses."""
     return map(_epoch_row, lineage.epochs())
 
 
@@ -66,7 +66,7 @@ def _epoch_columns(lineage: RunLineage) -> list[str]:
     """Return the columns of all epochs: a swap adds a loss to those that are evaluated."""
     problem = lineage.started.problem
     metrics = dict.fromkeys(metric.name for metric in problem.metrics)
-    losses = dict.fromkeys(problem.losses)
+    losses: dict[str, None] = dict.fromkeys(problem.losses[:1])
     for epoch in lineage.epochs():
         metrics |= dict.fromkeys(epoch.ended.metrics)
         losses |= dict.fromkeys(epoch.ended.val_losses)

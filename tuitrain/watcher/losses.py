@@ -42,8 +42,9 @@ UNKNOWN = "its own loss"
 """The name of a loss that no function of `torch.nn.functional` returned."""
 _MOST_CLASSES = 4096
 """A one-hot target of more classes takes too much memory."""
-_OF_CLASSES = "cross-entropy"
-"""The loss whose mean over a batch is one over its samples, not over samples and classes."""
+_OVER_CLASSES = ("bce-with-logits", "mse", "l1")
+"""The losses whose mean over a batch is one over its samples and classes, not over its samples."""
+_WITH_ONE_HOT = (*_OVER_CLASSES, "brier")
 
 Own = Callable[[Tensor, Tensor], Tensor]
 """A loss function that the user registered."""
@@ -101,6 +102,9 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
         )
     if loss == call.name:
         return None
+    entry = catalog.LOSSES.get(loss.partition(":")[0])
+    if entry is not None and entry.only_counts:
+        return f"{entry.name} needs targets of 0 or more, which those of a script need not be"
     kind = kind or call.kind
     if kind is None:
         return f"{call.function} has an input of its own kind, which no other loss takes"
@@ -135,7 +139,7 @@ def _why_not_classes(call: Call, prediction: Tensor, target: Tensor, loss: str) 
             f"{call.function} has an input {tuple(prediction.shape)} and a target "
             f"{tuple(target.shape)}: only (N, C) and class indices (N,) can be swapped"
         )
-    if prediction.shape[1] > _MOST_CLASSES and not loss.startswith(_OF_CLASSES):
+    if prediction.shape[1] > _MOST_CLASSES and loss.partition(":")[0] in _WITH_ONE_HOT:
         return f"{loss} needs one-hot targets, too large for {prediction.shape[1]:,} classes"
     return None
 
@@ -155,7 +159,7 @@ def replaced(call: Call, loss: str, kind: str | None = None) -> Tensor:
     value: Tensor = _criterion(loss, kind)(prediction, target)
     if given["reduction"] != "sum":
         return value
-    is_of_samples = kind != "multiclass" or loss.startswith(_OF_CLASSES)
+    is_of_samples = kind != "multiclass" or loss.partition(":")[0] not in _OVER_CLASSES
     count = target.numel() if is_of_samples else prediction.numel()
     return value * count  # type: ignore[no-any-return]  # torch says Any
 

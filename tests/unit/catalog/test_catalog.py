@@ -34,7 +34,7 @@ def test_an_entry_says_what_it_is_for(what, entry):
 def test_a_loss_teaches(loss):
     assert all((loss.formula, loss.inside, loss.when, loss.when_not, loss.takes))
     assert not set(loss.takes) & set(loss.misfits)
-    assert {*loss.takes, *loss.misfits} == {"multiclass", "binary", "regression"}
+    assert {*loss.takes, *loss.misfits} == {"multiclass", "binary", "multilabel", "regression"}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

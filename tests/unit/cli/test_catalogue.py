@@ -6,7 +6,15 @@ import pytest
 
 from tests.conftest import Shell
 from tuitrain import cli
-from tuitrain.catalog import EXPLAINED, LOSSES, METRICS, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog import (
+    EXPLAINED,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    TASKS,
+    fitting_losses,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +65,10 @@ def test_a_task_is_told_which_losses_fit_and_why_the_others_do_not(capsys):
     assert cli.run(["losses", "--task", "diabetes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {item["name"]: item["fits"] for item in told} == {
-        loss.name: "regression" in loss.takes for loss in LOSSES.values()
+        loss.name: loss in fitting_losses("regression") for loss in LOSSES.values()
     }
+    assert "poisson-nll" in others
+    assert "in their own unit" in others.partition("poisson-nll")[2], "whatever their kind"
 
 
 def test_a_misspelt_loss_is_answered_with_the_nearest(capsys):

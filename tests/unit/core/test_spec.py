@@ -70,7 +70,7 @@ def test_aliases_become_the_names_of_the_catalogue():
         ({"model": "mlp:hiden=3"}, "did you mean 'hidden'"),
         ({"optimizer": "adamm"}, "did you mean 'adam'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
-        ({"loss": "zzz"}, "there are: bce-with-logits, cross-entropy"),
+        ({"loss": "zzz"}, "there are: bce-with-logits, brier, cross-entropy"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_one(settings, hint):

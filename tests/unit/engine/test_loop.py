@@ -1,5 +1,6 @@
 """The loop, taken as what it is: a list of events."""
 
+import copy
 import itertools
 import math
 
@@ -62,15 +63,49 @@ def test_validation_uses_the_model_as_it_is_judged_and_leaves_it_to_train_on():
     assert modes == [True] * 23 + [False]
 
 
-def test_an_epoch_is_judged_by_every_loss_that_fits_and_by_the_one_in_use_as_it_is_used():
-    smooth = "cross-entropy:label_smoothing=0.1"
-    run = digits(epochs=1, loss=smooth)
-    ended = next(event for event in train(run, Steering(run)) if isinstance(event, EpochEnded))
+def ends_of(run):
+    return [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
 
-    fitting = [loss.name for loss in fitting_losses("multiclass")]
-    assert list(ended.val_losses) == [*fitting, smooth]
+
+def test_an_epoch_is_judged_by_the_usual_loss_and_by_the_one_in_use_as_it_is_used():
+    smooth = "cross-entropy:label_smoothing=0.1"
+    (ended,) = ends_of(digits(epochs=1, loss=smooth))
+    assert list(ended.val_losses) == ["cross-entropy", smooth]
     assert ended.val_losses[smooth] == pytest.approx(ended.val_loss, rel=1e-6)
     assert ended.val_losses["cross-entropy"] < ended.val_losses[smooth]
+
+    sharp = "focal:gamma=3"
+    (ended,) = ends_of(digits(epochs=1, loss=sharp, monitor="mse"))
+    assert list(ended.val_losses) == ["cross-entropy", "focal", "mse", sharp]
+
+
+def test_losses_that_are_asked_for_are_recorded_and_change_no_weights():
+    def trained(**settings):
+        run = digits(epochs=1, **settings)
+        (ended,) = ends_of(run)
+        return list(ended.val_losses), weights_sha256(run.model)
+
+    plain, weights = trained()
+    assert trained(val_losses=("MultiMarginLoss", "mse")) == (["cross-entropy", "multi-margin",
+                                                               "mse"], weights)  # fmt: skip
+    fitting = [loss.name for loss in fitting_losses("multiclass")]
+    assert trained(val_losses=("all",)) == (fitting, weights)
+    assert plain == ["cross-entropy"]
+
+
+def test_a_loss_that_was_used_is_recorded_from_then_on_also_after_a_restore():
+    run, restored = digits(epochs=3), digits(epochs=3)
+    for event in train(run, Steering(run)):
+        if isinstance(event, EpochEnded):
+            last = event
+            if event.epoch == 1:
+                run.change("loss", "mse")
+                run.change("loss", "l1")
+            if event.epoch == 2:
+                state = copy.deepcopy(run.state())
+    restored.restore(state)
+    assert list(last.val_losses) == ["cross-entropy", "mse", "l1"]
+    assert [ended.val_losses for ended in ends_of(restored)] == [last.val_losses]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,21 @@ import re
 
 import pytest
 import torch
-from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
+from sklearn.metrics import (
+    brier_score_loss,
+    hinge_loss,
+    log_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import sigmoid_focal_loss
 
 from tuitrain.catalog import LOSSES, fitting_losses, loss_named
-from tuitrain.core.errors import Refused
+from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.engine.losses import criterion_for
 
 N, C = 200, 7
@@ -18,10 +27,12 @@ N, C = 200, 7
 def some(kind):
     """Return a prediction that wants a gradient, and a target, for a problem of that kind."""
     torch.manual_seed(3)
-    prediction = (3 * torch.randn(N, C if kind == "multiclass" else 1)).requires_grad_()
+    outputs = C if kind in ("multiclass", "multilabel") else 1
+    prediction = (3 * torch.randn(N, outputs)).requires_grad_()
     target = {
         "multiclass": torch.randint(C, (N,)),
         "binary": torch.randint(2, (N,)).float(),
+        "multilabel": torch.randint(2, (N, C)).float(),
         "regression": torch.randn(N),
     }[kind]
     return prediction, target
@@ -31,6 +42,19 @@ def one_hot(target):
     return functional.one_hot(target, C).float()
 
 
+def signs(y):
+    return 2 * y - 1
+
+
+def of_true(z, y):
+    """Return the probability of the true class of each sample."""
+    return z.softmax(1)[torch.arange(N), y]
+
+
+def weighed(y, alpha):
+    return alpha * y + (1 - alpha) * (1 - y)
+
+
 BY_TORCH = {
     ("cross-entropy", "multiclass"): lambda z, y: nn.CrossEntropyLoss()(z, y),
     ("cross-entropy", "binary"): lambda z, y: nn.CrossEntropyLoss()(
@@ -38,6 +62,25 @@ BY_TORCH = {
     ),
     ("bce-with-logits", "multiclass"): lambda z, y: nn.BCEWithLogitsLoss()(z, one_hot(y)),
     ("bce-with-logits", "binary"): lambda z, y: nn.BCEWithLogitsLoss()(z[:, 0], y),
+    ("bce-with-logits", "multilabel"): lambda z, y: nn.BCEWithLogitsLoss()(z, y),
+    ("nll", "multiclass"): lambda z, y: nn.NLLLoss()(z.log_softmax(1), y),
+    ("focal", "multiclass"): lambda z, y: -((1 - of_true(z, y)) ** 2 * of_true(z, y).log()).mean(),
+    ("focal", "binary"): lambda z, y: sigmoid_focal_loss(z[:, 0], y, reduction="mean"),
+    ("focal", "multilabel"): lambda z, y: sigmoid_focal_loss(z, y, reduction="mean"),
+    ("multi-margin", "multiclass"): lambda z, y: nn.MultiMarginLoss()(z, y),
+    ("hinge", "binary"): lambda z, y: (1 - signs(y) * z[:, 0]).clamp_min(0).mean(),
+    ("soft-margin", "binary"): lambda z, y: nn.SoftMarginLoss()(z[:, 0], signs(y)),
+    ("multilabel-soft-margin", "multilabel"): lambda z, y: nn.MultiLabelSoftMarginLoss()(z, y),
+    ("brier", "multiclass"): lambda z, y: ((z.softmax(1) - one_hot(y)) ** 2).sum(1).mean(),
+    ("brier", "binary"): lambda z, y: ((z[:, 0].sigmoid() - y) ** 2).mean(),
+    ("brier", "multilabel"): lambda z, y: ((z.sigmoid() - y) ** 2).mean(),
+    ("mse", "multilabel"): lambda z, y: nn.MSELoss()(z.sigmoid(), y),
+    ("l1", "multilabel"): lambda z, y: nn.L1Loss()(z.sigmoid(), y),
+    ("smooth-l1", "regression"): lambda z, y: nn.SmoothL1Loss()(z[:, 0], y),
+    ("huber", "regression"): lambda z, y: nn.HuberLoss()(z[:, 0], y),
+    ("log-cosh", "regression"): lambda z, y: (z[:, 0] - y).cosh().log().mean(),
+    ("quantile", "regression"): lambda z, y: (z[:, 0] - y).abs().mean() / 2,
+    ("poisson-nll", "regression"): lambda z, y: nn.PoissonNLLLoss()(z[:, 0], y),
     ("mse", "multiclass"): lambda z, y: nn.MSELoss()(z.softmax(1), one_hot(y)),
     ("mse", "binary"): lambda z, y: nn.MSELoss()(z[:, 0].sigmoid(), y),
     ("mse", "regression"): lambda z, y: nn.MSELoss()(z[:, 0], y),
@@ -58,6 +101,32 @@ WITH_PARAMETERS = {
     ("bce-with-logits:pos_weight=3", "binary"): lambda z, y: nn.BCEWithLogitsLoss(
         pos_weight=torch.tensor(3.0)
     )(z[:, 0], y),
+    ("bce-with-logits:pos_weight=3", "multilabel"): lambda z, y: nn.BCEWithLogitsLoss(
+        pos_weight=torch.tensor(3.0)
+    )(z, y),
+    ("focal:gamma=0", "multiclass"): lambda z, y: nn.CrossEntropyLoss()(z, y),
+    ("focal:gamma=0.5", "binary"): lambda z, y: sigmoid_focal_loss(
+        z[:, 0], y, gamma=0.5, reduction="mean"
+    ),
+    ("focal:gamma=1", "multilabel"): lambda z, y: sigmoid_focal_loss(
+        z, y, gamma=1, reduction="mean"
+    ),
+    ("focal:alpha=0.9", "binary"): lambda z, y: sigmoid_focal_loss(
+        z[:, 0], y, alpha=0.9, reduction="mean"
+    ),
+    ("focal:alpha=0.5", "multilabel"): lambda z, y: sigmoid_focal_loss(
+        z, y, alpha=0.5, reduction="mean"
+    ),
+    ("multi-margin:p=2", "multiclass"): lambda z, y: nn.MultiMarginLoss(p=2)(z, y),
+    ("multi-margin:margin=0.5", "multiclass"): lambda z, y: nn.MultiMarginLoss(margin=0.5)(z, y),
+    ("smooth-l1:beta=0.1", "regression"): lambda z, y: nn.SmoothL1Loss(beta=0.1)(z[:, 0], y),
+    ("huber:delta=0.1", "regression"): lambda z, y: nn.HuberLoss(delta=0.1)(z[:, 0], y),
+    ("quantile:q=0.9", "regression"): lambda z, y: (
+        torch.where(y > z[:, 0], 0.9, 0.1) * (z[:, 0] - y).abs()
+    ).mean(),
+    ("poisson-nll:log_input=no", "regression"): lambda z, y: nn.PoissonNLLLoss(log_input=False)(
+        z[:, 0].abs(), y
+    ),
 }
 
 
@@ -72,6 +141,7 @@ def test_every_parameter_of_a_loss_is_compared_on_every_problem_that_the_loss_fi
         for loss in LOSSES.values()
         for option in loss.options
         for kind in loss.takes
+        if loss.options[option].is_for(kind)
     }
 
 
@@ -85,6 +155,8 @@ def test_a_parameter_changes_the_value(loss, kind):
 def test_a_loss_and_its_gradient_are_torchs_own_to_the_last_bit_where_torch_has_it(loss, kind):
     def value_and_gradient(criterion):
         prediction, target = some(kind)
+        if loss == "poisson-nll:log_input=no":
+            prediction = prediction.detach().abs().requires_grad_()
         value = criterion(prediction, target)
         value.backward()
         return value.detach(), prediction.grad
@@ -117,6 +189,24 @@ WEIGHTED = {
     ("bce-with-logits", "binary"): lambda z, y: nn.BCEWithLogitsLoss(pos_weight=torch.tensor(4.0))(
         z[:, 0], y
     ),
+    ("nll", "multiclass"): lambda z, y: nn.NLLLoss(WEIGHTS["multiclass"])(z.log_softmax(1), y),
+    ("focal", "multiclass"): lambda z, y: of_samples(
+        -((1 - of_true(z, y)) ** 2) * of_true(z, y).log(), y, "multiclass"
+    ),
+    ("focal", "binary"): lambda z, y: of_samples(sigmoid_focal_loss(z[:, 0], y), y, "binary"),
+    ("multi-margin", "multiclass"): lambda z, y: of_samples(
+        nn.MultiMarginLoss(reduction="none")(z, y), y, "multiclass"
+    ),
+    ("hinge", "binary"): lambda z, y: of_samples(
+        (1 - signs(y) * z[:, 0]).clamp_min(0), y, "binary"
+    ),
+    ("soft-margin", "binary"): lambda z, y: of_samples(
+        nn.SoftMarginLoss(reduction="none")(z[:, 0], signs(y)), y, "binary"
+    ),
+    ("brier", "multiclass"): lambda z, y: of_samples(
+        ((z.softmax(1) - one_hot(y)) ** 2).sum(1), y, "multiclass"
+    ),
+    ("brier", "binary"): lambda z, y: of_samples((z[:, 0].sigmoid() - y) ** 2, y, "binary"),
     ("mse", "multiclass"): lambda z, y: of_samples(
         (z.softmax(1) - one_hot(y)) ** 2, y, "multiclass"
     ),
@@ -128,7 +218,7 @@ WEIGHTED = {
 }
 
 
-@pytest.mark.parametrize(("loss", "kind"), [item for item in BY_TORCH if item[1] != "regression"])
+@pytest.mark.parametrize(("loss", "kind"), [item for item in BY_TORCH if item[1] in WEIGHTS])
 def test_weights_of_classes_are_those_of_torch_where_it_has_them_else_of_the_samples(loss, kind):
     prediction, target = some(kind)
     found = criterion_for(loss, kind, WEIGHTS[kind])(prediction, target)
@@ -157,6 +247,15 @@ BY_SCIKIT_LEARN = {
     ("cross-entropy", "multiclass"): lambda z, y: log_loss(y, probabilities(z, "multiclass")),
     ("cross-entropy", "binary"): lambda z, y: log_loss(y, probabilities(z, "binary")),
     ("bce-with-logits", "binary"): lambda z, y: log_loss(y, probabilities(z, "binary")),
+    ("nll", "multiclass"): lambda z, y: log_loss(y, probabilities(z, "multiclass")),
+    ("soft-margin", "binary"): lambda z, y: log_loss(y, probabilities(z, "binary")),
+    ("hinge", "binary"): lambda z, y: hinge_loss(y, z.detach()[:, 0]),
+    ("brier", "multiclass"): lambda z, y: brier_score_loss(y, probabilities(z, "multiclass")),
+    ("brier", "binary"): lambda z, y: brier_score_loss(y, probabilities(z, "binary")),
+    ("quantile", "regression"): lambda z, y: mean_pinball_loss(y, z.detach()[:, 0], alpha=0.5),
+    ("quantile:q=0.9", "regression"): lambda z, y: mean_pinball_loss(
+        y, z.detach()[:, 0], alpha=0.9
+    ),
     ("mse", "multiclass"): lambda z, y: mean_squared_error(
         one_hot(y), probabilities(z, "multiclass")
     ),
@@ -174,12 +273,46 @@ def test_a_loss_is_scikit_learns_number_too(loss, kind):
     assert found == pytest.approx(BY_SCIKIT_LEARN[loss, kind](prediction, target), abs=1e-6)
 
 
+def test_half_of_the_poisson_deviance_differs_by_a_constant_of_the_target():
+    torch.manual_seed(4)
+    logarithms, counts = (
+        torch.randn(2, N, 1).double(),
+        torch.poisson(torch.full((N,), 3.0)).double(),
+    )
+    criterion = criterion_for("poisson-nll", "regression")
+    values = [float(criterion(z, counts)) for z in logarithms]
+    halves = [mean_poisson_deviance(counts, z[:, 0].exp()) / 2 for z in logarithms]
+
+    assert values[0] - halves[0] == pytest.approx(values[1] - halves[1], abs=1e-6)
+    assert values[0] != pytest.approx(values[1], abs=1e-3)
+
+
+def test_log_probabilities_are_taken_as_they_are_by_the_loss_for_them():
+    logits, target = some("multiclass")
+    criterion = criterion_for("nll", "multiclass")
+    torch.testing.assert_close(criterion(logits.log_softmax(1), target), criterion(logits, target))
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "binary"])
+@pytest.mark.parametrize("gamma", ["0", "0.5", "2"])
+def test_the_gradient_of_focal_is_finite_where_a_sample_is_certain(kind, gamma):
+    outputs = torch.tensor([[200.0, 0.0]] if kind == "multiclass" else [[-200.0]])
+    target = torch.zeros(1, dtype=torch.int64 if kind == "multiclass" else torch.float32)
+    criterion_for(f"focal:gamma={gamma}", kind)(outputs.requires_grad_(), target).backward()
+    assert torch.equal(outputs.grad, torch.zeros_like(outputs))
+
+
+def test_an_option_of_another_kind_is_refused():
+    with pytest.raises(WrongUse, match="focal:alpha is for binary and multilabel problems"):
+        criterion_for("focal:alpha=0.5", "multiclass")
+
+
 def test_an_unfit_loss_is_refused_with_its_reason():
     with pytest.raises(Refused, match="its target is a class index"):
         criterion_for("cross-entropy", "regression")
 
 
 def test_the_usual_loss_of_a_problem_comes_first():
-    usual = {kind: fitting_losses(kind)[0].name for kind in ("multiclass", "binary", "regression")}
-    assert usual == {"multiclass": "cross-entropy", "binary": "bce-with-logits",
-                     "regression": "mse"}  # fmt: skip
+    kinds = ("multiclass", "binary", "multilabel", "regression")
+    usual = [fitting_losses(kind)[0].name for kind in kinds]
+    assert usual == ["cross-entropy", "bce-with-logits", "bce-with-logits", "mse"]

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
+    matthews_corrcoef,
     mean_absolute_error,
+    median_absolute_error,
     r2_score,
+    recall_score,
     roc_auc_score,
     root_mean_squared_error,
+    top_k_accuracy_score,
 )
 
-from tuitrain.engine.metrics import RunningMean, auroc, log_odds, metrics_of
+from tests.reads import Reads
+from tuitrain.engine.metrics import RunningMean, auroc, evaluate, log_odds, metrics_of
 
 
 def test_several_classes_are_judged_as_scikit_learn_does():
@@ -53,6 +58,97 @@ def test_numbers_are_judged_in_the_targets_own_unit():
     assert found["rmse"] == pytest.approx(root_mean_squared_error(*pair))
     assert found["mae"] == pytest.approx(mean_absolute_error(*pair))
     assert found["r2"] == pytest.approx(r2_score(*pair))
+
+
+SEEDS = st.integers(0, 10_000)
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@given(SEEDS, st.integers(2, 9), st.integers(1, 40))
+@settings(deadline=None, max_examples=50)
+def test_classes_that_tie_or_are_absent_are_judged_as_scikit_learn_does(seed, count, samples):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randint(-2, 3, (samples, count), generator=generator) / 2  # with many ties
+    classes = torch.randint(count, (samples,), generator=generator)
+    found, chosen = metrics_of("multiclass", logits, classes), logits.argmax(1)
+
+    present, labels = classes.unique().tolist(), range(count)
+    recall = recall_score(classes, chosen, labels=present, average="macro", zero_division=0)
+    expected = {
+        "balanced_accuracy": recall,
+        "mcc": matthews_corrcoef(classes, chosen),
+        "calibration_error": float(of_bins(logits.double().softmax(1), classes)),
+    }
+    if count > 5:
+        expected["top5_accuracy"] = top_k_accuracy_score(classes, logits, k=5, labels=labels)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def of_bins(probabilities, classes):
+    """Return the calibration error as its definition has it, bin by bin."""
+    confidence, chosen = probabilities.max(1)
+    error = 0.0
+    for low in range(15):
+        inside = (confidence * 15 > low) & (confidence * 15 <= low + 1)
+        if inside.any():
+            right = (chosen == classes)[inside].double().mean()
+            error += inside.double().mean() * (right - confidence[inside].mean()).abs()
+    return error
+
+
+def test_the_calibration_error_is_that_of_torchmetrics():
+    torch.manual_seed(6)
+    logits, classes = 2 * torch.randn(500, 7), torch.randint(7, (500,))
+    expected = theirs.multiclass_calibration_error(logits.double().softmax(1), classes, 7, 15)
+    found = metrics_of("multiclass", logits, classes)["calibration_error"]
+    assert found == pytest.approx(float(expected), abs=1e-6)
+
+    z, labels = 2 * torch.randn(500, 1).double(), torch.randint(2, (500,))
+    both = torch.cat((-z, z), 1).mul(0.5).softmax(1)
+    expected = theirs.multiclass_calibration_error(both, labels, 2, 15)
+    found = metrics_of("binary", z, labels.float())["calibration_error"]
+    assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+@given(SEEDS, st.integers(1, 5), st.integers(2, 40))
+@settings(deadline=None, max_examples=50)
+def test_several_labels_are_judged_as_scikit_learn_does(seed, count, samples):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randint(-2, 3, (samples, count), generator=generator) / 2
+    labels = torch.randint(2, (samples, count), generator=generator)
+    found, chosen = metrics_of("multilabel", logits, labels.float()), (logits > 0).int()
+
+    varied = [k for k in range(count) if len(labels[:, k].unique()) == 2]
+    areas = [roc_auc_score(labels[:, k], logits[:, k]) for k in varied]
+    f1 = [f1_score(labels[:, k], chosen[:, k], zero_division=0) for k in range(count)]
+    assert found == pytest.approx(
+        {
+            "f1_macro": sum(f1) / count,
+            "auroc": sum(areas) / len(areas) if areas else math.nan,
+            "label_accuracy": accuracy_score(labels.flatten(), chosen.flatten()),
+            "subset_accuracy": (labels == chosen).all(1).double().mean().item(),
+        },
+        abs=1e-6,
+        nan_ok=True,
+    )
+
+
+@given(SEEDS, st.integers(2, 9))
+@settings(deadline=None, max_examples=20)
+def test_the_median_error_is_scikit_learns_of_even_and_odd_numbers(seed, samples):
+    predicted, targets = torch.randn(2, samples, generator=torch.Generator().manual_seed(seed))
+    found = metrics_of("regression", predicted[:, None], targets, unit=3.0)
+    expected = 3 * median_absolute_error(targets, predicted)
+    assert found["median_error"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+def test_a_validation_of_any_kind_waits_for_the_device_as_often_as_before(kind):
+    outputs = torch.randn(40, {"multiclass": 8, "multilabel": 3}.get(kind, 1))
+    targets = torch.randint(2, (40, 3) if kind == "multilabel" else (40,))
+    with Reads() as reads:
+        evaluate(kind, outputs, targets if kind == "multiclass" else targets.float())
+    assert reads.count == (2 if kind in ("binary", "multiclass") else 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))

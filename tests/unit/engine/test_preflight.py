@@ -456,7 +456,9 @@ def test_kinds_inputs_and_metrics_of_all_sorts_pass(tmp_path):
         found[name] = run
     assert found["dicts"].monitor.quantity.name == "top"
     assert [metric.name for metric in found["dicts"].problem.metrics][-1] == "top"
-    assert found["many_labels"].problem.metrics[0].direction == "min"
+    assert found["many_labels"].problem.metrics[-1].direction == "min"
+    assert found["many_labels"].problem.metrics[0].name == "f1_macro"
+    assert found["many_labels"].loss_name == "bce-with-logits", "a module that the catalogue has"
     assert found["nothing"].problem.metrics[0].direction == "min"
     assert found["numbers"].spec.optimizer == ""
     assert (found["numbers"].base_lr, found["numbers"].lr) == (0.5, 0.5 * (1 - 3 / 4))

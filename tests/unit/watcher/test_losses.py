@@ -39,6 +39,14 @@ def test_log_probabilities_are_logits_of_the_other_losses(seed, reduction):
     torch.testing.assert_close(replaced(call, "cross-entropy"), own)
 
 
+@pytest.mark.parametrize("loss", ["nll", "focal", "multi-margin", "brier"])
+def test_the_sum_of_a_loss_of_samples_is_its_mean_times_their_number(loss):
+    logits, target = classes(1)
+    mean = replaced(Call("cross_entropy", (logits, target), {}), loss)
+    summed = replaced(Call("cross_entropy", (logits, target), {"reduction": "sum"}), loss)
+    torch.testing.assert_close(summed, mean * len(target))
+
+
 @given(SEEDS, REDUCTIONS, st.sampled_from([-100, 2]))
 def test_ignored_targets_are_left_out(seed, reduction, ignored):
     logits, target = classes(seed)
@@ -89,6 +97,7 @@ LOGITS, TARGET = classes(0)
         (Call("mse_loss", (LOGITS, LOGITS[:1]), {}), "l1", "differ in shape"),
         (Call("ctc_loss", (LOGITS, TARGET, TARGET, TARGET), {}), "mse", "input of its own kind"),
         (Call("mse_loss", (LOGITS, LOGITS), {}), "cross-entropy", "regression"),
+        (Call("mse_loss", (LOGITS, LOGITS), {}), "poisson-nll", "targets of 0 or more"),
     ],
 )
 def test_a_loss_that_would_be_another_number_is_refused_with_the_reason(call, loss, reason):

@@ -16,6 +16,7 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
+from tuitrain.engine.monitor import VALIDATION_LOSS, monitored
 from tuitrain.engine.state.start import Start, begin, environment_changes
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
@@ -41,6 +42,7 @@ def resume(
     """
     conditions = [event.conditions for event in earlier if isinstance(event, RunStarted)]
     yield from environment_changes(conditions[-1] if conditions else {}, run)
+    _keep_monitor(run, earlier)
     lineage = Lineage().after(earlier).kept_events
     origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
     if origin is None:
@@ -67,6 +69,14 @@ def resume(
         yield opened
     for command in dropped:
         yield CommandDropped(command, "the run was interrupted")
+
+
+def _keep_monitor(run: Training, earlier: Sequence[Event]) -> None:
+    """Monitor what the record says: for want of a metric, older versions had the loss."""
+    problems = [event.problem for event in earlier if isinstance(event, RunStarted)]
+    recorded = problems[-1].monitor if problems and problems[-1] else ""
+    if recorded not in ("", run.monitor.quantity.name):
+        run.monitor.quantity = monitored(VALIDATION_LOSS, run.problem, run.spec.loss)
 
 
 def _restored(

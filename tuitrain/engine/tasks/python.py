@@ -122,8 +122,8 @@ def _check(task: Task, places: Mapping[str, str]) -> None:
 def _mistakes(task: Task) -> Iterator[str]:
     if task.kind not in _KINDS:
         yield f"kind is multiclass, binary, regression or multilabel, not {task.kind!r:.40}"
-    if task.kind in (None, "multilabel") and task.criterion is None:
-        yield f"a task of kind {task.kind} needs a criterion"
+    if task.kind is None and task.criterion is None:
+        yield "a task of kind None needs a criterion"
     if not callable(task.train):
         yield "train is a function that returns the data; write train=lambda: ..."
     if not callable(task.val) and not isinstance(task.val, float):

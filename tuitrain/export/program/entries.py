@@ -58,11 +58,13 @@ def criterion(loss: str, kind: Kind, *, is_weighted: bool) -> Part:
 
     If the loss is weighted, the program has the weights of the classes as WEIGHTS.
     """
-    entry, options = _read("loss", loss)
-    if kind not in catalog.loss_named(entry.name).takes:
-        raise Refused(catalog.loss_named(entry.name).why_not(kind))
+    choice = Choice.read("loss", loss)
+    entry = catalog.loss_named(choice.name)
+    if entry not in catalog.fitting_losses(kind):
+        raise Refused(entry.why_not(kind))
     weights = ["weight=WEIGHTS"] if is_weighted else []
-    arguments = ", ".join((_name(entry), *keywords(kind=kind, **options), *weights))
+    given = keywords(**entry.arguments(choice.options, kind))
+    arguments = ", ".join((_name(entry), *given, *weights))
     return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
 
 

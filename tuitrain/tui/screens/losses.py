@@ -30,8 +30,10 @@ _LOOK_S = 1.0
 _LABEL = 8
 _WIDTH, _FRAME = 76, 6
 """Most cells of a dialog, as in dialogs.tcss, and how many of them surround its text."""
-_SHORT = 24
+_SHORT = 38
 """Lines of a terminal in which choices and text share what room there is."""
+_ROOMY = 52
+"""Least cells of a lesson where the dialog names all its keys."""
 _TRENDS = 58
 """Least cells of a line that has the trend of a loss, too."""
 _NAME, _LONG_NAME = 16, 33
@@ -102,7 +104,7 @@ class LossesScreen(ModalScreen[str | None]):
         self.lesson.scroll_home(animate=False)
         more = " · o its parameters" if parameters(self._run.problem, text) else ""
         if self.app.size.height < _SHORT:
-            more = " · pgdn reads on"
+            more = f"{more if self._cells() >= _ROOMY else ''} · pgdn reads on"
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -142,7 +144,7 @@ class LossesScreen(ModalScreen[str | None]):
             [
                 *(Option(self._row(text), text) for text in self._texts),
                 *(
-                    Option(f"   {loss.name:<{_NAME}} unfit: {misfit}", loss.name, disabled=True)
+                    Option(self._unfit(loss.name, misfit), loss.name, disabled=True)
                     for loss in LOSSES.values()
                     if loss.name not in problem.losses
                     and (misfit := loss.misfit(problem.kind))
@@ -152,13 +154,16 @@ class LossesScreen(ModalScreen[str | None]):
         if highlighted in self._texts:
             self.options.highlighted = self._texts.index(highlighted)
 
+    def _unfit(self, name: str, why: str) -> str:
+        return cut(f"   {name:<{_NAME}} unfit: {why}", self._cells() + _LABEL)
+
     def _name_cells(self) -> int:
         return min(_LONG_NAME, max(_NAME, *map(width_of, self._texts)))
 
     def _heading(self) -> Content:
         batch = f"on batch {words.count(self._step)}" if self._values else ""
         short = "" if self._name_cells() > _NAME else ", first → last"
-        epochs = f"validation{short}" if self._trend(self._texts[0]) else ""
+        epochs = f"validation{short}" if self._has_trends() else ""
         return Content.styled(f"   {'':<{self._name_cells()}} {batch:>14}  {epochs}", "$cell-muted")
 
     def _row(self, text: str) -> Content:
@@ -166,10 +171,14 @@ class LossesScreen(ModalScreen[str | None]):
         value = words.value(self._values.get(text)) if self._values else ""
         cells = self._name_cells()
         name = padded(cut(text, cells), cells)
+        trend = self._trend(text) or ("–" if self._has_trends() else "")
         return Content.assemble(
             f" {mark} ", (name, "bold"), (f" {value:>14}", "$cell-smooth"),
-            (f"  {self._trend(text) or ''}", "$cell-validation"),
+            (f"  {trend}", "$cell-validation"),
         )  # fmt: skip
+
+    def _has_trends(self) -> bool:
+        return any(self._trend(text) for text in (self._run.loss, *self._run.problem.losses[:1]))
 
     def _trend(self, text: str) -> str | None:
         """Return the first and the last validation loss; None before the second validation.
@@ -194,6 +203,7 @@ class LossesScreen(ModalScreen[str | None]):
             *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].description})")
               for parameter in parameters(self._run.problem, text)),
             ("swap", self._when(text)),
+            *([("epochs", self._why_no_trend(text))] if self._is_unrecorded(text) else []),
             ("inside", loss.inside),
             ("when", loss.when),
             ("not", loss.when_not),
@@ -204,6 +214,14 @@ class LossesScreen(ModalScreen[str | None]):
             lines.append(Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), first))
             lines += [Content(f"{'':<{_LABEL}}{line}") for line in rest]
         return Content("\n").join(lines)
+
+    def _is_unrecorded(self, text: str) -> bool:
+        """Return whether validations leave the loss out; False before the first one."""
+        last = self._run.last_epoch
+        return last is not None and not self._run.is_watched and text not in last.val_losses
+
+    def _why_no_trend(self, text: str) -> str:
+        return f"its validation value is recorded once it is used, or with --val-losses {text}"
 
     def _cells(self) -> int:
         """Return the most cells of a line of the lesson."""

@@ -11,7 +11,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 
 class MetricCharts(AsyncPicture, can_focus=True):
-    """Metrics and every fitting loss on the validation data; redrawn when an epoch ends.
+    """Metrics and losses on the validation data; redrawn when an epoch ends.
 
     The numbers in their titles are always those of the subject; curves are drawn less often.
     """

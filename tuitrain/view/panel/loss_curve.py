@@ -108,7 +108,7 @@ def _missing(run: Snapshot, seen: _Seen | None) -> str:
     if seen is None:
         return "this record has no loss curves: those of today's runs do"
     if run.loss not in seen.curves.curves:
-        return f"{words.loss(run.loss)} cannot be drawn for one sample alone"
+        return f"{words.loss(run.loss)} has no curve over this axis"
     return f"a curve needs {_LEAST_WIDTH} x {_LEAST_HEIGHT} cells"
 
 

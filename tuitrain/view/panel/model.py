@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tuitrain.core.decode import decoded
-from tuitrain.core.detail import CONFUSION, SCORES, Confusion, Scores
+from tuitrain.core.detail import CONFUSION, LABELS, SCORES, Confusion, Labels, Scores
 from tuitrain.core.safe import safe
 from tuitrain.store.schema import key_of
 from tuitrain.view.panel.bars import bars
@@ -73,15 +73,16 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return recall, precision, F1 and scores of each class of the last epoch, lowest F1 first."""
     matrix = _matrix(run, reads.details)
-    if matrix is None:
+    results = list(_results(matrix) if matrix else _label_results(run, reads.details))
+    if not results:
         return filled([], width, height)
-    scores = _scores(run, reads.details, matrix)
+    scores = _scores(run, reads.details, matrix) if matrix else ()
     room = width - 1 - len(_HEAD) - (2 + len(_SCORES_HEAD) if scores else 0)
-    cells = max(_SHORTEST_NAME, min(_name_cells(matrix), room))
-    rows = max(1, min(_MOST_ROWS, (height - 1) // len(matrix.counts))) if scores else 1
+    cells = max(_SHORTEST_NAME, min(_cells_for([result.name for result in results]), room))
+    rows = max(1, min(_MOST_ROWS, (height - 1) // len(results))) if scores else 1
     head = f" {'':<{cells}}{_HEAD}  {_SCORES_HEAD if scores else ''}"
     lines = [fitted([Span(head, "muted")], width)]
-    for result in sorted(_results(matrix), key=lambda result: result.f1):
+    for result in sorted(results, key=lambda result: result.f1):
         counts = scores[result.at] if scores else ()
         lines += _result_lines(result, bars(counts, max(counts, default=0), rows), cells, width)
     return filled(lines, width, height)
@@ -101,16 +102,21 @@ def _matrix(run: Snapshot, details: Details) -> Matrix | None:
     if last is None or body is None:
         return None
     counts = decoded(Confusion, body).counts
-    if not counts:
-        return None
+    return Matrix(last.epoch, counts, _names(run, len(counts))) if counts else None
+
+
+def _names(run: Snapshot, count: int) -> list[str]:
+    """Return the names of the classes, or their numbers where the record has not so many."""
     names = [safe(name) for name in run.problem.classes]
-    if len(names) != len(counts):
-        names = [str(number) for number in range(len(counts))]
-    return Matrix(last.epoch, counts, names)
+    return names if len(names) == count else [str(number) for number in range(count)]
 
 
 def _name_cells(matrix: Matrix) -> int:
-    return min(_LONGEST_NAME, max(map(width_of, matrix.names)))
+    return _cells_for(matrix.names)
+
+
+def _cells_for(names: Sequence[str]) -> int:
+    return min(_LONGEST_NAME, max(map(width_of, names)))
 
 
 def _numbers(matrix: Matrix, width: int) -> Iterator[Line]:
@@ -193,15 +199,29 @@ class _Result(NamedTuple):
 def _results(matrix: Matrix) -> Iterator[_Result]:
     predictions = [sum(column) for column in zip(*matrix.counts, strict=True)]
     for at, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
-        right, true, predicted = row[at], sum(row), predictions[at]
-        yield _Result(
-            at,
-            name,
-            true,
-            right / true if true else None,
-            right / predicted if predicted else None,
-            2 * right / (true + predicted) if true + predicted else 0.0,
-        )
+        yield _result(at, name, (row[at], sum(row), predictions[at]))
+
+
+def _label_results(run: Snapshot, details: Details) -> Iterator[_Result]:
+    """Yield the results of each label of the last epoch; nothing where the record has none."""
+    last = run.last_epoch
+    body = details.detail(key_of(last.take, last.step), LABELS) if last else None
+    counts = decoded(Labels, body).counts if body else ()
+    for at, (name, label) in enumerate(zip(_names(run, len(counts)), counts, strict=True)):
+        yield _result(at, name, label)
+
+
+def _result(at: int, name: str, counts: Sequence[int]) -> _Result:
+    """Return the results of a class by its samples that are right, true, and predicted."""
+    right, true, predicted = counts
+    return _Result(
+        at,
+        name,
+        true,
+        right / true if true else None,
+        right / predicted if predicted else None,
+        2 * right / (true + predicted) if true + predicted else 0.0,
+    )
 
 
 def _result_lines(

@@ -100,7 +100,7 @@ def _fields(run: Snapshot) -> list[_Field]:
 def _losses_in_use(run: Snapshot, last: EpochEnded | None) -> tuple[float | None, float | None]:
     """Return training and validation loss of the last epoch by the loss that is in use now.
 
-    After a swap no epoch was trained by it, but the last one was validated by every fitting loss.
+    After a swap no epoch was trained by it; the last one may have been validated by it.
     """
     if last is None or run.is_watched or last.loss_name == run.loss:
         return run.trained_loss(last), last.val_loss if last else None

@@ -23,4 +23,9 @@ def parameters(problem: Problem, loss: str) -> list[str]:
         values = read_options(entry, Choice.read("loss", loss).options)
     except WrongUse:
         return []  # another version of the catalogue has them
-    return [f"{key}={entry.options[key].write(value)}" for key, value in values.items()]
+    options = entry.options
+    return [
+        f"{key}={options[key].write(value)}"
+        for key, value in values.items()
+        if options[key].is_for(problem.kind)
+    ]

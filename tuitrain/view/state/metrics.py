@@ -1,6 +1,6 @@
-"""Validation values that are comparable across loss swaps: metrics and all fitting losses.
+"""Validation values that are comparable across loss swaps: metrics and losses.
 
-Each validation evaluates all fitting losses, not only the loss in use.
+A validation evaluates not only the loss in use, but also the usual one and those used before.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
 from tuitrain.store.epochs import EpochPart, EpochValues
 from tuitrain.view.state.snapshot import Snapshot
+
+_FEW = 3
 
 
 class ComparableMetric(NamedTuple):
@@ -51,12 +54,26 @@ def comparable_metrics(problem: Problem) -> list[ComparableMetric]:
 
 
 def metrics_of(run: Snapshot) -> list[ComparableMetric]:
-    """Return those of a run; of a watched script, only the losses that it has evaluated."""
+    """Return those of a run: its metrics, and the losses that it has evaluated, or will at first.
+
+    Of a watched script, only what it has evaluated.
+    """
     metrics = comparable_metrics(run.problem)
-    if not run.is_watched:
-        return metrics
     evaluated = {name for epoch in run.epochs for name in (*epoch.metrics, *epoch.val_losses)}
+    if not run.is_watched:
+        evaluated |= {metric.name for metric in run.problem.metrics}
+        evaluated |= {*run.problem.losses[:1], run.loss.partition(":")[0]}
     return [metric for metric in metrics if metric.name in evaluated]
+
+
+def brief(run: Snapshot, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that fit on a line: the first few, the monitored one, a task's own."""
+    first = list(values)[:_FEW]
+    return {
+        name: value
+        for name, value in values.items()
+        if name in first or name == run.monitor or name not in catalog.EXPLAINED
+    }
 
 
 def named(

@@ -25,6 +25,7 @@ from tuitrain.view.state.snapshot import Intervention, Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
 
+_LABEL = 12
 _MOST_CLASSES, _LONGEST_CLASS = 10, 12
 _NOTE_CELLS = 40
 _WIDEST = 64
@@ -117,7 +118,8 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         *([("tags", ", ".join(run.tags))] if run.tags else []),
         ("directory", safe(run.directory)),
     ]
-    lines = [run.title, *(f"  {padded(name, 12)} {text}" for name, text in rows)]
+    cells = max(_LABEL, *(width_of(name) for name, _ in rows))
+    lines = [run.title, *(f"  {padded(name, cells)} {text}" for name, text in rows)]
     if confusion and run.best and (matrix := confusion_lines(confusion, run.problem.classes)):
         lines += [
             "",

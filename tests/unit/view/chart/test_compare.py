@@ -35,8 +35,13 @@ def compared(*runs):
 
 
 def test_runs_of_one_kind_share_metrics_and_losses(begin):
-    found = [begin("a").now(), begin("b", loss="mse").now()]
-    assert compare.shared(found) == comparable_metrics(problem("multiclass"))
+    one, other = begin("a"), begin("b", loss="mse")
+    at_first = [item.name for item in compare.shared([one.now(), other.now()])]
+    assert at_first == ["accuracy", "f1_macro", "auroc", "cross-entropy"]
+    for run in (one, other):
+        run.trains(1)
+    found = compare.shared([one.now(), other.now()])
+    assert found == comparable_metrics(problem("multiclass")), "those that both have evaluated"
 
 
 def test_runs_of_two_kinds_of_classes_share_metrics_but_no_loss(begin):
@@ -193,6 +198,8 @@ def test_runs_of_different_batch_size_stand_over_each_other_by_epoch(begin):
 
 def test_pages_show_every_measure_and_begin_again(begin):
     one, other = begin("a"), begin("b")
+    one.trains(1)
+    other.trains(1)
     found = compared(one, other)
     pages = [plain(compare.page(found, number, 120, 6)) for number in range(3)]
     names = list(problem("multiclass").losses)

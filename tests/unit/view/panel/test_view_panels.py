@@ -13,6 +13,7 @@ from tuitrain.core.detail import (
     BATCH,
     CONFUSION,
     FIT,
+    LABELS,
     LAYERS,
     LINE_SEARCH,
     LOSS_CURVES,
@@ -124,6 +125,20 @@ def test_every_panel_fills_its_size_with_what_there_is(recorded, size, has_detai
             picture = panel.draw(recorded.now(), reads(recorded, ["one", "two"]), *size)
             cells = {sum(width_of(span.text) for span in line) for line in picture}
             assert (len(picture), cells) == (size[1], {size[0]}), panel.id
+
+
+def test_several_labels_have_their_results_the_least_first(recorded):
+    recorded.trains(1)
+    recorded.details(LABELS, {"counts": [[8, 10, 9], [0, 5, 0], [0, 0, 4]]})
+    head, never, unasked, good = drawn(model.classes, recorded).splitlines()[:4]
+    assert head.split() == ["samples", "recall", "precision", "F1"]
+    assert never.split() == ["1", "5", "0.000", "–", "0.000", "never", "predicted"]
+    assert unasked.split() == ["2", "0", "–", "0.000", "0.000"]
+    assert good.split() == ["0", "10", "0.800", "0.889", "0.842"]
+
+    recorded.details(LABELS, {"counts": [[8, 10]]})
+    with pytest.raises(DamagedRecord):
+        drawn(model.classes, recorded)
 
 
 DAMAGED = [
