@@ -1,4 +1,4 @@
-"""Whoever silences a tool says why on the same line."""
+"""A line that silences a tool says why."""
 
 import re
 from pathlib import Path

@@ -35,12 +35,12 @@ COMMANDS = st.tuples(
 
 
 @cache
-def judge() -> Training:
+def evaluated() -> Training:
     return build(SPEC)
 
 
 def leading_metric(weights) -> float:
-    run = judge()
+    run = evaluated()
     run.model.load_state_dict(weights)
     return validate(run, with_samples=False).ended.metrics[run.monitor.quantity.name]
 

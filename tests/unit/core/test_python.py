@@ -8,7 +8,7 @@ from pathlib import Path
 import tuitrain
 
 PACKAGE = Path(tuitrain.__file__).parent
-ASK = """
+SCRIPT = """
 import subprocess
 from tuitrain.core import python
 subprocess.run([*python.command("")[:2], "-c", "import tuitrain; print(tuitrain.__file__)"],
@@ -23,13 +23,13 @@ def output_of(*command, cwd: Path, **env: str) -> str:
 
 
 def test_the_same_package_is_found_from_anywhere(tmp_path):
-    assert output_of(sys.executable, "-c", ASK, cwd=tmp_path) == str(PACKAGE / "__init__.py")
+    assert output_of(sys.executable, "-c", SCRIPT, cwd=tmp_path) == str(PACKAGE / "__init__.py")
 
 
 def test_a_package_that_only_the_working_folder_has_is_found_all_the_same(tmp_path):
     (tmp_path / "tuitrain").symlink_to(PACKAGE)
     elsewhere = sys._base_executable  # knows nothing of the folders that this one has
-    assert output_of(elsewhere, "-c", ASK, cwd=tmp_path) == str(PACKAGE / "__init__.py")
+    assert output_of(elsewhere, "-c", SCRIPT, cwd=tmp_path) == str(PACKAGE / "__init__.py")
 
 
 def test_the_app_as_a_module_looks_in_the_working_folder_for_nothing(tmp_path):

@@ -18,7 +18,7 @@ from tuitrain.engine.steering import Steering
 DRAWS = "mlp:hidden=16,norm=batch,dropout=0.5"
 
 
-def stepped(run, steps: int):
+def after_a_step(run, steps: int):
     """Yield the events of a run that is trained so many steps at a time."""
 
     def commands(wait_s):
@@ -30,7 +30,7 @@ def stepped(run, steps: int):
 def first_search(run, steps: int = 1) -> tuple[Detail, list[BatchDone]]:
     """Return the first line search of a run, and the batches before it."""
     done = []
-    for event in stepped(run, steps):
+    for event in after_a_step(run, steps):
         done += [event] if isinstance(event, BatchDone) else []
         if isinstance(event, Detail) and event.name == LINE_SEARCH:
             return event, done
@@ -89,7 +89,7 @@ def test_a_run_that_does_not_pause_measures_none():
 def test_measuring_every_step_changes_no_weight_no_buffer_and_no_draw():
     def end(in_steps: bool) -> tuple[str, list[int], int]:
         run = digits(epochs=1, model=DRAWS)
-        found = list(stepped(run, 1) if in_steps else train(run, Steering(run)))
+        found = list(after_a_step(run, 1) if in_steps else train(run, Steering(run)))
         assert any(isinstance(event, Finished) for event in found)
         return weights_sha256(run.model), rng.state(run.device)["cpu"].tolist(), searches(found)
 
@@ -101,7 +101,7 @@ def test_measuring_every_step_changes_no_weight_no_buffer_and_no_draw():
 def test_a_model_that_cannot_be_copied_or_is_too_large_is_trained_without(monkeypatch):
     run = digits(epochs=1)
     run.model.last = torch.zeros(1, requires_grad=True) * 2  # such a tensor cannot be copied
-    events = list(stepped(run, 5))
+    events = list(after_a_step(run, 5))
     assert any(isinstance(event, Finished) for event in events)
     monkeypatch.setattr(measures, "_MOST_WEIGHTS", 10)
-    assert searches(events) == searches(stepped(digits(epochs=1), 5)) == 0
+    assert searches(events) == searches(after_a_step(digits(epochs=1), 5)) == 0

@@ -12,14 +12,14 @@ from tuitrain.engine.streaming import Streamed
 
 @pytest.mark.parametrize(("device", "is_pinned"), [("cuda", True), ("mps", False), ("cpu", False)])
 def test_batches_for_cuda_are_put_into_pinned_memory(monkeypatch, device, is_pinned):
-    asked: dict[str, Any] = {}
+    options_of: dict[str, Any] = {}
 
-    class Asked(DataLoader):  # type: ignore[type-arg]  # of whatever
+    class Loader(DataLoader):  # type: ignore[type-arg]  # of whatever
         def __init__(self, dataset: Any, **options: Any) -> None:
-            asked.update(options)
+            options_of.update(options)
             super().__init__(dataset, **{**options, "pin_memory": False})  # CUDA need not be here
 
-    monkeypatch.setattr(streaming, "DataLoader", Asked)
+    monkeypatch.setattr(streaming, "DataLoader", Loader)
     monkeypatch.setattr(streaming, "moved", lambda value, _device: value)
     samples = TensorDataset(torch.arange(8.0).unsqueeze(1), torch.arange(8))
     streamed = Streamed(samples, workers=1).to(torch.device(device))
@@ -27,5 +27,5 @@ def test_batches_for_cuda_are_put_into_pinned_memory(monkeypatch, device, is_pin
         assert [len(targets) for _, targets in streamed.batches(3)] == [3, 3, 2]
     finally:
         streamed.close()
-    assert asked["pin_memory"] is is_pinned
-    assert (asked["persistent_workers"], asked["prefetch_factor"]) == (True, 4)
+    assert options_of["pin_memory"] is is_pinned
+    assert (options_of["persistent_workers"], options_of["prefetch_factor"]) == (True, 4)

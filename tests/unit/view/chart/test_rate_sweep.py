@@ -25,7 +25,7 @@ def run(tmp_path):
         yield run
 
 
-def asks(run, command="s"):
+def requested(run, command="s"):
     run.records(CommandAccepted(command, "lr-find", "", "batch", 0.0, STEPS, 1))
 
 
@@ -38,7 +38,7 @@ def drawn(run, size=(80, 20)):
 
 @pytest.mark.parametrize("size", [(80, 20), (140, 40), (40, 10), (20, 4)])
 def test_a_sweep_has_its_suggestion_and_the_rate_in_use_marked(run, size):
-    asks(run)
+    requested(run)
     run.details(RATE_SWEEP, {**POINTS, "suggestion": 0.004})
     run.records(RateSwept("s", 1, STEPS, 1, 60, 0.004))
     said = drawn(run, size)
@@ -51,20 +51,20 @@ def test_a_sweep_has_its_suggestion_and_the_rate_in_use_marked(run, size):
 
 
 def test_a_sweep_that_goes_on_does_not_show_the_one_before(run):
-    asks(run)
+    requested(run)
     run.details(RATE_SWEEP, {**POINTS, "suggestion": 0.01})
     run.records(RateSwept("s", 1, STEPS, 1, 60, 0.01))
-    asks(run, "again")
+    requested(run, "again")
     assert drawn(run).split("\n", 1)[1].strip() == ""
     run.details(RATE_SWEEP, POINTS)
     assert "1e-6" in drawn(run)
 
 
 def test_a_sweep_that_found_nothing_or_was_ended_says_so(run):
-    asks(run)
+    requested(run)
     run.details(RATE_SWEEP, POINTS)
     run.records(RateSwept("s", 1, STEPS, 1, 60))
     assert "the loss fell at no rate" in drawn(run)
-    asks(run, "again")
+    requested(run, "again")
     run.records(CommandDropped("again", "another command came before its end"))
     assert "no sweep: another command came before its end" in drawn(run)
