@@ -21,6 +21,7 @@ from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
+from tuitrain.core.events import RateReduced
 from tuitrain.core.schedules import SCHEDULES, ScheduleText
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Integer, OneOf
@@ -39,8 +40,8 @@ EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
 FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
 PLACES = [
     *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
-    *(f"{schedule.__module__}:{schedule.__name__}" for schedule in SCHEDULES.values()),
-    "tuitrain.core.schedules:share_done",
+    *{f"{shape.function.__module__}:{shape.function.__name__}" for shape in SCHEDULES.values()},
+    "tuitrain.core.schedules:rate_factor",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",
     "tuitrain.engine.state.weights:state_sha256",
@@ -53,10 +54,10 @@ def recipe_of(spec: RunSpec) -> tuple[Recipe, str]:
     torch.set_num_threads(1)
     run = build(spec)
     started = run.started()
-    for _ in train(run, Steering(run)):
-        pass
+    events = list(train(run, Steering(run)))
+    reductions = tuple(event for event in events if isinstance(event, RateReduced))
     digest = weights_sha256(run.model)
-    return Recipe("a", spec, started, (), run.step, digest), digest
+    return Recipe("a", spec, started, (), run.step, digest, reductions=reductions), digest
 
 
 def printed_by(text: str) -> str:
@@ -127,6 +128,23 @@ def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(
     text = program(replace(recipe, skips_nonfinite=True), written_by="this test")
     assert printed_by(text) == digest
     assert printed_by(program(recipe, written_by="this test")) != digest
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["constant:warmup=1.5", "cosine", "linear:warmup=1", "step:size=2:gamma=0.5", "one-cycle",
+     "plateau:factor=0.5:patience=0:warmup=1"],
+)  # fmt: skip
+def test_its_rate_follows_the_schedule_of_the_run(schedule):
+    spec = catalog.new_spec(
+        "diabetes", model="linear", optimizer=f"adam:schedule={schedule}", lr=0.5, epochs=6
+    )
+    recipe, digest = recipe_of(spec)
+    text = program(recipe, written_by="this test")
+
+    assert printed_by(text) == digest
+    assert bool(recipe.reductions) == ("lr_scale = 0.5  # no better rmse for 1 epoch" in text)
+    assert bool(recipe.reductions) == schedule.startswith("plateau")
 
 
 def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):

@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import Measured, RunStarted
+from tuitrain.core.events import Measured, RateReduced, RunStarted
 from tuitrain.core.own import own_python
 from tuitrain.core.problem import Card, Problem
-from tuitrain.core.schedules import OWN, SCHEDULES, RateSchedule, Schedule, share_done
+from tuitrain.core.schedules import OWN, PLATEAU, RateSchedule, Schedule, rate_factor, share_done
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
@@ -27,6 +27,7 @@ from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import least_batch
 from tuitrain.engine.monitor import Monitor
+from tuitrain.engine.plateau import Plateau
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Buffers
 from tuitrain.engine.tasks.opened import OpenedTask
@@ -97,6 +98,8 @@ class Training:
     """Gradient norm, before clipping, of the newest batch that was clipped."""
     schedule: RateSchedule = field(init=False)
     """The schedule of the learning rate in use."""
+    plateau: Plateau = field(default_factory=Plateau)
+    """What a plateau schedule has seen."""
     buffers: Buffers = field(init=False)
     """Copies of the model's buffers from before a forward pass."""
 
@@ -261,11 +264,36 @@ class Training:
         """Set the learning rate of the next step, a function of settings and position only."""
         if self.schedule.is_constant:
             return  # the parameter groups of the user's own optimizer may have different rates
-        name, begin = self.schedule
-        factor = self.own_schedule if name == OWN else SCHEDULES[name]
-        assert factor is not None
-        done = share_done(self.trained_epochs, begin, self.epochs)
-        self._set_in_optimizer("lr", self.base_lr * factor(done))
+        self._set_in_optimizer("lr", self.scheduled_lr)
+
+    @property
+    def scheduled_lr(self) -> float:
+        """The learning rate that the schedule has for the next step."""
+        trained, epochs = self.trained_epochs, self.epochs
+        if self.schedule.name != OWN:
+            return self.base_lr * self.schedule.factor(trained, epochs) * self.plateau.scale
+        assert self.own_schedule is not None
+        by_share = self.own_schedule
+
+        def own(since: float, planned: float) -> float:
+            return by_share(share_done(since, planned))
+
+        return self.base_lr * rate_factor(own, trained, epochs, self.schedule.begin)
+
+    def reduce_on_plateau(self, value: float) -> RateReduced | None:
+        """Let a plateau schedule know the monitored value of the epoch that just ended."""
+        if self.schedule.name != PLATEAU:
+            return None
+        before, options = self.plateau.scale, self.schedule.options
+        sign = self.monitor.quantity.sign
+        self.plateau = self.plateau.after(value, sign=sign, **options)
+        if self.plateau.scale == before:
+            return None
+        waited = options["patience"] + 1
+        return RateReduced(
+            *self.position, self.plateau.scale, self.scheduled_lr,
+            f"no better {self.monitor.quantity.name} for {waited} epoch{'s' * (waited > 1)}",
+        )  # fmt: skip
 
     def use(self, settings: Mapping[str, Any]) -> None:
         """Set all of these settings, which `settings` returned."""
@@ -283,6 +311,7 @@ class Training:
             "settings": self.settings,
             "epoch_loss": self.epoch_loss.state(),
             "monitor": self.monitor.state(),
+            "plateau": tuple(self.plateau),
             "last_val_loss": self.last_val_loss,
             "rng": rng.state(self.device),
             "seed": self.seed,
@@ -303,6 +332,7 @@ class Training:
             self.monitor.restore(*state["monitor"])
         else:  # of an older version
             self.monitor.restore(state["best"], state["patience"][1])
+        self.plateau = Plateau(*state.get("plateau", ()))
         self.last_val_loss = state["last_val_loss"]
         self.newest_batch = None
         rng.restore(state["rng"], self.device)
@@ -327,6 +357,7 @@ class Training:
         if len({group["lr"] for group in self.optimizer.param_groups}) == 1:
             self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
         self.monitor.reset()
+        self.plateau = Plateau(self.plateau.scale)
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
@@ -365,7 +396,7 @@ class Training:
         schedule = RateSchedule.read(text, now=self.trained_epochs)
         if schedule.is_constant and not self.schedule.is_constant:
             self._set_in_optimizer("lr", self.base_lr)
-        self.schedule = schedule
+        self.schedule, self.plateau = schedule, Plateau()
 
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)

@@ -62,7 +62,7 @@ def test_options_are_read():
 
 @pytest.mark.parametrize("text", ["", "cos", "COSINE", "none"])
 def test_a_name_that_an_option_does_not_have_is_wrong_use(text):
-    with pytest.raises(WrongUse, match="schedule takes constant, cosine or linear"):
+    with pytest.raises(WrongUse, match="schedule takes constant, cosine, linear, step"):
         catalog.read_options(OPTIMIZERS["adam"], {"schedule": text})
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 from string import Template
 
 from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
+from tuitrain.core.events import RateReduced
 from tuitrain.core.plan import Planned
 from tuitrain.core.schedules import RateSchedule
 from tuitrain.export.program import entries, rate
@@ -182,30 +182,39 @@ def _between(recipe: Recipe) -> str:
     changes = [
         change for change in recipe.plan if recipe.epoch_boundaries.is_between_epochs(change.place)
     ]
-    lines = _conditions(recipe, [change for change in changes if change.place != recipe.begin])
+    later = [change for change in changes if change.place != recipe.begin]
+    lines = _conditions(recipe, later, recipe.reductions)
     return indented(["# Changes between two epochs.", *lines], 1) if lines else ""
 
 
-def _conditions(recipe: Recipe, plan: Iterable[Planned]) -> list[str]:
-    lines = []
-    for step, changes in groupby(plan, key=lambda change: change.step):
-        lines.append(f"if step == {step}:")
-        lines += [f"    {statement}" for statement in _statements(recipe, changes)]
-    return lines
+def _conditions(
+    recipe: Recipe, plan: Iterable[Planned], reductions: Iterable[RateReduced] = ()
+) -> list[str]:
+    """Return the lines that make changes at their steps; a reduced rate comes before them."""
+    at_step: dict[int, list[str]] = {}
+    for reduced in reductions:
+        at_step.setdefault(reduced.step, []).append(rate.reduction(reduced))
+    for change in plan:
+        at_step.setdefault(change.step, []).extend(_statements(recipe, [change]))
+    return [
+        line
+        for step, statements in sorted(at_step.items())
+        for line in (f"if step == {step}:", *(f"    {statement}" for statement in statements))
+    ]
 
 
 def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
-    return [_statement(recipe, change.command) for change in changes]
+    return [line for change in changes for line in _lines(recipe, change.command)]
 
 
-def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
+def _lines(recipe: Recipe, command: SwapLoss | Change) -> list[str]:
     if isinstance(command, SwapLoss):
-        return f"criterion = {_criterion(recipe, command.loss).text}"
+        return [f"criterion = {_criterion(recipe, command.loss).text}"]
     if command.setting == "schedule":
-        return rate.statement(RateSchedule.read(str(command.value)))
+        return rate.statements(recipe, RateSchedule.read(str(command.value)))
     if rate.is_scheduled(recipe) and command.setting in ("lr", "epochs"):
-        return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
+        return [f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"]
     name = command.setting.replace("-", "_")
     if command.setting in ("lr", "weight-decay"):
-        return f'optimizer.param_groups[0]["{name}"] = {command.value!r}'
-    return f"{name} = {command.value!r}"
+        return rate.setting(name, repr(command.value))
+    return [f"{name} = {command.value!r}"]
