@@ -88,7 +88,7 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has():
     for what in ("model", "optimizer", "loss"):
         for entry in catalog.CATALOG[what].values():
             for key, option in entry.options.items():
-                value = OTHERS[type(option.type)](option.type)
+                value = OTHERS[type(option.type)](option)
                 chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
                 settings = dict(recipe.started.settings) | {
                     "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
@@ -168,14 +168,14 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
 
 
 OTHERS = {
-    Between: lambda _: "0.5",
-    Integer: lambda type_: str(type_.most),
-    Joined: lambda _: "9-7",
-    ScheduleText: lambda type_: type_.words[-1],
-    OneOf: lambda type_: type_.words[-1],
-    YesOrNo: lambda _: "yes",
+    Between: lambda option: "0.5" if option.type.high >= 0.5 else str(option.type.low),
+    Integer: lambda option: str(option.type.most),
+    Joined: lambda option: "9-7" if option.type.count is None else "0.6-0.6",
+    ScheduleText: lambda option: option.type.words[-1],
+    OneOf: lambda option: option.type.words[-1],
+    YesOrNo: lambda option: "no" if option.default else "yes",
 }
-"""Makes, for a type, the text of a value that no option has by default."""
+"""Makes, for a type, the text of a value that its option does not have by default."""
 
 
 def with_all_that_it_calls(part: Part) -> list[Part]:

@@ -1,5 +1,6 @@
 """Whatever stands in the catalogue can be built, fits, trains and improves."""
 
+import inspect
 import itertools
 import math
 from dataclasses import replace
@@ -56,6 +57,16 @@ def test_every_model_learns_every_task_by_every_loss_that_fits(task, loss, model
     assert isinstance(events[-1], Finished)
     steps = [event.step for event in events if isinstance(event, BatchDone)]
     assert steps == list(range(1, 2 * run.steps_per_epoch + 1))
+
+
+@pytest.mark.parametrize("entry", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_an_optimizer_has_the_options_and_defaults_of_pytorch(entry):
+    known = inspect.signature(getattr(torch.optim, entry.aliases[0])).parameters
+    for key, option in entry.options.items():
+        assert key == "schedule" or option.default == known[key].default
+    if entry.place.startswith("torch."):
+        assert entry.is_fused == ("fused" in known)
+        assert entry.is_fused or entry.is_capturable == ("capturable" in known)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -6,7 +6,7 @@ help, pickers and command-line checks do not import torch.
 
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.entry import Entry, Kind, load, read_options
-from tuitrain.catalog.find import CATALOG, find, loss_named, task_named
+from tuitrain.catalog.find import CATALOG, find, loss_named, optimizer_named, task_named
 from tuitrain.catalog.losses import LOSSES, Loss, fitting_losses
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.new_spec import new_spec
@@ -17,6 +17,6 @@ from tuitrain.catalog.tasks import TASKS, Task
 __all__ = [
     "CATALOG", "EXPLAINED", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
     "Choice", "Entry", "Kind", "Loss", "Task",
-    "find", "fitting_losses", "load", "loss_named", "loss_text", "new_spec", "problem",
-    "problem_of_task", "read_options", "task_named",
+    "find", "fitting_losses", "load", "loss_named", "loss_text", "new_spec",
+    "optimizer_named", "problem", "problem_of_task", "read_options", "task_named",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -16,6 +16,7 @@ from tuitrain.catalog.entry_options import Option
 from tuitrain.cli import complete
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import source_of, title_of
+from tuitrain.core.schedules import SCHEDULES
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL = 10
@@ -80,12 +81,35 @@ def models(as_json: bool) -> None:
     _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
 
 
-@click.command(epilog="\b\nExample:\n  tuitrain optimizers")
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain optimizers
+  tuitrain optimizers adamw
+  tuitrain run --optimizer adamw:weight_decay=0.1,schedule=step:size=5:warmup=1"""
+)
+@click.argument("name", required=False, shell_complete=complete.named("optimizer"))
 @_json_option
-def optimizers(as_json: bool) -> None:
-    """List the optimizers and their options."""
-    entries = catalog.OPTIMIZERS.values()
-    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+def optimizers(name: str | None, as_json: bool) -> None:
+    """List the optimizers and the schedules of their rate; with NAME, the options of one."""
+    if name:
+        entry = catalog.optimizer_named(name)
+        _say(_entry(entry) if as_json else _lines([entry]))
+    elif as_json:
+        _say([_entry(entry) for entry in catalog.OPTIMIZERS.values()])
+    else:
+        entries = [f"{entry.name:<16} {entry.summary}" for entry in catalog.OPTIMIZERS.values()]
+        _say("\n".join([*entries, "", *_schedules()]))
+
+
+def _schedules() -> Iterator[str]:
+    yield "Their schedules, as in adamw:schedule=step:size=5:warmup=1, where the rate"
+    for name, shape in SCHEDULES.items():
+        options = "".join(
+            f":{key}={type_.write(default)}" for key, (type_, default) in shape.options.items()
+        )
+        yield f"  {name + options:<30} {shape.summary}"
+    yield f"  {'...:warmup=0':<30} rises first from 1 % of lr within so many epochs"
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain metrics")

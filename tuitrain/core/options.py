@@ -164,8 +164,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "lr_schedule", ScheduleText(),
-            "Learning rate from here on: it begins at lr, and stays there or decays to 0 at the "
-            "end.",
+            "Learning rate from here on, beginning at lr: tuitrain optimizers explains each.",
             default_says="by the optimizer", places=("resume", "live"), word="schedule",
         ),
         RunOption(

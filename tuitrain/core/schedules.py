@@ -98,17 +98,17 @@ SCHEDULES: Mapping[str, Shape] = {
     "linear": Shape(linear_schedule, "decays to 0 along a line", has_end=True),
     "step": Shape(
         step_schedule,
-        "multiplied by gamma after every size epochs",
+        "is multiplied by gamma after every size epochs",
         {"size": (Number(), 10.0), "gamma": (Number(most=1.0), 0.1)},
     ),
     "one-cycle": Shape(
         one_cycle_schedule,
-        "rises from lr/25 to lr within 30 % of the run, then decays to almost 0; no momentum cycle",
+        "rises from lr/25 to lr in 30 % of the run, then decays to almost 0",
         has_end=True,
     ),
     PLATEAU: Shape(
         constant_schedule,
-        "multiplied by factor after more than patience epochs in which the monitor was not better",
+        "is multiplied by factor after more than patience epochs without a better monitor",
         {"factor": (Number(most=1.0), 0.1), "patience": (Integer(0, 1 << 31), 10)},
     ),
 }

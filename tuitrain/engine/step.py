@@ -120,13 +120,18 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     """Update the weights; where `nonfinite` is 1, leave weights and buffers as they were.
 
     Where reading it would synchronise, fused optimizers take it as `found_inf` and skip the
-    step on the device.
+    step on the device; of others, the step is taken back there.
     """
     optimizer = run.optimizer
     if not run.is_synchronous and optimizer.defaults.get("fused"):
         run.buffers.restore_if(nonfinite)
         optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]
         take_step(optimizer)
+    elif not run.is_synchronous and (backup := run.step_backup()) is not None:
+        run.buffers.restore_if(nonfinite)
+        backup.keep()
+        take_step(optimizer)
+        backup.restore_if(nonfinite)
     elif nonfinite:
         run.buffers.restore()
     else:

@@ -29,7 +29,8 @@ from tuitrain.engine.models import least_batch
 from tuitrain.engine.monitor import Monitor
 from tuitrain.engine.plateau import Plateau
 from tuitrain.engine.state import rng
-from tuitrain.engine.state.buffers import Buffers
+from tuitrain.engine.state.buffers import Copies, buffers
+from tuitrain.engine.state.step_backup import StepBackup, can_take_back
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
@@ -100,11 +101,12 @@ class Training:
     """The schedule of the learning rate in use."""
     plateau: Plateau = field(default_factory=Plateau)
     """What a plateau schedule has seen."""
-    buffers: Buffers = field(init=False)
+    buffers: Copies = field(init=False)
     """Copies of the model's buffers from before a forward pass."""
+    _step_backup: StepBackup | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.buffers = Buffers(self.model)
+        self.buffers = Copies(buffers(self.model))
         self.schedule = self.initial_schedule
 
     @property
@@ -216,6 +218,10 @@ class Training:
             case "epochs":
                 least = self.epoch if self.is_between_epochs else self.epoch + 1
                 return None if value >= least else f"it is in epoch {least} already; stop ends it"
+            case "lr" | "schedule" | "lr-find" if isinstance(self.optimizer, torch.optim.Rprop):
+                return "Rprop adapts a step size for each weight; lr is only the first one"
+            case "weight-decay" if "weight_decay" not in self.optimizer.param_groups[0]:
+                return f"{type(self.optimizer).__name__} has no weight decay"
             case "schedule" if RateSchedule.read(value).name == OWN and self.own_schedule is None:
                 return "its task has no schedule of its own"
             case _:
@@ -259,6 +265,14 @@ class Training:
                 setattr(self, setting.replace("-", "_"), value)
             case _:
                 raise KeyError(setting)
+
+    def step_backup(self) -> Copies | None:
+        """Return copies of what a step changes, to take it back; None where that is not enough."""
+        if not can_take_back(self.optimizer, self.weights):
+            return None
+        if self._step_backup is None or not self._step_backup.is_of(self.optimizer):
+            self._step_backup = StepBackup(self.optimizer, self.weights)
+        return self._step_backup.copies
 
     def follow_schedule(self) -> None:
         """Set the learning rate of the next step, a function of settings and position only."""

@@ -73,3 +73,12 @@ def test_devices_are_asked_of_torch_and_always_hold_the_cpu(tuitrain: Shell):
     assert told[-1]["memory_bytes"] > 0
     if len(told) == 1:
         assert "There is no GPU here" in tuitrain("devices").stdout
+
+
+def test_optimizers_are_listed_with_their_schedules_and_one_with_its_options(tuitrain: Shell):
+    listed = tuitrain.here("optimizers").stdout
+    assert "muon             Orthogonal steps" in listed
+    assert "  step:size=10:gamma=0.1         is multiplied by gamma after every size" in listed
+    assert "...:warmup=0" in listed
+    assert ":momentum=0.95  momentum of the matrices" in tuitrain.here("optimizers", "Muon").stdout
+    assert "evaluates the loss several times" in tuitrain.here("optimizers", "LBFGS", code=3).stderr
