@@ -30,7 +30,7 @@ trainings = [
     for task in embedded.values()
     for loss in catalog.fitting_losses(task.kind)
     for model in MODELS.values()
-    if task.has_images or not model.needs_images
+    if model.why_not((1, 8, 8) if task.has_images else (1,)) is None
 ]
 KINDS = ["multiclass", "binary", "regression"]
 
@@ -109,7 +109,7 @@ def digest(**settings):
     return weights_sha256(run.model)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", sorted({model for _, _, model in trainings}))
 def test_a_seed_decides_the_weights_to_the_last_bit(model):
     assert digest(model=model, seed=7) == digest(model=model, seed=7)
     assert digest(model=model, seed=7) != digest(model=model, seed=8)

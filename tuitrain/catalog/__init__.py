@@ -6,17 +6,26 @@ help, pickers and command-line checks do not import torch.
 
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.entry import Entry, Kind, load, read_options
-from tuitrain.catalog.find import CATALOG, find, loss_named, optimizer_named, task_named
+from tuitrain.catalog.find import (
+    CATALOG,
+    find,
+    loss_named,
+    model_named,
+    optimizer_named,
+    task_named,
+)
 from tuitrain.catalog.losses import LOSSES, Loss, fitting_losses
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.new_spec import new_spec
 from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.problems import EXPLAINED, METRICS, problem, problem_of_task
 from tuitrain.catalog.tasks import TASKS, Task
+from tuitrain.catalog.torchvision_models import FAMILIES, TORCHVISION
 
 __all__ = [
-    "CATALOG", "EXPLAINED", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
+    "CATALOG", "EXPLAINED", "FAMILIES", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
+    "TORCHVISION",
     "Choice", "Entry", "Kind", "Loss", "Task",
-    "find", "fitting_losses", "load", "loss_named", "loss_text", "new_spec",
+    "find", "fitting_losses", "load", "loss_named", "loss_text", "model_named", "new_spec",
     "optimizer_named", "problem", "problem_of_task", "read_options", "task_named",
 ]  # fmt: skip

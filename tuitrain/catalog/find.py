@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.losses import LOSSES, Loss
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.catalog.models import MODELS
 from tuitrain.catalog.optimizers import OPTIMIZERS, REFUSED, OptimizerEntry
 from tuitrain.catalog.tasks import TASKS, Task
+from tuitrain.catalog.torchvision_models import TORCHVISION
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.files import missing
 from tuitrain.core.own import TABLES
@@ -18,7 +20,7 @@ from tuitrain.core.safe import safe
 CATALOG: Mapping[str, Mapping[str, Entry]] = {
     "task": TASKS,
     "loss": LOSSES,
-    "model": MODELS,
+    "model": {**MODELS, **TORCHVISION},
     "optimizer": OPTIMIZERS,
 }
 
@@ -35,6 +37,13 @@ def find(what: str, name: str) -> Entry:
     if what == "optimizer" and (reason := REFUSED.get(name.lower())):
         raise Refused(f"{name} {reason}")
     raise UnknownName(what, name, entries)
+
+
+def model_named(name: str) -> ModelEntry:
+    """Return the model with that name; UnknownName if there is none."""
+    entry = find("model", name)
+    assert isinstance(entry, ModelEntry)
+    return entry
 
 
 def optimizer_named(name: str) -> OptimizerEntry:

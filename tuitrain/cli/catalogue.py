@@ -13,6 +13,7 @@ import click
 from tuitrain import catalog
 from tuitrain.catalog import Entry, Loss, Task
 from tuitrain.catalog.entry_options import Option
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.cli import complete
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import source_of, title_of
@@ -73,12 +74,38 @@ def _kind_of(task: str) -> catalog.Kind:
     return catalog.task_named(task).kind
 
 
-@click.command(epilog="\b\nExample:\n  tuitrain models")
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain models
+  tuitrain models resnet18
+  tuitrain run fashion-mnist --model resnet18"""
+)
+@click.argument("name", required=False, shell_complete=complete.named("model"))
 @_json_option
-def models(as_json: bool) -> None:
-    """List the models and their options."""
-    entries = catalog.MODELS.values()
-    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+def models(name: str | None, as_json: bool) -> None:
+    """List the models and their options; with NAME, one."""
+    if name:
+        entry = catalog.model_named(name)
+        _say(_entry(entry) if as_json else "\n".join([_lines([entry]), *_takes(entry)]))
+    elif as_json:
+        _say([_entry(entry) for entry in catalog.CATALOG["model"].values()])
+    else:
+        _say("\n".join([_lines(catalog.MODELS.values()), "", *_families()]))
+
+
+def _takes(entry: ModelEntry) -> Iterator[str]:
+    """Yield the line on the images that a model takes, if it is for images."""
+    if entry.needs_images and (takes := entry.takes):
+        yield f"{'':<16}   takes {takes}"
+
+
+def _families() -> Iterator[str]:
+    yield "torchvision's classifiers, for images, without its weights:"
+    for family in catalog.FAMILIES:
+        takes = next(family.entries).takes
+        yield f"  {family.summary}{f', {takes}' if takes else ''}"
+        yield textwrap.indent(textwrap.fill(family.names, 80), "      ")
 
 
 @click.command(

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuitrain.catalog.choice import initial_schedule
+from tuitrain import catalog
+from tuitrain.catalog.choice import Choice, initial_schedule
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import Measured, RateReduced, RunStarted
 from tuitrain.core.own import own_python
@@ -241,13 +243,25 @@ class Training:
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
-        tail, least = len(self.data.train) % size or size, least_batch(self.model)
+        tail, least = len(self.data.train) % size or size, self._least_batch
         if min(size, tail) >= least:
             return None
         return (
             f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
             f"{len(self.data.train)} has {tail}; try {size + 1}"
         )
+
+    @property
+    def _least_batch(self) -> int:
+        entry = self._model_entry
+        return max(least_batch(self.model), entry.least_batch if entry else 1)
+
+    @property
+    def _model_entry(self) -> ModelEntry | None:
+        """The model's entry in the catalogue; None for one of the user's own."""
+        text = self.spec.model
+        is_own = not text or own_python(text) is not None
+        return None if is_own else catalog.model_named(Choice.read("model", text).name)
 
     def change(self, setting: str, value: Any) -> None:
         """Change a setting from the next batch on; Refused for a loss that does not fit."""
@@ -378,8 +392,10 @@ class Training:
     @property
     def environment(self) -> dict[str, str]:
         """What bit-for-bit repetition depends on, the libraries of the data included."""
-        used = self.task.libraries if self.task else ()
-        return devices.environment(self.device) | {name: version(name) for name in used}
+        used = {*(self.task.libraries if self.task else ())}
+        if self.spec.model in catalog.TORCHVISION:
+            used.add("torchvision")
+        return devices.environment(self.device) | {name: version(name) for name in sorted(used)}
 
     def started(self) -> RunStarted:
         """Return the event that the run is built."""

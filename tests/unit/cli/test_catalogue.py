@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Shell
 from tuitrain import cli
-from tuitrain.catalog import EXPLAINED, LOSSES, METRICS, MODELS, OPTIMIZERS, TASKS
+from tuitrain.catalog import CATALOG, EXPLAINED, LOSSES, METRICS, OPTIMIZERS, TASKS
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from tuitrain.catalog import EXPLAINED, LOSSES, METRICS, MODELS, OPTIMIZERS, TAS
     [
         ("tasks", TASKS),
         ("losses", LOSSES),
-        ("models", MODELS),
+        ("models", CATALOG["model"]),
         ("optimizers", OPTIMIZERS),
         ("metrics", EXPLAINED),
     ],
@@ -82,3 +82,10 @@ def test_optimizers_are_listed_with_their_schedules_and_one_with_its_options(tui
     assert "...:warmup=0" in listed
     assert ":momentum=0.95  momentum of the matrices" in tuitrain.here("optimizers", "Muon").stdout
     assert "evaluates the loss several times" in tuitrain.here("optimizers", "LBFGS", code=3).stderr
+
+
+def test_models_are_listed_by_families_and_one_with_the_images_that_it_takes(tuitrain: Shell):
+    listed = tuitrain.here("models").stdout
+    assert "images of at least 29x29 pixels\n      densenet121 densenet161" in listed
+    shown = tuitrain.here("models", "vit_b_16").stdout
+    assert "takes square images whose side is a multiple of 16 pixels" in shown

@@ -39,7 +39,7 @@ def model(spec: RunSpec) -> Part:
     """Return the part that builds the model of a run."""
     entry, options = _read("model", spec.model)
     outputs = catalog.task_named(spec.task).outputs
-    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**options))
+    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**entry.fixed, **options))
     return Part(fitted(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
 
 
