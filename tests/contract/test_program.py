@@ -40,7 +40,11 @@ EMBEDDED = [task for task in TASKS.values() if not task.is_downloaded]
 FITTING = [(task, loss) for task in EMBEDDED for loss in LOSSES.values() if task.kind in loss.takes]
 PLACES = [
     *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
-    *{f"{shape.function.__module__}:{shape.function.__name__}" for shape in SCHEDULES.values()},
+    *dict.fromkeys(
+        f"tuitrain.core.schedules:{shape.function.__name__}" for shape in SCHEDULES.values()
+    ),
+    "tuitrain.engine.models:torchvision_model",
+    "tuitrain.engine.muon:MuonAdamW",
     "tuitrain.core.schedules:rate_factor",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",

@@ -159,6 +159,11 @@ OPTIONS: Mapping[str, RunOption] = {
             default=64, places=(*_NEW, "resume", "live"),
         ),
         RunOption(
+            "accumulate", Integer(1, 1 << 16),
+            "Batches whose gradients are added up to one optimizer step.",
+            default=1, places=_NEW,
+        ),
+        RunOption(
             "epochs", Integer(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume", "live"),
         ),

@@ -79,6 +79,7 @@ def build(
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
+        accumulate=spec.accumulate,
         epochs=spec.epochs,
         seed=spec.seed,
         losses=losses,

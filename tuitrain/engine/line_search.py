@@ -15,6 +15,7 @@ from tuitrain.engine.aside import copied_model
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.state import rng
+from tuitrain.engine.step import parts_of
 from tuitrain.engine.training import Training
 
 PLACES = tuple(quarter / 4 for quarter in range(-4, 13))
@@ -43,7 +44,6 @@ def line_search(
 def _losses(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
 ) -> Iterator[Tensor]:
-    data, target = batch
     criterion = copied(run.criterion) if run.losses.is_own(run.loss_name) else run.criterion
     with copied_model(run) as model:
         weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -51,4 +51,9 @@ def _losses(
             for weight, start, end in zip(weights, before, run.weights, strict=True):
                 weight.copy_(torch.lerp(start, end, place))
             rng.restore(drawn, run.device)
-            yield criterion(model(data), target)
+            yield torch.stack(
+                [
+                    criterion(model(part), goal) * share
+                    for part, goal, share in parts_of(run, *batch)
+                ]
+            ).sum()

@@ -72,6 +72,8 @@ class Training:
     """What is doubtful about its data."""
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
+    accumulate: int = 1
+    """Batches whose gradients are added up to one step."""
     on_nonfinite: str = "pause"
     way_on: str = ""
     """How to go on with the run after a nonfinite value has ended it, as the end of a sentence."""
@@ -84,7 +86,7 @@ class Training:
     epoch: int = 0
     """The number of completed epochs."""
     batch: int = 0
-    """The number of batches trained in the current epoch."""
+    """The number of steps trained in the current epoch."""
     epoch_loss: RunningMean = field(default_factory=RunningMean)
     """The mean training loss of the current epoch."""
     last_val_loss: float = 0.0
@@ -122,7 +124,12 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.batch_size)
+        return -(-len(self.data.train) // self.samples_per_step)
+
+    @property
+    def samples_per_step(self) -> int:
+        """The samples of one optimizer step; the last one of an epoch may have fewer."""
+        return self.batch_size * self.accumulate
 
     @property
     def trained_epochs(self) -> float:
@@ -197,9 +204,9 @@ class Training:
         }
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the remaining batches of this epoch; seed and epoch determine their order."""
+        """Yield the data of the remaining steps of this epoch; seed and epoch fix their order."""
         return self.data.train.epoch(
-            self.batch_size, seed=self.seed, number=self.epoch, skip=self.batch
+            self.samples_per_step, seed=self.seed, number=self.epoch, skip=self.batch
         )
 
     def loss_named(self, text: str) -> str:

@@ -85,7 +85,7 @@ class Recipe:
     @cached_property
     def epoch_boundaries(self) -> EpochBoundaries:
         """The steps at which epochs begin."""
-        samples = self.started.train_samples
+        samples = -(-self.started.train_samples // self.spec.accumulate)
         return EpochBoundaries(self.begin, samples, self.setting("batch-size"), self.plan)
 
     @property

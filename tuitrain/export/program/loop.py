@@ -27,12 +27,7 @@ $batches
         # 1. Reset the gradients of the previous batch.
         optimizer.zero_grad()
 $keep\
-        # 2. Forward: compute the predictions for these samples.
-        prediction = model(train_inputs[batch])
-        # 3. Loss: compare the predictions with the targets.
-        loss = criterion(prediction, train_targets[batch])
-        # 4. Backward: compute the gradient of the loss for every weight.
-        loss.backward()
+$passes\
 $clip\
 $schedule\
         # 5. Step: let the optimizer update the weights.
@@ -48,6 +43,27 @@ $after_batch\
 $count\
     print(f"epoch {$number}: val loss {val_loss:.4f}, $printed")
 $between""")
+
+_BACKWARD = """\
+        # 2. Forward: compute the predictions for these samples.
+        prediction = model(train_inputs[batch])
+        # 3. Loss: compare the predictions with the targets.
+        loss = criterion(prediction, train_targets[batch])
+        # 4. Backward: compute the gradient of the loss for every weight.
+        loss.backward()
+"""
+_ACCUMULATED = """\
+        losses = []
+        for part in batch.split(batch_size):  # their gradients add up
+            # 2. Forward: compute the predictions for these samples.
+            prediction = model(train_inputs[part])
+            # 3. Loss: compare the predictions with the targets, by their share of the step.
+            loss = criterion(prediction, train_targets[part]) * (len(part) / len(batch))
+            losses.append(loss.detach())
+            # 4. Backward: compute the gradient of the loss for every weight.
+            loss.backward()
+        loss = sum(losses)
+"""
 
 _CLIP = """\
         # Scale the gradients down if their norm is too large.
@@ -96,6 +112,7 @@ def loop(recipe: Recipe) -> Part:
         settings=_settings(recipe),
         **_counting(recipe),
         batches=_batches(recipe, is_numbered=bool(schedule.text)),
+        passes=_BACKWARD if recipe.spec.accumulate == 1 else _ACCUMULATED,
         schedule=schedule.text,
         clip=_CLIP if recipe.clips else "",
         **(_SKIPPING if recipe.skips_nonfinite else _STEPPING),
@@ -120,7 +137,8 @@ def _criterion(recipe: Recipe, loss: str) -> Part:
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
     to_device = ".to(device)" if recipe.started.device != "cpu" else ""
-    batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split(batch_size)"
+    size = "batch_size" if recipe.spec.accumulate == 1 else "batch_size * accumulate"
+    batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split({size})"
     if not is_numbered:
         return f"    for batch in {batches}:"
     return f"    batches = {batches}\n    for number, batch in enumerate(batches):"
@@ -154,6 +172,10 @@ def _counting(recipe: Recipe) -> dict[str, object]:
 
 def _settings(recipe: Recipe) -> str:
     lines = [f"batch_size = {recipe.setting('batch-size')}"]
+    if recipe.spec.accumulate > 1:
+        lines.append(
+            f"accumulate = {recipe.spec.accumulate}  # batches whose gradients make a step"
+        )
     if recipe.clips:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
     lines += rate.settings(recipe)

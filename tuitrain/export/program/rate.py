@@ -68,7 +68,7 @@ def following(recipe: Recipe) -> Part:
         used.append(f"warmup={first.warmup!r}")
     scale = " * lr_scale" if _may_reduce(recipe) else ""
     text = _FOLLOWING.substitute(
-        samples="batch_size",
+        samples="batch_size" if recipe.spec.accumulate == 1 else "(batch_size * accumulate)",
         arguments=", ".join(used),
         rate=indented(setting("lr", f"lr * factor{scale}"), 2),
     )
