@@ -31,7 +31,7 @@ VALUES = {
     "task": ("mnist", "mnist"), "loss": ("l1", "l1"), "model": ("linear", "linear"),
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
-    "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
+    "accumulate": ("4", 4), "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
     "patience": ("2", 2), "monitor": ("mse", "mse"),
     "val_losses": ("focal,mse", ("focal", "mse")),
     "workers": ("4", 4), "kind": ("binary", "binary"), "target": ("price", "price"),

@@ -21,6 +21,7 @@ from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS, fitting_losses
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
+from tuitrain.core.events import RateReduced
 from tuitrain.core.schedules import SCHEDULES, ScheduleText
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Integer, OneOf
@@ -45,8 +46,12 @@ FITTING = [
 """Every loss with a task, the tasks of a kind in turn."""
 PLACES = [
     *(entry.place for entry in chain(TASKS.values(), LOSSES.values(), MODELS.values())),
-    *(f"{schedule.__module__}:{schedule.__name__}" for schedule in SCHEDULES.values()),
-    "tuitrain.core.schedules:share_done",
+    *dict.fromkeys(
+        f"tuitrain.core.schedules:{shape.function.__name__}" for shape in SCHEDULES.values()
+    ),
+    "tuitrain.engine.models:torchvision_model",
+    "tuitrain.engine.muon:MuonAdamW",
+    "tuitrain.core.schedules:rate_factor",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",
     "tuitrain.engine.state.weights:state_sha256",
@@ -59,10 +64,10 @@ def recipe_of(spec: RunSpec) -> tuple[Recipe, str]:
     torch.set_num_threads(1)
     run = build(spec)
     started = run.started()
-    for _ in train(run, Steering(run)):
-        pass
+    events = list(train(run, Steering(run)))
+    reductions = tuple(event for event in events if isinstance(event, RateReduced))
     digest = weights_sha256(run.model)
-    return Recipe("a", spec, started, (), run.step, digest), digest
+    return Recipe("a", spec, started, (), run.step, digest, reductions=reductions), digest
 
 
 def printed_by(text: str) -> str:
@@ -75,7 +80,11 @@ def printed_by(text: str) -> str:
 @pytest.mark.parametrize(("task", "loss"), FITTING, ids=lambda item: item.name)
 def test_its_program_ends_with_the_engines_weights(task, loss):
     number = FITTING.index((task, loss))
-    models = [name for name, item in MODELS.items() if task.has_images or not item.needs_images]
+    models = [
+        name
+        for name, item in MODELS.items()
+        if item.why_not((1, 8, 8) if task.has_images else (1,)) is None
+    ]
     spec = catalog.new_spec(
         task.name, loss=loss.name, epochs=1, seed=number,
         model=models[number % len(models)], optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
@@ -93,14 +102,14 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has(kind):
     recipe, _ = recipe_of(spec)
     entries = {
         "loss": fitting_losses(kind),
-        "model": MODELS.values() if kind == "multiclass" else (),
-        "optimizer": OPTIMIZERS.values() if kind == "multiclass" else (),
+        "model": catalog.CATALOG["model"].values() if kind == "multiclass" else (),
+        "optimizer": catalog.CATALOG["optimizer"].values() if kind == "multiclass" else (),
     }
     for what, entry in ((what, entry) for what, some in entries.items() for entry in some):
         for key, option in entry.options.items():
             if not option.is_for(kind):
                 continue
-            value = OTHERS[type(option.type)](option.type)
+            value = OTHERS[type(option.type)](option)
             chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
             settings = dict(recipe.started.settings) | {
                 "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
@@ -140,6 +149,34 @@ def test_it_leaves_out_the_batches_whose_numbers_were_not_finite_as_the_run_did(
     assert printed_by(program(recipe, written_by="this test")) != digest
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    ["constant:warmup=1.5", "cosine", "linear:warmup=1", "step:size=2:gamma=0.5", "one-cycle",
+     "plateau:factor=0.5:patience=0:warmup=1"],
+)  # fmt: skip
+def test_its_rate_follows_the_schedule_of_the_run(schedule):
+    spec = catalog.new_spec(
+        "diabetes", model="linear", optimizer=f"adam:schedule={schedule}", lr=0.5, epochs=6
+    )
+    recipe, digest = recipe_of(spec)
+    text = program(recipe, written_by="this test")
+
+    assert printed_by(text) == digest
+    assert bool(recipe.reductions) == ("lr_scale = 0.5  # no better rmse for 1 epoch" in text)
+    assert bool(recipe.reductions) == schedule.startswith("plateau")
+
+
+def test_its_program_builds_a_classifier_of_torchvision_as_the_run_did():
+    spec = catalog.new_spec(
+        "digits", model="shufflenet_v2_x0_5", optimizer="sgd", batch_size=1437, epochs=1, lr=0.01
+    )
+    recipe, digest = recipe_of(spec)
+    text = program(recipe, written_by="this test")
+    assert 'torchvision_model(train_inputs.shape[1:], 10, name="shufflenet_v2_x0_5")' in text
+    assert printed_by(text) == digest
+    assert "torchvision" in recipe.started.environment
+
+
 def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):
     spec = catalog.new_spec("digits", init_from=str(tmp_path / "w.pt"), epochs=1)
     recipe, _ = recipe_of(catalog.new_spec("digits", epochs=1))
@@ -150,7 +187,11 @@ def test_weights_that_it_begins_with_are_loaded_as_data_only(tmp_path: Path):
 @pytest.mark.parametrize("task", EMBEDDED, ids=lambda item: item.name)
 def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
     usual, _ = recipe_of(catalog.new_spec(task.name, epochs=1))
-    models = [name for name, item in MODELS.items() if task.has_images or not item.needs_images]
+    models = [
+        name
+        for name, item in MODELS.items()
+        if item.why_not((1, 8, 8) if task.has_images else (1,)) is None
+    ]
     losses = [item.name for fitting, item in FITTING if fitting is task]
     for loss, model, optimizer in product(losses, models, OPTIMIZERS):
         spec = replace(usual.spec, loss=loss, model=model, optimizer=optimizer)
@@ -161,14 +202,14 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
 
 
 OTHERS = {
-    Between: lambda _: "0.5",
-    Integer: lambda type_: str(type_.most),
-    Joined: lambda _: "9-7",
-    ScheduleText: lambda type_: type_.words[-1],
-    OneOf: lambda type_: type_.words[-1],
-    YesOrNo: lambda _: "yes",
+    Between: lambda option: "0.5" if option.type.high >= 0.5 else str(option.type.low),
+    Integer: lambda option: str(option.type.most),
+    Joined: lambda option: "9-7" if option.type.count is None else "0.6-0.6",
+    ScheduleText: lambda option: option.type.words[-1],
+    OneOf: lambda option: option.type.words[-1],
+    YesOrNo: lambda option: "no" if option.default else "yes",
 }
-"""Makes, for a type, the text of a value that no option has by default."""
+"""Makes, for a type, the text of a value that its option does not have by default."""
 
 
 def with_all_that_it_calls(part: Part) -> list[Part]:

@@ -1,5 +1,6 @@
 """What can be seen on a GPU alone; elsewhere a run that does not read at once stands in for it."""
 
+import copy
 import math
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from tests.conftest import Shell
+from tests.contract.test_program import printed_by, recipe_of
 from tests.unit.engine.test_steering import trained
-from tuitrain.catalog import new_spec
+from tuitrain.catalog import OPTIMIZERS, TORCHVISION, new_spec
 from tuitrain.core.commands import FindRate
 from tuitrain.core.events import BatchDone, EpochEnded, Failed, Measured, NotFinite, RateSwept
 from tuitrain.engine import streaming
-from tuitrain.engine.build import build
+from tuitrain.engine.build import build, build_catalog_model
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
@@ -27,6 +29,7 @@ from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training
+from tuitrain.export.program import program
 from tuitrain.worker.failure import is_out_of_memory
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -34,6 +37,11 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 MODELS = pytest.mark.parametrize(
     "model", ["mlp:hidden=32", "mlp:hidden=32,norm=batch,dropout=0.5", "cnn:norm=batch"]
 )
+
+
+OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+READS = ("adafactor",)
+"""It counts its steps on the host, so the flag of each batch is read."""
 
 
 def digits(**settings) -> Training:
@@ -65,6 +73,61 @@ def test_no_step_makes_the_host_wait(model):
     with no_waiting():
         for _ in range(run.steps_per_epoch - 2):
             next(events)
+
+
+@OPTIMIZER
+def test_no_step_of_an_optimizer_makes_the_host_wait(optimizer):
+    run = digits(model="mlp:hidden=32-16", optimizer=optimizer)
+    events = train(run, Steering(run))
+    next(events)
+    if optimizer in READS:
+        pytest.skip("it counts its steps on the host")
+    with no_waiting():
+        for _ in range(run.steps_per_epoch - 2):
+            next(events)
+
+
+@OPTIMIZER
+def test_nothing_of_a_bad_batch_stays_in_an_optimizer_and_it_goes_on_from_a_checkpoint(optimizer):
+    runs = [digits(model="mlp:hidden=32-16,norm=batch", optimizer=optimizer) for _ in range(2)]
+    for run in runs:
+        spoil(run, 3)
+    whole, first = runs
+    events = list(train(whole, Steering(whole)))
+    assert any(isinstance(done, BatchDone) and done.nonfinite for done in events)
+    assert all(value.isfinite().all() for value in whole.model.state_dict().values())
+    started = train(first, Steering(first))
+    while first.step < 10:
+        next(started)
+    second = digits(model="mlp:hidden=32-16,norm=batch", optimizer=optimizer)
+    spoil(second, 3)
+    second.restore(copy.deepcopy(first.state()))
+    list(train(second, Steering(second)))
+
+    assert weights_sha256(second.model) == weights_sha256(whole.model)
+
+
+@OPTIMIZER
+def test_the_program_of_a_run_on_a_gpu_ends_with_its_weights(optimizer):
+    spec = new_spec(
+        "digits", model="mlp:hidden=32-16", optimizer=optimizer, epochs=1, device="cuda"
+    )
+    recipe, digest = recipe_of(spec)
+    assert printed_by(program(recipe, written_by="this test")) == digest
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_every_classifier_of_torchvision_trains_a_step(name):
+    entry = TORCHVISION[name]
+    size, samples = max(entry.least_size, entry.multiple_of), max(2, entry.least_batch)
+    with torch.device("cuda"):
+        model = build_catalog_model(name, (1, size, size), 3).train()
+        output = model(torch.randn(samples, 1, size, size))
+        nn.functional.cross_entropy(output, torch.arange(samples)).backward()
+    assert output.shape == (samples, 3)
+    torch.optim.SGD(model.parameters(), lr=0.01, fused=True).step()
+    assert all(weight.grad is not None for weight in model.parameters())
+    assert all(weight.isfinite().all() for weight in model.parameters())
 
 
 @MODELS

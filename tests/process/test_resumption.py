@@ -107,6 +107,6 @@ def test_a_stopped_run_takes_a_schedule_without_more_epochs_and_undo_takes_it_ba
 def test_a_schedule_that_there_is_not_and_one_of_a_finished_run_are_refused(threaded: Shell):
     threaded.trained("a")
     wrong = threaded("resume", "a", "--schedule", "cosin", code=2).stderr
-    assert "schedule takes constant, cosine or linear, not 'cosin'" in wrong
+    assert "as in step:size=5:warmup=1, not 'cosin'" in wrong
     assert "--epochs 4 trains on" in threaded("resume", "a", "--schedule", "cosine", code=3).stderr
     assert "schedule takes constant" in threaded("ctl", "a", "schedule", "x", code=2).stderr

@@ -21,9 +21,9 @@ from tuitrain.history.plan import plan_of, without
 Made = LossSwapped | SettingChanged
 
 
-def replayed(plan: list[Planned], until: int) -> tuple[Training, Life]:
+def replayed(plan: list[Planned], until: int, spec: RunSpec = SPEC) -> tuple[Training, Life]:
     """Train by the plan alone, from the spec as its file has it, up to that step."""
-    spec = replace(SPEC, schedule=tuple(plan), until=until, on_nonfinite="skip")
+    spec = replace(spec, schedule=tuple(plan), until=until, on_nonfinite="skip")
     with tempfile.TemporaryDirectory() as folder:
         life = Life(Path(folder), Script(()), RunSpec.from_json(spec.to_json()))
         return life.live(), life

@@ -151,9 +151,10 @@ def lived(
     commands: Sequence[tuple[int, Request]],
     kills: Sequence[int],
     made: Callable[[RunSpec], Training] = build,
+    spec: RunSpec = SPEC,
 ) -> tuple[str, Life]:
     with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder), Script(commands), made=made)
+        life = Life(Path(folder), Script(commands), spec, made)
         for moments in (*kills, None):
             if not life.ended:
                 run = life.live(moments)

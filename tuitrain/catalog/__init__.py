@@ -6,7 +6,14 @@ help, pickers and command-line checks do not import torch.
 
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.entry import Entry, Kind, load, read_options
-from tuitrain.catalog.find import CATALOG, find, loss_named, task_named
+from tuitrain.catalog.find import (
+    CATALOG,
+    find,
+    loss_named,
+    model_named,
+    optimizer_named,
+    task_named,
+)
 from tuitrain.catalog.loss import Loss
 from tuitrain.catalog.losses import LOSSES, fitting_losses
 from tuitrain.catalog.models import MODELS
@@ -20,10 +27,12 @@ from tuitrain.catalog.problems import (
     problem_of_task,
 )
 from tuitrain.catalog.tasks import TASKS, Task
+from tuitrain.catalog.torchvision_models import FAMILIES, TORCHVISION
 
 __all__ = [
-    "CATALOG", "EXPLAINED", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
+    "CATALOG", "EXPLAINED", "FAMILIES", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
+    "TORCHVISION",
     "Choice", "Entry", "Kind", "Loss", "Task",
-    "find", "fitting_losses", "load", "loss_named", "loss_text", "metrics_for", "new_spec",
-    "problem", "problem_of_task", "read_options", "task_named",
+    "find", "fitting_losses", "load", "loss_named", "loss_text", "metrics_for", "model_named",
+    "new_spec", "optimizer_named", "problem", "problem_of_task", "read_options", "task_named",
 ]  # fmt: skip

@@ -25,6 +25,8 @@ class Entry:
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
     needs_images: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of its builder that are no options."""
 
     def load(self) -> Any:
         """Import and return the builder of this entry."""

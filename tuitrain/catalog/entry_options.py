@@ -73,20 +73,28 @@ class Joined:
     """A tuple of numbers with dashes between them: 256-128; 1e-3--0.5 are 0.001 and -0.5."""
 
     of: ValueType
+    count: int | None = None
+    """How many there must be; None: any number."""
 
     @property
     def description(self) -> str:
-        return f"{self.of.description}, or several with - between them"
+        if self.count is None:
+            return f"{self.of.description}, or several with - between them"
+        return f"{self.of.description}, {self.count} of them with - between them"
 
     @property
     def metavar(self) -> str:
-        return f"{self.of.metavar}-{self.of.metavar}..."
+        if self.count is None:
+            return f"{self.of.metavar}-{self.of.metavar}..."
+        return "-".join([self.of.metavar] * self.count)
 
     def read(self, text: str) -> tuple[Any, ...]:
-        return tuple(self.of.read(number) for number in re.split(r"(?<=[\d.])-", text))
+        return self.take([self.of.read(number) for number in re.split(r"(?<=[\d.])-", text)])
 
     def take(self, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple) or not value:
+            raise ValueError
+        if self.count not in (None, len(value)):
             raise ValueError
         return tuple(map(self.of.take, value))
 

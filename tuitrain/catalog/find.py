@@ -8,10 +8,12 @@ from pathlib import Path
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.loss import Loss
 from tuitrain.catalog.losses import LOSSES
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.catalog.models import MODELS
-from tuitrain.catalog.optimizers import OPTIMIZERS
+from tuitrain.catalog.optimizers import OPTIMIZERS, REFUSED, OptimizerEntry
 from tuitrain.catalog.tasks import TASKS, Task
-from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.catalog.torchvision_models import TORCHVISION
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.files import missing
 from tuitrain.core.own import TABLES
 from tuitrain.core.safe import safe
@@ -19,18 +21,37 @@ from tuitrain.core.safe import safe
 CATALOG: Mapping[str, Mapping[str, Entry]] = {
     "task": TASKS,
     "loss": LOSSES,
-    "model": MODELS,
+    "model": {**MODELS, **TORCHVISION},
     "optimizer": OPTIMIZERS,
 }
 
 
 def find(what: str, name: str) -> Entry:
-    """Return the `what` (task, loss, ...) with that name or alias; UnknownName if there is none."""
+    """Return the `what` (task, loss, ...) with that name or alias; UnknownName if there is none.
+
+    Refused for an optimizer of PyTorch that no run can use.
+    """
     entries = CATALOG[what]
     for entry in entries.values():
         if name == entry.name or name in entry.aliases:
             return entry
+    if what == "optimizer" and (reason := REFUSED.get(name.lower())):
+        raise Refused(f"{name} {reason}")
     raise UnknownName(what, name, entries)
+
+
+def model_named(name: str) -> ModelEntry:
+    """Return the model with that name; UnknownName if there is none."""
+    entry = find("model", name)
+    assert isinstance(entry, ModelEntry)
+    return entry
+
+
+def optimizer_named(name: str) -> OptimizerEntry:
+    """Return the optimizer with that name or PyTorch class name; UnknownName if there is none."""
+    entry = find("optimizer", name)
+    assert isinstance(entry, OptimizerEntry)
+    return entry
 
 
 def loss_named(name: str) -> Loss:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -13,9 +13,11 @@ import click
 from tuitrain import catalog
 from tuitrain.catalog import Entry, Loss, Task
 from tuitrain.catalog.entry_options import Option
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.cli import complete
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import source_of, title_of
+from tuitrain.core.schedules import SCHEDULES
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
 _LABEL, _NAME = 10, 22
@@ -72,20 +74,69 @@ def _kind_of(task: str) -> catalog.Kind:
     return catalog.task_named(task).kind
 
 
-@click.command(epilog="\b\nExample:\n  tuitrain models")
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain models
+  tuitrain models resnet18
+  tuitrain run fashion-mnist --model resnet18"""
+)
+@click.argument("name", required=False, shell_complete=complete.named("model"))
 @_json_option
-def models(as_json: bool) -> None:
-    """List the models and their options."""
-    entries = catalog.MODELS.values()
-    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+def models(name: str | None, as_json: bool) -> None:
+    """List the models and their options; with NAME, one."""
+    if name:
+        entry = catalog.model_named(name)
+        _say(_entry(entry) if as_json else "\n".join([_lines([entry]), *_takes(entry)]))
+    elif as_json:
+        _say([_entry(entry) for entry in catalog.CATALOG["model"].values()])
+    else:
+        _say("\n".join([_lines(catalog.MODELS.values()), "", *_families()]))
 
 
-@click.command(epilog="\b\nExample:\n  tuitrain optimizers")
+def _takes(entry: ModelEntry) -> Iterator[str]:
+    """Yield the line on the images that a model takes, if it is for images."""
+    if entry.needs_images and (takes := entry.takes):
+        yield f"{'':<16}   takes {takes}"
+
+
+def _families() -> Iterator[str]:
+    yield "torchvision's classifiers, for images, without its weights:"
+    for family in catalog.FAMILIES:
+        takes = next(family.entries).takes
+        yield f"  {family.summary}{f', {takes}' if takes else ''}"
+        yield textwrap.indent(textwrap.fill(family.names, 80), "      ")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tuitrain optimizers
+  tuitrain optimizers adamw
+  tuitrain run --optimizer adamw:weight_decay=0.1,schedule=step:size=5:warmup=1"""
+)
+@click.argument("name", required=False, shell_complete=complete.named("optimizer"))
 @_json_option
-def optimizers(as_json: bool) -> None:
-    """List the optimizers and their options."""
-    entries = catalog.OPTIMIZERS.values()
-    _say([_entry(entry) for entry in entries] if as_json else _lines(entries))
+def optimizers(name: str | None, as_json: bool) -> None:
+    """List the optimizers and the schedules of their rate; with NAME, the options of one."""
+    if name:
+        entry = catalog.optimizer_named(name)
+        _say(_entry(entry) if as_json else _lines([entry]))
+    elif as_json:
+        _say([_entry(entry) for entry in catalog.OPTIMIZERS.values()])
+    else:
+        entries = [f"{entry.name:<16} {entry.summary}" for entry in catalog.OPTIMIZERS.values()]
+        _say("\n".join([*entries, "", *_schedules()]))
+
+
+def _schedules() -> Iterator[str]:
+    yield "Their schedules, as in adamw:schedule=step:size=5:warmup=1, where the rate"
+    for name, shape in SCHEDULES.items():
+        options = "".join(
+            f":{key}={type_.write(default)}" for key, (type_, default) in shape.options.items()
+        )
+        yield f"  {name + options:<30} {shape.summary}"
+    yield f"  {'...:warmup=0':<30} rises first from 1 % of lr within so many epochs"
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain metrics")

@@ -159,8 +159,7 @@ _setting("epochs", "80", "Train to so many epochs in all.")
 _setting(
     "schedule",
     "cosine",
-    "Begin a schedule of the rate with the next batch. Constant keeps lr as it is, cosine and "
-    "linear decay from it to 0 at the end.",
+    "Begin a schedule of the rate with the next batch: tuitrain optimizers explains each.",
 )
 _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 

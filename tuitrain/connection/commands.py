@@ -81,7 +81,7 @@ class Commands:
     def set_schedule(
         self, schedule: str, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
-        """Begin a schedule of the learning rate: "constant", or "cosine" or "linear" to 0."""
+        """Begin a schedule of the learning rate, such as "cosine" or "step:size=5:warmup=1"."""
         return self._set("schedule", schedule, at, wait=wait)
 
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:

@@ -336,6 +336,21 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class RateReduced:
+    """The plateau schedule lowered the learning rate after an epoch."""
+
+    kind: ClassVar[str] = "rate_reduced"
+    take: Take
+    step: Step
+    epoch: Epoch
+    scale: float
+    """What multiplies the rate that is set, from now on."""
+    lr: float
+    """The rate of the next step."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsCompared:
     """A replay ended, and its weights were compared with those of the run that it repeats."""
 
@@ -387,7 +402,7 @@ Answer = (
 
 Milestone = (
     StartupReached | RunStarted | NotFinite | CheckpointSaved | CheckpointGone | Warned
-    | WeightsCompared | Finished | Failed
+    | RateReduced | WeightsCompared | Finished | Failed
 )  # fmt: skip
 """Events that do not answer a command."""
 
@@ -397,7 +412,8 @@ LastWord = Stopped | Finished | Failed
 Event = (
     StartupReached | RunStarted | NotFinite | EpochEnded
     | CommandAccepted | CommandRefused | CommandDropped
-    | Answer | CheckpointSaved | CheckpointGone | Warned | WeightsCompared | Finished | Failed
+    | Answer | CheckpointSaved | CheckpointGone | Warned | RateReduced | WeightsCompared
+    | Finished | Failed
 )  # fmt: skip
 
 EVENTS: dict[str, type[Event]] = {
@@ -406,7 +422,8 @@ EVENTS: dict[str, type[Event]] = {
         StartupReached, RunStarted, NotFinite, EpochEnded,
         CommandAccepted, CommandRefused, CommandDropped,
         Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, RateSwept, TakeOpened,
-        CheckpointSaved, CheckpointGone, Warned, WeightsCompared, Stopped, Finished, Failed,
+        CheckpointSaved, CheckpointGone, Warned, RateReduced, WeightsCompared, Stopped, Finished,
+        Failed,
     )
 }  # fmt: skip
 

@@ -161,13 +161,17 @@ OPTIONS: Mapping[str, RunOption] = {
             default=64, places=(*_NEW, "resume", "live"),
         ),
         RunOption(
+            "accumulate", Integer(1, 1 << 16),
+            "Batches whose gradients are added up to one optimizer step.",
+            default=1, places=_NEW,
+        ),
+        RunOption(
             "epochs", Integer(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume", "live"),
         ),
         RunOption(
             "lr_schedule", ScheduleText(),
-            "Learning rate from here on: it begins at lr, and stays there or decays to 0 at the "
-            "end.",
+            "Learning rate from here on, beginning at lr: tuitrain optimizers explains each.",
             default_says="by the optimizer", places=("resume", "live"), word="schedule",
         ),
         RunOption(

@@ -58,6 +58,7 @@ class RunSpec:
     batch_size: int
     epochs: int
     seed: int
+    accumulate: int = 1
     device: str = "auto"
     patience: int | None = None
     monitor: str | None = None

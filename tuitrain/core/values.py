@@ -5,6 +5,7 @@ Values from a command line, a form, a file or a record are all checked by their 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,21 +65,23 @@ class Integer:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number above zero, or from zero with `can_be_zero`."""
+    """A finite number above zero, or from zero with `can_be_zero`, and at most `most`."""
 
     can_be_zero: bool = False
     metavar: str = "X"
+    most: float = math.inf
 
     @property
     def description(self) -> str:
-        return "a number from 0" if self.can_be_zero else "a number above 0"
+        to = "" if math.isinf(self.most) else f" to {self.most:g}"
+        return f"a number {'from' if self.can_be_zero else 'above'} 0{to}"
 
     def read(self, text: str) -> float:
         return self.take(float(text))
 
     def take(self, value: Any) -> float:
         is_zero = type(value) in (int, float) and value == 0
-        if not (is_positive(value) or (is_zero and self.can_be_zero)):
+        if not (is_positive(value) or (is_zero and self.can_be_zero)) or value > self.most:
             _reject()
         return float(value)
 

@@ -163,14 +163,19 @@ def _about_shape(shape: tuple[int, ...], wanted: tuple[tuple[int, ...], ...], da
 
 def first_samples(value: Any, count: int) -> Any:
     """Return the first samples of a batch, or of a structure of tensors whose rows are samples."""
+    return rows(value, slice(count))
+
+
+def rows(value: Any, part: slice) -> Any:
+    """Return some samples of a batch, or of a structure of tensors whose rows are samples."""
     if isinstance(value, Tensor):
-        return value[:count]
+        return value[part]
     if isinstance(value, Mapping):
-        return {key: first_samples(part, count) for key, part in value.items()}
+        return {key: rows(item, part) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(first_samples(part, count) for part in value))
+        return type(value)(*(rows(item, part) for item in value))
     if isinstance(value, tuple | list):
-        return type(value)(first_samples(part, count) for part in value)
+        return type(value)(rows(item, part) for item in value)
     return value
 
 

@@ -80,6 +80,7 @@ def build(
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
+        accumulate=spec.accumulate,
         epochs=spec.epochs,
         seed=spec.seed,
         losses=losses,
@@ -140,7 +141,7 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
     elif not text and task.model is not None:
         model = task.model()
     else:
-        model = build_entry("model", text, shape, outputs)
+        model = build_catalog_model(text, shape, outputs)
     if not isinstance(model, nn.Module):
         raise WrongUse(f"{text or 'model'} returns {type(model).__name__}, not a torch.nn.Module")
     if any(map(nn.parameter.is_lazy, chain(model.parameters(), model.buffers()))):
@@ -182,6 +183,15 @@ def _optimizer(
     return optimizer, lr
 
 
+def build_catalog_model(text: str, shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """Return the model of the catalogue; Refused if it cannot take samples of that shape."""
+    reason = catalog.model_named(Choice.read("model", text).name).why_not(shape)
+    if reason is not None:
+        raise Refused(reason)
+    model: nn.Module = build_entry("model", text, shape, outputs)
+    return model
+
+
 def build_entry(what: str, text: str, *arguments: Any) -> Any:
     """Return what the builder of `NAME[:key=value,...]` returns for `arguments` and its options.
 
@@ -190,6 +200,7 @@ def build_entry(what: str, text: str, *arguments: Any) -> Any:
     choice = Choice.read(what, text)
     entry = catalog.find(what, choice.name)
     try:
-        return entry.load()(*arguments, **catalog.read_options(entry, choice.options))
+        options = catalog.read_options(entry, choice.options)
+        return entry.load()(*arguments, **entry.fixed, **options)
     except ValueError as error:
         raise Refused(str(error)) from None

@@ -63,7 +63,11 @@ class Stopwatch(Protocol):
         """Return a reading for `microseconds`."""
 
     def microseconds(self, marks: Sequence[Any]) -> list[int]:
-        """Return the time between successive readings; call it when their work is done."""
+        """Return the six times of a step in whole microseconds; call it when its work is done.
+
+        They are the times between successive readings. Where a step has several batches, those of
+        forward, loss and backward are added up.
+        """
 
 
 class HostStopwatch:
@@ -72,8 +76,8 @@ class HostStopwatch:
     mark = staticmethod(time.perf_counter_ns)
 
     def microseconds(self, marks: Sequence[int]) -> list[int]:
-        """Return the whole microseconds between successive readings."""
-        return [(after - before) // 1000 for before, after in pairwise(marks)]
+        """Return the times of a step."""
+        return _added_up([(after - before) // 1000 for before, after in pairwise(marks)])
 
 
 class CudaStopwatch:
@@ -86,9 +90,18 @@ class CudaStopwatch:
         return event
 
     def microseconds(self, marks: Sequence[torch.cuda.Event]) -> list[int]:
-        """Return the whole microseconds between successive events."""
+        """Return the times of a step."""
         marks[-1].synchronize()  # does not wait: the losses were read before
-        return [int(before.elapsed_time(after) * 1000) for before, after in pairwise(marks)]
+        times = [int(before.elapsed_time(after) * 1000) for before, after in pairwise(marks)]
+        return _added_up(times)
+
+
+def _added_up(times: list[int]) -> list[int]:
+    """Return the six times of a step of any number of batches."""
+    if len(times) == 6:
+        return times
+    fetch, zero_grad, *batches, step = times
+    return [fetch, zero_grad, *(sum(batches[part::3]) for part in range(3)), step]
 
 
 def stopwatch(device: torch.device) -> Stopwatch:

@@ -16,6 +16,7 @@ from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.pixels import pixels_of
 from tuitrain.engine.state import rng
+from tuitrain.engine.step import parts_of
 from tuitrain.engine.training import Training
 
 PLACES = tuple(quarter / 4 for quarter in range(-4, 13))
@@ -71,7 +72,6 @@ def _sample(
 def _along(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
 ) -> Iterator[_Place]:
-    data, target = batch
     criterion = copied(run.criterion) if run.losses.is_own(run.loss_name) else run.criterion
     with copied_model(run) as model:
         weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -79,5 +79,9 @@ def _along(
             for weight, start, end in zip(weights, before, run.weights, strict=True):
                 weight.copy_(torch.lerp(start, end, place))
             rng.restore(drawn, run.device)
-            output = model(data)
-            yield _Place(criterion(output, target), output)
+            parts = [(model(part), goal, share) for part, goal, share in parts_of(run, *batch)]
+            losses = [criterion(output, goal) * share for output, goal, share in parts]
+            outputs = [output for output, _, _ in parts]
+            yield _Place(
+                torch.stack(losses).sum(), outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+            )

@@ -22,6 +22,7 @@ from tuitrain.core.events import (
     Event,
     Fact,
     Finished,
+    RateReduced,
     Warned,
 )
 from tuitrain.engine.criteria import copied
@@ -63,10 +64,10 @@ def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fa
         yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
             skipped = run.epoch_loss.result()[1]
-            ended, details, warnings = validate(run, with_samples=measures.validations.is_due())
+            ended, details, later = validate(run, with_samples=measures.validations.is_due())
             yield from details
             yield ended
-            yield from warnings
+            yield from later
             if skipped:
                 yield _skipped_warning(run, ended, skipped)
             yield from or_warned(_save_epoch(run, steering, ended))
@@ -102,7 +103,8 @@ class Validation(NamedTuple):
 
     ended: EpochEnded
     details: tuple[Detail, ...] = ()
-    warnings: tuple[Warned, ...] = ()
+    later: tuple[Warned | RateReduced, ...] = ()
+    """Events that follow it."""
 
 
 @torch.no_grad()
@@ -137,7 +139,8 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
     seen = Validated(torch.cat(inputs) if inputs else None, predicted, target)
     with_samples = with_samples or run.is_over
     details = validation_details(run, seen, confusion, with_samples=with_samples)
-    return Validation(ended, details, _undefined(ended, target))
+    reduced = run.reduce_on_plateau(run.monitor.value(values, val_losses))
+    return Validation(ended, details, (*_undefined(ended, target), *filter(None, [reduced])))
 
 
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:

@@ -8,6 +8,7 @@ that cannot be built.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import nn
 
@@ -56,6 +57,60 @@ def cnn(
     layers += [nn.Flatten(), nn.Linear(depth * height * width, 128), nn.ReLU()]
     layers += [nn.Dropout(dropout)] if dropout else []
     return nn.Sequential(*layers, nn.Linear(128, outputs))
+
+
+def lenet(shape: Shape, outputs: int) -> nn.Module:
+    """Return LeNet-5, (N, C, H, W) → (N, outputs), with ReLU and maximum pooling."""
+    channels, height, width = shape
+    height, width = (height // 2 - 4) // 2, (width // 2 - 4) // 2
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * height * width, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, outputs),
+    )
+
+
+def torchvision_model(shape: Shape, outputs: int, *, name: str) -> nn.Module:
+    """Return a classifier of torchvision with random weights, (N, C, H, W) → (N, outputs).
+
+    Its first convolution takes the channels of a sample, and its last layer has the outputs.
+    """
+    import torchvision
+
+    if not hasattr(torchvision.models, name):
+        raise ValueError(f"torchvision {torchvision.__version__} has no model {name}")
+    channels, height, width = shape
+    options: dict[str, Any] = {"num_classes": outputs}
+    if name.startswith("vit"):
+        options["image_size"] = height
+    elif name.startswith("maxvit"):
+        options["input_size"] = (height, width)
+    elif name in ("googlenet", "inception_v3"):  # else it returns three outputs in training
+        options |= {"aux_logits": False, "init_weights": False}
+    model: nn.Module = getattr(torchvision.models, name)(weights=None, **options)
+    layers = model.named_modules()
+    place, first = next(item for item in layers if isinstance(item[1], nn.Conv2d))
+    if first.in_channels != channels:
+        parent, _, child = place.rpartition(".")
+        convolution = nn.Conv2d(
+            channels,
+            first.out_channels,
+            first.kernel_size,
+            first.stride,
+            first.padding,
+            bias=first.bias is not None,
+        )
+        setattr(model.get_submodule(parent), child, convolution)
+    return model
 
 
 def has_sparse_gradients(model: nn.Module) -> bool:

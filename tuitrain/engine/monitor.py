@@ -60,13 +60,17 @@ class Monitor:
 
     def improved_by(self, metrics: Mapping[str, float], val_losses: Mapping[str, float]) -> bool:
         """Take an epoch's values and return whether it is the best so far; NaN never is."""
-        name, sign, is_loss = self.quantity
-        value = (val_losses if is_loss else metrics).get(name, math.nan)
+        value, sign = self.value(metrics, val_losses), self.quantity.sign
         if not is_better(value, self.best, sign):
             self.waited += 1
             return False
         self.best, self.waited = value, 0
         return True
+
+    def value(self, metrics: Mapping[str, float], val_losses: Mapping[str, float]) -> float:
+        """Return the monitored one of an epoch's values; NaN if it is not among them."""
+        values = val_losses if self.quantity.is_loss else metrics
+        return values.get(self.quantity.name, math.nan)
 
     def reset(self) -> None:
         """Forget the epochs so far."""

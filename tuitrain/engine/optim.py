@@ -11,9 +11,10 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 
-from tuitrain.catalog import find, read_options
+from tuitrain.catalog import optimizer_named, read_options
 from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
+from tuitrain.engine.muon import MuonAdamW
 
 
 def build_optimizer(
@@ -21,12 +22,18 @@ def build_optimizer(
 ) -> Optimizer:
     """Return the optimizer that `NAME[:...]` describes."""
     choice = Choice.read("optimizer", optimizer)
-    entry = find("optimizer", choice.name)
+    entry = optimizer_named(choice.name)
     options = read_options(entry, choice.options)
-    del options["schedule"]  # the loop follows it
+    options.pop("schedule", None)  # the loop follows it
     _leave_compiler_out()
     made = partial(entry.load(), lr=lr, **options)
-    return _fused(made, weights, device)
+    try:
+        if entry.is_fused:
+            return _fused(made, weights, device)
+        unfused: Optimizer = made(weights, **entry.on(device.type))
+    except ValueError as error:
+        raise Refused(f"{entry.name}: {error}") from None
+    return unfused
 
 
 def _leave_compiler_out() -> None:
@@ -47,8 +54,10 @@ def take_step(optimizer: Optimizer) -> None:
     The wrappers are hooks, which nothing here registers, a profiler record, and marks for the
     compiler, which they import.
     """
+    parts = optimizer.parts if isinstance(optimizer, MuonAdamW) else (optimizer,)
     with torch.no_grad():
-        _unwrapped(type(optimizer).step)(optimizer)
+        for part in parts:
+            _unwrapped(type(part).step)(part)
 
 
 @cache

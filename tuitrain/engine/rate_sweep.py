@@ -26,7 +26,7 @@ from tuitrain.core.every import Every
 from tuitrain.core.numbers import rounded
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
-from tuitrain.engine.step import train_step
+from tuitrain.engine.step import parts_of, train_step
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_errors import user_code_message
 
@@ -131,10 +131,13 @@ def _trained(run: Training, points: _Points) -> Generator[None]:
     with closing(_batches(trial)) as batches:
         for number, (data, target) in zip(range(MOST_BATCHES), batches, strict=False):
             with rng.preserved(run.device), torch.no_grad():
-                unlearned = criterion(still(data), target)
+                unlearned = sum(
+                    float(criterion(still(part), goal)) * share
+                    for part, goal, share in parts_of(trial, data, target)
+                )
             trial.change("lr", least * growth**number)
             done = train_step(trial, data, target, trial.stopwatch.mark())
-            points.add(trial.lr, float(done.loss), float(unlearned))
+            points.add(trial.lr, float(done.loss), unlearned)
             if points.has_diverged:
                 return
             yield

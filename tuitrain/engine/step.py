@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from tuitrain.core.events import BatchDone
+from tuitrain.engine.batches import rows
 from tuitrain.engine.optim import take_step
 from tuitrain.engine.training import Training
 
@@ -120,17 +121,68 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     """Update the weights; where `nonfinite` is 1, leave weights and buffers as they were.
 
     Where reading it would synchronise, fused optimizers take it as `found_inf` and skip the
-    step on the device.
+    step on the device; of others, the step is taken back there.
     """
     optimizer = run.optimizer
     if not run.is_synchronous and optimizer.defaults.get("fused"):
         run.buffers.restore_if(nonfinite)
         optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]  # read by fused ones
         take_step(optimizer)
+    elif not run.is_synchronous and (backup := run.step_backup()) is not None:
+        run.buffers.restore_if(nonfinite)
+        backup.keep()
+        take_step(optimizer)
+        backup.restore_if(nonfinite)
     elif nonfinite:
         run.buffers.restore()
     else:
         take_step(optimizer)
+
+
+class _Added(NamedTuple):
+    """What comes of a forward and a backward pass, or of several, one after the other."""
+
+    output: Tensor
+    loss: Tensor
+    marks: tuple[Any, ...]
+    """Readings after forward, loss and backward, of each pass."""
+
+
+def _add_gradients(
+    run: Training,
+    call: Callable[[Any], Tensor],
+    data: Any,
+    target: Tensor,
+    share: float | None = None,
+) -> _Added:
+    """Add the gradients of the loss of a batch, or of its share of a mean loss, to the weights'."""
+    mark = run.stopwatch.mark
+    output = call(data)
+    after_forward = mark()
+    loss = run.criterion(output, target)
+    if share is not None:
+        loss = loss * share
+    after_loss = mark()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
+    return _Added(output.detach(), loss.detach(), (after_forward, after_loss, mark()))
+
+
+def _add_gradients_of_parts(
+    run: Training, call: Callable[[Any], Tensor], data: Any, target: Tensor
+) -> _Added:
+    """Add the gradients of the mean loss of several batches, weighted by their samples."""
+    passes = [_add_gradients(run, call, *part) for part in parts_of(run, data, target)]
+    outputs, losses, marks = zip(*passes, strict=True)
+    return _Added(torch.cat(outputs), torch.stack(losses).sum(), sum(marks, ()))
+
+
+def parts_of(run: Training, data: Any, target: Tensor) -> Iterator[tuple[Any, Tensor, float]]:
+    """Yield the batches of one step, and the share of its samples that each of them has."""
+    samples = target.shape[0]
+    for start in range(0, samples, run.batch_size):
+        part = slice(start, start + run.batch_size)
+        part_target = target[part]
+        yield rows(data, part), part_target, part_target.shape[0] / samples
 
 
 def train_step(
@@ -140,7 +192,9 @@ def train_step(
     began: Any,
     forward: Callable[[Any], Tensor] | None = None,
 ) -> BatchDone:
-    """Train on one batch and return the result; `began` is the mark from before the fetch.
+    """Train one step and return the result; `began` is the mark from before the fetch.
+
+    The data may be those of several batches, whose gradients are added up.
 
     `forward` calls the model in a way that is watched; None: it is not.
 
@@ -152,13 +206,10 @@ def train_step(
     zero_grad(run.weights)
     after_zero_grad = mark()
     run.buffers.keep()
-    output = run.model(data) if forward is None else forward(data)
-    after_forward = mark()
-    loss = run.criterion(output, target)
-    after_loss = mark()
-    loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
-    after_backward = mark()
-    loss, samples = loss.detach(), target.shape[0]  # len() of a tensor takes ten times as long
+    call = run.model if forward is None else forward
+    add_gradients = _add_gradients if run.accumulate == 1 else _add_gradients_of_parts
+    output, loss, marks = add_gradients(run, call, data, target)
+    samples = target.shape[0]  # len() of a tensor takes ten times as long
     nonfinite = check_finite_fast(run, loss)
     if run.clip_norm is not None:
         run.unclipped_norm = clip_grad_norm_(run.weights, run.clip_norm)
@@ -166,17 +217,9 @@ def train_step(
     optimizer_step(run, nonfinite)
     after_step = mark()
 
-    run.newest_batch = output.detach(), target
+    run.newest_batch = output, target
     run.epoch_loss.add(loss, samples, nonfinite)
     run.step += 1
     run.batch += 1
-    marks = (
-        began,
-        after_fetch,
-        after_zero_grad,
-        after_forward,
-        after_loss,
-        after_backward,
-        after_step,
-    )
+    marks = (began, after_fetch, after_zero_grad, *marks, after_step)
     return BatchDone(run.take, run.step, run.epoch + 1, loss, run.lr, samples, marks, nonfinite)

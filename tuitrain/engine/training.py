@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuitrain.catalog.choice import initial_schedule
+from tuitrain import catalog
+from tuitrain.catalog.choice import Choice, initial_schedule
+from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.events import Measured, RunStarted
+from tuitrain.core.events import Measured, RateReduced, RunStarted
 from tuitrain.core.own import own_python
 from tuitrain.core.problem import Card, Problem
-from tuitrain.core.schedules import OWN, SCHEDULES, RateSchedule, Schedule, share_done
+from tuitrain.core.schedules import OWN, PLATEAU, RateSchedule, Schedule, rate_factor, share_done
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
@@ -27,8 +29,10 @@ from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import least_batch
 from tuitrain.engine.monitor import Monitor
+from tuitrain.engine.plateau import Plateau
 from tuitrain.engine.state import rng
-from tuitrain.engine.state.buffers import Buffers
+from tuitrain.engine.state.buffers import Copies, buffers
+from tuitrain.engine.state.step_backup import StepBackup, can_take_back
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
@@ -68,6 +72,8 @@ class Training:
     """Doubts about its data."""
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
+    accumulate: int = 1
+    """Batches whose gradients are added up to one step."""
     on_nonfinite: str = "pause"
     way_on: str = ""
     """How to go on with the run after a nonfinite value has ended it, as the end of a sentence."""
@@ -80,7 +86,7 @@ class Training:
     epoch: int = 0
     """The number of completed epochs."""
     batch: int = 0
-    """The number of batches trained in the current epoch."""
+    """The number of steps trained in the current epoch."""
     epoch_loss: RunningMean = field(default_factory=RunningMean)
     """The mean training loss of the current epoch."""
     last_val_loss: float = 0.0
@@ -99,11 +105,14 @@ class Training:
     """Gradient norm, before clipping, of the newest batch that was clipped."""
     schedule: RateSchedule = field(init=False)
     """The schedule of the learning rate in use."""
-    buffers: Buffers = field(init=False)
+    plateau: Plateau = field(default_factory=Plateau)
+    """What a plateau schedule has seen."""
+    buffers: Copies = field(init=False)
     """Copies of the model's buffers from before a forward pass."""
+    _step_backup: StepBackup | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.buffers = Buffers(self.model)
+        self.buffers = Copies(buffers(self.model))
         self.schedule = self.initial_schedule
         self.used_losses = (self.loss_name,)
 
@@ -131,7 +140,12 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.batch_size)
+        return -(-len(self.data.train) // self.samples_per_step)
+
+    @property
+    def samples_per_step(self) -> int:
+        """The samples of one optimizer step; the last one of an epoch may have fewer."""
+        return self.batch_size * self.accumulate
 
     @property
     def trained_epochs(self) -> float:
@@ -206,9 +220,9 @@ class Training:
         }
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the remaining batches of this epoch; seed and epoch determine their order."""
+        """Yield the data of the remaining steps of this epoch; seed and epoch fix their order."""
         return self.data.train.epoch(
-            self.batch_size, seed=self.seed, number=self.epoch, skip=self.batch
+            self.samples_per_step, seed=self.seed, number=self.epoch, skip=self.batch
         )
 
     def loss_named(self, text: str) -> str:
@@ -229,6 +243,10 @@ class Training:
             case "epochs":
                 least = self.epoch if self.is_between_epochs else self.epoch + 1
                 return None if value >= least else f"it is in epoch {least} already; stop ends it"
+            case "lr" | "schedule" | "lr-find" if isinstance(self.optimizer, torch.optim.Rprop):
+                return "Rprop adapts a step size for each weight; lr is only the first one"
+            case "weight-decay" if "weight_decay" not in self.optimizer.param_groups[0]:
+                return f"{type(self.optimizer).__name__} has no weight decay"
             case "schedule" if RateSchedule.read(value).name == OWN and self.own_schedule is None:
                 return "its task has no schedule of its own"
             case _:
@@ -248,13 +266,25 @@ class Training:
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
-        tail, least = len(self.data.train) % size or size, least_batch(self.model)
+        tail, least = len(self.data.train) % size or size, self._least_batch
         if min(size, tail) >= least:
             return None
         return (
             f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
             f"{len(self.data.train)} has {tail}; try {size + 1}"
         )
+
+    @property
+    def _least_batch(self) -> int:
+        entry = self._model_entry
+        return max(least_batch(self.model), entry.least_batch if entry else 1)
+
+    @property
+    def _model_entry(self) -> ModelEntry | None:
+        """The model's entry in the catalogue; None for one of the user's own."""
+        text = self.spec.model
+        is_own = not text or own_python(text) is not None
+        return None if is_own else catalog.model_named(Choice.read("model", text).name)
 
     def change(self, setting: str, value: Any) -> None:
         """Change a setting from the next batch on; Refused for a loss that does not fit."""
@@ -273,15 +303,48 @@ class Training:
             case _:
                 raise KeyError(setting)
 
+    def step_backup(self) -> Copies | None:
+        """Return copies of what a step changes, to take it back; None where that is not enough."""
+        if not can_take_back(self.optimizer, self.weights):
+            return None
+        if self._step_backup is None or not self._step_backup.is_of(self.optimizer):
+            self._step_backup = StepBackup(self.optimizer, self.weights)
+        return self._step_backup.copies
+
     def follow_schedule(self) -> None:
         """Set the learning rate of the next step, a function of settings and position only."""
         if self.schedule.is_constant:
             return  # the parameter groups of the user's own optimizer may have different rates
-        name, begin = self.schedule
-        factor = self.own_schedule if name == OWN else SCHEDULES[name]
-        assert factor is not None
-        done = share_done(self.trained_epochs, begin, self.epochs)
-        self._set_in_optimizer("lr", self.base_lr * factor(done))
+        self._set_in_optimizer("lr", self.scheduled_lr)
+
+    @property
+    def scheduled_lr(self) -> float:
+        """The learning rate that the schedule has for the next step."""
+        trained, epochs = self.trained_epochs, self.epochs
+        if self.schedule.name != OWN:
+            return self.base_lr * self.schedule.factor(trained, epochs) * self.plateau.scale
+        assert self.own_schedule is not None
+        by_share = self.own_schedule
+
+        def own(since: float, planned: float) -> float:
+            return by_share(share_done(since, planned))
+
+        return self.base_lr * rate_factor(own, trained, epochs, self.schedule.begin)
+
+    def reduce_on_plateau(self, value: float) -> RateReduced | None:
+        """Let a plateau schedule know the monitored value of the epoch that just ended."""
+        if self.schedule.name != PLATEAU:
+            return None
+        before, options = self.plateau.scale, self.schedule.options
+        sign = self.monitor.quantity.sign
+        self.plateau = self.plateau.after(value, sign=sign, **options)
+        if self.plateau.scale == before:
+            return None
+        waited = options["patience"] + 1
+        return RateReduced(
+            *self.position, self.plateau.scale, self.scheduled_lr,
+            f"no better {self.monitor.quantity.name} for {waited} epoch{'s' * (waited > 1)}",
+        )  # fmt: skip
 
     def use(self, settings: Mapping[str, Any]) -> None:
         """Set all of these settings, which `settings` returned."""
@@ -299,6 +362,7 @@ class Training:
             "settings": self.settings,
             "epoch_loss": self.epoch_loss.state(),
             "monitor": self.monitor.state(),
+            "plateau": tuple(self.plateau),
             "last_val_loss": self.last_val_loss,
             "used_losses": self.used_losses,
             "rng": rng.state(self.device),
@@ -320,6 +384,7 @@ class Training:
             self.monitor.restore(*state["monitor"])
         else:  # of an older version
             self.monitor.restore(state["best"], state["patience"][1])
+        self.plateau = Plateau(*state.get("plateau", ()))
         self.last_val_loss = state["last_val_loss"]
         # of an older version: that one recorded them all
         self.used_losses = tuple(state.get("used_losses", (self.spec.loss, self.loss_name)))
@@ -347,14 +412,17 @@ class Training:
             self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
         self.monitor.reset()
         self.used_losses = (self.loss_name,)
+        self.plateau = Plateau(self.plateau.scale)
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 
     @property
     def environment(self) -> dict[str, str]:
         """The conditions of bit-for-bit repetition, the libraries of the data included."""
-        used = self.task.libraries if self.task else ()
-        return devices.environment(self.device) | {name: version(name) for name in used}
+        used = {*(self.task.libraries if self.task else ())}
+        if self.spec.model in catalog.TORCHVISION:
+            used.add("torchvision")
+        return devices.environment(self.device) | {name: version(name) for name in sorted(used)}
 
     def started(self) -> RunStarted:
         """Return the event that the run is built."""
@@ -385,7 +453,7 @@ class Training:
         schedule = RateSchedule.read(text, now=self.trained_epochs)
         if schedule.is_constant and not self.schedule.is_constant:
             self._set_in_optimizer("lr", self.base_lr)
-        self.schedule = schedule
+        self.schedule, self.plateau = schedule, Plateau()
 
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)

@@ -13,7 +13,7 @@ from tuitrain.catalog import Kind, task_named
 from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
-from tuitrain.core.events import CheckpointSaved, NotFinite, RunStarted
+from tuitrain.core.events import CheckpointSaved, NotFinite, RateReduced, RunStarted
 from tuitrain.core.files import read_plain
 from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
@@ -41,6 +41,8 @@ class Recipe:
     weights_sha256: str
     origin: Path | None = None
     """The checkpoint of another run that this one starts from."""
+    reductions: tuple[RateReduced, ...] = ()
+    """Where a plateau schedule lowered the learning rate before the checkpoint."""
     skips_nonfinite: bool = False
     """A loss or gradient was nonfinite, and its batch did not change the weights."""
 
@@ -58,6 +60,7 @@ class Recipe:
             checkpoint.step,
             checkpoint.weights_sha256,
             _origin(lineage),
+            tuple(event for event in lineage.lineage.reductions if event.step < checkpoint.step),
             any(event.step <= checkpoint.step for event in nonfinite),
         )
 
@@ -82,7 +85,7 @@ class Recipe:
     @cached_property
     def epoch_boundaries(self) -> EpochBoundaries:
         """The steps at which epochs begin."""
-        samples = self.started.train_samples
+        samples = -(-self.started.train_samples // self.spec.accumulate)
         return EpochBoundaries(self.begin, samples, self.setting("batch-size"), self.plan)
 
     @property

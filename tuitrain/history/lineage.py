@@ -19,6 +19,7 @@ from tuitrain.core.events import (
     EpochEnded,
     Event,
     LossSwapped,
+    RateReduced,
     RunStarted,
     SettingChanged,
     TakeOpened,
@@ -27,7 +28,8 @@ from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.spec import RunSpec
 
 _Relevant = (
-    RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened
+    RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened,
+    RateReduced,
 )  # fmt: skip
 """The events that a lineage depends on."""
 
@@ -123,8 +125,14 @@ class Lineage:
             newest = opening.take
         return tuple(segment for segment in abandoned if segment.steps)
 
-    def has_epoch(self, ended: EpochEnded) -> bool:
-        """Return whether that validation belongs to the lineage."""
+    @property
+    def reductions(self) -> tuple[RateReduced, ...]:
+        """Where a plateau schedule lowered the learning rate, oldest first."""
+        reduced = (event for event in self.kept_events if isinstance(event, RateReduced))
+        return tuple(event for event in reduced if self.has_epoch(event))
+
+    def has_epoch(self, ended: EpochEnded | RateReduced) -> bool:
+        """Return whether that validation, or what followed from it, belongs to the lineage."""
         bounds = self._epochs.get(ended.take)
         return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
 

@@ -23,7 +23,7 @@ from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
-from tuitrain.engine.build import build_entry, build_model
+from tuitrain.engine.build import build_catalog_model, build_model
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
@@ -59,7 +59,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
     if task.is_downloaded and checked.data is None:
         return {"known": False}
     data = _data(checked.task, checked.data)
-    model = build_entry("model", checked.model, data.input_shape, data.outputs)
+    model = build_catalog_model(checked.model, data.input_shape, data.outputs)
     return {
         "known": True,
         "train_samples": len(data.train),

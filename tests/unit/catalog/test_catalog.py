@@ -4,7 +4,7 @@ import pytest
 
 from tuitrain import catalog
 from tuitrain.catalog import CATALOG, LOSSES, MODELS, OPTIMIZERS, TASKS, Entry
-from tuitrain.core.errors import UnknownName, WrongUse
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
 
 everything = [(what, entry) for what, entries in CATALOG.items() for entry in entries.values()]
 
@@ -62,7 +62,7 @@ def test_options_are_read():
 
 @pytest.mark.parametrize("text", ["", "cos", "COSINE", "none"])
 def test_a_name_that_an_option_does_not_have_is_wrong_use(text):
-    with pytest.raises(WrongUse, match="schedule takes constant, cosine or linear"):
+    with pytest.raises(WrongUse, match="schedule takes constant, cosine, linear, step"):
         catalog.read_options(OPTIMIZERS["adam"], {"schedule": text})
 
 
@@ -101,3 +101,9 @@ def test_a_folder_without_its_slash_is_told_with_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WrongUse, match="photos is a folder: write photos/"):
         catalog.new_spec("photos")
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "lbfgs", "SparseAdam"])
+def test_an_optimizer_that_no_run_can_use_is_refused_by_its_name(name):
+    with pytest.raises(Refused, match=f"{name} (evaluates the loss|takes only the sparse)"):
+        catalog.new_spec(optimizer=name)

@@ -7,10 +7,10 @@ import pytest
 from tests.conftest import Shell
 from tuitrain import cli
 from tuitrain.catalog import (
+    CATALOG,
     EXPLAINED,
     LOSSES,
     METRICS,
-    MODELS,
     OPTIMIZERS,
     TASKS,
     fitting_losses,
@@ -22,7 +22,7 @@ from tuitrain.catalog import (
     [
         ("tasks", TASKS),
         ("losses", LOSSES),
-        ("models", MODELS),
+        ("models", CATALOG["model"]),
         ("optimizers", OPTIMIZERS),
         ("metrics", EXPLAINED),
     ],
@@ -83,3 +83,19 @@ def test_devices_are_asked_of_torch_and_always_hold_the_cpu(tuitrain: Shell):
     assert told[-1]["memory_bytes"] > 0
     if len(told) == 1:
         assert "There is no GPU here" in tuitrain("devices").stdout
+
+
+def test_optimizers_are_listed_with_their_schedules_and_one_with_its_options(tuitrain: Shell):
+    listed = tuitrain.here("optimizers").stdout
+    assert "muon             Orthogonal steps" in listed
+    assert "  step:size=10:gamma=0.1         is multiplied by gamma after every size" in listed
+    assert "...:warmup=0" in listed
+    assert ":momentum=0.95  momentum of the matrices" in tuitrain.here("optimizers", "Muon").stdout
+    assert "evaluates the loss several times" in tuitrain.here("optimizers", "LBFGS", code=3).stderr
+
+
+def test_models_are_listed_by_families_and_one_with_the_images_that_it_takes(tuitrain: Shell):
+    listed = tuitrain.here("models").stdout
+    assert "images of at least 29x29 pixels\n      densenet121 densenet161" in listed
+    shown = tuitrain.here("models", "vit_b_16").stdout
+    assert "takes square images whose side is a multiple of 16 pixels" in shown

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tuitrain.catalog import new_spec
+from tuitrain.catalog import OPTIMIZERS, new_spec
 from tuitrain.core.commands import Pause, Request, Resume, SaveCheckpoint, Stop
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
@@ -112,6 +112,25 @@ def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(is_synchronous):
 
     assert torch.equal(model.mean, torch.zeros(10, dtype=torch.float64))
     assert not model.seen
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_optimizer_takes_in_a_bad_batch_and_an_accelerator_need_not_read_it(optimizer):
+    digests, states = [], []
+    for is_synchronous in (True, False):
+        run = spoilt(
+            (0, 0), (0, 3), model="mlp:hidden=8-8,norm=batch", optimizer=optimizer, epochs=2,
+            is_synchronous=is_synchronous,
+        )  # fmt: skip
+        skipped = nonfinite_steps(list(train(run, Steering(run))))
+        assert skipped[:2] == [1, 4]
+        assert all(tensor.isfinite().all() for tensor in run.model.state_dict().values())
+        states.append([value for state in run.optimizer.state.values() for value in state.values()])
+        digests.append(weights_sha256(run.model))
+        if not is_synchronous and not run.optimizer.defaults.get("fused"):
+            assert run.step_backup() is not None
+    assert digests[0] == digests[1]
+    assert all(torch.equal(*pair) for pair in zip(*states, strict=True))
 
 
 @pytest.mark.parametrize("model", ["linear", NORMED, NORMED + ",dropout=0.5"])

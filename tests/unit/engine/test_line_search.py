@@ -56,7 +56,7 @@ def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_
     data, target = next(run.batches())
     with torch.no_grad():
         before = run.model(data)
-    events = stepped(run, 1)
+    events = after_a_step(run, 1)
     detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
     sample = decoded(Sample, detail.body)
     losses = torch.nn.functional.cross_entropy(before, target, reduction="none")

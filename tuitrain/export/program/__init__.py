@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from tuitrain.core.safe import safe
-from tuitrain.export.program import entries
+from tuitrain.export.program import entries, rate
 from tuitrain.export.program.entries import comment
 from tuitrain.export.program.loop import loop
-from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, joined, quoted
+from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, indented, joined, quoted
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
@@ -120,7 +120,7 @@ def _inherited(recipe: Recipe) -> Part:
     text += 'model.load_state_dict(origin["model"])\n'
     if recipe.spec.parent.keeps_optimizer:
         text += 'optimizer.load_state_dict(origin["optimizer"])\n'
-        text += f'optimizer.param_groups[0]["lr"] = {recipe.setting("lr")!r}\n'
+        text += indented(rate.setting("lr", repr(recipe.setting("lr"))), 0)
     text += 'if origin["seed"] == SEED:\n    torch.set_rng_state(origin["rng"]["cpu"])\n'
     text += "else:\n    torch.manual_seed(SEED)\n"
     return Part(text)

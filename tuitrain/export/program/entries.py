@@ -40,16 +40,24 @@ def model(spec: RunSpec) -> Part:
     """Return the part that builds the model of a run."""
     entry, options = _read("model", spec.model)
     outputs = catalog.task_named(spec.task).outputs
-    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**options))
+    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**entry.fixed, **options))
     return Part(fitted(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
 
 
 def optimizer(text: str, lr: float, device: str) -> Part:
     """Return the part that builds the optimizer, fused if the engine fuses it: rounding differs."""
-    entry, options = _read("optimizer", text)
-    del options["schedule"]  # applied by the loop
-    fused = {"fused": True} if device.partition(":")[0] in ("cpu", "cuda") else {}
-    arguments = ("model.parameters()", *keywords(lr=lr, **options, **fused))
+    choice = Choice.read("optimizer", text)
+    entry = catalog.optimizer_named(choice.name)
+    options = {
+        key: value
+        for key, value in catalog.read_options(entry, choice.options).items()
+        if value != entry.options[key].default and key != "schedule"  # applied by the loop
+    }
+    how = entry.on(device.partition(":")[0])
+    arguments = ("model.parameters()", *keywords(lr=lr, **options, **how))
+    if not entry.place.startswith("torch."):
+        own = (function(entry.place),)
+        return Part(fitted(f"optimizer = {_name(entry)}(", *arguments), (TORCH,), own)
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 

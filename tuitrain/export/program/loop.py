@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 from string import Template
 
 from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
+from tuitrain.core.events import RateReduced
 from tuitrain.core.plan import Planned
 from tuitrain.core.schedules import RateSchedule
 from tuitrain.export.program import entries, rate
@@ -27,12 +27,7 @@ $batches
         # 1. Reset the gradients of the previous batch.
         optimizer.zero_grad()
 $keep\
-        # 2. Forward: compute the predictions for these samples.
-        prediction = model(train_inputs[batch])
-        # 3. Loss: compare the predictions with the targets.
-        loss = criterion(prediction, train_targets[batch])
-        # 4. Backward: compute the gradient of the loss for every weight.
-        loss.backward()
+$passes\
 $clip\
 $schedule\
         # 5. Step: let the optimizer update the weights.
@@ -48,6 +43,27 @@ $after_batch\
 $count\
     print(f"epoch {$number}: val loss {val_loss:.4f}, $printed")
 $between""")
+
+_BACKWARD = """\
+        # 2. Forward: compute the predictions for these samples.
+        prediction = model(train_inputs[batch])
+        # 3. Loss: compare the predictions with the targets.
+        loss = criterion(prediction, train_targets[batch])
+        # 4. Backward: compute the gradient of the loss for every weight.
+        loss.backward()
+"""
+_ACCUMULATED = """\
+        losses = []
+        for part in batch.split(batch_size):  # their gradients add up
+            # 2. Forward: compute the predictions for these samples.
+            prediction = model(train_inputs[part])
+            # 3. Loss: compare the predictions with the targets, by their share of the step.
+            loss = criterion(prediction, train_targets[part]) * (len(part) / len(batch))
+            losses.append(loss.detach())
+            # 4. Backward: compute the gradient of the loss for every weight.
+            loss.backward()
+        loss = sum(losses)
+"""
 
 _CLIP = """\
         # Scale the gradients down if their norm is too large.
@@ -96,6 +112,7 @@ def loop(recipe: Recipe) -> Part:
         settings=_settings(recipe),
         **_counting(recipe),
         batches=_batches(recipe, is_numbered=bool(schedule.text)),
+        passes=_BACKWARD if recipe.spec.accumulate == 1 else _ACCUMULATED,
         schedule=schedule.text,
         clip=_CLIP if recipe.clips else "",
         **(_SKIPPING if recipe.skips_nonfinite else _STEPPING),
@@ -120,7 +137,8 @@ def _criterion(recipe: Recipe, loss: str) -> Part:
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:
     to_device = ".to(device)" if recipe.started.device != "cpu" else ""
-    batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split(batch_size)"
+    size = "batch_size" if recipe.spec.accumulate == 1 else "batch_size * accumulate"
+    batches = f"shuffled(len(train_inputs), seed=SEED, epoch=epoch){to_device}.split({size})"
     if not is_numbered:
         return f"    for batch in {batches}:"
     return f"    batches = {batches}\n    for number, batch in enumerate(batches):"
@@ -154,6 +172,10 @@ def _counting(recipe: Recipe) -> dict[str, object]:
 
 def _settings(recipe: Recipe) -> str:
     lines = [f"batch_size = {recipe.setting('batch-size')}"]
+    if recipe.spec.accumulate > 1:
+        lines.append(
+            f"accumulate = {recipe.spec.accumulate}  # batches whose gradients make a step"
+        )
     if recipe.clips:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
     lines += rate.settings(recipe)
@@ -182,30 +204,39 @@ def _between(recipe: Recipe) -> str:
     changes = [
         change for change in recipe.plan if recipe.epoch_boundaries.is_between_epochs(change.place)
     ]
-    lines = _conditions(recipe, [change for change in changes if change.place != recipe.begin])
+    later = [change for change in changes if change.place != recipe.begin]
+    lines = _conditions(recipe, later, recipe.reductions)
     return indented(["# Changes between two epochs.", *lines], 1) if lines else ""
 
 
-def _conditions(recipe: Recipe, plan: Iterable[Planned]) -> list[str]:
-    lines = []
-    for step, changes in groupby(plan, key=lambda change: change.step):
-        lines.append(f"if step == {step}:")
-        lines += [f"    {statement}" for statement in _statements(recipe, changes)]
-    return lines
+def _conditions(
+    recipe: Recipe, plan: Iterable[Planned], reductions: Iterable[RateReduced] = ()
+) -> list[str]:
+    """Return the lines that make changes at their steps; a reduced rate comes before them."""
+    at_step: dict[int, list[str]] = {}
+    for reduced in reductions:
+        at_step.setdefault(reduced.step, []).append(rate.reduction(reduced))
+    for change in plan:
+        at_step.setdefault(change.step, []).extend(_statements(recipe, [change]))
+    return [
+        line
+        for step, statements in sorted(at_step.items())
+        for line in (f"if step == {step}:", *(f"    {statement}" for statement in statements))
+    ]
 
 
 def _statements(recipe: Recipe, changes: Iterable[Planned]) -> list[str]:
-    return [_statement(recipe, change.command) for change in changes]
+    return [line for change in changes for line in _lines(recipe, change.command)]
 
 
-def _statement(recipe: Recipe, command: SwapLoss | Change) -> str:
+def _lines(recipe: Recipe, command: SwapLoss | Change) -> list[str]:
     if isinstance(command, SwapLoss):
-        return f"criterion = {_criterion(recipe, command.loss).text}"
+        return [f"criterion = {_criterion(recipe, command.loss).text}"]
     if command.setting == "schedule":
-        return rate.statement(RateSchedule.read(str(command.value)))
+        return rate.statements(recipe, RateSchedule.read(str(command.value)))
     if rate.is_scheduled(recipe) and command.setting in ("lr", "epochs"):
-        return f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"
+        return [f"{'lr' if command.setting == 'lr' else 'planned_epochs'} = {command.value!r}"]
     name = command.setting.replace("-", "_")
     if command.setting in ("lr", "weight-decay"):
-        return f'optimizer.param_groups[0]["{name}"] = {command.value!r}'
-    return f"{name} = {command.value!r}"
+        return rate.setting(name, repr(command.value))
+    return [f"{name} = {command.value!r}"]

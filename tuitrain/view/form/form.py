@@ -18,6 +18,8 @@ OF_THE_START = ("name", "notify")
 FIELDS = tuple(option.name for option in at("form"))
 OF_A_FORK = tuple(name for name in FIELDS if not OPTIONS[name].is_of_weights)
 """The fields that a fork may change: it keeps the data and the weights of its parent."""
+_MOST_CHOICES = 13
+"""In a hint; up and down go through all of them."""
 
 
 def is_shown(name: str, task: str) -> bool:
@@ -61,7 +63,9 @@ def hint(name: str, values: Mapping[str, str], *, has_focus: bool) -> str:
     if has_focus and (options := _options(name, values[name])):
         return options
     if has_focus and (allowed := choices(name, values)):
-        return " · ".join(allowed)
+        rest = len(allowed) - _MOST_CHOICES
+        more = [f"{rest} more"] if rest > 0 else []
+        return " · ".join([*allowed[:_MOST_CHOICES], *more])
     option = OPTIONS[name]
     if isinstance(option.type, Named):
         entry = catalog.CATALOG[option.type.what].get(values[name].partition(":")[0])
@@ -127,7 +131,7 @@ def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
     defaults = facts.get("defaults", {})
     batch_size = spec.batch_size or defaults["batch_size"]
     epochs = spec.epochs or defaults["epochs"]
-    steps = -(-facts["train_samples"] // batch_size)
+    steps = -(-facts["train_samples"] // (batch_size * spec.accumulate))
     return (
         f"{words.count(facts['parameters'])} parameters; {words.count(steps)} steps an epoch, "
         f"{words.count(steps * epochs)} in all"

@@ -19,6 +19,7 @@ from tuitrain.core.events import (
     LossSwapped,
     NotFinite,
     Paused,
+    RateReduced,
     RateSwept,
     Resumed,
     RunStarted,
@@ -117,7 +118,7 @@ def describe(event: Event) -> tuple[str, Role] | None:
 
 
 def _describe_milestone(
-    event: StartupReached | RunStarted | CheckpointSaved | WeightsCompared | Finished,
+    event: StartupReached | RunStarted | CheckpointSaved | RateReduced | WeightsCompared | Finished,
 ) -> tuple[str, Role] | None:
     match event:
         case StartupReached(stage=stage, done=done):
@@ -126,6 +127,8 @@ def _describe_milestone(
             return f"{words.count(parameters)} parameters on {device}", "muted"
         case CheckpointSaved():
             return _describe_checkpoint(event)
+        case RateReduced(epoch=epoch, lr=lr, why=why):
+            return f"learning rate {lr:.3g} after epoch {words.count(epoch)}: {why}", "text"
         case WeightsCompared(with_run=name, is_same=True):
             return f"the same weights as {name}, to the last bit", "good"
         case WeightsCompared(with_run=name):

@@ -21,6 +21,7 @@ from tuitrain.core.events import (
     Milestone,
     NotFinite,
     Paused,
+    RateReduced,
     RateSwept,
     Resumed,
     RunStarted,
@@ -125,7 +126,7 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
                 run, stage=stage, loaded=(done, total), state="starting", why="", error=None,
                 exit_code=0,
             )  # fmt: skip
-        case NotFinite() | Warned() | CheckpointSaved() | CheckpointGone():
+        case NotFinite() | Warned() | RateReduced() | CheckpointSaved() | CheckpointGone():
             return run
         case RunStarted(settings=settings, steps_per_epoch=steps):
             return replace(

@@ -23,6 +23,7 @@ def settings(run: Snapshot) -> dict[str, str]:
         "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
         "schedule": "–" if run.is_watched else _schedules(run),
         "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
+        "accumulate": "–" if run.is_watched else str(spec.accumulate),
         "seed": "–" if run.is_watched else str(spec.seed),
         "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
         "clip norm": _history(run, "clip-norm", "off"),

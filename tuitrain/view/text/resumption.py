@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import OPTIONS
-from tuitrain.core.schedules import SCHEDULES, RateSchedule, share_done
+from tuitrain.core.schedules import SCHEDULES, RateSchedule
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import count
 
@@ -38,9 +38,7 @@ def meaning(run: Snapshot, resumption: Resumption) -> str:
     if (jump := rate_jump(run, resumption.epochs, resumption.schedule)) is not None:
         return jump
     chosen = RateSchedule.read(resumption.schedule or "constant")
-    end = (
-        "" if chosen.is_constant else f", and decays to 0 by epoch {count(resumption.epochs or 0)}"
-    )
+    end = f", and decays to 0 by epoch {count(resumption.epochs or 0)}" if chosen.has_end else ""
     return f"the learning rate goes on as it is{end}"
 
 
@@ -53,10 +51,10 @@ def rate_jump(run: Snapshot, epochs: int | None = None, schedule: str | None = N
     used = RateSchedule.read(schedule or run.settings["schedule"], now=run.epoch)
     if run.latest is None or used.name not in SCHEDULES:
         return None
-    if schedule is None and (used.is_constant or planned == run.planned_epochs):
+    if schedule is None and (not used.has_end or planned == run.planned_epochs):
         return None
-    factor = SCHEDULES[used.name](share_done(run.epoch, used.begin, planned))
-    before, after = f"{run.latest.lr:.2g}", f"{run.settings['lr'] * factor:.2g}"
+    rate = run.settings["lr"] * used.factor(run.epoch, planned)
+    before, after = f"{run.latest.lr:.2g}", f"{rate:.2g}"
     if schedule is not None and before == after:
         return None
     return f"{_message(used, planned, schedule)}: the learning rate goes from {before} to {after}"
@@ -67,4 +65,5 @@ def _message(used: RateSchedule, epochs: int, schedule: str | None) -> str:
         return f"its {used.name} schedule now ends with epoch {epochs}"
     if used.is_constant:
         return "its schedule is constant from here on"
-    return f"its {used.name} schedule begins here and ends with epoch {epochs}"
+    end = f" and ends with epoch {epochs}" if used.has_end else ""
+    return f"its {used.name} schedule begins here{end}"

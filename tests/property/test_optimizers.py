@@ -1,0 +1,88 @@
+"""Every optimizer and every schedule is exact, however a run comes to its weights."""
+
+from itertools import cycle
+
+import pytest
+
+from tests.contract.test_program import printed_by
+from tests.property.test_replay import replayed
+from tests.property.test_resume import Life, lived
+from tuitrain.catalog import OPTIMIZERS, new_spec
+from tuitrain.core.commands import Change, Request, Rollback, Undo
+from tuitrain.core.events import CommandRefused, RateReduced, RunStarted, SettingChanged
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.state.weights import weights_sha256
+from tuitrain.export.program import program
+from tuitrain.export.recipe import Recipe
+from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of
+
+SCHEDULES = cycle(
+    ["constant:warmup=1", "cosine:warmup=0.5", "step:size=1:gamma=0.5", "one-cycle",
+     "plateau:factor=0.5:patience=0", "linear"]
+)  # fmt: skip
+BY_OPTIMIZER = {
+    name: f"{name}:schedule={next(SCHEDULES)}" if "schedule" in entry.options else name
+    for name, entry in OPTIMIZERS.items()
+}
+RPROP = "Rprop adapts a step size for each weight; lr is only the first one"
+
+
+def spec_of(optimizer: str) -> RunSpec:
+    return new_spec(
+        "digits", model="mlp:hidden=16-8,norm=batch,dropout=0.2", optimizer=optimizer, lr=0.01,
+        batch_size=256, epochs=3, seed=3, monitor="cross-entropy",
+    )  # fmt: skip
+
+
+def changes() -> list[tuple[int, Request]]:
+    """Return a change of the rate, one that is undone, a rollback, and another schedule."""
+    asked = [
+        (2, Change("lr", 0.02), None),
+        (4, Change("weight-decay", 0.1), None),
+        (5, Change("clip-norm", 0.5), None),
+        (7, Undo(), None),
+        (9, Rollback(1), None),
+        (14, Change("schedule", "plateau:factor=0.5:patience=0"), None),
+    ]
+    return [(at, Request.new(command, where)) for at, command, where in asked]
+
+
+def digest_of_program(life: Life) -> str:
+    lineage = Lineage().after(life.events)
+    started = next(event for event in life.events if isinstance(event, RunStarted))
+    plan = [change for change in plan_of(lineage) if change.step < life.recorded.step]
+    recipe = Recipe(
+        "a", life.spec, started, tuple(plan), life.recorded.step, "", reductions=lineage.reductions
+    )
+    return printed_by(program(recipe, written_by="this test"))
+
+
+@pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
+def test_a_kill_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
+    spec = spec_of(optimizer)
+    weights, life = lived(changes(), (), spec=spec)
+    killed, _ = lived(changes(), (12, 9), spec=spec)
+    again, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step, spec)
+
+    assert killed == weights
+    assert weights_sha256(again.model) == weights
+    assert digest_of_program(life) == weights
+    refused = [event.reason for event in life.events if isinstance(event, CommandRefused)]
+    expected = [RPROP, "Rprop has no weight decay", RPROP] if optimizer == "rprop" else []
+    assert refused == expected
+    changed = [event for event in life.events if isinstance(event, SettingChanged)]
+    assert len(changed) == 4 - len(expected)
+
+
+def test_a_plateau_of_a_steered_run_lowers_the_rate_only_where_its_lineage_waited():
+    spec = spec_of("sgd:schedule=plateau:factor=0.5:patience=0,momentum=0.9")
+    commands = [(13, Request.new(Rollback(1)))]
+    weights, life = lived(commands, (), spec=spec)
+    reduced = [event for event in life.events if isinstance(event, RateReduced)]
+    kept = Lineage().after(life.events).reductions
+    again, _ = replayed([], life.recorded.step, spec)
+
+    assert weights_sha256(again.model) == weights, "it went back to where its plateau was then"
+    assert digest_of_program(life) == weights
+    assert set(kept) <= set(reduced)

@@ -1,0 +1,72 @@
+"""Muon for matrices and AdamW for the rest, as one optimizer."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tuitrain.engine.muon import MuonAdamW
+
+
+def model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2))
+
+
+def stepped(network: nn.Module, *optimizers: torch.optim.Optimizer, steps: int = 3) -> list:
+    torch.manual_seed(1)
+    for _ in range(steps):
+        network.zero_grad()
+        network(torch.randn(8, 4)).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    return [weight.detach().clone() for weight in network.parameters()]
+
+
+def equal(some: list, others: list) -> bool:
+    return all(map(torch.equal, some, others))
+
+
+def test_it_steps_as_pytorchs_two_do():
+    first, second = model(), model()
+    matrices = [second[0].weight, second[2].weight]
+    others = [second[0].bias, second[2].bias, second[4].weight, second[4].bias]
+    both = (
+        torch.optim.Muon(matrices, lr=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=0.01, weight_decay=0.1),
+    )
+    assert equal(stepped(first, MuonAdamW(first.parameters(), 0.01)), stepped(second, *both))
+
+
+def test_its_state_and_its_rate_are_those_of_both():
+    first = model()
+    optimizer = MuonAdamW(first.parameters(), 0.01)
+    stepped(first, optimizer)
+    second = copy.deepcopy(first)
+    other = MuonAdamW(second.parameters(), 0.5)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    third, copied = copy.deepcopy((first, optimizer))
+    for one in (optimizer, other, copied):
+        for group in one.param_groups:
+            group["lr"] = 0.002
+    now = stepped(first, optimizer)
+
+    assert equal(now, stepped(second, other))
+    assert equal(now, stepped(third, copied))
+
+
+def test_without_a_hidden_matrix_it_is_adamw():
+    first, second = nn.Linear(3, 2), nn.Linear(3, 2)
+    second.load_state_dict(first.state_dict())
+    for network in (first, second):
+        network(torch.ones(1, 3)).sum().backward()
+    MuonAdamW(first.parameters(), 0.1).step()
+    torch.optim.AdamW(second.parameters(), 0.1, weight_decay=0.1).step()
+    assert torch.equal(first.weight, second.weight)
+
+
+def test_an_older_pytorch_is_named_by_its_version(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match=r"it needs PyTorch 2\.9 or newer, and this is"):
+        MuonAdamW(model().parameters(), 0.1)

@@ -1,0 +1,27 @@
+"""The plateau schedule counts as PyTorch's does."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from tuitrain.engine.plateau import Plateau
+
+VALUES = st.sampled_from([0.9, 0.91, 0.910001, 0.5, 0.2, -0.3, 3.0, math.nan, math.inf])
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("min", -1), ("max", 1)])
+@given(st.lists(VALUES, max_size=30), st.integers(0, 3))
+def test_it_falls_after_the_same_epochs(mode, sign, values, patience):
+    optimizer = SGD([torch.zeros(1)], lr=1.0)
+    # at such a small difference PyTorch would leave the rate as it is
+    theirs = ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=patience, eps=0)
+    ours = Plateau()
+    for value in values:
+        ours = ours.after(value, sign=sign, factor=0.5, patience=patience)
+        theirs.step(value)
+        assert ours.scale == optimizer.param_groups[0]["lr"]

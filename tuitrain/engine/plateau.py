@@ -1,0 +1,35 @@
+"""The plateau schedule: the learning rate falls while the monitor does not get better."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+_LEAST = 1e-4
+"""The least improvement that counts, as a share of the best value."""
+
+
+class Plateau(NamedTuple):
+    """What the plateau schedule has seen of the validations since it began.
+
+    The rules are those of `torch.optim.lr_scheduler.ReduceLROnPlateau` with its defaults.
+    """
+
+    scale: float = 1.0
+    """Multiplies the learning rate."""
+    best: float = math.nan
+    waited: int = 0
+    """Epochs that were not better, one after the other."""
+
+    def after(self, value: float, *, sign: int, factor: float, patience: int) -> Plateau:
+        """Return it after an epoch; `sign` is 1 if higher values are better, else -1."""
+        if self._is_better(value, sign):
+            return self._replace(best=value, waited=0)
+        if self.waited < patience:
+            return self._replace(waited=self.waited + 1)
+        return self._replace(scale=self.scale * factor, waited=0)
+
+    def _is_better(self, value: float, sign: int) -> bool:
+        if math.isnan(self.best):
+            return sign * value > -math.inf
+        return sign * value > sign * self.best * (1 + sign * _LEAST)
