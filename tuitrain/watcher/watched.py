@@ -98,6 +98,12 @@ class Watched:
         )
 
     @property
+    def leaves_steps_alone(self) -> bool:
+        """Whether the script takes its steps as it would alone: by its loss, rates, gradients."""
+        reacts = self.is_swapped or self.on_nonfinite != "alert"
+        return self.factor == 1 and self.clip_norm is None and not reacts
+
+    @property
     def steps_per_epoch(self) -> int:
         return self.length
 
@@ -232,9 +238,8 @@ class Watched:
         if self.clip_norm is not None:
             clip_grad_norm_(parameters_of(optimizer), self.clip_norm)
 
-    def rate_of(self, group: Mapping[str, Any]) -> Loss:
-        """Return the learning rate of a group; on an accelerator a copy, to be read later."""
-        lr = group["lr"]
+    def scaled(self, lr: Any) -> Loss:
+        """Return the rate that is used for one of the script; on an accelerator a copy."""
         return (copied(lr) if isinstance(lr, Tensor) else float(lr)) * self.factor
 
     def lend_rates(self, optimizer: Optimizer) -> None:
