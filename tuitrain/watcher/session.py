@@ -88,7 +88,7 @@ class Session:
             loop, controls, checkpoints=Checkpoints(paths.checkpoints), paused=spec.paused
         )
         self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
-        self.recorder.read_rows = self.watch.rows
+        self.recorder.read_rows, loop.epoch_loss.read = self.watch.rows, self.recorder.gather
         self.hooks, self._tees = Hooks(self.watch, self._lose_hook), Tees(self.log)
         self._is_open = self._is_logging = True
         if spec.loss:

@@ -39,6 +39,7 @@ class Ending(KeyboardInterrupt):
 class Watch:
     """Meets `Watching`: gathers what the hooks see, records it, and steers after each step."""
 
+    calm: Optimizer | None = None
     failure = ""
     """Why the run failed, if a nonfinite value ended it."""
 
@@ -70,7 +71,6 @@ class Watch:
         self._optimizer: Optimizer | None = None
         self._number = 0
         """The optimizer that steps, or stepped last, and its number."""
-        self.calm: Optimizer | None = None
         self._initial, self._nonfinite = InitialState(loop), NonfiniteLosses()
         self._before_scaler = 0
         """The number of steps before the scaler's step in hand."""

@@ -16,6 +16,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.core.watched import again
 from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses, ranks
+from tuitrain.watcher.epoch_loss import EpochLoss
 from tuitrain.watcher.losses import Call, Own
 from tuitrain.watcher.objects import parameters_of
 from tuitrain.watcher.propagated import Loss, copied
@@ -62,7 +63,7 @@ class Watched:
         """Steps of an epoch; 0 while that is unknown."""
         self.is_at_epoch = False
         """Whether the loop is about to begin an epoch."""
-        self.last_val_loss = 0.0
+        self.epoch_loss, self.last_val_loss = EpochLoss(), 0.0
         self.best_val_loss: float | None = None
         """The least of an epoch, of the script's own loss."""
         self.is_sharded = False
@@ -209,6 +210,7 @@ class Watched:
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
             "factor": self.factor,
+            "epoch_loss": self.epoch_loss.state(),
             "last_val_loss": self.last_val_loss,
             "best_val_loss": self.best_val_loss,
         }
@@ -216,6 +218,7 @@ class Watched:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore objects, position and settings in place."""
         self.parts.restore(state)
+        self.epoch_loss.restore(state["epoch_loss"])
         self.step, self.epoch, self.batch = (
             state["position"][name] for name in ("step", "epoch", "batch")
         )
