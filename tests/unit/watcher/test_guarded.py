@@ -5,6 +5,7 @@ import io
 import pickle
 import threading
 from contextlib import redirect_stderr
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.watcher import session
 from tuitrain.watcher.watch import Watch
-from tuitrain.watcher.watching import NEEDED, UNSEEN
+from tuitrain.watcher.watching import NEEDED, UNSEEN, Watching
 
 
 def trained() -> list[torch.Tensor]:
@@ -46,6 +47,11 @@ def trained() -> list[torch.Tensor]:
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def test_every_hook_has_words_for_what_is_not_seen_without_it():
+    hooks = {name for name, hook in vars(Watching).items() if isfunction(hook)}
+    assert {name for name in hooks if not name.startswith("_")} == set(UNSEEN)
 
 
 @pytest.mark.parametrize("hook", UNSEEN)
