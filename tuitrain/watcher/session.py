@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -28,7 +29,7 @@ from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.steering import Steering
 from tuitrain.record import process
 from tuitrain.record.controls import Controls
-from tuitrain.record.files import Files
+from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
@@ -47,6 +48,8 @@ current: Session | None = None
 """The session of this process, if its loop is being watched."""
 _LOOK_S = 0.25
 _PATIENCE_S = 5.0
+_OF_THE_RECORD = (Lost, OSError, sqlite3.Error)
+"""Errors of its files; those of a checkpoint are warnings."""
 _NO_STEP = (
     "no training step was seen: a step of an optimizer of torch.optim, or a backward pass, in this "
     "process"
@@ -185,6 +188,8 @@ class Session:
 
     def _lose_hook(self, hook: str, error: Exception) -> None:
         """Report a hook that failed; without one that is needed, end the record."""
+        if isinstance(error, _OF_THE_RECORD):
+            hook = "after_step"  # whichever it was, no step can be recorded any more
         self._lose(UNSEEN[hook], error)
         if hook in NEEDED:
             self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import shutil
 import threading
 from contextlib import redirect_stderr
 from inspect import isfunction
@@ -15,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import tuitrain
+from tests.conftest import until
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.watcher import session
@@ -149,3 +151,14 @@ def test_a_record_that_is_overwritten_ends_the_record_and_not_the_training(tmp_p
         watched += trained()
     assert same(alone, watched)
     assert len([line for line in said.getvalue().splitlines() if "tuitrain: " in line]) == 1
+
+
+def test_a_run_that_is_removed_in_the_midst_of_training_ends_with_one_line(tmp_path: Path):
+    said = io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        trained()
+        shutil.rmtree(tmp_path / "runs" / "a")
+        until(lambda: trained() and said.getvalue(), "it is said")
+        trained()
+    (line,) = said.getvalue().splitlines()
+    assert line.startswith("tuitrain: the steps cannot be seen any more")
