@@ -3,7 +3,6 @@
 import copy
 import io
 import pickle
-import shutil
 import threading
 from contextlib import redirect_stderr
 from inspect import isfunction
@@ -153,11 +152,11 @@ def test_a_record_that_is_overwritten_ends_the_record_and_not_the_training(tmp_p
     assert len([line for line in said.getvalue().splitlines() if "tuitrain: " in line]) == 1
 
 
-def test_a_run_that_is_removed_in_the_midst_of_training_ends_with_one_line(tmp_path: Path):
+def test_a_record_that_is_removed_between_two_epochs_ends_with_one_line(tmp_path: Path):
     said = io.StringIO()
     with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
         trained()
-        shutil.rmtree(tmp_path / "runs" / "a")
+        RunPaths(tmp_path / "runs" / "a").record.unlink()
         until(lambda: trained() and said.getvalue(), "it is said")
         trained()
     (line,) = said.getvalue().splitlines()
