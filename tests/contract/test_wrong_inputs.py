@@ -160,6 +160,7 @@ CASES = [
     Case("watch --pace fast taken.py", 2, "'fast'", "or off"),
     Case("show ./photos", 3, "./photos", "tuitrain ls lists"),
     Case("show a b", 2, "b", "tuitrain show --help"),
+    Case("tour a", 2, "unexpected extra argument", "tuitrain tour --help"),
     Case("attach a --plain", 2, "'--plain'", "tuitrain attach --help"),
     Case("logs a --tail", 2, "'--tail'", "tuitrain logs --help"),
     Case("ls --jsn", 2, "'--jsn'", "did you mean '--json'?"),

@@ -27,6 +27,10 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
+    "tour": Place(
+        "tuitrain.cli.tour:tour",
+        "Learn training, losses and swaps in six steps, in the app.",
+    ),
     "run": Place("tuitrain.cli.train:run", "Start a run of TASK (default: digits) and watch it."),
     "watch": Place("tuitrain.cli.watch:watch", "Run a PyTorch script unchanged, and steer it."),
     "attach": Place(

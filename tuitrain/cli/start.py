@@ -88,12 +88,15 @@ def open_app(home: str | None) -> int:
     return _show(TuitrainApp(home_folder(home)))
 
 
-def watch(paths: RunPaths, started: Started | None = None, *, home: Path | None = None) -> int:
+def watch(
+    paths: RunPaths, started: Started | None = None, *,
+    home: Path | None = None, is_tour: bool = False,
+) -> int:  # fmt: skip
     """Open the app on one run; `home` has the keys.toml, by default the home of the run."""
     from tuitrain.tui.app import TuitrainApp
 
     home = home or paths.directory.parent.parent
-    code = _show(TuitrainApp(home, watch=paths, started=started))
+    code = _show(TuitrainApp(home, watch=paths, started=started, is_tour=is_tour))
     return code if started else 0  # `attach` succeeds, however the run ended
 
 

@@ -37,6 +37,7 @@ from tuitrain.tui.screens.rate_sweep import RateSweepScreen
 from tuitrain.tui.screens.resume import ResumeScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
+from tuitrain.tui.screens.tour import TourScreen
 from tuitrain.view.state.snapshot import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
@@ -73,8 +74,10 @@ class TuitrainApp(App[Snapshot]):
     ]  # fmt: skip
 
     def __init__(
-        self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None
-    ) -> None:
+        self, home: Path, *, watch: RunPaths | None = None, started: Started | None = None,
+        is_tour: bool = False,
+    ) -> None:  # fmt: skip
+        """Show that run, which this process may have started, else the list of all."""
         self._themes = themes.load()
         self._own_themes: list[Theme] = []
         self._safe_text = SafeText()
@@ -82,6 +85,7 @@ class TuitrainApp(App[Snapshot]):
         self._home = home
         self._watch = watch
         self._started = started
+        self._screen_of_run = TourScreen if is_tour else RunScreen
         self._last: Snapshot | None = None
         for theme in self._themes:
             self.register_theme(theme)
@@ -125,7 +129,7 @@ class TuitrainApp(App[Snapshot]):
     def get_default_screen(self) -> Screen[None]:
         if self._watch is None:
             return RunsScreen(self._home, self._remember)
-        return RunScreen(self._watch.directory, self._started, leave=self.exit)
+        return self._screen_of_run(self._watch.directory, self._started, leave=self.exit)
 
     def _remember(self, last: Snapshot) -> None:
         self._last = last

@@ -24,6 +24,7 @@ from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import last_view
 from tuitrain.tui.alert import Alert
+from tuitrain.tui.last_view import LastView
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
@@ -155,6 +156,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 with Container(id=view.id):
                     yield from map(self._made, view.panels)
         yield Advice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
+        yield from self.compose_guide()
         yield Filter("part of a line")
         yield KeysFooter()
 
@@ -171,6 +173,14 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 yield Epochs(id="epochs").data_bind(snapshot=RunScreen.slow_snapshot)
                 yield Events(id="events").data_bind(snapshot=RunScreen.slow_snapshot)
 
+    def compose_guide(self) -> ComposeResult:
+        """Yield what leads through the screen: nothing, but on the tour."""
+        yield from ()
+
+    def first_view(self) -> LastView:
+        """Return the view to begin with: that of the run that was looked at last."""
+        return last_view.read(self._client.paths)
+
     @property
     def shows_charts(self) -> bool:
         return any(view.id == self.views.current and view.has_charts for view in VIEWS)
@@ -180,8 +190,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         return picture if panel.is_fast else picture.data_bind(subject=RunScreen.slow_snapshot)
 
     def on_mount(self) -> None:
-        view, panel = last_view.read(self._client.paths)
-        self._show_view(view)
+        view, panel = self.first_view()
+        self.show_view(view)
         self.views.enlarge_named(panel)
         self.run_worker(self.follow())  # nothing is painted before the record is read
         self.set_interval(PULL_S, self.follow)
@@ -279,29 +289,30 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
 
     def action_view(self, name: str) -> None:
         """Show the view of that name, also in the next run that is opened."""
-        self._show_view(name)
-        self._keep_view()
+        self.show_view(name)
+        self.keep_view()
 
-    def _keep_view(self) -> None:
+    def keep_view(self) -> None:
         """Keep the view and its enlarged panel for the next run that is opened."""
-        last_view.write(self._client.paths, last_view.LastView(self.tabs.current, self.views.alone))
+        last_view.write(self._client.paths, LastView(self.tabs.current, self.views.alone))
 
-    def _show_view(self, name: str) -> None:
+    def show_view(self, name: str) -> None:
+        """Show the view of that name."""
         self.tabs.current = name
         self.views.switch(next(view.id for view in VIEWS if view.name == name))
 
     def action_next_panel(self, step: int) -> None:
         self.views.turn(step)
-        self._keep_view()
+        self.keep_view()
 
     def action_enlarge(self) -> None:
         self.views.enlarge()
-        self._keep_view()
+        self.keep_view()
 
     def action_back(self) -> None:
         self.search.reset()
         self.views.show_all()
-        self._keep_view()
+        self.keep_view()
 
     def action_search(self) -> None:
         self.action_view(VIEWS[-1].name)

@@ -1,0 +1,38 @@
+"""The screen of the guided tour: that of a run, and below it what to do next."""
+
+from __future__ import annotations
+
+from textual import getters
+from textual.app import ComposeResult
+from textual.binding import Binding
+
+from tuitrain.tui.keys import keymap_of, shown
+from tuitrain.tui.last_view import LastView
+from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.widgets.guide import Guide
+
+
+class TourScreen(RunScreen):
+    """Lead through the screen of a run."""
+
+    guide = getters.query_one(Guide)
+
+    def compose_guide(self) -> ComposeResult:
+        keymap = keymap_of(self.app)
+        yield Guide({
+            binding.id: shown(binding, keymap)
+            for binding in RunScreen.BINDINGS
+            if isinstance(binding, Binding) and binding.id
+        }).data_bind(snapshot=RunScreen.fast_snapshot)  # fmt: skip
+
+    def first_view(self) -> LastView:
+        return LastView("Batch")
+
+    def keep_view(self) -> None:
+        """The tour chooses the view, not the user: the next run is shown as the last one was."""
+
+    def show_view(self, name: str) -> None:
+        super().show_view(name)
+        self.guide.view = name
+        if name == "Loss" and not self.has_class("-tall"):  # the guide takes its room
+            self.views.enlarge_named("curve")
