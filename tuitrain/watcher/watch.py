@@ -235,7 +235,7 @@ class Watch:
         lr = 0.0 if optimizer is None else optimizer.param_groups[0]["lr"]
         if loop.factor != 1 or type(lr) is not float:
             lr = loop.scaled(lr)
-        if self._number:
+        if self._number and optimizer is not None:
             self._record_other(loss, lr)
         else:
             self.recorder.batches.append((
