@@ -1,7 +1,7 @@
 """What watching a loop costs a step, beside TensorBoard and W&B: CPU time of the loop's process.
 
-python benchmarks/watched_steps.py watch|tensorboard|wandb SECONDS: prints pairs of the CPU time of
-a step, without and with it in the next block of steps, in microseconds, as JSON.
+python benchmarks/watched_steps.py watch|hooks|tensorboard|wandb SECONDS: prints pairs of the CPU
+time of a step, without and with it in the next block of steps, in microseconds, as JSON.
 
 Both blocks of a pair are of one loop in one process: two processes differ by more than this costs.
 """
@@ -14,16 +14,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 import workload
 from figures import Figure
 from terminal import capture
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 STEP_US = 1000
 """About what a step of the loop takes."""
@@ -33,6 +39,7 @@ before them: whatever waited since the last block is done in these."""
 WIDTHS = (32, 64, 128, 256, 512, 1024, 2048)
 NAMES = {
     "watch": "a watched step",
+    "hooks": "a step with hooks that do nothing",
     "tensorboard": "a step with loss.item() to TensorBoard",
     "wandb": "a step with loss.item() to W&B, offline",
 }
@@ -132,6 +139,30 @@ def watched(folder: str) -> Iterator[Turn]:
 
 
 @contextmanager
+def with_idle_hooks(_folder: str) -> Iterator[Turn]:
+    """Wrap what a watched step calls, and do nothing: the least that seeing it can cost here."""
+    with ExitStack() as undo:
+
+        def turn(is_on: bool) -> Log:  # noqa: FBT001
+            undo.close()
+            if is_on:
+                for owner, name in ((functional, "cross_entropy"), (torch.autograd, "backward")):
+                    undo.enter_context(patch.object(owner, name, idle(getattr(owner, name))))
+                for register in (
+                    register_optimizer_step_pre_hook, register_optimizer_step_post_hook
+                ):  # fmt: skip
+                    undo.callback(register(lambda *_: None).remove)
+            return ignore
+
+        yield turn
+
+
+def idle(original: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that only calls another one."""
+    return lambda *args, **kwargs: original(*args, **kwargs)
+
+
+@contextmanager
 def with_tensorboard(folder: str) -> Iterator[Turn]:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -152,7 +183,10 @@ def with_wandb(folder: str) -> Iterator[Turn]:
         yield lambda is_on: (lambda loss: run.log({"loss": loss.item()})) if is_on else ignore
 
 
-TURNS = {"watch": watched, "tensorboard": with_tensorboard, "wandb": with_wandb}
+TURNS = {
+    "watch": watched, "hooks": with_idle_hooks, "tensorboard": with_tensorboard,
+    "wandb": with_wandb,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main(sys.argv[1], float(sys.argv[2]))

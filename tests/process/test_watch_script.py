@@ -87,13 +87,14 @@ def test_output_and_exit_code_are_the_scripts(
     script.write_text(STEPS + ending + "\n")
 
     alone = as_python([str(script)], tuitrain)
-    done = watched(["--name", "a"], [str(script)], tuitrain)
+    done = watched(["--name", "a", "--kind", "regression"], [str(script)], tuitrain)
 
     assert done.returncode == alone.returncode
     assert done.stdout == alone.stdout
     assert without_ours(done.stderr) == alone.stderr
-    assert tuitrain.show("a")["state"] == state
-    assert tuitrain.show("a")["step"] == 3
+    assert f"tuitrain: a: watching {script}; hooked: optimizers, loss functions" in done.stderr
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["step"], shown["kind"]) == (state, 3, "regression")
 
 
 def test_a_full_disk_and_a_lost_record_end_the_record_and_not_the_training(

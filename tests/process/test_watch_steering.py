@@ -1,11 +1,14 @@
 """Watched loops, steered: each command does what it says from the very next step on."""
 
 import math
+import os
+import signal
 
 import pytest
 import torch
 
 from tests.conftest import Shell, until
+from tests.process.conftest import opened
 from tests.watching import SCRIPTS, Script, Scripts, Server, server  # noqa: F401 - a fixture
 from tuitrain import Refused, Run
 from tuitrain.core.events import LossSwapped, NotFinite, Stopped, Warned
@@ -167,6 +170,56 @@ def test_a_learning_rate_is_a_factor_that_no_scheduler_undoes(scripts):
     ]
 
 
+def steer(run: Run, decay: float = 1) -> None:
+    """Halve the rate, take two steps, swap the loss for one, take that back, and take another.
+
+    The schedule of the script multiplies its rate by `decay` after each step.
+    """
+    shown = run.show()
+    run.set_lr(shown["lr"] / 2)
+    run.step(2)
+    own, other = shown["loss"], shown["problem"]["losses"][1]
+    run.swap_loss(other, at="batch")
+    before = run.steps
+    run.step()
+    assert (run.show()["loss"], run.steps > before) == (other, True)
+    run.undo()
+    assert (run.show()["loss"], run.steps) == (own, before)
+    run.step()
+    rows = run.batches()
+    assert [row.take for row in rows] == [1, 1, 1, 1, 2]
+    rates = [rows[0].lr / 2 * decay**steps for steps in (1, 2, 3, 3)]
+    assert [row.lr for row in rows[1:]] == pytest.approx(rates, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [("nll", ()), ("vae", ()), ("gan", ()), ("accumulation", ("4",)), ("scaler", ()),
+     ("compiled", ()), ("lbfgs", ()), ("accelerated", ())],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_loop_of_any_kind_propagates_what_is_recorded_of_it_while_it_is_steered(
+    scripts, script, arguments
+):
+    pytest.importorskip("accelerate" if script == "accelerated" else "torch")
+    process, run = waiting(scripts, script, *arguments)
+    steer(run, 0.9 if script == "accelerated" else 1)
+    run.resume()
+    report = process.report()
+    assert losses(run) == report["losses"]
+
+
+def test_a_killed_screen_leaves_the_script_training_to_the_same_weights(scripts, terminals):
+    alone = scripts.start("textbook")
+    process, run = waiting(scripts, "textbook")
+    screen = opened(terminals, scripts.shell, "attach", "a")
+    screen.expect("● paused")
+    os.kill(screen.pid, signal.SIGKILL)
+    until(screen.has_ended, "the screen has ended")
+    run.resume()
+    assert process.report() == alone.report()
+
+
 def test_stop_ends_a_plain_script_without_a_traceback_and_without_what_follows(scripts):
     process, run = waiting(scripts, "textbook", "2000")
     run.stop()
@@ -181,16 +234,16 @@ def test_stop_ends_a_plain_script_without_a_traceback_and_without_what_follows(s
     ("script", "framework"),
     [("lightning_fit", "lightning"), ("hf_trainer", "transformers"), ("skorch_fit", "skorch")],
 )
-def test_stop_ends_a_framework_in_its_own_way_so_that_the_code_after_it_runs(
+def test_a_framework_is_steered_and_a_stop_ends_it_so_that_the_code_after_it_runs(
     scripts, script, framework
 ):
     pytest.importorskip(framework)
     process, run = waiting(scripts, script, "2000")
-    run.step(2)
+    steer(run)
     run.stop()
     assert process.ended() == 0, process.log
     assert "after" in process.log.splitlines()[-1], process.log
-    assert (run.state, run.steps) == ("stopped", 3)
+    assert (run.state, run.steps) == ("stopped", 4)
     assert len(events(run, Stopped)) == 1
     assert not events(run, Warned)
 

@@ -109,7 +109,7 @@ class Recorder:
     def flush(self) -> None:
         """Write everything that waits, in one transaction."""
         self._check()
-        self._gather()
+        self.gather()
         if self._rows_without_shares and self._shares.is_due():
             self._take_shares()
         self._writer.write(self._rows, self._events, self._values, self._details)
@@ -118,6 +118,30 @@ class Recorder:
             self._latest = None
         self._rows, self._events, self._values, self._details = [], [], [], []
         self._flush_at = self._clock() + FLUSH_AFTER_S
+
+    def gather(self) -> None:
+        """Turn batches and series into rows; read all their numbers in one transfer."""
+        if not (self.batches or self._unread):
+            return
+        from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
+
+        batches = self.batches
+        scalars = [one for batch in batches for one in (batch[4], batch[5], batch[8])]
+        numbers = read([*scalars, *(value for _, _, value in self._unread)])
+        losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
+        self._values += [
+            MeasuredRow(key, series, value)
+            for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
+        ]
+        self._unread = []
+        self._nonfinite += [
+            BatchDone(*batch[1:])
+            for batch, is_nonfinite in zip(batches, nonfinite, strict=True)
+            if is_nonfinite
+        ]
+        if batches:
+            self._add_rows(batches, losses, rates)
+        self.batches = []
 
     def fail(self, failure: Failed) -> None:
         """Make the failure the last word, even if the device with the last batches failed."""
@@ -129,7 +153,7 @@ class Recorder:
 
     def close(self) -> None:
         """Write everything that waits and then the last word, after which the process ends."""
-        self._gather()
+        self.gather()
         self._take_shares()
         self.flush()
         if self._last_word is not None:
@@ -165,7 +189,7 @@ class Recorder:
 
     def _take_event(self, event: Event, now: float) -> None:
         if not isinstance(event, EpochEnded):
-            self._gather()  # before `_keep_time` changes the time of these batches
+            self.gather()  # before `_keep_time` changes the time of these batches
             self._keep_time(event, now)
             self._flush_at = now
         stamped = Stamped(time.time(), self._elapsed_ms(now), event)
@@ -173,30 +197,6 @@ class Recorder:
             self._last_word = stamped
         else:
             self._events.append(stamped)
-
-    def _gather(self) -> None:
-        """Turn batches and series into rows; read all their numbers in one transfer."""
-        if not (self.batches or self._unread):
-            return
-        from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
-
-        batches = self.batches
-        scalars = [scalar for batch in batches for scalar in (batch[4], batch[5], batch[8])]
-        numbers = read([*scalars, *(value for _, _, value in self._unread)])
-        losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
-        self._values += [
-            MeasuredRow(key, series, value)
-            for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
-        ]
-        self._unread = []
-        self._nonfinite += [
-            BatchDone(*batch[1:])
-            for batch, is_nonfinite in zip(batches, nonfinite, strict=True)
-            if is_nonfinite
-        ]
-        if batches:
-            self._add_rows(batches, losses, rates)
-        self.batches = []
 
     def _add_rows(
         self, batches: Sequence[TimedBatch], losses: Iterable[float], rates: Iterable[float]

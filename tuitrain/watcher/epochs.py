@@ -23,7 +23,6 @@ class Epochs:
     def __init__(self, loop: Watched) -> None:
         self._loop = loop
         self.validations = Validations()
-        self._total, self._samples = 0.0, 0
         self._logged: dict[str, tuple[int, Any]] = {}
 
     @property
@@ -35,10 +34,7 @@ class Epochs:
         """Add the losses of steps whose numbers were read; not of those that were left out."""
         if self._loop.on_nonfinite != "alert":
             rows = [row for row in rows if math.isfinite(row.loss)]
-        for row in rows:
-            samples = row.samples or 1
-            self._total += row.loss * samples
-            self._samples += samples
+        self._loop.epoch_loss.add(rows)
 
     def ended(self) -> EpochEnded:
         """Return the end of the epoch, with the validation since its last step."""
@@ -46,8 +42,7 @@ class Epochs:
         losses = next(iter(self.validations.take()), {})
         loop.epoch += 1
         loop.length, loop.batch = loop.batch, 0
-        train_loss = self._total / self._samples if self._samples else math.nan
-        self._total, self._samples = 0.0, 0
+        train_loss = loop.epoch_loss.take()
         val_loss = losses.get(loop.loss_name, next(iter(losses.values()), None))
         loop.last_val_loss = val_loss or 0.0
         return EpochEnded(

@@ -80,8 +80,8 @@ class Hooks:
         self._replace(DataLoader, "__iter__", self._iter(DataLoader.__iter__))
         self._replace(_BaseDataLoaderIter, "__next__", self._next(_BaseDataLoaderIter.__next__))
         handles = (
-            register_optimizer_step_pre_hook(self._before_step),
-            register_optimizer_step_post_hook(self._after_step),
+            register_optimizer_step_pre_hook(self._before_step()),
+            register_optimizer_step_post_hook(self._after_step()),
         )
         self._undo.callback(self._remove_handles, handles)
         in_child = WeakMethod(self.remove)
@@ -137,28 +137,40 @@ class Hooks:
         setattr(owner, name, wrapped)
         self._undo.callback(put_back)
 
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        if self._thread != get_ident() and not self._looks():
-            return None
-        self._is_inside_step = True
-        try:
-            return self._watching.before_step(optimizer, args, kwargs)
-        except Exception as error:  # noqa: BLE001 - the loop must go on
-            self._lose("before_step", error)
-            return None
-        finally:
-            self._is_inside_step = False
+    def _before_step(self) -> Callable[..., Any]:
+        watching = self._watching
 
-    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
-        if self._thread != get_ident() and not self._looks():
-            return
-        self._is_inside_step = True
-        try:
-            self._watching.after_step(optimizer)
-        except Exception as error:  # noqa: BLE001 - the loop must go on
-            self._lose("after_step", error)
-        finally:
-            self._is_inside_step = False
+        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+            if optimizer is watching.calm and len(args) == 1 and not kwargs:
+                return None
+            if self._thread != get_ident() and not self._looks():
+                return None
+            self._is_inside_step = True
+            try:
+                return watching.before_step(optimizer, args, kwargs)
+            except Exception as error:  # noqa: BLE001 - the loop must go on
+                self._lose("before_step", error)
+                return None
+            finally:
+                self._is_inside_step = False
+
+        return before_step
+
+    def _after_step(self) -> Callable[..., None]:
+        watching = self._watching
+
+        def after_step(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
+            if self._thread != get_ident() and not self._looks():
+                return
+            self._is_inside_step = True
+            try:
+                watching.after_step(optimizer)
+            except Exception as error:  # noqa: BLE001 - the loop must go on
+                self._lose("after_step", error)
+            finally:
+                self._is_inside_step = False
+
+        return after_step
 
     def _loss(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         watching = self._watching
@@ -173,7 +185,9 @@ class Hooks:
             self._is_inside_loss = True
             began = perf_counter_ns()
             try:
-                value = self._swapped(name, args, kwargs) if watching.loop.is_swapped else None
+                value = None
+                if watching.calm is None and watching.loop.is_swapped:
+                    value = self._swapped(name, args, kwargs)
                 if value is None:
                     value = original(*args, **kwargs)
                 try:

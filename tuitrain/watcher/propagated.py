@@ -28,9 +28,10 @@ class Propagated:
         """That of the first loss."""
         self.has_any = False
         """Whether there was a backward pass at all."""
-        self._total: Loss = 0.0
+        self._is_plain = False
+        """Whether the next pass is the first of a step, neither scaled nor of a closure."""
+        self._total: Loss = math.nan
         self._type = torch.float32
-        self._of_last_step: Loss = math.nan
         self._evaluations = 0
         self._scaled: Any = None
         """The value that a GradScaler returned, the loss, and the scaler; None without one."""
@@ -38,13 +39,19 @@ class Propagated:
     def evaluates(self) -> None:
         """Count an evaluation of a closure."""
         self._evaluations += 1
+        self._is_plain = False
 
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
         """Remember which loss a GradScaler scaled."""
         self._scaled = scaled, loss, scaler
+        self._is_plain = False
 
     def add(self, loss: Any, gradient: Any, samples: int = 0) -> None:
         """Add what `torch.autograd.backward` was called with, and the samples that it is of."""
+        if self._is_plain and gradient is None and type(loss) is Tensor and loss.is_cpu:
+            self.last = self._total = loss.item()  # it has no more than one number
+            self.passes, self.samples, self._is_plain = 1, samples, False
+            return
         scaled, self._scaled = self._scaled, None
         if self._evaluations > 1:
             return
@@ -75,11 +82,9 @@ class Propagated:
 
         NaN if there was none at all.
         """
-        if self.passes:
-            self._of_last_step = self._total
+        self._is_plain = self.passes == 1 and self._scaled is None
         self.passes, self.samples, self._evaluations = 0, 0, 0
-        self._total = 0.0
-        return self._of_last_step
+        return self._total
 
 
 def copied(scalar: Tensor) -> Loss:

@@ -46,7 +46,7 @@ class Samples:
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
-                values[Series(f"lr-group-{number}")] = self._loop.rate_of(group)
+                values[Series(f"lr-group-{number}")] = self._loop.scaled(group["lr"])
         self._recorder.take(Measured(self._loop.take, self._loop.step, values))
 
     def keep(self, call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -28,7 +29,7 @@ from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.steering import Steering
 from tuitrain.record import process
 from tuitrain.record.controls import Controls
-from tuitrain.record.files import Files
+from tuitrain.record.files import Files, Lost
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
@@ -47,6 +48,8 @@ current: Session | None = None
 """The session of this process, if its loop is being watched."""
 _LOOK_S = 0.25
 _PATIENCE_S = 5.0
+_OF_THE_RECORD = (Lost, OSError, sqlite3.Error)
+"""Errors of its files; those of a checkpoint are warnings."""
 _NO_STEP = (
     "no training step was seen: a step of an optimizer of torch.optim, or a backward pass, in this "
     "process"
@@ -74,7 +77,7 @@ class Session:
         self._writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
         self.paths, self._end = paths, end
         self._files = Files(paths, lock)
-        self.recorder = Recorder(self._writer, check=self._files.check)
+        self.recorder = Recorder(self._writer, time.perf_counter, check=self._files.check)
         self.recorder.time_with(microseconds)
         self._signal: str | None = None
         self._pid = os.getpid()
@@ -88,7 +91,7 @@ class Session:
             loop, controls, checkpoints=Checkpoints(paths.checkpoints), paused=spec.paused
         )
         self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
-        self.recorder.read_rows = self.watch.rows
+        self.recorder.read_rows, loop.epoch_loss.read = self.watch.rows, self.recorder.gather
         self.hooks, self._tees = Hooks(self.watch, self._lose_hook), Tees(self.log)
         self._is_open = self._is_logging = True
         if spec.loss:
@@ -185,6 +188,8 @@ class Session:
 
     def _lose_hook(self, hook: str, error: Exception) -> None:
         """Report a hook that failed; without one that is needed, end the record."""
+        if isinstance(error, _OF_THE_RECORD):
+            hook = "after_step"  # whichever it was, no step can be recorded any more
         self._lose(UNSEEN[hook], error)
         if hook in NEEDED:
             self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")

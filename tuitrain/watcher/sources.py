@@ -43,17 +43,22 @@ class Sources:
         """The loader that yielded the newest batch; None if it is gone, or there is none."""
         return self.newest() if self.newest is not None else None
 
-    def fetch(self, iterator: Any) -> None:
-        """Take note of the iterator that yielded a batch, or of None after its last."""
+    def fetch(self, iterator: Any) -> bool:
+        """Take note of the iterator that yielded a batch, or of None after its last.
+
+        Return whether it is another one than that of the batch before.
+        """
         if iterator is None:
             self._is_exhausted = True
-            return
+            return False
         newest = getattr(iterator, LOADER, None)
-        if newest is not self.newest or self._is_exhausted:
+        is_other = newest is not self.newest or self._is_exhausted
+        if is_other:
             self.newest, self.fetched, self.unused, self._is_exhausted = newest, 0, 0, False
             self._data = _reference(getattr(iterator, "_dataset", None))
         self.fetched += 1
         self.unused += 1
+        return is_other
 
     def use(self) -> None:
         """The loss of a batch is computed."""

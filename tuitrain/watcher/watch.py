@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from time import monotonic, perf_counter_ns
+from time import perf_counter_ns
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
 from torch.optim import Optimizer
 
 from tuitrain.core.events import BatchDone, Event, Fact, Failed, Measured, RunStarted, Warned
@@ -40,6 +39,7 @@ class Ending(KeyboardInterrupt):
 class Watch:
     """Meets `Watching`: gathers what the hooks see, records it, and steers after each step."""
 
+    calm: Optimizer | None = None
     failure = ""
     """Why the run failed, if a nonfinite value ended it."""
 
@@ -52,7 +52,10 @@ class Watch:
         title: str,
         end: Callable[[], None],
     ) -> None:
-        """`end` is called once a stop is recorded: it makes the loop end."""
+        """`end` is called once a stop is recorded: it makes the loop end.
+
+        The recorder's clock is `perf_counter`, as that of the hooks.
+        """
         self.loop, self.steering, self.recorder = loop, steering, recorder
         self.title, self._end = title, end
         self.started: RunStarted | None = None
@@ -69,8 +72,8 @@ class Watch:
         self._number = 0
         """The optimizer that steps, or stepped last, and its number."""
         self._initial, self._nonfinite = InitialState(loop), NonfiniteLosses()
-        self._took_step = False
-        """Whether the scaler's step in hand was one of the optimizer."""
+        self._before_scaler = 0
+        """The number of steps before the scaler's step in hand."""
         self._is_hand_made: bool | None = None
         """Whether the loop moves its weights without an optimizer; None: not known yet."""
         self._may_begin_epoch = False
@@ -86,7 +89,7 @@ class Watch:
     # the loss function
 
     def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        return self.loop.instead(Call(name, args, kwargs)) if torch.is_grad_enabled() else None
+        return self.loop.instead(Call(name, args, kwargs)) if is_grad_enabled() else None
 
     def after_loss(
         self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any, began: int
@@ -94,7 +97,7 @@ class Watch:
         target = args[1] if len(args) > 1 else kwargs.get("target")
         shape = target.shape if isinstance(target, Tensor) else ()
         samples = shape[0] if shape else 1
-        if not torch.is_grad_enabled():
+        if not is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
         spent, now = self._spent, perf_counter_ns()
@@ -105,8 +108,13 @@ class Watch:
             self._samples = samples
             if self._sources.unused:
                 self._sources.use()
+        if self.calm is None:
+            self._learn(Call(name, args, kwargs), target, value)
+
+    def _learn(self, call: Call, target: Any, value: Tensor) -> None:
+        """Learn what the loss is, once a second, and what the first step is of."""
         if self._rare.wants_call:
-            self._rare.keep(Call(name, args, kwargs))
+            self._rare.keep(call)
         if self.started is None:
             self._sources.train_on(target)
             self._returned = value
@@ -118,7 +126,7 @@ class Watch:
         if value.numel() != 1 or source is None:
             return  # no mean, or training data evaluated once more
         of_samples = 1 / max(1, samples) if given["reduction"] == "sum" else 1
-        self._look_at = 0  # it is recorded at the next step
+        self._attend()  # it is recorded at the next step
         add, loop = self.epochs.validations.add, self.loop
         add(source, call.name, value.detach().reshape(()) * of_samples, samples)
         swapped = loop.instead(call) if loop.is_swapped else None
@@ -131,7 +139,7 @@ class Watch:
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
-                self._step(None)
+                self.after_step(None)
                 began = self._last
         spent, now = self._spent, perf_counter_ns()
         spent[LOSS if self._samples else FORWARD] += began - self._last
@@ -143,17 +151,19 @@ class Watch:
         self._propagated.add(loss, gradient, self._samples)
         self._samples = 0
         if self._is_hand_made:
-            self._step(None)
+            self.after_step(None)
 
     def scaled(self, scaled: Any, loss: Any, scaler: Any) -> None:
         self._propagated.scale(scaled, loss, scaler)
         self.loop.parts.add_scaler(scaler)
 
     def before_scaler_step(self) -> None:
-        self._took_step = False
+        self._before_scaler = self.loop.step
 
     def after_scaler_step(self) -> None:
-        if not self._took_step:  # it found inf or NaN: this is no step, and its loss is none
+        if (
+            self.loop.step == self._before_scaler
+        ):  # it found inf or NaN: this is no step, and its loss is none
             self._propagated.take()
             self._spent = [0] * PARTS
 
@@ -195,26 +205,45 @@ class Watch:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
         if self.loop.on_nonfinite != "alert" and not is_finite(self._propagated.last, optimizer):
             self._is_bad = True
+            self._attend()
             for parameter in objects.parameters_of(optimizer):
                 parameter.grad = None
         self.loop.clip(optimizer)
 
     def _meet(self, optimizer: Optimizer) -> None:
         """Find the number of the optimizer; keep the state before the first step of a new one."""
-        self._optimizer = None  # the one before may have no other owner left
+        self._optimizer = self.calm = None  # the one before may have no other owner left
         self._number = self.loop.parts.meet(optimizer)
         self._optimizer = optimizer
         if self._initial.copy():
-            self._look_at = 0
+            self._attend()
 
-    def after_step(self, optimizer: Optimizer) -> None:
-        self._took_step = True
+    def after_step(self, optimizer: Optimizer | None) -> None:
+        """Record a step; look around now and then. None: it is one of a loop without optimizers.
+
+        Of a calm optimizer it does all by itself, since calls would cost as much again.
+        """
         now = perf_counter_ns()
-        self._spent[STEP] += now - self._last
+        spent, self._spent = self._spent, [0] * PARTS
+        spent[STEP] += now - self._last
         self._last = now
-        if optimizer is not self._optimizer:
-            self._meet(optimizer)
-        self._step(optimizer, self._number)
+        if (optimizer is None or optimizer is not self.calm) and not self._goes_on(optimizer):
+            return
+        loop, samples, loss = self.loop, self._propagated.samples, self._propagated.take()
+        loop.step += 1
+        loop.batch += 1
+        lr = 0.0 if optimizer is None else optimizer.param_groups[0]["lr"]
+        if loop.factor != 1 or type(lr) is not float:
+            lr = loop.scaled(lr)
+        if self._number and optimizer is not None:
+            self._record_other(loss, lr)
+        else:
+            self.recorder.batches.append((
+                now / 1e9, loop.take, loop.step, loop.epoch + 1, loss, lr,
+                samples, spent, 1.0 if self._is_bad else 0.0,
+            ))  # fmt: skip
+        if now >= self._look_at:
+            self._look(optimizer)
 
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
@@ -222,28 +251,22 @@ class Watch:
         self._skip()
         self._propagated.take()
         self._propagated.add(loss, None)
-        self._step(None)
+        self.after_step(None)
 
-    def _step(self, optimizer: Optimizer | None, number: int = 0) -> None:
-        """Record a step of the optimizer of that number; look around now and then."""
-        loop, propagated, sources = self.loop, self._propagated, self._sources
-        if loop.factor != 1:
-            loop.take_back_rates()
+    def _goes_on(self, optimizer: Optimizer | None) -> bool:
+        """Return whether a step is one of the run; if so, record what came before it."""
+        loop = self.loop
+        loop.take_back_rates()
         if self.has_ended:
-            return
+            return False
+        if optimizer is not self._optimizer and optimizer is not None:
+            self._meet(optimizer)
         if not self._look_at:
             self._catch_up(optimizer)
-        samples, loss = propagated.samples, propagated.take()
-        loop.step += 1
-        loop.batch += 1
-        if sources.newest is not sources.trained:
-            sources.step()
-        if number:
-            self._record_other(optimizer, number, loss)
-        else:
-            self._record(optimizer, loss, samples)
-        if self._last >= self._look_at:
-            self._look(optimizer, number)
+        if self._sources.newest is not self._sources.trained:
+            self._sources.step()
+        self.calm = None if self._number or not loop.leaves_steps_alone else optimizer
+        return True
 
     def _catch_up(self, optimizer: Optimizer | None) -> None:
         """Record what came before this step."""
@@ -253,26 +276,45 @@ class Watch:
             self._start(optimizer, self._propagated.passes)
         self._record_validation()
 
-    def _look(self, optimizer: Optimizer | None, number: int) -> None:
+    def _look(self, optimizer: Optimizer | None) -> None:
         """Do what need not be done at every step, commands included: most steps are only recorded.
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
+        if self._is_bad:
+            self._note_bad()
         if not self._look_at:
             self._apply(self._initial.save(self.steering.checkpoints))
         self._rare.take_if_due(optimizer)
-        self._steer(number)
+        self._steer()
         self.recorder.flush_if_due()
         self._skip()
-        self._look_at = 0 if self.steering.has_to_do else self._last + _LOOK_AFTER_NS
+        if self._rare.wants_call:
+            self.calm = None
+        if self.steering.has_to_do:
+            self._attend()
+        else:
+            self._look_at = self._last + _LOOK_AFTER_NS
+
+    def _note_bad(self) -> None:
+        """Report the step that was left out."""
+        loop, self._is_bad = self.loop, False
+        place = loop.take, loop.step, loop.epoch + 1
+        self.steering.nonfinite.note(BatchDone(*place, self._propagated.last, 0.0, 0, (), 1.0))
+
+    def _attend(self) -> None:
+        """Look at what came before the next step, and around after it."""
+        self._look_at, self.calm = 0, None
 
     def _skip(self) -> None:
         """Leave out the time since the last measurement, as that of a validation or a pause."""
         self._last = perf_counter_ns()
 
-    def _steer(self, number: int) -> None:
+    def _steer(self) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
-        counts = not number and self.loop.step > 1  # the first one is that of a start in a pause
+        counts = (
+            not self._number and self.loop.step > 1
+        )  # the first one is that of a start in a pause
         self._apply(self.steering.after_batch() if counts else self.steering.between())
 
     def _record_validation(self) -> None:
@@ -280,30 +322,11 @@ class Watch:
         if self.epochs.validations and (validation := self.epochs.validation()) is not None:
             self.recorder.take(validation)
 
-    def _record(self, optimizer: Optimizer | None, loss: Loss, samples: int) -> None:
-        """Record a step of the first optimizer, or of none."""
-        loop = self.loop
-        lr: Loss = 0.0
-        if optimizer is not None:
-            lr = optimizer.param_groups[0]["lr"]
-            if loop.factor != 1 or not isinstance(lr, float):
-                lr = loop.rate_of(optimizer.param_groups[0])
-        spent, self._spent = self._spent, [0] * PARTS
-        batch = (monotonic(), loop.take, loop.step, loop.epoch + 1, loss, lr, samples, spent,
-                 float(self._is_bad))  # fmt: skip
-        self.recorder.batches.append(batch)
-        if self._is_bad:
-            self.steering.nonfinite.note(BatchDone(*batch[1:]))
-            self._is_bad, self._look_at = False, 0
-
-    def _record_other(self, optimizer: Optimizer | None, number: int, loss: Loss) -> None:
+    def _record_other(self, loss: Loss, lr: Loss) -> None:
         """Record a step of another optimizer as series of its own."""
-        assert optimizer is not None
-        loop, name = self.loop, f"-{number + 1}"
-        self._spent = [0] * PARTS
-        lr = loop.rate_of(optimizer.param_groups[0])
+        name = f"-{self._number + 1}"
         values: dict[Series, Any] = {Series(f"loss{name}"): loss, Series(f"lr{name}"): lr}
-        self.recorder.take(Measured(loop.take, loop.step, values))
+        self.recorder.take(Measured(self.loop.take, self.loop.step, values))
 
     def rows(self, rows: Sequence[BatchRow]) -> None:
         """Take the rows of steps whose numbers were read; warn of nonfinite losses."""
@@ -322,25 +345,28 @@ class Watch:
         self._skip()
         if not (self.loop.batch and self._sources.has_trained(loader)):
             return
-        if torch.is_grad_enabled() and self.loop.parts.is_training:
+        if is_grad_enabled() and self.loop.parts.is_training:
             self._begin_epoch()
         else:  # an evaluation of training data, unless a step follows
-            self._may_begin_epoch, self._look_at = True, 0
+            self._may_begin_epoch = True
+            self._attend()
 
     def _begin_epoch(self) -> None:
         """End the epoch before, and apply the commands that wait for that."""
         self._may_begin_epoch = False
         self.end_epoch()
         self._sources.begin_epoch()
+        self._attend()
         self.loop.is_at_epoch = True
         self._apply(self.steering.between())
         self.loop.is_at_epoch = False
 
     def after_fetch(self, iterator: Any, began: int) -> None:
         self._last = now = perf_counter_ns()
-        if torch.is_grad_enabled():
+        if is_grad_enabled():
             self._spent[DATA] += now - began
-        self._sources.fetch(iterator)
+        if self._sources.fetch(iterator):
+            self.calm = None
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
@@ -390,8 +416,8 @@ class Watch:
         return iter(()) if self.loop.is_sharded else or_warned(saving)
 
     def _apply(self, events: Iterable[Fact | Event]) -> None:
-        self._look_at = 0  # these commands may have to do something after the next step
         for event in chain(events, self._warnings):  # one by one: a pause waits in the midst
+            self._attend()  # it may have to do with the next step
             self.recorder.take(event)
             if isinstance(event, Failed):
                 self.failure = event.error

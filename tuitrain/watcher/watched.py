@@ -16,6 +16,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.core.watched import again
 from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses, ranks
+from tuitrain.watcher.epoch_loss import EpochLoss
 from tuitrain.watcher.losses import Call, Own
 from tuitrain.watcher.objects import parameters_of
 from tuitrain.watcher.propagated import Loss, copied
@@ -62,7 +63,7 @@ class Watched:
         """Steps of an epoch; 0 while that is unknown."""
         self.is_at_epoch = False
         """Whether the loop is about to begin an epoch."""
-        self.last_val_loss = 0.0
+        self.epoch_loss, self.last_val_loss = EpochLoss(), 0.0
         self.best_val_loss = math.nan
         """The least of an epoch, of the script's own loss; NaN before the first."""
         self.is_sharded = False
@@ -96,6 +97,12 @@ class Watched:
             f"this is one of {count} processes that train together: the others would not follow, "
             "and wait for it in their collective operations until these time out"
         )
+
+    @property
+    def leaves_steps_alone(self) -> bool:
+        """Whether the script takes its steps as it would alone: by its loss, rates, gradients."""
+        reacts = self.is_swapped or self.on_nonfinite != "alert"
+        return self.factor == 1 and self.clip_norm is None and not reacts
 
     @property
     def steps_per_epoch(self) -> int:
@@ -203,6 +210,7 @@ class Watched:
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
             "factor": self.factor,
+            "epoch_loss": self.epoch_loss.state(),
             "last_val_loss": self.last_val_loss,
             "best_val_loss": self.best_val_loss,
         }
@@ -210,6 +218,7 @@ class Watched:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore objects, position and settings in place."""
         self.parts.restore(state)
+        self.epoch_loss.restore(state["epoch_loss"])
         self.step, self.epoch, self.batch = (
             state["position"][name] for name in ("step", "epoch", "batch")
         )
@@ -233,9 +242,8 @@ class Watched:
         if self.clip_norm is not None:
             clip_grad_norm_(parameters_of(optimizer), self.clip_norm)
 
-    def rate_of(self, group: Mapping[str, Any]) -> Loss:
-        """Return the learning rate of a group; on an accelerator a copy, to be read later."""
-        lr = group["lr"]
+    def scaled(self, lr: Any) -> Loss:
+        """Return the rate that is used for one of the script; on an accelerator a copy."""
         return (copied(lr) if isinstance(lr, Tensor) else float(lr)) * self.factor
 
     def lend_rates(self, optimizer: Optimizer) -> None:

@@ -33,6 +33,10 @@ class Swappable(Protocol):
 class Watching(Protocol):
     """The receiver of hooks. The times are those of `perf_counter_ns`."""
 
+    calm: Optimizer | None
+    """The optimizer whose next step is only recorded: no loss is swapped, and `before_step` need
+    not be called, but for a step that has a closure. None: there may be more to do."""
+
     @property
     def loop(self) -> Swappable:
         """Only if its loss is swapped, `before_loss` is called."""

@@ -13,10 +13,27 @@ from torch.utils.tensorboard import SummaryWriter
 
 import tuitrain
 from tests.conftest import until
-from tuitrain.core.commands import Boundary, Command, Pause, Request, Stop, SwapLoss
-from tuitrain.core.events import EpochEnded, LossSwapped, Paused, RunStarted, Stopped
+from tuitrain.core.commands import (
+    Boundary,
+    Change,
+    Command,
+    Pause,
+    Request,
+    Stop,
+    SwapLoss,
+    Undo,
+)
+from tuitrain.core.events import (
+    EpochEnded,
+    LossSwapped,
+    Paused,
+    RunStarted,
+    Stopped,
+    TakeOpened,
+)
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
+from tuitrain.watcher import session
 from tuitrain.watcher.loop import WatchedLoop
 
 BATCHES, MOST = 4, 20_000
@@ -26,8 +43,8 @@ BATCHES, MOST = 4, 20_000
 class Training:
     """A model, its data, and a loop that ends where its loader does."""
 
-    def __init__(self, home: Path) -> None:
-        data = TensorDataset(torch.randn(8 * BATCHES, 4), torch.randn(8 * BATCHES, 3))
+    def __init__(self, home: Path, batches: int = BATCHES) -> None:
+        data = TensorDataset(torch.randn(8 * batches, 4), torch.randn(8 * batches, 3))
         self.loader = DataLoader(data, batch_size=8)
         self.model = nn.Linear(4, 3)
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
@@ -114,12 +131,34 @@ def test_a_pause_for_the_end_of_an_epoch_holds_there(tmp_path: Path):
     training = Training(tmp_path)
     with tuitrain.watch("a", home=tmp_path) as run:
         for number, _ in enumerate(training.epochs(run), start=1):
-            if number == BATCHES + 2:
+            if number == 2 * BATCHES + 1:  # two epochs are over, and a third has begun
                 training.submit_once(Pause(), "epoch")
                 Thread(target=stopped_when_paused, args=[training], daemon=True).start()
     (paused,) = training.events(Paused)
     assert paused.step in {epoch.step for epoch in training.events(EpochEnded)}
     assert training.events(Stopped)[0].step == paused.step
+
+
+def test_the_loss_of_an_epoch_is_that_of_its_steps_without_those_that_were_undone(tmp_path: Path):
+    training = Training(tmp_path, batches=100)
+    steps_until_undone = iter(range(1000))
+    with tuitrain.watch("a", home=tmp_path) as run:
+        assert session.current is not None
+        loop = session.current.watch.loop
+        for number, _ in enumerate(training.epochs(run), start=1):
+            if number == 110:
+                training.submit_once(Change("clip-norm", 1e9))  # which changes nothing
+            if loop.clip_norm and next(steps_until_undone) == 20:
+                training.submit_once(Undo())
+            if loop.take == 2 and loop.epoch == 3:
+                training.submit_once(Stop())
+    (opened,) = training.events(TakeOpened)
+    rows = tuitrain.connect("a", home=tmp_path).batches()
+    lived = [row for row in rows if row.take == 2 or row.step <= opened.step]
+    assert len(rows) > len(lived) > 0
+    for epoch in training.events(EpochEnded)[:3]:
+        losses = [row.loss for row in lived if row.epoch == epoch.epoch]
+        assert epoch.train_loss == pytest.approx(sum(losses) / len(losses), rel=1e-9)
 
 
 def stopped_when_paused(training: Training) -> None:

@@ -5,6 +5,7 @@ import io
 import pickle
 import threading
 from contextlib import redirect_stderr
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import tuitrain
+from tests.conftest import until
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.watcher import session
 from tuitrain.watcher.watch import Watch
-from tuitrain.watcher.watching import NEEDED, UNSEEN
+from tuitrain.watcher.watching import NEEDED, UNSEEN, Watching
 
 
 def trained() -> list[torch.Tensor]:
@@ -46,6 +48,11 @@ def trained() -> list[torch.Tensor]:
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def test_every_hook_has_words_for_what_is_not_seen_without_it():
+    hooks = {name for name, hook in vars(Watching).items() if isfunction(hook)}
+    assert {name for name in hooks if not name.startswith("_")} == set(UNSEEN)
 
 
 @pytest.mark.parametrize("hook", UNSEEN)
@@ -143,3 +150,22 @@ def test_a_record_that_is_overwritten_ends_the_record_and_not_the_training(tmp_p
         watched += trained()
     assert same(alone, watched)
     assert len([line for line in said.getvalue().splitlines() if "tuitrain: " in line]) == 1
+
+
+def test_a_record_that_is_removed_between_two_epochs_ends_with_one_line(tmp_path: Path):
+    loader = DataLoader(TensorDataset(torch.randn(4, 4), torch.randn(4, 3)), batch_size=4)
+    model, said = nn.Linear(4, 3), io.StringIO()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def has_said() -> bool:
+        for inputs, target in loader:
+            functional.mse_loss(model(inputs), target).backward()
+            optimizer.step()
+        return bool(said.getvalue())
+
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path):
+        assert not has_said()
+        RunPaths(tmp_path / "runs" / "a").record.unlink()
+        until(has_said, "it is said")
+    (line,) = said.getvalue().splitlines()
+    assert line.startswith("tuitrain: the steps cannot be seen any more")
