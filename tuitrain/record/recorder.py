@@ -126,7 +126,7 @@ class Recorder:
         from tuitrain.engine.device import read  # torch is loaded: it produced these numbers
 
         batches = self.batches
-        scalars = [one for batch in batches for one in (batch[4], batch[5], batch[8])]
+        scalars = [scalar for batch in batches for scalar in (batch[4], batch[5], batch[8])]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
         losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
         self._values += [
