@@ -469,6 +469,17 @@ def test_the_example_learns_digits_that_are_shifted_with_a_loss_of_its_own(own: 
     assert shown["metrics"]["accuracy"] > 0.9
 
 
+def test_the_example_learns_characters_and_writes_on(own: Shell, tmp_path: Path):
+    file = str(PROJECT / "examples" / "characters.py")
+    own("run", file, "--epochs", "1", "--seed", "1", "--plain", "--name", "writer")
+    assert own.show("writer")["metrics"]["bits"] < 4.5, "log2(96) is 6.6"
+    weights = str(tmp_path / "writer.pt")
+    own("export", "writer", "--format", "weights", "--out", weights)
+    written = own.python(file, weights, "The for statement ", folder=tmp_path).stdout
+    assert written.startswith("The for statement ")
+    assert len(written) > 400
+
+
 def test_a_shell_completes_files_where_a_name_may_be_one():
     for what in ("task", "model", "loss", "optimizer"):
         (item,) = complete.named(what)(None, None, "./mi")
