@@ -24,6 +24,11 @@ LOCAL = """\
 import torch
 from torch import nn
 
+@pytest.fixture
+def tuitrain(forked: Shell) -> Shell:
+    return forked
+
+
 class Net(nn.Module):
     def __init__(self, width=8):
         super().__init__()
