@@ -100,7 +100,8 @@ def _connect(*files: int) -> None:
     """Let the standard streams be these files."""
     for number, file in enumerate(files):
         os.dup2(file, number)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115 - for the whole process
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115 - it stays
 
 
 class Forked(subprocess.Popen):

@@ -24,11 +24,6 @@ LOCAL = """\
 import torch
 from torch import nn
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 class Net(nn.Module):
     def __init__(self, width=8):
         super().__init__()
@@ -80,6 +75,11 @@ def hinge(output, target, margin=1.0):
 def each(output, target):
     return torch.nn.functional.cross_entropy(output, target, reduction="none")
 """
+
+
+@pytest.fixture
+def tuitrain(forked: Shell) -> Shell:
+    return forked
 
 
 @pytest.fixture
