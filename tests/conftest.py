@@ -19,17 +19,19 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from tests.forks import PATIENCE_S as PATIENCE_S
+from tests.forks import PROJECT as PROJECT
+from tests.forks import Forks
 from tuitrain import cli
 from tuitrain.connection.client import Client
 from tuitrain.store import lock
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 
-PATIENCE_S = 120.0
-"""Long enough for a machine that others use; only what is broken waits so long."""
 _ENDS_WITHIN_S = 20.0
+ASKING = ("devices", "export", "predict")
+"""Commands that ask a process with PyTorch."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
-PROJECT = Path(__file__).parents[1]
 
 # A background job of a shell ignores SIGINT, and one of nohup SIGHUP; programs that tests interrupt
 # would inherit that.
@@ -60,15 +62,15 @@ def until(holds: Callable[[], Any], what: str = "it", there: Callable[[], str] =
 class Library:
     """Runs that several tests look at: each is trained once for all processes of pytest."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, forks: Callable[[], Forks]) -> None:
+        self._folder, self._forks = folder, forks
 
     def take(self, name: str, train: Callable[["Shell"], object]) -> Path:
         """Return a home in which `train` was called once, by whoever asked for it first."""
         home = self._folder / re.sub(r"[^\w.=-]", "_", name)
         with FileLock(f"{home}.lock"):
             if not (done := home / "done").exists():
-                train(Shell(home))
+                train(Shell(home, forks=self._forks))
                 done.touch()
         return home
 
@@ -77,9 +79,13 @@ class Shell:
     """`tuitrain` as a user types it, in a home of its own."""
 
     def __init__(
-        self, home: Path, library: Library | None = None, *, in_threads: bool = False
-    ) -> None:
-        """`in_threads`: trainers are threads of this process, and commands run in it, too."""
+        self, home: Path, library: Library | None = None, *,
+        in_threads: bool = False, forks: Callable[[], Forks] | None = None,
+    ) -> None:  # fmt: skip
+        """`in_threads`: trainers are threads of this process, and commands run in it, too.
+
+        `forks`: processes are forks of one that has loaded PyTorch.
+        """
         self.home = home
         self.env = {
             **os.environ,
@@ -91,15 +97,30 @@ class Shell:
             self.env.pop(name, None)
         self._library = library
         self._in_threads = in_threads
+        self._forks = forks
 
     def __call__(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a command in this process, unless it starts a trainer in one of its own."""
-        starts_trainer = arguments and arguments[0] in STARTING
-        way = self.process if starts_trainer and not self._in_threads else self.here
+        first = arguments[0] if arguments else ""
+        starts_trainer = first in STARTING and not self._in_threads
+        asks = first in ASKING and self._forks is not None
+        way = self.process if starts_trainer or asks else self.here
         return way(*arguments, code=code)
 
     def process(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a command in a process of its own."""
+        if self._forks is None:
+            return self.anew(*arguments, code=code)
+        return _checked(self._forks().command(arguments, self.env), code)
+
+    def python(self, *script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run a script in a process of its own, without warnings, as if it were started there."""
+        assert self._forks is not None
+        alone = {key: value for key, value in self.env.items() if key != "PYTHONPATH"}
+        return _checked(self._forks().command(script, alone, folder=folder, is_script=True), 0)
+
+    def anew(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command in a new Python, for what depends on its start."""
         done = subprocess.run(
             [sys.executable, "-m", "tuitrain", *arguments],
             capture_output=True, text=True, env=self.env, timeout=PATIENCE_S,
@@ -184,10 +205,20 @@ def _checked(
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+def forks() -> Iterator[Forks]:
+    forks = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Library:
     """The runs that all processes of this pytest share."""
     folder = tmp_path_factory.getbasetemp()
-    return Library(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    return Library(
+        folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder,
+        lambda: request.getfixturevalue("forks"),
+    )
 
 
 @pytest.fixture
@@ -209,13 +240,19 @@ def tuitrain(home: Path, library: Library) -> Shell:
 
 
 @pytest.fixture
-def threaded(home: Path, library: Library, monkeypatch) -> Iterator[Shell]:
+def forked(home: Path, library: Library, forks: Forks) -> Shell:
+    """A shell for what needs a process, but not its start."""
+    return Shell(home, library, forks=lambda: forks)
+
+
+@pytest.fixture
+def threaded(home: Path, library: Library, request, monkeypatch) -> Iterator[Shell]:
     """A shell whose trainers are threads of this process, for what needs no other."""
     from tests.trainer_thread import in_place_of_processes  # torch, only where it is needed
 
     monkeypatch.setenv("TUITRAIN_HOME", str(home))
     threads = in_place_of_processes(monkeypatch)
-    yield Shell(home, library, in_threads=True)
+    yield Shell(home, library, in_threads=True, forks=lambda: request.getfixturevalue("forks"))
     threads.close()
 
 

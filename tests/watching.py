@@ -1,10 +1,6 @@
 """Scripts of tests/watched, run with and without watching."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,30 +8,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT, Shell, until
+from tests.forks import Forks
 from tuitrain import Run, connect
 from tuitrain.core.events import EpochEnded, RunStarted
 
 SCRIPTS = PROJECT / "tests" / "watched"
 
 
-class Server:
-    """Starts scripts in processes of their own."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.watched.server"], cwd=PROJECT, env=env, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-
-    def submit(self, **request: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.communicate()
+Server = Forks
 
 
 @dataclass
@@ -140,7 +120,5 @@ def pair(scripts: Scripts, script: str, *arguments: str) -> Pair:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    server = Server({**os.environ, "OMP_NUM_THREADS": "1"})
-    yield server
-    server.close()
+def server(forks: Forks) -> Forks:
+    return forks

@@ -37,17 +37,30 @@ def steered(
 
 def digest_of_program(tuitrain: Shell, name: str, folder: Path) -> str:
     """Export the program of a run, run it alone, and return the last line that it prints."""
+    written(tuitrain, name, folder)
+    done = tuitrain.python("train.py", folder=folder)
+    return done.stdout.splitlines()[-1]
+
+
+def written(tuitrain: Shell, name: str, folder: Path) -> None:
+    """Export the program of a run."""
     folder.mkdir()
     tuitrain("export", name, "--format", "script", "--out", str(folder / "train.py"))
     text = (folder / "train.py").read_text()
     assert "tuitrain" not in text.partition("\n\n")[2], "it is not needed"
+
+
+def test_a_program_needs_nothing_but_python_and_pytorch(tuitrain: Shell, tmp_path):
+    tuitrain.trained("a")
+    written(tuitrain, "a", tmp_path / "a")
     alone = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-I", "-W", "error", "train.py"],
-        cwd=folder, env=alone, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        cwd=tmp_path / "a", env=alone, capture_output=True, text=True, timeout=PATIENCE_S,
+        check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1] == tuitrain.show("a")["weights_sha256"]
 
 
 def test_a_program_trains_as_the_run_did_with_all_that_was_changed(tuitrain: Shell, tmp_path):

@@ -11,6 +11,11 @@ from tuitrain.view.panel import panels
 from tuitrain.view.picture import plain
 
 
+@pytest.fixture
+def tuitrain(forked: Shell) -> Shell:
+    return forked
+
+
 def best_of(tuitrain: Shell, value) -> int:
     """Return the epoch with the least value, by the table of all epochs."""
     lines = (tuitrain.home / "a.jsonl").read_text().splitlines()

@@ -78,6 +78,11 @@ def each(output, target):
 
 
 @pytest.fixture
+def tuitrain(forked: Shell) -> Shell:
+    return forked
+
+
+@pytest.fixture
 def project(tmp_path: Path, monkeypatch) -> Path:
     """A user's folder, which is the working folder, too."""
     folder = tmp_path / "project"

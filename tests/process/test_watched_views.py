@@ -64,9 +64,9 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tuitrain(library: Library, scripts: Path, home: Path) -> Shell:
+def tuitrain(library: Library, scripts: Path, forked: Shell) -> Shell:
     """A home with a run of each script."""
-    shell = Shell(home, library)
+    shell = forked
     for name in RUNS:
         script = str(scripts / f"{name}.py")
 
@@ -106,21 +106,19 @@ def test_lines_of_a_script_have_no_total(tuitrain: Shell):
     assert "/0" not in said
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("resume",), ("resume", "--epochs", "9"), ("replay",), ("replay", "--as-config", "new.toml"),
-     ("fork", "--epoch", "1"), ("export", "--format", "script"), ("predict",),
-     ("ctl", "lr", "0.1")],
-    ids=" ".join,
-)  # fmt: skip
 def test_what_only_the_script_can_do_is_refused_with_its_command(
-    tuitrain: Shell, tmp_path: Path, monkeypatch, command
+    tuitrain: Shell, tmp_path: Path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    name, *options = command
-    said = tuitrain(name, "validated", *options, code=3).stderr
-    assert re.search(r"tuitrain watch /\S+/validated\.py 2 'it'\"'\"'s'", said)
-    assert len(said.splitlines()) == 1
+    for command in (
+        ("resume",), ("resume", "--epochs", "9"), ("replay",), ("fork", "--epoch", "1"),
+        ("replay", "--as-config", "new.toml"), ("export", "--format", "script"), ("predict",),
+        ("ctl", "lr", "0.1"),
+    ):  # fmt: skip
+        name, *options = command
+        said = tuitrain.here(name, "validated", *options, code=3).stderr
+        assert re.search(r"tuitrain watch /\S+/validated\.py 2 'it'\"'\"'s'", said), command
+        assert len(said.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
     assert len(list((tuitrain.home / "runs").iterdir())) == len(RUNS)
 

@@ -241,41 +241,42 @@ async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, mad
     assert begun.startswith(f"{home}/runs/second/init-"), "a copy of its own"
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "description"),
-    [
-        ("task", "digit", "did you mean 'digits'"),
-        ("loss", "mes", "did you mean 'mse'"),
-        ("model", "mlp:hidden=0", "mlp:hidden takes a whole number"),
-        ("optimizer", "adm", "did you mean"),
-        ("lr", "fast", "takes a number"),
-        ("lr", "0", "above 0"),
-        ("epochs", "1.5", "whole number"),
-        ("device", "gpu", "takes auto, cpu, cuda"),
-        ("name", "../x", "letters"),
-        ("name", "taken", "already"),
-        ("data", "/nowhere", "there is no folder"),
-        ("init_from", "/nowhere", "neither a file"),
-        ("init_from", "taken", "has no checkpoint"),
-        ("paused", "maybe", "yes or no"),
-    ],
-)
-async def test_an_error_stands_beside_its_field_and_nothing_is_trained(
-    home, made, name, text, description
-):
+MISTAKES = [
+    ("task", "digit", "did you mean 'digits'"),
+    ("loss", "mes", "did you mean 'mse'"),
+    ("model", "mlp:hidden=0", "mlp:hidden takes a whole number"),
+    ("optimizer", "adm", "did you mean"),
+    ("lr", "fast", "takes a number"),
+    ("lr", "0", "above 0"),
+    ("epochs", "1.5", "whole number"),
+    ("device", "gpu", "takes auto, cpu, cuda"),
+    ("name", "../x", "letters"),
+    ("name", "taken", "already"),
+    ("data", "/nowhere", "there is no folder"),
+    ("init_from", "/nowhere", "neither a file"),
+    ("init_from", "taken", "has no checkpoint"),
+    ("paused", "maybe", "yes or no"),
+]
+
+
+async def test_an_error_stands_beside_its_field_and_nothing_is_trained(home, made):
     made("taken", ended=True)
     app = TuitrainApp(home)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.press("n")
-        field(app, name).value = text
-        await pilot.pause()
-        label = name.replace("_", " ")
-        lines = [line.strip("│ ") for line in text_of(app).splitlines()]
-        line = next(line for line in lines if line.startswith(label))
-        assert "✗" in line
-        assert description in text_of(app)
-        await pilot.press("enter")
-        assert field(app, name).has_focus
+        for name, text, description in MISTAKES:
+            before = field(app, name).value
+            field(app, name).value = text
+            await pilot.pause()
+            label = name.replace("_", " ")
+            lines = [line.strip("│ ") for line in text_of(app).splitlines()]
+            line = next(line for line in lines if line.startswith(label))
+            assert "✗" in line, (name, text)
+            assert description in text_of(app)
+            await pilot.press("enter")
+            assert field(app, name).has_focus
+            field(app, name).value = before
+            await pilot.pause()
         assert [item.name for item in runs_in(home)] == ["taken"]
 
 

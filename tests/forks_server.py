@@ -1,0 +1,167 @@
+"""Runs commands and scripts in forks of a process that has loaded PyTorch, which saves seconds.
+
+python -P -m tests.forks_server: for each line of its input, a request, it prints the answer.
+{"run": [ARGUMENTS...], "log": FILE} runs `python ARGUMENTS...`, `tuitrain ARGUMENTS...` if they
+begin with watch, and answers with the pid; {"poll": PID} answers with the exit code, or null.
+{"command": [ARGUMENTS...], "env": {...}, "folder": FOLDER, "out": FILE, "err": FILE} runs
+`tuitrain ARGUMENTS...` to its end, whose trainers are forks, too, and answers with the exit code;
+with "is_script", `python -W error ARGUMENTS...`.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd  # noqa: F401 - loaded once, for all that are forked
+import psutil  # noqa: F401 - loaded once, for all that are forked
+import sklearn.compose
+import sklearn.datasets  # noqa: F401 - loaded once, for all that are forked
+import torch.utils.data  # noqa: F401 - loaded once, for all that are forked
+
+import tuitrain.watcher.session
+import tuitrain.worker.torch_query
+import tuitrain.worker.trainer  # noqa: F401 - loaded once, for all that are forked
+from tuitrain import cli
+from tuitrain.watcher import __main__ as watcher
+
+_MODULES = ("tuitrain.worker", "tuitrain.worker.torch_query")
+"""Those that tuitrain starts as processes, and that import PyTorch."""
+
+
+def main() -> None:
+    gc.freeze()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "command" in request:
+            pid = _forked(lambda request=request: _command(**request))
+            answer: int | None = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        elif "run" in request:
+            importlib.import_module("torch._dynamo")  # which scripts that compile need
+            answer = _forked(lambda request=request: _script(request["run"], Path(request["log"])))
+        else:
+            answer = _poll(request["poll"])
+        print(json.dumps(answer), flush=True)  # noqa: T201 - it is the answer
+
+
+def _forked(run: Callable[[], int]) -> int:
+    """Fork, have the child exit with what `run` returns, and return its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            code = run()
+        except BaseException:  # noqa: BLE001 - as python prints it
+            traceback.print_exc()
+            code = 1
+        _exit(code)
+    return pid
+
+
+def _exit(code: int) -> NoReturn:
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _command(
+    command: list[str], env: dict[str, str], folder: str, out: str, err: str, *, is_script: bool
+) -> int:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    with (
+        Path(os.devnull).open() as nothing,
+        Path(out).open("wb") as told,
+        Path(err).open("wb") as bad,
+    ):
+        _connect(nothing.fileno(), told.fileno(), bad.fileno())
+    if is_script:
+        warnings.simplefilter("error")
+        sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
+        runpy.run_path(command[0], run_name="__main__")
+        return 0
+    subprocess.Popen = Forked
+    return cli.run(command)
+
+
+def _connect(*files: int) -> None:
+    """Let the standard streams be these files."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115 - it stays
+
+
+class Forked(subprocess.Popen):
+    """A process; if it is one of ours, a fork of this one instead of a new Python."""
+
+    def _execute_child(self, args: Sequence[str], *how: Any) -> None:
+        if list(args[:3]) != [sys.executable, "-P", "-m"] or args[3] not in _MODULES:
+            super()._execute_child(args, *how)  # type: ignore[misc]  # of CPython alone
+            return
+        _, _, _, passed, _, env, _, _, _, *pipes = how[:15]
+        stdin, _, _, stdout, _, stderr = pipes
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become_module(args[3:], env, passed, (stdin, stdout, stderr))
+        self._child_created = True
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # of CPython alone
+
+
+def _become_module(
+    command: Sequence[str], env: Mapping[str, str], passed: Sequence[int], streams: Sequence[int]
+) -> NoReturn:
+    """Do in a fork what `python -P -m COMMAND...` does, with these standard streams."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    _connect(*streams)
+    for number in [int(file.name) for file in Path("/proc/self/fd").iterdir()]:
+        if number > 2 and number not in passed:
+            with suppress(OSError):  # that of the folder itself is closed already
+                os.close(number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [*command]
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    _exit(0)
+
+
+def _script(command: list[str], log: Path) -> int:
+    os.setsid()
+    with log.open("ab", 0) as file, Path(os.devnull).open() as nothing:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        os.dup2(nothing.fileno(), 0)
+    sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
+    if command[0] == "watch":
+        os.execve = _become_watcher  # the interpreter is started already
+        return cli.run(command)
+    runpy.run_path(command[0], run_name="__main__")
+    return 0
+
+
+def _become_watcher(_file: str, line: list[str], _environment: dict[str, str]) -> NoReturn:
+    """Become the watched script as a new interpreter would."""
+    sys.path.pop(0)
+    _exit(watcher.main(line[line.index("tuitrain.watcher") + 1 :]))
+
+
+def _poll(pid: int) -> int | None:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+if __name__ == "__main__":
+    main()
