@@ -10,7 +10,7 @@ from textual.color import Color
 
 from tuitrain.tui import themes
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.picture import SERIES, Role
+from tuitrain.view.picture import SERIES, ThemeRole
 
 PROJECT = Path(__file__).parents[2]
 files = sorted((PROJECT / "themes").glob("*.toml"))
@@ -154,4 +154,4 @@ def test_all_of_them_are_loaded_and_one_is_the_default():
 
 def test_every_role_of_a_cell_has_a_style():
     styled = set(re.findall(r"\.cells--([a-z0-9]+)", Cells.DEFAULT_CSS))
-    assert styled == set(get_args(Role))
+    assert styled == set(get_args(ThemeRole))

@@ -358,10 +358,10 @@ def test_a_model_of_other_inputs_says_that_it_has_no_surface(recorded):
     ("least", "word", "why"),
     [
         (1, "right", "no step on this line does much better"),
-        (0.6, "too far", "0.5 of it lowers"),
+        (0.6, "too far", "0.5 of it is better"),
         (0.9, "right", "no step"),
-        (2.5, "too short", "2.5 steps lower"),
-        (9, "too short", "3 steps or more lower"),
+        (2.5, "too short", "2.5 steps are better"),
+        (9, "too short", "3 steps or more are better"),
         (-1, "too far", "it raised the loss of its own batch"),
     ],
 )
