@@ -58,9 +58,11 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
     """Return what the engine says when a run of this task, on the CPU, is about to train."""
     from tuitrain.engine.build import build  # torch, only where it is needed
 
-    return replace(
-        build(catalog.new_spec(task, device="cpu", **settings)).started(), environment={}
-    )
+    begun = build(catalog.new_spec(task, device="cpu", **settings)).started()
+    assert begun.problem is not None
+    kind = begun.problem.kind
+    own = replace(begun.problem, losses=_LOSSES[kind], metrics=_METRICS[kind])
+    return replace(begun, environment={}, problem=own)
 
 
 def problem(kind: Kind) -> Problem:
@@ -95,11 +97,7 @@ class RecordedRun:
         self._saved: dict[tuple[int, int], str] = {}
         self.loss = self.spec.loss
         begun = started(self.spec.task)
-        own = problem(begun.problem.kind)
-        stated = replace(begun.problem, losses=own.losses, metrics=own.metrics)
-        self.records(
-            replace(begun, steps_per_epoch=STEPS, settings=self._settings(), problem=stated)
-        )
+        self.records(replace(begun, steps_per_epoch=STEPS, settings=self._settings()))
 
     def close(self) -> None:
         self._writer.close()

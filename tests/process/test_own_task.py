@@ -453,7 +453,7 @@ def test_what_the_page_about_own_tasks_shows_trains(own: Shell, project: Path):
         own(*shlex.split(line)[1:])
         until(lambda: own.show("flowers")["state"] != "starting", "it has started")
     shown = own.ended("flowers")
-    assert (shown["state"], shown["loss"]) == ("finished", "focal:gamma=1.0")
+    assert (shown["state"], shown["loss"]) == ("finished", "poly:epsilon=2.0")
     assert shown["best"]["metric"] == "worst_class"
     assert shown["lr"] == 0.01
     fields = {field.name for field in dataclasses.fields(Task)}
@@ -470,7 +470,7 @@ def test_the_example_learns_a_sine(own: Shell):
 def test_the_example_learns_digits_that_are_shifted_with_a_loss_of_its_own(own: Shell):
     own("run", str(PROJECT / "examples" / "digits.py"), "--seed", "1", "--plain", "--name", "a")
     shown = own.show("a")
-    assert shown["loss"] == "focal"
+    assert shown["loss"] == "poly"
     assert shown["metrics"]["accuracy"] > 0.9
 
 

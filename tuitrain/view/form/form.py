@@ -139,11 +139,10 @@ def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
 
 
 def losses_words(kind: str | None) -> str:
-    """Return the fitting losses, the usual one first, and the unfit ones, in words."""
+    """Return the fitting losses, the usual one first, and the number of the others, in words."""
     fitting = [loss.name for loss in catalog.fitting_losses(kind)]
-    unfit = [loss.name for loss in catalog.LOSSES.values() if loss.name not in fitting]
-    missing = f"; unfit for {kind}: {', '.join(unfit)}" if unfit else ""
-    return f"{fitting[0]} (usual), {', '.join(fitting[1:])}{missing}"
+    others = len(catalog.LOSSES) - len(fitting)
+    return f"{fitting[0]} (usual), {', '.join(fitting[1:])}; {others} do not fit {kind} problems"
 
 
 def explained(spec: RunSpec, facts: Mapping[str, Any] | str) -> list[tuple[str, str]]:
