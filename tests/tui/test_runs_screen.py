@@ -376,7 +376,7 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
         await pilot.press("tab", *"nono")
         await pilot.pause()
         assert "there is no program 'nono'" in said(app)
-        app.screen.notify_command.text = f"touch {home}/notified"
+        app.screen.notify_command.text = f"sh -c 'touch {home}/notified'"
         await pilot.press("enter")
         assert isinstance(app.screen, RunScreen)
         screen = app.screen

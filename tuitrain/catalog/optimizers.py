@@ -43,7 +43,7 @@ def _weight_decay(default: float, how: str = "weight decay (L2 penalty)") -> Map
 
 
 def _betas(second: str) -> Mapping[str, Option]:
-    what = f"memory of the mean gradient and of {second}"
+    what = f"decay rates of the mean gradient and of {second}"
     return {"betas": Option(Joined(_BELOW_1, count=2), (0.9, 0.999), what)}
 
 
@@ -155,7 +155,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
             "Step size by the mean square of recent gradients",
             aliases=("RMSprop",),
             options={
-                "alpha": Option(Between(0, 1), 0.99, "memory of the mean square"), "eps": _EPS,
+                "alpha": Option(Between(0, 1), 0.99, "decay rate of the mean square"), "eps": _EPS,
                 **_weight_decay(0.0), "momentum": _MOMENTUM,
                 "centered": Option(YesOrNo(), False, "divide by the variance"), **_SCHEDULE,
             },
@@ -180,7 +180,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
             "Step size by the size of recent steps; its usual lr is 1",
             aliases=("Adadelta",),
             options={
-                "rho": Option(Between(0, 1), 0.9, "memory of the mean squares"),
+                "rho": Option(Between(0, 1), 0.9, "decay rate of the mean squares"),
                 "eps": Option(Between(0, 1), 1e-6, "added to both means"),
                 **_weight_decay(0.0), **_SCHEDULE,
             },

@@ -16,9 +16,9 @@ _ON_PROBABILITIES: Mapping[Kind, str] = {
     "regression": "predictions (N,) float; targets (N,) float",
 }
 _NO_CLASSES: Mapping[Kind, str] = {
-    "multiclass": "it is for numbers; try cross-entropy",
-    "binary": "it is for numbers; try bce-with-logits",
-    "multilabel": "it is for numbers; try bce-with-logits",
+    "multiclass": "it is for regression; try cross-entropy",
+    "binary": "it is for regression; try bce-with-logits",
+    "multilabel": "it is for regression; try bce-with-logits",
 }
 _SCALE = Between(1e-6, 1e6)
 _UNIT = "in deviations of the target, where targets are standardised"

@@ -47,6 +47,8 @@ class Problem:
     """Those of `losses` that are the user's, whatever the catalogue calls by their names."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """The names of losses by their other names, such as CrossEntropyLoss."""
+    own_metrics: tuple[str, ...] = ()
+    """Those of `metrics` that are the user's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Metrics:
             *(Metric(name, direction) for name, direction in directions.items()),
         )
         """Those of a validation, in order."""
+        self.own_names = tuple(self._own)
 
     def evaluate(self, output: Tensor, target: Tensor, *, unit: float = 1.0) -> Evaluation:
         """Return the metrics of a whole validation; `unit` is as `metrics.evaluate` has it."""

@@ -123,6 +123,7 @@ class Training:
         return Problem(
             data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
             data.classes, data.input_shape, self.losses.own, self.losses.aliases,
+            self.metrics.own_names,
         )  # fmt: skip
 
     @property

@@ -7,6 +7,7 @@ from string import Template
 
 from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
+from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
 from tuitrain.core.plan import Planned
 from tuitrain.core.schedules import RateSchedule
@@ -103,6 +104,8 @@ _METRICS: dict[Kind, tuple[str, str]] = {
 
 def loop(recipe: Recipe) -> Part:
     """Return the training loop, up to the checkpoint of the recipe."""
+    if recipe.kind not in _METRICS:
+        raise Refused(f"a {recipe.kind} task cannot be exported as a program yet")
     metric, formula = _METRICS[recipe.kind]
     losses = [_criterion(recipe, loss) for loss in recipe.losses]
     schedule = rate.following(recipe)

@@ -15,7 +15,7 @@ _KEY = re.compile(r"\[([\w.-]+)\]")
 _BATCHES, _EPOCHS, _BROKEN_FOR = 3, 3, 40
 
 
-class Stop(NamedTuple):
+class TourStop(NamedTuple):
     """A thing to learn, and what to do for it; [run.undo] stands for the key of that binding."""
 
     title: str
@@ -39,42 +39,42 @@ def _is_broken(run: Snapshot, _view: str) -> bool:
 
 
 STOPS = (
-    Stop(
+    TourStop(
         "One batch at a time",
         "Training repeats five steps: zero the gradients, forward, loss, backward, optimizer step. "
         "Above stands what each did with one batch.",
         f"press [run.step] {_BATCHES} times: each trains one batch, and the run waits again",
         lambda run, _view: run.step >= _BATCHES,
     ),
-    Stop(
+    TourStop(
         "Let it learn",
         "All batches are an epoch. After each epoch the model is tried on images that it never "
         "trains on: validation loss, and accuracy.",
         f"press [run.view-training], then [run.go_on], and watch {_EPOCHS} epochs",
         lambda run, view: view == "Training" and run.epoch >= _EPOCHS,
     ),
-    Stop(
+    TourStop(
         "What a loss is",
         "A loss makes one number of prediction and truth, which training makes smaller. The "
         "steeper it is at a sample, the harder that pulls.",
         "press [run.view-loss]: the loss as a curve, with samples of this batch on it",
         lambda _run, view: view == "Loss",
     ),
-    Stop(
+    TourStop(
         "Swap it in the live run",
         "On the left the model is sure and wrong: there cross-entropy is steep, and mse almost "
         "flat, so that it hardly learns from such mistakes.",
         "press [run.loss], choose mse and press enter: the next epoch trains with it",
         lambda run, _view: _has(run, "loss"),
     ),
-    Stop(
+    TourStop(
         "Break it",
-        "Values of two losses do not compare: each has its own scale in the chart. The learning "
+        "Values of different losses are not comparable: each has its own scale. The learning "
         "rate is how far a step goes. Make it far too high.",
         "press [run.view-training], then [run.rate], type 3 and press enter; see the loss rise",
         _is_broken,
     ),
-    Stop(
+    TourStop(
         "Rescue it",
         "Before a change, a run saves weights, optimizer and settings. Undo goes back to just "
         "before it; what came after stays in the chart, dashed.",
@@ -83,7 +83,7 @@ STOPS = (
     ),
 )
 """In the order of the tour."""
-END = Stop(
+END = TourStop(
     "That was the tour",
     "You took a step apart, swapped a loss and rescued a run. [run.help] has all keys; [run.leave] "
     "leaves, and tuitrain attach shows the run again.",

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from tuitrain import catalog
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
@@ -68,12 +67,9 @@ def metrics_of(run: Snapshot) -> list[ComparableMetric]:
 
 def brief(run: Snapshot, values: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics that fit on a line: the first few, the monitored one, a task's own."""
-    first = list(values)[:_FEW]
-    return {
-        name: value
-        for name, value in values.items()
-        if name in first or name == run.monitor or name not in catalog.EXPLAINED
-    }
+    usual = {metric.name for metric in run.problem.metrics} - {*run.problem.own_metrics}
+    others = usual - {*list(values)[:_FEW], run.monitor}
+    return {name: value for name, value in values.items() if name not in others}
 
 
 def named(
