@@ -21,9 +21,13 @@ class Forks:
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
+        self._env = env
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.forks_server"], cwd=PROJECT, text=True,
-            env={**env, "PYTHONPATH": str(PROJECT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**self._env, "PYTHONPATH": str(PROJECT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
     def submit(self, **request: Any) -> Any:
@@ -34,6 +38,8 @@ class Forks:
         self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], PATIENCE_S)[0]:
             self._process.kill()
+            self._process.communicate()
+            self._process = self._start()  # for the tests that follow
             raise TimeoutError(f"{request} did not end")
         return json.loads(self._process.stdout.readline())
 
