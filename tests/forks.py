@@ -27,7 +27,8 @@ class Forks:
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.forks_server"], cwd=PROJECT, text=True,
-            env={**self._env, "PYTHONPATH": str(PROJECT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**self._env, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
     def submit(self, **request: Any) -> Any:
