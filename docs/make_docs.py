@@ -151,7 +151,7 @@ def _loss_row(loss: Loss) -> str:
 def _loss_page(loss: Loss) -> str:
     also = "".join(f"PyTorch's `{alias}`. " for alias in loss.aliases)
     fits = [f"- **{kind}**: {shapes}" for kind, shapes in loss.takes.items()]
-    fits += [f"- **only some**: {loss.only_counts}"] if loss.only_counts else []
+    fits += [f"- **only counts**: {loss.only_counts}"] if loss.only_counts else []
     fits += [f"- **{kind}**: does not fit: {why}" for kind, why in loss.misfits.items()]
     options = [
         f"- `{loss.name}:{key}={option.write(option.default)}`: {option.description}, "

@@ -36,7 +36,8 @@ CLASS_LOSSES = (
         takes={
             "multiclass": f"logits (N, C) float; {_CLASSES}",
             "binary": "one logit z per sample as the two logits (0, z) (N, 2) float; "
-            "targets 0 or 1 (N,) as class indices. Its value equals that of bce-with-logits",
+            "targets 0 or 1 (N,) as class indices. Without label_smoothing and --class-weights, "
+            "its value equals that of bce-with-logits",
         },
         misfits={
             "multilabel": _NO_LABELS,
@@ -53,7 +54,7 @@ CLASS_LOSSES = (
         "neither overflows nor rounds to log 0. Its gradient is σ(z) − y.",
         when="For binary labels, one or several per sample.",
         when_not="With C exclusive classes it trains C independent binary classifiers; "
-        "cross-entropy uses that exactly one class is true.",
+        "cross-entropy makes use of the fact that exactly one class is true.",
         options={"pos_weight": Option(Between(1e-6, 1e6), 1.0, "weight of the positive class")},
         takes={
             "multiclass": "logits (N, C) float; one-hot targets (N, C) float: "
@@ -75,7 +76,7 @@ CLASS_LOSSES = (
         "cross-entropy.",
         when="For a model that ends in log_softmax, as many examples of PyTorch do.",
         when_not="For a model that ends in softmax: probabilities are not log-probabilities. For "
-        "a new model, cross-entropy says the same with one layer less.",
+        "a new model, cross-entropy gives the same without the last layer.",
         takes={"multiclass": f"log-probabilities or logits (N, C) float; {_CLASSES}"},
         misfits={
             "binary": "it needs a log-probability for each class, and one logit is one number; try "
@@ -88,11 +89,13 @@ CLASS_LOSSES = (
         "focal",
         "tuitrain.engine.losses:focal",
         "Cross-entropy that weighs easy samples less",
-        formula="−(1 − p)^γ · log p, p the probability of the true class",
-        inside="The factor (1 − p)^γ is near 1 where the model is wrong and near 0 where it is "
-        "sure and right: at γ = 2 a sample with p = 0.9 counts a hundredth of what it does in "
-        "cross-entropy, and its gradient is a thirtieth. γ = 0 is cross-entropy. For labels, α "
-        "weighs the positive ones and 1 − α the negative ones (T.-Y. Lin et al., 2017).",
+        formula="−(1 − p)^γ·log p, for labels −α_t·(1 − p)^γ·log p",
+        inside="p is the probability of what is true, class or label. (1 − p)^γ is near 1 where "
+        "the model is wrong and near 0 where it is sure and right. Its gradient is that of "
+        "cross-entropy times (1 − p)^γ − γ·p·(1 − p)^(γ − 1)·log p: at γ = 2 and p = 0.9 the loss "
+        "is a hundredth of cross-entropy, the gradient a thirtieth. For labels, α_t is α for "
+        "positive ones and 1 − α for negative ones: γ = 0 is cross-entropy, weighted by α "
+        "(T.-Y. Lin et al., 2017).",
         when="When many easy samples drown the few that matter, as the background does in object "
         "detection.",
         when_not="With wrong labels: they stay hard, so it learns just these. Its probabilities "
@@ -113,11 +116,12 @@ CLASS_LOSSES = (
     Loss(
         "multi-margin",
         "tuitrain.engine.losses:multi_margin",
-        "By how much other classes come too near to the true one",
+        "How far other logits come within a margin of the true one",
         aliases=("MultiMarginLoss",),
         formula="Σ_j≠y max(0, m − z[y] + z[j])^p / C",
         inside="The logit of the true class must exceed each other logit by the margin m; what is "
-        "missing counts, with p = 2 its square. Its gradient is 0 for a sample that keeps the "
+        "missing, d, counts, with p = 2 its square. Its gradient is p·d^(p − 1)/C for each logit "
+        "that comes too near, minus their sum for the true one, and 0 for a sample that keeps the "
         "margin, so that only the others train the model.",
         when="When only the order of the classes matters, as in a support vector machine.",
         when_not="Where probabilities are needed: nothing makes the softmax of these logits "
@@ -136,17 +140,17 @@ CLASS_LOSSES = (
     Loss(
         "hinge",
         "tuitrain.engine.losses:hinge",
-        "By how much a logit misses the margin on its side of 0",
+        "How far a logit falls short of the margin on its side of 0",
         formula="max(0, 1 − s·z), s = −1 or 1",
         inside="The logit must be at least 1 for the positive class and at most −1 for the "
         "negative one; what is missing counts. Its gradient is −s until then, and 0 after it: "
         "samples that keep the margin do not train the model any more.",
         when="For a support vector machine, or to leave alone what is classified well already.",
-        when_not="Where probabilities are needed: σ(z) is none here. PyTorch's HingeEmbeddingLoss "
-        "is another loss, for distances.",
+        when_not="Where probabilities are needed: σ(z) does not estimate one. PyTorch's "
+        "HingeEmbeddingLoss is another loss, for distances.",
         takes={"binary": _SIGNED},
         misfits={
-            "multiclass": "it has one logit for two classes; multi-margin is it for several",
+            "multiclass": "it has one logit for two classes; multi-margin is for several",
             "multilabel": _NO_SIGNS,
             "regression": _NO_NUMBERS,
         },
@@ -160,12 +164,13 @@ CLASS_LOSSES = (
         inside="With signs for targets, this is bce-with-logits in another form: the same value "
         "and the gradient σ(z) − y. The exponential is computed as it stands.",
         when="To compare with a text or a program that writes the logistic loss with signs.",
-        when_not="With logits below −88 or above 88 the exponential overflows to infinity in "
-        "float32; bce-with-logits does not.",
+        when_not="Where s·z is below −88 the exponential overflows in float32: the loss is "
+        "infinite and its gradient NaN, so the step is skipped and the run pauses. "
+        "bce-with-logits has no such limit.",
         takes={"binary": _SIGNED},
         misfits={
             "multiclass": "it has one logit for two classes; try cross-entropy",
-            "multilabel": "multilabel-soft-margin is it for several labels",
+            "multilabel": "multilabel-soft-margin is for several labels",
             "regression": _NO_NUMBERS,
         },
     ),
@@ -184,7 +189,7 @@ CLASS_LOSSES = (
         misfits={
             "multiclass": "its labels can be true together, and here one class is; try "
             "bce-with-logits",
-            "binary": "there is one label per sample; soft-margin is it for one",
+            "binary": "there is one label per sample; try soft-margin",
             "regression": _NO_NUMBERS,
         },
     ),
@@ -195,19 +200,21 @@ CLASS_LOSSES = (
         formula="Σ_c (p_c − onehot(y)_c)², for one label (σ(z) − y)²",
         inside="The probabilities are compared with 1 for what is true and 0 for what is not; for "
         "several classes the squares are added, so that the worst value is 2, for labels 1. It is "
-        "least for the true probabilities. Its gradient has the factor p·(1 − p), which is nearly "
-        "0 where the model is sure, also where it is sure and wrong (G. Brier, 1950).",
+        "least for the true probabilities. Its gradient is 2·(p − y)·p·(1 − p) for one label, and "
+        "2·p_k·[(p_k − y_k) − Σ_c p_c·(p_c − y_c)] for the logit of class k of several: nearly 0 "
+        "where the model is sure, also where it is sure and wrong (G. Brier, 1950).",
         when="For calibrated probabilities where some labels may be wrong: no sample counts more "
         "than 2.",
         when_not="At the start of training it learns slowly where the model is confidently wrong; "
         "cross-entropy does not.",
         takes={
-            "multiclass": "probabilities softmax(z) (N, C) float; one-hot targets (N, C) float",
+            "multiclass": "probabilities softmax(z) (N, C) float; one-hot targets (N, C) float. "
+            "Its value is C times that of mse",
             "binary": "probabilities σ(z) (N,) float; targets 0 or 1 (N,) float. Its value equals "
             "that of mse",
             "multilabel": f"probabilities σ(z) (N, C) float; {_LABELS}. Its value equals that of "
             "mse",
         },
-        misfits={"regression": "it is for probabilities; of numbers it is mse"},
+        misfits={"regression": "it is for probabilities; try mse"},
     ),
 )

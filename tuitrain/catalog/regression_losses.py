@@ -21,7 +21,7 @@ _NO_CLASSES: Mapping[Kind, str] = {
     "multilabel": "it is for regression; try bce-with-logits",
 }
 _SCALE = Between(1e-6, 1e6)
-_UNIT = "in deviations of the target, where targets are standardised"
+_UNIT = "in standard deviations where targets are standardised"
 
 REGRESSION_LOSSES = (
     Loss(
@@ -31,7 +31,8 @@ REGRESSION_LOSSES = (
         aliases=("MSELoss",),
         formula="mean (p − t)²",
         inside="Squaring emphasises large errors: one error of 10 counts as much as a hundred of "
-        "1. The best constant prediction is the mean.",
+        "1. Its gradient for a number is 2·(p − t)/N, proportional to the error. The best constant "
+        "prediction is the mean.",
         when="For regression with errors that are roughly normal.",
         when_not="One outlier can dominate it (see l1). On classes it learns slowly where the "
         "model is confidently wrong: there the gradient of the softmax is almost zero.",
@@ -116,8 +117,9 @@ REGRESSION_LOSSES = (
         aliases=("PoissonNLLLoss",),
         formula="mean exp(z) − t·z, z the logarithm of the expected count",
         inside="The model predicts the logarithm z of the expected count, so that no count is "
-        "negative; metrics and predictions are of exp(z). Its gradient is exp(z) − t. Half of the "
-        "Poisson deviance differs from it by a number that depends on the targets alone.",
+        "negative; metrics, predictions and the other losses are of exp(z). Its gradient is "
+        "exp(z) − t. Half of the Poisson deviance differs from it by a number that depends on the "
+        "targets alone.",
         when="For counts, whose spread grows with their mean: visits, defects, cases a day.",
         when_not="Where the variance is far above the mean. With log_input=no the output is the "
         "expected count itself, and must never be negative: the model has to see to that.",

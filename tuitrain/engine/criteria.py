@@ -112,31 +112,42 @@ class Losses:
             raise Refused(f"{loss.name} does not fit this task: {self._no_counts}")
 
     def to_record(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the one text of each loss that a user wants recorded; `all` are all that fit.
+        """Return the one text of each loss that a user wants recorded; `all` adds all that fit.
 
         Raises WrongUse for a loss that is not one of the run's, Refused for one that does not fit.
         """
-        if ALL in texts:
-            return self.names
-        for text in texts:
+        named = [text for text in texts if text != ALL]
+        for text in named:
             if own_python(text) is not None:
                 raise WrongUse(
                     f"--val-losses takes names, not {safe(text)}: a loss in a file is recorded as "
                     "soon as it is used"
                 )
             self.criterion(text)
-        return tuple(dict.fromkeys(map(self.canonical, texts)))
+        fitting = self.names if ALL in texts else ()
+        return tuple(dict.fromkeys((*fitting, *map(self.canonical, named))))
 
     def predictions(self, text: str, output: Tensor) -> Tensor:
         """Return what the outputs of a model predict that is trained with a loss.
 
         They are the outputs, unless the loss takes them for logarithms.
         """
+        return output.exp() if self._takes_logarithms(text) else output
+
+    def read_by(self, text: str, trained: str, output: Tensor) -> Tensor | None:
+        """Return what a loss reads of the outputs of a model that is trained with another.
+
+        It reads what they predict; None where it takes logarithms, and they are none.
+        """
+        if self._takes_logarithms(text):
+            return output if self._takes_logarithms(trained) else None
+        return self.predictions(trained, output)
+
+    def _takes_logarithms(self, text: str) -> bool:
         if self.is_own(text):
-            return output
+            return False
         choice = Choice.read("loss", text)
-        options = read_options(loss_named(choice.name), choice.options)
-        return output.exp() if options.get("log_input") else output
+        return bool(read_options(loss_named(choice.name), choice.options).get("log_input"))
 
     def is_own(self, text: str) -> bool:
         """Return whether a loss is the user's."""

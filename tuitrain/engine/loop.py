@@ -118,13 +118,17 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
     inputs, outputs, targets = [], [], []
     task = run.data
     at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
+    is_weighted = run.spec.class_weights is not None
     for data, target in task.val.batches(at_once):
         output = run.model(data)
-        loss.add(run.criterion(output, target), target.shape[0])
+        if not is_weighted:
+            loss.add(run.criterion(output, target), target.shape[0])
         inputs += [data] if has_surface(data) else []
         outputs.append(output)
         targets.append(target)
     output, target = torch.cat(outputs), torch.cat(targets)
+    if is_weighted:  # batches of other classes have other weights, and so no common mean
+        loss.add(run.criterion(output, target), 1)
     predicted = run.losses.predictions(run.loss_name, output)
     values, confusion = run.metrics.evaluate(predicted, target, unit=task.unit)
     train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
@@ -157,7 +161,8 @@ def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
 def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
     """Return the value of each loss that fits the problem for the same outputs, by loss text.
 
-    Each loss has its default parameters; recorded ones also appear with their own.
+    Losses that cannot read the outputs of the one in use are left out. The others have their
+    default parameters; recorded ones also appear with their own.
     """
     names = list(dict.fromkeys([*run.losses.names, *run.recorded_losses]))
     return _by_loss(run, names, output, target)
@@ -167,12 +172,16 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 def _by_loss(
     run: Training, names: Sequence[str], output: torch.Tensor, target: torch.Tensor
 ) -> dict[str, float]:
-    if not any(map(run.losses.is_own, names)):
-        values = [run.losses.criterion(name)(output, target) for name in names]
+    """Return the value of each loss that can read the outputs of the one in use."""
+    reads = {name: run.losses.read_by(name, run.loss_name, output) for name in names}
+    given = {name: outputs for name, outputs in reads.items() if outputs is not None}
+    criteria = {name: run.losses.criterion(name) for name in given}
+    if not any(map(run.losses.is_own, given)):
+        values = [criteria[name](outputs, target) for name, outputs in given.items()]
     else:  # one that draws, or keeps a state, must not change training by being looked at
         with rng.preserved(run.device):
-            values = [copied(run.losses.criterion(name))(output, target) for name in names]
-    return dict(zip(names, read(values), strict=True))
+            values = [copied(criteria[name])(outputs, target) for name, outputs in given.items()]
+    return dict(zip(given, read(values), strict=True))
 
 
 def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:

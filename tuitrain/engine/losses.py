@@ -85,7 +85,8 @@ def focal(
 ) -> Tensor:  # fmt: skip
     """Return the mean of (1 - p)^gamma (-log p), where p is the probability of the true class.
 
-    For 0 or 1, alpha is the weight of 1, and 1 - alpha that of 0.
+    For 0 or 1, alpha is the weight of 1, and 1 - alpha that of 0. It is not torchvision's
+    sigmoid_focal_loss because the gradient must be finite where a sample is certain, at any gamma.
     """
     if kind == "multiclass":
         losses = functional.cross_entropy(logits, target, reduction="none")
@@ -102,9 +103,11 @@ def focal(
 def multi_margin(
     logits: Tensor, target: Tensor, *, p: int, margin: float, weight: Tensor | None = None
 ) -> Tensor:
-    """Return the mean over samples of the sum over j of max(0, margin - z[y] + z[j])^p, over C."""
-    loss = partial(functional.multi_margin_loss, p=p, margin=margin)
-    return averaged(loss, logits, target, weight=weight, classes=target)
+    """Return the mean over samples of the sum over j of max(0, margin - z[y] + z[j])^p, over C.
+
+    As in PyTorch, weights of classes multiply, and the sum is divided by the number of samples.
+    """
+    return functional.multi_margin_loss(logits, target, p=p, margin=margin, weight=weight)
 
 
 def hinge(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:

@@ -126,8 +126,9 @@ class _Trial:
         inputs, target = self._batch("train")
         self.model.train()
         output = self._forward(inputs, target)
-        for text in _losses(self.run):
-            yield from _try_loss(self.run, text, output.detach(), target)
+        needed = {*_in_use(self.run), *self.run.recorded_losses}
+        for text, read in _reads(self.run, output.detach()):
+            yield from _try_loss(self.run, text, read, target, must_be_finite=text in needed)
         loss = _value(self.run, self.run.loss_name, output, target, Pitfalls())
         if not loss.requires_grad:
             raise WrongUse(
@@ -144,8 +145,8 @@ class _Trial:
         inputs, target = self._batch("val")
         self.model.eval()
         output = self._forward(inputs, target)
-        for text in _losses(self.run):
-            _value(self.run, text, output, target, Pitfalls())
+        for text, read in _reads(self.run, output):
+            _value(self.run, text, read, target, Pitfalls())
         copied(self.run.metrics).evaluate(output, target, unit=self.run.data.unit)
 
     @torch.no_grad()
@@ -192,24 +193,42 @@ class _Trial:
             raise WrongUse("and its weights are float32: write .float()")
 
 
-def _losses(run: Training) -> list[str]:
-    """Return all losses that the run evaluates, and those that its plan swaps to."""
+def _in_use(run: Training) -> list[str]:
+    """Return the loss of the run, and those that its plan swaps to."""
     commands = [change.command for change in run.spec.schedule]
     planned = [command.loss for command in commands if isinstance(command, SwapLoss)]
-    texts = (run.loss_name, *run.losses.names, *map(run.losses.canonical, planned))
-    return list(dict.fromkeys(texts))
+    return [run.loss_name, *map(run.losses.canonical, planned)]
 
 
-def _try_loss(run: Training, text: str, output: Tensor, target: Tensor) -> list[str]:
+def _losses(run: Training) -> list[str]:
+    """Return the losses in use, those that validations evaluate, and the task's own."""
+    own = filter(run.losses.is_own, run.losses.names)
+    return list(dict.fromkeys((*_in_use(run), *run.recorded_losses, *own)))
+
+
+def _reads(run: Training, output: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield each of these losses that can read the model's outputs, with what it reads."""
+    in_use = _in_use(run)
+    for text in _losses(run):
+        read = output if text in in_use else run.losses.read_by(text, run.loss_name, output)
+        if read is not None:
+            yield text, read
+
+
+def _try_loss(
+    run: Training, text: str, output: Tensor, target: Tensor, *, must_be_finite: bool = True
+) -> list[str]:
     """Try a loss forward and backward on outputs, and return what to warn of."""
     place = place_of(run.losses.criterion(text))
     if not place and run.losses.is_own(text) and own_python(text) is None:
         place = _place(run, "criterion" if text == run.loss_name else "losses")
     with placed(place):
-        return _tried(run, text, output, target)
+        return _tried(run, text, output, target, must_be_finite=must_be_finite)
 
 
-def _tried(run: Training, text: str, output: Tensor, target: Tensor) -> list[str]:
+def _tried(
+    run: Training, text: str, output: Tensor, target: Tensor, *, must_be_finite: bool
+) -> list[str]:
     pitfalls = Pitfalls()
     leaf = output.detach().requires_grad_(output.is_floating_point())
     loss = _value(run, text, leaf, target, pitfalls)
@@ -220,7 +239,7 @@ def _tried(run: Training, text: str, output: Tensor, target: Tensor) -> list[str
         raise WrongUse(
             f"{text} does not depend on the output: leave .detach() and .item() out of it"
         )
-    if not bool(loss.isfinite()):
+    if must_be_finite and not bool(loss.isfinite()):
         raise WrongUse(f"{text} is {float(loss.detach())} on the first batch")
     criterion = run.losses.criterion(text)
     if isinstance(criterion, nn.Module) and any(True for _ in criterion.parameters()):

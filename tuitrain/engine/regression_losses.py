@@ -26,7 +26,10 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float) -> Tensor:
 def log_cosh(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean of log cosh e."""
     errors = prediction.flatten() - target
-    return (torch.logaddexp(errors, -errors) - math.log(2)).mean()  # cosh itself overflows
+    far = torch.logaddexp(errors, -errors) - math.log(2)  # cosh itself overflows
+    # the difference cancels near 0; clamped, as sinh overflows and its gradient would be NaN
+    near = torch.log1p(2 * torch.sinh(errors.clamp(-1, 1) / 2).square())
+    return torch.where(errors.abs() < 1, near, far).mean()
 
 
 def quantile(prediction: Tensor, target: Tensor, *, q: float) -> Tensor:

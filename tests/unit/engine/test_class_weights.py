@@ -9,9 +9,12 @@ from torch.utils.data import Subset, TensorDataset
 
 from tuitrain import catalog
 from tuitrain.core.errors import Refused, WrongUse
+from tuitrain.core.events import EpochEnded
 from tuitrain.engine.build import build
 from tuitrain.engine.class_weights import class_weights
 from tuitrain.engine.data import Dataset, Samples
+from tuitrain.engine.loop import train
+from tuitrain.engine.steering import Steering
 from tuitrain.engine.streaming import Streamed
 
 
@@ -74,6 +77,18 @@ def test_a_run_keeps_the_weights_as_numbers_and_says_them():
     again = build(run.spec)
     assert again.spec == run.spec
     assert again.card == run.card
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "multi-margin"])
+def test_the_validation_loss_is_the_weighted_one_of_the_whole_set(loss):
+    weights = ",".join(["1"] * 9 + ["9"])
+    run = build(
+        catalog.new_spec("digits", loss=loss, class_weights=weights, batch_size=16, epochs=1,
+                         device="cpu")
+    )  # fmt: skip
+    (ended,) = [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
+    assert len(run.data.val) > 16 * 16, "which is more than a batch of a validation"
+    assert ended.val_loss == ended.val_losses[loss]
 
 
 def test_a_loss_of_the_users_own_takes_no_weights(tmp_path):

@@ -194,8 +194,8 @@ WEIGHTED = {
         -((1 - of_true(z, y)) ** 2) * of_true(z, y).log(), y, "multiclass"
     ),
     ("focal", "binary"): lambda z, y: of_samples(sigmoid_focal_loss(z[:, 0], y), y, "binary"),
-    ("multi-margin", "multiclass"): lambda z, y: of_samples(
-        nn.MultiMarginLoss(reduction="none")(z, y), y, "multiclass"
+    ("multi-margin", "multiclass"): lambda z, y: nn.MultiMarginLoss(weight=WEIGHTS["multiclass"])(
+        z, y
     ),
     ("hinge", "binary"): lambda z, y: of_samples(
         (1 - signs(y) * z[:, 0]).clamp_min(0), y, "binary"
@@ -231,7 +231,8 @@ def test_weights_of_classes_are_those_of_torch_where_it_has_them_else_of_the_sam
 @pytest.mark.parametrize(("loss", "kind"), WEIGHTED)
 def test_equal_weights_of_classes_change_nothing(loss, kind):
     prediction, target = some(kind)
-    equal = torch.full_like(WEIGHTS[kind], 3)
+    # torch divides multi-margin by the number of samples, and the others by the sum of the weights
+    equal = torch.full_like(WEIGHTS[kind], 1 if loss == "multi-margin" else 3)
     assert torch.allclose(
         criterion_for(loss, kind, equal)(prediction, target),
         criterion_for(loss, kind)(prediction, target), rtol=1e-6,
@@ -300,6 +301,16 @@ def test_the_gradient_of_focal_is_finite_where_a_sample_is_certain(kind, gamma):
     target = torch.zeros(1, dtype=torch.int64 if kind == "multiclass" else torch.float32)
     criterion_for(f"focal:gamma={gamma}", kind)(outputs.requires_grad_(), target).backward()
     assert torch.equal(outputs.grad, torch.zeros_like(outputs))
+
+
+def test_log_cosh_is_exact_near_the_target_and_finite_far_from_it():
+    errors = torch.tensor([0, 1e-4, -1e-4, 0.01, 0.5, 0.999, -1, 1.001, 20, 80]).requires_grad_()
+    criterion = criterion_for("log-cosh", "regression")
+    found = torch.stack([criterion(error[None], torch.zeros(1)) for error in errors])
+    torch.testing.assert_close(found.double(), errors.double().cosh().log(), rtol=1e-6, atol=0)
+    far = torch.tensor([[-1e30], [500.0], [0.0]]).requires_grad_()
+    criterion(far, torch.zeros(3)).backward()
+    assert (3 * far.grad).flatten().tolist() == [-1, 1, 0]
 
 
 def test_an_option_of_another_kind_is_refused():

@@ -8,7 +8,7 @@ import torch
 
 from tuitrain.catalog import fitting_losses, new_spec
 from tuitrain.core.detail import LABELS, LOSS_CURVES
-from tuitrain.core.errors import Refused
+from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.events import Detail, EpochEnded
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
@@ -102,6 +102,10 @@ def test_counts_are_learned_as_logarithms_and_judged_and_predicted_as_counts(own
     assert ended.metrics["r2"] > 0.5
     assert ended.metrics["mae"] == pytest.approx(float((logarithms.exp() - targets).abs().mean()))
     assert "poisson-nll" not in loss_curves(run).body["curves"], "it is of no residual alone"
+    errors = logarithms.exp() - targets
+    assert list(ended.val_losses) == ["mse", "poisson-nll"]
+    assert ended.val_losses["mse"] == pytest.approx(float(errors.square().mean()))
+    assert ended.val_losses["poisson-nll"] == pytest.approx(ended.val_loss)
 
     saved = (
         run.losses.predictions("mse", logarithms),
@@ -114,6 +118,23 @@ def test_counts_are_learned_as_logarithms_and_judged_and_predicted_as_counts(own
     )
     predicted = torch.tensor([row[-1] for row in found.rows])
     torch.testing.assert_close(predicted, logarithms.exp())
+
+
+def test_a_loss_that_cannot_read_the_outputs_is_left_out_and_refuses_no_run(own):
+    def of_counts(loss):
+        run = own("counts", loss=loss, val_losses=("all",))
+        with torch.no_grad():
+            run.model.bias.fill_(100.0)  # whose exponential is infinite in float32
+        assert preflight(run) == []
+        return [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
+
+    (ended,) = of_counts("l1")
+    assert "poisson-nll" not in ended.val_losses
+    assert set(ended.val_losses) == {loss.name for loss in fitting_losses("regression")}, (
+        "all others"
+    )
+    with pytest.raises(WrongUse, match="poisson-nll is inf on the first batch"):
+        of_counts("poisson-nll")
 
 
 @pytest.mark.parametrize(
@@ -137,5 +158,10 @@ def test_only_losses_of_the_run_can_be_recorded(own):
     assert own("labels", val_losses=("MSELoss", "focal:gamma=1")).spec.val_losses == (
         "mse", "focal:gamma=1",
     )  # fmt: skip
+    every = own("labels", val_losses=("all", "focal:gamma=1", "mse")).spec.val_losses
+    assert every[-1] == "focal:gamma=1"
+    assert set(every[:-1]) == {loss.name for loss in fitting_losses("multilabel")}
     with pytest.raises(Refused, match="hinge does not fit multilabel problems"):
         own("labels", val_losses=("hinge",))
+    with pytest.raises(UnknownName, match="focel"):
+        own("labels", val_losses=("all", "focel"))

@@ -145,6 +145,20 @@ def test_a_loss_that_compares_outputs_with_each_other_is_no_mistake(tmp_path):
     assert preflight(run) == []
 
 
+@pytest.mark.parametrize("name", ["soft-margin", "huge"])
+def test_only_losses_that_the_run_needs_must_be_finite(tmp_path, name):
+    lines = (
+        "far = nn.Linear(3, 1)",
+        "nn.init.constant_(far.bias, -100)",
+        "def huge(output, target):",
+        "    return output.square().exp().mean()",
+        binary('losses={"huge": huge}, criterion="bce-with-logits"', model="lambda: far"),
+    )
+    assert preflight(built(tmp_path, *lines)) == []
+    for needed in ({"loss": name}, {"val_losses": (name,)}):
+        assert f"{name} is inf on the first batch" in refused(tmp_path, *lines, **needed)
+
+
 MISTAKES = [
     (multiclass(model="lambda: nn.Linear(4, 3)"), "inputs (16, 3) float32", "RuntimeError"),
     (multiclass(model="lambda: nn.Linear(3, 4)"), "returns shape (16, 4)", "3 outputs"),

@@ -26,7 +26,7 @@ _NEAR = {"log-odds": (-5.0, 0.0, 5.0), "residual": (0.5, 1.0, 3.0)}
 """The places whose values and slopes stand in the table."""
 _AXIS_NAMES = {
     "log-odds": "log-odds of the right class",
-    "residual": "prediction − target, in deviations of the target",
+    "residual": "prediction − target, in standard deviations",
 }
 _LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
 _SAMPLE, _ABOVE = "●", "▲"
