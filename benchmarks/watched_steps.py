@@ -143,7 +143,7 @@ def with_idle_hooks(_folder: str) -> Iterator[Turn]:
     """Wrap what a watched step calls, and do nothing: the least that seeing it can cost here."""
     with ExitStack() as undo:
 
-        def turn(is_on: bool) -> Log:  # noqa: FBT001
+        def turn(is_on: bool) -> Log:  # noqa: FBT001 - as the other turns are called
             undo.close()
             if is_on:
                 for owner, name in ((functional, "cross_entropy"), (torch.autograd, "backward")):
