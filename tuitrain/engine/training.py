@@ -334,8 +334,8 @@ class Training:
 
     def reduce_on_plateau(self, value: float) -> RateReduced | None:
         """Let a plateau schedule know the monitored value of the epoch that just ended."""
-        if self.schedule.name != PLATEAU:
-            return None
+        if self.schedule.name != PLATEAU or self.trained_epochs <= self.schedule.begin:
+            return None  # a rollback can lead to before its beginning
         before, options = self.plateau.scale, self.schedule.options
         sign = self.monitor.quantity.sign
         self.plateau = self.plateau.after(value, sign=sign, **options)

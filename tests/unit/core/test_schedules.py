@@ -86,6 +86,13 @@ def test_a_schedule_goes_from_its_beginning_to_the_last_epoch(trained, begin, ep
     assert RateSchedule("linear", begin).factor(trained, epochs) == factor
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup", ["", ":warmup=2"])
+def test_before_its_beginning_a_run_trains_at_lr(name, warmup):
+    schedule = RateSchedule.read(f"{name}{warmup}", now=4)
+    assert [schedule.factor(trained, 9) for trained in (0, 1.5, 3.9)] == [1, 1, 1]
+
+
 def by_torch(name: str, optimizer: Optimizer, steps: int, per_epoch: int) -> LRScheduler:
     """Return the scheduler of PyTorch for a schedule with its defaults over so many steps."""
     makers: dict[str, Callable[[], LRScheduler]] = {

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from tuitrain.catalog import new_spec
+from tuitrain.engine.build import build
 from tuitrain.engine.plateau import Plateau
 
 VALUES = st.sampled_from([0.9, 0.91, 0.910001, 0.5, 0.2, -0.3, 3.0, math.nan, math.inf])
@@ -25,3 +27,13 @@ def test_it_falls_after_the_same_epochs(mode, sign, values, patience):
         ours = ours.after(value, sign=sign, factor=0.5, patience=patience)
         theirs.step(value)
         assert ours.scale == optimizer.param_groups[0]["lr"]
+
+
+def test_epochs_before_its_beginning_do_not_count():
+    run = build(new_spec("digits", model="linear", optimizer="sgd"))
+    run.change("schedule", "plateau:factor=0.5:patience=0@2")
+    for run.epoch, value in ((1, 0.9), (2, 0.8)):  # after a rollback
+        assert run.reduce_on_plateau(value) is None
+    for run.epoch, value, scale in ((3, 0.7, 1.0), (4, 0.7, 0.5)):
+        run.reduce_on_plateau(value)
+        assert run.plateau.scale == scale
