@@ -112,7 +112,7 @@ SCHEDULES: Mapping[str, Shape] = {
     PLATEAU: Shape(
         constant_schedule,
         "is multiplied by factor after more than patience epochs without a better monitor",
-        {"factor": (Number(most=1.0), 0.1), "patience": (Integer(0, 1 << 31), 10)},
+        {"factor": (Number(most=math.nextafter(1, 0)), 0.1), "patience": (Integer(0, 1 << 31), 10)},
     ),
 }
 """By name. What `plateau` multiplies follows from validations, not from the place in the run."""
