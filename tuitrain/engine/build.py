@@ -172,7 +172,8 @@ def _optimizer(
         raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
     if isinstance(optimizer, torch.optim.LBFGS):
         raise WrongUse(
-            "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
+            "LBFGS evaluates the loss several times a step, which this trainer does not; "
+            "tuitrain watch takes a script that uses it"
         )
     updated = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if updated.isdisjoint(map(id, weights)):

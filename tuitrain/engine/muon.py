@@ -23,6 +23,8 @@ class MuonAdamW(Optimizer):
         lr: float,
         *,
         weight_decay: float = 0.1,
+        adamw_betas: tuple[float, float] = (0.9, 0.999),
+        adamw_eps: float = 1e-8,
         fused: bool = False,
         **of_muon: Any,
     ) -> None:
@@ -33,7 +35,8 @@ class MuonAdamW(Optimizer):
         matrices = [weight for weight in params if weight.ndim == 2][:-1]
         chosen = set(map(id, matrices))
         others = [weight for weight in params if id(weight) not in chosen]
-        parts: list[Optimizer] = [torch.optim.AdamW(others, **common, fused=fused)]
+        of_adamw: dict[str, Any] = {"betas": adamw_betas, "eps": adamw_eps, "fused": fused}
+        parts: list[Optimizer] = [torch.optim.AdamW(others, **common, **of_adamw)]
         if matrices:
             of_muon["adjust_lr_fn"] = "match_rms_adamw"
             parts.append(torch.optim.Muon(matrices, **common, **of_muon))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch.nn import Parameter
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
 
 from tuitrain.catalog import optimizer_named, read_options
 from tuitrain.catalog.choice import Choice
@@ -68,11 +68,15 @@ def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def take_sparse_gradients(optimizer: Optimizer) -> None:
     """Use the unfused step, which takes sparse gradients; Refused if the optimizer has none."""
-    if not isinstance(optimizer, SGD):
+    if not isinstance(optimizer, SGD | Adagrad | SparseAdam):
         name = type(optimizer).__name__
-        raise Refused(f"{name} cannot take the sparse gradients of an embedding; sgd can")
+        raise Refused(
+            f"{name} cannot take the sparse gradients of an embedding; sgd and adagrad can"
+        )
+    torch.sparse.check_sparse_tensor_invariants.disable()  # else PyTorch warns that it is so
     for options in (optimizer.defaults, *optimizer.param_groups):
-        options["fused"] = False
+        if "fused" in options:
+            options["fused"] = False
 
 
 def _fused(
