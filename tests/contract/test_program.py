@@ -51,6 +51,7 @@ PLACES = [
     ),
     "tuitrain.engine.models:torchvision_model",
     "tuitrain.engine.muon:MuonAdamW",
+    "tuitrain.engine.muon:hidden_matrices",
     "tuitrain.core.schedules:rate_factor",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.entry_options import Between, Joined, Option, YesOrNo
@@ -17,6 +17,8 @@ class OptimizerEntry(Entry):
 
     is_fused: bool = False
     """It has one kernel for all weights, on the CPU and on CUDA."""
+    of_model: Mapping[str, str] = field(default_factory=dict)
+    """The `module:name` of a function of the model for each argument that depends on it."""
     is_capturable: bool = False
     """It can keep all of its state on a CUDA device."""
 
@@ -99,7 +101,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
         OptimizerEntry(
             "muon",
             "tuitrain.engine.muon:MuonAdamW",
-            "Orthogonal steps for the matrices of hidden layers, adamw for all other weights",
+            "Orthogonal steps for linear layers before the last, adamw for all other weights",
             aliases=("Muon",),
             options={
                 "momentum": Option(_BELOW_1, 0.95, "momentum of the matrices"),
@@ -111,6 +113,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
                 **_weight_decay(0.1, "decoupled weight decay, of all weights"),
                 **_SCHEDULE,
             },
+            of_model={"matrices": "tuitrain.engine.muon:hidden_matrices"},
             is_fused=True,
         ),
         OptimizerEntry(

@@ -314,7 +314,7 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(is_synchronous):
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
     for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
         weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
-        optimizer = optim.build_optimizer("adam", weights, 0.1, CPU)
+        optimizer = optim.build_optimizer("adam", nn.ParameterList(weights), 0.1, CPU)
         assert optimizer.defaults["fused"] == fused
         weights[0].grad = torch.ones_like(weights[0])
         optimizer.step()
@@ -326,11 +326,11 @@ def test_some_optimizers_take_sparse_gradients(optimizer):
     embedding = nn.Embedding(4, 2, sparse=True)
     assert has_sparse_gradients(nn.Sequential(embedding))
     assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
-    adam = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
+    adam = optim.build_optimizer("adam", embedding, 0.1, CPU)
     with pytest.raises(Refused, match="sgd and adagrad can"):
         optim.take_sparse_gradients(adam)
     if isinstance(optimizer, str):
-        made = optim.build_optimizer(optimizer, embedding.parameters(), 0.1, CPU)
+        made = optim.build_optimizer(optimizer, embedding, 0.1, CPU)
     else:  # by the user's own code
         made = optimizer(embedding.parameters(), lr=0.1)
     optim.take_sparse_gradients(made)
