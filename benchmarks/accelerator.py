@@ -64,7 +64,7 @@ class Workload:
         torch.manual_seed(0)
         model = self.made().to(device)
         weights = tuple(model.parameters())
-        optimizer = build_optimizer("adam", weights, 1e-3, device)
+        optimizer = build_optimizer("adam", model, 1e-3, device)
         return Training(
             model=model, weights=weights, optimizer=optimizer,
             criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),

@@ -51,6 +51,7 @@ PLACES = [
     ),
     "tuitrain.engine.models:torchvision_model",
     "tuitrain.engine.muon:MuonAdamW",
+    "tuitrain.engine.muon:hidden_matrices",
     "tuitrain.core.schedules:rate_factor",
     "tuitrain.engine.data:shuffled",
     "tuitrain.engine.data:standardised",
@@ -85,9 +86,10 @@ def test_its_program_ends_with_the_engines_weights(task, loss):
         for name, item in MODELS.items()
         if item.why_not((1, 8, 8) if task.has_images else (1,)) is None
     ]
+    optimizers = [name for name in OPTIMIZERS if name != "muon"]  # it does not fit each model
     spec = catalog.new_spec(
         task.name, loss=loss.name, epochs=1, seed=number,
-        model=models[number % len(models)], optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
+        model=models[number % len(models)], optimizer=optimizers[number % len(optimizers)],
     )  # fmt: skip
     recipe, digest = recipe_of(spec)
     text = program(recipe, written_by="this test")

@@ -1,12 +1,15 @@
 """Every optimizer and every schedule is exact, however a run comes to its weights."""
 
+import shutil
+from dataclasses import replace
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
 from tests.contract.test_program import printed_by
 from tests.property.test_replay import replayed
-from tests.property.test_resume import Life, lived
+from tests.property.test_resume import Life, Script, lived
 from tuitrain.catalog import OPTIMIZERS, new_spec
 from tuitrain.core.commands import Change, Request, Rollback, Undo
 from tuitrain.core.events import CommandRefused, RateReduced, RunStarted, SettingChanged
@@ -14,6 +17,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.export.program import program
 from tuitrain.export.recipe import Recipe
+from tuitrain.history.derived import fork_of
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of
 
@@ -25,6 +29,8 @@ BY_OPTIMIZER = {
     name: f"{name}:schedule={next(SCHEDULES)}" if "schedule" in entry.options else name
     for name, entry in OPTIMIZERS.items()
 }
+KILLED = list(BY_OPTIMIZER.values())[::2]
+"""Those whose run is killed and resumed; the runs of the others are replayed."""
 RPROP = "Rprop adapts a step size for each weight; lr is only the first one"
 
 
@@ -59,15 +65,17 @@ def digest_of_program(life: Life) -> str:
 
 
 @pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
-def test_a_kill_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
+def test_a_kill_or_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
     spec = spec_of(optimizer)
     weights, life = lived(changes(), (), spec=spec)
-    killed, _ = lived(changes(), (12, 9), spec=spec)
-    again, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step, spec)
+    if optimizer in KILLED:
+        again, _ = lived(changes(), (12, 9), spec=spec)
+    else:
+        run, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step, spec)
+        again = weights_sha256(run.model)
 
-    assert killed == weights
-    assert weights_sha256(again.model) == weights
-    assert digest_of_program(life) == weights
+    assert again == weights
+    assert digest_of_program(life) == weights, "after an undo and a rollback"
     refused = [event.reason for event in life.events if isinstance(event, CommandRefused)]
     expected = [RPROP, "Rprop has no weight decay", RPROP] if optimizer == "rprop" else []
     assert refused == expected
@@ -86,3 +94,21 @@ def test_a_plateau_of_a_steered_run_lowers_the_rate_only_where_its_lineage_waite
     assert weights_sha256(again.model) == weights, "it went back to where its plateau was then"
     assert digest_of_program(life) == weights
     assert set(kept) <= set(reduced)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr"),  # at which epoch 2 is worse than epoch 1
+    [("sgd:momentum=0.9,schedule=plateau:factor=0.5:patience=0", 5.0),
+     ("muon:schedule=plateau:factor=0.5:patience=0", 30.0)],
+)  # fmt: skip
+def test_a_fork_ends_with_the_weights_of_its_parent(optimizer, lr, tmp_path: Path):
+    parent = Life(tmp_path / "parent", Script(()), replace(spec_of(optimizer), lr=lr))
+    weights = weights_sha256(parent.live().model)
+    spec, saved = fork_of(parent.spec, parent.events, "parent", 1, {})
+    fork = Life(tmp_path / "fork", Script(()), spec)
+    fork.folder.mkdir()
+    shutil.copy(parent.folder / saved.file, fork.folder / "origin.pt")
+
+    assert weights_sha256(fork.live().model) == weights
+    first, *_ = [event for event in fork.events if isinstance(event, RateReduced)]
+    assert first.epoch == 2, "it compares with the epochs of its parent"

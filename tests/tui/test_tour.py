@@ -1,15 +1,19 @@
 """The guided tour, done by its own instructions, on a run that trains."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Shell
 from tests.tui.conftest import seen, text_of
+from tuitrain.catalog import new_spec
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.keys import FILE
+from tuitrain.view.panel.tour import STOPS
+from tuitrain.view.state.snapshot import Intervention, Snapshot
 
 TRIES = 2_000
 
@@ -66,3 +70,14 @@ async def test_the_tour_names_the_keys_of_the_user(app, home: Path, threaded: Sh
         assert "press z 3 times" in await reaches(app, pilot, "One batch at a time")
     threaded("ctl", "a", "stop", "--no-wait")
     threaded.ended("a")
+
+
+@pytest.mark.parametrize(("lr", "is_done"), [(3.0, True), (0.001, False), (0.0001, False)])
+def test_only_a_higher_rate_breaks_a_run(lr: float, is_done: bool):
+    change = Intervention("c", "lr", f"{lr}", 0.0, "applied", step=5)
+    run = Snapshot.begin("a", Path("a"), new_spec("digits", lr=0.001), 0.0)
+    run = replace(
+        run, position=(1, 100, 0), interventions=(change,), settings={**run.settings, "lr": lr}
+    )
+    stop = next(stop for stop in STOPS if stop.title == "Break it")
+    assert stop.is_done(run, "Training") == is_done

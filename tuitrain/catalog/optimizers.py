@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuitrain.catalog.entry import Entry
 from tuitrain.catalog.entry_options import Between, Joined, Option, YesOrNo
@@ -17,6 +17,8 @@ class OptimizerEntry(Entry):
 
     is_fused: bool = False
     """It has one kernel for all weights, on the CPU and on CUDA."""
+    of_model: Mapping[str, str] = field(default_factory=dict)
+    """The `module:name` of a function of the model for each argument that depends on it."""
     is_capturable: bool = False
     """It can keep all of its state on a CUDA device."""
 
@@ -35,6 +37,7 @@ _SCHEDULE = {
     )
 }
 _BELOW_1 = Between(0, 0.9999999)
+_BETAS = Joined(_BELOW_1, count=2)
 _EPS = Option(Between(0, 1), 1e-8, "added to the denominator")
 
 
@@ -44,7 +47,7 @@ def _weight_decay(default: float, how: str = "weight decay (L2 penalty)") -> Map
 
 def _betas(second: str) -> Mapping[str, Option]:
     what = f"decay rates of the mean gradient and of {second}"
-    return {"betas": Option(Joined(_BELOW_1, count=2), (0.9, 0.999), what)}
+    return {"betas": Option(_BETAS, (0.9, 0.999), what)}
 
 
 _ADAM = {**_betas("its square"), "eps": _EPS}
@@ -55,7 +58,8 @@ _MOMENTUM = Option(Between(0, 1), 0.0, "momentum")
 REFUSED: Mapping[str, str] = {
     "sparseadam": "takes only the sparse gradients of embeddings, which no built-in model has; "
     "a file of your own can use it",
-    "lbfgs": "evaluates the loss several times a step, which no run does; try adamw",
+    "lbfgs": "evaluates the loss several times a step, which this trainer does not; tuitrain watch "
+    "takes a script that uses it",
 }
 """Optimizers of PyTorch that no run can use, in lower case, and the reason."""
 
@@ -97,15 +101,19 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
         OptimizerEntry(
             "muon",
             "tuitrain.engine.muon:MuonAdamW",
-            "Orthogonal steps for the matrices of hidden layers, adamw for all other weights",
+            "Orthogonal steps for linear layers before the last, adamw for all other weights",
             aliases=("Muon",),
             options={
                 "momentum": Option(_BELOW_1, 0.95, "momentum of the matrices"),
                 "nesterov": Option(YesOrNo(), True, "Nesterov's momentum for them"),
                 "ns_steps": Option(Integer(1, 99), 5, "iterations that make a step orthogonal"),
+                "eps": Option(Between(0, 1), 1e-7, "least norm by which a matrix is divided"),
+                "adamw_betas": Option(_BETAS, (0.9, 0.999), "decay rates of adamw's means"),
+                "adamw_eps": Option(Between(0, 1), 1e-8, "added to adamw's denominator"),
                 **_weight_decay(0.1, "decoupled weight decay, of all weights"),
                 **_SCHEDULE,
             },
+            of_model={"matrices": "tuitrain.engine.muon:hidden_matrices"},
             is_fused=True,
         ),
         OptimizerEntry(
@@ -143,7 +151,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
             "torch.optim:Adafactor",
             "Adam with little memory: a matrix has one square for each row and column",
             aliases=("Adafactor",),
-            options={
+            options={  # without eps, which is None or a number, and a number
                 "beta2_decay": Option(Between(-1, 0), -0.8, "exponent of its growing memory"),
                 "d": Option(Between(1e-6, 1e6), 1.0, "size at which a step is clipped"),
                 **_weight_decay(0.0, "decoupled weight decay"), **_SCHEDULE,
@@ -157,19 +165,21 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
             options={
                 "alpha": Option(Between(0, 1), 0.99, "decay rate of the mean square"), "eps": _EPS,
                 **_weight_decay(0.0), "momentum": _MOMENTUM,
-                "centered": Option(YesOrNo(), False, "divide by the variance"), **_SCHEDULE,
+                "centered": Option(YesOrNo(), False, "divide by the standard deviation"),
+                **_SCHEDULE,
             },
             is_capturable=True,
         ),
         OptimizerEntry(
             "adagrad",
             "torch.optim:Adagrad",
-            "Step size by the sum of all squares, which only shrinks; for rare features",
+            "Step size that shrinks with the sum of all squared gradients; for rare features",
             aliases=("Adagrad",),
             options={
                 "lr_decay": Option(Between(0, 1e6), 0.0, "decay of the learning rate with steps"),
                 **_weight_decay(0.0),
                 "initial_accumulator_value": Option(Between(0, 1e6), 0.0, "first sum of squares"),
+                "eps": Option(Between(0, 1), 1e-10, "added to the denominator"),
                 **_SCHEDULE,
             },
             is_fused=True,

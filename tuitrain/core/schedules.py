@@ -67,11 +67,14 @@ def rate_factor(
 ) -> float:
     """Return the factor after `trained` of `epochs` epochs, for a schedule that begins at `begin`.
 
-    The factor first rises linearly from 0.01 to 1 within `warmup` epochs.
+    It is 1 before the beginning, where a rollback can lead, and then first rises linearly from
+    0.01 to 1 within `warmup` epochs.
     """
     since = min(trained, epochs) - begin
-    if 0 < warmup > since:
-        return 0.01 + 0.99 * max(since, 0.0) / warmup
+    if since < 0:
+        return 1.0
+    if since < warmup:
+        return 0.01 + 0.99 * since / warmup
     return schedule(max(since - warmup, 0.0), epochs - begin - warmup)
 
 
@@ -109,7 +112,7 @@ SCHEDULES: Mapping[str, Shape] = {
     PLATEAU: Shape(
         constant_schedule,
         "is multiplied by factor after more than patience epochs without a better monitor",
-        {"factor": (Number(most=1.0), 0.1), "patience": (Integer(0, 1 << 31), 10)},
+        {"factor": (Number(most=math.nextafter(1, 0)), 0.1), "patience": (Integer(0, 1 << 31), 10)},
     ),
 }
 """By name. What `plateau` multiplies follows from validations, not from the place in the run."""

@@ -25,7 +25,7 @@ from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.known_targets import why_no_counts
 from tuitrain.engine.models import has_sparse_gradients
 from tuitrain.engine.monitor import Monitor, monitored
-from tuitrain.engine.optim import build_optimizer, take_sparse_gradients
+from tuitrain.engine.optim import build_optimizer, take_sparse_gradients, trainable
 from tuitrain.engine.preflight import why_not_loss
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import load as load_weights
@@ -56,9 +56,9 @@ def build(
         model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
-    weights = tuple(parameter for parameter in model.parameters() if parameter.requires_grad)
+    weights = trainable(model)
     with placed(task.place("optimizer", spec.optimizer)):
-        optimizer, lr = _optimizer(spec, task, weights, device, code)
+        optimizer, lr = _optimizer(spec, task, model, device, code)
     if has_sparse_gradients(model):
         take_sparse_gradients(optimizer)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
@@ -155,14 +155,14 @@ def build_model(text: str, task: OpenedTask, code: UserCode) -> nn.Module:
 
 
 def _optimizer(
-    spec: RunSpec, task: OpenedTask, weights: tuple[nn.Parameter, ...], device: torch.device,
-    code: UserCode,
-) -> tuple[Optimizer, float]:  # fmt: skip
+    spec: RunSpec, task: OpenedTask, model: nn.Module, device: torch.device, code: UserCode
+) -> tuple[Optimizer, float]:
     """Return optimizer and learning rate; an own optimizer may bring its rate."""
     own = own_python(spec.optimizer)
     if own is None and spec.optimizer:
         lr = spec.lr or float(OPTIONS["lr"].default)
-        return build_optimizer(spec.optimizer, weights, lr, device), lr
+        return build_optimizer(spec.optimizer, model, lr, device), lr
+    weights = trainable(model)
     if own is not None:
         optimizer = call_own(own, code, params=weights)
     else:
@@ -172,7 +172,8 @@ def _optimizer(
         raise WrongUse(f"the optimizer is a {type(optimizer).__name__}, not one of PyTorch")
     if isinstance(optimizer, torch.optim.LBFGS):
         raise WrongUse(
-            "LBFGS evaluates the loss several times a step, which no run does; try AdamW"
+            "LBFGS evaluates the loss several times a step, which this trainer does not; "
+            "tuitrain watch takes a script that uses it"
         )
     updated = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if updated.isdisjoint(map(id, weights)):

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import Parameter
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
 
 from tuitrain.catalog import optimizer_named, read_options
 from tuitrain.catalog.choice import Choice
+from tuitrain.catalog.entry import load
 from tuitrain.core.errors import Refused
 from tuitrain.engine.muon import MuonAdamW
 
 
-def build_optimizer(
-    optimizer: str, weights: Iterable[Parameter], lr: float, device: torch.device
-) -> Optimizer:
-    """Return the optimizer that `NAME[:...]` describes."""
+def build_optimizer(optimizer: str, model: nn.Module, lr: float, device: torch.device) -> Optimizer:
+    """Return the optimizer that `NAME[:...]` describes, for the trainable weights of a model.
+
+    Raises Refused if the model has no weights for it, or PyTorch is too old.
+    """
     choice = Choice.read("optimizer", optimizer)
     entry = optimizer_named(choice.name)
     options = read_options(entry, choice.options)
     options.pop("schedule", None)  # the loop follows it
     _leave_compiler_out()
-    made = partial(entry.load(), lr=lr, **options)
+    weights = trainable(model)
     try:
+        of_model = {key: load(place)(model) for key, place in entry.of_model.items()}
+        made = partial(entry.load(), lr=lr, **options, **of_model)
         if entry.is_fused:
             return _fused(made, weights, device)
         unfused: Optimizer = made(weights, **entry.on(device.type))
     except ValueError as error:
         raise Refused(f"{entry.name}: {error}") from None
     return unfused
+
+
+def trainable(model: nn.Module) -> tuple[Parameter, ...]:
+    """Return the weights of a model that are trained."""
+    return tuple(weight for weight in model.parameters() if weight.requires_grad)
 
 
 def _leave_compiler_out() -> None:
@@ -68,18 +78,21 @@ def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def take_sparse_gradients(optimizer: Optimizer) -> None:
     """Use the unfused step, which takes sparse gradients; Refused if the optimizer has none."""
-    if not isinstance(optimizer, SGD):
+    if not isinstance(optimizer, SGD | Adagrad | SparseAdam):
         name = type(optimizer).__name__
-        raise Refused(f"{name} cannot take the sparse gradients of an embedding; sgd can")
+        raise Refused(
+            f"{name} cannot take the sparse gradients of an embedding; sgd and adagrad can"
+        )
+    torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call] # or it warns
     for options in (optimizer.defaults, *optimizer.param_groups):
-        options["fused"] = False
+        if "fused" in options:
+            options["fused"] = False
 
 
 def _fused(
-    made: Callable[..., Optimizer], weights: Iterable[Parameter], device: torch.device
+    made: Callable[..., Optimizer], weights: Sequence[Parameter], device: torch.device
 ) -> Optimizer:
     """Return the optimizer, fused unless the device or a weight's dtype has no kernel for it."""
-    weights = list(weights)
     if device.type in ("cpu", "cuda") and all(
         _has_kernel(made, dtype, device) for dtype in {weight.dtype for weight in weights}
     ):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 _LEAST = 1e-4
 """The least improvement that counts, as a share of the best value."""
+_LEAST_CHANGE = 1e-8
+"""A change of the learning rate that is not greater is left out."""
 
 
 class Plateau(NamedTuple):
@@ -21,13 +23,19 @@ class Plateau(NamedTuple):
     waited: int = 0
     """Epochs that were not better, one after the other."""
 
-    def after(self, value: float, *, sign: int, factor: float, patience: int) -> Plateau:
-        """Return it after an epoch; `sign` is 1 if higher values are better, else -1."""
+    def after(self, value: float, *, sign: int, lr: float, factor: float, patience: int) -> Plateau:
+        """Return it after an epoch; `sign` is 1 if higher values are better, else -1.
+
+        `lr` is the learning rate that `scale` multiplies.
+        """
         if self._is_better(value, sign):
             return self._replace(best=value, waited=0)
         if self.waited < patience:
             return self._replace(waited=self.waited + 1)
-        return self._replace(scale=self.scale * factor, waited=0)
+        scale = self.scale * factor
+        if lr * self.scale - lr * scale <= _LEAST_CHANGE:
+            scale = self.scale
+        return self._replace(scale=scale, waited=0)
 
     def _is_better(self, value: float, sign: int) -> bool:
         if math.isnan(self.best):

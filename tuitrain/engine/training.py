@@ -334,11 +334,11 @@ class Training:
 
     def reduce_on_plateau(self, value: float) -> RateReduced | None:
         """Let a plateau schedule know the monitored value of the epoch that just ended."""
-        if self.schedule.name != PLATEAU:
-            return None
+        if self.schedule.name != PLATEAU or self.trained_epochs <= self.schedule.begin:
+            return None  # a rollback can lead to before its beginning
         before, options = self.plateau.scale, self.schedule.options
         sign = self.monitor.quantity.sign
-        self.plateau = self.plateau.after(value, sign=sign, **options)
+        self.plateau = self.plateau.after(value, sign=sign, lr=self.base_lr, **options)
         if self.plateau.scale == before:
             return None
         waited = options["patience"] + 1
@@ -363,6 +363,7 @@ class Training:
             "settings": self.settings,
             "epoch_loss": self.epoch_loss.state(),
             "monitor": self.monitor.state(),
+            "monitored": tuple(self.monitor.quantity),
             "plateau": tuple(self.plateau),
             "last_val_loss": self.last_val_loss,
             "used_losses": self.used_losses,
@@ -397,7 +398,7 @@ class Training:
 
         Also start patience and the best epoch afresh. `with_optimizer` takes over the state of the
         optimizer, and with it the weight decay. The schedule is that of the optimizer's text, if it
-        is one of the catalogue.
+        is one of the catalogue; a plateau that stays goes on counting if the monitor stays, too.
         """
         names = ["loss", "lr", "batch-size", "epochs", "pace"]
         is_named = self.spec.optimizer and not own_python(self.spec.optimizer)
@@ -413,7 +414,8 @@ class Training:
             self._set_in_optimizer("lr", self.base_lr)  # the parent's schedule may have lowered it
         self.monitor.reset()
         self.used_losses = (self.loss_name,)
-        self.plateau = Plateau(self.plateau.scale)
+        if state.get("monitored") != tuple(self.monitor.quantity):
+            self.plateau = Plateau(self.plateau.scale)
         if state["seed"] != self.seed:
             rng.seed(self.seed)
 

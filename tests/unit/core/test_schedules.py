@@ -59,8 +59,8 @@ def test_a_name_alone_begins_where_the_run_is():
     "text",
     ["cosin", "", "own", "constant@4", "cosine@", "cosine@x", "cosine@-1", "cosine@nan",
      "cosine@inf", "cosine@1e300", "cosine:size=2", "step:size=0", "step:size", "step:gamma=2",
-     "step:", "plateau:patience=1.5", "plateau:factor=0", "cosine:warmup=-1", "own:warmup=1@0",
-     3, None],
+     "step:", "plateau:patience=1.5", "plateau:factor=0", "plateau:factor=1", "cosine:warmup=-1",
+     "own:warmup=1@0", 3, None],
 )  # fmt: skip
 def test_anything_else_is_wrong_and_the_message_lists_what_there_is(text):
     with pytest.raises(WrongUse, match=r"schedule takes constant, cosine, .* or plateau.*, not"):
@@ -84,6 +84,13 @@ def test_anything_else_is_wrong_and_the_message_lists_what_there_is(text):
 )
 def test_a_schedule_goes_from_its_beginning_to_the_last_epoch(trained, begin, epochs, factor):
     assert RateSchedule("linear", begin).factor(trained, epochs) == factor
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup", ["", ":warmup=2"])
+def test_before_its_beginning_a_run_trains_at_lr(name, warmup):
+    schedule = RateSchedule.read(f"{name}{warmup}", now=4)
+    assert [schedule.factor(trained, 9) for trained in (0, 1.5, 3.9)] == [1, 1, 1]
 
 
 def by_torch(name: str, optimizer: Optimizer, steps: int, per_epoch: int) -> LRScheduler:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.optim import SparseAdam
 
 from tuitrain.catalog import OPTIMIZERS, new_spec
 from tuitrain.core.commands import Pause, Request, Resume, SaveCheckpoint, Stop
@@ -313,25 +314,31 @@ def test_a_bad_number_is_found_in_a_sparse_gradient(is_synchronous):
 def test_an_optimizer_is_fused_only_where_the_weights_allow_it():
     for dtype, fused in ((torch.float32, True), (torch.float64, True), (torch.complex64, False)):
         weights = [nn.Parameter(torch.ones(3, dtype=dtype))]
-        optimizer = optim.build_optimizer("adam", weights, 0.1, CPU)
+        optimizer = optim.build_optimizer("adam", nn.ParameterList(weights), 0.1, CPU)
         assert optimizer.defaults["fused"] == fused
         weights[0].grad = torch.ones_like(weights[0])
         optimizer.step()
         assert weights[0][0].real < 1
 
 
-def test_sparse_gradients_are_for_sgd_alone():
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd:momentum=0.9", "adagrad", SparseAdam])
+def test_some_optimizers_take_sparse_gradients(optimizer):
     embedding = nn.Embedding(4, 2, sparse=True)
     assert has_sparse_gradients(nn.Sequential(embedding))
     assert not has_sparse_gradients(nn.Sequential(nn.Embedding(4, 2)))
-    adam = optim.build_optimizer("adam", embedding.parameters(), 0.1, CPU)
-    with pytest.raises(Refused, match="sgd can"):
+    adam = optim.build_optimizer("adam", embedding, 0.1, CPU)
+    with pytest.raises(Refused, match="sgd and adagrad can"):
         optim.take_sparse_gradients(adam)
-    sgd = optim.build_optimizer("sgd", embedding.parameters(), 0.1, CPU)
-    optim.take_sparse_gradients(sgd)
+    if isinstance(optimizer, str):
+        made = optim.build_optimizer(optimizer, embedding, 0.1, CPU)
+    else:  # by the user's own code
+        made = optimizer(embedding.parameters(), lr=0.1)
+    optim.take_sparse_gradients(made)
     before = embedding.weight.detach().clone()
-    embedding(torch.tensor([1])).sum().backward()
-    sgd.step()
+    for _ in range(2):
+        made.zero_grad()
+        embedding(torch.tensor([1])).sum().backward()
+        optim.take_step(made)
     assert (embedding.weight != before).any(dim=1).tolist() == [False, True, False, False]
 
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from tuitrain.engine.muon import MuonAdamW
+from tuitrain.core.errors import Refused
+from tuitrain.engine.muon import MuonAdamW, hidden_matrices
+from tuitrain.engine.optim import build_optimizer
+
+
+def muon(network: nn.Module, lr: float) -> MuonAdamW:
+    return MuonAdamW(network.parameters(), lr, matrices=hidden_matrices(network))
 
 
 def model() -> nn.Sequential:
@@ -36,15 +42,15 @@ def test_it_steps_as_pytorchs_two_do():
         torch.optim.Muon(matrices, lr=0.01, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=0.01, weight_decay=0.1),
     )
-    assert equal(stepped(first, MuonAdamW(first.parameters(), 0.01)), stepped(second, *both))
+    assert equal(stepped(first, muon(first, 0.01)), stepped(second, *both))
 
 
 def test_its_state_and_its_rate_are_those_of_both():
     first = model()
-    optimizer = MuonAdamW(first.parameters(), 0.01)
+    optimizer = muon(first, 0.01)
     stepped(first, optimizer)
     second = copy.deepcopy(first)
-    other = MuonAdamW(second.parameters(), 0.5)
+    other = muon(second, 0.5)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     third, copied = copy.deepcopy((first, optimizer))
     for one in (optimizer, other, copied):
@@ -56,17 +62,22 @@ def test_its_state_and_its_rate_are_those_of_both():
     assert equal(now, stepped(third, copied))
 
 
-def test_without_a_hidden_matrix_it_is_adamw():
-    first, second = nn.Linear(3, 2), nn.Linear(3, 2)
-    second.load_state_dict(first.state_dict())
-    for network in (first, second):
-        network(torch.ones(1, 3)).sum().backward()
-    MuonAdamW(first.parameters(), 0.1).step()
-    torch.optim.AdamW(second.parameters(), 0.1, weight_decay=0.1).step()
-    assert torch.equal(first.weight, second.weight)
+def test_it_takes_linear_layers_but_the_last_and_no_tables():
+    network = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 5), nn.LSTM(5, 5), nn.Linear(5, 2))
+    assert [id(weight) for weight in hidden_matrices(network)] == [id(network[1].weight)]
+    tied = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9), nn.Linear(9, 4))
+    tied[1].weight = tied[0].weight
+    with pytest.raises(ValueError, match="the model has none"):
+        hidden_matrices(tied)
+
+
+@pytest.mark.parametrize("network", [nn.Linear(3, 2), nn.Sequential(nn.Conv2d(1, 2, 3))])
+def test_without_a_hidden_matrix_it_is_refused(network):
+    with pytest.raises(Refused, match="muon: it is for linear layers before the last"):
+        build_optimizer("muon", network, 0.1, torch.device("cpu"))
 
 
 def test_an_older_pytorch_is_named_by_its_version(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(ValueError, match=r"it needs PyTorch 2\.9 or newer, and this is"):
-        MuonAdamW(model().parameters(), 0.1)
+        muon(model(), 0.1)

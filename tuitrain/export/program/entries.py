@@ -54,9 +54,10 @@ def optimizer(text: str, lr: float, device: str) -> Part:
         if value != entry.options[key].default and key != "schedule"  # applied by the loop
     }
     how = entry.on(device.partition(":")[0])
-    arguments = ("model.parameters()", *keywords(lr=lr, **options, **how))
+    of_model = [f"{key}={place.partition(':')[2]}(model)" for key, place in entry.of_model.items()]
+    arguments = ("model.parameters()", *keywords(lr=lr, **options, **how), *of_model)
     if not entry.place.startswith("torch."):
-        own = (function(entry.place),)
+        own = tuple(map(function, (entry.place, *entry.of_model.values())))
         return Part(fitted(f"optimizer = {_name(entry)}(", *arguments), (TORCH,), own)
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 

@@ -30,12 +30,15 @@ def _has(run: Snapshot, kind: str) -> bool:
 
 
 def _is_broken(run: Snapshot, _view: str) -> bool:
+    """Return whether the learning rate is raised above the run's first one, and its effect seen."""
     steps = [
         change.step
         for change in run.interventions
         if change.kind == "lr" and change.state == "applied" and change.step is not None
     ]
-    return bool(steps) and (run.step >= steps[-1] + _BROKEN_FOR or nonfinite_pause(run) is not None)
+    if not steps or run.settings["lr"] <= (run.spec.lr or 0):
+        return False
+    return run.step >= steps[-1] + _BROKEN_FOR or nonfinite_pause(run) is not None
 
 
 STOPS = (
