@@ -53,7 +53,7 @@ def test_a_download_ends_when_the_run_is_stopped_and_begins_anew_with_it(
             [sys.executable, "-m", "tuitrain", "ctl", "a", "stop"], env=tuitrain.env,
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-    until(lambda: server.send(1) or not run.look(run.end()).alive, "its trainer has gone")
+    until(lambda: server.send(1) or not run.look(run.record.end()).alive, "its trainer has gone")
     if way == "stop":
         assert "stop: applied at step 0" in command.communicate()[0]
 

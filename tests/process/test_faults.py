@@ -52,13 +52,13 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tuitrai
         step = tuitrain.show("killed")["step"] + draw.choice([0, 0, 5, 20, 60])
         until(
             lambda step=step: (
-                tuitrain.show("killed")["step"] >= step or not run.look(run.end()).alive
+                tuitrain.show("killed")["step"] >= step or not run.look(run.record.end()).alive
             ),
             f"step {step} is trained",
         )
         until(run.paths.owner.exists, "its trainer has signed")
         supervisor.kill(run.paths)
-        until(lambda: not run.look(run.end()).alive, "it has gone")
+        until(lambda: not run.look(run.record.end()).alive, "it has gone")
         assert written(run) >= before, "what was on record still is"
         shown = tuitrain.show("killed")
         assert shown["state"] in ("crashed", "finished")
@@ -66,11 +66,11 @@ def test_a_run_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tuitrai
         if shown["state"] == "crashed":
             tuitrain("resume", "killed", "--detach")
     tuitrain("ctl", "killed", "pace", "off", code=None)
-    until(lambda: not run.look(run.end()).alive, "it is trained")
+    until(lambda: not run.look(run.record.end()).alive, "it is trained")
 
     calm = begun(tuitrain, "calm", epochs)
     tuitrain("ctl", "calm", "resume")
-    until(lambda: not calm.look(calm.end()).alive, "it is trained")
+    until(lambda: not calm.look(calm.record.end()).alive, "it is trained")
     one, other = tuitrain.show("killed"), tuitrain.show("calm")
     assert (one["state"], one["step"]) == ("finished", other["step"])
     assert one["weights_sha256"] == other["weights_sha256"]
@@ -90,18 +90,18 @@ def test_commands_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(
             )
             asked = run.send(draw.choice([command, SaveCheckpoint()]), "batch")
             until(
-                lambda asked=asked: asked.id in answered(run) or not run.look(run.end()).alive,
+                lambda asked=asked: asked.id in answered(run) or not run.look(run.record.end()).alive,
                 "it is answered",
             )
             acknowledged += {asked.id} & accepted(run)
         supervisor.kill(run.paths)
-        until(lambda: not run.look(run.end()).alive, "it has gone")
+        until(lambda: not run.look(run.record.end()).alive, "it has gone")
         written(run)
         if tuitrain.show("killed")["state"] == "crashed":
             tuitrain("resume", "killed", "--detach")
             until(run.paths.owner.exists, "its trainer has signed")
     tuitrain("ctl", "killed", "pace", "off", code=None)
-    until(lambda: not run.look(run.end()).alive, "it is trained")
+    until(lambda: not run.look(run.record.end()).alive, "it is trained")
 
     killed = tuitrain.show("killed")
     assert killed["state"] == "finished"

@@ -64,7 +64,7 @@ def test_a_stopped_run_is_resumed_at_once_time_after_time(tuitrain: Shell):
         tuitrain("ctl", "a", "stop")
         assert tuitrain.show("a")["state"] == "stopped"
         tuitrain("resume", "a", "--detach")
-        until(lambda: run.look(run.end()).delta.latest, "it trains")
+        until(lambda: run.look(run.record.end()).delta.latest, "it trains")
     tuitrain("ctl", "a", "stop")
     tuitrain("rm", "a", "--yes")
     assert not run.paths.directory.exists()

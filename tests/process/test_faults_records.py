@@ -36,7 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tuitrain("ctl", "src", "loss", "l1", "--at", "batch", "--wait")
     tuitrain("ctl", "src", "resume")
     run = tuitrain.client("src")
-    until(lambda: not run.look(run.end()).alive, "it is trained")
+    until(lambda: not run.look(run.record.end()).alive, "it is trained")
     in_one_file(run.paths.record)
     return run.paths.directory
 

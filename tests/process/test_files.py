@@ -44,7 +44,7 @@ def test_only_runs_that_are_not_going_are_deleted(tuitrain: Shell):
     assert run.paths.spec.exists()
 
     tuitrain("ctl", "a", "stop")
-    until(lambda: not run.look(run.end()).alive, "its trainer has gone")
+    until(lambda: not run.look(run.record.end()).alive, "its trainer has gone")
     tuitrain("rm", "a", "--yes")
     assert not run.paths.directory.exists()
     tuitrain("rm", "a", "--yes", code=3)

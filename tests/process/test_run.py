@@ -100,7 +100,7 @@ def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell)
     tuitrain("ctl", "a", "pace", "50")
     tuitrain("ctl", "a", "stop")
 
-    until(lambda: not run.look(run.end()).alive, "its trainer has gone")
+    until(lambda: not run.look(run.record.end()).alive, "its trainer has gone")
     shown = tuitrain.show("a")
     assert (shown["state"], shown["loss"], shown["pace"]) == ("stopped", "mse", 50)
     assert [

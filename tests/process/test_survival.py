@@ -69,7 +69,7 @@ def test_a_killed_run_with_changes_goes_on_to_the_same_weights(tuitrain: Shell, 
     tuitrain("ctl", "a", "pace", "5", "--wait")  # its end is far, however slow this machine
     tuitrain("ctl", "a", "resume")
     beyond(tuitrain, "a", 83)
-    os.kill(run.look(run.end()).pid, number)
+    os.kill(run.look(run.record.end()).pid, number)
     state = tuitrain.ended("a")["state"]
     assert state == ("crashed" if number == signal.SIGKILL else "stopped")
     tuitrain("resume", "a", "--detach")

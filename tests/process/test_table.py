@@ -75,7 +75,7 @@ def test_a_killed_run_of_a_table_goes_on_to_the_same_weights_and_so_does_its_rep
     tuitrain("ctl", "a", "step", "5")
     run = tuitrain.client("a")
     supervisor.kill(run.paths)
-    until(lambda: not run.look(run.end()).alive, "it is dead")
+    until(lambda: not run.look(run.record.end()).alive, "it is dead")
     assert tuitrain.show("a")["state"] == "crashed"
     said = tuitrain("resume", "a", "--plain").stdout
     assert "column" not in said, "its table was said at its start"

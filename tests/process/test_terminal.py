@@ -90,7 +90,7 @@ def test_a_terminal_that_reads_nothing_and_is_lost_leaves_no_process_behind(
     screen.hang_up()
 
     until(screen.has_ended, "the app has ended")
-    assert run.look(run.end()).alive
+    assert run.look(run.record.end()).alive
 
 
 def test_sigterm_restores_the_terminal(tuitrain: Shell, terminals):

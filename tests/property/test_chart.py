@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tuitrain.store.rollup import summed
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.x_axis import UNITS
-from tuitrain.view.picture import Role
+from tuitrain.view.picture import ThemeRole
 
 losses = st.floats() | st.floats(0, 3) | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324])
 names = st.text(max_size=40) | st.sampled_from(["mse", "cross-entropy"])
@@ -81,5 +81,5 @@ def assert_drawn(picture, width, height):
     for line in picture:
         text = "".join(piece.text for piece in line)
         assert len(text) == width
-        assert {piece.role for piece in line} <= set(get_args(Role))
+        assert {piece.role for piece in line} <= set(get_args(ThemeRole))
         assert all(wcwidth.wcwidth(sign) == 1 for sign in text)

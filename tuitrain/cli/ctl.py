@@ -162,7 +162,7 @@ _setting("epochs", "80", "Train to so many epochs in all.")
 _setting(
     "schedule",
     "cosine",
-    "Begin a schedule of the rate with the next batch: tuitrain optimizers explains each.",
+    "Begin another schedule of the rate with the next batch.",
 )
 _setting("pace", "30", "Train at most N batches a second; changes no weights.")
 
