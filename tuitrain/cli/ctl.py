@@ -81,9 +81,6 @@ class _DashedCommand(click.Command):
         return super().parse_args(ctx, [*options, "--", *dashed] if dashed else args)
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
-
-
 def _command(*, waits: bool) -> Callable[[Any], Any]:
     """Return a decorator that adds the common options of `ctl` to a command."""
     options: list[Callable[[Any], Any]] = [
@@ -92,7 +89,7 @@ def _command(*, waits: bool) -> Callable[[Any], Any]:
             "--wait/--no-wait", default=None,
             help=f"Return when it took effect.  [{'--wait' if waits else '--no-wait'}]",
         ),
-        _json_option,
+        click.option("--json", "as_json", is_flag=True, help="The answer as JSON."),
     ]  # fmt: skip
 
     def decorate(function: Any) -> Any:
@@ -224,9 +221,8 @@ Example:
   tuitrain ctl a note 'the loss rose when the rate did'""",
 )
 @click.argument("text")
-@_json_option
-@click.pass_context
-def note(ctx: click.Context, text: str, *, as_json: bool) -> int:
+@_command(waits=True)
+def note(ctx: click.Context, text: str, *, as_json: bool, **_how: Any) -> int:
     """Keep a note at the present step.
 
     The run may have ended: no trainer is asked.
@@ -242,9 +238,8 @@ Examples:
   tuitrain ctl a tag -baseline     take it off""",
 )
 @click.argument("name", metavar="[-]NAME")
-@_json_option
-@click.pass_context
-def tag(ctx: click.Context, name: str, *, as_json: bool) -> int:
+@_command(waits=True)
+def tag(ctx: click.Context, name: str, *, as_json: bool, **_how: Any) -> int:
     """Put a tag on the run; -NAME takes it off.
 
     The run may have ended: no trainer is asked.
