@@ -53,7 +53,8 @@ def test_names_of_commands_and_of_the_catalogue_are_offered(offered):
     assert offered("r") == ["run", "resume", "replay", "rm"]
     assert offered("run", "di") == ["digits", "diabetes"]
     assert offered("run", "--loss", "bce") == ["bce-with-logits"]
-    assert offered("run", "--model", "c") == ["cnn"]
+    assert offered("run", "--model", "cn") == ["cnn"]
+    assert "convnext_tiny" in offered("run", "--model", "c")
     assert offered("run", "--optimizer", "s") == ["sgd"]
     assert offered("run", "--device", "c") == ["cpu", "cuda"]
     assert offered("run", "--on-nonfinite", "s") == ["stop", "skip"]

@@ -90,7 +90,9 @@ def test_commands_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(
             )
             asked = run.send(draw.choice([command, SaveCheckpoint()]), "batch")
             until(
-                lambda asked=asked: asked.id in answered(run) or not run.look(run.record.end()).alive,
+                lambda asked=asked: (
+                    asked.id in answered(run) or not run.look(run.record.end()).alive
+                ),
                 "it is answered",
             )
             acknowledged += {asked.id} & accepted(run)

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Shell
 from tests.tui.conftest import seen, text_of
 from tuitrain.catalog import new_spec
+from tuitrain.catalog import fitting_losses
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.keys import FILE
@@ -48,7 +49,8 @@ async def test_each_stop_is_done_by_what_it_says_and_the_last_leads_on(app, thre
         await pilot.press("3")
         text = await reaches(app, pilot, "Swap it in the live run")
         assert "log-odds of the right class" in text, "the curve has room at 80 columns"
-        await pilot.press("l", "down", "down", "enter")
+        places = [loss.name for loss in fitting_losses("multiclass")]
+        await pilot.press("l", *["down"] * places.index("mse"), "enter")
         await reaches(app, pilot, "Break it")
         await pilot.press("1", "r", *["backspace"] * 8, "3", "enter")
         await reaches(app, pilot, "Rescue it")

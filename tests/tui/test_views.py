@@ -5,11 +5,11 @@ import pytest
 from tests.recorded import started
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.catalog import new_spec
-from tuitrain.connection.client import Client
 from tuitrain.core.detail import BATCH, CONFUSION, SURFACE, WORST
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.notes import Note
 from tuitrain.store.paths import RunPaths
+from tuitrain.store.reader import RunReader
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.views import VIEWS
 
@@ -55,13 +55,13 @@ async def test_a_view_that_is_not_shown_is_neither_read_nor_drawn(
 ):
     reads: list[str] = []
     for name in ("newest_detail", "losses"):
-        read = getattr(Client, name)
+        read = getattr(RunReader, name)
 
         def counted(client, *about, _name=name, _read=read):
             reads.append(_name)
             return _read(client, *about)
 
-        monkeypatch.setattr(Client, name, counted)
+        monkeypatch.setattr(RunReader, name, counted)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)

@@ -68,9 +68,12 @@ COMMANDS = {
     "losses": Place(
         "tuitrain.cli.catalogue:losses", "List the loss functions; with NAME, teach one."
     ),
-    "models": Place("tuitrain.cli.catalogue:models", "List the models and their options; with NAME, one."),
+    "models": Place(
+        "tuitrain.cli.catalogue:models", "List the models and their options; with NAME, one."
+    ),
     "optimizers": Place(
-        "tuitrain.cli.catalogue:optimizers", "List the optimizers; with NAME, one and its options."
+        "tuitrain.cli.catalogue:optimizers",
+        "List the optimizers and schedules; with NAME, one and its options.",
     ),
     "metrics": Place(
         "tuitrain.cli.catalogue:metrics",

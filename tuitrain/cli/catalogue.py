@@ -118,7 +118,7 @@ Examples:
 @click.argument("name", required=False, shell_complete=complete.named("optimizer"))
 @_json_option
 def optimizers(name: str | None, as_json: bool) -> None:
-    """List the optimizers and the schedules of their rate; with NAME, the options of one."""
+    """List the optimizers and schedules; with NAME, one and its options."""
     if name:
         entry = catalog.optimizer_named(name)
         _say(_entry(entry) if as_json else _lines([entry]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -63,9 +64,10 @@ class Samples:
 @torch.no_grad()
 def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
     """Return the value of each loss of the catalogue, and the script's own, for a call."""
-    values = {
-        name: losses.own(call) if name == call.name else losses.replaced(call, name)
-        for name in names
-        if losses.has_value(call, name)
-    }
+    values = {}
+    for name in names:
+        if losses.has_value(call, name):
+            with suppress(NotImplementedError):  # PyTorch has no kernel of it for this dtype
+                is_own = name == call.name
+                values[name] = losses.own(call) if is_own else losses.replaced(call, name)
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))
