@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import Shell, until
 from tests.process.conftest import Terminal, opened
+from tuitrain.catalog import fitting_losses
 
 
 @pytest.mark.parametrize("size", [(80, 24)])
@@ -24,7 +25,8 @@ def test_enter_trains_and_a_loss_is_swapped_between_two_epochs(tuitrain: Shell, 
     assert paused["step"] == paused["epoch"] * 23 > 0
     screen.press("l")
     screen.expect("enter swaps")
-    screen.press("\x1b[B\x1b[B\r")
+    downs = [loss.name for loss in fitting_losses("multiclass")].index("mse")
+    screen.press("\x1b[B" * downs + "\r")
     screen.expect("loss: mse")
     assert tuitrain.show(name)["loss"] == "mse"
     screen.press(" ")

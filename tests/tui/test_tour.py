@@ -8,8 +8,7 @@ import pytest
 
 from tests.conftest import Shell
 from tests.tui.conftest import seen, text_of
-from tuitrain.catalog import new_spec
-from tuitrain.catalog import fitting_losses
+from tuitrain.catalog import fitting_losses, new_spec
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.keys import FILE

@@ -5,6 +5,7 @@ import pytest
 from tests.recorded import started
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.catalog import new_spec
+from tuitrain.connection.client import Client
 from tuitrain.core.detail import BATCH, CONFUSION, SURFACE, WORST
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.notes import Note
