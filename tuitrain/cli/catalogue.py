@@ -113,7 +113,7 @@ def _families() -> Iterator[str]:
 Examples:
   tuitrain optimizers
   tuitrain optimizers adamw
-  tuitrain run --optimizer adamw:weight_decay=0.1,schedule=step:size=5:warmup=1"""
+  tuitrain run --optimizer adamw:schedule=step:size=5:warmup=1"""
 )
 @click.argument("name", required=False, shell_complete=complete.named("optimizer"))
 @_json_option

@@ -83,7 +83,8 @@ def take_sparse_gradients(optimizer: Optimizer) -> None:
         raise Refused(
             f"{name} cannot take the sparse gradients of an embedding; sgd and adagrad can"
         )
-    torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call] # or it warns
+    # without a choice PyTorch warns
+    torch.sparse.check_sparse_tensor_invariants.disable()  # type: ignore[no-untyped-call]  # untyped
     for options in (optimizer.defaults, *optimizer.param_groups):
         if "fused" in options:
             options["fused"] = False
