@@ -29,7 +29,8 @@ def old(tuitrain: Shell) -> Path:
     runs = tuitrain.home / "runs"
     for name in ("steered", "forked"):
         with tarfile.open(DATA / f"version-1-{name}.tar.xz") as archive:
-            archive.extractall(runs, filter="data")
+            safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
+            archive.extractall(runs, **safely)
     spec = runs / "forked" / "spec.json"
     forked = json.loads(spec.read_text())
     forked["parent"]["directory"] = str(runs / "steered")

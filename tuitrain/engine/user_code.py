@@ -144,7 +144,8 @@ class UserCode:
             _check_defaults(name, has_gradients=has_gradients)
         except Exception as error:
             said = user_code_message(error)
-            if isinstance(error, SyntaxError) and error.filename is None:
+            has_no_place = isinstance(error, SyntaxError) and error.filename is None
+            if has_no_place or "null bytes" in str(error):  # before Python 3.11.4 a ValueError
                 said = f"{safe(name)}: {said}"
             sys.meta_path.remove(self._finders.pop(name))
             if isinstance(error, TuitrainError) and not isinstance(error, WrongUse):

@@ -204,7 +204,7 @@ MISTAKES = [
     (multiclass('metrics={"bad": lambda o, t: "good"}'), "the metric bad: ", "returns str, not one number"),
     (multiclass("val=1.5"), "share between 0 and 1", "1.5"),
     (multiclass('monitor="acuracy"', ), "did you mean 'accuracy'", "acuracy"),
-    (multiclass("optimizer=torch.optim.LBFGS"), "LBFGS evaluates the loss several times", "AdamW"),
+    (multiclass("optimizer=torch.optim.LBFGS"), "LBFGS evaluates the loss several times", "tuitrain watch"),
     (multiclass("schedule=lambda done: 1 / done"), "the schedule: task.py, line", "ZeroDivision"),
     (multiclass("schedule=lambda done: float('inf')"), "returns inf for 0.0", "a factor"),
     (multiclass("optimizer=lambda params: torch.optim.SGD(nn.Linear(1, 1).parameters())"), "none of the model's weights", "params"),
@@ -546,7 +546,7 @@ def test_a_wrong_option_of_an_own_function_is_told_with_its_line_and_parameters(
         (multiclass("criterion=lambda o: o.mean()"), f"task.py, line {LINES + 1}: TypeError", "2 were given"),
         ("torch.set_default_device('meta')", "task.py sets the default device of torch", "--device meta"),
         ("torch.set_grad_enabled(False)", "task.py turns gradients off", "leave"),
-        ("\0", "task.py: SyntaxError", "null bytes"),
+        ("\0", "task.py: ", "null bytes"),
     ],
 )  # fmt: skip
 def test_a_call_that_fails_is_told_with_the_line_of_its_function(tmp_path, lines, what, also):
