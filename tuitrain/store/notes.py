@@ -1,7 +1,7 @@
 """The file of a run's notes and tags: a line of JSON for each, appended by anybody at any time.
 
 The record has one writer, its trainer, and is what a run can be repeated from. Notes lie beside it,
-so that they can be written while nobody trains, and change neither a replay nor the record.
+so that they can be added to a run that has ended, and change neither a replay nor the record.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Notes:
         self._read: tuple[object, tuple[Note, ...]] = (None, ())
 
     def __call__(self) -> tuple[Note, ...]:
-        """Return the notes, oldest first; lines that nobody can have written are left out."""
+        """Return the notes, oldest first; lines that are not valid are left out."""
         stamp = stamp_of(self._path)
         if stamp != self._read[0]:
             self._read = stamp, _notes_in(self._path)

@@ -96,7 +96,7 @@ class RunPaths:
 
     @property
     def notes(self) -> Path:
-        """Notes and tags, which anybody may add, also while nobody trains."""
+        """Notes and tags, which anybody may add, also to a run that is not trained."""
         return self.directory / "notes.jsonl"
 
     @property

@@ -37,7 +37,7 @@ def command_words(text: str | None) -> list[str]:
 def notify(paths: RunPaths, command: Sequence[str]) -> None:
     """Run the command for each piece of news of the run; the training does not wait for it.
 
-    The command is kept in no file: nobody who resumes a run of somebody else starts it. What goes
+    The command is kept in no file: to resume another user's run does not start it. What goes
     wrong is a warning in the log of the run.
     """
     if not command:

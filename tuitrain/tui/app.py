@@ -120,7 +120,7 @@ class TuitrainApp(App[Snapshot]):
         }
 
     def on_unmount(self) -> None:
-        """Restore the signal handlers of whoever runs the app."""
+        """Restore the signal handlers from before the app."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
