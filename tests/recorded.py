@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain import catalog
-from tuitrain.catalog import Kind, task_named
+from tuitrain.catalog import task_named
 from tuitrain.core.commands import Change, Setting
 from tuitrain.core.events import (
     CheckpointSaved,
@@ -22,7 +22,7 @@ from tuitrain.core.events import (
     SettingChanged,
     TakeOpened,
 )
-from tuitrain.core.problem import Metric, Problem
+from tuitrain.core.problem import Kind, Metric, Problem
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.store.delta import Cursor

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tuitrain.core.errors import UnknownName
+from tuitrain.core.problem import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     Data = Dataset[Any] | Arrays
     Weights = Any
     """The first argument of PyTorch's optimizers: the parameters of the model."""
-
-Kind = Literal["multiclass", "binary", "regression", "multilabel"]
 
 
 @dataclass(frozen=True, kw_only=True)

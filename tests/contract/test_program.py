@@ -18,11 +18,10 @@ import torch
 from tests.unit.engine.test_images import written
 from tuitrain import catalog
 from tuitrain.catalog import LOSSES, MODELS, OPTIMIZERS, TASKS, fitting_losses
-from tuitrain.catalog.choice import initial_schedule
 from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
-from tuitrain.core.schedules import SCHEDULES, ScheduleText
+from tuitrain.core.schedules import SCHEDULES, ScheduleText, initial_schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Integer, OneOf
 from tuitrain.engine.build import build

@@ -17,9 +17,9 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.export.program import program
 from tuitrain.export.recipe import Recipe
-from tuitrain.history.derived import fork_of
 from tuitrain.history.lineage import Lineage
 from tuitrain.history.plan import plan_of
+from tuitrain.trainer.derived import fork_of
 
 SCHEDULES = cycle(
     ["constant:warmup=1", "cosine:warmup=0.5", "step:size=1:gamma=0.5", "one-cycle",

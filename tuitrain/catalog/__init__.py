@@ -5,7 +5,7 @@ help, pickers and command-line checks do not import torch.
 """
 
 from tuitrain.catalog.choice import Choice, loss_text
-from tuitrain.catalog.entry import Entry, Kind, load, read_options
+from tuitrain.catalog.entry import Entry, load, read_options
 from tuitrain.catalog.find import (
     CATALOG,
     find,
@@ -22,7 +22,9 @@ from tuitrain.catalog.optimizers import OPTIMIZERS
 from tuitrain.catalog.problems import (
     EXPLAINED,
     METRICS,
+    loss_options,
     metrics_for,
+    misfits,
     problem,
     problem_of_task,
 )
@@ -32,7 +34,8 @@ from tuitrain.catalog.torchvision_models import FAMILIES, TORCHVISION
 __all__ = [
     "CATALOG", "EXPLAINED", "FAMILIES", "LOSSES", "METRICS", "MODELS", "OPTIMIZERS", "TASKS",
     "TORCHVISION",
-    "Choice", "Entry", "Kind", "Loss", "Task",
-    "find", "fitting_losses", "load", "loss_named", "loss_text", "metrics_for", "model_named",
-    "new_spec", "optimizer_named", "problem", "problem_of_task", "read_options", "task_named",
+    "Choice", "Entry", "Loss", "Task",
+    "find", "fitting_losses", "load", "loss_named", "loss_options", "loss_text", "metrics_for",
+    "misfits", "model_named", "new_spec", "optimizer_named", "problem", "problem_of_task",
+    "read_options", "task_named",
 ]  # fmt: skip

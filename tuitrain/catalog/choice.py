@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tuitrain import catalog
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import own_python
-from tuitrain.core.schedules import OWN, RateSchedule
+from tuitrain.core.schedules import OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +51,6 @@ def shares_state(optimizer: str, other: str) -> bool:
     if not optimizer or not other or own_python(optimizer) or own_python(other):
         return False
     return _without_schedule(optimizer) == _without_schedule(other)
-
-
-def initial_schedule(optimizer: str, *, has_own: bool = False) -> RateSchedule:
-    """Return the schedule with which a run begins, by its optimizer's text.
-
-    Where the text names none that is known here, a task that `has_own` brings one; else the rate
-    is constant.
-    """
-    options = {} if own_python(optimizer) else dict(_pairs(optimizer))
-    if text := options.get("schedule"):
-        with suppress(ValueError):
-            return RateSchedule.read(text)
-    return RateSchedule(OWN) if has_own else RateSchedule("constant")
 
 
 def with_schedule(optimizer: str, schedule: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from tuitrain.catalog.entry_options import Option
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.safe import safe
-
-Kind = Literal["multiclass", "binary", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuitrain.catalog.entry import Entry, Kind, read_options
+from tuitrain.catalog.entry import Entry, read_options
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.problem import Kind
 
 
 @dataclass(frozen=True, slots=True)

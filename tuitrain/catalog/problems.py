@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from tuitrain.catalog.entry import Kind
-from tuitrain.catalog.losses import fitting_losses, loss_aliases
+from tuitrain.catalog.entry_options import Between
+from tuitrain.catalog.losses import LOSSES, fitting_losses, loss_aliases
 from tuitrain.catalog.tasks import TASKS
-from tuitrain.core.problem import Metric, Problem
+from tuitrain.core.problem import Kind, LossOption, Metric, Problem
+from tuitrain.core.values import Integer, ValueType
 
 _FIVE = 5
 _TOP = Metric("top5_accuracy", "max")
@@ -66,8 +67,42 @@ def problem(
     losses = tuple(loss.name for loss in fitting_losses(kind))
     return Problem(
         kind, metrics, metrics[0].name, losses, classes, input_shape,
-        aliases=loss_aliases(losses),
+        aliases=loss_aliases(losses), options=loss_options(losses, kind),
+        misfits=misfits(losses, kind),
     )  # fmt: skip
+
+
+def loss_options(names: Iterable[str], kind: str | None) -> dict[str, tuple[LossOption, ...]]:
+    """Return the options, as a problem states them, of those losses of the catalogue that have any.
+
+    `kind` is that of the problem: an option may be for some kinds only.
+    """
+    stated = {}
+    for loss in (LOSSES[name] for name in names if name in LOSSES):
+        options = {key: option for key, option in loss.options.items() if option.is_for(kind)}
+        if options:
+            stated[loss.name] = tuple(
+                LossOption(key, option.write(option.default), option.type.description,
+                           option.description, _within(option.type))
+                for key, option in options.items()
+            )  # fmt: skip
+    return stated
+
+
+def _within(type_: ValueType) -> tuple[float, ...]:
+    match type_:
+        case Between(low=low, high=high):
+            return low, high
+        case Integer(least=least, most=most):
+            return least, most
+        case _:
+            return ()
+
+
+def misfits(fitting: Iterable[str], kind: str | None) -> dict[str, str]:
+    """Return the losses of the catalogue besides the fitting ones, with why they do not fit."""
+    others = (loss for name, loss in LOSSES.items() if name not in set(fitting))
+    return {loss.name: reason for loss in others if (reason := loss.misfit(kind))}
 
 
 def problem_of_task(name: str) -> Problem:

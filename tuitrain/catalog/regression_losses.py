@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuitrain.catalog.entry import Kind
 from tuitrain.catalog.entry_options import Between, Option, YesOrNo
 from tuitrain.catalog.loss import Loss
+from tuitrain.core.problem import Kind
 
 _NUMBERS: Mapping[Kind, str] = {"regression": "predictions p (N,) float; targets t (N,) float"}
 _ON_PROBABILITIES: Mapping[Kind, str] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuitrain.catalog.entry import Entry, Kind
+from tuitrain.catalog.entry import Entry
+from tuitrain.core.problem import Kind
 
 
 @dataclass(frozen=True, slots=True)

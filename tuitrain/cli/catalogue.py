@@ -17,6 +17,7 @@ from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.cli import complete
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import source_of, title_of
+from tuitrain.core.problem import Kind
 from tuitrain.core.schedules import SCHEDULES
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For programs: strict JSON.")
@@ -64,7 +65,7 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:
         _say(_lines(catalog.LOSSES.values()))
 
 
-def _kind_of(task: str) -> catalog.Kind:
+def _kind_of(task: str) -> Kind:
     """Return the kind of a built-in task; only a trainer runs the user's code or reads data."""
     if source_of(task) != "catalog":
         raise WrongUse(
@@ -241,7 +242,7 @@ def _task(task: Task) -> dict[str, Any]:
             "losses": fitting}  # fmt: skip
 
 
-def _loss(loss: Loss, kind: catalog.Kind | None) -> dict[str, Any]:
+def _loss(loss: Loss, kind: Kind | None) -> dict[str, Any]:
     about: Mapping[str, Any] = {
         "formula": loss.formula, "inside": loss.inside, "when": loss.when,
         "when_not": loss.when_not, "takes": dict(loss.takes), "misfits": dict(loss.misfits),

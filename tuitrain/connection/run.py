@@ -9,7 +9,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from tuitrain.catalog.choice import loss_text
 from tuitrain.connection.client import Client
 from tuitrain.connection.commands import Commands
 from tuitrain.connection.curve import Losses, curve, series_curve
@@ -130,8 +129,8 @@ class Run(Commands):
         selects one of them.
         """
         run = self._follower.look()
-        known = {*run.problem.losses, *(segment.loss for segment in run.segments)}
-        named = loss if loss is None or loss in known else loss_text(loss)
+        used = {segment.loss for segment in run.segments}
+        named = loss if loss is None or loss in used else run.problem.loss_text(loss)
         return curve(run, self._client.record, points, named)
 
     def series(self, name: str, *, points: int = 2000) -> Losses:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.own import Source
+from tuitrain.core.problem import OF_ONE_TARGET
 from tuitrain.core.schedules import ScheduleText
 from tuitrain.core.values import (
     ClassWeights,
@@ -224,7 +225,7 @@ OPTIONS: Mapping[str, RunOption] = {
             default_says="equal", group="Data and weights", places=_NEW, is_of_weights=True,
         ),
         RunOption(
-            "kind", OrNone(OneOf("multiclass", "binary", "regression")), "Kind of problem.",
+            "kind", OrNone(OneOf(*OF_ONE_TARGET)), "Kind of problem.",
             default_says="by the target", group="A table or images of your own", places=_NEW,
             is_of_weights=True, sources=("table",),
         ),

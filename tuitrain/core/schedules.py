@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
+from tuitrain.core.own import own_python
 from tuitrain.core.values import Integer, Number, OneOf, Text, ValueType, either
 
 Schedule = Callable[[float], float]
@@ -193,6 +195,20 @@ class RateSchedule(NamedTuple):
     def __str__(self) -> str:
         begin = repr(self.begin).removesuffix(".0")
         return self.head if self.is_constant else f"{self.head}@{begin}"
+
+
+def initial_schedule(optimizer: str, *, has_own: bool = False) -> RateSchedule:
+    """Return the schedule with which a run begins, by its optimizer's text.
+
+    Where the text names none that is known here, a task that `has_own` brings one; else the rate
+    is constant.
+    """
+    _, _, options = ("", "", "") if own_python(optimizer) else optimizer.partition(":")
+    text = dict(part.partition("=")[::2] for part in options.split(",")).get("schedule")
+    if text:
+        with suppress(ValueError):
+            return RateSchedule.read(text)
+    return RateSchedule(OWN) if has_own else RateSchedule("constant")
 
 
 class ScheduleText(OneOf):

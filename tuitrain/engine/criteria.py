@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tuitrain import catalog
 from tuitrain.catalog import LOSSES, Loss, fitting_losses, loss_named, read_options
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.losses import loss_aliases
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.options import ALL
 from tuitrain.core.own import OwnPython, own_python
+from tuitrain.core.problem import LossOption
 from tuitrain.core.safe import safe
 from tuitrain.engine.losses import Criterion, criterion_for
 from tuitrain.engine.user_calls import unknown_option
@@ -63,6 +65,24 @@ class Losses:
     def aliases(self) -> dict[str, str]:
         """The names of the catalogue's losses by their other names."""
         return loss_aliases(name for name in self.names if name not in self._own)
+
+    @property
+    def options(self) -> dict[str, tuple[LossOption, ...]]:
+        """The options of those that fit, by name."""
+        built_in = [name for name in self.names if name not in self._own]
+        own = {
+            name: tuple(LossOption(key, str(value)) for key, value in _options(function).items())
+            for name, function in self._own.items()
+            if name in self.names
+        }
+        return catalog.loss_options(built_in, self.kind) | {
+            name: options for name, options in own.items() if options
+        }
+
+    @property
+    def misfits(self) -> dict[str, str]:
+        """The losses of the catalogue that do not fit, with the reason."""
+        return catalog.misfits(self.names, self.kind)
 
     def weigh(self, class_weights: Sequence[float]) -> None:
         """Give each class its weight in every loss; losses of the user take none."""

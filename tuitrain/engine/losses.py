@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.catalog import Kind, loss_named
+from tuitrain.catalog import loss_named
 from tuitrain.catalog.choice import Choice
 from tuitrain.core.errors import Refused
+from tuitrain.core.problem import Kind
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 

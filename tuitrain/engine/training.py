@@ -12,13 +12,21 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from tuitrain import catalog
-from tuitrain.catalog.choice import Choice, initial_schedule
+from tuitrain.catalog.choice import Choice
 from tuitrain.catalog.model_entry import ModelEntry
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import Measured, RateReduced, RunStarted
 from tuitrain.core.own import own_python
 from tuitrain.core.problem import Card, Problem
-from tuitrain.core.schedules import OWN, PLATEAU, RateSchedule, Schedule, rate_factor, share_done
+from tuitrain.core.schedules import (
+    OWN,
+    PLATEAU,
+    RateSchedule,
+    Schedule,
+    initial_schedule,
+    rate_factor,
+    share_done,
+)
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
@@ -123,7 +131,7 @@ class Training:
         return Problem(
             data.kind, self.metrics.described, self.monitor.quantity.name, self.losses.names,
             data.classes, data.input_shape, self.losses.own, self.losses.aliases,
-            self.metrics.own_names,
+            self.metrics.own_names, self.losses.options, self.losses.misfits,
         )  # fmt: skip
 
     @property

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from tuitrain.catalog import Kind, task_named
-from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.commands import Change, Setting, SwapLoss
 from tuitrain.core.errors import DamagedRecord, Refused, TuitrainError
 from tuitrain.core.events import CheckpointSaved, NotFinite, RateReduced, RunStarted
@@ -18,7 +16,7 @@ from tuitrain.core.files import read_plain
 from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
-from tuitrain.core.schedules import OWN, RateSchedule
+from tuitrain.core.schedules import OWN, RateSchedule, initial_schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import BALANCED, ClassWeights
 from tuitrain.export.epoch_boundaries import EpochBoundaries
@@ -65,8 +63,9 @@ class Recipe:
         )
 
     @property
-    def kind(self) -> Kind:
-        return task_named(self.spec.task).kind  # the program loads the data of that task
+    def kind(self) -> str | None:
+        """The kind of problem that the run states."""
+        return self.started.problem.kind
 
     @property
     def class_weights(self) -> tuple[float, ...]:

@@ -25,7 +25,6 @@ from tuitrain.core.own import title_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.core.watched import check_not_watched
-from tuitrain.history.derived import fork_of, replay_of
 from tuitrain.store import inbox, lock
 from tuitrain.store.answered import Answered
 from tuitrain.store.disk_reserve import allocate
@@ -34,6 +33,7 @@ from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
+from tuitrain.trainer.derived import fork_of, replay_of
 from tuitrain.trainer.notify import notify
 
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
@@ -129,7 +129,7 @@ def fork(
 ) -> Started:
     """Start a run from a checkpoint of `parent` at that epoch, with settings changed.
 
-    Raises as `tuitrain.history.derived.fork_of` and `start` do, and Refused for a watched script.
+    Raises as `tuitrain.trainer.derived.fork_of` and `start` do, and Refused for a watched script.
     """
     check_not_watched(parent.read_spec(), parent.name, "forked")
     events = RunReader(parent.record).events()
@@ -170,7 +170,7 @@ def replay(
 
 
 def replay_spec(paths: RunPaths, until: int | None, leaving_out: Sequence[str]) -> RunSpec:
-    """Return the spec that replays the lineage; see `tuitrain.history.derived.replay_of`."""
+    """Return the spec that replays the lineage; see `tuitrain.trainer.derived.replay_of`."""
     events = RunReader(paths.record).events()
     return replay_of(
         paths.read_spec(), events, str(paths.directory), until=until, leaving_out=leaving_out

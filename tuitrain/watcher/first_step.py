@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tuitrain import catalog
 from tuitrain.catalog.losses import loss_aliases
 from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Card, Problem
@@ -38,7 +39,11 @@ def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
     """Return the event: the names, sizes and settings of the loop, and what cannot be seen."""
     model = loop.parts.models[0] if loop.parts.models else None
     kind = loop.kind or (loop.call.kind if loop.call else None)
-    problem = Problem(kind, (), loop.own_loss, loop.losses, aliases=loss_aliases(loop.losses))
+    problem = Problem(
+        kind, (), loop.own_loss, loop.losses, aliases=loss_aliases(loop.losses),
+        options=catalog.loss_options(loop.losses, kind),
+        misfits=catalog.misfits(loop.losses, kind),
+    )  # fmt: skip
     return RunStarted(
         str(first.device), loop.length, loop.parts.parameters, _samples(first.loader), 0,
         environment(first.device), loop.settings, problem,

@@ -17,7 +17,9 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.problem import OF_ONE_TARGET
 from tuitrain.core.spec import RunSpec, check_name
+from tuitrain.core.values import either
 from tuitrain.store.paths import home_folder
 from tuitrain.trainer import supervisor
 from tuitrain.watcher import ranks
@@ -30,7 +32,6 @@ from tuitrain.watcher.session import Session
 from tuitrain.watcher.watch import Ending
 
 _Batch = TypeVar("_Batch")
-_KINDS = (None, "multiclass", "binary", "regression")
 _REACTIONS = ("alert", "pause", "skip", "stop")
 _MOST_SETTINGS = 50
 
@@ -63,8 +64,8 @@ def watch(  # noqa: PLR0913 - all by name, none needed
     does nothing. Raises WrongUse for a wrong argument, TuitrainError if the home cannot
     be written.
     """
-    if kind not in _KINDS:
-        raise WrongUse(f"kind must be multiclass, binary or regression, not {kind!r:.40}")
+    if kind not in (None, *OF_ONE_TARGET):
+        raise WrongUse(f"kind must be {either(OF_ONE_TARGET)}, not {kind!r:.40}")
     if on_nonfinite not in _REACTIONS:
         raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
     if on_nonfinite != "alert" and ranks.count() > 1:

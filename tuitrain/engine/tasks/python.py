@@ -24,9 +24,10 @@ from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import OwnPython
-from tuitrain.core.problem import Card
+from tuitrain.core.problem import KINDS, Card
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
+from tuitrain.core.values import either
 from tuitrain.engine.criteria import name_of, same_as
 from tuitrain.engine.data import Dataset, Samples, Source, generator_of
 from tuitrain.engine.streaming import Streamed
@@ -34,8 +35,6 @@ from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.user_code import UserCode
 from tuitrain.engine.user_errors import placed, user_code_message
 from tuitrain.task import Task
-
-_KINDS = ("multiclass", "binary", "regression", "multilabel", None)
 
 
 def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
@@ -120,8 +119,8 @@ def _check(task: Task, places: Mapping[str, str]) -> None:
 
 
 def _mistakes(task: Task) -> Iterator[str]:
-    if task.kind not in _KINDS:
-        yield f"kind is multiclass, binary, regression or multilabel, not {task.kind!r:.40}"
+    if task.kind not in (*KINDS, None):
+        yield f"kind is {either(KINDS)}, not {task.kind!r:.40}"
     if task.kind is None and task.criterion is None:
         yield "a task of kind None needs a criterion"
     if not callable(task.train):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuitrain import catalog
-from tuitrain.catalog import Entry, Kind, Task
+from tuitrain.catalog import Entry, Task
 from tuitrain.catalog.choice import Choice
 from tuitrain.core.cache import downloads
 from tuitrain.core.errors import Refused
@@ -62,7 +62,7 @@ def optimizer(text: str, lr: float, device: str) -> Part:
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 
-def criterion(loss: str, kind: Kind, *, is_weighted: bool) -> Part:
+def criterion(loss: str, kind: str | None, *, is_weighted: bool) -> Part:
     """Return the expression for a loss; Refused if it does not fit the problem.
 
     If the loss is weighted, the program has the weights of the classes as WEIGHTS.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from string import Template
 
-from tuitrain.catalog import Kind
 from tuitrain.core.commands import Change, SwapLoss
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
@@ -93,7 +92,7 @@ _SKIPPING = {
 """,
 }
 
-_METRICS: dict[Kind, tuple[str, str]] = {
+_METRICS: dict[str | None, tuple[str, str]] = {
     "multiclass": ("accuracy", "(prediction.argmax(dim=1) == val_targets).float().mean()"),
     "binary": ("accuracy", "((prediction.squeeze(1) > 0) == val_targets.bool()).float().mean()"),
     "regression": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from textual import getters
 from textual.app import ComposeResult
@@ -14,10 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tuitrain.catalog import LOSSES
 from tuitrain.core.errors import TuitrainError
+from tuitrain.core.safe import safe
 from tuitrain.tui.screens.parameters import ParametersScreen
-from tuitrain.view.state.lesson import entry_of, parameters
+from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.progress import has_no_boundary, waits_between_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -102,7 +102,7 @@ class LossesScreen(ModalScreen[str | None]):
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
         self.lesson.scroll_home(animate=False)
-        more = " · o its parameters" if parameters(self._run.problem, text) else ""
+        more = " · o its parameters" if self._run.problem.parameters(text) else ""
         if self.app.size.height < _SHORT:
             more = f"{more if self._cells() >= _ROOMY else ''} · pgdn reads on"
         self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
@@ -115,7 +115,7 @@ class LossesScreen(ModalScreen[str | None]):
 
     def action_parameters(self) -> None:
         highlighted = self.options.highlighted_option
-        if highlighted is not None and parameters(self._run.problem, str(highlighted.id)):
+        if highlighted is not None and self._run.problem.parameters(str(highlighted.id)):
             screen = ParametersScreen(self._run.problem, str(highlighted.id))
             self.app.push_screen(screen, self._offer)
 
@@ -138,16 +138,13 @@ class LossesScreen(ModalScreen[str | None]):
 
     def _fill(self, highlighted: str) -> None:
         self._texts = self._loss_texts()
-        problem = self._run.problem
         self.options.clear_options()
         self.options.add_options(
             [
                 *(Option(self._row(text), text) for text in self._texts),
                 *(
-                    Option(self._unfit(loss.name, misfit), loss.name, disabled=True)
-                    for loss in LOSSES.values()
-                    if loss.name not in problem.losses
-                    and (misfit := loss.misfit(problem.kind))
+                    Option(self._unfit(name, why), name, disabled=True)
+                    for name, why in self._run.problem.misfits.items()
                 ),
             ]
         )  # fmt: skip
@@ -155,7 +152,7 @@ class LossesScreen(ModalScreen[str | None]):
             self.options.highlighted = self._texts.index(highlighted)
 
     def _unfit(self, name: str, why: str) -> str:
-        return cut(f"   {name:<{_NAME}} unfit: {why}", self._cells() + _LABEL)
+        return cut(safe(f"   {name:<{_NAME}} unfit: {why}"), self._cells() + _LABEL)
 
     def _name_cells(self) -> int:
         return min(_LONG_NAME, max(_NAME, *map(width_of, self._texts)))
@@ -195,13 +192,15 @@ class LossesScreen(ModalScreen[str | None]):
     def _lesson(self, text: str) -> Content:
         loss = entry_of(self._run.problem, text)
         if loss is None:
-            return Content(f"a loss of this run's own; {self._when(text)}")
+            about = [f"{name} ({what})" if what else name for name, what in self._parameters(text)]
+            own = [f"a loss of this run's own; {self._when(text)}", *about]
+            return Content("\n".join(own))
         takes = loss.shapes(self._run.kind)
         rows = [
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),
-            *(("param", f"{parameter} ({loss.options[parameter.partition('=')[0]].description})")
-              for parameter in parameters(self._run.problem, text)),
+            *(("param", f"{parameter} ({description})" if description else parameter)
+              for parameter, description in self._parameters(text)),
             ("swap", self._when(text)),
             *([("epochs", self._why_no_trend(text))] if self._is_unrecorded(text) else []),
             ("inside", loss.inside),
@@ -214,6 +213,13 @@ class LossesScreen(ModalScreen[str | None]):
             lines.append(Content.assemble((f"{label:<{_LABEL}}", "$cell-muted"), first))
             lines += [Content(f"{'':<{_LABEL}}{line}") for line in rest]
         return Content("\n").join(lines)
+
+    def _parameters(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield each parameter of a loss with its description, which may be empty."""
+        problem = self._run.problem
+        options = problem.options.get(_name(text), ())
+        for parameter, option in zip(problem.parameters(text), options, strict=True):
+            yield safe(parameter), safe(option.description)
 
     def _is_unrecorded(self, text: str) -> bool:
         """Return whether validations leave the loss out; False before the first one."""

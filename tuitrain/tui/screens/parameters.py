@@ -10,12 +10,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tuitrain.catalog import loss_named
-from tuitrain.catalog.choice import loss_text
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.view.state.lesson import parameters
 
 
 class ParametersScreen(ModalScreen[str | None]):
@@ -28,18 +25,19 @@ class ParametersScreen(ModalScreen[str | None]):
 
     def __init__(self, problem: Problem, text: str) -> None:
         super().__init__()
-        self._loss = loss_named(text.partition(":")[0])
-        self._parameters = parameters(problem, text)
+        self._problem = problem
+        self._loss_name = text.partition(":")[0]
+        self._parameters = problem.parameters(text)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = f"{self._loss.name} with parameters"
+            dialog.border_title = f"{safe(self._loss_name, limit=40)} with parameters"
             dialog.border_subtitle = "enter takes them · esc leaves them"
             description = [
-                f"{key}: {option.description}, {option.type.description}"
-                for key, option in self._loss.options.items()
+                ", ".join(filter(None, (f"{option.key}: {option.description}", option.takes)))
+                for option in self._problem.options[self._loss_name]
             ]
-            yield Static(Content("\n".join(description)), classes="question")
+            yield Static(Content("\n".join(map(safe, description))), classes="question")
             yield Input(",".join(self._parameters), id="value", classes="wide", compact=True,
                         select_on_focus=False)  # fmt: skip
             yield Static(id="verdict")
@@ -58,7 +56,7 @@ class ParametersScreen(ModalScreen[str | None]):
         """Return the text of the loss in the field, or None if invalid; show it or the error."""
         typed = self.field.value.replace(" ", "")
         try:
-            text = loss_text(f"{self._loss.name}:{typed}" if typed else self._loss.name)
+            text = self._problem.loss_text(f"{self._loss_name}:{typed}".removesuffix(":"))
         except TuitrainError as error:
             self.verdict.update(Content.styled(safe(error), "$error"))
             return None

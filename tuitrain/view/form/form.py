@@ -9,6 +9,7 @@ from tuitrain import catalog
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.options import OPTIONS, at
 from tuitrain.core.own import source_of
+from tuitrain.core.problem import Kind
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
 from tuitrain.core.values import Flag, Named, OneOf
 from tuitrain.view.text import words
@@ -163,6 +164,6 @@ def explained(spec: RunSpec, facts: Mapping[str, Any] | str) -> list[tuple[str, 
     return rows + [("found" if number == 0 else "", note) for number, note in enumerate(notes)]
 
 
-def _kind(values: Mapping[str, str]) -> catalog.Kind | None:
+def _kind(values: Mapping[str, str]) -> Kind | None:
     task = catalog.TASKS.get(values.get("task", "digits"))
     return task.kind if task else None

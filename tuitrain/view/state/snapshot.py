@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.commands import SETTINGS
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.notes import Note, tags_of
 from tuitrain.core.own import by_file_name, title_of
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import SHARES
 from tuitrain.core.spec import RunSpec

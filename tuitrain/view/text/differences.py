@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.safe import safe
+from tuitrain.core.schedules import initial_schedule
 from tuitrain.history.plan import plan_of
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.state.snapshot import Snapshot

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tuitrain.catalog.choice import initial_schedule
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import Warned
 from tuitrain.core.notes import LONGEST, Note
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
+from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.watched import command_of
 from tuitrain.store.epochs import Best
 from tuitrain.store.series import Summary

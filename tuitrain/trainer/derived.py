@@ -7,11 +7,12 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.catalog import new_spec
-from tuitrain.catalog.choice import initial_schedule, shares_state, with_schedule
+from tuitrain.catalog.choice import shares_state, with_schedule
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import SAMPLES, CheckpointSaved, Event, RunStarted
 from tuitrain.core.options import OPTIONS
+from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
 from tuitrain.history.lineage import Lineage
