@@ -62,7 +62,8 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
     assert begun.problem is not None
     kind = begun.problem.kind
     own = replace(begun.problem, losses=_LOSSES[kind], metrics=_METRICS[kind])
-    return replace(begun, environment={}, problem=own)
+    card = replace(begun.card, origin="")
+    return replace(begun, environment={}, problem=own, card=card)
 
 
 def problem(kind: Kind) -> Problem:

@@ -52,6 +52,8 @@ class Task:
     kind: Kind | None = None
     classes: Sequence[str] = ()
     """Names in the order of their indices; for binary, of 0 and of 1."""
+    unit: str = ""
+    """The unit of a regression's targets, such as "kg", which its errors are shown in."""
     criterion: Criterion | str | None = None
     """The loss to begin with: a criterion, or a name of the catalogue; None: the usual one of the
     kind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tuitrain.catalog.entry_options import Between
 from tuitrain.catalog.losses import LOSSES, fitting_losses, loss_aliases
@@ -31,6 +32,9 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 }  # fmt: skip
 """The validation metrics by problem kind; `metrics_for` leaves out what few classes do not have."""
 
+_OF_THE_TARGET = ("rmse", "mae", "median_error")
+"""Those in the unit of the target."""
+
 EXPLAINED: Mapping[str, str] = {
     "accuracy": "share of the samples whose likeliest class is the right one",
     "f1_macro": "mean over the classes of F1, the harmonic mean of precision and recall",
@@ -52,10 +56,15 @@ EXPLAINED: Mapping[str, str] = {
 """Each metric in words, for a learner."""
 
 
-def metrics_for(kind: str | None, classes: int) -> tuple[Metric, ...]:
-    """Return the metrics of a validation of a problem with so many classes; () without a kind."""
+def metrics_for(kind: str | None, classes: int, unit: str = "") -> tuple[Metric, ...]:
+    """Return the metrics of a validation of a problem with so many classes; () without a kind.
+
+    `unit` is that of the target.
+    """
     return tuple(
-        metric for metric in METRICS.get(kind or "", ()) if metric is not _TOP or classes > _FIVE
+        replace(metric, unit=unit) if metric.name in _OF_THE_TARGET else metric
+        for metric in METRICS.get(kind or "", ())
+        if metric is not _TOP or classes > _FIVE
     )
 
 

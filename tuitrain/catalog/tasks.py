@@ -19,6 +19,8 @@ class Task(Entry):
     model: str = "mlp"
     epochs: int = 40
     has_images: bool = False
+    origin: str = "scikit-learn"
+    """Where the data come from, unless they are downloaded."""
     is_downloaded: bool = False
     """True if the data are downloaded, or read from a folder; False if scikit-learn has them."""
     pace: float | None = None
@@ -76,6 +78,7 @@ TASKS: Mapping[str, Task] = {
             "moons",
             "tuitrain.engine.tasks.toys:moons",
             "1,000 points in a plane, on one of two half moons; drawn from a seed",
+            origin="a fixed seed",
             kind="binary",
             classes=("upper", "lower"),
             model="mlp:hidden=32-32",
@@ -86,6 +89,7 @@ TASKS: Mapping[str, Task] = {
             "circles",
             "tuitrain.engine.tasks.toys:circles",
             "1,000 points in a plane, on one of two circles; drawn from a seed",
+            origin="a fixed seed",
             kind="binary",
             classes=("outer", "inner"),
             model="mlp:hidden=32-32",
@@ -96,6 +100,7 @@ TASKS: Mapping[str, Task] = {
             "spirals",
             "tuitrain.engine.tasks.toys:spirals",
             "1,000 points in a plane, on one of two spirals; drawn from a seed",
+            origin="a fixed seed",
             kind="binary",
             classes=("first", "second"),
             model="mlp:hidden=64-64-64",
@@ -106,6 +111,7 @@ TASKS: Mapping[str, Task] = {
             "sine",
             "tuitrain.engine.tasks.toys:sine",
             "500 numbers and their sine, with noise and outliers; drawn from a seed",
+            origin="a fixed seed",
             kind="regression",
             model="mlp:hidden=64-64",
             epochs=150,

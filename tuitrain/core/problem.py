@@ -28,6 +28,8 @@ class Metric:
     name: str
     direction: Direction
     """Whether higher or lower is better."""
+    unit: str = ""
+    """The unit of its values, such as that of the target; empty if it is unknown or has none."""
 
     @property
     def sign(self) -> int:
@@ -90,6 +92,10 @@ class Problem:
     misfits: Mapping[str, str] = field(default_factory=dict)
     """Other losses by name, with the reason why they do not fit."""
 
+    def unit_of(self, name: str) -> str:
+        """Return the unit of a metric; empty for one without, and for a loss."""
+        return next((metric.unit for metric in self.metrics if metric.name == name), "")
+
     def loss_text(self, text: str) -> str:
         """Return the one text of a loss: its name, and the options that are not the default.
 
@@ -128,3 +134,5 @@ class Card:
     """A line on the data; empty where the name of the task says it all."""
     notes: tuple[str, ...] = ()
     """Notes on the data, a line each: columns used, dropped and filled."""
+    origin: str = ""
+    """Where the data come from: a file, a folder, a library; empty if that is unknown."""

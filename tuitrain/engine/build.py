@@ -64,7 +64,7 @@ def build(
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
     with placed(task.place("metrics")):
-        metrics = Metrics(task.data.kind, task.data.outputs, task.metrics)
+        metrics = Metrics(task.data.kind, task.data.outputs, task.metrics, unit=task.data.unit_name)
     problem = Problem(task.data.kind, metrics.described, losses=losses.names)
     with placed(task.place("monitor", spec.monitor)):
         monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)

@@ -88,6 +88,8 @@ class Dataset:
     """Class names, by class index."""
     offset: float = 0.0
     """The mean of a regression's targets, in their own unit; 0 where they are not standardised."""
+    unit_name: str = ""
+    """The name of that unit; empty if it is unknown."""
 
     @classmethod
     def of(cls, task: Task, parts: Parts) -> Dataset:

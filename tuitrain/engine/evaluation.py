@@ -21,12 +21,18 @@ class Metrics:
     """Evaluates a validation."""
 
     def __init__(
-        self, kind: str | None, classes: int, own: Mapping[str, Any] | None = None
+        self,
+        kind: str | None,
+        classes: int,
+        own: Mapping[str, Any] | None = None,
+        *,
+        unit: str = "",
     ) -> None:
+        """`unit` is the name of the target's unit, if it is known."""
         self._kind = kind
         self._own = {name: _function(value) for name, value in (own or {}).items()}
         directions = {name: _direction(name, value) for name, value in (own or {}).items()}
-        built_in = metrics_for(kind, classes)
+        built_in = metrics_for(kind, classes, unit)
         self.described = (
             *(metric for metric in built_in if metric.name not in self._own),
             *(Metric(name, direction) for name, direction in directions.items()),

@@ -47,10 +47,16 @@ def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
     return RunStarted(
         str(first.device), loop.length, loop.parts.parameters, _samples(first.loader), 0,
         environment(first.device), loop.settings, problem,
-        Card(title, tuple(_notes(loop, model, first))),
+        Card(title, tuple(_notes(loop, model, first)), _origin(first.loader)),
         "" if model is None else type(model).__name__,
         "" if first.optimizer is None else type(first.optimizer).__name__,
     )  # fmt: skip
+
+
+def _origin(loader: Any) -> str:
+    """Return the class of the data set that a loader reads; empty if it has none."""
+    dataset = getattr(loader, "dataset", None)
+    return "" if dataset is None else f"the script's {type(dataset).__name__}"
 
 
 def _notes(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator[str]:

@@ -32,7 +32,7 @@ x = torch.randn(90, 3, generator=torch.Generator().manual_seed(0))
 linear, line = lambda: nn.Linear(3, 3), lambda: nn.Linear(3, 1)
 labels = tuitrain.Task(kind="multilabel", classes=["a", "b", "c"], model=linear, lr=0.1,
                        train=lambda: (x, (x + x.roll(1, 1) > 0).float()))
-counts = tuitrain.Task(kind="regression", model=line, lr=0.1,
+counts = tuitrain.Task(kind="regression", model=line, lr=0.1, unit="visits",
                        train=lambda: (x, (2 * x[:, 0]).exp().round()))
 numbers = tuitrain.Task(kind="regression", model=line, train=lambda: (x, x[:, 0]))
 
@@ -80,6 +80,15 @@ def test_a_task_of_several_labels_learns_by_every_loss_that_fits(own, loss):
     assert isinstance(detail, Detail)
     assert len(detail.body["losses"]) == 8, "of the last batch"
     assert detail.body["places"] == [], "a sample has several"
+
+
+def test_errors_are_in_the_unit_that_a_task_names_and_its_file_is_where_the_data_come_from(
+    own, tmp_path
+):
+    started = own("counts").started()
+    units = {metric.name: metric.unit for metric in started.problem.metrics}
+    assert units == {"rmse": "visits", "mae": "visits", "r2": "", "median_error": "visits"}
+    assert started.card.origin == str(tmp_path / "own.py")
 
 
 def test_a_record_from_before_labels_had_metrics_is_still_monitored_by_its_loss(own, tmp_path):

@@ -14,6 +14,7 @@ from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.tasks.table import open_table, read
+from tuitrain.engine.tasks.table.target import unit_in
 
 ROWS = 40
 
@@ -143,6 +144,13 @@ def test_a_target_of_free_text_is_refused_instead_of_called_classes(csv):
     texts = [f"note {row}" if row % 4 else "none" for row in range(ROWS)]
     with pytest.raises(WrongUse, match="a class of one row cannot be learned: choose another"):
         opened(csv, table(b=NUMBERS, t=texts), target="t")
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"), [("mass [kg]", "kg"), ("Bill (mm) ", "mm"), ("mass", ""), ("(a) b", "")]
+)
+def test_the_unit_of_a_target_is_in_brackets_behind_its_name(column: str, unit: str):
+    assert unit_in(column) == unit
 
 
 def test_rows_without_a_target_are_left_out_and_regression_keeps_its_unit(csv):

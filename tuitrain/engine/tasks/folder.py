@@ -60,7 +60,7 @@ def open_folder(
     data = _dataset(images, (train, val), classes, _augment(spec, images.size), workers)
     return OpenedTask(
         data,
-        Card(notes=_notes(images, train, val)),
+        Card(notes=_notes(images, train, val), origin=spec.task),
         {
             "model": "cnn" if images.size >= _LEAST_OF_CNN else "mlp",
             "epochs": _EPOCHS,

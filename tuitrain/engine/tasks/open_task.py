@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tuitrain import catalog
+from tuitrain.core.cache import downloads
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.problem import Card
@@ -27,7 +28,9 @@ def open_task(spec: RunSpec, code: UserCode, report: Report = ignore_progress) -
             defaults = {"model": entry.model, "epochs": entry.epochs}
             data = dataset.load(spec.task, spec.data, report)
             used = "torchvision" if entry.is_downloaded else "scikit-learn"
-            return OpenedTask(data, Card(entry.summary), defaults, libraries=(used,))
+            folder = spec.data or str(downloads() / entry.name)
+            card = Card(entry.summary, origin=folder if entry.is_downloaded else entry.origin)
+            return OpenedTask(data, card, defaults, libraries=(used,))
         case "python":
             from tuitrain.engine.tasks.python import open_python
 

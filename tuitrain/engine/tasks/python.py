@@ -55,8 +55,8 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
         "batch_size": task.batch_size, "epochs": task.epochs,
     }  # fmt: skip
     return OpenedTask(
-        Dataset(task.kind, train, val, outputs, classes=classes),
-        Card(task.describe),
+        Dataset(task.kind, train, val, outputs, classes=classes, unit_name=task.unit),
+        Card(task.describe, origin=own.file),
         defaults,
         None if isinstance(task.model, str) else _called(task.model, "model"),
         None if isinstance(task.optimizer, str) else _called(task.optimizer, "optimizer"),
@@ -140,6 +140,8 @@ def _mistakes_in_names(task: Task) -> Iterator[str]:
         yield f"{task.kind} needs classes=[...], the names of two or more"
     elif len(set(map(str, task.classes))) < len(task.classes):
         yield "classes has a name twice, and predictions name classes"
+    if not isinstance(task.unit, str):
+        yield f'unit is the name of the target\'s unit, such as "kg", not {task.unit!r:.40}'
     if task.optimizer is not None and not (
         callable(task.optimizer) or isinstance(task.optimizer, str)
     ):

@@ -90,8 +90,10 @@ def _written(note: Note) -> str:
 
 
 def _lines_of(event: Event) -> Iterator[tuple[str, Role]]:
-    """Yield an event's lines: of a start also what was found out about the data."""
+    """Yield an event's lines: of a start also where the data come from, and the notes on them."""
     if isinstance(event, RunStarted):
+        if event.card.origin:
+            yield f"data from {event.card.origin}", "muted"
         for note in event.card.notes:
             yield note, "muted"
     if (line := describe(event)) is not None:

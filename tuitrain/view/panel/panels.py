@@ -83,7 +83,7 @@ def _fields(run: Snapshot) -> list[_Field]:
         ("step", words.count(run.step), "strong"),
         ("loss", words.value(run.latest.loss if run.latest else None), "smooth"),
         ("val loss", words.value(val_loss), "validation"),
-        (metric, words.value(number), "strong"),
+        (metric, words.with_unit(number, run.problem.unit_of(metric)), "strong"),
         ("epoch", run.epochs_words, "strong"),
         ("train", words.value(train_loss), "text"),
         (

@@ -68,6 +68,7 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "problem": _problem(run.problem),
         "monitor": run.problem.monitor or None,
         "origin": "watch" if run.is_watched else "task",
+        "data_origin": (run.started.card.origin if run.started else "") or None,
         "series": [_series(summary) for summary in run.series],
         "timings": run.timings,
         "tags": list(run.tags),
@@ -100,6 +101,7 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
             f"{run.task} ({run.kind})" if run.kind else run.task,
         ),
         *([("about", about)] if (about := _about(run)) not in ("", run.task) else []),
+        *([("data from", origin)] if (origin := _origin(run)) else []),
         ("model", run.model),
         ("loss", run.loss or "–"),
         ("optimizer", _optimizer(run)),
@@ -110,7 +112,10 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
         ("trained for", words.duration(run.elapsed_s)),
         ("train loss", words.value(run.trained_loss(last))),
         ("val loss", words.value(last.val_loss if last else None)),
-        *((name, words.value(number)) for name, number in (last.metrics if last else {}).items()),
+        *(
+            (name, words.with_unit(number, run.problem.unit_of(name)))
+            for name, number in (last.metrics if last else {}).items()
+        ),
         ("best", _best_words(run)),
         *(("weights", f"sha256 {safe(saved.weights_sha256)}") for saved in run.checkpoints[-1:]),
         *([("begins as", made_from(run))] if made_from(run) else []),
@@ -169,11 +174,20 @@ def _about(run: Snapshot) -> str:
     return safe(run.started.card.title) if run.started else ""
 
 
+def _origin(run: Snapshot) -> str:
+    return safe(run.started.card.origin) if run.started else ""
+
+
 def _problem(problem: Problem) -> dict[str, Any]:
     return {
         "kind": problem.kind,
         "metrics": [
-            {"name": metric.name, "direction": metric.direction} for metric in problem.metrics
+            {
+                "name": metric.name,
+                "direction": metric.direction,
+                **({"unit": metric.unit} if metric.unit else {}),
+            }
+            for metric in problem.metrics
         ],
         "losses": list(problem.losses),
         "classes": list(problem.classes),
@@ -263,9 +277,8 @@ def _best_words(run: Snapshot) -> str:
     best = _best(run)
     if best is None:
         return "–"
-    return (
-        f"{safe(best['metric'])} {words.value(best['value'])} (epoch {words.count(best['epoch'])})"
-    )
+    value = words.with_unit(best["value"], run.problem.unit_of(best["metric"]))
+    return f"{safe(best['metric'])} {value} (epoch {words.count(best['epoch'])})"
 
 
 def metric_in_words(run: Snapshot, metric: ComparableMetric, best: Mapping[str, Best]) -> str:

@@ -30,6 +30,12 @@ def value(number: float | None, digits: int = 4) -> str:
     return f"{number:.{max(0, digits - max(1, whole) + (size < 1))}f}"
 
 
+def with_unit(number: float | None, unit: str) -> str:
+    """Return a metric with its unit, if it has one: 3.140 kg."""
+    text = value(number)
+    return text if number is None or not unit else f"{text} {safe(unit, limit=20)}"
+
+
 def number(number: float) -> str:
     """Return a value of any series in at most four significant digits."""
     return f"{number:.4g}" if math.isfinite(number) else value(number)

@@ -49,9 +49,10 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
 
 def test_what_was_found_out_about_the_data_stands_among_the_events(run):
     notes = ("houses.csv: 800 rows", "id  dropped  it counts the rows")
-    run.records(replace(started(), card=Card("a table", notes=notes)))
+    run.records(replace(started(), card=Card("a table", notes=notes, origin="/my/houses.csv")))
     shown = plain(events(run.now(), 80, 40)).splitlines()
     first = next(number for number, line in enumerate(shown) if notes[0] in line)
+    assert "data from /my/houses.csv" in shown[first - 1]
     assert notes[1] in shown[first + 1]
     assert "parameters on" in shown[first + 2]
 

@@ -1,10 +1,15 @@
 """What `show` prints for people."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.recorded import in_home
+from tests.recorded import in_home, started
 from tuitrain.catalog import TASKS
 from tuitrain.core.detail import Confusion
+from tuitrain.core.problem import Card
+from tuitrain.view.panel.panels import vitals
+from tuitrain.view.picture import plain
 from tuitrain.view.text import report
 from tuitrain.view.text.cells import width_of
 
@@ -27,6 +32,28 @@ def test_counts_have_separators_and_columns_stay_columns(run):
     assert [line.split()[1] for line in saved] == ["23", "1,035"]
     assert len({line.index("epoch") for line in saved}) == 1
     assert len({line.index("before") for line in saved}) == 1
+
+
+def test_a_metric_has_its_unit_and_the_data_their_origin(home, run):
+    begun = started("diabetes")
+    metrics = tuple(replace(metric, unit="kg" * (metric.name != "r2"))
+                    for metric in begun.problem.metrics)  # fmt: skip
+    run.records(
+        replace(
+            begun, problem=replace(begun.problem, metrics=metrics), card=Card(origin="scales.csv")
+        )
+    )
+    run.trains(1, metrics={"rmse": 3.25, "mae": 2.5, "r2": 0.5})
+    lines = report.as_lines(run.now())
+    assert f"  {'data from':12} scales.csv" in lines
+    assert f"  {'rmse':12} 3.250 kg" in lines
+    assert f"  {'r2':12} 0.5000" in lines
+    assert f"  {'best':12} rmse 3.250 kg (epoch 1)" in lines
+    assert "3.250 kg" in plain(vitals(run.now(), 120))
+    assert "rmse 3.250 kg (epoch 1)" in report.table([run.now()])[1]
+    shown = report.as_json(run.now(), full=False)
+    assert shown["problem"]["metrics"][0] == {"name": "rmse", "direction": "min", "unit": "kg"}
+    assert shown["data_origin"] == "scales.csv"
 
 
 def test_wide_names_of_classes_keep_the_columns_of_a_confusion_matrix():

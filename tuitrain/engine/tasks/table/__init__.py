@@ -25,7 +25,7 @@ from tuitrain.engine.tasks.table.leak import leaks
 from tuitrain.engine.tasks.table.new_rows import named, read_rows
 from tuitrain.engine.tasks.table.read import Table, read_table
 from tuitrain.engine.tasks.table.split import Split, at_random, by_column, by_group
-from tuitrain.engine.tasks.table.target import Target, read_target
+from tuitrain.engine.tasks.table.target import Target, read_target, unit_in
 
 _EPOCHS = 30
 _MODELS = {"regression": "mlp:hidden=128"}
@@ -56,7 +56,7 @@ def open_table(spec: RunSpec) -> OpenedTask:
         "model": _MODELS.get(target.kind, "mlp:hidden=256-128"), "epochs": _EPOCHS,
         "target": name, "kind": target.kind, "data_sha256": table.sha256,
     }  # fmt: skip
-    card = Card(notes=tuple(notes))
+    card = Card(notes=tuple(notes), origin=spec.task)
     return OpenedTask(
         _dataset(inputs, target, split), card, defaults, warnings=warnings,
         libraries=("pandas", "scikit-learn"),
@@ -116,7 +116,7 @@ def _dataset(inputs: Features, target: Target, split: Split) -> Dataset:
     outputs = len(target.classes) if target.kind == "multiclass" else 1
     return Dataset(
         target.kind, Samples(inputs.train, train), Samples(inputs.val, val), outputs, unit,
-        target.classes, offset,
+        target.classes, offset, unit_in(target.name),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ _SHOWN_CLASSES = 6
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+_UNIT = re.compile(r".*\S\s*[\[(]([^\[\]()]{1,20})[\])]\s*")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The values to be predicted, of the rows that have one."""
@@ -30,6 +34,12 @@ class Target:
     """Of these rows: class indices int64, or numbers float64."""
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def unit_in(column: str) -> str:
+    """Return the unit that the name of a column has in brackets at its end, as in `mass [kg]`."""
+    found = _UNIT.fullmatch(column)
+    return found[1].strip() if found else ""
 
 
 def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:
