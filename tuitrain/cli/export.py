@@ -100,7 +100,7 @@ def chosen_checkpoint(lineage: RunLineage, which: str) -> tuple[CheckpointSaved,
 
 def _script(lineage: RunLineage, target: Path) -> str:
     from tuitrain import __version__
-    from tuitrain.export.files import atomic_path
+    from tuitrain.export.files import output_at
     from tuitrain.export.program import program
     from tuitrain.export.recipe import Recipe
 
@@ -109,7 +109,7 @@ def _script(lineage: RunLineage, target: Path) -> str:
         lineage, _last(lineage, after=lineage.spec.parent.step if lineage.spec.parent else 0)
     )
     text = program(recipe, written_by=f"tuitrain {__version__}")
-    with atomic_path(target) as path:
+    with output_at(target) as path:
         path.write_text(text, encoding="utf-8")
     return (
         f": it trains to step {recipe.until:,}, where the digest of the weights is "
@@ -119,30 +119,30 @@ def _script(lineage: RunLineage, target: Path) -> str:
 
 def _tensorboard(lineage: RunLineage, target: Path) -> str:
     from tuitrain.export import tensorboard
-    from tuitrain.export.files import atomic_path
+    from tuitrain.export.files import output_at
 
     tensorboard.writer_and_event()
-    with atomic_path(target) as path:
+    with output_at(target) as path:
         tensorboard.write(lineage, path)
     return f"; tensorboard --logdir {safe(target)} shows it"
 
 
 def _jsonl(lineage: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
-    from tuitrain.export.files import atomic_path
+    from tuitrain.export.files import output_at
 
     run = _run_json(client)
     interventions = run.pop("interventions")
-    with atomic_path(target) as path:
+    with output_at(target) as path:
         tables.write_jsonl(lineage, run, interventions, path)
     return ": an object a line, each of a kind: run, intervention, batch, series, epoch"
 
 
 def _csv(lineage: RunLineage, client: Client, target: Path) -> str:
     from tuitrain.export import tables
-    from tuitrain.export.files import atomic_path
+    from tuitrain.export.files import output_at
 
-    with atomic_path(target) as path:
+    with output_at(target) as path:
         if target.suffix == ".csv":
             tables.write_batches(lineage, path)
             return ": its batches; a folder gets epochs, series and interventions, too"

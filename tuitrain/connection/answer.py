@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from tuitrain.connection.client import Client
-from tuitrain.connection.follower import snapshot
+from tuitrain.connection.follower import reads_until_end, snapshot
 from tuitrain.connection.silence import why_silent
 from tuitrain.core.commands import Boundary, Command, Request, Undo
 from tuitrain.core.errors import RunEnded
@@ -23,7 +23,7 @@ from tuitrain.core.events import (
 from tuitrain.core.notes import Kind, Note
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
-from tuitrain.store.delta import Cursor
+from tuitrain.store.delta import Cursor, Recorded
 from tuitrain.view.form.settings import last_change
 from tuitrain.view.text import words
 
@@ -125,11 +125,14 @@ def _answers(
     client: Client, request: Request, cursor: Cursor, say: Callable[[str], None]
 ) -> Iterator[Answer]:
     """Yield the trainer's answers to the request until the trainer ends."""
-    report_at, alive = time.monotonic() + _SILENT_S, True
-    while alive:
+
+    def read(cursor: Cursor) -> tuple[bool, Sequence[Recorded], Cursor]:
         alive, delta, _ = client.look(cursor)
-        cursor = delta.cursor
-        for recorded in delta.events:
+        return alive, delta.events, delta.cursor
+
+    report_at = time.monotonic() + _SILENT_S
+    for events in reads_until_end(read, cursor, every_s=_POLL_S):
+        for recorded in events:
             if answer := _answer_of(request, recorded.event):
                 report_at = math.inf
                 yield answer
@@ -137,8 +140,6 @@ def _answers(
             report_at = math.inf
             why = why_silent(client, snapshot(client).state)
             say(f"no answer for {_SILENT_S:.0f} s: {why}")
-        if alive:
-            time.sleep(_POLL_S)
 
 
 def _answer_of(request: Request, event: Event) -> Answer | None:

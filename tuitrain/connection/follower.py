@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from tuitrain.connection.client import Client
 from tuitrain.core.segment import Segment
@@ -13,6 +14,8 @@ from tuitrain.store import busy
 from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.state.fold import fold, lineage_after
 from tuitrain.view.state.snapshot import DELETED, Silence, Snapshot
+
+_T = TypeVar("_T")
 
 
 class Follower:
@@ -71,6 +74,22 @@ class Follower:
             self.look(), state="starting", stage="", loaded=(0, 0), error=None, why=""
         )
         return self._run
+
+
+def reads_until_end(
+    read: Callable[[Cursor], tuple[bool, _T, Cursor]], cursor: Cursor, *, every_s: float
+) -> Iterator[_T]:
+    """Yield what `read` finds after a cursor, again and again until no trainer is alive.
+
+    It is for those who want events and no snapshot: folding the record of a long run takes longer
+    than the answer to a command. `read` returns whether a trainer was alive before it read.
+    """
+    alive = True
+    while alive:
+        alive, found, cursor = read(cursor)
+        yield found
+        if alive:
+            time.sleep(every_s)
 
 
 def snapshot(client: Client) -> Snapshot:

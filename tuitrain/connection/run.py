@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-import time
 from collections.abc import Iterator
+from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from tuitrain.connection.client import Client
 from tuitrain.connection.commands import Commands
 from tuitrain.connection.curve import Losses, curve, series_curve
+from tuitrain.connection.follower import reads_until_end
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.events import EpochEnded, Event
@@ -100,14 +101,8 @@ class Run(Commands):
         Events are the frozen dataclasses of `tuitrain.core.events`; each has a `kind`, such as
         "epoch_ended". With `follow=False`, yield only the events recorded so far.
         """
-        cursor, alive = Cursor(), True
-        while alive:
-            alive, events, cursor = self._client.events_after(cursor)
-            yield from events
-            if not follow:
-                return
-            if alive:
-                time.sleep(_POLL_S)
+        reads = reads_until_end(self._client.events_after, Cursor(), every_s=_POLL_S)
+        yield from chain.from_iterable(reads if follow else islice(reads, 1))
 
     def batches(self, after: BatchRow | None = None, *, every: int = 1) -> list[BatchRow]:
         """Return the recorded batches, all or those after a row, whose step `every` divides.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,22 +85,40 @@ def open_new(path: Path, *, mode: int = 0o600) -> int:
 
 
 @contextmanager
-def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a free path beside `path`, for a file or a folder.
+
+    What the body puts there replaces `path` when it succeeds, and is deleted when it raises.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        if temporary.is_dir() and not temporary.is_symlink():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic(path: Path, *, mode: int = 0o600, survives_crash: bool = True) -> Iterator[IO[bytes]]:
     """Yield a new file that replaces `path` when the body succeeds and is deleted when it raises.
 
-    Whatever interrupts this, `path` is either the old file or the complete new one.
+    Whatever interrupts this process, `path` is either the old file or the complete new one. If the
+    file `survives_crash`, that is true of the machine, too; it waits for the disk.
     """
-    atomic_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with os.fdopen(open_new(atomic_path, mode=mode), "w+b") as file:
-            yield file
-            file.flush()
+    with (
+        atomic_path(path) as temporary,
+        os.fdopen(open_new(temporary, mode=mode), "w+b") as file,
+    ):
+        yield file
+        file.flush()
+        if survives_crash:
             os.fsync(file.fileno())
-        atomic_path.replace(path)
-    except BaseException:
-        atomic_path.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    if survives_crash:
+        _sync_folder(path.parent)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,15 +1,14 @@
-"""Atomic writing of exported files and folders."""
+"""The file or folder of an export: whether it can be written, and atomically."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
+from tuitrain.core.files import atomic_path
 from tuitrain.core.safe import safe
 
 
@@ -37,18 +36,13 @@ def missing_folder(out: Path) -> WrongUse:
 
 
 @contextmanager
-def atomic_path(out: Path) -> Iterator[Path]:
-    """Yield a path for a file or folder, and rename it to `out` if the body succeeds.
+def output_at(out: Path) -> Iterator[Path]:
+    """Yield a path for a file or folder, which becomes `out` when it is complete.
 
-    Raises TuitrainError if it cannot be written. On an error it is removed.
+    Raises TuitrainError if it cannot be written.
     """
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        temporary.rename(out)
+        with atomic_path(out) as path:
+            yield path
     except OSError as error:
         raise TuitrainError(f"cannot write {safe(out)}: {safe(error.strerror)}") from None
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        temporary.unlink(missing_ok=True)

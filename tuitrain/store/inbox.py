@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuitrain.core.commands import Request
 from tuitrain.core.errors import TuitrainError
-from tuitrain.core.files import check_folder, open_new
+from tuitrain.core.files import atomic, check_folder
 
 _LARGEST = 65_536
 _UNREADABLE = (
@@ -18,10 +18,11 @@ _UNREADABLE = (
 def put(inbox: Path, request: Request) -> Path:
     """Write a command atomically and return its file."""
     check_folder(inbox)
-    temporary = inbox / f".{request.id}.tmp"
-    with os.fdopen(open_new(temporary), "w") as file:
-        file.write(request.to_json())
-    return temporary.rename(inbox / f"{request.id}.json")
+    path = inbox / f"{request.id}.json"
+    # a crash of the machine ends the run, too: a key need not wait for a disk that is busy
+    with atomic(path, survives_crash=False) as file:
+        file.write(request.to_json().encode())
+    return path
 
 
 def waiting(inbox: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import pytest
 from tests.recorded import STEPS, decay, in_home
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.export import tables, tensorboard
-from tuitrain.export.files import atomic_path, check_free
+from tuitrain.export.files import check_free, output_at
 from tuitrain.export.lineage import RunLineage
 from tuitrain.store.paths import RunPaths
 
@@ -174,7 +174,7 @@ def test_what_is_there_is_not_overwritten(tmp_path):
 
 def test_an_export_that_breaks_off_leaves_nothing(tmp_path):
     def break_off() -> None:
-        with atomic_path(tmp_path / "a") as path:
+        with output_at(tmp_path / "a") as path:
             path.write_text("half")
             raise KeyError
 

@@ -209,11 +209,9 @@ def test_no_bytes_end_a_trainer(tmp_path_factory, content):
     assert inbox.read(written(tmp_path_factory.getbasetemp(), content)) is None
 
 
-def test_two_senders_never_take_each_others_place(tmp_path):
+def test_a_command_that_a_killed_sender_left_half_written_is_in_nobodys_way(tmp_path):
     request = Request.new(Pause())
-    inbox.put(tmp_path, request)
-    other = Request(request.id, 1.0, Resume(), "batch")
-    os.close(os.open(tmp_path / f".{request.id}.tmp", os.O_CREAT))
-    with pytest.raises(FileExistsError):
-        inbox.put(tmp_path, other)
-    assert inbox.read(tmp_path / f"{request.id}.json") == request
+    half = written(tmp_path, b"{", f".{request.id}.json.beef.tmp")
+    assert inbox.put(tmp_path, request) == tmp_path / f"{request.id}.json"
+    assert sorted(tmp_path.iterdir()) == [half, tmp_path / f"{request.id}.json"]
+    assert inbox.waiting(tmp_path) == [tmp_path / f"{request.id}.json"]

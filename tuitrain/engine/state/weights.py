@@ -8,7 +8,6 @@ contiguous little-endian bytes.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from torch import nn
 
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
-from tuitrain.core.files import read_plain
+from tuitrain.core.files import atomic_path, read_plain
 from tuitrain.core.safe import safe
 
 _SAVE = "torch.save(model.state_dict(), FILE) writes a file of weights"
@@ -63,18 +62,15 @@ def weights_in(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def save(weights: Mapping[str, torch.Tensor], target: Path) -> None:
     """Write a plain `state_dict` atomically and read it back; TuitrainError if that fails."""
     plain = without_wrappers(weights)
-    atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with atomic_path.open("xb") as file:
-            torch.save(plain, file)
-        if state_sha256(weights_of(atomic_path, str(target))) != state_sha256(plain):
-            raise TuitrainError(f"{safe(target)} differs from what was written")
-        atomic_path.rename(target)
+        with atomic_path(target) as path:
+            with path.open("xb") as file:
+                torch.save(plain, file)
+            if state_sha256(weights_of(path, str(target))) != state_sha256(plain):
+                raise TuitrainError(f"{safe(target)} differs from what was written")
     except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
         reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
         raise TuitrainError(f"cannot write {safe(target)}: {safe(reason)}") from None
-    finally:
-        atomic_path.unlink(missing_ok=True)
 
 
 def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
