@@ -37,7 +37,7 @@ _COLUMNS = 80
 _OPTION_HEAD = "| option | does | takes | default | where |\n|---|---|---|---|---|\n"
 _PLACES: dict[Place, str] = {
     "run": "`run`", "fork": "`fork`", "resume": "`resume`", "replay": "`replay`", "form": "form",
-    "config": "file", "live": "live",
+    "config": "file",
 }  # fmt: skip
 _OPTION_COMMANDS = {"run", "fork", "resume", "replay"}
 
@@ -102,7 +102,8 @@ def _option_row(option: RunOption) -> str:
     name = on_command_line if _OPTION_COMMANDS & set(option.places) else option.key
     kept = {"fork"} if option.is_of_weights else set()
     places = [place for place in option.places if place not in kept]
-    where = ", ".join(description for place, description in _PLACES.items() if place in places)
+    offered = [description for place, description in _PLACES.items() if place in places]
+    where = ", ".join([*offered, *["live"] * bool(option.live)])
     default = option.shown_default or "–"
     return _row(f"`{name}`", option.help, option.description, default, where)
 

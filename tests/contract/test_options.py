@@ -1,7 +1,6 @@
 """Every place where options of a run stand has those of the one table, and no other."""
 
 from dataclasses import MISSING, fields
-from typing import get_args
 
 import click
 import pytest
@@ -11,13 +10,13 @@ from tuitrain.catalog import TASKS, new_spec
 from tuitrain.cli import cli
 from tuitrain.cli.ctl import ctl
 from tuitrain.connection.commands import Commands
-from tuitrain.core.commands import SETTINGS, Setting
+from tuitrain.core.commands import SETTINGS
 from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, at
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Flag, OrNone
-from tuitrain.view.form import form, settings
+from tuitrain.view.form import form
 
 OWN = {
     "run": {"task"},  # its argument
@@ -100,9 +99,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "watched",
     }
     of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
-    only_live = {
-        option.name for option in OPTIONS.values() if set(option.places) <= {"live", "resume"}
-    }
+    only_live = {option.name for option in OPTIONS.values() if set(option.places) <= {"resume"}}
     assert names == set(OPTIONS) - of_the_command - only_live
 
 
@@ -116,9 +113,8 @@ def test_the_defaults_of_the_table_are_those_of_a_spec(task: str):
             assert field.default in (MISSING, option.default), "of a record without it"
 
 
-def test_what_can_change_live_is_what_ctl_takes_and_a_type_checker_knows():
-    live = [option.key for option in at("live")]
-    assert list(SETTINGS) == live == list(get_args(Setting))
+def test_what_can_change_live_is_what_ctl_takes():
+    live = list(SETTINGS)
     assert [name for name in ctl.commands if name in live] == live
     for name in live:
         (value, *_) = (param for param in ctl.commands[name].params if param.name == "value")
@@ -126,9 +122,6 @@ def test_what_can_change_live_is_what_ctl_takes_and_a_type_checker_knows():
     setters = [name.removeprefix("set_").replace("_", "-") for name in vars(Commands)
                if name.startswith("set_")]  # fmt: skip
     assert setters == live, "and so does a notebook"
-    assert [name for name in live if name != "schedule"] == list(settings.FIELDS), (
-        "a schedule has no dialog"
-    )
 
 
 def test_each_text_of_a_value_is_read_as_it_is_written():

@@ -14,6 +14,7 @@ import click
 from tuitrain.cli import complete, meant
 from tuitrain.cli.common import ForgivingGroup, find_run, home_option, print_safe
 from tuitrain.core.commands import (
+    LIVE,
     SETTINGS,
     Boundary,
     Change,
@@ -32,6 +33,7 @@ from tuitrain.core.commands import (
     read_epoch,
 )
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.live import Live
 from tuitrain.core.safe import safe
 
 if TYPE_CHECKING:
@@ -137,7 +139,7 @@ def loss(ctx: click.Context, name: str, **how: Any) -> int:
     return _submit(ctx, SwapLoss(name), waits=False, **how)
 
 
-def _setting(name: Setting, example: str, description: str) -> None:
+def _add_change(name: Setting, live: Live) -> None:
     """Add the command that changes a setting."""
 
     @_command(waits=False)
@@ -146,22 +148,13 @@ def _setting(name: Setting, example: str, description: str) -> None:
 
     change = click.argument("value", metavar=SETTINGS[name].type.metavar)(change)
     ctl.command(
-        name, help=description, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {example}",
+        name, help=live.help, epilog=f"\b\nExample:\n  tuitrain ctl a {name} {live.example}",
         context_settings=_TAKES_NUMBERS,
     )(change)  # fmt: skip
 
 
-_setting("lr", "0.0003", "Use another learning rate from the next batch on.")
-_setting("weight-decay", "0.01", "Use another weight decay (L2) from the next batch on.")
-_setting("clip-norm", "1.0", "Clip the norm of all gradients together; off: do not.")
-_setting("batch-size", "128", "Take so many samples a step from the next epoch on.")
-_setting("epochs", "80", "Train to so many epochs in all.")
-_setting(
-    "schedule",
-    "cosine",
-    "Begin another schedule of the rate with the next batch.",
-)
-_setting("pace", "30", "Train at most N batches a second; changes no weights.")
+for _name, _live in LIVE.items():
+    _add_change(_name, _live)
 
 
 @ctl.command(epilog="\b\nExample:\n  tuitrain ctl a checkpoint")

@@ -74,5 +74,5 @@ def _places(name: str) -> Iterator[str]:
         return
     if commands := [place for place in ("run", "fork", "resume") if place in chosen.places]:
         yield f"{' and '.join(commands)} take{'s' if len(commands) == 1 else ''} it"
-    if "live" in chosen.places or chosen.name == "loss":
+    if chosen.live or chosen.name == "loss":
         yield f"of a live run: tuitrain ctl RUN {chosen.key}"

@@ -7,24 +7,26 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.decode import is_time
 from tuitrain.core.errors import UnknownName, WrongUse
-from tuitrain.core.options import RunOption, at
+from tuitrain.core.live import Live
+from tuitrain.core.options import OPTIONS, RunOption
 from tuitrain.core.safe import safe
 
 Boundary = Literal["batch", "epoch"]
 Epoch = int | Literal["best"]
 """The number of a completed epoch, or `best` for the best one of the lineage."""
 _LONGEST_LOSS = 1_000
-Setting = Literal["lr", "weight-decay", "clip-norm", "batch-size", "epochs", "schedule", "pace"]
-
-
-SETTINGS: Mapping[Setting, RunOption] = {
-    cast("Setting", option.key): option for option in at("live")
+SETTINGS: Mapping[str, RunOption] = {
+    option.key: option for option in OPTIONS.values() if option.live
 }
 """The settings that can change during training, besides the loss."""
+LIVE: Mapping[str, Live] = {key: option.live for key, option in SETTINGS.items() if option.live}
+"""How each of them changes."""
+Setting = Annotated[str, SETTINGS.__contains__]
+"""A key of `SETTINGS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Change:
 
     @property
     def boundary(self) -> Boundary:
-        return "epoch" if self.setting == "batch-size" else "batch"
+        return LIVE[self.setting].boundary
 
     @property
     def detail(self) -> str:
@@ -230,7 +232,7 @@ def command_of(kind: str, detail: str) -> Command:
         case "checkpoint":
             return SaveCheckpoint(detail)
         case _ if kind in SETTINGS:
-            return Change.read(cast("Setting", kind), detail)
+            return Change.read(kind, detail)
         case _:
             return _BARE[kind]()
 

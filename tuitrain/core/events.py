@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat
 
 from tuitrain.core.commands import SETTINGS, Boundary, Setting
 from tuitrain.core.decode import at_most, decoded, holds_scalars, is_time, parsed
@@ -490,4 +490,4 @@ def _may_be(name: str, value: object) -> bool:
     if name == "lr" and type(value) in (int, float) and value == 0:
         return True  # a watched script may warm up from 0, or have no optimizer
     # a setting that is unknown here was written by a newer version
-    return name not in SETTINGS or SETTINGS[cast("Setting", name)].holds(value)
+    return name not in SETTINGS or SETTINGS[name].holds(value)

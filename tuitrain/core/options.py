@@ -1,7 +1,7 @@
 """The table of a run's options: name, type, range, default, help, and where each is offered.
 
 Specs check their settings against this table. The command line, the form, the configuration file,
-the settings that can change during training, and docs/options.md are made from it.
+what can change during training with its commands and dialogs, and docs/options.md are made from it.
 To add an option, add its row, and a field of that name to `RunSpec` if the trainer needs it.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuitrain.core.errors import WrongUse
+from tuitrain.core.live import BY_ONE, TENFOLD, TWICE, Dialog, Live
 from tuitrain.core.own import Source
 from tuitrain.core.problem import OF_ONE_TARGET
 from tuitrain.core.schedules import ScheduleText
@@ -32,9 +33,8 @@ from tuitrain.core.values import (
     Weights,
 )
 
-Place = Literal["run", "fork", "resume", "replay", "form", "config", "live"]
-"""The places that offer an option: commands that start a trainer, the form, a configuration file,
-and a run in training."""
+Place = Literal["run", "fork", "resume", "replay", "form", "config"]
+"""The places that offer an option: commands that start a trainer, the form, a file."""
 Group = Literal[
     "Training",
     "Data and weights",
@@ -66,6 +66,8 @@ class RunOption:
     """True if the weights depend on it, so that a fork keeps its parent's value."""
     word: str = ""
     """Its key where that is not its name, which is that of another field of a spec."""
+    live: Live | None = None
+    """How it changes while the run trains; None: it does not."""
 
     @property
     def key(self) -> str:
@@ -147,19 +149,43 @@ OPTIONS: Mapping[str, RunOption] = {
             default="adam", places=_NEW,
         ),
         RunOption(
-            "lr", Number(), "Learning rate.", default=0.001, places=(*_NEW, "live")
+            "lr", Number(), "Learning rate.", default=0.001, places=_NEW,
+            live=Live(
+                "Use another learning rate from the next batch on.", "0.0003",
+                Dialog("learning rate", "How far a step goes. From the next batch on:", TENFOLD),
+            ),
         ),
         RunOption(
             "weight_decay", Number(can_be_zero=True), "Weight decay (L2 penalty).",
-            default_says="by the optimizer", places=("live",),
+            default_says="by the optimizer",
+            live=Live(
+                "Use another weight decay (L2) from the next batch on.", "0.01",
+                Dialog(
+                    "weight decay", "How hard weights are drawn to 0. From the next batch on:",
+                    TENFOLD, begin=1e-4,
+                ),
+            ),
         ),
         RunOption(
             "clip_norm", OrNone(Number(), "off"), "Maximum norm of all gradients together.",
-            default_says="off", places=("live",),
+            default_says="off",
+            live=Live(
+                "Clip the norm of all gradients together; off: do not.", "1.0",
+                Dialog(
+                    "clip norm",
+                    "Gradients longer than this are cut to it; or off. From the next batch on:",
+                    TENFOLD,
+                ),
+            ),
         ),
         RunOption(
             "batch_size", Integer(1, 1 << 24), "Samples per batch.",
-            default=64, places=(*_NEW, "resume", "live"),
+            default=64, places=(*_NEW, "resume"),
+            live=Live(
+                "Take so many samples a step from the next epoch on.", "128",
+                Dialog("batch size", "Samples a batch. From the next epoch on:", TWICE),
+                boundary="epoch",
+            ),
         ),
         RunOption(
             "accumulate", Integer(1, 1 << 16),
@@ -168,12 +194,17 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "epochs", Integer(1, 1 << 31), "Total passes over the data.",
-            default_says="by the task", places=(*_NEW, "resume", "live"),
+            default_says="by the task", places=(*_NEW, "resume"),
+            live=Live(
+                "Train to so many epochs in all.", "80",
+                Dialog("epochs", "How many epochs the run has in all:", BY_ONE),
+            ),
         ),
         RunOption(
             "lr_schedule", ScheduleText(),
             "Learning rate from here on, beginning at lr: tuitrain optimizers explains each.",
-            default_says="by the optimizer", places=("resume", "live"), word="schedule",
+            default_says="by the optimizer", places=("resume",), word="schedule",
+            live=Live("Begin another schedule of the rate with the next batch.", "cosine"),
         ),
         RunOption(
             "patience", OrNone(Integer(1, 1 << 31)),
@@ -286,7 +317,11 @@ OPTIONS: Mapping[str, RunOption] = {
         RunOption(
             "pace", OrNone(Number(metavar="N"), "off"),
             "At most N batches a second; changes no weights.",
-            default_says="off", group="While it trains", places=(*_NEW, "live"),
+            default_says="off", group="While it trains", places=_NEW,
+            live=Live(
+                "Train at most N batches a second; changes no weights.", "30",
+                Dialog("pace", "At most so many batches a second, or off:", TENFOLD),
+            ),
         ),
         RunOption(
             "on_nonfinite", OneOf("pause", "stop", "skip"),

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from tuitrain import catalog
 from tuitrain.catalog.choice import Choice
 from tuitrain.catalog.model_entry import ModelEntry
+from tuitrain.core.commands import SETTINGS
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import Measured, RateReduced, RunStarted
 from tuitrain.core.own import own_python
@@ -307,10 +308,8 @@ class Training:
                 self._set_in_optimizer("weight_decay", value)
             case "schedule":
                 self._use_schedule(value)
-            case "clip-norm" | "batch-size" | "epochs" | "pace":
-                setattr(self, setting.replace("-", "_"), value)
             case _:
-                raise KeyError(setting)
+                setattr(self, SETTINGS[setting].name, value)
 
     def step_backup(self) -> Copies | None:
         """Return copies of what a step changes, to take it back; None where that is not enough."""

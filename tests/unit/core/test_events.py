@@ -37,11 +37,15 @@ loose = {
 """Fields whose type alone does not say what may stand in them."""
 
 
+RULED = ("file", "origin", "setting")
+"""Those whose type is text with a rule."""
+
+
 def event_of(made):
     known = {
         name: loose.get(name, steps)
         for name, hint in get_type_hints(made).items()
-        if hint is int or (name in loose and (hint is not str or name in ("file", "origin")))
+        if hint is int or (name in loose and (hint is not str or name in RULED))
     }
     return st.builds(made, **known)
 

@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tuitrain.core.commands import SETTINGS, Change, Setting
+from tuitrain.core.commands import LIVE, SETTINGS, Change, Setting
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
-from tuitrain.view.form.settings import FIELDS, strode, typed
+from tuitrain.view.form.settings import strode, typed
 
 Number = float | int | None
 
@@ -45,7 +45,8 @@ class NumberScreen(ModalScreen[Change | None]):
         self._typed = typed(value if suggestion is None else suggestion)
 
     def compose(self) -> ComposeResult:
-        about = FIELDS[self._setting]
+        about = LIVE[self._setting].dialog
+        assert about is not None
         strides = " ".join(f"{stride.sign} {stride.description}" for stride in about.strides)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = about.title

@@ -1,12 +1,11 @@
-"""The dialogs for the settings of a live run: their texts, and the strides of the keys."""
+"""The dialogs for the settings of a live run: what their keys make, and the last change."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tuitrain.core.commands import SETTINGS, Change, Setting
+from tuitrain.core.commands import LIVE, SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.core.values import Integer
@@ -20,60 +19,15 @@ MOST_ABANDONED_S = 10.0
 """Seconds of training that an undo may abandon without confirmation."""
 
 
-class Stride(NamedTuple):
-    """The change that a key makes to a number."""
-
-    key: str
-    sign: str
-    description: str
-    made: Callable[[float], float]
-
-
-class Field(NamedTuple):
-    """The texts and strides of the dialog for a setting."""
-
-    title: str
-    question: str
-    strides: tuple[Stride, ...]
-    begin: float = 1.0
-    """The number that a stride starts from if the setting is off or 0."""
-
-
-_TIMES = (
-    Stride("up", "↑", "×2", lambda number: number * 2),
-    Stride("down", "↓", "÷2", lambda number: number / 2),
-    Stride("pageup", "PgUp", "×10", lambda number: number * 10),
-    Stride("pagedown", "PgDn", "÷10", lambda number: number / 10),
-)
-_PLUS = (
-    Stride("up", "↑", "+1", lambda number: number + 1),
-    Stride("down", "↓", "−1", lambda number: number - 1),
-    Stride("pageup", "PgUp", "+10", lambda number: number + 10),
-    Stride("pagedown", "PgDn", "−10", lambda number: number - 10),
-)
-FIELDS: Mapping[Setting, Field] = {
-    "lr": Field("learning rate", "How far a step goes. From the next batch on:", _TIMES),
-    "weight-decay": Field(
-        "weight decay", "How hard weights are drawn to 0. From the next batch on:", _TIMES, 1e-4
-    ),
-    "clip-norm": Field(
-        "clip norm", "Gradients longer than this are cut to it; or off. From the next batch on:",
-        _TIMES,
-    ),
-    "batch-size": Field("batch size", "Samples a batch. From the next epoch on:", _TIMES[:2]),
-    "epochs": Field("epochs", "How many epochs the run has in all:", _PLUS),
-    "pace": Field("pace", "At most so many batches a second, or off:", _TIMES),
-}  # fmt: skip
-
-
 def strode(setting: Setting, text: str, key: str) -> str:
     """Return the text after a stride key; the same text if the result would be invalid."""
-    field = FIELDS[setting]
-    stride = next((stride for stride in field.strides if stride.key == key), None)
+    dialog = LIVE[setting].dialog
+    assert dialog is not None
+    stride = next((stride for stride in dialog.strides if stride.key == key), None)
     try:
-        number = float(text) or field.begin
+        number = float(text) or dialog.begin
     except ValueError:
-        number = field.begin
+        number = dialog.begin
     made = stride.made(number) if stride and math.isfinite(number) else number
     is_whole = isinstance(SETTINGS[setting].type, Integer)
     made = max(1, round(made)) if is_whole and math.isfinite(made) else made

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tuitrain.catalog import new_spec
-from tuitrain.core.commands import SETTINGS, Change
+from tuitrain.core.commands import LIVE, SETTINGS, Change
 from tuitrain.core.events import CommandAccepted, LossSwapped, SettingChanged, TakeOpened
 from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.view.form import settings
@@ -24,9 +24,10 @@ def run(*events):
 
 
 def test_every_number_has_words_and_its_keys_make_what_it_takes():
-    assert settings.FIELDS.keys() == SETTINGS.keys() - {"schedule"}
-    for setting, field in settings.FIELDS.items():
-        for stride in field.strides:
+    dialogs = {setting: live.dialog for setting, live in LIVE.items() if live.dialog}
+    assert dialogs.keys() == SETTINGS.keys() - {"schedule"}
+    for setting, dialog in dialogs.items():
+        for stride in dialog.strides:
             for text in ("", "off", "0", "1", "0.001", "1e300", "nan", "inf", "x"):
                 made = settings.strode(setting, text, stride.key)
                 assert made == text or Change.read(setting, made)
