@@ -35,6 +35,13 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
 _OF_THE_TARGET = ("rmse", "mae", "median_error")
 """Those in the unit of the target."""
 
+FIRST_METRICS: Mapping[str, str] = {
+    "multiclass": "tuitrain.engine.metrics:class_accuracy",
+    "binary": "tuitrain.engine.metrics:binary_accuracy",
+    "regression": "tuitrain.engine.metrics:root_mean_square",
+}
+"""The function of the first metric of a kind, which an exported program prints."""
+
 EXPLAINED: Mapping[str, str] = {
     "accuracy": "share of the samples whose likeliest class is the right one",
     "f1_macro": "mean over the classes of F1, the harmonic mean of precision and recall",

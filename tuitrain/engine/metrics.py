@@ -130,6 +130,7 @@ def evaluate(
             predicted = (logits > 0).long()
             sure = logits.to(precision(logits.device)).abs().sigmoid()
             scores = {
+                "accuracy": binary_accuracy(logits, labels),
                 "auroc": auroc(logits[None, :], labels[None, :])[0],
                 "calibration_error": calibration_error(sure, predicted == labels),
             }
@@ -150,6 +151,7 @@ def _of_several(outputs: Tensor, targets: Tensor) -> Evaluation:
     areas = auroc(log_odds(precise).T.contiguous(), positive)
     sure = precise.softmax(dim=1).gather(1, predicted[:, None]).flatten()
     scores = {
+        "accuracy": class_accuracy(outputs, targets),
         "auroc": areas.nanmean(),
         "calibration_error": calibration_error(sure, predicted == targets),
     }
@@ -172,7 +174,7 @@ def _of_classes(
     f1 = [2 * hits / (row + column) for hits, row, column in per_class if row + column]
     recalls = [hits / row for hits, row, _ in per_class if row]
     metrics = {
-        "accuracy": sum(correct) / len(targets),
+        "accuracy": found.pop("accuracy"),
         "f1_macro": sum(f1) / len(f1),
         "auroc": found.pop("auroc"),
         "balanced_accuracy": sum(recalls) / len(recalls),
@@ -212,16 +214,37 @@ def _of_numbers(predicted: Tensor, targets: Tensor, unit: float) -> dict[str, fl
     precise = targets.to(precision(targets.device))
     errors = predicted - precise
     squared, spread = errors.square().sum(), (precise - precise.mean()).square().sum()
+    rms = root_mean_square(predicted, targets, unit)
     share = (1 - squared / spread).masked_fill((targets == targets[0]).all(), math.nan)
     sizes = errors.abs().sort().values
     median = (sizes[(len(sizes) - 1) // 2] + sizes[len(sizes) // 2]) / 2
-    mse, mae, r2, middle = read([squared / len(errors), sizes.mean(), share, median])
+    rmse, mae, r2, middle = read([rms, sizes.mean(), share, median])
     return {
-        "rmse": unit * math.sqrt(mse),
+        "rmse": rmse,
         "mae": unit * mae,
         "r2": r2,
         "median_error": unit * middle,
     }
+
+
+def class_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of N samples whose likeliest class by `logits` (N, C) is the right one."""
+    return (logits.argmax(dim=1) == targets).to(precision(logits.device)).mean()
+
+
+def binary_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of N samples whose label is right: 1 where the logit is above 0, else 0."""
+    is_right = (logits.flatten() > 0) == targets.bool()
+    return is_right.to(precision(logits.device)).mean()
+
+
+def root_mean_square(predicted: Tensor, targets: Tensor, unit: float) -> Tensor:
+    """Return the root of the mean squared error in the targets' own unit.
+
+    `predicted` (N, 1) or (N,) and `targets` (N,) are standardised; `unit` is their deviation.
+    """
+    errors = predicted.flatten() - targets.to(precision(targets.device))
+    return errors.square().mean().sqrt() * unit
 
 
 def top_accuracy(logits: Tensor, targets: Tensor) -> Tensor:

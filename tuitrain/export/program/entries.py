@@ -12,6 +12,7 @@ from typing import Any
 from tuitrain import catalog
 from tuitrain.catalog import Entry, Task
 from tuitrain.catalog.choice import Choice
+from tuitrain.catalog.problems import FIRST_METRICS, metrics_for
 from tuitrain.core.cache import downloads
 from tuitrain.core.errors import Refused
 from tuitrain.core.safe import safe
@@ -75,6 +76,20 @@ def criterion(loss: str, kind: str | None, *, is_weighted: bool) -> Part:
     given = keywords(**entry.arguments(choice.options, kind))
     arguments = ", ".join((_name(entry), *given, *weights))
     return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
+
+
+def metric(kind: str | None) -> Part:
+    """Return the statement that evaluates the first metric of a problem, with its name as text.
+
+    Raises Refused for a kind of problem that no program has a metric for.
+    """
+    place = FIRST_METRICS.get(kind or "")
+    if place is None:
+        raise Refused(f"a {kind} task cannot be exported as a program yet")
+    name = metrics_for(kind, 0)[0].name
+    unit = ", unit" if kind == "regression" else ""
+    call = f"{place.partition(':')[2]}(prediction, val_targets{unit})"
+    return Part(f"{name} = {call}", (), (function(place),))
 
 
 def comment(text: str) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from string import Template
 
 from tuitrain.core.commands import Change, SwapLoss
-from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
 from tuitrain.core.plan import Planned
 from tuitrain.core.schedules import RateSchedule
 from tuitrain.export.program import entries, rate
-from tuitrain.export.program.part import FUNCTIONAL, MATH, NN, TORCH, Part, indented, joined
+from tuitrain.export.program.part import MATH, NN, TORCH, Part, indented, joined
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
@@ -92,20 +91,11 @@ _SKIPPING = {
 """,
 }
 
-_METRICS: dict[str | None, tuple[str, str]] = {
-    "multiclass": ("accuracy", "(prediction.argmax(dim=1) == val_targets).float().mean()"),
-    "binary": ("accuracy", "((prediction.squeeze(1) > 0) == val_targets.bool()).float().mean()"),
-    "regression": (
-        "rmse", "functional.mse_loss(prediction.squeeze(1), val_targets).sqrt() * unit"
-    ),
-}  # fmt: skip
-
 
 def loop(recipe: Recipe) -> Part:
     """Return the training loop, up to the checkpoint of the recipe."""
-    if recipe.kind not in _METRICS:
-        raise Refused(f"a {recipe.kind} task cannot be exported as a program yet")
-    metric, formula = _METRICS[recipe.kind]
+    metric = entries.metric(recipe.kind)
+    name = metric.text.partition(" ")[0]
     losses = [_criterion(recipe, loss) for loss in recipe.losses]
     schedule = rate.following(recipe)
     many = recipe.started.val_samples > _AT_ONCE
@@ -120,13 +110,13 @@ def loop(recipe: Recipe) -> Part:
         **(_SKIPPING if recipe.skips_nonfinite else _STEPPING),
         after_batch=_after_batch(recipe),
         predict=_MANY if many else "model(val_inputs)",
-        metric=f"{metric} = {formula}",
-        printed=f"{metric} {{{metric}:.4f}}",
+        metric=metric.text,
+        printed=f"{name} {{{name}:.4f}}",
         between=_between(recipe),
     )
-    known = ((TORCH, "torch."), (NN, "nn."), (MATH, "math."), (FUNCTIONAL, "functional."))
+    known = ((TORCH, "torch."), (NN, "nn."), (MATH, "math."))
     imports = tuple(line for line, name in known if f" {name}" in text)
-    needed = [*losses, schedule]
+    needed = [*losses, schedule, metric]
     return joined([
         Part(text, imports, (function("tuitrain.engine.data:shuffled"),)),
         *(part._replace(text="") for part in needed),

@@ -9,7 +9,6 @@ TORCH = "import torch"
 NN = "from torch import nn"
 PARTIAL = "from functools import partial"
 MATH = "import math"
-FUNCTIONAL = "from torch.nn import functional"
 WIDTH = 88
 """Longest line, the default of most formatters."""
 
