@@ -34,7 +34,7 @@ from tuitrain.engine.data import Dataset, Samples
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.loop import train_epoch
 from tuitrain.engine.losses import criterion_for
-from tuitrain.engine.measures import Measures
+from tuitrain.engine.measures import StepProbe
 from tuitrain.engine.models import cnn, mlp
 from tuitrain.engine.monitor import Monitor, Monitored
 from tuitrain.engine.optim import build_optimizer
@@ -113,7 +113,7 @@ def bare(run: Training) -> Iterator[object]:
 
 def plain(run: Training) -> Iterator[BatchDone]:
     """Yield each step of the engine's loop; epochs without their validation, as the bare loop."""
-    steering, measures = Steering(run), Measures(time.monotonic)
+    steering, measures = Steering(run), StepProbe(time.monotonic)
     while True:
         yield from _epoch(run, steering, measures)
 
@@ -121,7 +121,7 @@ def plain(run: Training) -> Iterator[BatchDone]:
 def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
     """Yield each step of the loop, recorded as the trainer records it."""
     writer = RunWriter(folder / f"{time.monotonic_ns()}.db")
-    recorder, steering, measures = Recorder(writer), Steering(run), Measures(time.monotonic)
+    recorder, steering, measures = Recorder(writer), Steering(run), StepProbe(time.monotonic)
     recorder.time_with(run.stopwatch.microseconds)
     try:
         while True:
@@ -134,7 +134,7 @@ def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
         writer.close()
 
 
-def _epoch(run: Training, steering: Steering, measures: Measures) -> Iterator[BatchDone]:
+def _epoch(run: Training, steering: Steering, measures: StepProbe) -> Iterator[BatchDone]:
     facts = train_epoch(run, steering, measures)
     yield from (fact for fact in facts if isinstance(fact, BatchDone))
     run.epoch, run.batch = run.epoch + 1, 0

@@ -103,8 +103,8 @@ class Shell:
         """Run a command in this process, unless it starts a trainer in one of its own."""
         first = arguments[0] if arguments else ""
         starts_trainer = first in STARTING and not self._in_threads
-        asks = first in ASKING and self._forks is not None
-        way = self.process if starts_trainer or asks else self.here
+        needs_torch = first in ASKING and self._forks is not None
+        way = self.process if starts_trainer or needs_torch else self.here
         return way(*arguments, code=code)
 
     def process(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -83,10 +83,10 @@ def _command(
     os.environ.update(env)
     with (
         Path(os.devnull).open() as nothing,
-        Path(out).open("wb") as told,
-        Path(err).open("wb") as bad,
+        Path(out).open("wb") as stdout,
+        Path(err).open("wb") as stderr,
     ):
-        _connect(nothing.fileno(), told.fileno(), bad.fileno())
+        _connect(nothing.fileno(), stdout.fileno(), stderr.fileno())
     if is_script:
         warnings.simplefilter("error")
         sys.argv, sys.path[0] = command, str(Path(command[0]).parent)

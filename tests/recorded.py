@@ -186,7 +186,7 @@ class RecordedRun:
         metrics = {
             metric.name: 1 - loss / 3 if metric.sign > 0 else 60 * loss for metric in _METRICS[kind]
         }
-        judged = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
-        judged.setdefault(self.loss, loss)  # with its own parameters
+        val_losses = {name: loss / at for at, name in enumerate(_LOSSES[kind], 1)}
+        val_losses.setdefault(self.loss, loss)  # with its own parameters
         return EpochEnded(self._take, self._step, epoch, self.loss, loss, loss, metrics,
-                          improved=True, val_losses=judged)  # fmt: skip
+                          improved=True, val_losses=val_losses)  # fmt: skip

@@ -197,8 +197,8 @@ def test_a_bad_number_is_found_in_every_dtype_and_layout_without_waiting(number)
         kept = numbers.clone()
         numbers.view(-1)[:1] = number
         with no_waiting():
-            bad = check_finite(loss, weights)
-        assert bool(bad) == (not math.isfinite(number))
+            nonfinite = check_finite(loss, weights)
+        assert bool(nonfinite) == (not math.isfinite(number))
         numbers.copy_(kept)
 
 

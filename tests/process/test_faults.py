@@ -109,8 +109,8 @@ def test_commands_between_kills_are_kept_and_a_replay_comes_to_the_same_weights(
     assert killed["state"] == "finished"
     found = {intervention["id"]: intervention["state"] for intervention in killed["interventions"]}
     assert {found.get(item) for item in acknowledged} <= {"applied"}
-    told = tuitrain("replay", "killed", "--plain").stdout
-    assert "the same weights as killed, to the last bit" in told
+    output = tuitrain("replay", "killed", "--plain").stdout
+    assert "the same weights as killed, to the last bit" in output
 
 
 def accepted(run: Client) -> set[str]:

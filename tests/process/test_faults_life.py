@@ -90,10 +90,10 @@ def test_a_trainer_whose_lock_is_removed_never_writes_once_another_has_started(
     tuitrain("ctl", "a", "stop")
 
     assert has_digest(run.paths.record)
-    told = events_of(run)
-    starts = [at for at, item in enumerate(told) if item == StartupReached("loading PyTorch")]
+    events = events_of(run)
+    starts = [at for at, item in enumerate(events) if item == StartupReached("loading PyTorch")]
     assert len(starts) == 2
-    after = told[starts[1] :]
+    after = events[starts[1] :]
     assert sum(isinstance(item, RunStarted) for item in after) == 1
     assert not any(isinstance(item, Failed) for item in after)
     assert isinstance(after[-1], Stopped)

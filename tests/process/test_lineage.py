@@ -73,8 +73,8 @@ def test_what_is_not_on_the_lineage_is_refused(tuitrain: Shell, steered: dict):
     assert "--epochs" in tuitrain("fork", "a", "--epoch", "4", code=3).stderr
     misspelt = tuitrain("fork", "a", "--epoch", "beast", code=2).stderr
     assert "the number of a completed one, or best, not 'beast'" in misspelt
-    told = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
-    assert "its --model stays mlp" in told
+    message = tuitrain("fork", "a", "--epoch", "0", "--model", "linear", code=2).stderr
+    assert "its --model stays mlp" in message
     assert [load["name"] for load in json.loads(tuitrain("ls", "--json").stdout)] == ["a"]
 
 
@@ -110,8 +110,8 @@ def test_a_fork_from_the_best_epoch_of_a_run_too_fast_for_checkpoints(
     best = [checkpoint for checkpoint in run["checkpoints"] if checkpoint["why"] == "best"][-1]
     assert best["epoch"] == run["best"]["epoch"] < run["epoch"]
 
-    told = tuitrain("fork", "a", "--epoch", "best", "--plain", "--epochs", "20").stderr
-    assert f"from epoch {best['epoch']} of a, the best" in told
+    message = tuitrain("fork", "a", "--epoch", "best", "--plain", "--epochs", "20").stderr
+    assert f"from epoch {best['epoch']} of a, the best" in message
     assert tuitrain.show("a-fork")["checkpoints"][0]["step"] == best["step"]
     out = tmp_path / "best.pt"
     said = tuitrain("export", "a", "--format", "weights", "--which", "best", "--out", str(out))
@@ -127,8 +127,10 @@ def test_a_fork_from_an_epoch_that_an_undo_abandoned_says_so(threaded: Shell):
     threaded("ctl", "a", "undo", "--wait")
     assert threaded.show("a")["best"]["epoch"] < best
 
-    told = threaded("fork", "a", "--epoch", str(best), "--detach").stderr
-    assert told == (f"goes on from epoch {best} of a, as take 1 trained it, which was abandoned\n")
+    message = threaded("fork", "a", "--epoch", str(best), "--detach").stderr
+    assert message == (
+        f"goes on from epoch {best} of a, as take 1 trained it, which was abandoned\n"
+    )
     threaded("ctl", "a", "stop")
 
 

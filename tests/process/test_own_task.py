@@ -175,9 +175,9 @@ def own(threaded: Shell, project: Path) -> Shell:
 def test_a_refused_task_leaves_nothing_behind(own: Shell, project: Path):
     (project / "bad.py").write_text(TASK_OF_WRONG_SHAPE)
     for ways in (("--plain",), ("--detach",)):
-        told = own("run", "bad.py", "--name", "a", *ways, code=2).stderr
-        assert "bad.py" in told or "an output (64, 1)" in told
-        assert "write output.squeeze(1)" in told
+        message = own("run", "bad.py", "--name", "a", *ways, code=2).stderr
+        assert "bad.py" in message or "an output (64, 1)" in message
+        assert "write output.squeeze(1)" in message
         assert not (own.home / "runs" / "a").exists()
     own("run", "missing.py", code=2)
     assert json.loads(own("ls", "--json").stdout) == []
@@ -195,8 +195,8 @@ def test_a_task_file_that_exits_leaves_nothing_behind(own: Shell, project: Path,
         "    return torch.zeros(9, 3), torch.zeros(9)\n"
         "task = tuitrain.Task(kind='regression', train=data, model=lambda: Net(3, 1))\n"
     )
-    told = own("run", "exits.py", "--name", "a", "--plain", code=2).stderr
-    assert re.search(r"tuitrain: exits.py, line \d.*: SystemExit: 3\n", told)
+    message = own("run", "exits.py", "--name", "a", "--plain", code=2).stderr
+    assert re.search(r"tuitrain: exits.py, line \d.*: SystemExit: 3\n", message)
     assert not (own.home / "runs" / "a").exists()
 
 
@@ -221,8 +221,8 @@ def test_an_error_of_the_users_code_in_training_ends_the_run_with_its_line(own: 
         "task = tuitrain.Task(train=lambda: (x, x), model=lambda: torch.nn.Linear(3, 3),\n"
         "                     criterion=criterion)\n"
     )
-    told = own("run", "late.py", "--plain", "--name", "a", code=1).stderr
-    assert "late.py, line 6, in criterion: KeyError: 'late'" in told
+    message = own("run", "late.py", "--plain", "--name", "a", code=1).stderr
+    assert "late.py, line 6, in criterion: KeyError: 'late'" in message
     shown = own.show("a")
     assert (shown["state"], shown["error"]) == (
         "failed", "late.py, line 6, in criterion: KeyError: 'late'",
@@ -255,8 +255,8 @@ def test_a_built_in_task_takes_an_own_model_loss_and_optimizer(own: Shell, proje
 def test_an_unfit_own_loss_is_refused_on_a_live_run_which_goes_on(own: Shell, project: Path):
     own("run", "task.py:arrays", "--detach", "--paused", "--name", "a")
     until(lambda: own.show("a")["state"] == "paused", "it waits")
-    told = own("ctl", "a", "loss", "other.py:each", "--at", "batch", code=3).stderr
-    assert "other.py:each returns a tensor of shape (16,), not one number" in told
+    message = own("ctl", "a", "loss", "other.py:each", "--at", "batch", code=3).stderr
+    assert "other.py:each returns a tensor of shape (16,), not one number" in message
     assert "no file nowhere/x.py" in own("ctl", "a", "loss", "nowhere/x.py:f", code=2).stderr
     run = connection.connect("a", home=own.home)
     assert run.swap_loss("other.py:hinge", at="batch").state == "applied"
@@ -340,19 +340,19 @@ def test_code_of_a_run_from_elsewhere_is_not_executed(own: Shell, project: Path,
     known.unlink()
     for command in (("resume", str(mail), "--epochs", "2"), ("replay", str(mail)),
                     ("fork", str(mail), "--epoch", "1", "--epochs", "2")):  # fmt: skip
-        told = own(*command, "--plain", code=3).stderr
-        assert "mail/code/task/task.py, which you never started by name" in told
-        assert "tuitrain run " in told
+        message = own(*command, "--plain", code=3).stderr
+        assert "mail/code/task/task.py, which you never started by name" in message
+        assert "tuitrain run " in message
     assert [run["name"] for run in json.loads(own("ls", "--json").stdout)] == ["a"]
-    told = own("predict", str(mail), code=None).stderr
-    assert "which you never started by name" in told
+    message = own("predict", str(mail), code=None).stderr
+    assert "which you never started by name" in message
 
     bare = project.parent / "bare"  # its spec names a file that is no copy
     shutil.copytree(mail, bare)
     shutil.rmtree(bare / "code")
-    told = own("resume", str(bare), "--epochs", "2", "--plain", code=3).stderr
-    assert "it would execute" in told
-    assert "project/task.py, which you never started by name" in told
+    message = own("resume", str(bare), "--epochs", "2", "--plain", code=3).stderr
+    assert "it would execute" in message
+    assert "project/task.py, which you never started by name" in message
 
     for name in [name for name in sys.modules if name.startswith("local_net_")]:
         del sys.modules[name]  # another process would not have it
@@ -429,9 +429,9 @@ def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
     own: Shell, project: Path
 ):
     own("run", "task.py:arrays", "--epochs", "1", "--plain", "--name", "a")
-    told = own("export", "a", "--format", "script", code=3).stderr
-    assert "trains code of your own, which no program can contain: it is in" in told
-    assert "--format weights exports the model, csv, jsonl and tensorboard" in told
+    message = own("export", "a", "--format", "script", code=3).stderr
+    assert "trains code of your own, which no program can contain: it is in" in message
+    assert "--format weights exports the model, csv, jsonl and tensorboard" in message
     for form in ("weights", "csv", "jsonl", "tensorboard"):
         own("export", "a", "--format", form)
     assert {path.name for path in project.glob("a*")} >= {
@@ -440,8 +440,8 @@ def test_what_cannot_be_written_as_a_program_is_said_and_the_rest_is_exported(
 
 
 def test_the_losses_of_a_task_file_are_known_to_its_trainer_only(own: Shell, project: Path):
-    told = own("losses", "--task", "task.py", code=2).stderr
-    assert "only its trainer knows the losses of task.py" in told
+    message = own("losses", "--task", "task.py", code=2).stderr
+    assert "only its trainer knows the losses of task.py" in message
 
 
 def test_what_the_page_about_own_tasks_shows_trains(own: Shell, project: Path):

@@ -155,9 +155,9 @@ def the_events_come_in_order_until_the_run_ends(run: Run) -> None:
 
 
 def test_recorded_events_are_returned_without_waiting_for_more(waiting: Run):
-    told = list(waiting.events(follow=False))
-    assert any(isinstance(event, RunStarted) for event in told)
-    assert any(isinstance(event, Paused) for event in told)
+    events = list(waiting.events(follow=False))
+    assert any(isinstance(event, RunStarted) for event in events)
+    assert any(isinstance(event, Paused) for event in events)
 
 
 def test_batches_and_losses_are_those_that_were_trained(finished: Run):
@@ -209,8 +209,8 @@ def test_what_the_page_about_python_shows_is_what_happens(threaded: Shell, monke
     monkeypatch.setenv("TUITRAIN_HOME", str(tuitrain.home))
 
     session = doctest.DocTestParser().get_doctest("".join(blocks), {}, "python.md", None, 0)
-    told: list[str] = []
-    doctest.DocTestRunner().run(session, out=told.append)
+    failures: list[str] = []
+    doctest.DocTestRunner().run(session, out=failures.append)
 
     assert session.examples
-    assert told == []
+    assert failures == []

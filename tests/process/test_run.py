@@ -198,12 +198,12 @@ def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
         env=tuitrain.env, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     tuitrain("ctl", "a", "stop")
-    told, _ = attached.communicate()
+    output, _ = attached.communicate()
 
     assert attached.returncode == 0
-    assert "epoch     1/5,000  train loss" in told
-    assert "paused at step 30" in told
-    assert "stopped: epoch 1 of 5,000, step 30" in told
+    assert "epoch     1/5,000  train loss" in output
+    assert "paused at step 30" in output
+    assert "stopped: epoch 1 of 5,000, step 30" in output
 
 
 @pytest.mark.parametrize("way", ["--plain", "--detach"])

@@ -51,7 +51,7 @@ def test_a_table_is_explained_before_it_trains(threaded: Shell, table: str):
     before, _, _ = said.partition("epoch  1/30")
     shown = threaded.show("a")
 
-    for told in (
+    for expected in (
         "penguins.csv: 200 rows, 9 columns",
         "target 'Species': multiclass, since it is text, of 3 values",
         "Sample Number  dropped   it counts the rows",
@@ -59,9 +59,9 @@ def test_a_table_is_explained_before_it_trains(threaded: Shell, table: str):
         "Date Egg       date      seconds, and the time of year, week and day",
         "Bill (mm)      number    4 missing: the median, and a bit that says so; standardised",
     ):
-        assert told in before
-        assert any(told in note for note in shown["data_notes"])
-        assert told in threaded("show", "a").stdout
+        assert expected in before
+        assert any(expected in note for note in shown["data_notes"])
+        assert expected in threaded("show", "a").stdout
     assert shown["problem"]["classes"] == ["Adelie", "Chinstrap", "Gentoo"]
     assert (shown["kind"], shown["model"]) == ("multiclass", "mlp:hidden=256-128")
     assert shown["metrics"]["accuracy"] >= 0.9

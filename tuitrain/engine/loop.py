@@ -27,7 +27,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
-from tuitrain.engine.measures import Measures
+from tuitrain.engine.measures import StepProbe
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
@@ -51,14 +51,14 @@ def train(
     much at every step.
     """
     try:
-        yield from _train(run, steering, Measures(clock))
+        yield from _train(run, steering, StepProbe(clock))
     except Exception:
         with suppress(CannotSave):
             yield from steering.checkpoints.save_best()
         raise
 
 
-def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fact | Event]:
+def _train(run: Training, steering: Steering, measures: StepProbe) -> Iterator[Fact | Event]:
     yield from steering.between()
     while not (steering.decisions.stopped or run.is_over):
         yield from train_epoch(run, steering, measures)
@@ -78,7 +78,7 @@ def _train(run: Training, steering: Steering, measures: Measures) -> Iterator[Fa
     yield from steering.close()
 
 
-def train_epoch(run: Training, steering: Steering, measures: Measures) -> Iterator[Fact | Event]:
+def train_epoch(run: Training, steering: Steering, measures: StepProbe) -> Iterator[Fact | Event]:
     """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take

@@ -31,7 +31,7 @@ _MOST_WEIGHTS = 1 << 22
 _SAMPLES = 32
 
 
-class Measures:
+class StepProbe:
     """Decides which steps are measured, and measures them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

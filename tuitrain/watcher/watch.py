@@ -78,7 +78,7 @@ class Watch:
         """Whether the loop moves its weights without an optimizer; None: not known yet."""
         self._may_begin_epoch = False
         """Whether a training loader began anew, but perhaps for an evaluation."""
-        self._is_bad = False
+        self._is_nonfinite = False
         """Whether the step in hand is left out, since its loss or a gradient is nonfinite."""
         self._look_at = 0
         """When to look around after a step, on the clock of the marks; 0: after the next one."""
@@ -204,7 +204,7 @@ class Watch:
     def _before_update(self, optimizer: Optimizer) -> None:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
         if self.loop.on_nonfinite != "alert" and not is_finite(self._propagated.last, optimizer):
-            self._is_bad = True
+            self._is_nonfinite = True
             self._attend()
             for parameter in objects.parameters_of(optimizer):
                 parameter.grad = None
@@ -240,7 +240,7 @@ class Watch:
         else:
             self.recorder.batches.append((
                 now / 1e9, loop.take, loop.step, loop.epoch + 1, loss, lr,
-                samples, spent, 1.0 if self._is_bad else 0.0,
+                samples, spent, 1.0 if self._is_nonfinite else 0.0,
             ))  # fmt: skip
         if now >= self._look_at:
             self._look(optimizer)
@@ -281,8 +281,8 @@ class Watch:
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
-        if self._is_bad:
-            self._note_bad()
+        if self._is_nonfinite:
+            self._report_nonfinite()
         if not self._look_at:
             self._apply(self._initial.save(self.steering.checkpoints))
         self._rare.take_if_due(optimizer)
@@ -296,9 +296,9 @@ class Watch:
         else:
             self._look_at = self._last + _LOOK_AFTER_NS
 
-    def _note_bad(self) -> None:
+    def _report_nonfinite(self) -> None:
         """Report the step that was left out."""
-        loop, self._is_bad = self.loop, False
+        loop, self._is_nonfinite = self.loop, False
         place = loop.take, loop.step, loop.epoch + 1
         self.steering.nonfinite.note(BatchDone(*place, self._propagated.last, 0.0, 0, (), 1.0))
 

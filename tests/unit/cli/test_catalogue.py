@@ -31,19 +31,19 @@ def test_a_command_lists_all_there_is_for_people_and_for_programs(command, entri
     assert cli.run([command]) == 0
     said = capsys.readouterr().out
     assert cli.run([command, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    listed = json.loads(capsys.readouterr().out)
 
     assert all(name in said for name in entries)
-    assert [item["name"] for item in told] == list(entries)
-    assert all(item["summary"] for item in told)
+    assert [item["name"] for item in listed] == list(entries)
+    assert all(item["summary"] for item in listed)
 
 
 def test_every_metric_is_explained_with_its_direction(capsys):
     assert {metric.name for found in METRICS.values() for metric in found} == set(EXPLAINED)
     cli.run(["metrics", "--json"])
-    told = {load["name"]: load for load in json.loads(capsys.readouterr().out)}
-    assert told["rmse"]["direction"] == "min"
-    assert told["accuracy"]["kinds"] == ["multiclass", "binary"]
+    listed = {load["name"]: load for load in json.loads(capsys.readouterr().out)}
+    assert listed["rmse"]["direction"] == "min"
+    assert listed["accuracy"]["kinds"] == ["multiclass", "binary"]
 
 
 def test_a_loss_is_taught_under_either_of_its_names(capsys):
@@ -63,8 +63,8 @@ def test_a_task_is_told_which_losses_fit_and_why_the_others_do_not(capsys):
     assert fitting.index("mse") < fitting.index("l1")
     assert "its target is a class index" in others
     assert cli.run(["losses", "--task", "diabetes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {item["name"]: item["fits"] for item in told} == {
+    listed = json.loads(capsys.readouterr().out)
+    assert {item["name"]: item["fits"] for item in listed} == {
         loss.name: loss in fitting_losses("regression") for loss in LOSSES.values()
     }
     assert "poisson-nll" in others
@@ -77,11 +77,11 @@ def test_a_misspelt_loss_is_answered_with_the_nearest(capsys):
 
 
 def test_devices_are_asked_of_torch_and_always_hold_the_cpu(tuitrain: Shell):
-    told = json.loads(tuitrain("devices", "--json").stdout)
+    listed = json.loads(tuitrain("devices", "--json").stdout)
 
-    assert told[-1]["name"] == "cpu"
-    assert told[-1]["memory_bytes"] > 0
-    if len(told) == 1:
+    assert listed[-1]["name"] == "cpu"
+    assert listed[-1]["memory_bytes"] > 0
+    if len(listed) == 1:
         assert "There is no GPU here" in tuitrain("devices").stdout
 
 

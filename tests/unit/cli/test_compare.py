@@ -26,9 +26,9 @@ def refused(tmp_path, capsys):
 
     def run(*arguments):
         code = cli.run(["--home", str(tmp_path), *arguments])
-        told = capsys.readouterr()
-        assert told.out == ""
-        return code, told.err
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        return code, captured.err
 
     return run
 
@@ -87,11 +87,11 @@ def test_one_metric_alone_has_one_wide_chart(said):
 
 
 def test_programs_get_strict_json(said):
-    told = json.loads(said("compare", "two", "one", "--json"))
-    assert [run["name"] for run in told["runs"]] == ["two", "one"]
-    assert told["differs"]["lr"] == ["0.01", "0.001"]
-    assert {measure["name"] for measure in told["measures"]} >= {"accuracy", "mse"}
-    assert all(len(measure["final"]) == 2 for measure in told["measures"])
+    comparison = json.loads(said("compare", "two", "one", "--json"))
+    assert [run["name"] for run in comparison["runs"]] == ["two", "one"]
+    assert comparison["differs"]["lr"] == ["0.01", "0.001"]
+    assert {measure["name"] for measure in comparison["measures"]} >= {"accuracy", "mse"}
+    assert all(len(measure["final"]) == 2 for measure in comparison["measures"])
 
 
 def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
@@ -135,16 +135,16 @@ def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
     assert "no contest, since their tasks differ" in text
     assert "no value of one says anything about another" in text.partition("by epoch")[0]
     assert "★" not in text
-    told = json.loads(said("compare", "one", "cancer", "--json"))
-    assert told["comparable"] is False
-    assert {tuple(measure["better_best"]) for measure in told["measures"]} == {()}
+    comparison = json.loads(said("compare", "one", "cancer", "--json"))
+    assert comparison["comparable"] is False
+    assert {tuple(measure["better_best"]) for measure in comparison["measures"]} == {()}
 
 
 @pytest.mark.parametrize("command", [("plot", "one"), ("compare", "one", "two")])
 def test_a_chart_too_narrow_for_its_numbers_is_refused(refused, command):
-    code, told = refused(*command, "--width", "5")
+    code, message = refused(*command, "--width", "5")
     assert code == 2
-    assert "width takes a whole number from 20 to 1000, not '5'" in told
+    assert "width takes a whole number from 20 to 1000, not '5'" in message
 
 
 def test_a_chart_in_a_pipe_tells_what_was_abandoned_from_the_lineage(said, tmp_path):

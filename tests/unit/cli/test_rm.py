@@ -36,8 +36,8 @@ def say(tmp_path, capsys):
 
     def run(*arguments):
         code = cli.run(["--home", str(tmp_path / "home"), *arguments])
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return run
 

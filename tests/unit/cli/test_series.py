@@ -72,8 +72,8 @@ def test_any_series_that_runs_share_is_compared_by_epoch_whatever_they_learn(sai
     lines = [line.split() for line in text.splitlines()]
     assert ["gpu-temperature", "°C", "86", "20"] in lines
     assert ["highest", "86", "20"] in lines
-    told = json.loads(said("compare", "one", "two", "--metric", "gpu-temperature", "--json"))
-    assert told["series"] == [
+    comparison = json.loads(said("compare", "one", "two", "--metric", "gpu-temperature", "--json"))
+    assert comparison["series"] == [
         {"name": "gpu-temperature", "unit": "°C", "last": [86.0, 20.0], "min": [41.0, 20.0],
          "max": [86.0, 20.0]}
     ]  # fmt: skip

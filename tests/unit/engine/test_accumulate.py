@@ -62,8 +62,8 @@ def test_one_bad_batch_leaves_the_whole_step_out(is_synchronous):
     settings = {"batch_size": 128, "accumulate": 2, "model": "mlp:hidden=8,norm=batch"}
     run = spoilt(is_synchronous=is_synchronous, **settings)
     first = next(run.batches())[0][0]
-    bad = (run.data.train.inputs == first).flatten(1).all(dim=1)
-    run.data.train.inputs[bad] = math.nan
+    is_first = (run.data.train.inputs == first).flatten(1).all(dim=1)
+    run.data.train.inputs[is_first] = math.nan
     events = list(train(run, Steering(run)))
     assert nonfinite_steps(events) == [1]
     assert all(tensor.isfinite().all() for tensor in run.model.state_dict().values())

@@ -49,8 +49,8 @@ CPU = torch.device("cpu")
 on_both_devices = pytest.mark.parametrize("is_synchronous", [True, False])
 
 
-def spoilt(*bad: tuple[int, int], is_synchronous: bool = True, **settings) -> Training:
-    """Return a run in which a sample of each batch (epoch, number) of `bad`, from 0, is NaN.
+def spoilt(*nonfinite: tuple[int, int], is_synchronous: bool = True, **settings) -> Training:
+    """Return a run in which a sample of each batch (epoch, number) of `nonfinite`, from 0, is NaN.
 
     A sample is NaN in all epochs, so it makes a batch of every other epoch bad as well.
     """
@@ -58,7 +58,7 @@ def spoilt(*bad: tuple[int, int], is_synchronous: bool = True, **settings) -> Tr
     settings = {"model": "linear", "epochs": 1, "on_nonfinite": "skip", **settings}
     run = build(new_spec("digits", **{"batch_size": 256, "seed": 1, **settings}))
     run.is_synchronous = is_synchronous
-    for epoch, number in bad:
+    for epoch, number in nonfinite:
         order = shuffled(len(run.data.train), seed=1, epoch=epoch)
         run.data.train.inputs[order[number * run.batch_size]] = math.nan
     return run
@@ -218,13 +218,13 @@ def test_every_stretch_of_skipped_batches_is_told_once(is_synchronous):
 @on_both_devices
 @pytest.mark.parametrize("until", [None, PER_EPOCH, 3])
 def test_a_bad_last_batch_ends_a_run_that_shall_stop_there(is_synchronous, until):
-    bad = (until or PER_EPOCH) - 1
-    run = spoilt((0, bad), on_nonfinite="stop", is_synchronous=is_synchronous, until=until)
+    nonfinite = (until or PER_EPOCH) - 1
+    run = spoilt((0, nonfinite), on_nonfinite="stop", is_synchronous=is_synchronous, until=until)
     events = list(train(run, Steering(run)))
 
     after = [type(event) for event in events if not isinstance(event, Fact)]
     assert after == [NotFinite, Failed]
-    assert len(of(events, BatchDone)) == bad + 1
+    assert len(of(events, BatchDone)) == nonfinite + 1
 
 
 @on_both_devices
@@ -295,8 +295,8 @@ def test_a_bad_number_is_found_in_gradients_of_every_dtype(dtype, number, is_syn
     for parameter in weights:
         parameter.grad[1] = number
         assert check_finite_fast(run, loss)
-        bad = check_finite(loss, weights)
-        assert (bad.dtype, bad.shape, bad.item()) == (torch.float32, (), 1.0)
+        nonfinite = check_finite(loss, weights)
+        assert (nonfinite.dtype, nonfinite.shape, nonfinite.item()) == (torch.float32, (), 1.0)
         parameter.grad[1] = 1
 
 

@@ -66,13 +66,13 @@ def files_in(target: Path) -> list[Path]:
 
 
 def test_a_file_comes_whole_with_progress_and_only_once(server: Server, target: Path):
-    told = []
+    reports = []
     for _ in range(2):
-        fetch(server.url, target, md5=MD5, report=lambda *args: told.append(args))
+        fetch(server.url, target, md5=MD5, report=lambda *args: reports.append(args))
 
     assert target.read_bytes() == CONTENT
-    assert told[-1] == ("downloading file.gz", len(CONTENT), len(CONTENT))
-    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert reports[-1] == ("downloading file.gz", len(CONTENT), len(CONTENT))
+    assert [done for _, done, _ in reports] == sorted(done for _, done, _ in reports)
     assert server.asked == 1
     assert files_in(target) == [target]
 

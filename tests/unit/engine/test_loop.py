@@ -30,8 +30,8 @@ def digits(**settings) -> Training:
 
 def test_an_epoch_is_its_batches_and_then_its_validation():
     run = digits(epochs=3)
-    told = train(run, Steering(run), clock=lambda: 0.0)
-    events = [event for event in told if not isinstance(event, Measured)]
+    yielded = train(run, Steering(run), clock=lambda: 0.0)
+    events = [event for event in yielded if not isinstance(event, Measured)]
 
     kinds = [type(event) for event in events]
     assert run.steps_per_epoch == 23

@@ -195,8 +195,8 @@ def of(events: Sequence[Event], *kinds: type) -> list:
 def test_it_is_paused_goes_step_by_step_and_goes_on():
     run, events = steered((3, Pause()), (9, Step(2)), (9, Resume()))
 
-    told = [(type(event), event.step) for event in of(events, Paused, StepsTaken, Resumed)]
-    assert told == [(Paused, 3), (Resumed, 3), (StepsTaken, 5), (Paused, 5), (Resumed, 5)]
+    happened = [(type(event), event.step) for event in of(events, Paused, StepsTaken, Resumed)]
+    assert happened == [(Paused, 3), (Resumed, 3), (StepsTaken, 5), (Paused, 5), (Resumed, 5)]
     assert run.step == 3 * PER_EPOCH
 
 

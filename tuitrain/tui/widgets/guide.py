@@ -6,19 +6,17 @@ from collections.abc import Mapping
 
 from textual.reactive import var
 
-from tuitrain.tui.widgets.cells import Cells
+from tuitrain.tui.widgets.run_panels import SnapshotPanel
 from tuitrain.view.panel import tour
-from tuitrain.view.state.snapshot import Snapshot
 
 
-class Guide(Cells):
+class Guide(SnapshotPanel):
     """Show the stop of the tour that the run has reached."""
 
     DEFAULT_CSS = """
     Guide { background: $panel; }
     """
 
-    snapshot: var[Snapshot | None] = var(None)
     view: var[str] = var("")
     """The name of the view that is shown."""
     _done = 0
@@ -28,22 +26,14 @@ class Guide(Cells):
         super().__init__()
         self._keys = keys
 
-    def watch_snapshot(self) -> None:
-        self._go_on()
-
     def watch_view(self) -> None:
-        self._go_on()
+        self.draw()
 
-    def on_resize(self) -> None:
-        super().on_resize()
-        self._draw()
-
-    def _go_on(self) -> None:
+    def draw(self) -> None:
+        """Draw the stop, as high as it is."""
         if self.snapshot is not None:
             self._done = tour.reached(self.snapshot, self.view, self._done)
-            self._draw()
-
-    def _draw(self) -> None:
-        picture = tour.picture(self._done, self._keys, self.screen.size.width)
-        self.styles.height = len(picture)
-        self.show(picture)
+        if self.size.width:
+            picture = tour.picture(self._done, self._keys, self.screen.size.width)
+            self.styles.height = len(picture)
+            self.show(picture)

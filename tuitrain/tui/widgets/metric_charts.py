@@ -24,7 +24,7 @@ class MetricCharts(AsyncPicture, can_focus=True):
 
     def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(draw, id=id)
-        self.drawn = multiples.Drawn()
+        self.drawn = multiples.DrawnCharts()
         """The curves that need not be drawn again."""
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
@@ -43,7 +43,7 @@ class MetricCharts(AsyncPicture, can_focus=True):
 
     def _forget(self) -> None:
         """Have the next picture draw the curves, too."""
-        self.drawn, self._forgotten_at = multiples.Drawn(), time.monotonic()
+        self.drawn, self._forgotten_at = multiples.DrawnCharts(), time.monotonic()
 
     def on_resize(self) -> None:
         super().on_resize()

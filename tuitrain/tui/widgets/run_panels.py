@@ -13,8 +13,8 @@ _ADVICE_LINES, _HIGH = 3, 16
 """Most lines of advice, on screens of that height; lower ones have one line."""
 
 
-class _Panel(Cells):
-    """Draw one of the two snapshots of the run screen."""
+class SnapshotPanel(Cells):
+    """Cells that are drawn from a snapshot of the run: anew for each, and for a new size."""
 
     snapshot: var[Snapshot | None] = var(None)
 
@@ -36,7 +36,7 @@ class _Panel(Cells):
         raise NotImplementedError
 
 
-class Header(_Panel):
+class Header(SnapshotPanel):
     """Title and state of the run, and the pending commands."""
 
     pending: var[tuple[str, ...]] = var(())
@@ -48,14 +48,14 @@ class Header(_Panel):
         return panels.header(snapshot, self.pending, self.size.width)
 
 
-class Vitals(_Panel):
+class Vitals(SnapshotPanel):
     """The numbers."""
 
     def picture(self, snapshot: Snapshot) -> Picture:
         return panels.vitals(snapshot, self.size.width)
 
 
-class Progress(_Panel):
+class Progress(SnapshotPanel):
     """Bars of the epoch and of the run."""
 
     DEFAULT_CLASSES = "box"
@@ -64,7 +64,7 @@ class Progress(_Panel):
         return panels.progress(snapshot, self.size.width)
 
 
-class Advice(_Panel):
+class Advice(SnapshotPanel):
     """Advice on the training; it takes no room if there is none."""
 
     def watch_snapshot(self) -> None:
@@ -86,7 +86,7 @@ class Advice(_Panel):
         return diagnosis.picture(snapshot, width, _ADVICE_LINES if height >= _HIGH else 1)
 
 
-class Epochs(_Panel, can_focus=True):
+class Epochs(SnapshotPanel, can_focus=True):
     """The table of epochs."""
 
     DEFAULT_CLASSES = "panel"
@@ -99,7 +99,7 @@ class Epochs(_Panel, can_focus=True):
         return panels.epochs(snapshot, self.size.width, self.size.height)
 
 
-class Events(_Panel, can_focus=True):
+class Events(SnapshotPanel, can_focus=True):
     """The log of what happened."""
 
     DEFAULT_CLASSES = "panel"

@@ -40,9 +40,10 @@ class Chart:
     """Whether its y axis may be logarithmic."""
 
 
-class Drawn(dict[tuple[str, int, int], tuple[bool, Picture]]):
-    """Curves that are drawn: by the name, width and height of a chart, whether they are logarithmic
-    and their cells.
+class DrawnCharts(dict[tuple[str, int, int], tuple[bool, Picture]]):
+    """Charts that are drawn already, so that only those whose numbers changed are drawn again.
+
+    By name, width and height: whether its axis is logarithmic, and its cells.
     """
 
 
@@ -76,7 +77,7 @@ def grid(
     *,
     options: plot.ChartOptions,
     least_width: int = LEAST_WIDTH,
-    drawn: Drawn | None = None,
+    drawn: DrawnCharts | None = None,
 ) -> Picture:
     """Return as many of the charts as fit, in exactly width x height cells.
 
@@ -84,7 +85,7 @@ def grid(
     """
     if not charts or width < 1 or height < 1:
         return (fitted([], width),) * max(0, height)
-    drawn = Drawn() if drawn is None else drawn
+    drawn = DrawnCharts() if drawn is None else drawn
     across, down = places(len(charts), width, height, least_width)
     rows: list[Line] = []
     for number in range(down):
@@ -104,7 +105,7 @@ def _side_by_side(pictures: Sequence[Picture], width: int) -> list[Line]:
 
 
 def _draw(
-    chart: Chart, width: int, height: int, options: plot.ChartOptions, drawn: Drawn
+    chart: Chart, width: int, height: int, options: plot.ChartOptions, drawn: DrawnCharts
 ) -> Picture:
     rows = height - 1
     if min(width, rows) < 2:
@@ -138,7 +139,7 @@ def _cells(spans: Iterable[Span]) -> int:
 
 def of_run(
     run: Snapshot, curves: Curves, width: int, height: int, view: ChartView = USUAL,
-    *, drawn: Drawn | None = None,
+    *, drawn: DrawnCharts | None = None,
 ) -> Picture:  # fmt: skip
     """Return the curves of a run that stay comparable when its loss is swapped; as `grid` does."""
     shown = chosen(run, width, height)

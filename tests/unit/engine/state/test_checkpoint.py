@@ -48,18 +48,18 @@ def files(folder: Path) -> set[str]:
 
 def test_the_last_three_the_best_the_first_and_those_before_changes_are_kept(tmp_path: Path):
     run, checkpoints = small(), Checkpoints(tmp_path)
-    told = []
+    recorded = []
     for step, (why, is_needed) in enumerate(
         [("start", False), ("epoch", False), ("before lr", True), ("best", False)]
         + [("epoch", False)] * 6
     ):
         run.step = step
-        told += checkpoints.save(run, why, is_needed=is_needed)
+        recorded += checkpoints.save(run, why, is_needed=is_needed)
 
     kept = {int(name.split("step")[1][:-3]) for name in files(tmp_path)}
     assert kept == {0, 2, 3, 7, 8, 9}
-    gone = {item.file for item in told if isinstance(item, CheckpointGone)}
-    saved = {item.file for item in told if isinstance(item, CheckpointSaved)}
+    gone = {item.file for item in recorded if isinstance(item, CheckpointGone)}
+    saved = {item.file for item in recorded if isinstance(item, CheckpointSaved)}
     assert saved - gone == files(tmp_path) == {item.file for item in checkpoints.kept}
 
 
@@ -195,12 +195,12 @@ def test_it_is_what_the_run_was_at_the_end_of_that_epoch(tmp_path: Path):
 
 def test_a_run_that_fails_saves_its_best_epoch_first(tmp_path: Path):
     run, checkpoints = small(), Checkpoints(tmp_path, clock=Clock())
-    told = list(checkpoints.save(run, "start"))
+    recorded = list(checkpoints.save(run, "start"))
     events = train(run, Steering(run, checkpoints=checkpoints))
-    told += [next(events) for _ in range(6)]
+    recorded += [next(events) for _ in range(6)]
     run.criterion = lambda *_: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        told += list(events)
+        recorded += list(events)
     assert checkpoints.best is not None
     assert checkpoints.best.epoch == 1
 
@@ -262,8 +262,10 @@ def test_a_full_disk_is_said_and_the_best_epoch_waits_for_room(tmp_path: Path):
     assert "cannot save a checkpoint" in warned.text
     folder.unlink()
     folder.mkdir()
-    told = list(events)
-    assert not [item for item in told if isinstance(item, Warned)], "nor is it tried all the time"
+    recorded = list(events)
+    assert not [item for item in recorded if isinstance(item, Warned)], (
+        "nor is it tried all the time"
+    )
     assert checkpoints.best is not None
     assert checkpoints.best.epoch == run.epoch == 8
 
@@ -284,25 +286,25 @@ def test_of_five_hundred_changes_the_newest_fifty_can_be_gone_back_to_and_that_i
     run = build(new_spec("digits", model="linear", batch_size=8, epochs=4))
     checkpoints = Checkpoints(tmp_path)
     asking = Asking(*(Change("lr", 0.001 + item * 1e-6) for item in range(500)), Undo())
-    told = list(checkpoints.save(run, "start"))
-    told += train(run, Steering(run, asking, checkpoints=checkpoints))
+    recorded = list(checkpoints.save(run, "start"))
+    recorded += train(run, Steering(run, asking, checkpoints=checkpoints))
 
-    assert sum(isinstance(item, SettingChanged) for item in told) == 500
+    assert sum(isinstance(item, SettingChanged) for item in recorded) == 500
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {item.file for item in checkpoints.kept}
     before = [item for item in checkpoints.kept if item.why.startswith("before")]
     assert [item.why for item in before] == [*["before lr"] * 49, "before undo"]
     assert all(one.step + 1 == other.step for one, other in pairwise(before))
     assert len(kept) <= 50 + 1 + 3 + len([item for item in checkpoints.kept if item.why == "best"])
-    said = [item.text for item in told if isinstance(item, Warned)]
+    said = [item.text for item in recorded if isinstance(item, Warned)]
     assert said == [
         "the oldest checkpoints before changes are deleted: the newest 50 are kept, or 2 GiB of "
         "them"
     ]
-    (undone,) = [item for item in told if isinstance(item, TakeOpened)]
+    (undone,) = [item for item in recorded if isinstance(item, TakeOpened)]
     assert undone.settings["lr"] == pytest.approx(0.001 + 498 * 1e-6), "an undo works all the same"
 
-    again = Checkpoints(tmp_path, [item for item in told if not isinstance(item, BatchDone)])
+    again = Checkpoints(tmp_path, [item for item in recorded if not isinstance(item, BatchDone)])
     assert again.kept == checkpoints.kept
     run.step += 1
     assert not [
@@ -328,15 +330,15 @@ def test_an_undo_without_its_checkpoint_is_refused_with_what_can_be_done(tmp_pat
     asking = Asking(Change("lr", 0.1))
     steering = Steering(run, asking, checkpoints=checkpoints)
     events = train(run, steering)
-    told = list(checkpoints.save(run, "start"))
-    while not any(isinstance(item, SettingChanged) for item in told):
-        told.append(next(events))
+    recorded = list(checkpoints.save(run, "start"))
+    while not any(isinstance(item, SettingChanged) for item in recorded):
+        recorded.append(next(events))
     (tmp_path / checkpoints.kept[-1].file).unlink()
     asking.commands = [Request.new(Undo()), Request.new(Undo())]
-    told = list(events)
-    (dropped,) = [item for item in told if isinstance(item, CommandDropped)]
+    recorded = list(events)
+    (dropped,) = [item for item in recorded if isinstance(item, CommandDropped)]
     assert "cannot be read" in dropped.reason
-    (refused,) = [item for item in told if isinstance(item, CommandRefused)]
+    (refused,) = [item for item in recorded if isinstance(item, CommandRefused)]
     assert "rollback goes back to an epoch" in refused.reason
 
 

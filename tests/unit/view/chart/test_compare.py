@@ -59,8 +59,8 @@ def test_classes_and_numbers_share_nothing_and_the_reason_is_told(begin):
 
 def test_only_settings_that_differ_are_told(begin):
     one, other = begin("a"), begin("b", lr=0.01, seed=3, epochs=9, optimizer="adamw")
-    told = differences.differing([one.now(), other.now()])
-    assert told == {
+    shown = differences.differing([one.now(), other.now()])
+    assert shown == {
         "optimizer": ("adam", "adamw"),
         "lr": ("0.001", "0.01"),
         "seed": ("0", "3"),
@@ -77,8 +77,8 @@ def test_runs_that_differ_in_their_schedule_have_a_row_for_it(begin):
     )
     other.trains(4)
     other.changes("schedule", "cosine@4", "w")
-    told = differences.differing([one.now(), other.now()])
-    assert told == {"schedule": ("constant", "constant → cosine @ epoch 4")}
+    shown = differences.differing([one.now(), other.now()])
+    assert shown == {"schedule": ("constant", "constant → cosine @ epoch 4")}
     assert differences.settings(third.now())["schedule"] == "linear"
     differing = differences.differing([one.now(), third.now()])
     assert differing == {"schedule": ("constant", "linear")}, "not in the optimizer's row again"
@@ -91,10 +91,10 @@ def test_a_swap_and_a_change_are_told_with_their_epochs(begin):
     run.trains(2)
     run.changes("lr", 0.5, "w")
     run.changes("clip-norm", 2.0, "x")
-    told = differences.settings(run.now())
-    assert told["loss"] == "cross-entropy → mse @ epoch 10"
-    assert told["lr"] == "0.001 → 0.5 @ epoch 12"
-    assert told["clip norm"] == "off → 2 @ epoch 12"
+    shown = differences.settings(run.now())
+    assert shown["loss"] == "cross-entropy → mse @ epoch 10"
+    assert shown["lr"] == "0.001 → 0.5 @ epoch 12"
+    assert shown["clip norm"] == "off → 2 @ epoch 12"
 
 
 def test_what_was_undone_is_no_difference(begin):
@@ -210,19 +210,19 @@ def test_pages_show_every_measure_and_begin_again(begin):
 
 def test_a_hostile_name_is_shown_and_not_obeyed(begin):
     one, other = begin("a"), begin("\x1b[31m[red]b")
-    told = plain(compare.legend(compared(one, other), 80))
-    assert "\x1b" not in told
-    assert "␛[31m[red]b" in told
+    shown = plain(compare.legend(compared(one, other), 80))
+    assert "\x1b" not in shown
+    assert "␛[31m[red]b" in shown
 
 
 def test_programs_get_the_same(begin):
     one, other = begin("a", lr=0.01), begin("b")
     one.trains(2)
     other.trains(3)
-    told = compare.as_json(compared(one, other), [ACCURACY])
-    assert [run["name"] for run in told["runs"]] == ["a", "b"]
-    assert told["differs"] == {"lr": ["0.01", "0.001"]}
-    (accuracy,) = told["measures"]
+    shown = compare.as_json(compared(one, other), [ACCURACY])
+    assert [run["name"] for run in shown["runs"]] == ["a", "b"]
+    assert shown["differs"] == {"lr": ["0.01", "0.001"]}
+    (accuracy,) = shown["measures"]
     assert accuracy["best_epoch"] == [2, 3]
     assert accuracy["better_final"] == ["b"]
 

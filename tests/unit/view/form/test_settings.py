@@ -53,10 +53,10 @@ def test_a_key_changes_the_number_in_the_field(setting, text, key, made):
 def test_an_undo_takes_back_the_newest_change_and_leaves_what_was_trained_since():
     rate = SettingChanged("v", 1, 500, 20, "lr", 0.01, 0.001, 23)
     later = CommandAccepted("x", "loss", "l1", "epoch", 0.0)
-    told = settings.last_change(run((20.0, SWAP), (55.0, rate), (100.0, later)))
-    assert told is not None
-    assert told.abandoned_s == 45
-    assert told.description.startswith("lr 0.001 → 0.01")
+    change = settings.last_change(run((20.0, SWAP), (55.0, rate), (100.0, later)))
+    assert change is not None
+    assert change.abandoned_s == 45
+    assert change.description.startswith("lr 0.001 → 0.01")
 
 
 def test_neither_a_pace_nor_a_resumption_is_a_change():
@@ -69,5 +69,5 @@ def test_neither_a_pace_nor_a_resumption_is_a_change():
 def test_a_change_that_the_log_has_dropped_is_still_known_and_long_ago():
     command = (1.0, CommandAccepted("w", "loss", "mse", "epoch", 0))
     later = [(100.0, CommandAccepted(f"a{n}", "pause", "", "batch", 0)) for n in range(300)]
-    told = settings.last_change(run(command, (1.0, SWAP), *later))
-    assert told == ("loss mse", math.inf)
+    change = settings.last_change(run(command, (1.0, SWAP), *later))
+    assert change == ("loss mse", math.inf)

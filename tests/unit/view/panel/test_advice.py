@@ -47,11 +47,11 @@ def after(folder: Path, *events: Event, on_nonfinite: str = "pause") -> Snapshot
     "events", [(BAD, PAUSED), (BAD, CommandDropped("s", "a pause came first"), PAUSED, LOWER)]
 )
 def test_a_bad_batch_is_told_with_its_own_step_while_the_run_waits_for_it(events, tmp_path: Path):
-    told = advice(after(tmp_path, *events))
+    advised = advice(after(tmp_path, *events))
 
-    assert told is not None
-    assert told.trouble == "loss not finite at step 7: the weights are untouched"
-    assert told.ways[0] == ("space go on" if LOWER in events else "r lower the rate (0.5)")
+    assert advised is not None
+    assert advised.trouble == "loss not finite at step 7: the weights are untouched"
+    assert advised.ways[0] == ("space go on" if LOWER in events else "r lower the rate (0.5)")
 
 
 @pytest.mark.parametrize(

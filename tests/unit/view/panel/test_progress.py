@@ -41,9 +41,11 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
     for epoch in range(1, 300):
         file = f"{epoch:05d}-take1-step{epoch}.pt"
         run.records(CheckpointSaved(1, epoch, epoch, "best", file, 1, "00", "00"))
-    told = [line for line in plain(events(run.now(), 80, 40)).splitlines() if "best so far" in line]
-    assert len(told) == 1
-    assert "epoch 299 is the best so far" in told[0]
+    lines = [
+        line for line in plain(events(run.now(), 80, 40)).splitlines() if "best so far" in line
+    ]
+    assert len(lines) == 1
+    assert "epoch 299 is the best so far" in lines[0]
     assert "parameters on" in plain(events(run.now(), 80, 40)), "the rest is not pushed out"
 
 

@@ -35,8 +35,8 @@ def after(
     now: Snapshot, *events: Event, latest: BatchRow | None = None, alive=True, is_anew=False
 ) -> Snapshot:
     epochs = tuple(event for event in events if isinstance(event, EpochEnded))
-    told = [event for event in events if not isinstance(event, EpochEnded)]
-    recorded = tuple(Recorded(at, float(at), float(at), item) for at, item in enumerate(told))
+    others = [event for event in events if not isinstance(event, EpochEnded)]
+    recorded = tuple(Recorded(at, float(at), float(at), item) for at, item in enumerate(others))
     return fold(now, Delta(recorded, epochs, latest, Cursor(), is_anew=is_anew), alive=alive)
 
 
