@@ -138,7 +138,7 @@ def test_a_trainer_opens_its_record_before_it_loads_torch():
 
 def test_what_is_said_of_a_run_in_words_needs_no_charts():
     assert "plotext" not in loaded_by(
-        "import tuitrain.view.state.snapshot, tuitrain.view.text.report"
+        "import tuitrain.view.state.snapshot, tuitrain.view.text.report_lines"
     )
 
 

@@ -24,7 +24,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:
     """List the runs and their states, newest first."""
     from tuitrain.connection.client import Client
     from tuitrain.store.paths import runs_in
-    from tuitrain.view.text import report
+    from tuitrain.view.text import report, report_lines
 
     all_paths, runs = runs_in(home_of(ctx)), []
     for paths in all_paths:
@@ -35,7 +35,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([report.as_json(run, full=False) for run in runs], indent=1))
     elif runs:
-        print_safe(*report.table(runs))
+        print_safe(*report_lines.table(runs))
     elif not all_paths:
         print_safe("no runs yet; tuitrain run starts one")
     return 0
@@ -50,7 +50,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     """Show one run in full: state, numbers, changes, checkpoints. Default: the newest."""
     from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
-    from tuitrain.view.text import report
+    from tuitrain.view.text import report, report_lines
 
     client = find_run(ctx, run)
     run_snapshot = snapshot(client)
@@ -59,7 +59,7 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(report.as_json(run_snapshot, full=True), indent=1))
     else:
-        print_safe(*report.as_lines(run_snapshot, best_confusion(client, run_snapshot)))
+        print_safe(*report_lines.as_lines(run_snapshot, best_confusion(client, run_snapshot)))
     return 0
 
 

@@ -110,7 +110,7 @@ def plot(
     from tuitrain.view.chart.run_charts import loss_chart, metric_chart, series_chart
     from tuitrain.view.chart.validations import LEGEND
     from tuitrain.view.state.metrics import ComparableMetric, metrics_of, named
-    from tuitrain.view.text.report import metric_in_words, series_in_words
+    from tuitrain.view.text.report_lines import metric_in_words, series_in_words
 
     client = find_run(ctx, run)
     shown, curves = snapshot(client), curves_of(client)

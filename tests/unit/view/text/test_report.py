@@ -10,7 +10,7 @@ from tuitrain.core.detail import Confusion
 from tuitrain.core.problem import Card
 from tuitrain.view.panel.panels import vitals
 from tuitrain.view.picture import plain
-from tuitrain.view.text import report
+from tuitrain.view.text import report, report_lines
 from tuitrain.view.text.cells import width_of
 
 
@@ -24,7 +24,7 @@ def test_counts_have_separators_and_columns_stay_columns(run):
     run.changes("lr", 0.5, "w")
     run.trains(44)
     run.swaps("mse", "v")
-    lines = report.as_lines(run.now())
+    lines = report_lines.as_lines(run.now())
     assert f"  {'about':12} {TASKS['digits'].summary}" in lines
     assert any(line.endswith("batch 4,096") for line in lines)
     assert any(line.endswith("1,035 of 1,058") for line in lines if "step" in line)
@@ -44,13 +44,13 @@ def test_a_metric_has_its_unit_and_the_data_their_origin(home, run):
         )
     )
     run.trains(1, metrics={"rmse": 3.25, "mae": 2.5, "r2": 0.5})
-    lines = report.as_lines(run.now())
+    lines = report_lines.as_lines(run.now())
     assert f"  {'data from':12} scales.csv" in lines
     assert f"  {'rmse':12} 3.250 kg" in lines
     assert f"  {'r2':12} 0.5000" in lines
     assert f"  {'best':12} rmse 3.250 kg (epoch 1)" in lines
     assert "3.250 kg" in plain(vitals(run.now(), 120))
-    assert "rmse 3.250 kg (epoch 1)" in report.table([run.now()])[1]
+    assert "rmse 3.250 kg (epoch 1)" in report_lines.table([run.now()])[1]
     shown = report.as_json(run.now(), full=False)
     assert shown["problem"]["metrics"][0] == {"name": "rmse", "direction": "min", "unit": "kg"}
     assert shown["data_origin"] == "scales.csv"
@@ -58,5 +58,5 @@ def test_a_metric_has_its_unit_and_the_data_their_origin(home, run):
 
 def test_wide_names_of_classes_keep_the_columns_of_a_confusion_matrix():
     confusion = Confusion(counts=((3, 1_200), (0, 4)))
-    lines = report.confusion_lines(confusion, ["猫", "いぬ"])
+    lines = report_lines.confusion_lines(confusion, ["猫", "いぬ"])
     assert len({width_of(line) for line in lines}) == 1
