@@ -52,25 +52,14 @@ def build(
     code = code or UserCode()
     spec, task, losses = _load(spec, report, code, device)
     rng.seed(spec.seed)
-    with placed(task.place("model", spec.model)):
-        model = build_model(spec.model, task, code).to(device)
-    if spec.init_from is not None:
-        load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
-    weights = trainable(model)
-    with placed(task.place("optimizer", spec.optimizer)):
-        optimizer, lr = _optimizer(spec, task, model, device, code)
-    if has_sparse_gradients(model):
-        take_sparse_gradients(optimizer)
+    model = _initial_model(spec, task, device, code)
+    optimizer, lr = _optimizer(spec, task, model, device, code)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
-    with placed(task.place("metrics")):
-        metrics = Metrics(task.data.kind, task.data.outputs, task.metrics, unit=task.data.unit_name)
-    problem = Problem(task.data.kind, metrics.described, losses=losses.names)
-    with placed(task.place("monitor", spec.monitor)):
-        monitor = Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
+    metrics, monitor = _evaluation(spec, task, losses)
     run = Training(
         model=model,
-        weights=weights,
+        weights=trainable(model),
         optimizer=optimizer,
         criterion=losses.criterion(spec.loss),
         data=task.data.to(device),
@@ -98,10 +87,36 @@ def build(
         pace=spec.pace,
     )
     code.settle()
-    if (reason := run.why_not_batches_of(spec.batch_size)) is not None:
-        with placed(place_of(model) or task.place("model", spec.model)):
-            raise Refused(reason)
+    _check_batch_size(run, task)
     return run
+
+
+def _initial_model(
+    spec: RunSpec, task: OpenedTask, device: torch.device, code: UserCode
+) -> nn.Module:
+    """Return the model on the device, with the weights that the run begins with."""
+    with placed(task.place("model", spec.model)):
+        model = build_model(spec.model, task, code).to(device)
+    if spec.init_from is not None:
+        load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
+    return model
+
+
+def _evaluation(spec: RunSpec, task: OpenedTask, losses: Losses) -> tuple[Metrics, Monitor]:
+    """Return the metrics of a validation, and what decides which is the best."""
+    data = task.data
+    with placed(task.place("metrics")):
+        metrics = Metrics(data.kind, data.outputs, task.metrics, unit=data.unit_name)
+    problem = Problem(data.kind, metrics.described, losses=losses.names)
+    with placed(task.place("monitor", spec.monitor)):
+        return metrics, Monitor(monitored(spec.monitor, problem, spec.loss), spec.patience)
+
+
+def _check_batch_size(run: Training, task: OpenedTask) -> None:
+    """Raise Refused if the model cannot train batches of that size."""
+    if (reason := run.why_not_batches_of(run.batch_size)) is not None:
+        with placed(place_of(run.model) or task.place("model", run.spec.model)):
+            raise Refused(reason)
 
 
 def _load(
@@ -158,11 +173,21 @@ def _optimizer(
     spec: RunSpec, task: OpenedTask, model: nn.Module, device: torch.device, code: UserCode
 ) -> tuple[Optimizer, float]:
     """Return optimizer and learning rate; an own optimizer may bring its rate."""
+    with placed(task.place("optimizer", spec.optimizer)):
+        if spec.optimizer and own_python(spec.optimizer) is None:
+            lr = spec.lr or float(OPTIONS["lr"].default)
+            optimizer = build_optimizer(spec.optimizer, model, lr, device)
+        else:
+            optimizer, lr = _own_optimizer(spec, task, trainable(model), code)
+    if has_sparse_gradients(model):
+        take_sparse_gradients(optimizer)
+    return optimizer, lr
+
+
+def _own_optimizer(
+    spec: RunSpec, task: OpenedTask, weights: tuple[nn.Parameter, ...], code: UserCode
+) -> tuple[Optimizer, float]:
     own = own_python(spec.optimizer)
-    if own is None and spec.optimizer:
-        lr = spec.lr or float(OPTIONS["lr"].default)
-        return build_optimizer(spec.optimizer, model, lr, device), lr
-    weights = trainable(model)
     if own is not None:
         optimizer = call_own(own, code, params=weights)
     else:
