@@ -41,6 +41,12 @@ _LOSSES: Mapping[Kind, tuple[str, ...]] = {
     "binary": ("bce-with-logits", "cross-entropy", "mse", "l1"),
     "regression": ("mse", "l1"),
 }
+_OF_NUMBERS = ("smooth-l1", "huber", "log-cosh", "quantile", "poisson-nll")
+_MISFITS: Mapping[Kind, tuple[str, ...]] = {
+    "multiclass": ("hinge", "soft-margin", "multilabel-soft-margin", *_OF_NUMBERS),
+    "binary": ("nll", "multi-margin", "multilabel-soft-margin", *_OF_NUMBERS),
+    "regression": ("cross-entropy", "bce-with-logits", "nll", "focal", "multi-margin", "hinge"),
+}
 _OF_CLASSES = (Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"))
 _METRICS: Mapping[Kind, tuple[Metric, ...]] = {
     "multiclass": _OF_CLASSES,
@@ -60,15 +66,21 @@ def started(task: str = "digits", **settings: object) -> RunStarted:
 
     begun = build(catalog.new_spec(task, device="cpu", **settings)).started()
     assert begun.problem is not None
-    kind = begun.problem.kind
-    own = replace(begun.problem, losses=_LOSSES[kind], metrics=_METRICS[kind])
     card = replace(begun.card, origin="")
-    return replace(begun, environment={}, problem=own, card=card)
+    return replace(begun, environment={}, problem=_pinned(begun.problem), card=card)
 
 
 def problem(kind: Kind) -> Problem:
     """Return the problem that recorded runs of that kind state."""
-    return replace(catalog.problem(kind), losses=_LOSSES[kind], metrics=_METRICS[kind])
+    return _pinned(catalog.problem(kind))
+
+
+def _pinned(stated: Problem) -> Problem:
+    kind = stated.kind
+    return replace(
+        stated, losses=_LOSSES[kind], metrics=_METRICS[kind],
+        misfits={name: stated.misfits[name] for name in _MISFITS[kind]},
+    )  # fmt: skip
 
 
 def decay(step: int) -> float:
