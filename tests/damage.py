@@ -183,8 +183,8 @@ UNREADABLE: dict[str, Damage] = {
     ),
     "an endless view": endless_view,
     "an endless trigger": sql(
-        "create trigger endless after insert on event begin insert into glance with recursive"
-        " n(id) as (select 2 union all select id + 1 from n) select id, '{}' from n where id < 0;"
+        "create trigger endless after insert on event begin insert into latest_batch_losses"
+        " with recursive n(id) as (select 2 union all select id + 1 from n) select id, '{}' from n where id < 0;"
         " end"
     ),
     "a table without types": untyped,
@@ -232,10 +232,12 @@ def planted(source: Path, target: Path) -> None:
                 update = f"update {table} set body = ? where {key} = ?"
                 db.execute(update, (json.dumps(_planted(json.loads(body))), number))
         db.execute("update epoch set loss_name = loss_name || ?", (HOSTILE,))
-        for number, body in db.execute("select key, body from glance").fetchall():
+        for number, body in db.execute("select key, body from latest_batch_losses").fetchall():
             found = json.loads(body)
             found["losses"] = {name + HOSTILE: loss for name, loss in found["losses"].items()}
-            db.execute("update glance set body = ? where key = ?", (json.dumps(found), number))
+            db.execute(
+                "update latest_batch_losses set body = ? where key = ?", (json.dumps(found), number)
+            )
         db.execute("update series set name = name || ?, unit = ?", (HOSTILE, HOSTILE[-20:]))
     (target / "trainer.log").write_text(f"hello {HOSTILE}\n")
 

@@ -18,7 +18,7 @@ from tuitrain.core.detail import CONFUSION
 from tuitrain.core.events import RunStarted
 from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.store.reader import RunReader
-from tuitrain.store.schema import key_of
+from tuitrain.store.schema import VERSION, key_of
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -73,7 +73,7 @@ def test_a_resumed_one_has_series_and_details_from_then_on(old: Path, tuitrain: 
     run = tuitrain.client("steered")
     until(lambda: snapshot(run).state == "finished", "it is trained on")
 
-    assert version(old / "steered") == 2
+    assert version(old / "steered") == VERSION
     now = snapshot(run)
     assert (now.epoch, now.step) == (9, 63)
     names = [one.series.name for one in now.series]

@@ -18,10 +18,10 @@ from tuitrain.core.decode import decoded, parsed
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.files import read_text, write_atomically
 from tuitrain.core.safe import safe
-from tuitrain.store import version1
+from tuitrain.store import older_versions
 
 KINDS = (
-    *version1.KINDS,
+    *older_versions.KINDS,
     "command_accepted", "command_refused", "command_dropped", "paused", "resumed", "stepped",
     "loss_swapped", "setting_changed", "take_opened",
 )  # fmt: skip

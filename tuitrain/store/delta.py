@@ -10,9 +10,9 @@ from tuitrain.core.events import EpochEnded, Event, TakeOpened
 from tuitrain.core.segment import Segment
 from tuitrain.store import epochs, series
 from tuitrain.store.batches import newest_batch
+from tuitrain.store.older_versions import Decode
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
-from tuitrain.store.version1 import Decode
 
 
 class Cursor(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import Segment
+from tuitrain.store.older_versions import event_of
 from tuitrain.store.schema import STEP_BITS, key_of, split
-from tuitrain.store.version1 import event_of
 
 EPOCHS_KEPT = 500
 """Number of newest epochs that are read for a screen."""

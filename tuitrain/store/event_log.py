@@ -9,8 +9,8 @@ from typing import NamedTuple
 from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.delta import Cursor
 from tuitrain.store.epochs import epoch_of
+from tuitrain.store.older_versions import Decode
 from tuitrain.store.reader import RunReader
-from tuitrain.store.version1 import Decode
 
 
 class LoggedEvent(NamedTuple):

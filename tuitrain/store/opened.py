@@ -13,8 +13,8 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.events import TakeOpened
 from tuitrain.core.files import is_plain
 from tuitrain.core.safe import safe
+from tuitrain.store.older_versions import event_of
 from tuitrain.store.schema import TABLES
-from tuitrain.store.version1 import event_of
 
 _BUSY_S = 2.0
 _READ_WITHIN_S = 60.0
@@ -24,7 +24,8 @@ _LONGEST = 1 << 25
 _INSTRUCTIONS = 100_000
 """Instructions of SQLite between two checks of the time limit."""
 _TABLES = {
-    "batch", "rollup", "epoch", "glance", "event", "series", "measured", "bucket", "detail",
+    "batch", "rollup", "epoch", "latest_batch_losses", "event", "series", "measured", "bucket",
+    "detail", "glance",
 }  # fmt: skip
 _BEFORE_ALL = -(1 << 63)
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {

@@ -22,11 +22,11 @@ from tuitrain.store import epochs, series, track
 from tuitrain.store.batches import BATCHES, batch_of, elapsed
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter, since
 from tuitrain.store.epochs import Best, EpochPart, EpochValue, EpochValues, RecordedEpoch
+from tuitrain.store.older_versions import DecodeEvents, as_present_version
 from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
 from tuitrain.store.schema import STEP_BITS, VERSION, BatchRow, key_of, split
 from tuitrain.store.series import Value
-from tuitrain.store.version1 import DecodeEvents, as_version_2
 
 
 class RunReader:
@@ -91,7 +91,9 @@ class RunReader:
     def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
         """Return the step of a recent batch and its loss by every fitting loss function."""
         with self._connection() as db:
-            row = db.execute("select body from glance").fetchone() if db is not None else None
+            if db is None:
+                return 0, {}
+            row = db.execute("select body from latest_batch_losses").fetchone()
             return _latest_batch_losses(row[0]) if row else (0, {})
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
@@ -259,7 +261,7 @@ class RunReader:
                 _check_version(version)
                 if version:
                     check_tables(db)
-                    as_version_2(db, version)
+                    as_present_version(db, version)
                     self._takes = self._takes.checked(db)
                 yield db if version else None  # 0: its tables are still being created
         except DamagedRecord as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-VERSION = 2
-"""Version 1 had neither series nor details."""
+VERSION = 3
+"""Version 1 had neither series nor details; `older_versions` has all differences."""
 
 BASE_TABLES = """
 create table if not exists batch (
@@ -41,7 +41,7 @@ create table if not exists epoch (
     body text not null
 ) strict;
 create index if not exists epoch_improved on epoch (key) where improved;
-create table if not exists glance (
+create table if not exists latest_batch_losses (
     key integer primary key,
     body text not null
 ) strict;
@@ -53,7 +53,7 @@ create table if not exists event (
     body text not null
 ) strict;
 """
-"""`glance` has one row, the latest batch losses."""
+"""`latest_batch_losses` has one row."""
 
 SERIES_TABLES = """
 create table if not exists series (

@@ -16,6 +16,7 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.series import Series
 from tuitrain.store import track
 from tuitrain.store.answered import KINDS, Answered
+from tuitrain.store.older_versions import COMMAND_ID, event_of
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import (
     STEP_BITS,
@@ -26,7 +27,6 @@ from tuitrain.store.schema import (
     key_of,
     split,
 )
-from tuitrain.store.version1 import COMMAND_ID, event_of
 
 
 class Stamped(NamedTuple):
@@ -134,7 +134,9 @@ class RunWriter:
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Store the loss of the newest batch by every loss function, replacing earlier ones."""
         body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
-        self._connection.execute("insert or replace into glance values (1, ?)", (body,))
+        self._connection.execute(
+            "insert or replace into latest_batch_losses values (1, ?)", (body,)
+        )
 
     def write(
         self,

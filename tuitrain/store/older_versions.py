@@ -1,4 +1,8 @@
-"""The adapter for records of version 1: no series, no details, no problem, other event names."""
+"""The adapter for records of older versions.
+
+Version 1 had no series, no details, no problem, and other event names. Up to version 2 the table of
+the latest batch losses was called `glance`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from tuitrain.catalog import problem_of_task
 from tuitrain.core.events import Event, RunStarted, from_json
 from tuitrain.core.problem import Problem
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.schema import SERIES_TABLES
+from tuitrain.store.schema import SERIES_TABLES, VERSION
 
 KINDS = {
     "wish_accepted": "command_accepted",
@@ -53,12 +57,15 @@ class DecodeEvents:
         return problem_of_task(RunPaths(self._directory).read_spec().task)
 
 
-def as_version_2(db: sqlite3.Connection, version: int) -> None:
-    """Make an older record readable as version 2: this connection sees empty series tables.
+def as_present_version(db: sqlite3.Connection, version: int) -> None:
+    """Make an older record readable as one of today: this connection sees the tables of today.
 
     A trainer that resumes such a run adds the tables to the record itself.
     """
+    if version == VERSION:
+        return
+    db.execute("pragma query_only = off")  # it would forbid temporary tables as well
     if version == 1:
-        db.execute("pragma query_only = off")  # it would forbid temporary tables as well
         db.executescript(SERIES_TABLES.replace("create table", "create temp table"))
-        db.execute("pragma query_only = on")
+    db.execute("create temp view latest_batch_losses as select key, body from main.glance")
+    db.execute("pragma query_only = on")
