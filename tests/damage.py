@@ -184,8 +184,8 @@ UNREADABLE: dict[str, Damage] = {
     "an endless view": endless_view,
     "an endless trigger": sql(
         "create trigger endless after insert on event begin insert into latest_batch_losses"
-        " with recursive n(id) as (select 2 union all select id + 1 from n) select id, '{}' from n where id < 0;"
-        " end"
+        " with recursive n(id) as (select 2 union all select id + 1 from n)"
+        " select id, '{}' from n where id < 0; end"
     ),
     "a table without types": untyped,
 }  # fmt: skip
