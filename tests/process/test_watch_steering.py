@@ -192,12 +192,15 @@ def steer(run: Run, decay: float = 1) -> None:
     assert [row.lr for row in rows[1:]] == pytest.approx(rates, rel=1e-3)
 
 
-@pytest.mark.parametrize(
+ANY_LOOP = pytest.mark.parametrize(
     ("script", "arguments"),
     [("nll", ()), ("vae", ()), ("gan", ()), ("accumulation", ("4",)), ("scaler", ()),
      ("compiled", ()), ("lbfgs", ()), ("accelerated", ())],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
+
+
+@ANY_LOOP
 def test_a_loop_of_any_kind_propagates_what_is_recorded_of_it_while_it_is_steered(
     scripts, script, arguments
 ):
@@ -228,6 +231,29 @@ def test_stop_ends_a_plain_script_without_a_traceback_and_without_what_follows(s
     assert "stopped at step 1" in process.log
     assert not (process.folder / "report").exists()
     assert (run.state, run.steps) == ("stopped", 1)
+
+
+@ANY_LOOP
+def test_a_loop_of_any_kind_is_stopped_where_it_waits(scripts, script, arguments):
+    pytest.importorskip("accelerate" if script == "accelerated" else "torch")
+    process, run = waiting(scripts, script, *arguments)
+    steps = run.steps
+    run.stop()
+    assert process.ended() == 0, process.log
+    assert (run.state, run.steps) == ("stopped", steps)
+    assert not (process.folder / "report").exists()
+
+
+def test_without_an_optimizer_a_loop_is_swapped_and_stopped_and_goes_back_to_nothing(scripts):
+    process, run = waiting(scripts, "by_hand")
+    run.swap_loss("mse", at="batch")
+    run.step(2)
+    for go_back in (run.undo, lambda: run.rollback(0), run.checkpoint):
+        with pytest.raises(Refused, match="so its weights are not known"):
+            go_back()
+    run.stop()
+    assert process.ended() == 0, process.log
+    assert (run.state, run.steps, run.show()["loss"]) == ("stopped", 3, "mse")
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,6 @@ BY_OPTIMIZER = {
     name: f"{name}:schedule={next(SCHEDULES)}" if "schedule" in entry.options else name
     for name, entry in OPTIMIZERS.items()
 }
-KILLED = list(BY_OPTIMIZER.values())[::2]
-"""Those whose run is killed and resumed; the runs of the others are replayed."""
 RPROP = "Rprop adapts a step size for each weight; lr is only the first one"
 
 
@@ -65,16 +63,14 @@ def digest_of_program(life: Life) -> str:
 
 
 @pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
-def test_a_kill_or_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
+def test_a_kill_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
     spec = spec_of(optimizer)
     weights, life = lived(changes(), (), spec=spec)
-    if optimizer in KILLED:
-        again, _ = lived(changes(), (12, 9), spec=spec)
-    else:
-        run, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step, spec)
-        again = weights_sha256(run.model)
+    resumed, _ = lived(changes(), (12, 9), spec=spec)
+    run, _ = replayed(plan_of(Lineage().after(life.events)), life.recorded.step, spec)
 
-    assert again == weights
+    assert resumed == weights
+    assert weights_sha256(run.model) == weights
     assert digest_of_program(life) == weights, "after an undo and a rollback"
     refused = [event.reason for event in life.events if isinstance(event, CommandRefused)]
     expected = [RPROP, "Rprop has no weight decay", RPROP] if optimizer == "rprop" else []
@@ -96,19 +92,33 @@ def test_a_plateau_of_a_steered_run_lowers_the_rate_only_where_its_lineage_waite
     assert set(kept) <= set(reduced)
 
 
+def forked(optimizer: str, lr: float, folder: Path) -> tuple[str, str, Life]:
+    """Return the weights of a run and those of its fork at epoch 1, and the life of the fork."""
+    spec = replace(spec_of(optimizer), lr=lr, epochs=2)
+    parent = Life(folder / "parent", Script(()), spec)
+    weights = weights_sha256(parent.live().model)
+    spec, saved = fork_of(parent.spec, parent.events, "parent", 1, {})
+    fork = Life(folder / "fork", Script(()), spec)
+    fork.folder.mkdir()
+    shutil.copy(parent.folder / saved.file, fork.folder / "origin.pt")
+    return weights, weights_sha256(fork.live().model), fork
+
+
+@pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
+def test_a_fork_ends_with_the_weights_of_its_parent(optimizer, tmp_path: Path):
+    weights, of_fork, _ = forked(optimizer, 0.01, tmp_path)
+    assert of_fork == weights
+
+
 @pytest.mark.parametrize(
     ("optimizer", "lr"),  # at which epoch 2 is worse than epoch 1
     [("sgd:momentum=0.9,schedule=plateau:factor=0.5:patience=0", 5.0),
      ("muon:schedule=plateau:factor=0.5:patience=0", 30.0)],
 )  # fmt: skip
-def test_a_fork_ends_with_the_weights_of_its_parent(optimizer, lr, tmp_path: Path):
-    parent = Life(tmp_path / "parent", Script(()), replace(spec_of(optimizer), lr=lr))
-    weights = weights_sha256(parent.live().model)
-    spec, saved = fork_of(parent.spec, parent.events, "parent", 1, {})
-    fork = Life(tmp_path / "fork", Script(()), spec)
-    fork.folder.mkdir()
-    shutil.copy(parent.folder / saved.file, fork.folder / "origin.pt")
-
-    assert weights_sha256(fork.live().model) == weights
+def test_the_plateau_of_a_fork_compares_with_the_epochs_of_its_parent(
+    optimizer, lr, tmp_path: Path
+):
+    weights, of_fork, fork = forked(optimizer, lr, tmp_path)
+    assert of_fork == weights
     first, *_ = [event for event in fork.events if isinstance(event, RateReduced)]
-    assert first.epoch == 2, "it compares with the epochs of its parent"
+    assert first.epoch == 2

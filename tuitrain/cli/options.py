@@ -17,7 +17,7 @@ from tuitrain.cli import complete
 from tuitrain.cli.common import home_of
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, RunOption, at
-from tuitrain.core.values import Flag, ListOf
+from tuitrain.core.values import Flag, ListOf, Switch
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -114,6 +114,9 @@ def _declared(option: RunOption, place: Place) -> Callable[[_Function], _Functio
     declared = partial(click.option, f"--{option.key}", option.name, help=description)
     if isinstance(option.type, Flag):
         return declared(is_flag=True)
+    if isinstance(option.type, Switch):
+        both = f"--{option.key}/--no-{option.key}"
+        return click.option(both, option.name, default=None, help=description)
     takes = partial(declared, type=Value(option), metavar=option.type.metavar)
     if isinstance(option.type, ListOf):
         return takes(multiple=True, callback=lambda _, __, values: tuple(chain(*values)))

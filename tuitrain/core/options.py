@@ -28,6 +28,7 @@ from tuitrain.core.values import (
     Number,
     OneOf,
     OrNone,
+    Switch,
     Text,
     ValueType,
     Weights,
@@ -193,6 +194,16 @@ OPTIONS: Mapping[str, RunOption] = {
             default=1, places=_NEW,
         ),
         RunOption(
+            "precision", OneOf("fp32", "bf16", "fp16"),
+            "Numbers of the forward pass: 16 bits where that is safe, for speed on a GPU.",
+            default="fp32", places=_NEW,
+        ),
+        RunOption(
+            "compile", Flag(),
+            "Compile the model: the first steps take minutes or less, later ones less time.",
+            default=False, places=_NEW,
+        ),
+        RunOption(
             "epochs", Integer(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume"),
             live=Live(
@@ -299,6 +310,10 @@ OPTIONS: Mapping[str, RunOption] = {
         RunOption(
             "device", Device("auto, cpu, cuda, cuda:N or mps", "NAME"),
             "auto, cpu, cuda, cuda:N or mps.", default="auto", group="The run", places=_NEW,
+        ),
+        RunOption(
+            "deterministic", Switch(), "Repeat exactly on a GPU, too, where that takes longer.",
+            default_says="yes without Python of your own", group="The run", places=_NEW,
         ),
         RunOption(
             "config", File("FILE.toml", is_read=True),

@@ -59,7 +59,10 @@ class RunSpec:
     epochs: int
     seed: int
     accumulate: int = 1
+    precision: str = "fp32"
+    compile: bool = False
     device: str = "auto"
+    deterministic: bool | None = None
     patience: int | None = None
     monitor: str | None = None
     val_losses: tuple[str, ...] = ()
@@ -96,6 +99,13 @@ class RunSpec:
     def is_complete(self) -> bool:
         """Whether the trainer has filled in what was left to a task of the user's own."""
         return bool(self.watched or (self.loss and self.lr and self.batch_size and self.epochs))
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether operations that differ from run to run are replaced by others on a GPU."""
+        if self.deterministic is not None:
+            return self.deterministic
+        return source_of(self.task) != "python" and own_python(self.model) is None
 
     def to_json(self) -> str:
         """Return the spec as the text of `spec.json`."""

@@ -229,6 +229,13 @@ class OrNone:
         return self.word if value is None else self.of.write(value)
 
 
+class Switch(OrNone):
+    """Yes or no, each by a flag of its own; None if the user chose neither."""
+
+    def __init__(self) -> None:
+        super().__init__(Flag())
+
+
 @dataclass(frozen=True)
 class ListOf:
     """A tuple of values of another type, with commas between them in text."""

@@ -22,6 +22,8 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.forward import DTYPES, compute_in
+from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.known_targets import why_no_counts
 from tuitrain.engine.models import has_sparse_gradients
 from tuitrain.engine.monitor import Monitor, monitored
@@ -49,6 +51,7 @@ def build(
     """
     device = devices.choose(spec.device)
     devices.use(device)
+    devices.repeat_exactly(device, asked=spec.deterministic, is_exact=spec.is_deterministic)
     code = code or UserCode()
     spec, task, losses = _load(spec, report, code, device)
     rng.seed(spec.seed)
@@ -69,6 +72,7 @@ def build(
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
+        gradient_scale=GradientScale(device) if spec.precision == "fp16" else None,
         accumulate=spec.accumulate,
         epochs=spec.epochs,
         seed=spec.seed,
@@ -99,6 +103,7 @@ def _initial_model(
         model = build_model(spec.model, task, code).to(device)
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
+    _compute(model, spec, device)
     return model
 
 
@@ -117,6 +122,14 @@ def _check_batch_size(run: Training, task: OpenedTask) -> None:
     if (reason := run.why_not_batches_of(run.batch_size)) is not None:
         with placed(place_of(run.model) or task.place("model", run.spec.model)):
             raise Refused(reason)
+
+
+def _compute(model: nn.Module, spec: RunSpec, device: torch.device) -> None:
+    """Let the forward passes of a model be computed as the spec says."""
+    if dtype := DTYPES.get(spec.precision):
+        compute_in(model, device.type, dtype)
+    if spec.compile:
+        model.compile()
 
 
 def _load(

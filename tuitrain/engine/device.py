@@ -35,6 +35,20 @@ def use(device: torch.device) -> None:
         torch.cuda.set_device(device)
 
 
+def repeat_exactly(device: torch.device, *, asked: bool | None, is_exact: bool) -> None:
+    """Let operations of a GPU give the same bits in every run, or take the fastest ones.
+
+    A CPU's always do. Where the user `asked` for it, an operation that cannot raises; otherwise it
+    warns in the log. cuBLAS reads `CUBLAS_WORKSPACE_CONFIG`, which `tuitrain.worker` sets.
+    """
+    if device.type != "cuda":
+        return
+    torch.use_deterministic_algorithms(is_exact, warn_only=not asked)
+    # what it would fill, nothing reads before it is written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's has no types
+    torch.backends.cudnn.benchmark = not is_exact
+
+
 def precision(device: torch.device) -> torch.dtype:
     """Return the dtype for sums on a device: float64, except on Apple's GPUs, which lack it."""
     return torch.float32 if device.type == "mps" else torch.float64
@@ -116,4 +130,19 @@ def environment(device: torch.device) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        **(_cuda() if device.type == "cuda" else {}),
     }
+
+
+def _cuda() -> dict[str, str]:
+    return {
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]  # as above
+        "tf32": f"matmul {_word(torch.backends.cuda.matmul.allow_tf32)}, "
+                f"cudnn {_word(torch.backends.cudnn.allow_tf32)}",
+        "deterministic": _word(torch.are_deterministic_algorithms_enabled()),
+    }  # fmt: skip
+
+
+def _word(setting: object) -> str:
+    return "on" if setting else "off"

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.batches import rows
+from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.optim import take_step
 from tuitrain.engine.training import Training
 
@@ -112,6 +113,18 @@ def _has_finite_sums(loss: Tensor, weights: Iterable[Parameter]) -> bool:
     return cmath.isfinite(total)  # complex if weights are complex
 
 
+def unscale(run: Training, scale: GradientScale, loss: Tensor) -> tuple[Tensor, Tensor]:
+    """Unscale the gradients; return whether they are not finite, and whether to leave them out.
+
+    They are left out, too, where only the scale was too large.
+    """
+    overflow = scale.unscale(run.weights)
+    nonfinite = torch.maximum(1 - loss.isfinite().float(), overflow * scale.is_at_end())
+    left_out = torch.maximum(nonfinite, overflow)
+    scale.update(left_out)
+    return nonfinite, left_out
+
+
 @cache
 def _zero(device: torch.device) -> Tensor:
     return torch.zeros((), dtype=torch.float32, device=device)
@@ -163,7 +176,8 @@ def _add_gradients(
     if share is not None:
         loss = loss * share
     after_loss = mark()
-    loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
+    propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
+    propagated.backward()  # type: ignore[no-untyped-call]  # torch's has no types
     return _Added(output.detach(), loss.detach(), (after_forward, after_loss, mark()))
 
 
@@ -210,11 +224,14 @@ def train_step(
     add_gradients = _add_gradients if run.accumulate == 1 else _add_gradients_of_parts
     output, loss, marks = add_gradients(run, call, data, target)
     samples = target.shape[0]  # len() of a tensor takes ten times as long
-    nonfinite = check_finite_fast(run, loss)
+    if run.gradient_scale is None:
+        nonfinite = left_out = check_finite_fast(run, loss)
+    else:
+        nonfinite, left_out = unscale(run, run.gradient_scale, loss)
     if run.clip_norm is not None:
         run.unclipped_norm = clip_grad_norm_(run.weights, run.clip_norm)
     run.follow_schedule()
-    optimizer_step(run, nonfinite)
+    optimizer_step(run, left_out)
     after_step = mark()
 
     run.newest_batch = output, target

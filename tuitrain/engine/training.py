@@ -33,6 +33,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.layers import LayerNumbers
 from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
@@ -81,6 +82,8 @@ class Training:
     """Doubts about its data."""
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
+    gradient_scale: GradientScale | None = None
+    """For gradients of 16-bit floats of few exponents; None where they need no scale."""
     accumulate: int = 1
     """Batches whose gradients are added up to one step."""
     on_nonfinite: str = "pause"
@@ -372,6 +375,7 @@ class Training:
             "monitor": self.monitor.state(),
             "monitored": tuple(self.monitor.quantity),
             "plateau": tuple(self.plateau),
+            **({"gradient_scale": self.gradient_scale.state()} if self.gradient_scale else {}),
             "last_val_loss": self.last_val_loss,
             "used_losses": self.used_losses,
             "rng": rng.state(self.device),
@@ -394,6 +398,8 @@ class Training:
         else:  # of an older version
             self.monitor.restore(state["best"], state["patience"][1])
         self.plateau = Plateau(*state.get("plateau", ()))
+        if self.gradient_scale is not None and "gradient_scale" in state:
+            self.gradient_scale.restore(state["gradient_scale"])
         self.last_val_loss = state["last_val_loss"]
         # of an older version: that one recorded them all
         self.used_losses = tuple(state.get("used_losses", (self.spec.loss, self.loss_name)))

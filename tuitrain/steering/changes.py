@@ -51,10 +51,10 @@ class Changes:
                 return "a batch size can change between epochs only"
             case Change(setting=setting, value=value):
                 return self._run.why_not(setting, value)
-            case Undo():
-                return self._why_not_undo()
-            case Rollback(epoch=epoch):
-                return self._why_not_epoch(epoch)
+            case Undo(kind=kind):
+                return self._run.why_not(kind, None) or self._why_not_undo()
+            case Rollback(kind=kind, epoch=epoch):
+                return self._run.why_not(kind, epoch) or self._why_not_epoch(epoch)
             case _:
                 return None
 

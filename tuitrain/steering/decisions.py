@@ -152,9 +152,9 @@ class Decisions:
             case SwapLoss() | Change() | Undo() | Rollback():
                 staying = [other for other in self._waiting.commands if other not in moved]
                 return self.changes.why_not(request, staying)
-            case FindRate(kind=kind):
+            case FindRate(kind=kind) | SaveCheckpoint(kind=kind):
                 return self._run.why_not(kind, None)
-            case Pause() | Resume() | Step() | SaveCheckpoint() | Stop():
+            case Pause() | Resume() | Step() | Stop():
                 return None
             case other:
                 assert_never(other)

@@ -55,7 +55,10 @@ class Steerable(Protocol):
         """Return the run's canonical name of the loss; WrongUse if the run does not have it."""
 
     def why_not(self, setting: str, value: Any) -> str | None:
-        """Return why the run cannot use that value, or with `lr-find` sweep it; None if it can."""
+        """Return why the run cannot use that value of a setting; None if it can.
+
+        Or why it cannot carry out `lr-find`, `undo`, `rollback` or `checkpoint` at all.
+        """
 
     def change(self, setting: str, value: Any) -> None:
         """Use another value from the next batch on."""

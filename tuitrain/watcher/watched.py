@@ -30,6 +30,11 @@ _OF_THE_SCRIPT = {
     "schedule": "the script has its own schedule; lr changes the rate, whatever its schedule does",
     "lr-find": "only the script has its loop and its next batches: no sweep can train them ahead",
 }
+_OF_WEIGHTS = ("undo", "rollback", "checkpoint")
+_NO_WEIGHTS = (
+    "the script has no optimizer of PyTorch, so its weights are not known, and can neither be "
+    "saved nor put back: tuitrain.watch(keep=[model]) in the script names them"
+)
 
 
 class Watched:
@@ -160,6 +165,8 @@ class Watched:
             return self._why_not_loss(str(value))
         if setting == "pace":
             return None
+        if setting in _OF_WEIGHTS:
+            return None if self.optimizer or self.parts.kept else _NO_WEIGHTS
         if self.optimizer is None:
             return "the script has no optimizer of PyTorch: it moves the weights itself"
         return self._why_not_of(self.optimizer, setting)

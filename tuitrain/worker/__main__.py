@@ -43,9 +43,12 @@ def main(argv: list[str]) -> int:
     try:
         recorder.take(StartupReached("loading PyTorch"))
         _warn(recorder, writer, network)
+        spec = paths.read_spec()
+        if spec.is_deterministic:  # before CUDA is used, best before torch is imported
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         from tuitrain.worker.trainer import train_run
 
-        train_run(paths, paths.read_spec(), writer, recorder, ending)
+        train_run(paths, spec, writer, recorder, ending)
         _close(paths, recorder, writer)
     except BaseException as error:  # noqa: BLE001 - every error belongs in the record
         lost = error if isinstance(error, Lost) else files.lost()

@@ -73,7 +73,8 @@ class Descent:
         return text
 
     def why_not(self, setting: str, value: Any) -> str | None:
-        return None if setting in self.settings else f"a descent has no {setting}"
+        known = (*self.settings, "undo", "rollback", "checkpoint")
+        return None if setting in known else f"a descent has no {setting}"
 
     def change(self, setting: str, value: Any) -> None:
         setattr(self, setting, value)

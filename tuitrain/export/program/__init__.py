@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from tuitrain.core.errors import Refused
 from tuitrain.core.safe import safe
 from tuitrain.export.program import entries, rate
 from tuitrain.export.program.entries import comment
@@ -19,6 +20,11 @@ _DATA = ("train_inputs", "train_targets", "val_inputs", "val_targets")
 
 def program(recipe: Recipe, *, written_by: str) -> str:
     """Return the program of a recipe; Refused if the run cannot be written as a program."""
+    if recipe.spec.precision == "fp16":
+        raise Refused(
+            "a run in fp16 scales its gradients, which no exported program does; "
+            "bf16 needs no scale, and can be exported"
+        )
     script = [
         _constants(recipe),
         joined([entries.data(recipe.spec), _on_device(recipe, _DATA)]),
@@ -26,6 +32,7 @@ def program(recipe: Recipe, *, written_by: str) -> str:
             Part("# The model and its optimizer.\ntorch.manual_seed(SEED)\n", (TORCH,)),
             entries.model(recipe.spec),
             _on_device(recipe, ("model",)),
+            _computed(recipe),
             _given_weights(recipe),
             entries.optimizer(recipe.spec.optimizer, recipe.setting("lr"), recipe.started.device),
             _inherited(recipe),
@@ -96,6 +103,19 @@ def _on_device(recipe: Recipe, names: Iterable[str]) -> Part:
     if recipe.started.device == "cpu":
         return Part("")
     return Part("".join(f"{name} = {name}.to(device)\n" for name in names))
+
+
+def _computed(recipe: Recipe) -> Part:
+    """Return the lines after which the forward passes of the model are computed as in the run."""
+    compiled = Part("model.compile()\n" if recipe.spec.compile else "")
+    if recipe.spec.precision == "fp32":
+        return compiled
+    device = quoted(recipe.started.device.partition(":")[0])
+    mixed = Part(
+        f"compute_in(model, {device}, torch.bfloat16)\n", (),
+        (function("tuitrain.engine.forward:compute_in"),),
+    )  # fmt: skip
+    return joined([mixed, compiled])
 
 
 def _given_weights(recipe: Recipe) -> Part:

@@ -11,7 +11,7 @@ from tuitrain.core.options import OPTIONS, at
 from tuitrain.core.own import source_of
 from tuitrain.core.problem import Kind
 from tuitrain.core.spec import FILLED_IN_NUMBERS, FILLED_IN_STRINGS, RunSpec
-from tuitrain.core.values import Flag, Named, OneOf
+from tuitrain.core.values import Flag, Named, OneOf, Switch
 from tuitrain.view.text import words
 
 OF_THE_START = ("name", "notify")
@@ -51,7 +51,7 @@ def choices(name: str, values: Mapping[str, str]) -> Sequence[str]:
             return tuple(loss.name for loss in catalog.fitting_losses(kind)) if kind else ()
         case Named(what=what):
             return tuple(catalog.CATALOG[what])
-        case Flag():
+        case Flag() | Switch():
             return ("no", "yes")
         case OneOf(words=words):
             return words
