@@ -170,13 +170,10 @@ class Snapshot:
     def trained_loss(self, epoch: EpochEnded | None) -> float | None:
         """Return the mean training loss of an epoch.
 
-        None without an epoch, or if its take began at its end and has trained no batch of it.
+        None without an epoch, or if no batch of it was trained on its take and with its loss.
         """
-        if epoch is None:
-            return None
-        opening = self.lineage.openings.get(epoch.take)
-        has_batches = opening is None or epoch.step > opening.step
-        return epoch.train_loss if has_batches else None
+        has_trained = epoch is not None and self.lineage.has_trained(epoch)
+        return epoch.train_loss if epoch and has_trained else None
 
     @property
     def loss(self) -> str:
