@@ -21,6 +21,7 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Recorded
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
+from tuitrain.view.state.evaluated import Evaluated
 
 State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
@@ -89,6 +90,8 @@ class Snapshot:
     rate_points: tuple[tuple[float, int], ...] = ()
     epochs: tuple[EpochEnded, ...] = ()
     """The last few hundred epochs of the lineage."""
+    evaluated: Evaluated = field(default_factory=Evaluated)
+    """What these epochs were validated by."""
     best: EpochEnded | None = None
     """The best of all epochs of the lineage."""
     series: tuple[Summary, ...] = ()
