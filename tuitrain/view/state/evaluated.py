@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,14 +20,9 @@ class Evaluated(NamedTuple):
     @classmethod
     def of(cls, epochs: Sequence[EpochEnded]) -> Evaluated:
         """Return what these epochs have, given oldest first."""
-        metrics: set[str] = set()
-        first: dict[str, EpochEnded] = {}
-        last: dict[str, EpochEnded] = {}
-        for epoch, mirrored in zip(epochs, reversed(epochs), strict=True):
-            metrics.update(epoch.metrics)
-            last.update(dict.fromkeys(epoch.val_losses, epoch))
-            first.update(dict.fromkeys(mirrored.val_losses, mirrored))
-        return cls(frozenset(metrics), {loss: (first[loss], last[loss]) for loss in last})
+        metrics = frozenset[str]().union(*(epoch.metrics for epoch in epochs))
+        first, last = _first_by_loss(epochs), _first_by_loss(reversed(epochs))
+        return cls(metrics, {loss: (first[loss], last[loss]) for loss in last})
 
     def trend(self, loss: str) -> tuple[float, float] | None:
         """Return the first and the last validation loss; None before the second validation."""
@@ -35,3 +30,12 @@ class Evaluated(NamedTuple):
             return None
         first, last = self.losses[loss]
         return None if first is last else (first.val_losses[loss], last.val_losses[loss])
+
+
+def _first_by_loss(epochs: Iterable[EpochEnded]) -> dict[str, EpochEnded]:
+    """Return the first epoch that was validated by a loss, for each of the losses."""
+    first: dict[str, EpochEnded] = {}
+    for epoch in epochs:
+        if not epoch.val_losses.keys() <= first.keys():
+            first = {**dict.fromkeys(epoch.val_losses, epoch), **first}
+    return first

@@ -140,7 +140,7 @@ def test_the_trend_of_a_loss_is_that_of_the_line_and_none_before_its_second_vali
     assert now.evaluated.trend("l1") is None
     back = after(now, opened(2, 46, 1, 69))
     assert back.evaluated.trend("mse") == (9.0, 4.5)
-    assert after(back, opened(3, 23, 2, 46)).evaluated.trend("mse") is None
+    assert after(back, opened(3, 23, 1, 46)).evaluated.trend("mse") is None
 
 
 def watched() -> Snapshot:
