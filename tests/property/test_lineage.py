@@ -39,7 +39,7 @@ from tuitrain.view.panel.forks import kept_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
-COUNT = int(os.environ.get("LIVES", "3"))
+COUNT = int(os.environ.get("LIVES", "2"))
 COLUMNS = 8 * LAST
 """Of a chart that has a bucket for each step."""
 
@@ -240,14 +240,14 @@ def check_plotted(life: RecordedLife) -> None:
     check_loss_plot(drawn.plot(shell, name, "--smooth", "0"), life)
     validated = {ended.step for ended in life.lived.epochs}
     accuracy = drawn.plot(shell, name, "--metric", "accuracy")
-    assert accuracy.steps_of("●") == validated
+    assert accuracy.steps_of("●▲▼×") == validated
     values = [ended.metrics["accuracy"] for ended in life.lived.epochs]
     best = f", best {words.value(max(values))} @ epoch " if values else ""
     assert f" accuracy {words.value(values[-1] if values else None)}{best}" in accuracy.title
     if life.lived.batches:
         again = drawn.plot(shell, name, "--metric", AGAIN.name)
         check_rulers(again, life)
-        assert again.steps_of("●") == {batch.step for batch in life.lived.batches}
+        assert again.steps_of("●▲▼×") == {batch.step for batch in life.lived.batches}
         losses = [batch.loss for batch in life.lived.batches]
         last, low, high = map(words.number, (losses[-1], min(losses), max(losses)))
         assert f" {AGAIN.name} {last}, {low} to {high}, " in again.title
@@ -366,15 +366,11 @@ def at_batches(*asked: tuple[int, Command]) -> list[tuple[int, Request]]:
 
 
 def test_a_change_and_an_undo_before_a_validation_lose_no_epoch_and_no_loss():
-    changes = Change("lr", 0.01), SwapLoss("mse")
-    first, then = (
-        at_batches(
-            (PER_EPOCH, one), (PER_EPOCH, Undo()), (2 * PER_EPOCH, other),
-            (2 * PER_EPOCH + 2, Undo()),
-        )
-        for one, other in (changes, changes[::-1])
-    )  # fmt: skip
-    check(Plan(first, fork=Fork(Plan(then), which=-1, epochs=3)))
+    lr, swap = Change("lr", 0.01), SwapLoss("mse")
+    first, second = PER_EPOCH, 2 * PER_EPOCH
+    commands = at_batches((first, lr), (first, Undo()), (second, swap), (second + 2, Undo()))
+    fork = at_batches((first, swap), (first, Undo()), (first, lr), (first + 2, Undo()))
+    check(Plan(commands, fork=Fork(Plan(fork), which=-1)))
 
 
 def test_a_loss_that_began_before_a_validation_has_no_mean_and_one_that_came_back_opens_no_take():
