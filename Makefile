@@ -1,4 +1,4 @@
-.PHONY: check test faults models bench pictures docs run wheel
+.PHONY: check test faults lives models bench pictures docs run wheel
 
 check: ## format, lint, types, imports, fast tests
 	ruff format --check .
@@ -12,6 +12,9 @@ test: ## every test
 
 faults: ## kill runs, plant links and race commands COUNT times, at random
 	FAULTS=$(or $(COUNT),100) pytest -q tests/process/test_faults*.py
+
+lives: ## steer, kill, undo and fork COUNT runs at random; what is shown and exported is what they lived
+	LIVES=$(or $(COUNT),1000) pytest -q -n 0 tests/property/test_lineage.py
 
 models: ## train a step of each of torchvision's classifiers: minutes, and gigabytes
 	MODELS=all pytest -q -n 0 tests/contract/test_models.py

@@ -94,6 +94,7 @@ class Life:
     ) -> None:
         self.made = made
         self.folder, self.script, self.spec = folder, script, spec
+        self.origin = folder / "origin.pt"
         self.losses: dict[int, float] = {}
         self.val_losses: dict[str, float] = {}
         """Those of the last epoch."""
@@ -123,14 +124,14 @@ class Life:
         return run
 
     def _recorded(self, run: Training, steering: Steering):
-        beginning = Start(self.spec, self.folder / "origin.pt")
+        beginning = Start(self.spec, self.origin)
         if self.recorded is None:
             yield from begin(run, steering, beginning)
         else:
             yield from resume(run, steering, beginning, list(self.events), self.recorded)
-        self.recorded = self.recorded or Position()
+        self.recorded = self.recorded or run.position
         yield run.started()
-        if run.step == 0:
+        if not steering.checkpoints.kept:
             yield from steering.checkpoints.save(run, "start", is_needed=True)
         yield from train(run, steering)
 

@@ -7,6 +7,7 @@ exports or repeats a run asks here what belongs to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -136,6 +137,17 @@ class Lineage:
         bounds = self._epochs.get(ended.take)
         return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
 
+    def has_trained(self, ended: EpochEnded) -> bool:
+        """Return whether a batch of that epoch was trained on its take and with its loss.
+
+        None was if the take or the loss began between the epoch's last batch and its validation.
+        """
+        opening = self.openings.get(ended.take)
+        if opening is not None and ended.step <= opening.step:
+            return False
+        swapped = (ended.take, ended.step, ended.epoch - 1) in self._swaps
+        return not (swapped and math.isnan(ended.train_loss))  # a watched script's mean goes on
+
     def has_checkpoint(self, saved: CheckpointSaved) -> bool:
         """Return whether a checkpoint was saved on the lineage.
 
@@ -197,6 +209,12 @@ class Lineage:
             for take in self.takes
         ]
         return dict(zip(self.takes, zip(begins, [*begins[1:], FAR], strict=True), strict=True))
+
+    @cached_property
+    def _swaps(self) -> frozenset[tuple[int, int, int]]:
+        """The take, step and completed epochs at which the loss was swapped."""
+        swaps = (event for event in self.events if isinstance(event, LossSwapped))
+        return frozenset((event.take, event.step, event.epoch) for event in swaps)
 
     @cached_property
     def _marks(self) -> Sequence[_Mark]:

@@ -182,10 +182,10 @@ class LossesScreen(ModalScreen[str | None]):
 
         None, too, where there is no room for it.
         """
-        ends = [epoch.val_losses[text] for epoch in self._run.epochs if text in epoch.val_losses]
-        if len(ends) < 2 or self._cells() + _LABEL < _TRENDS:
+        trend = self._run.evaluated.trend(text)
+        if trend is None or self._cells() + _LABEL < _TRENDS:
             return None
-        first, last = ends[0], ends[-1]
+        first, last = trend
         arrow = "↘" if last < first else "↗" if last > first else "→"
         return f"{words.value(first)} {arrow} {words.value(last)}"
 

@@ -313,11 +313,14 @@ def _joined(line: Iterable[plot.Segment], *, by_take: bool) -> list[plot.Segment
 
 
 def _merged(neighbours: Sequence[plot.Segment]) -> plot.Segment:
+    # a loss that was swapped and swapped back begins a segment, but no take
+    marks = chain(*(segment.takes for segment in neighbours))
+    takes = [next(of_take) for _, of_take in groupby(marks, key=lambda mark: mark[1])]
     return neighbours[0]._replace(
         last=neighbours[-1].last,
         buckets=tuple(bucket for segment in neighbours for bucket in segment.buckets),
         validations=tuple(point for segment in neighbours for point in segment.validations),
-        takes=tuple(mark for segment in neighbours for mark in segment.takes),
+        takes=tuple(takes),
     )
 
 

@@ -38,6 +38,7 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Delta, Recorded
 from tuitrain.store.epochs import EPOCHS_KEPT
 from tuitrain.store.schema import BatchRow
+from tuitrain.view.state.evaluated import Evaluated
 from tuitrain.view.state.interventions import checkpoints_after, interventions_after
 from tuitrain.view.state.snapshot import DIED, Snapshot
 
@@ -216,6 +217,7 @@ def _after_epochs(run: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
     return replace(
         run,
         epochs=epochs,
+        evaluated=Evaluated.of(epochs),
         best=next(filter(run.lineage.has_epoch, reversed(bests)), None),
         position=position,
     )

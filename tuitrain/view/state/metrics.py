@@ -58,7 +58,7 @@ def metrics_of(run: Snapshot) -> list[ComparableMetric]:
     Of a watched script, only what it has evaluated.
     """
     metrics = comparable_metrics(run.problem)
-    evaluated = {name for epoch in run.epochs for name in (*epoch.metrics, *epoch.val_losses)}
+    evaluated = {*run.evaluated.metrics, *run.evaluated.losses}
     if not run.is_watched:
         evaluated |= {metric.name for metric in run.problem.metrics}
         evaluated |= {*run.problem.losses[:1], run.loss.partition(":")[0]}

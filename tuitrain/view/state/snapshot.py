@@ -21,6 +21,7 @@ from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Recorded
 from tuitrain.store.schema import BatchRow
 from tuitrain.store.series import Summary
+from tuitrain.view.state.evaluated import Evaluated
 
 State = Literal[
     "starting", "running", "pausing", "paused", "finished", "stopped", "failed", "crashed"
@@ -89,6 +90,8 @@ class Snapshot:
     rate_points: tuple[tuple[float, int], ...] = ()
     epochs: tuple[EpochEnded, ...] = ()
     """The last few hundred epochs of the lineage."""
+    evaluated: Evaluated = field(default_factory=Evaluated)
+    """What these epochs were validated by."""
     best: EpochEnded | None = None
     """The best of all epochs of the lineage."""
     series: tuple[Summary, ...] = ()
@@ -170,13 +173,10 @@ class Snapshot:
     def trained_loss(self, epoch: EpochEnded | None) -> float | None:
         """Return the mean training loss of an epoch.
 
-        None without an epoch, or if its take began at its end and has trained no batch of it.
+        None without an epoch, or if no batch of it was trained on its take and with its loss.
         """
-        if epoch is None:
-            return None
-        opening = self.lineage.openings.get(epoch.take)
-        has_batches = opening is None or epoch.step > opening.step
-        return epoch.train_loss if has_batches else None
+        has_trained = epoch is not None and self.lineage.has_trained(epoch)
+        return epoch.train_loss if epoch and has_trained else None
 
     @property
     def loss(self) -> str:

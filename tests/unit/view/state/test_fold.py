@@ -133,6 +133,16 @@ def test_the_best_epoch_stays_however_long_ago_it_was():
     assert len(later.epochs) <= 500
 
 
+def test_the_trend_of_a_loss_is_that_of_the_line_and_none_before_its_second_validation():
+    ends = [replace(epoch(1, number), val_losses={"mse": 9.0 / number}) for number in (1, 2, 3)]
+    now = after(begun(), STARTED, *ends, latest=batch(1, 69, 9.0))
+    assert now.evaluated.trend("mse") == (9.0, 3.0)
+    assert now.evaluated.trend("l1") is None
+    back = after(now, opened(2, 46, 1, 69))
+    assert back.evaluated.trend("mse") == (9.0, 4.5)
+    assert after(back, opened(3, 23, 1, 46)).evaluated.trend("mse") is None
+
+
 def watched() -> Snapshot:
     spec = replace(
         new_spec("digits"), task="a.py", model="", optimizer="", loss="", lr=0.0, batch_size=0,
