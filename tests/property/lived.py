@@ -15,10 +15,10 @@ from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, M
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.training import Training
-from tuitrain.history.derived import fork_of
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
+from tuitrain.trainer.derived import fork_of
 from tuitrain.trainer.supervisor import new_run
 from tuitrain.view.state.snapshot import Snapshot
 
