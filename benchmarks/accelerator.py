@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="cuda:0, mps, cpu (default: the fastest)")
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
     asked = parser.parse_args()
-    device = devices.choose(asked.device)
+    device = devices.choose(asked.device).device
     print(f"device: {devices.environment(device)['device']}, torch {torch.__version__}")
     if device.type != "cuda":
         print("waits per step: not run, since torch can tell of them on CUDA only")

@@ -309,7 +309,8 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "device", Device("auto, cpu, cuda, cuda:N or mps", "NAME"),
-            "auto, cpu, cuda, cuda:N or mps.", default="auto", group="The run", places=_NEW,
+            "auto (of several GPUs the one with the most free memory), cpu, cuda, cuda:N or mps.",
+            default="auto", group="The run", places=_NEW,
         ),
         RunOption(
             "deterministic", Switch(), "Repeat exactly on a GPU, too, where that takes longer.",

@@ -49,7 +49,7 @@ def build(
     DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
     the data or the user's code.
     """
-    device = devices.choose(spec.device)
+    device, why = devices.choose(spec.device)
     devices.use(device)
     devices.repeat_exactly(device, asked=spec.deterministic, is_exact=spec.is_deterministic)
     code = code or UserCode()
@@ -83,7 +83,7 @@ def build(
         code=code,
         try_own_loss=why_not_loss,
         task=task,
-        card=task.card,
+        card=replace(task.card, notes=(*task.card.notes, *filter(None, [why]))),
         warnings=task.warnings,
         own_schedule=task.schedule,
         on_nonfinite=spec.on_nonfinite,

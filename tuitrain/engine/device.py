@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Protocol, SupportsFloat
+from typing import Any, NamedTuple, Protocol, SupportsFloat
 
 import torch
 from torch import Tensor
 
 from tuitrain.core.errors import DeviceAbsent
+from tuitrain.engine.gpus import Gpu, listed_gpus
 
 
 def present() -> list[str]:
@@ -20,13 +21,41 @@ def present() -> list[str]:
     return [*cuda, *mps, "cpu"]
 
 
-def choose(name: str) -> torch.device:
-    """Return the device of that name, `auto` being the first present; DeviceAbsent if absent."""
+class Chosen(NamedTuple):
+    """A device, and why it was chosen; empty where there was no choice."""
+
+    device: torch.device
+    why: str = ""
+
+
+def choose(name: str) -> Chosen:
+    """Return the device of that name; DeviceAbsent if absent.
+
+    `auto` is the first present, and of several GPUs the one with the most free memory.
+    """
     names = present()
-    wanted = {"auto": names[0], "cuda": "cuda:0"}.get(name, name)
+    if name == "auto":
+        gpus = [one for one in names if one.startswith("cuda")]
+        return freest(gpus, listed_gpus()) if len(gpus) > 1 else Chosen(torch.device(names[0]))
+    wanted = {"cuda": "cuda:0"}.get(name, name)
     if wanted not in names:
         raise DeviceAbsent(f"no device {name} here; there is: {', '.join(names)}")
-    return torch.device(wanted)
+    return Chosen(torch.device(wanted))
+
+
+def freest(names: Sequence[str], gpus: Sequence[Gpu] | None) -> Chosen:
+    """Return the device with the most free memory, the first of equals.
+
+    `gpus` are the states of those named, in order; None if they are unknown, as those of AMD.
+    """
+    if gpus is None or len(gpus) != len(names) or any(gpu.free_bytes is None for gpu in gpus):
+        return Chosen(torch.device(names[0]), f"auto: {names[0]}, the first of {len(names)} GPUs")
+    free = [gpu.free_bytes or 0 for gpu in gpus]
+    name = names[free.index(max(free))]
+    return Chosen(
+        torch.device(name),
+        f"auto: {name} has the most free memory of {len(names)} GPUs, {max(free) / 1e9:.1f} GB",
+    )
 
 
 def use(device: torch.device) -> None:

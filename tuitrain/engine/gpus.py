@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
+
+import pynvml
 
 from tuitrain.core.series import GPU_MEMORY, GPU_POWER, GPU_TEMPERATURE, GPU_USE, Series
 
@@ -19,6 +22,11 @@ class Gpu(NamedTuple):
     free_bytes: int | None
     busy_percent: int | None
     """Over the last second or less; None where the driver does not report it."""
+
+
+def listed_gpus() -> list[Gpu] | None:
+    """Return the GPUs that CUDA sees in this process, in its order; None if unknown."""
+    return listed(pynvml, *map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")))
 
 
 def listed(nvml: Any, visible: str | None, order: str | None) -> list[Gpu] | None:

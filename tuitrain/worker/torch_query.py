@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pynvml
 import torch
 
 from tuitrain import catalog
@@ -27,7 +26,7 @@ from tuitrain.engine.build import build_catalog_model, build_model
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
-from tuitrain.engine.gpus import Gpu, listed
+from tuitrain.engine.gpus import Gpu, listed_gpus
 from tuitrain.engine.state.checkpoint import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
@@ -124,8 +123,7 @@ def _data(task: str, folder: str | None) -> Dataset:
 
 def _cuda() -> list[dict[str, Any]]:
     names = [name for name in present() if name.startswith("cuda")]
-    visible, order = map(os.environ.get, ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"))
-    gpus = listed(pynvml, visible, order) if names else []
+    gpus = listed_gpus() if names else []
     if gpus is None or len(gpus) != len(names):  # e.g. an AMD GPU, of which PyTorch knows less
         properties = map(torch.cuda.get_device_properties, names)
         gpus = [Gpu(gpu.name, gpu.total_memory, None, None) for gpu in properties]

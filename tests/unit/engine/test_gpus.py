@@ -6,6 +6,7 @@ import pynvml
 import pytest
 
 from tuitrain.core.series import GPU_MEMORY, GPU_POWER, GPU_TEMPERATURE, GPU_USE
+from tuitrain.engine.device import freest
 from tuitrain.engine.gpus import Gpu, listed, meter
 
 GIB = 1 << 30
@@ -129,3 +130,17 @@ def test_without_a_driver_or_with_one_that_does_not_tell_there_is_no_list():
 def test_the_library_offers_all_that_is_asked_of_it():
     """The stand-in has no name that pynvml lacks."""
     assert all(hasattr(pynvml, name) for name in vars(Nvml) if name.startswith("nvml"))
+
+
+@pytest.mark.parametrize(
+    ("free", "chosen"),
+    [((3, 9, 7), "cuda:1"), ((9, 9, 1), "cuda:0"), ((3, None, 7), "cuda:0"), ((3, 9), "cuda:0")],
+)
+def test_auto_is_the_gpu_with_the_most_free_memory_and_the_first_where_that_is_unknown(
+    free, chosen
+):
+    gpus = [Gpu("H100", 80 * GIB, each and each * GIB, 0) for each in free]
+    device, why = freest(["cuda:0", "cuda:1", "cuda:2"], gpus)
+    assert str(device) == chosen
+    assert chosen in why
+    assert freest(["cuda:0", "cuda:1"], None).device.index == 0
