@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import split_graphemes
 
+from tuitrain.tui import images
 from tuitrain.view.text.cells import NARROW
 
 PIECE_BYTES = 2048
@@ -135,7 +136,7 @@ class Display:
             change, pen = transition(pen, look)
             parts += (change, text)
             # terminals disagree about the width of some characters: move the cursor after these
-            at = x + 1 if NARROW.fullmatch(text) else -1
+            at = x + 1 if NARROW.fullmatch(text) or images.is_placeholder(text) else -1
         self._shown[y] = [
             before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
         ]
@@ -152,11 +153,17 @@ def _cells(text: str, look: Look) -> list[Cell]:
     for first, last, width in split_graphemes(text)[0]:
         if width:
             cell = text[first:last]
-            cells.append(blank if cell == " " else (cell, look))
+            cells.append(blank if cell == " " else _image_part(cell, look) or (cell, look))
             cells += [("", look)] * (width - 1)
         elif cells:
             cells[-1] = (cells[-1][0] + text[first:last], look)
     return cells
+
+
+def _image_part(cell: str, look: Look) -> Cell | None:
+    """Return a part of an image with the number of the image as foreground colour."""
+    part = images.split(cell)
+    return part and (part[0], Look("", f"38;5;{part[1]}", look.background))
 
 
 def _blank_half(row: Row, x: int) -> None:

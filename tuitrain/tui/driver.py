@@ -12,6 +12,7 @@ from types import FrameType
 from textual.drivers.linux_driver import LinuxDriver
 
 from tuitrain.tui.display import Display
+from tuitrain.tui.images import Images, shows_images
 
 _CLOSE_WITHIN_S = 3.0
 """Seconds to wait at the end for a terminal that reads nothing."""
@@ -24,8 +25,12 @@ class LeanDriver(LinuxDriver):
     the app could not be left.
     """
 
+    images: Images | None = None
+    """The images of a terminal that can show them."""
+
     def start_application_mode(self) -> None:
         self._output = _Output()
+        self.images = Images(self.write) if shows_images(os.environ) else None
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no types
         textual_handler = signal.getsignal(signal.SIGWINCH)
 
@@ -42,6 +47,8 @@ class LeanDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         self._output.is_resized = True  # pending output is out of date
+        if self.images is not None:
+            self.images.clear()
         super().stop_application_mode()
 
     def close(self) -> None:

@@ -507,7 +507,7 @@ def test_the_worst_samples_are_drawn_as_pictures_with_what_they_are_and_what_the
     assert lines[9].split() == ["is", "7", "is", "7"]
     assert lines[10].split() == ["says", "1", "(89%)"] * 2
     picture = worst(recorded.now(), reads(recorded), 100, 30)
-    bright = [[span.role for span in line if span.text == "▀"] for line in picture]
+    bright = [[span.role.halves for span in line if span.text == "▀"] for line in picture]
     assert bright[1] == ["00"] * 8 + ["ff"] * 8 + ["88"] * 16
     assert bright[8] == ["ff"] * 8 + ["00"] * 8 + ["88"] * 16
 
@@ -520,7 +520,7 @@ def test_a_picture_without_room_is_shrunk_and_samples_without_room_for_theirs_ar
     assert lines[14].count("▀") == 3 * 28
     assert sum("sample 4" in line for line in lines) == 4
     picture = worst(recorded.now(), reads(recorded), 100, 12)
-    assert {span.role for span in picture[1] if span.text == "▀"} == {"77"}
+    assert {span.role.halves for span in picture[1] if span.text == "▀"} == {"77"}
 
 
 def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(recorded):
