@@ -414,6 +414,28 @@ def test_the_loss_in_use_is_drawn_with_the_samples_and_the_others_by_name(record
     assert line.split()[2:] == ["5.007", "-0.99", "0.6931", "-0.5", "0.0067", "-0.0067"]
 
 
+def test_behind_a_loss_are_the_usual_one_those_used_and_two_others_and_each_has_its_name(recorded):
+    curves = {
+        name: {"values": [height * value for value in CURVES["curves"]["cross-entropy"]["values"]],
+               "slopes": X}
+        for name, height in {
+            "cross-entropy": 1, "nll": 1, "bce-with-logits": 0.8, "focal": 0.6, "multi-margin": 0.4,
+            "brier": 0.3, "mse": 0.2, "l1": 0.1,
+        }.items()
+    }  # fmt: skip
+    recorded.trains(1)
+    recorded.swaps("mse")
+    recorded.trains(1)
+    recorded.swaps("cross-entropy")
+    recorded.trains(1)
+    recorded.details(LOSS_CURVES, {**CURVES, "curves": curves})
+    for size in ((80, 19), (60, 24)):
+        canvas = drawn(loss_curve.curve, recorded, size).split("\n", 1)[1]
+        names = {name for name in curves if name in canvas}
+        assert names == {"bce-with-logits", "l1", "mse"}, "nll would lie on cross-entropy"
+        assert all(name in drawn(loss_curve.lesson, recorded) for name in curves)
+
+
 def test_samples_of_another_loss_are_not_drawn(recorded):
     recorded.trains(1)
     recorded.details(LOSS_CURVES, CURVES)
