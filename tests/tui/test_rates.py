@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from rich.color import ColorSystem
 from textual.drivers import headless_driver
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
@@ -118,6 +119,7 @@ async def watched(
     app: TuitrainApp, trainer: ScriptedTrainer, clock: SimpleNamespace
 ) -> Iterator[Watched]:
     trainer.records(started("digits", epochs=9000))
+    app.console._color_system = ColorSystem.TRUECOLOR  # which costs most
     async with app.run_test(size=SIZE) as pilot:
         watched = Watched(trainer, clock, pilot)
         for _ in range(3):

@@ -110,14 +110,18 @@ class Display:
         """
         controls = self.controls()
         rows: list[str] = []
+        pen = _PLAIN
         for y in sorted(self._changed):
             self._changed.remove(y)
-            if row := self._difference(y):
+            row, pen = self._difference(y, pen)
+            if row:
                 rows.append(row)
             if sum(map(len, rows)) > PIECE_BYTES:
                 break
         if not rows:
             return controls
+        if pen != _PLAIN:
+            rows.append(_RESET)
         painted = "".join([*rows, f"\x1b[{self._y + 1};{self._x + 1}H"])
         return controls + (f"{_BEGIN}{painted}{_END}" if self._is_synchronized else painted)
 
@@ -133,9 +137,10 @@ class Display:
         row[first:last] = cells[: last - first]
         self._changed.add(self._y)
 
-    def _difference(self, y: int) -> str:
+    def _difference(self, y: int, pen: Look) -> tuple[str, Look]:
+        """Return the output that updates a row, and the pen after it."""
         parts: list[str] = []
-        pen, at = _PLAIN, -1
+        at = -1
         wanted, shown = self._wanted[y], self._shown[y]
         for x, (cell, before) in enumerate(zip(wanted, shown, strict=True)):
             if cell is None or cell == before or not cell[0]:
@@ -150,9 +155,7 @@ class Display:
         self._shown[y] = [
             before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
         ]
-        if parts and pen != _PLAIN:
-            parts.append(_RESET)
-        return "".join(parts)
+        return "".join(parts), pen
 
 
 def _cells(text: str, look: Look) -> list[Cell]:
