@@ -1,13 +1,17 @@
 """The screen in a real terminal."""
 
 import os
+import re
 import signal
 
+import pyte
 import pytest
 
 from tests.conftest import Shell, until
 from tests.process.conftest import Terminal, opened
 from tuitrain.catalog import fitting_losses
+
+_APC, _LEFT = "\x1b_G{}\x1b\\\\", "\x1b[?1049l"
 
 
 @pytest.mark.parametrize("size", [(80, 24)])
@@ -118,15 +122,14 @@ def test_a_refused_run_gives_its_exit_code_and_leaves_nothing(tuitrain: Shell, t
 
 
 @pytest.mark.parametrize(
-    "env",
+    ("env", "size"),
     [
-        {"PYTHONIOENCODING": "latin-1"},
-        {"NO_COLOR": "1"},
-        {"TEXTUAL_COLOR_SYSTEM": "standard", "TERM": "xterm"},
+        ({"PYTHONIOENCODING": "latin-1"}, (40, 10)),
+        ({"NO_COLOR": "1"}, (40, 10)),
+        ({"TEXTUAL_COLOR_SYSTEM": "standard", "TERM": "xterm"}, (80, 24)),
     ],
-    ids=lambda env: next(iter(env)),
+    ids=["latin-1", "no-color", "standard-colors"],
 )
-@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
 def test_a_terminal_that_can_do_less_shows_the_run_all_the_same(
     tuitrain: Shell, terminals, env: dict, size
 ):
@@ -139,6 +142,41 @@ def test_a_terminal_that_can_do_less_shows_the_run_all_the_same(
     screen.press("q")
     until(screen.has_ended, "the app has ended")
     assert screen.status == 0
+
+
+def test_a_terminal_with_the_protocol_of_kitty_gets_images_at_the_places_of_half_blocks(
+    tuitrain: Shell, terminals
+):
+    tuitrain.trained("a")
+    images, blocks = (_view_4(tuitrain, terminals, term) for term in ("xterm-kitty", "xterm"))
+
+    assert re.sub("\U0010eeee[^ -~]{2}", "▀", _screen_of(images)) == _screen_of(blocks)
+    sent = re.findall(_APC.format(r"a=T,U=1,q=2,i=(\d+),[^\x1b]*"), images)
+    assert len(sent) == len(set(sent)) > 1, "one transmission an image"
+    assert set(sent) == set(re.findall("38;5;([0-9]+)(?:;48;[0-9;]+)?m\U0010eeee", images))
+    assert sorted(re.findall(_APC.format(r"a=d,d=I,i=(\d+),q=2"), images)) == sorted(sent)
+    assert images.rindex("\x1b_G") < images.rindex(_LEFT)
+    assert "\x1b_G" not in blocks
+    assert "\U0010eeee" not in blocks
+
+
+def _view_4(tuitrain: Shell, terminals: list[Terminal], term: str) -> str:
+    """Return what the app writes to show the worst samples, and to leave."""
+    screen = opened(terminals, tuitrain, "attach", "a", size=(140, 40), TERM=term)
+    screen.expect("finished")
+    screen.press("4")
+    screen.expect("says 5")
+    screen.press("q")
+    until(screen.has_ended, "the app has ended")
+    return screen.raw.decode()
+
+
+def _screen_of(written: str) -> str:
+    """Return the screen just before it is left."""
+    screen = pyte.Screen(140, 40)
+    text = re.sub(_APC.format("[^\x1b]*"), "", written[: written.rindex(_LEFT)])
+    pyte.Stream(screen).feed(re.sub(r"\x1b\[[?>]\w+", "", text))
+    return "\n".join(screen.display)
 
 
 def test_a_dumb_terminal_gets_lines(tuitrain: Shell, terminals):

@@ -4,6 +4,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from textual.widgets import OptionList
+
 from tests.conftest import PATIENCE_S, Shell, until
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.commands import Rollback
@@ -82,7 +84,9 @@ async def test_a_fork_is_chosen_filled_in_and_watched(threaded: Shell, home: Pat
         await seen(app)
         await pilot.press("f")
         await pilot.pause()
-        await pilot.press("enter")  # the newest epoch, which is its last
+        epochs = app.screen.query_one(OptionList)
+        assert epochs.get_option_at_index(epochs.highlighted).id == "1", "its best one"
+        await pilot.press("up", "enter")  # the newest epoch, which is its last
         await pilot.pause()
         assert isinstance(app.screen, NewRunScreen)
         shown = text_of(app)

@@ -1,7 +1,8 @@
 """How old the screen of a run is, and how many bytes it sends, by the clock of the test.
 
 The screen looks at its run three times a second. Here a turn stands for such a look: the trainer
-trains as much as in a third of a second, and then all that is due is drawn.
+trains as much as in a third of a second, and then all that is due is drawn, until nothing more is
+painted: what is sent depends on nothing that the machine does meanwhile.
 """
 
 import math
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from rich.color import ColorSystem
 from textual.drivers import headless_driver
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
@@ -40,8 +42,10 @@ class CountedDriver(HeadlessDriver):
 
     is_headless = False
     terminal = Display()
+    writes = 0
 
     def write(self, data: str) -> None:
+        CountedDriver.writes += 1
         self.terminal.take(data)
 
 
@@ -60,9 +64,13 @@ class Watched:
         self._clock.now += PULL_S
         screen = next(one for one in self._pilot.app.screen_stack if isinstance(one, RunScreen))
         await screen.follow()
-        for panel in screen.query(AsyncPicture):
-            await panel.draw_if_due()
-        await self._pilot.pause()
+        writes = -1
+        while writes != CountedDriver.writes:
+            writes = CountedDriver.writes
+            await self._pilot.pause(0)
+            for panel in screen.query(AsyncPicture):
+                await panel.draw_if_due()
+            await self._pilot.pause(0)
         return sum(len(piece.encode()) for piece in iter(CountedDriver.terminal.next_chunk, ""))
 
     def _train(self, steps: int) -> None:
@@ -111,6 +119,7 @@ async def watched(
     app: TuitrainApp, trainer: ScriptedTrainer, clock: SimpleNamespace
 ) -> Iterator[Watched]:
     trainer.records(started("digits", epochs=9000))
+    app.console._color_system = ColorSystem.TRUECOLOR  # which costs most
     async with app.run_test(size=SIZE) as pilot:
         watched = Watched(trainer, clock, pilot)
         for _ in range(3):

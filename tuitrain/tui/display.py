@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.cells import split_graphemes
 
+from tuitrain.tui import images
 from tuitrain.view.text.cells import NARROW
 
 PIECE_BYTES = 2048
@@ -109,14 +110,18 @@ class Display:
         """
         controls = self.controls()
         rows: list[str] = []
+        pen = _PLAIN
         for y in sorted(self._changed):
             self._changed.remove(y)
-            if row := self._difference(y):
+            row, pen = self._difference(y, pen)
+            if row:
                 rows.append(row)
             if sum(map(len, rows)) > PIECE_BYTES:
                 break
         if not rows:
             return controls
+        if pen != _PLAIN:
+            rows.append(_RESET)
         painted = "".join([*rows, f"\x1b[{self._y + 1};{self._x + 1}H"])
         return controls + (f"{_BEGIN}{painted}{_END}" if self._is_synchronized else painted)
 
@@ -132,9 +137,10 @@ class Display:
         row[first:last] = cells[: last - first]
         self._changed.add(self._y)
 
-    def _difference(self, y: int) -> str:
+    def _difference(self, y: int, pen: Look) -> tuple[str, Look]:
+        """Return the output that updates a row, and the pen after it."""
         parts: list[str] = []
-        pen, at = _PLAIN, -1
+        at = -1
         wanted, shown = self._wanted[y], self._shown[y]
         for x, (cell, before) in enumerate(zip(wanted, shown, strict=True)):
             if cell is None or cell == before or not cell[0]:
@@ -145,13 +151,11 @@ class Display:
             change, pen = transition(pen, look)
             parts += (change, text)
             # terminals disagree about the width of some characters: move the cursor after these
-            at = x + 1 if NARROW.fullmatch(text) else -1
+            at = x + 1 if NARROW.fullmatch(text) or images.is_placeholder(text) else -1
         self._shown[y] = [
             before if cell is None else cell for cell, before in zip(wanted, shown, strict=True)
         ]
-        if parts and pen != _PLAIN:
-            parts.append(_RESET)
-        return "".join(parts)
+        return "".join(parts), pen
 
 
 def _cells(text: str, look: Look) -> list[Cell]:
@@ -162,11 +166,17 @@ def _cells(text: str, look: Look) -> list[Cell]:
     for first, last, width in split_graphemes(text)[0]:
         if width:
             cell = text[first:last]
-            cells.append(blank if cell == " " else (cell, look))
+            cells.append(blank if cell == " " else _image_part(cell, look) or (cell, look))
             cells += [("", look)] * (width - 1)
         elif cells:
             cells[-1] = (cells[-1][0] + text[first:last], look)
     return cells
+
+
+def _image_part(cell: str, look: Look) -> Cell | None:
+    """Return a part of an image with the number of the image as foreground colour."""
+    part = images.split(cell)
+    return part and (part[0], Look("", f"38;5;{part[1]}", look.background))
 
 
 def _blank_half(row: Row, x: int) -> None:

@@ -14,6 +14,7 @@ from textual.message import Message
 
 from tuitrain.tui import opening
 from tuitrain.tui.display import Display
+from tuitrain.tui.images import Images, shows_images
 
 HOLD_S = 5.0
 """Seconds after which frames are shown even if no screen says that it is complete."""
@@ -33,8 +34,12 @@ class LeanDriver(LinuxDriver):
     the app could not be left.
     """
 
+    images: Images | None = None
+    """The images of a terminal that can show them."""
+
     def start_application_mode(self) -> None:
         self._output = _Output()
+        self.images = Images(self.write) if shows_images(os.environ) else None
         self._is_open = opening.hand_over()
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no types
         textual_handler = signal.getsignal(signal.SIGWINCH)
@@ -59,6 +64,8 @@ class LeanDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         self._is_open = False
         self._output.is_resized = True  # pending output is out of date
+        if self.images is not None:
+            self.images.clear()
         super().stop_application_mode()
 
     def close(self) -> None:

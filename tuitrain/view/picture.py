@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, NewType
+from typing import Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
@@ -14,9 +14,28 @@ ThemeRole = Literal[
     "axis", "envelope", "smooth", "validation", "swap", "past", "bar", "trough",
     "series1", "series2", "series3", "series4", "series5", "series6",
 ]  # fmt: skip
-Halves = NewType("Halves", str)
-"""Two hexadecimal digits: how bright the upper and the lower half of a cell of a picture is."""
-Role = ThemeRole | Halves
+
+
+class Image(NamedTuple):
+    """Rows of `width` pixels as hexadecimal digits, and the cells in which they are shown."""
+
+    digits: str
+    width: int
+    columns: int
+    rows: int
+
+
+class Part(NamedTuple):
+    """The look of a cell that shows a part of an image."""
+
+    halves: str
+    """Two hexadecimal digits: how bright the upper and the lower half of the cell is."""
+    image: Image
+    column: int
+    row: int
+
+
+Role = ThemeRole | Part
 SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
 """Roles of compared runs, which also differ by a sign."""
 

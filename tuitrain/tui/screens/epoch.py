@@ -16,13 +16,12 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.forks import KeptEpoch
 
 FORK = (
-    "A new run goes on from an epoch whose checkpoint is kept, with whatever you change; this one "
-    "is left as it is. From the end of epoch"
+    "Epochs whose checkpoint is kept. A new run goes on from the end of one, with whatever you "
+    "change; this one is left as it is."
 )
 ROLLBACK = (
-    "The run goes back to an epoch whose checkpoint is kept, with the settings of now. What came "
-    "after it is left behind, but stays in the record, and an undo brings it back. To the end of "
-    "epoch"
+    "Epochs whose checkpoint is kept. The run goes back to the end of one, with the settings of "
+    "now. What came after it is left behind, but stays in the record, and an undo brings it back."
 )
 
 
@@ -31,23 +30,28 @@ class EpochScreen(ModalScreen[int | None]):
 
     BINDINGS = [Binding("escape", "dismiss", "Cancel", id="dialog.cancel")]
 
-    def __init__(self, title: str, question: str, kept: Sequence[KeptEpoch]) -> None:
+    def __init__(self, title: str, explained: str, kept: Sequence[KeptEpoch]) -> None:
         super().__init__()
         self._title = title
-        self._question = question
+        self._explained = explained
         self._kept = kept
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(safe(self._title))  # no markup
             dialog.border_subtitle = "enter goes on · esc cancels"
-            yield Static(Content(self._question), classes="question")
             yield OptionList(
                 *(
                     Option(Content(str(checkpoint)), str(checkpoint.epoch))
                     for checkpoint in self._kept
                 )
             )
+            yield Static(Content(self._explained), classes="explained")
+
+    def on_mount(self) -> None:
+        """Begin at the best epoch, to which most go back."""
+        best = (place for place, epoch in enumerate(self._kept) if epoch.is_best)
+        self.query_one(OptionList).highlighted = next(best, 0)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(int(event.option_id or 0))

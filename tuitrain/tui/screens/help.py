@@ -18,7 +18,7 @@ _COLUMN_CELLS = 60
 """If two of them fit, the keys are in two columns."""
 _WIDEST, _FRAME = 136, 6
 """Most cells of the dialog, as in dialogs.tcss, and how many of them surround its text."""
-_KEY = 9
+_KEY = 11
 """Cells before a text."""
 SIGNS = [
     ("$cell-envelope", "▒▒", "every batch loss, from the least to the greatest"),
@@ -78,4 +78,4 @@ def _line(keys: str, description: str, cells: int) -> Content:
 
 
 def _symbol_line(colour: str, sign: str, meaning: str) -> Content:
-    return Content.assemble((f"     {sign}  ", colour), meaning)
+    return Content.assemble((f"       {sign}  ", colour), meaning)

@@ -337,8 +337,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             self._close(self._latest)
             return
         question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
+        does = "stays paused" if self._latest.state == "paused" else "goes on"
         choices = [
-            Choice("detach", "d", "Detach: it goes on without the screen"),
+            Choice("detach", "d", f"Detach: it {does} without the screen"),
             Choice("stop", "s", "Stop it, with a checkpoint"),
             Choice("stay", "c", "Cancel"),
         ]
@@ -360,7 +361,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         if not kept:
             self.notify(none_kept(self._latest))
             return
-        dialog = EpochScreen(f"fork {self._client.name}", FORK, kept)
+        dialog = EpochScreen(f"fork {self._client.name} from the end of epoch", FORK, kept)
         self.app.push_screen(dialog, self._fork)
 
     def _fork(self, epoch: int | None) -> None:

@@ -271,7 +271,7 @@ class SteeringScreen(Screen[None]):
             self.notify(none_kept(self._latest))
             return
         self.app.push_screen(
-            EpochScreen("Roll back", ROLLBACK, kept),
+            EpochScreen("go back to the end of epoch", ROLLBACK, kept),
             lambda epoch: self.send(Rollback(epoch)) if epoch is not None else None,
         )
 

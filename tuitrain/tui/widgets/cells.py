@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import get_args
 
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual import on
 from textual.content import Content
+from textual.events import Hide, Show, Unmount
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Line, Picture, Role, Span, ThemeRole, unreadable
+from tuitrain.tui.driver import LeanDriver
+from tuitrain.tui.images import placeholder
+from tuitrain.view.picture import Image, Line, Part, Picture, Span, ThemeRole, unreadable
 
 
 class Cells(Widget):
     """Show a picture. Subclasses draw it and pass it to `show`."""
 
-    ROLES: tuple[Role, ...] = get_args(ThemeRole)
-    COMPONENT_CLASSES = {f"cells--{role}" for role in ROLES}
+    COMPONENT_CLASSES = {f"cells--{role}" for role in get_args(ThemeRole)}
     DEFAULT_CSS = """
     Cells {
         & > .cells--text { color: $foreground; }
@@ -53,11 +56,13 @@ class Cells(Widget):
         super().__init__(id=id)
         self._picture: Picture = ()
         self._strips: dict[int, Strip] = {}
+        self._images: dict[Image, int] = {}
         self._title = ""
 
     def show(self, picture: Picture) -> None:
         """Replace the picture, and repaint the lines that differ."""
         before, self._picture = self._picture, picture
+        self._hold_images(picture)
         for y, (old, new) in enumerate(zip_longest(before, picture, fillvalue=())):
             if old != new:
                 self._strips.pop(y, None)
@@ -80,7 +85,7 @@ class Cells(Widget):
         """Return a line of the last picture; only its colours are computed here."""
         if y not in self._strips:
             line = self._picture[y] if y < len(self._picture) else ()
-            strip = Strip([Segment(text, self._style(role)) for text, role in joined(line)])
+            strip = Strip([self._segment(span) for span in joined(line)])
             self._strips[y] = strip.adjust_cell_length(self.size.width, self._style("text"))
         return self._strips[y]
 
@@ -91,10 +96,35 @@ class Cells(Widget):
         super().notify_style_update()
         self._strips.clear()
 
-    def _style(self, role: Role) -> Style:
-        if role not in self.ROLES:
-            upper, lower = (_GREYS[int(half, 16)] for half in role)
-            return Style.from_color(upper, lower)
+    @on(Hide)
+    @on(Unmount)
+    def _drop_images(self) -> None:
+        self._hold_images(())
+        self._strips.clear()
+
+    @on(Show)
+    def _send_images(self) -> None:
+        self._hold_images(self._picture)
+        self._strips.clear()
+
+    def _hold_images(self, picture: Picture) -> None:
+        """Have the terminal hold the images of a picture, and no longer those of the last one."""
+        driver = self.app._driver
+        if isinstance(driver, LeanDriver) and driver.images is not None:
+            parts = (role for _, role in chain(*picture) if isinstance(role, Part))
+            wanted = dict.fromkeys(part.image for part in parts)
+            self._images = driver.images.hold(self._images, wanted)
+
+    def _segment(self, span: Span) -> Segment:
+        text, role = span
+        if not isinstance(role, Part):
+            return Segment(text, self._style(role))
+        number = self._images.get(role.image)
+        if number is not None:
+            return Segment(placeholder(number, role.column, role.row), self._style("text"))
+        return Segment(text, Style.from_color(*(_GREYS[int(half, 16)] for half in role.halves)))
+
+    def _style(self, role: ThemeRole) -> Style:
         return self.get_component_rich_style(f"cells--{role}")
 
 
@@ -106,7 +136,7 @@ def joined(line: Line) -> Line:
     """Return the line with equal neighbours joined; blank cells take the role before them."""
     spans: list[Span] = []
     for span in line:
-        is_blank = not span.text.strip(" ") and spans and spans[-1].role in Cells.ROLES
+        is_blank = not span.text.strip(" ") and spans and isinstance(spans[-1].role, str)
         if spans and (span.role == spans[-1].role or is_blank):
             spans[-1] = Span(spans[-1].text + span.text, spans[-1].role)
         else:

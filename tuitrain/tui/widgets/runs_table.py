@@ -83,7 +83,7 @@ class RunsTable(DataTable[Text]):
         text, role = row.cell(name)
         if name == "name":
             text = cut(text, self._columns.name_cells)
-        variable = _COLOURS.get(role, f"cell-{role}")
+        variable = _COLOURS.get(str(role), f"cell-{role}")
         return Text(text, style=self.app.get_css_variables()[variable], no_wrap=True)
 
     def _key(self) -> str:

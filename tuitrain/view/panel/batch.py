@@ -12,7 +12,7 @@ from tuitrain.core.detail import BATCH, Batch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.schema import BatchRow
-from tuitrain.view.panel.reads import Details, Reads
+from tuitrain.view.panel.reads import Details, Reads, no_batch
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
@@ -51,7 +51,7 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the parts of the newest step with bars of their times, in width x height cells."""
     row = run.latest
     if row is None:
-        lines = [fitted([Span(" no batch of this take is trained yet", "muted")], width)]
+        lines = [fitted([Span(f" {no_batch(run)}", "muted")], width)]
         return filled(lines, width, height)
     look = _newest_look(reads.details, row)
     below = list(_footnote(row, look, width))

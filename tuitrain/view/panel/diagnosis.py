@@ -213,14 +213,18 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     if dead >= _DEAD_LAYER:
         said = f"{dead:.0%} of the units of a layer (5 Health) are 0 for a whole batch"
     elif norm < _DEAD:
-        said = f"their norm is {norm:.0e}, so no weight moves"
+        said = f"their norm is {f'{norm:.0e}' if norm else 0}, so no weight moves"
     else:
         return None
-    return Finding(
-        "dead gradients",
-        f"dead gradients: {said}",
-        _from_the_start(run, "a new run with a lower --lr or another initialisation"),
-    )
+    ways = _from_the_start(run, "a new run with a lower --lr or another initialisation")
+    if run.best is not None and _was_alive(run.best, course[-1]):
+        ways = (_lower(run), _back(run))
+    return Finding("dead gradients", f"dead gradients: {said}", ways)
+
+
+def _was_alive(best: EpochEnded, last: EpochEnded) -> bool:
+    """Return whether training had come far at the best epoch, and lost it since."""
+    return best.loss_name == last.loss_name and best.train_loss < 0.5 * last.train_loss
 
 
 def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:

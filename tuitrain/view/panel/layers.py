@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import LAYERS, Layer, Layers
 from tuitrain.core.safe import safe
-from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.reads import Reads, no_batch
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -65,7 +65,7 @@ def _missing(run: Snapshot) -> str:
     if run.is_watched:
         return "of a watched script layers are not measured"
     if run.latest is None:
-        return "no batch of this take is trained yet"
+        return no_batch(run)
     return "layers are not in the record"
 
 

@@ -29,6 +29,9 @@ _AXIS_NAMES = {
     "residual": "prediction − target, in standard deviations",
 }
 _LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
+_OTHERS = 2
+"""Curves of losses that the run has not used."""
+_TO_THE_EYE = 1e-3
 _SAMPLE, _ABOVE = "●", "▲"
 _NAME_CELLS = 18
 
@@ -51,15 +54,15 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     highest = max(filter(math.isfinite, own.values), default=top)
     top = highest if top < highest < _ALMOST * top else top
     plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
-    others = {name: curve for name, curve in curves.items() if name != run.loss}
+    ghosts = _ghosts(run, curves)
     grid: Grid = {}
-    for curve in others.values():
-        grid |= plane.curve(zip(places, curve.values, strict=True), "past")
-    for name, curve in others.items():
-        _name(grid, safe(name), zip(places, curve.values, strict=True), plane)
+    for ghost in ghosts.values():
+        grid |= plane.curve(zip(places, ghost.values, strict=True), "past")
     grid |= plane.curve(zip(places, own.values, strict=True), "smooth")
     if seen.batch is not None:
         _put_samples(grid, seen.batch, plane)
+    for name, ghost in ghosts.items():
+        _name(grid, safe(name), zip(places, ghost.values, strict=True), plane)
     chart = plane.framed(grid, _AXIS_NAMES[seen.curves.axis], width)
     return filled([_heading(run, seen, width), *chart], width, height)
 
@@ -120,18 +123,40 @@ def _index(places: Sequence[float], place: float) -> int:
     return min(range(len(places)), key=lambda index: abs(places[index] - place))
 
 
+def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve]) -> dict[str, LossCurve]:
+    """Return the curves behind that of the loss in use, in the order of the catalogue.
+
+    They are those of the usual loss, of the losses that the run has used, and of the next two. More
+    would hide one another.
+    """
+    known = [name for name in {**dict.fromkeys(run.problem.losses), **curves} if name in curves]
+    used = {run.loss, *known[:1], *(segment.loss for segment in run.segments)}
+    shown = [curves[name] for name in known if name in used]
+    others: list[str] = []
+    for name in known:
+        if name not in used and not any(_coincide(curves[name], curve) for curve in shown):
+            others.append(name)
+            shown.append(curves[name])
+    names = used.union(others[:_OTHERS]) - {run.loss}
+    return {name: curves[name] for name in known if name in names}
+
+
+def _coincide(one: LossCurve, other: LossCurve) -> bool:
+    """Return whether two curves are one to the eye, as cross-entropy and nll are."""
+    pairs = zip(one.values, other.values, strict=True)
+    return all(math.isclose(*pair, rel_tol=_TO_THE_EYE, abs_tol=_TO_THE_EYE) for pair in pairs)
+
+
 def _name(grid: Grid, name: str, points: Iterable[tuple[float, float]], plane: Plane) -> None:
-    """Write the name of a curve beside its leftmost visible point, where there is room."""
-    cells = next((cell for point in points if (cell := plane.cell(*point))), None)
-    if cells is None:
-        return
-    column, row = min(cells[0] + 1, plane.columns - width_of(name)), cells[1]
-    for at in (row + 1, row - 1, row + 2, row - 2):
-        places = [(column + offset, at) for offset in range(width_of(name))]
-        if column >= 0 and 0 <= at < plane.rows and not any(place in grid for place in places):
-            grid.update({place: Span(character, "muted")
-                         for place, character in zip(places, name, strict=False)})  # fmt: skip
-            return
+    """Write the name of a curve beside its leftmost point that has room for it."""
+    for column, row in filter(None, (plane.cell(*point) for point in points)):
+        for at in (row + 1, row - 1, row + 2, row - 2):
+            places = [(column + 1 + offset, at) for offset in range(width_of(name))]
+            is_inside = places[-1][0] < plane.columns and 0 <= at < plane.rows
+            if is_inside and not any(place in grid for place in places):
+                grid.update({place: Span(character, "muted")
+                             for place, character in zip(places, name, strict=False)})  # fmt: skip
+                return
 
 
 def _put_samples(grid: Grid, batch: Batch, plane: Plane) -> None:
@@ -150,7 +175,7 @@ def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
         text = f"  {_SAMPLE} the first {count} samples of step {words.count(seen.step)}"
         spans.append(Span(text, "validation"))
     room = width - sum(width_of(span.text) for span in spans)
-    ghosts = ("  grey: the other losses that fit", "  grey: the others", "")
+    ghosts = ("  grey: other losses, l lists them all", "  grey: other losses", "")
     return fitted([*spans, Span(first_fitting(ghosts, room), "muted")], width)
 
 

@@ -42,6 +42,11 @@ def not_recorded(run: Snapshot, what: str, width: int) -> Line:
     return fitted([Span(f" {why}", "muted")], width)
 
 
+def no_batch(run: Snapshot) -> str:
+    """Return that no batch is trained, and which key trains one."""
+    return "no batch of this take is trained yet" + ("" if run.has_ended else ": . trains one")
+
+
 class Reads(NamedTuple):
     """The readers of one run."""
 

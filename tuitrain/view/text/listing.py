@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Role, Span
+from tuitrain.view.picture import Span, ThemeRole
 from tuitrain.view.state.metrics import comparable_metrics
 from tuitrain.view.state.snapshot import Snapshot, State
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, width_of
 
-STATE_ROLES: dict[State, Role] = {
+STATE_ROLES: dict[State, ThemeRole] = {
     "starting": "accent", "running": "good", "pausing": "warn", "paused": "warn",
     "finished": "accent", "stopped": "muted", "failed": "bad", "crashed": "bad",
 }  # fmt: skip

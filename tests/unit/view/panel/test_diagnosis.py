@@ -59,6 +59,18 @@ def test_gradients_are_dead_where_a_layer_is_or_where_they_vanish(recorded, dead
     assert found == ([f"dead gradients: {said}"] if said else [])
 
 
+def test_of_gradients_that_died_on_the_way_the_best_epoch_is_the_way_out(recorded):
+    recorded.trains(12)
+    recorded.changes("lr", 1.0, "w")
+    recorded.trains(2, train_loss=2.3, improved=False)
+    recorded.measures(DEAD_UNITS, lambda _step: 1.0)
+    run = recorded.now()
+    run = fold(run, recorded.reader.since(Cursor(), lambda _events: run.segments), alive=True)
+    (line,) = (found.line(run, has_keys=True) for found in findings(run)
+               if found.kind == "dead gradients")  # fmt: skip
+    assert line.endswith("for a whole batch · r lowers the rate (1) · b goes back")
+
+
 def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)

@@ -414,6 +414,28 @@ def test_the_loss_in_use_is_drawn_with_the_samples_and_the_others_by_name(record
     assert line.split()[2:] == ["5.007", "-0.99", "0.6931", "-0.5", "0.0067", "-0.0067"]
 
 
+def test_behind_a_loss_are_the_usual_one_those_used_and_two_others_and_each_has_its_name(recorded):
+    curves = {
+        name: {"values": [height * value for value in CURVES["curves"]["cross-entropy"]["values"]],
+               "slopes": X}
+        for name, height in {
+            "cross-entropy": 1, "nll": 1, "bce-with-logits": 0.8, "focal": 0.6, "multi-margin": 0.4,
+            "brier": 0.3, "mse": 0.2, "l1": 0.1,
+        }.items()
+    }  # fmt: skip
+    recorded.trains(1)
+    recorded.swaps("mse")
+    recorded.trains(1)
+    recorded.swaps("cross-entropy")
+    recorded.trains(1)
+    recorded.details(LOSS_CURVES, {**CURVES, "curves": curves})
+    for size in ((80, 19), (60, 24)):
+        canvas = drawn(loss_curve.curve, recorded, size).split("\n", 1)[1]
+        names = {name for name in curves if name in canvas}
+        assert names == {"bce-with-logits", "l1", "mse"}, "nll would lie on cross-entropy"
+        assert all(name in drawn(loss_curve.lesson, recorded) for name in curves)
+
+
 def test_samples_of_another_loss_are_not_drawn(recorded):
     recorded.trains(1)
     recorded.details(LOSS_CURVES, CURVES)
@@ -507,7 +529,7 @@ def test_the_worst_samples_are_drawn_as_pictures_with_what_they_are_and_what_the
     assert lines[9].split() == ["is", "7", "is", "7"]
     assert lines[10].split() == ["says", "1", "(89%)"] * 2
     picture = worst(recorded.now(), reads(recorded), 100, 30)
-    bright = [[span.role for span in line if span.text == "▀"] for line in picture]
+    bright = [[span.role.halves for span in line if span.text == "▀"] for line in picture]
     assert bright[1] == ["00"] * 8 + ["ff"] * 8 + ["88"] * 16
     assert bright[8] == ["ff"] * 8 + ["00"] * 8 + ["88"] * 16
 
@@ -520,7 +542,7 @@ def test_a_picture_without_room_is_shrunk_and_samples_without_room_for_theirs_ar
     assert lines[14].count("▀") == 3 * 28
     assert sum("sample 4" in line for line in lines) == 4
     picture = worst(recorded.now(), reads(recorded), 100, 12)
-    assert {span.role for span in picture[1] if span.text == "▀"} == {"77"}
+    assert {span.role.halves for span in picture[1] if span.text == "▀"} == {"77"}
 
 
 def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(recorded):
