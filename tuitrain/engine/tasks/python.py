@@ -24,7 +24,7 @@ from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import OwnPython
-from tuitrain.core.problem import KINDS, Card
+from tuitrain.core.problem import KINDS, Card, outputs_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import either
@@ -46,7 +46,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     _prepare(task, Path(str(module.__file__)), code.digest(file))
     train, val = _data(task, spec.workers, places)
     classes = tuple(map(str, task.classes))
-    outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
+    outputs = outputs_of(task.kind, classes)
     loss, losses = _losses(task)
     defaults = {
         "model": task.model if isinstance(task.model, str) else "",
