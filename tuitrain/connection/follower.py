@@ -63,10 +63,10 @@ class Follower:
             return run
 
     def _busy(self) -> Silence | None:
-        found = busy.read(self.client.paths.busy)
-        if found is None:
+        silent = busy.read(self.client.paths.busy)
+        if silent is None:
             return None
-        return Silence(int(time.time() - found.since), found.where, found.is_validating)
+        return Silence(int(time.time() - silent.since), silent.where, silent.is_validating)
 
     def look_at_a_restart(self) -> Snapshot:
         """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""

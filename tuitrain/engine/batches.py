@@ -139,8 +139,8 @@ def _about_shape_of_targets(targets: Tensor, shape: tuple[int, ...]) -> str | No
     if tuple(targets.shape) == shape:
         return None
     mend = ": write .squeeze(1)" if tuple(targets.shape) == (*shape, 1) else ""
-    found = tuple(targets.shape)
-    return f"the targets of {len(targets)} samples have shape {found}, not {shape}{mend}"
+    actual = tuple(targets.shape)
+    return f"the targets of {len(targets)} samples have shape {actual}, not {shape}{mend}"
 
 
 def _output_shapes(count: int, data: Dataset) -> tuple[tuple[int, ...], ...]:

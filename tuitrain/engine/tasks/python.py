@@ -194,13 +194,13 @@ def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
 def _data(task: Task, workers: int | None, places: Mapping[str, str]) -> tuple[Source, Source]:
     """Return training and validation samples; arrays lie whole on the device, datasets stream."""
     workers = task.workers if workers is None else workers
-    found = _called(task.train, "train")()
+    training = _called(task.train, "train")()
     with placed(places.get("train", places[""])):
-        _check_samples(found, "train")
+        _check_samples(training, "train")
         if callable(task.val):
-            train, val = found, _called(task.val, "val")()
+            train, val = training, _called(task.val, "val")()
         else:
-            train, val = _split(found, float(task.val), task.kind)
+            train, val = _split(training, float(task.val), task.kind)
     with placed(places.get("val", places[""])):
         _check_samples(val, "val")
     is_streamed = task.augment is not None or task.collate_fn is not None

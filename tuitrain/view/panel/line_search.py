@@ -57,11 +57,11 @@ def verdict(search: LineSearch) -> Verdict:
 
 def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest loss along a step, with the places before and after the step."""
-    found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
-    if found is None:
+    newest = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
+    if newest is None:
         lines = [_muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
         return filled(lines, width, height)
-    step, search = found[0], _checked(decoded(LineSearch, found[1]))
+    step, search = newest[0], _checked(decoded(LineSearch, newest[1]))
     said = verdict(search)
     about = Span(f" step {words.count(step)} · {words.loss(run.loss_at(step))} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]

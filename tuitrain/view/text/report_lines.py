@@ -128,8 +128,8 @@ def _optimizer(run: Snapshot) -> str:
     if run.lr is not None:
         parts.append(f"lr {run.lr:g}")
     if settings["batch-size"]:
-        several = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        parts.append(f"batch {words.count(settings['batch-size'])}{several}")
+        passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
+        parts.append(f"batch {words.count(settings['batch-size'])}{passes}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
