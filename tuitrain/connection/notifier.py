@@ -1,7 +1,7 @@
 """Tell a command what becomes of a run: python -m tuitrain.connection.notifier DIRECTORY COMMAND...
 
-It follows the record in a process of its own. So it tells of a trainer that was killed, too, and
-whatever the command does, the training does not wait for it.
+It follows the record in a process of its own. So it also reports a trainer that was killed, and
+training never waits for the command.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a text is written, and the names of its columns."""
+    """The encoding and the delimiter of a text, and the names of its columns."""
 
     encoding: str
     delimiter: str

@@ -1,4 +1,4 @@
-"""How the predictions of a validation are spread: scores by class, numbers beside the true ones."""
+"""The predictions of a validation: scores by class, or numbers beside the true ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a model's numbers are from the true ones."""
+"""Predicted numbers beside the true ones, and a histogram of their errors."""
 
 from __future__ import annotations
 

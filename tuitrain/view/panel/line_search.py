@@ -26,7 +26,7 @@ _ROUNDING = 2.0**-23
 
 
 class Verdict(NamedTuple):
-    """Whether a step was right for its batch."""
+    """A verdict on a step: right for its batch, too far, or too short."""
 
     word: str
     why: str

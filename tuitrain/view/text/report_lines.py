@@ -1,4 +1,4 @@
-"""What `show` and `ls` print for people."""
+"""The lines that `show` and `ls` print for people."""
 
 from __future__ import annotations
 
