@@ -8,6 +8,7 @@ its last word: once it is read, the lock is soon free.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import sys
 import traceback
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> int:
         _warn(recorder, writer, network)
         from tuitrain.worker.trainer import train_run
 
+        gc.freeze()  # what PyTorch's import made stays: no collection needs to look through it
         train_run(paths, paths.read_spec(), writer, recorder, ending)
         _close(paths, recorder, writer)
     except BaseException as error:  # noqa: BLE001 - every error belongs in the record
