@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
     writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
     files = Files(paths, descriptors[0])
-    recorder = Recorder(writer, check=files.check)
+    recorder = Recorder(writer, check=files.check, executor=ThreadPoolExecutor(1))
     try:
         recorder.take(StartupReached("loading PyTorch"))
         _warn(recorder, writer, network)

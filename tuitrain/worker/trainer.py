@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,6 @@ from tuitrain.engine.loss_curves import loss_curves
 from tuitrain.engine.measures import batch_detail
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
-from tuitrain.engine.state.checkpoint_file import background
 from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
@@ -107,7 +107,7 @@ def _train(
         checkpoints=paths.checkpoints,
     )  # fmt: skip
     earlier, is_new = writer.events(), not writer.has_started
-    checkpoints = Checkpoints(paths.checkpoints, earlier, executor=background())
+    checkpoints = Checkpoints(paths.checkpoints, earlier, executor=ThreadPoolExecutor(1))
     checkpoints.sweep()
     paused = spec.paused and is_new
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"

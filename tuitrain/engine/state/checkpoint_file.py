@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +37,6 @@ class AtOnce(Executor):
         except BaseException as error:  # noqa: BLE001 - the future raises it
             done.set_exception(error)
         return done
-
-
-def background() -> Executor:
-    """Return an executor that runs one job at a time in a thread of its own."""
-    return ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
 
 
 def write(moment: Moment, target: Path, clock: Callable[[], float] = time.monotonic) -> Written:

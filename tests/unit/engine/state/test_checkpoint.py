@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from tuitrain.core.events import (
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.checkpoint import Checkpoints
-from tuitrain.engine.state.checkpoint_file import background, write
+from tuitrain.engine.state.checkpoint_file import write
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.weights import state_sha256, weights_sha256
 from tuitrain.engine.steering import Steering
@@ -232,7 +232,7 @@ def written_later(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, Exe
         return write(*what)
 
     monkeypatch.setattr("tuitrain.engine.state.checkpoint.write", slow)
-    return may_go_on, background()
+    return may_go_on, ThreadPoolExecutor(1)
 
 
 def test_training_goes_on_while_another_thread_saves_and_what_follows_waits_for_it(
