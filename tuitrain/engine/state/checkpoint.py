@@ -98,8 +98,10 @@ class Checkpoints:
 
     @property
     def has_to_do(self) -> bool:
-        """Whether a copy waits to be saved, or is being written."""
-        return self._best is not None or self._saving is not None
+        """Whether `save_best_if_due` has to do something now."""
+        if self._saving is not None:
+            return self._saving.writing.done()
+        return self._best is not None and self._clock() >= self._best_due
 
     def save(
         self, run: Steerable, why: str, *, command: str | None = None, is_needed: bool = False
