@@ -71,6 +71,7 @@ class _FusedAdam:
         means, squares, steps = self._lists
         group = self._optimizer.param_groups[0]
         beta1, beta2 = group["betas"]
+        grad_scale = getattr(self._optimizer, "grad_scale", None)
         found_inf: Tensor | None = getattr(self._optimizer, "found_inf", None)
         with torch.no_grad():
             torch._foreach_add_(steps, 1)
@@ -78,7 +79,7 @@ class _FusedAdam:
                 self._weights, gradients, means, squares, [], steps,
                 lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
                 eps=group["eps"], amsgrad=False, maximize=group["maximize"],
-                grad_scale=None, found_inf=found_inf,
+                grad_scale=grad_scale, found_inf=found_inf,
             )  # fmt: skip
             if found_inf is not None:  # a step that was skipped does not count
                 torch._foreach_sub_(steps, [found_inf] * len(steps))
