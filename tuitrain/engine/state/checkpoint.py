@@ -1,24 +1,16 @@
-"""Checkpoints: written to a temporary file, read back, and only then renamed.
-
-Whatever interrupts a save, the file with the final name is complete or does not exist. torch loads
-a file with a flipped byte without an error, so a checkpoint is trusted only by its sha256.
-"""
+"""The checkpoints of a run: when they are saved, from what, and which are kept."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
-from tuitrain.core.files import NotPlain, read_plain
-from tuitrain.engine.state.checkpoint_file import AtOnce, Written, write
+from tuitrain.engine.state.checkpoint_file import AtOnce, Written, read_state, write
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.retention import Retention
 from tuitrain.steering.apply import or_warned
@@ -310,18 +302,3 @@ class Checkpoints:
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):
                 (self._folder / event.file).unlink(missing_ok=True)
-
-
-def read_state(path: Path, sha256: str) -> dict[str, Any]:
-    """Return the state in a checkpoint file; Damaged if it is unreadable or has another digest."""
-    try:
-        with read_plain(path) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise Damaged(f"checkpoint {path.name} is damaged")
-            file.seek(0)
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except NotPlain:
-        raise Damaged(f"checkpoint {path.name} is not a plain file") from None
-    except OSError as error:
-        raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
-    return state

@@ -1,4 +1,8 @@
-"""The file of a checkpoint, written whole or not at all, in the calling thread or another one."""
+"""The file of a checkpoint: written to a temporary file, read back, and only then renamed.
+
+Whatever interrupts a save, the file with the final name is complete or does not exist. torch loads
+a file with a flipped byte without an error, so a checkpoint is trusted only by its sha256.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from tuitrain.core.errors import Damaged
+from tuitrain.core.files import NotPlain, read_plain
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.weights import state_sha256, without_wrappers
 
@@ -72,3 +78,18 @@ def _write(state: object, target: Path) -> str:
     finally:
         os.close(folder)
     return digest
+
+
+def read_state(path: Path, sha256: str) -> dict[str, Any]:
+    """Return the state in a checkpoint file; Damaged if it is unreadable or has another digest."""
+    try:
+        with read_plain(path) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise Damaged(f"checkpoint {path.name} is damaged")
+            file.seek(0)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except NotPlain:
+        raise Damaged(f"checkpoint {path.name} is not a plain file") from None
+    except OSError as error:
+        raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
+    return state
