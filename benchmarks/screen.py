@@ -18,6 +18,8 @@ from tuitrain.core.events import Paused
 from tuitrain.store.delta import Cursor
 
 PACE = 92
+_NUMBERS = b"val loss"
+"""What only the app paints, above the charts."""
 
 
 def cost(home: Path, *, settle_s: float, watch_s: float) -> list[Figure]:
@@ -64,20 +66,22 @@ def starts(home: Path, *, times: int) -> list[Figure]:
     help_s = statistics.median(_help_s(home) for _ in range(times))
     samples = [_run_s(home) for _ in range(times)]
     return [
-        Figure("tuitrain --help", f"{help_s:.2f} s", "<= 0.15 s"),
-        _painted("tuitrain run", "<= 0.5 s", samples),
+        Figure("tuitrain --help", f"{help_s:.2f} s", "<= 0.12 s"),
+        _painted("tuitrain run", samples),
     ]
 
 
-def attaching(home: Path, directory: Path, batches: str, goal: str, *, times: int) -> Figure:
+def attaching(home: Path, directory: Path, batches: str, *, times: int) -> Figure:
     """Time how long the screen of a recorded run takes."""
     samples = [_attach_s(home, directory) for _ in range(times)]
-    return _painted(f"tuitrain attach, {batches} batches", goal, samples)
+    return _painted(f"tuitrain attach, {batches} batches", samples)
 
 
-def _painted(what: str, goal: str, samples: list[tuple[float, float]]) -> Figure:
-    byte_s, name_s = (statistics.median(column) for column in zip(*samples, strict=True))
-    return Figure(f"first paint: {what}", f"{name_s:.2f} s", goal, f"first byte {byte_s:.2f} s")
+def _painted(what: str, samples: list[tuple[float, float]]) -> Figure:
+    frame_s, numbers_s = (statistics.median(column) for column in zip(*samples, strict=True))
+    return Figure(
+        f"first frame: {what}", f"{frame_s:.2f} s", "<= 0.2 s", f"numbers after {numbers_s:.2f} s"
+    )
 
 
 def _help_s(home: Path) -> float:
@@ -89,10 +93,10 @@ def _help_s(home: Path) -> float:
 def _run_s(home: Path) -> tuple[float, float]:
     command, run = runs.new(home)
     with runs.killing(run), Terminal(command, workload.environment(home)) as terminal:
-        return terminal.first_s(b""), terminal.first_s(run.name.encode())
+        return terminal.first_s(b""), terminal.first_s(_NUMBERS)
 
 
 def _attach_s(home: Path, directory: Path) -> tuple[float, float]:
     command = [tuitrain(), "attach", str(directory)]
     with Terminal(command, workload.environment(home)) as terminal:
-        return terminal.first_s(b""), terminal.first_s(directory.name.encode())
+        return terminal.first_s(b""), terminal.first_s(_NUMBERS)

@@ -39,6 +39,11 @@ class Terminal:
             os.execvpe(program[0], [*program, *arguments], env)
         os.set_blocking(self._fd, False)
 
+    @property
+    def descriptor(self) -> int:
+        """Our end of the terminal."""
+        return self._fd
+
     def text(self) -> str:
         """Return the screen as it is now."""
         try:

@@ -15,6 +15,7 @@ from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.trainer import warm
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import new_run
@@ -90,7 +91,10 @@ def torch_query() -> Iterator[TorchQuery]:
 
 @pytest.fixture(autouse=True)
 def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
-    """Let every form ask the same process, since each of its own would start PyTorch."""
+    """Let every form ask the same process, since each of its own would start PyTorch.
+
+    For the same reason no trainer waits for the run of a form.
+    """
 
     class Shared:
         def query(self, question: str, **about: object) -> object:
@@ -100,6 +104,7 @@ def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
             """It is asked again."""
 
     monkeypatch.setattr(new_run, "TorchQuery", Shared)
+    monkeypatch.setattr(warm, "warm_up", lambda: None)
 
 
 @pytest.fixture

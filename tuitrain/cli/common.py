@@ -14,6 +14,7 @@ import click
 
 from tuitrain.core.errors import DamagedRecord, TuitrainError, UnknownName, WrongUse
 from tuitrain.core.safe import safe
+from tuitrain.tui import opening
 
 if TYPE_CHECKING:
     from tuitrain.connection.client import Client
@@ -29,6 +30,7 @@ def print_safe(*lines: str, err: bool = False) -> None:
     Text from a record is printed only here, by `colour.say` or as JSON, which escapes them.
     """
     if lines:
+        opening.hide()
         click.echo("\n".join(safe(line, limit=_LONGEST_LINE) for line in lines), err=err)
 
 

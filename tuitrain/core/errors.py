@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 from tuitrain.core.safe import safe
@@ -111,6 +110,8 @@ class NotOnLineage(Refused):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to `name`, in any case of letters; None if none is close."""
+    from difflib import get_close_matches  # takes long to import, and is rarely needed
+
     names = {other.lower(): other for other in known}
     return next((names[near] for near in get_close_matches(name.lower(), names, n=1)), None)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -89,7 +88,7 @@ def atomic(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
 
     Whatever interrupts this, `path` is either the old file or the complete new one.
     """
-    atomic_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    atomic_path = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         with os.fdopen(open_new(atomic_path, mode=mode), "w+b") as file:
             yield file

@@ -34,10 +34,12 @@ from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
+from tuitrain.trainer import warm
 from tuitrain.trainer.notify import notify
 
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
 _STOP = "{0} has not ended; tuitrain ctl {0} stop ends it"
+_TRAINER = "tuitrain.worker"
 WATCHER = "tuitrain.watcher"
 """The module that runs a script under watch."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -357,15 +359,18 @@ def run_unwatched(spec: RunSpec) -> NoReturn:
 
 def _launch(
     paths: RunPaths, lock_descriptor: int, command: Sequence[str] = (), *,
-    module: str = "tuitrain.worker", owned: bool,
+    module: str = _TRAINER, owned: bool,
 ) -> Started:  # fmt: skip
     # Redirect all three streams: a trainer that printed to a closed terminal would die.
     log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     read_end, write_end = os.pipe() if owned else (None, None)
     owner = [read_end] if read_end is not None else []
     inherited = [lock_descriptor, *owner]
+    taken = None
     try:
-        process = subprocess.Popen(
+        if module == _TRAINER:
+            taken = warm.take([str(paths.directory)], [log, *inherited])
+        process = taken or subprocess.Popen(
             python.command(module, str(paths.directory), *map(str, inherited), *command),
             env=python.environment(),
             stdin=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import keys, themes
 from tuitrain.tui.alert import Alert, desktop_note
-from tuitrain.tui.driver import LeanDriver
+from tuitrain.tui.driver import HOLD_S, LeanDriver
 from tuitrain.tui.safe_text import SafeText
 from tuitrain.tui.screens.choice import ChoiceScreen
 from tuitrain.tui.screens.compare import CompareScreen
@@ -38,6 +38,7 @@ from tuitrain.tui.screens.resume import ResumeScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.tui.screens.tour import TourScreen
+from tuitrain.tui.theme_files import DEFAULT
 from tuitrain.view.state.snapshot import Snapshot
 
 DIALOGS: tuple[type[Screen[Any]], ...] = (
@@ -90,7 +91,7 @@ class TuitrainApp(App[Snapshot]):
         self._handlers: dict[signal.Signals, Any] = {}
         for theme in self._themes:
             self.register_theme(theme)
-        self.theme = themes.DEFAULT
+        self.theme = DEFAULT
         self._theme_folder, self._theme_stamp = home / themes.FOLDER, themes.Stamp()
         self.use_command_palette = True
         self.keymap, self._complaints = keys.chosen(home / keys.FILE, places())
@@ -102,7 +103,7 @@ class TuitrainApp(App[Snapshot]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the variables of the default theme, for those that Textual's own themes lack."""
-        return next(theme.variables for theme in self._themes if theme.name == themes.DEFAULT)
+        return next(theme.variables for theme in self._themes if theme.name == DEFAULT)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return Textual's filters, and the one that makes text safe for a terminal."""
@@ -113,6 +114,7 @@ class TuitrainApp(App[Snapshot]):
         self._complain(self._complaints)
         self._read_own_themes()
         self.set_interval(_LOOK_AT_THEMES_S, self._read_own_themes)
+        self.set_timer(HOLD_S, self._reveal)
         self._main_loop = asyncio.get_running_loop()
         self._handlers = {
             number: signal.signal(number, self._leave_for_signal)
@@ -163,12 +165,20 @@ class TuitrainApp(App[Snapshot]):
         if self.theme in self._theme_names:
             self.mutate_reactive(App.theme)
         else:
-            self.theme = themes.DEFAULT
+            self.theme = DEFAULT
         self._complain(complaints)
 
     def _complain(self, complaints: Sequence[str]) -> None:
         for complaint in complaints[:_COMPLAINTS]:
             self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
+
+    def on_complete(self) -> None:
+        """Show the first frame, and all that follow."""
+        self.call_after_refresh(self._reveal)
+
+    def _reveal(self) -> None:
+        if isinstance(self._driver, LeanDriver):
+            self._driver.reveal()
 
     def on_alert(self, alert: Alert) -> None:
         """Ring the bell, and show a note on the desktop where the terminal is known to."""

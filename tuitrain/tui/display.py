@@ -72,6 +72,11 @@ class Display:
         """Whether there is output to send."""
         return bool(self._controls or self._changed)
 
+    @property
+    def has_controls(self) -> bool:
+        """Whether there is output to send besides cells."""
+        return bool(self._controls)
+
     def take(self, painted: str) -> None:
         """Parse painted text; ignore cells outside the terminal."""
         for token in _TOKEN.finditer(painted):
@@ -91,13 +96,18 @@ class Display:
                 case "control":
                     self._controls.append(value)
 
+    def controls(self) -> str:
+        """Return the output to send before all cells."""
+        controls = "".join(self._controls)
+        self._controls.clear()
+        return controls
+
     def next_chunk(self) -> str:
         """Return the output to send next, "" if the terminal is up to date.
 
         Rows are sent from the top down: a slow link gets names and numbers before charts.
         """
-        controls = "".join(self._controls)
-        self._controls.clear()
+        controls = self.controls()
         rows: list[str] = []
         for y in sorted(self._changed):
             self._changed.remove(y)

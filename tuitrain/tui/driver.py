@@ -10,11 +10,20 @@ import threading
 from types import FrameType
 
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
+from tuitrain.tui import opening
 from tuitrain.tui.display import Display
+
+HOLD_S = 5.0
+"""Seconds after which frames are shown even if no screen says that it is complete."""
 
 _CLOSE_WITHIN_S = 3.0
 """Seconds to wait at the end for a terminal that reads nothing."""
+
+
+class Complete(Message):
+    """A screen has painted the first frame that has all its parts in their places."""
 
 
 class LeanDriver(LinuxDriver):
@@ -26,6 +35,7 @@ class LeanDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self._output = _Output()
+        self._is_open = opening.hand_over()
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no types
         textual_handler = signal.getsignal(signal.SIGWINCH)
 
@@ -38,9 +48,16 @@ class LeanDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Paint `data` and return at once, even when the terminal blocks."""
+        if self._is_open and data == opening.ALTERNATE_SCREEN:
+            return  # the first frame stays until the app has one
         self._output.paint(data)
 
+    def reveal(self) -> None:
+        """Show frames from now on: until then the terminal keeps the frame of the start."""
+        self._output.reveal()
+
     def stop_application_mode(self) -> None:
+        self._is_open = False
         self._output.is_resized = True  # pending output is out of date
         super().stop_application_mode()
 
@@ -57,8 +74,14 @@ class _Output(threading.Thread):
         self.is_resized = True
         self._display = Display()
         self._changed = threading.Condition()
+        self._is_held = True
         self._is_closed = False
         self.start()
+
+    def reveal(self) -> None:
+        with self._changed:
+            self._is_held = False
+            self._changed.notify()
 
     def paint(self, painted: str) -> None:
         with self._changed:
@@ -90,7 +113,13 @@ class _Output(threading.Thread):
         """Wait for output and return it; "" once the driver is closed."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._display.is_pending or self._is_closed)
-                piece = self._display.next_chunk()
+                self._changed.wait_for(self._has_output)
+                held = self._is_held and not self._is_closed
+                piece = self._display.controls() if held else self._display.next_chunk()
             if piece or self._is_closed:
                 return piece
+
+    def _has_output(self) -> bool:
+        if self._is_held and not self._is_closed:
+            return self._display.has_controls
+        return self._display.is_pending or self._is_closed

@@ -14,13 +14,11 @@ from textual.theme import Theme
 from tuitrain.core.errors import DamagedRecord, WrongUse
 from tuitrain.core.files import read_text
 from tuitrain.core.safe import safe
+from tuitrain.tui.theme_files import DEFAULT, DEFAULT_LIGHT, shipped
 
 FOLDER = "themes"
 """The folder of the user's own themes, in the home folder."""
-DEFAULT, DEFAULT_LIGHT = "tuitrain-dark", "tuitrain-light"
 
-_IN_WHEEL = Path(__file__).parents[1] / "themes"
-_IN_CHECKOUT = Path(__file__).parents[2] / "themes"
 _LARGEST = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """A name in a style sheet."""
@@ -37,9 +35,8 @@ class Own(NamedTuple):
 
 
 def load() -> list[Theme]:
-    """Return the themes that come with tuitrain, from the installed package or a checkout."""
-    folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
-    return [Theme(**tomllib.loads(path.read_text())) for path in sorted(folder.glob("*.toml"))]
+    """Return the themes that come with tuitrain."""
+    return [Theme(**tomllib.loads(path.read_text())) for path in sorted(shipped().glob("*.toml"))]
 
 
 def own(folder: Path, ours: list[Theme]) -> Own:

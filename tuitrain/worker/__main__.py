@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -118,11 +119,16 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
-if __name__ == "__main__":
+def run_to_end(train: Callable[[], int]) -> None:
+    """Train and end the process with the exit code that `train` returns."""
     code = 1
     try:
-        code = main(sys.argv[1:])
+        code = train()
     except BaseException:  # noqa: BLE001 - the process ends after any error
         traceback.print_exc()
     finally:
         _end(code)
+
+
+if __name__ == "__main__":
+    run_to_end(lambda: main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.store.initial import weights_file
 from tuitrain.store.paths import RunPaths
-from tuitrain.trainer import supervisor
+from tuitrain.trainer import supervisor, warm
 from tuitrain.trainer.notify import command_words, notify
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.widgets.form_field import FormField
@@ -100,6 +100,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
 
     def on_unmount(self) -> None:
         self._query.close()
+        warm.cool_down()
 
     def _field(self, name: str) -> FormField:
         return self.query_one(f"#{name}", FormField)
@@ -184,6 +185,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             self._facts = str(error)
         if self.is_mounted:
             self._check()
+            warm.warm_up()
 
     def _show_facts(self, spec: RunSpec | None, errors: Mapping[str, str]) -> None:
         lines = [

@@ -24,6 +24,7 @@ from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui import last_view
 from tuitrain.tui.alert import Alert
+from tuitrain.tui.driver import Complete
 from tuitrain.tui.last_view import LastView
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.choice import Choice, ChoiceScreen
@@ -192,7 +193,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         view, panel = self.first_view()
         self.show_view(view)
         self.views.enlarge_named(panel)
-        self.run_worker(self.follow())  # nothing is painted before the record is read
+        self.run_worker(self._begin())
         self.set_interval(PULL_S, self.follow)
 
     def on_screen_resume(self) -> None:
@@ -202,6 +203,11 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         self._key_at = time.monotonic()
         self.say_why_not(event.key)
+
+    async def _begin(self) -> None:
+        """Show nothing before the record is read."""
+        await self.follow()
+        self.call_after_refresh(self.post_message, Complete())
 
     async def follow(self) -> None:
         """Read new events and update the panels."""

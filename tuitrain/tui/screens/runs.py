@@ -16,6 +16,7 @@ from textual.widgets import Static
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.alert import Alert
+from tuitrain.tui.driver import Complete
 from tuitrain.tui.home import Home
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.compare import CompareScreen
@@ -82,6 +83,7 @@ class RunsScreen(RunActionsScreen):
         await self.follow()
         if not self._rows:
             self.action_new()
+        self.call_after_refresh(self.post_message, Complete())
 
     async def on_screen_resume(self) -> None:
         await self.follow(is_news=False)
