@@ -120,5 +120,5 @@ def _probabilities(kind: str, output: Tensor) -> Tensor:
 
 
 def _classes(data: Dataset) -> tuple[str, ...]:
-    count = 2 if data.kind == "binary" else data.outputs
-    return data.classes or tuple(map(str, range(count)))
+    """Return the names of the classes or labels; their numbers where they have none."""
+    return data.classes or tuple(map(str, range(data.class_count or data.outputs)))

@@ -63,7 +63,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
         "known": True,
         "train_samples": len(data.train),
         "val_samples": len(data.val),
-        "classes": {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0),
+        "classes": data.class_count,
         "sample_shape": list(data.input_shape),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }

@@ -10,7 +10,7 @@ from tuitrain.core.detail import LINE_SEARCH, LineSearch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Picture, Role, Span, filled, fitted, muted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of, wrapped
@@ -59,7 +59,7 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     """Return the newest loss along a step, with the places before and after the step."""
     newest = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
     if newest is None:
-        lines = [_muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
+        lines = [muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
         return filled(lines, width, height)
     step, search = newest[0], _checked(decoded(LineSearch, newest[1]))
     said = verdict(search)
@@ -85,10 +85,6 @@ def _curve(search: LineSearch, plane: Plane) -> Grid:
         if cell is not None:
             grid[cell] = Span(sign, "validation")
     return grid
-
-
-def _muted(text: str, width: int) -> Line:
-    return fitted([Span(f" {text}", "muted")], width)
 
 
 def _missing(run: Snapshot) -> str:
