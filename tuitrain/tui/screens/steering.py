@@ -39,6 +39,7 @@ from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
 from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.state.possible import how_to_go_on, why_not
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
@@ -210,7 +211,7 @@ class SteeringScreen(Screen[None]):
     def _pace(self) -> float | None:
         changes = [request.command for request in self._pending if request.command.kind == "pace"]
         pending: float | None = getattr(changes[-1], "value", None) if changes else None
-        return pending if changes else self._latest.pace
+        return pending if changes else self._latest.settings["pace"]
 
     def _is_known(self, what: str) -> bool:
         """Return whether the trainer has read what the task leaves open; say so if it has not."""
@@ -234,7 +235,7 @@ class SteeringScreen(Screen[None]):
         if setting in _OF_THE_TASK and not self._is_known(setting):
             return
         run = self._latest
-        dialog = NumberScreen(setting, run.lr if setting == "lr" else run.settings[setting])
+        dialog = NumberScreen(setting, lr_of(run) if setting == "lr" else run.settings[setting])
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_lr_find(self) -> None:
@@ -244,7 +245,7 @@ class SteeringScreen(Screen[None]):
 
     def _offer_rate(self, suggestion: float | None) -> None:
         if suggestion is not None:
-            dialog = NumberScreen("lr", self._latest.lr, suggestion)
+            dialog = NumberScreen("lr", lr_of(self._latest), suggestion)
             self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_checkpoint(self) -> None:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from tuitrain.core.safe import safe
 from tuitrain.view.picture import Span, ThemeRole
-from tuitrain.view.state.metrics import comparable_metrics
+from tuitrain.view.state.made_of import tags_of
+from tuitrain.view.state.metrics import comparable_metrics, monitor_of, monitored
+from tuitrain.view.state.progress import epochs_words
 from tuitrain.view.state.snapshot import Snapshot, State
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, width_of
@@ -53,7 +55,7 @@ class Row(NamedTuple):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return self.run.tags if self.run else ()
+        return tags_of(self.run) if self.run else ()
 
     @property
     def words(self) -> str:
@@ -144,10 +146,10 @@ def _by_best(row: Row) -> tuple[str, str, bool, float]:
     run = row.run
     if run is None:
         return "~", "", True, 0.0
-    best = run.monitored(run.best)
+    best = monitored(run, run.best)
     signs = {metric.name: metric.sign for metric in comparable_metrics(run.problem)}
-    value = math.nan if best is None else -signs.get(run.monitor, -1) * best
-    return run.task, run.monitor, math.isnan(value), 0.0 if math.isnan(value) else value
+    value = math.nan if best is None else -signs.get(monitor_of(run), -1) * best
+    return run.task, monitor_of(run), math.isnan(value), 0.0 if math.isnan(value) else value
 
 
 def heading(rows: Sequence[Row], *, shown: int, order: str, wanted: str) -> str:
@@ -218,19 +220,19 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "loss":
             return Span(run.loss or "–")
         case "epoch":
-            return Span(run.epochs_words)
+            return Span(epochs_words(run))
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":
             return _best(run)
         case "tags":
-            return Span(cut(" ".join(run.tags), _TAG_CELLS), "accent")
+            return Span(cut(" ".join(tags_of(run)), _TAG_CELLS), "accent")
         case _:
             return Span(words.day(run.created_at), "muted")
 
 
 def _best(run: Snapshot) -> Span:
-    best = run.monitored(run.best)
+    best = monitored(run, run.best)
     if best is None:
         return Span("–", "muted")
-    return Span(f"{words.loss(run.monitor)} {words.value(best)}", "good")
+    return Span(f"{words.loss(monitor_of(run))} {words.value(best)}", "good")
