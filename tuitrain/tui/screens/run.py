@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from textual import events, getters
@@ -27,9 +28,9 @@ from tuitrain.tui.driver import Complete
 from tuitrain.tui.last_view import LastView
 from tuitrain.tui.refresh import PULL_S, Refresh, is_idle
 from tuitrain.tui.screens.charting import ChartingScreen
-from tuitrain.tui.screens.choice import Choice, ChoiceScreen
 from tuitrain.tui.screens.fork import fork
 from tuitrain.tui.screens.help import HelpScreen
+from tuitrain.tui.screens.leave import leave
 from tuitrain.tui.screens.note import What, write
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
@@ -297,28 +298,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.set_focus(None)
 
     def action_leave(self) -> None:
-        if self._latest.has_ended:
-            self._close(self._latest)
-            return
-        question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
-        does = "stays paused" if self._latest.state == "paused" else "goes on"
-        choices = [
-            Choice("detach", "d", f"Detach: it {does} without the screen"),
-            Choice("stop", "s", "Stop it, with a checkpoint"),
-            Choice("stay", "c", "Cancel"),
-        ]
-        self.app.push_screen(ChoiceScreen("Leave", question, choices), self._leave)
-
-    def _leave(self, chosen: str | None) -> None:
-        if chosen == "stop":
-            self.send(Stop())
-            self.set_interval(PULL_S, self._exit_when_ended)
-        elif chosen == "detach":
-            self._close(self._latest)
-
-    def _exit_when_ended(self) -> None:
-        if self._latest.has_ended:
-            self._close(self._latest)
+        stop = partial(self.send, Stop())
+        leave(self, lambda: self._latest, stop=stop, close=self._close)
 
     def action_fork(self) -> None:
         fork(self, self._latest, self._show_fork)
