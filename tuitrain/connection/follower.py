@@ -62,6 +62,14 @@ class Follower:
             self._run = run
             return run
 
+    def until_ended(self, *, every_s: float) -> Iterator[Snapshot]:
+        """Look until the run has ended, and yield what each look sees, the end included."""
+        while not self.run.has_ended:
+            run = self.look()
+            yield run
+            if not run.has_ended:
+                time.sleep(every_s)
+
     def _busy(self) -> Silence | None:
         silent = busy.read(self.client.paths.busy)
         if silent is None:
