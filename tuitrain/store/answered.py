@@ -33,7 +33,7 @@ _NO_CHANGE = (RateSwept, Stopped)
 """Answers that are not counted: one that is missing does not change the training."""
 
 ANSWER_KINDS = (
-    *older_versions.KINDS,
+    *older_versions.RENAMED_KINDS,
     *(event.kind for event in (CommandAccepted, CommandRefused, CommandDropped)),
     *(event.kind for event in get_args(Answer) if event not in _NO_CHANGE),
 )
