@@ -76,7 +76,5 @@ def test_a_change_that_the_log_has_dropped_is_still_known_and_long_ago():
     same = SettingChanged("v", 1, 500, 20, "lr", 0.001, 0.001, 23)
     later = [(100.0, CommandAccepted(f"a{n}", "pause", "", "batch", 0)) for n in range(300)]
     asked = CommandAccepted("v", "lr", "0.001", "batch", 0)
-    change = settings.last_change(
-        run((0.0, SAVED), (1.0, SWAP), (2.0, asked), (2.0, same), *later)
-    )
+    change = settings.last_change(run((0.0, SAVED), (1.0, SWAP), (2.0, asked), (2.0, same), *later))
     assert change == ("loss cross-entropy → mse after step 69", math.inf)
