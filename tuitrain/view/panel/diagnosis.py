@@ -109,7 +109,7 @@ def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]
 
     `confusion` is that of the best epoch. Those of an ended run are of its end.
     """
-    course = _course(run)
+    course = present_course(run)
     signs = (sign(run, course) for sign in _OF_COURSE)
     of_course = next(filter(None, signs), None) or _never_predicts(run, confusion)
     found = [of_course or _starts_high(run), _waits_for_data(run)]
@@ -132,7 +132,7 @@ def picture(run: Snapshot, width: int, most: int = 3) -> Picture:
     )
 
 
-def _course(run: Snapshot) -> list[EpochEnded]:
+def present_course(run: Snapshot) -> list[EpochEnded]:
     """Return the epochs since the last change on the lineage, oldest first.
 
     Of a long run these are the best one and the newest ones.
