@@ -1,6 +1,7 @@
-"""The loop that a person writes without tuitrain, and three usual ways of logging its losses.
+"""The loop that a person writes without tuitrain, and usual ways of logging its losses.
 
-python benchmarks/bare_loop.py bare|item|tqdm|tensorboard FILE: writes its progress to the file.
+python benchmarks/bare_loop.py bare|item|tqdm|tensorboard|wandb|lightning FILE: writes its progress
+to the file. Lightning has a loop of its own, which trains the same batches.
 """
 
 from __future__ import annotations
@@ -31,21 +32,26 @@ def main(way: str, progress: str) -> None:
     """Train until killed, and write "seconds step" to a file now and then."""
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
     run = build(new_spec(workload.TASK, **workload.SETTINGS))
-    with LOGS[way]() as log, Path(progress).open("w", buffering=1) as file:
-        for step in train(run, log):
+    with Path(progress).open("w", buffering=1) as file:
+
+        def note(step: int) -> None:
             if step % EVERY == 0:
                 file.write(f"{time.perf_counter()} {step}\n")
+
+        if way == "lightning":
+            train_by_lightning(run, note)
+        with LOGS[way]() as log:
+            for step in train(run, log):
+                note(step)
 
 
 def train(run: Training, log: Log) -> Iterator[int]:
     """Yield after each step; the same weights at each as tuitrain has."""
-    model, optimizer, criterion, data = run.model, run.optimizer, run.criterion, run.data.train
+    model, optimizer, criterion = run.model, run.optimizer, run.criterion
     step = 0
     for epoch in count():
         model.train()
-        order = shuffled(len(data), seed=run.seed, epoch=epoch)
-        for index in order.split(run.batch_size):  # type: ignore[no-untyped-call]  # torch's has no types
-            inputs, targets = data.inputs.index_select(0, index), data.targets[index]  # type: ignore[attr-defined]  # held as tensors
+        for inputs, targets in batches(run, epoch):
             optimizer.zero_grad()
             loss = criterion(model(inputs), targets)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
@@ -54,6 +60,15 @@ def train(run: Training, log: Log) -> Iterator[int]:
             step += 1
             yield step
         validate(run)
+
+
+def batches(run: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of an epoch, in tuitrain's order."""
+    data = run.data.train
+    assert isinstance(data, Samples)
+    order = shuffled(len(data), seed=run.seed, epoch=epoch)
+    for index in order.split(run.batch_size):  # type: ignore[no-untyped-call]  # torch's has no types
+        yield data.inputs.index_select(0, index), data.targets[index]
 
 
 @torch.no_grad()
@@ -101,7 +116,64 @@ def with_tensorboard() -> Iterator[Log]:
         yield lambda loss: writer.add_scalar("loss", loss.item(), next(step))
 
 
-LOGS = {"bare": bare, "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard}
+@contextmanager
+def with_wandb() -> Iterator[Log]:
+    import wandb
+
+    settings = wandb.Settings(silent=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        wandb.init(mode="offline", dir=folder, settings=settings) as run,
+    ):
+        yield lambda loss: run.log({"loss": loss.item()})
+
+
+def train_by_lightning(run: Training, note: Callable[[int], object]) -> None:
+    """Train as Lightning does, with its progress bar and a row of CSV for each batch."""
+    import lightning
+    from lightning.pytorch.loggers import CSVLogger
+
+    class Module(lightning.LightningModule):  # type: ignore[misc]  # has no types where it is absent
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = run.model
+
+        def training_step(self, batch: tuple[Tensor, Tensor], _number: int) -> Tensor:
+            inputs, targets = batch
+            loss = run.criterion(self.model(inputs), targets)
+            self.log("loss", loss, prog_bar=True)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return run.optimizer
+
+        def on_train_batch_end(self, *_: object) -> None:
+            note(self.global_step)
+
+        def on_train_epoch_end(self) -> None:
+            validate(run)
+            run.model.train()
+
+    class Epochs:
+        """Restarts with the batches of the next epoch."""
+
+        def __init__(self) -> None:
+            self.number = count()
+
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            return batches(run, next(self.number))
+
+    with tempfile.TemporaryDirectory() as folder:
+        lightning.Trainer(
+            max_epochs=-1, accelerator="cpu", logger=CSVLogger(folder), log_every_n_steps=1,
+            enable_checkpointing=False, enable_model_summary=False,
+        ).fit(Module(), Epochs())  # fmt: skip
+
+
+LOGS = {
+    "bare": bare, "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard,
+    "wandb": with_wandb,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2])

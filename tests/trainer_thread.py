@@ -7,6 +7,7 @@ terminal) needs one, which `tests.conftest.Shell.process` starts.
 import os
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -31,7 +32,7 @@ class TrainerThread(threading.Thread):
 
     def run(self) -> None:
         writer = RunWriter(self._paths.record, answered=self._paths.answered)
-        recorder = Recorder(writer)
+        recorder = Recorder(writer, executor=ThreadPoolExecutor(1))
         code = 0
         try:
             spec = self._paths.read_spec()

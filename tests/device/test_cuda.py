@@ -75,6 +75,39 @@ def test_no_step_makes_the_host_wait(model):
             next(events)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_in_16_bits_repeats_exactly_and_makes_the_host_wait_for_nothing(precision):
+    digests = set()
+    for _ in range(2):
+        run = digits(model="cnn:norm=batch", precision=precision)
+        events = train(run, Steering(run))
+        next(events)
+        with no_waiting():
+            for _ in range(run.steps_per_epoch - 2):
+                next(events)
+        for _ in events:
+            pass
+        digests.add(weights_sha256(run.model))
+    assert len(digests) == 1
+
+
+def test_a_compiled_model_repeats_exactly():
+    digests = set()
+    for _ in range(2):
+        run = digits(model="cnn", compile=True, epochs=1)
+        for _ in train(run, Steering(run)):
+            pass
+        digests.add(weights_sha256(run.model))
+    assert len(digests) == 1
+
+
+def test_what_repeating_depends_on_is_recorded():
+    run = digits(deterministic=True)
+    assert {"cuda", "cudnn", "tf32"} <= {*run.environment}
+    assert run.environment["deterministic"] == "on"
+    assert digits(deterministic=False).environment["deterministic"] == "off"
+
+
 @OPTIMIZER
 def test_no_step_of_an_optimizer_makes_the_host_wait(optimizer):
     run = digits(model="mlp:hidden=32-16", optimizer=optimizer)

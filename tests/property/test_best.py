@@ -14,7 +14,7 @@ from tuitrain.core.commands import Change, Pause, Request, Rollback, Stop, Undo
 from tuitrain.core.events import Finished, Paused, Stopped, TakeOpened
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import validate
-from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.state.checkpoint_file import read_state
 from tuitrain.engine.training import Training
 from tuitrain.history.checkpoints import best_kept
 from tuitrain.history.lineage import Lineage

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.connection import pending
 from tuitrain.connection.client import Client, Look
 from tuitrain.core.commands import Change, Command, Pause, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
@@ -26,7 +27,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
-from tuitrain.tui.screens import run, steering
+from tuitrain.tui.screens import run
 from tuitrain.view.panel import panels
 
 WIDE, NARROW = (140, 40), (80, 24)
@@ -101,7 +102,7 @@ async def test_a_key_sends_its_command_and_the_screen_calls_it_asked_for(
 async def test_a_trainer_that_does_not_answer_is_told_of(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(steering, "SILENT_S", 0.0)
+    monkeypatch.setattr(pending, "SILENT_S", 0.0)
     trainer.records(STARTED)
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         await pilot.press("space")

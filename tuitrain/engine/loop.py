@@ -63,13 +63,10 @@ def _train(run: Training, steering: Steering, measures: StepProbe) -> Iterator[F
     while not (steering.decisions.stopped or run.is_over):
         yield from train_epoch(run, steering, measures)
         if run.has_seen_epoch and not steering.decisions.stopped:
-            skipped = run.epoch_loss.result()[1]
             ended, details, later = validate(run, with_samples=measures.validations.is_due())
             yield from details
             yield ended
             yield from later
-            if skipped:
-                yield _skipped_warning(run, ended, skipped)
             yield from or_warned(_save_epoch(run, steering, ended))
             yield from steering.between()
     if not steering.decisions.stopped:
@@ -131,7 +128,7 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
         loss.add(run.criterion(output, target), 1)
     predicted = run.losses.predictions(run.loss_name, output)
     values, confusion = run.metrics.evaluate(predicted, target, unit=task.unit)
-    train_loss, run.epoch_loss = run.epoch_loss.value(), RunningMean()
+    (train_loss, skipped), run.epoch_loss = run.epoch_loss.result(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
@@ -144,7 +141,8 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
     with_samples = with_samples or run.is_over
     details = validation_details(run, seen, confusion, with_samples=with_samples)
     reduced = run.reduce_on_plateau(run.monitor.value(values, val_losses))
-    return Validation(ended, details, (*_undefined(ended, target), *filter(None, [reduced])))
+    warnings = [*_undefined(ended, target), *_skipped_warning(run, ended, skipped)]
+    return Validation(ended, details, (*warnings, *filter(None, [reduced])))
 
 
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
@@ -184,13 +182,16 @@ def _by_loss(
     return dict(zip(given, read(values), strict=True))
 
 
-def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> Warned:
+def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> tuple[Warned, ...]:
+    """Say how many batches of the epoch were skipped, if any."""
+    if not skipped:
+        return ()
     batches = "batch was" if skipped == 1 else "batches were"
-    return Warned(
+    what = (
         f"epoch {ended.epoch:,}: {skipped:,} of {run.steps_per_epoch:,} {batches} skipped, "
-        "not finite",
-        ended.take, ended.step,
-    )  # fmt: skip
+        "not finite"
+    )
+    return (Warned(what, ended.take, ended.step),)
 
 
 def _save_epoch(run: Training, steering: Steering, ended: EpochEnded) -> Iterator[Event]:

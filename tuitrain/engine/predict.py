@@ -16,7 +16,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
-from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.state.checkpoint_file import read_state
 from tuitrain.engine.tasks.opened import Names, NewData, OpenedTask
 from tuitrain.engine.user_code import UserCode
 

@@ -78,7 +78,7 @@ class Steering:
             self._run.pace
             or self.nonfinite.known
             or self.decisions.has_to_do
-            or self.checkpoints.waiting
+            or self.checkpoints.has_to_do
         )
 
     def after_batch(self) -> Iterator[Fact | Event]:

@@ -15,7 +15,6 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.batches import rows
 from tuitrain.engine.gradient_scale import GradientScale
-from tuitrain.engine.optim import take_step
 from tuitrain.engine.training import Training
 
 
@@ -140,16 +139,16 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
     if not run.is_synchronous and optimizer.defaults.get("fused"):
         run.buffers.restore_if(nonfinite)
         optimizer.found_inf, optimizer.grad_scale = nonfinite, None  # type: ignore[attr-defined]  # read by fused ones
-        take_step(optimizer)
+        run.steps.take(optimizer)
     elif not run.is_synchronous and (backup := run.step_backup()) is not None:
         run.buffers.restore_if(nonfinite)
         backup.keep()
-        take_step(optimizer)
+        run.steps.take(optimizer)
         backup.restore_if(nonfinite)
     elif nonfinite:
         run.buffers.restore()
     else:
-        take_step(optimizer)
+        run.steps.take(optimizer)
 
 
 class _Added(NamedTuple):

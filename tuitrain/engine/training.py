@@ -33,6 +33,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.fused_adam import Steps
 from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.layers import LayerNumbers
 from tuitrain.engine.losses import Criterion
@@ -121,6 +122,8 @@ class Training:
     """What a plateau schedule has seen."""
     buffers: Copies = field(init=False)
     """Copies of the model's buffers from before a forward pass."""
+    steps: Steps = field(init=False, default_factory=Steps)
+    """Takes the steps of the optimizer."""
     _step_backup: StepBackup | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, SupportsFloat
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple, SupportsFloat
 
 from tuitrain.core.events import (
     BatchDone,
@@ -21,12 +22,15 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.every import Every
 from tuitrain.core.series import Series
+from tuitrain.record.contents import Contents
 from tuitrain.record.shares import shares_of
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 
 FLUSH_AFTER_S = 0.1
 SHARES_EVERY_S = 1.0
+MOST_WAITING = 10_000
+"""Batches that wait at most while another thread writes: then the loop waits, too."""
 CHECK_AFTER_S = 1.0
 """Time between two checks while nothing is written: in a pause or at a slow pace."""
 
@@ -37,8 +41,20 @@ TimedBatch = tuple[
 thousands a second."""
 
 
+class _Writing(NamedTuple):
+    """A write that may still be going on in another thread."""
+
+    contents: Contents
+    future: Future[None]
+
+
 class Recorder:
-    """Add the time to events and pass them to the writer of the run."""
+    """Add the time to events and pass them to the writer of the run.
+
+    With an executor, batches are written by another thread while the loop goes on, one write at a
+    time. Whatever somebody waits for, such as the answer to a command, is on record when `take`
+    returns. An error of the other thread is raised by a later call, and loses nothing.
+    """
 
     def __init__(
         self,
@@ -46,20 +62,24 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         *,
         check: Callable[[], None] = lambda: None,
+        executor: Executor | None = None,
     ) -> None:
-        """`check` is called before each write and once a second; it raises if files are lost."""
+        """`check` is called before each write and once a second; it raises if files are lost.
+
+        `executor` writes batches; without it, `take` does.
+        """
         self._writer = writer
+        self._executor = executor
+        self._writing: _Writing | None = None
         self._clock = clock
         self._check = check
         self.batches: list[TimedBatch] = []
         """Batches that wait for the next flush. A loop for which a call of `take` takes too long
         adds them itself, and calls `flush_if_due`."""
-        self._rows: list[BatchRow] = []
         self._unread: list[tuple[int, Series, SupportsFloat]] = []
-        self._values: list[MeasuredRow] = []
-        self._details: list[Detail] = []
-        self._latest: tuple[int, Mapping[str, float]] | None = None
-        self._events: list[Stamped] = []
+        self._waiting = Contents()
+        self._is_awaited = False
+        """Whether something waits that must be on record at once."""
         self._last_word: Stamped | None = None
         self._flush_at = clock() + FLUSH_AFTER_S
         self._check_at = 0.0
@@ -92,11 +112,11 @@ class Recorder:
         elif isinstance(event, Measured):
             self._take_measured(event)
         elif isinstance(event, Detail):
-            self._details.append(event)
+            self._waiting.details.append(event)
         else:
             self._take_event(event, now)
         if now >= self._flush_at:
-            self.flush()
+            self._flush_or_begin()
 
     def flush_if_due(self) -> None:
         """Write events that have waited long enough; check the files even if there are none."""
@@ -109,15 +129,48 @@ class Recorder:
     def flush(self) -> None:
         """Write everything that waits, in one transaction."""
         self._check()
+        self._end_writing()
+        contents = self._taken()
+        try:
+            contents.write(self._writer)
+        except BaseException:
+            self._waiting = contents
+            raise
+
+    def _flush_or_begin(self) -> None:
+        """Write everything that waits; let the executor do it if nobody waits for it."""
+        if self._executor is None or self._is_awaited:
+            self.flush()
+        elif self._writing is None or self._writing.future.done() or self._is_full:
+            self._check()
+            self._end_writing()
+            contents = self._taken()
+            future = self._executor.submit(contents.write, self._writer)
+            self._writing = _Writing(contents, future)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.batches) >= MOST_WAITING
+
+    def _end_writing(self) -> None:
+        """Wait for the write that is going on; if it failed, raise, and keep what it had."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            try:
+                writing.future.result()
+            except BaseException:
+                self._waiting = writing.contents.before(self._waiting)
+                raise
+
+    def _taken(self) -> Contents:
+        """Return everything that waits, as rows, and begin to collect anew."""
         self.gather()
         if self._rows_without_shares and self._shares.is_due():
             self._take_shares()
-        self._writer.write(self._rows, self._events, self._values, self._details)
-        if self._latest is not None:  # after its batch, so that no screen knows it before
-            self._writer.latest_batch_losses(*self._latest)
-            self._latest = None
-        self._rows, self._events, self._values, self._details = [], [], [], []
+        contents, self._waiting = self._waiting, Contents()
         self._flush_at = self._clock() + FLUSH_AFTER_S
+        self._is_awaited = False
+        return contents
 
     def gather(self) -> None:
         """Turn batches and series into rows; read all their numbers in one transfer."""
@@ -129,7 +182,7 @@ class Recorder:
         scalars = [scalar for batch in batches for scalar in (batch[4], batch[5], batch[8])]
         numbers = read([*scalars, *(value for _, _, value in self._unread)])
         losses, rates, nonfinite = (numbers[part : len(scalars) : 3] for part in range(3))
-        self._values += [
+        self._waiting.values += [
             MeasuredRow(key, series, value)
             for (key, series, _), value in zip(self._unread, numbers[len(scalars) :], strict=True)
         ]
@@ -166,24 +219,23 @@ class Recorder:
 
     def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Store the loss of the newest batch by every loss function, with the next flush."""
-        self._latest = step, losses
+        self._waiting.latest = step, losses
 
     def _has_more(self) -> bool:
         """Return whether anything waits to be written."""
-        rows = self.batches, self._rows, self._unread, self._values
-        return any(rows) or bool(self._events or self._details or self._latest)
+        return bool(self.batches or self._unread or self._waiting)
 
     def _take_measured(self, event: Measured) -> None:
         key = key_of(event.take, event.step)
         for series, value in event.values.items():
             if isinstance(value, int | float):
-                self._values.append(MeasuredRow(key, series, float(value)))
+                self._waiting.values.append(MeasuredRow(key, series, float(value)))
             else:
                 self._unread.append((key, series, value))
 
     def _take_shares(self) -> None:
         rows, self._rows_without_shares = self._rows_without_shares, []
-        self._values += [
+        self._waiting.values += [
             MeasuredRow(rows[-1].key, series, share) for series, share in shares_of(rows).items()
         ]
 
@@ -191,12 +243,12 @@ class Recorder:
         if not isinstance(event, EpochEnded):
             self.gather()  # before `_keep_time` changes the time of these batches
             self._keep_time(event, now)
-            self._flush_at = now
+            self._flush_at, self._is_awaited = now, True
         stamped = Stamped(time.time(), self._elapsed_ms(now), event)
         if isinstance(event, LastWord):
             self._last_word = stamped
         else:
-            self._events.append(stamped)
+            self._waiting.events.append(stamped)
 
     def _add_rows(
         self, batches: Sequence[TimedBatch], losses: Iterable[float], rates: Iterable[float]
@@ -212,7 +264,7 @@ class Recorder:
             in zip(batches, losses, rates, strict=True)
         ]  # fmt: skip
         self.read_rows(rows)
-        self._rows += rows
+        self._waiting.rows += rows
         self._rows_without_shares += rows
         self.newest_read = BatchDone(*batches[-1][1:])
 

@@ -52,12 +52,13 @@ DETAILS_KEPT = 100
 
 After every so many details written, older ones are deleted.
 """
+IMPROVED_KEPT = 1000
+"""Number of newest improved epochs whose details are kept: a run may improve a million times."""
 
 _ROW = f"({', '.join('?' for _ in BatchRow._fields)})"
 _INSERT = f"insert into batch ({', '.join(BatchRow._fields)}) values {_ROW}"  # noqa: S608 - constants
 _TOGETHER = 25
 """Rows that one statement inserts in half the time; there may be 999 values, at least."""
-_INSERT_TOGETHER = _INSERT + f", {_ROW}" * (_TOGETHER - 1)
 
 
 class RunWriter:
@@ -191,11 +192,10 @@ class RunWriter:
         self._connection.close()
 
     def _write_batches(self, batches: Sequence[BatchRow]) -> None:
-        whole = len(batches) - len(batches) % _TOGETHER
-        for at in range(0, whole, _TOGETHER):
-            values = tuple(chain.from_iterable(batches[at : at + _TOGETHER]))
-            self._connection.execute(_INSERT_TOGETHER, values)
-        self._connection.executemany(_INSERT, batches[whole:])
+        for at in range(0, len(batches), _TOGETHER):
+            rows = batches[at : at + _TOGETHER]
+            together = _INSERT + f", {_ROW}" * (len(rows) - 1)
+            self._connection.execute(together, tuple(chain.from_iterable(rows)))
         for rows in _by_take(batches):
             take, first = split(rows[0].key)
             if take not in self._rollups:
@@ -257,8 +257,8 @@ class RunWriter:
         self._connection.execute(
             "delete from detail where key < (select key from detail as newer"
             " where newer.name = detail.name order by key desc limit 1 offset ?)"
-            " and key not in (select key from epoch where improved)",
-            (DETAILS_KEPT - 1,),
+            " and key not in (select key from epoch where improved order by key desc limit ?)",
+            (DETAILS_KEPT - 1, IMPROVED_KEPT),
         )
 
     def _rollup_so_far(self, take: int, step: int) -> Rollup:

@@ -8,10 +8,12 @@ its last word: once it is read, the lock is soon free.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -39,7 +41,7 @@ def main(argv: list[str]) -> int:
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
     writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
     files = Files(paths, descriptors[0])
-    recorder = Recorder(writer, check=files.check)
+    recorder = Recorder(writer, check=files.check, executor=ThreadPoolExecutor(1))
     try:
         recorder.take(StartupReached("loading PyTorch"))
         _warn(recorder, writer, network)
@@ -48,6 +50,7 @@ def main(argv: list[str]) -> int:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         from tuitrain.worker.trainer import train_run
 
+        gc.freeze()  # what PyTorch's import made stays: no collection needs to look through it
         train_run(paths, spec, writer, recorder, ending)
         _close(paths, recorder, writer)
     except BaseException as error:  # noqa: BLE001 - every error belongs in the record

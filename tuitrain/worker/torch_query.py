@@ -27,7 +27,7 @@ from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset
 from tuitrain.engine.device import present
 from tuitrain.engine.gpus import Gpu, listed_gpus
-from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.state.checkpoint_file import read_state
 from tuitrain.engine.state.weights import save
 from tuitrain.engine.tasks import dataset
 from tuitrain.engine.tasks.open_task import open_task, resolved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def _train(
         checkpoints=paths.checkpoints,
     )  # fmt: skip
     earlier, is_new = writer.events(), not writer.has_started
-    checkpoints = Checkpoints(paths.checkpoints, earlier)
+    checkpoints = Checkpoints(paths.checkpoints, earlier, executor=ThreadPoolExecutor(1))
     checkpoints.sweep()
     paused = spec.paused and is_new
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"

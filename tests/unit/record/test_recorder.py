@@ -1,12 +1,15 @@
-"""A recorder writes everything at the end, however the run ended."""
+"""A recorder writes everything at the end, however the run ended, and makes no batch wait."""
 
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
-from tuitrain.core.events import BatchDone, Failed, Measured
+from tuitrain.core.events import BatchDone, Failed, Measured, Paused
 from tuitrain.core.series import SHARES, Series
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.delta import Cursor
@@ -97,3 +100,75 @@ def test_what_was_measured_on_a_lost_device_is_lost_with_its_batches(tmp_path: P
     recorder.close()
     writer.close()
     assert RunReader(tmp_path / "run.db").last_word() == Failed("the device is gone")
+
+
+def in_background(path: Path, executor: Executor) -> tuple[Recorder, Callable[[int], None]]:
+    """Return a recorder, and a function that takes batches, each of which makes a write due."""
+    now = [0.0]
+    recorder = Recorder(RunWriter(path), clock=lambda: now[0], executor=executor)
+
+    def take(count: int) -> None:
+        for _ in range(count):
+            now[0] += 1
+            recorder.take(batch(int(now[0])))
+
+    return recorder, take
+
+
+def rows_in(path: Path) -> list[int]:
+    return [row.step for row in RunReader(path).batches(0, 1)]
+
+
+def test_batches_do_not_wait_for_the_disk_but_an_answer_waits_for_the_batches(tmp_path: Path):
+    path = tmp_path / "run.db"
+    recorder, take = in_background(path, ThreadPoolExecutor(1))
+    take(1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin immediate")  # so that each write waits
+    take(50)
+    assert len(rows_in(path)) <= 1
+    other.execute("rollback")
+
+    recorder.take(Paused(None, 1, 51, 0))
+
+    assert rows_in(path) == list(range(1, 52))
+    assert [event.event for event in RunReader(path).since(Cursor()).events] == [
+        Paused(None, 1, 51, 0)
+    ]
+    other.close()
+
+
+def test_an_error_of_another_thread_is_raised_by_a_later_call_and_loses_nothing(tmp_path: Path):
+    path = tmp_path / "run.db"
+    recorder, take = in_background(path, ThreadPoolExecutor(1))
+    with sqlite3.connect(path) as other:
+        other.execute("alter table batch rename to batches")
+    take(1)
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        recorder.take(Paused(None, 1, 1, 0))
+    with sqlite3.connect(path) as other:
+        other.execute("alter table batches rename to batch")
+
+    recorder.close()
+
+    assert rows_in(path) == [1]
+    assert RunReader(path).since(Cursor()).events
+
+
+class NeverDone(Executor):
+    """Runs what is submitted when its result is asked for."""
+
+    def submit(self, function, /, *args):
+        class Later(Future):
+            def result(self, timeout=None):
+                return function(*args)
+
+        return Later()
+
+
+def test_the_loop_waits_for_a_disk_that_is_too_slow_for_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tuitrain.record.recorder.MOST_WAITING", 10)
+    recorder, take = in_background(tmp_path / "run.db", NeverDone())
+    take(35)
+    assert len(recorder.batches) < 10
+    assert rows_in(tmp_path / "run.db") == list(range(1, 22))

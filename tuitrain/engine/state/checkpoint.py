@@ -1,27 +1,18 @@
-"""Checkpoints: written to a temporary file, read back, and only then renamed.
-
-Whatever interrupts a save, the file with the final name is complete or does not exist. torch loads
-a file with a flipped byte without an error, so a checkpoint is trusted only by its sha256.
-"""
+"""The checkpoints of a run: when they are saved, from what, and which are kept."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, NamedTuple
 
 from tuitrain.core.errors import CannotSave, Damaged
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event, TakeOpened, Warned
-from tuitrain.core.files import NotPlain, read_plain
+from tuitrain.engine.state.checkpoint_file import AtOnce, Written, read_state, write
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.retention import Retention
-from tuitrain.engine.state.weights import state_sha256, without_wrappers
 from tuitrain.steering.apply import or_warned
 from tuitrain.steering.steerable import Steerable
 
@@ -34,12 +25,26 @@ _INTERVAL_S = 60.0
 this, so that fast saves do not fill up a record; longer if a save takes more than 1 % of it."""
 
 
+class _Saving(NamedTuple):
+    """A save that may still be going on in another thread."""
+
+    moment: Moment
+    why: str
+    command: str | None
+    name: str
+    is_finite: bool
+    writing: Future[Written]
+
+
 class Checkpoints:
     """Saves, loads and deletes the checkpoints of one run; `Retention` decides which are deleted.
 
     The best epoch so far is saved at once or, if epochs are too short for that, copied and saved
     soon, and always before anything else is saved or changed. So the order of the record is the
     order of training, and once a run has paused or ended, its best epoch has a checkpoint.
+
+    Saves that nothing waits for, those of the best epoch and at the ends of epochs, can be written
+    by another thread, from a copy. At most one is; every other save waits for it.
     """
 
     def __init__(
@@ -48,10 +53,16 @@ class Checkpoints:
         earlier: Iterable[Event] = (),
         *,
         clock: Callable[[], float] = time.monotonic,
+        executor: Executor | None = None,
     ) -> None:
-        """Take over the checkpoints in `earlier` events; without a folder, save nothing."""
+        """Take over the checkpoints in `earlier` events; without a folder, save nothing.
+
+        `executor` writes the files that nothing waits for; by default, at once.
+        """
         self._folder = folder
         self._clock = clock
+        self._executor = executor or AtOnce()
+        self._saving: _Saving | None = None
         self._retention = Retention()
         self._best: Moment | None = None
         """The best epoch while it is not saved yet."""
@@ -75,7 +86,14 @@ class Checkpoints:
     @property
     def waiting(self) -> int | None:
         """The number of the best epoch while its copy is not saved yet; else None."""
-        return self._best and int(self._best.state["position"]["epoch"])
+        return self._best and self._best.epoch
+
+    @property
+    def has_to_do(self) -> bool:
+        """Whether `save_best_if_due` has to do something now."""
+        if self._saving is not None:
+            return self._saving.writing.done()
+        return self._best is not None and self._clock() >= self._best_due
 
     def save(
         self, run: Steerable, why: str, *, command: str | None = None, is_needed: bool = False
@@ -91,7 +109,7 @@ class Checkpoints:
         yield from self.save_best()
         moment = Moment.of(run)
         if moment.place != self._saved_place or command:
-            yield self._saved(moment, why, command)
+            yield from self._saved(moment, why, command)
         if is_needed:
             self._retention.need_last()
         yield from self._prune()
@@ -104,7 +122,8 @@ class Checkpoints:
         if self._folder is None:
             return
         yield from self._restore_folder()
-        yield self._saved(moment, why)
+        yield from or_warned(self._end_saving())
+        yield from self._saved(moment, why)
         self._retention.need_last()
         yield from self._prune()
 
@@ -113,32 +132,43 @@ class Checkpoints:
 
         If a copy of the best epoch is not saved yet, save that instead.
         """
-        if self._clock() >= self._due:
-            yield from self.save_best() if self.waiting else self.save(run, why)
+        if self._folder is None or self._saving or self._clock() < self._due:
+            return
+        if self._best is not None:
+            yield from self._begin_saving(self._best, "best")
+        elif (moment := Moment.of(run)).place != self._saved_place:
+            try:
+                moment = moment.copied()
+            except (MemoryError, RuntimeError):  # the latter is torch's
+                yield from self.save(run, why)
+            else:
+                yield from self._begin_saving(moment, why)
 
     def keep_best(self, run: Steerable) -> Iterator[Event]:
-        """Save the epoch that just ended, the best so far, if a save is due; else copy it.
+        """Copy the epoch that just ended, the best so far, and save the copy if a save is due.
 
         If there is no memory for a copy, save it at once. A failure yields a warning.
         """
         if self._folder is None:
             return
         self._best = Moment.of(run)
-        yield from self.save_best_if_due()
-        if self._best is None:
-            return
         try:
             self._best = self._best.copied()
         except (MemoryError, RuntimeError):  # the latter is torch's
             yield from self._warn_once()
             yield from self.leave_best()
+        else:
+            yield from self.save_best_if_due()
 
     def save_best(self) -> Iterator[Event]:
-        """Save the copy of the best epoch, if any. Raises CannotSave, and keeps the copy."""
+        """Save the copy of the best epoch, if any. Raises CannotSave, and keeps the copy.
+
+        Waits for a save that is going on; should that one fail, it says so.
+        """
+        yield from or_warned(self._end_saving())
         if self._best is not None:
             yield from self._restore_folder()
-            saved, self._best = self._saved(self._best, "best"), None
-            yield saved
+            yield from self._saved(self._best, "best")
             yield from self._prune()
 
     def save_best_if_due(self, *, idle_s: float = 0.0) -> Iterator[Event]:
@@ -146,8 +176,11 @@ class Checkpoints:
 
         A save that becomes due within `idle_s` seconds is done now. A failure yields a warning.
         """
-        if self._best is not None and self._clock() + idle_s >= self._best_due:
-            yield from or_warned(self.save_best())
+        if self._saving is not None and self._saving.writing.done():
+            yield from or_warned(self._end_saving())
+        is_due = self._clock() + idle_s >= self._best_due
+        if self._best is not None and self._saving is None and is_due:
+            yield from or_warned(self._begin_saving(self._best, "best"))
 
     def leave_best(self) -> Iterator[Event]:
         """Save the copy, or discard it with a warning if that fails, since the run changes now."""
@@ -205,31 +238,54 @@ class Checkpoints:
         for saved in self.kept:
             yield self.lose(saved.file)
 
-    def _saved(self, moment: Moment, why: str, command: str | None = None) -> CheckpointSaved:
-        """Write a checkpoint, set when the next ones are due, and return the event."""
+    def _saved(self, moment: Moment, why: str, command: str | None = None) -> Iterator[Event]:
+        """Write a checkpoint in this thread, and yield its event."""
+        self._saving = self._submitted(AtOnce(), moment, why, command)
+        yield from self._end_saving(prunes=False)
+
+    def _begin_saving(self, moment: Moment, why: str) -> Iterator[Event]:
+        """Let the executor write a copied moment; yield its event if it is written already."""
+        yield from self._restore_folder()
+        self._saving = self._submitted(self._executor, moment, why)
+        if self._saving.writing.done():
+            yield from self._end_saving()
+
+    def _submitted(
+        self, executor: Executor, moment: Moment, why: str, command: str | None = None
+    ) -> _Saving:
         assert self._folder is not None
-        began = self._clock()
-        position = moment.state["position"]
-        weights = without_wrappers(moment.state["model"])
-        step = position["step"]
-        name = f"{self._retention.count + 1:05d}-take{moment.take}-step{step}.pt"
-        target = self._folder / name
+        name = f"{self._retention.count + 1:05d}-take{moment.take}-step{moment.step}.pt"
+        writing = executor.submit(write, moment, self._folder / name, self._clock)
+        return _Saving(moment, why, command, name, moment.is_finite, writing)
+
+    def _end_saving(self, *, prunes: bool = True) -> Iterator[Event]:
+        """Wait for the save that is going on, if any; yield its event, and set when others are due.
+
+        Raises CannotSave.
+        """
+        if self._saving is None:
+            return
+        assert self._folder is not None
+        (moment, why, command, name, is_finite, writing), self._saving = self._saving, None
         try:
-            digest = _write(moment.state, target)
+            written = writing.result()
         except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a full disk
             self._due = self._best_due = self._clock() + _INTERVAL_S
             raise CannotSave(self._folder, error) from error
         saved = CheckpointSaved(
-            moment.take, step, position["epoch"], why, name, target.stat().st_size, digest,
-            state_sha256(weights), moment.is_between_epochs, moment.is_finite, command,
+            moment.take, moment.step, moment.epoch, why, name, written.bytes, written.sha256,
+            written.weights_sha256, moment.is_between_epochs, is_finite, command,
         )  # fmt: skip
         self._retention.remember(saved)
         self._saved_place = moment.place
-        now = self._clock()
-        rest_s = (now - began) / _SHARE
+        if self._best is moment:
+            self._best = None
+        now, rest_s = self._clock(), written.took_s / _SHARE
         self._due = now + max(rest_s, min(_INTERVAL_S, (now - self._began) / 20))
         self._best_due = now + max(rest_s, _BEST_INTERVAL_S)
-        return saved
+        yield saved
+        if prunes:
+            yield from self._prune()
 
     def _warn_once(self) -> Iterator[Warned]:
         if not self._has_warned:
@@ -246,42 +302,3 @@ class Checkpoints:
             self._retention.remember(event)
             if isinstance(event, CheckpointGone):
                 (self._folder / event.file).unlink(missing_ok=True)
-
-
-def read_state(path: Path, sha256: str) -> dict[str, Any]:
-    """Return the state in a checkpoint file; Damaged if it is unreadable or has another digest."""
-    try:
-        with read_plain(path) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise Damaged(f"checkpoint {path.name} is damaged")
-            file.seek(0)
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except NotPlain:
-        raise Damaged(f"checkpoint {path.name} is not a plain file") from None
-    except OSError as error:
-        raise Damaged(f"checkpoint {path.name} cannot be read: {error.strerror}") from None
-    return state
-
-
-def _write(state: Mapping[str, Any], target: Path) -> str:
-    """Write `state` atomically to `target`, load it once, and return the sha256 of the file."""
-    atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(atomic_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w+b") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        torch.load(atomic_path, map_location="cpu", weights_only=True)
-        atomic_path.rename(target)
-    except BaseException:
-        atomic_path.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return digest

@@ -42,6 +42,15 @@ class Moment(NamedTuple):
         return Moment(self.take, _copied(self.state))
 
     @property
+    def step(self) -> int:
+        return int(self.state["position"]["step"])
+
+    @property
+    def epoch(self) -> int:
+        """The number of completed epochs."""
+        return int(self.state["position"]["epoch"])
+
+    @property
     def place(self) -> tuple[object, ...]:
         """Take, position and settings, which identify the moment in its run."""
         position, settings = self.state["position"], self.state["settings"]

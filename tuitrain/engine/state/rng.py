@@ -22,8 +22,10 @@ def seed(number: int) -> None:
 def state(device: torch.device) -> dict[str, Any]:
     """Return the generators' states as tensors and tuples, which `weights_only` can load."""
     name, keys, *rest = np.random.get_state()
+    version, numbers, gauss = random.getstate()
     return {
-        "python": random.getstate(),
+        # a tuple of 625 numbers would take most of the time to load a small checkpoint
+        "python": (version, torch.from_numpy(np.array(numbers, np.int64)), gauss),
         "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
         "cpu": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
@@ -32,8 +34,12 @@ def state(device: torch.device) -> dict[str, Any]:
 
 
 def restore(state: Mapping[str, Any], device: torch.device) -> None:
-    """Restore the generators; one of a device that `state` does not have stays as it is."""
-    random.setstate(state["python"])
+    """Restore the generators; one of a device that `state` does not have stays as it is.
+
+    Older checkpoints have a tuple of numbers for Python's generator.
+    """
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(torch.as_tensor(numbers).tolist()), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["cpu"].cpu())

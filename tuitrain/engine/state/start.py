@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import Event, Warned, WeightsCompared
 from tuitrain.core.spec import RunSpec
-from tuitrain.engine.state.checkpoint import read_state
+from tuitrain.engine.state.checkpoint_file import read_state
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training

@@ -12,6 +12,7 @@ from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of, wrapped
 
@@ -63,7 +64,7 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
         return filled(lines, width, height)
     step, search = found[0], _checked(decoded(LineSearch, found[1]))
     said = verdict(search)
-    about = Span(f" step {words.count(step)} · {words.loss(run.loss_at(step))} ", "muted")
+    about = Span(f" step {words.count(step)} · {words.loss(loss_at(run, step))} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
     is_short = sum(width_of(span.text) for span in (about, *heading)) < width
     parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]

@@ -15,6 +15,7 @@ from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of, wrapped
 
@@ -29,8 +30,8 @@ _AXIS_NAMES = {
     "residual": "prediction − target, in standard deviations",
 }
 _LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
-_OTHERS = 2
-"""Curves of losses that the run has not used."""
+_FEW, _ROOMY = 2, 24
+"""Curves of losses that the run has not used, in charts of fewer rows than that."""
 _TO_THE_EYE = 1e-3
 _SAMPLE, _ABOVE = "●", "▲"
 _NAME_CELLS = 18
@@ -54,7 +55,7 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     highest = max(filter(math.isfinite, own.values), default=top)
     top = highest if top < highest < _ALMOST * top else top
     plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
-    ghosts = _ghosts(run, curves)
+    ghosts = _ghosts(run, curves, most=_FEW if height < _ROOMY else len(curves))
     grid: Grid = {}
     for ghost in ghosts.values():
         grid |= plane.curve(zip(places, ghost.values, strict=True), "past")
@@ -84,7 +85,7 @@ def _seen(run: Snapshot, details: Details) -> _Seen | None:
     if found is None:
         return None
     batch = details.newest_detail(run.take, run.step, BATCH)
-    is_of_loss = batch is not None and run.loss_at(batch[0]) == run.loss
+    is_of_loss = batch is not None and loss_at(run, batch[0]) == run.loss
     try:
         curves = _checked(decoded(LossCurves, found[1]))
         seen = decoded(Batch, batch[1]) if batch is not None and is_of_loss else None
@@ -106,7 +107,7 @@ def _checked(curves: LossCurves) -> LossCurves:
 def _missing(run: Snapshot, seen: _Seen | None) -> str:
     if run.is_watched:
         return "of a watched script no loss is recorded as a curve"
-    if run.kind is None:
+    if run.problem.kind is None:
         return "the outputs of this task have no axis that a loss could be drawn over"
     if seen is None:
         return "this record has no loss curves: those of today's runs do"
@@ -123,11 +124,11 @@ def _index(places: Sequence[float], place: float) -> int:
     return min(range(len(places)), key=lambda index: abs(places[index] - place))
 
 
-def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve]) -> dict[str, LossCurve]:
+def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve], *, most: int) -> dict[str, LossCurve]:
     """Return the curves behind that of the loss in use, in the order of the catalogue.
 
-    They are those of the usual loss, of the losses that the run has used, and of the next two. More
-    would hide one another.
+    They are those of the usual loss, of the losses that the run has used, and of at most so many
+    others: the one that is flattest where the model is wrong, then the next.
     """
     known = [name for name in {**dict.fromkeys(run.problem.losses), **curves} if name in curves]
     used = {run.loss, *known[:1], *(segment.loss for segment in run.segments)}
@@ -137,7 +138,9 @@ def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve]) -> dict[str, LossCur
         if name not in used and not any(_coincide(curves[name], curve) for curve in shown):
             others.append(name)
             shown.append(curves[name])
-    names = used.union(others[:_OTHERS]) - {run.loss}
+    others.sort(key=lambda name: round(curves[name].values[0], 1))  # stable: the flattest first
+    others = [*others[:1], *(name for name in known if name in others[1:])]
+    names = used.union(others[:most]) - {run.loss}
     return {name: curves[name] for name in known if name in names}
 
 

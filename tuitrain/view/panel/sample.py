@@ -22,7 +22,7 @@ _NAME_CELLS, _NUMBER_CELLS, _MOST_BAR, _LEAST_BAR = 10, 8, 30, 4
 
 def applies(run: Snapshot) -> bool:
     """Return whether the run has samples of classes, and can repeat a batch."""
-    return run.kind == "multiclass" and not run.is_watched
+    return run.problem.kind == "multiclass" and not run.is_watched
 
 
 def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:

@@ -36,7 +36,7 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         return filled([_said("this needs more room", width)],
                        width, height)  # fmt: skip
     if len(seen.low) == 1:
-        grid, name = _curves(seen, plane, is_number=run.kind == "regression"), "the input"
+        grid, name = _curves(seen, plane, is_number=run.problem.kind == "regression"), "the input"
     else:
         grid = regions(seen, plane, classes=len(_names(run, seen)))
         name = "the first input, up: the second"
@@ -66,7 +66,7 @@ def _seen(run: Snapshot, details: Details) -> Surface | None:
     if found is None:
         return None
     seen = _checked(decoded(Surface, found[1]))
-    if run.kind != "regression" and not all(0 <= target < 256 for target in seen.targets):
+    if run.problem.kind != "regression" and not all(0 <= target < 256 for target in seen.targets):
         raise DamagedRecord("its surface has samples of no class")
     return seen
 
@@ -74,7 +74,7 @@ def _seen(run: Snapshot, details: Details) -> Surface | None:
 def _names(run: Snapshot, seen: Surface) -> list[str]:
     """Return the names of the classes; their numbers where they have none."""
     names = list(run.problem.classes)
-    count = 0 if run.kind == "regression" else 1 + int(max(seen.targets, default=1))
+    count = 0 if run.problem.kind == "regression" else 1 + int(max(seen.targets, default=1))
     return names + [str(number) for number in range(len(names), count)]
 
 
@@ -104,7 +104,7 @@ def _upward(run: Snapshot, seen: Surface) -> tuple[float, float]:
     """Return the range of the y axis: of the second input, or of what is predicted."""
     if len(seen.low) == 2:
         return _ends(seen, 1)
-    if run.kind != "regression":
+    if run.problem.kind != "regression":
         return 0.0, 1.0
     numbers = [*filter(math.isfinite, (*seen.targets, *seen.curves[0]))] or [0.0]
     low, high = min(numbers), max(numbers)
@@ -114,7 +114,7 @@ def _upward(run: Snapshot, seen: Surface) -> tuple[float, float]:
 
 def _heading(run: Snapshot, seen: Surface, width: int) -> Line:
     spans = [Span(f" epoch {words.count(seen.epoch)}", "muted")]
-    if run.kind == "regression":
+    if run.problem.kind == "regression":
         what = f"{_POINT} samples" if len(seen.low) == 1 else (
             f"denser: more · samples: {ABOVE} above, {BELOW} below"
         )  # fmt: skip

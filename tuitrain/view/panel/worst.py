@@ -31,7 +31,7 @@ def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if not seen.samples:
         text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
         return filled([fitted([Span(text, "good")], width)], width, height)
-    what = "largest errors" if run.kind == "regression" else "most confidently wrong"
+    what = "largest errors" if run.problem.kind == "regression" else "most confidently wrong"
     heading = f" epoch {words.count(seen.epoch)} · {what} first"
     lines = [fitted([Span(heading, "muted")], width)]
     if all(sample.pixels and sample.width for sample in seen.samples):
@@ -57,7 +57,7 @@ def _line(run: Snapshot, sample: WorstSample, width: int) -> Line:
 
 def _words(run: Snapshot, sample: WorstSample) -> tuple[str, str]:
     """Return what a sample is, and what the model says."""
-    if run.kind == "regression":
+    if run.problem.kind == "regression":
         said = f"predicted {words.number(sample.predicted)}, off by {words.number(sample.score)}"
         return f"is {words.number(sample.true)}", said
     true, predicted = (_class(run, int(number)) for number in (sample.true, sample.predicted))

@@ -1,6 +1,8 @@
 """Which checkpoints are saved, found again and deleted."""
 
+import threading
 from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,8 +30,9 @@ from tuitrain.core.events import (
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.state.checkpoint_file import write
 from tuitrain.engine.state.moment import Moment
-from tuitrain.engine.state.weights import state_sha256
+from tuitrain.engine.state.weights import state_sha256, weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 
@@ -218,6 +221,71 @@ def test_while_it_trains_it_is_saved_a_second_later(tmp_path: Path):
     assert isinstance(saved, CheckpointSaved)
     assert (saved.why, saved.epoch, saved.step) == ("best", 1, 3)
     assert run.step == 4
+
+
+def written_later(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, Executor]:
+    """Return an executor whose first file waits for an event."""
+    may_go_on = threading.Event()
+
+    def slow(*what):
+        assert may_go_on.wait(20)
+        return write(*what)
+
+    monkeypatch.setattr("tuitrain.engine.state.checkpoint.write", slow)
+    return may_go_on, ThreadPoolExecutor(1)
+
+
+def test_training_goes_on_while_another_thread_saves_and_what_follows_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    may_go_on, executor = written_later(monkeypatch)
+    run, clock = small(), Clock()
+    checkpoints = Checkpoints(tmp_path, clock=clock, executor=executor)
+    clock.now = 1.0
+    events = train(run, Steering(run, checkpoints=checkpoints))
+    weights = {}
+    told = []
+    while run.epoch < 4:  # the first was the best and is being written
+        told.append(next(events))
+        weights[run.epoch] = weights.get(run.epoch) or weights_sha256(run.model)
+    assert not saved_in(told)
+    assert checkpoints.waiting
+    may_go_on.set()
+    told += checkpoints.save(run, "pause")
+
+    saved = saved_in(told)
+    assert saved[0].why == "best"
+    assert [item.epoch for item in saved] == sorted(item.epoch for item in saved)
+    assert {item.weights_sha256 for item in saved} <= set(weights.values())
+    assert saved[0].weights_sha256 == weights[1], "and not of the batches since then"
+    assert saved[-1].epoch == 4
+    assert state_sha256(checkpoints.load(saved[0].file)["model"]) == weights[1]
+
+
+def test_a_save_in_another_thread_that_fails_is_said_and_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    may_go_on, executor = written_later(monkeypatch)
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    run, clock = small(), Clock()
+    checkpoints = Checkpoints(folder, clock=clock, executor=executor)
+    clock.now = 1.0
+    events = train(run, Steering(run, checkpoints=checkpoints))
+    told = []
+    while run.step < 5:
+        told.append(next(events))
+    folder.rmdir()
+    may_go_on.set()
+    told += events
+
+    texts = [event.text for event in told if isinstance(event, Warned)]
+    assert any("cannot save a checkpoint" in text for text in texts)
+    assert checkpoints.best is not None
+    assert checkpoints.best.epoch == max(
+        event.epoch for event in told if isinstance(event, EpochEnded) and event.improved
+    )
+    assert isinstance(told[-1], Finished)
 
 
 def test_where_a_copy_does_not_fit_it_is_saved_at_once_and_that_is_said(

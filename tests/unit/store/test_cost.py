@@ -1,0 +1,81 @@
+"""What a write costs in a long run: as much as at its beginning, counted in SQLite's instructions.
+
+Times would prove nothing on a machine that is busy.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tuitrain.core.events import Detail, EpochEnded
+from tuitrain.core.series import Series
+from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
+
+ROWS = 60
+"""Of a write: those of 100 ms at 600 batches a second."""
+WRITES = 64
+FEW, MANY = 200, 1000
+"""Writes before those that are counted."""
+STATEMENTS = 20
+SERIES = Series("a")
+
+
+class Counted(RunWriter):
+    """Counts the statements that it runs, and the instructions that SQLite takes for them."""
+
+    statements = instructions = 0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        def state(_statement: str) -> None:
+            self.statements += 1
+
+        def step() -> None:
+            self.instructions += 10
+
+        self._connection.set_trace_callback(state)
+        self._connection.set_progress_handler(step, 10)
+        yield
+        self._connection.set_trace_callback(None)
+        self._connection.set_progress_handler(None, 10)
+
+    @property
+    def details(self) -> int:
+        return int(self._connection.execute("select count(*) from detail").fetchone()[0])
+
+
+def train(writer: RunWriter, first: int, writes: int) -> None:
+    """Write a run whose every epoch is a write, and an improvement."""
+    for epoch in range(first, first + writes):
+        keys = [key_of(1, epoch * ROWS + step) for step in range(1, ROWS + 1)]
+        rows = [BatchRow(key, epoch + 1, 0.5, 0.1, 64, key, *(1,) * 6) for key in keys]
+        ended = EpochEnded(1, keys[-1], epoch + 1, "mse", 0.5, 0.5, {}, improved=True)
+        details = [Detail(1, keys[-1], "confusion", {"counts": [[1]]})]
+        values = [MeasuredRow(keys[-1], SERIES, 0.5)]
+        writer.write(rows, [Stamped(0.0, 0, ended)], values, details)
+
+
+def test_a_write_costs_no_more_after_very_many_epochs_and_keeps_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tuitrain.store.writer.IMPROVED_KEPT", 50)
+    writer, at, counts = Counted(tmp_path / "run.db"), 0, []
+    for before in (FEW, MANY):
+        train(writer, at, before - at)
+        at = before + WRITES
+        writer.statements = writer.instructions = 0
+        with writer.counting():
+            train(writer, before, WRITES)
+        counts.append((writer.statements, writer.instructions))
+        assert writer.details <= 100 + 50 + 100
+    log = (tmp_path / "run.db-wal").stat().st_size
+    writer.close()
+
+    (statements, instructions), (later_statements, later_instructions) = counts
+    assert later_statements <= 1.05 * statements
+    assert later_instructions <= 1.05 * instructions
+    assert statements <= STATEMENTS * WRITES
+    assert log < 8 << 20
