@@ -147,14 +147,16 @@ class RecordedRun:
         self.records(LossSwapped(command, self._take, self._step, epoch, loss, self.loss))
         self.loss = loss
 
-    def goes_back(self, epoch: int, loss: str, *, origin_take: int = 1, **more: str) -> None:
-        """Undo to the end of that epoch."""
+    def goes_back(
+        self, epoch: int, loss: str, *, origin_take: int = 1, why: str = "undo", **more: str
+    ) -> None:
+        """Undo to the end of that epoch, or roll back."""
         left_at, self._step = self._step, STEPS * epoch
         self._take, self.loss = self._take + 1, loss
         unsaved = f"99999-take{origin_take}-step{self._step}.pt"
         origin = self._saved.get((origin_take, self._step), unsaved)
         self.records(
-            TakeOpened(None, self._take, self._step, epoch, "undo", origin, origin_take,
+            TakeOpened(None, self._take, self._step, epoch, why, origin, origin_take,
                        self._settings(), STEPS, left_at, **more)
         )  # fmt: skip
 

@@ -11,7 +11,16 @@ from tests.property.test_resume import SPEC, Life, Script
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Request
-from tuitrain.core.events import BatchDone, CheckpointSaved, EpochEnded, Fact, Measured, TakeOpened
+from tuitrain.core.events import (
+    BatchDone,
+    CheckpointSaved,
+    EpochEnded,
+    Fact,
+    LossSwapped,
+    Measured,
+    SettingChanged,
+    TakeOpened,
+)
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.training import Training
@@ -39,11 +48,14 @@ class Lived(NamedTuple):
 
     batches: tuple[Batch, ...] = ()
     epochs: tuple[EpochEnded, ...] = ()
+    changed: int = 0
+    """The step at which its present settings came into effect."""
 
     def up_to(self, step: int, epoch: int) -> Lived:
         return Lived(
             tuple(batch for batch in self.batches if batch.step <= step),
             tuple(ended for ended in self.epochs if ended.epoch <= epoch),
+            self.changed,
         )
 
     @property
@@ -62,6 +74,16 @@ class Lived(NamedTuple):
         last = epoch.take, epoch.step, epoch.loss_name
         has_last = any((batch.take, batch.step, batch.loss_name) == last for batch in self.batches)
         return has_last and not math.isnan(epoch.train_loss)
+
+
+def is_new_setting(event: Any) -> bool:
+    match event:
+        case SettingChanged():
+            return event.setting != "pace" and event.value != event.previous
+        case TakeOpened():
+            return event.why != "resume"
+        case _:
+            return isinstance(event, LossSwapped)
 
 
 class RecordedLife(Life):
@@ -123,6 +145,8 @@ class RecordedLife(Life):
                 self._at_checkpoints[event.file] = self.lived.up_to(event.step, event.epoch)
             case TakeOpened():
                 self.lived, self.take = self._at_checkpoints[event.origin], event.take
+        if is_new_setting(event):
+            self.lived = self.lived._replace(changed=event.step)
         self.recorder.take(event)
         if isinstance(event, BatchDone):
             self.recorder.take(Measured(event.take, event.step, {AGAIN: event.loss}))
@@ -149,7 +173,7 @@ class RecordedLife(Life):
     def place(self) -> tuple[int, int]:
         """Step and completed epochs now."""
         step, epoch = self.began
-        batches, epochs = self.lived
+        batches, epochs, _ = self.lived
         return (
             batches[-1].step if batches else step, epochs[-1].epoch if epochs else epoch,
         )  # fmt: skip

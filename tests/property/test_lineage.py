@@ -8,6 +8,7 @@ trainer records them. What was lived is kept beside: a history that goes back wh
 
 import csv
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -28,16 +29,21 @@ from tuitrain.connection.client import Client
 from tuitrain.connection.follower import snapshot
 from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Change, Command, Request, Rollback, SwapLoss, Undo
-from tuitrain.core.events import EpochEnded, LossSwapped, TakeOpened
+from tuitrain.core.events import EpochEnded, LossSwapped, RunStarted, TakeOpened
 from tuitrain.export.lineage import RunLineage
 from tuitrain.export.tables import write_csv
+from tuitrain.history import changes as history
 from tuitrain.store.epochs import PARTS, EpochValue
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.live import planned
 from tuitrain.view.chart.run_charts import readout
+from tuitrain.view.chart.x_maps import map_of
+from tuitrain.view.form.settings import last_change
+from tuitrain.view.panel.diagnosis import present_course
+from tuitrain.view.panel.event_log import describe
 from tuitrain.view.panel.forks import kept_epochs
 from tuitrain.view.state.snapshot import Snapshot
-from tuitrain.view.text import words
+from tuitrain.view.text import differences, words
 
 COUNT = int(os.environ.get("LIVES", "2"))
 COLUMNS = 8 * LAST
@@ -88,9 +94,13 @@ PLANS = plans(forks(forks(st.none())), 6)
 class LivedLife(RecordedLife):
     """A life that is checked after each event."""
 
+    before: Snapshot | None = None
+
     def followed(self, now: Snapshot) -> None:
         check_snapshot(now, self)
         check_panels(now, self)
+        check_undo(self.before, now, self)
+        self.before = now
 
 
 def check_snapshot(now: Snapshot, life: RecordedLife) -> None:
@@ -121,6 +131,41 @@ def check_panels(now: Snapshot, life: RecordedLife) -> None:
 
     assert drawn.epochs(now) == [row_of(ended, life) for ended in lived.epochs]
     assert drawn.log(now) == list(lines_of(life))
+    if now.started is not None:
+        check_settings(now, life)
+    course = [ended for ended in lived.epochs if ended.step > lived.changed]
+    assert present_course(now) == [ended for ended in course if lived.trained(ended)]
+
+
+def check_settings(now: Snapshot, life: RecordedLife) -> None:
+    """In a comparison, settings go from the first value to the one in use."""
+    started = next(event for event in life.events if isinstance(event, RunStarted))
+    shown = differences.settings(now)
+    for row in ("loss", "lr", "schedule", "batch size", "weight decay", "clip norm"):
+        values = [re.split(" @ | after ", value)[0] for value in shown[row].split(" → ")]
+        setting = row.replace(" ", "-")
+        first, in_use = (typed(of.settings[setting]) for of in (started, life.run))
+        assert (values[0], values[-1]) == (first, in_use), row
+
+
+def typed(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return value.partition("@")[0]
+    return "off" if value is None else f"{value:g}"
+
+
+def check_undo(before: Snapshot | None, now: Snapshot, life: RecordedLife) -> None:
+    """The change that an undo reverted is the one that its dialog would have named."""
+    opening = now.lineage.openings.get(now.take)
+    if before is None or now.take == before.take or opening is None or opening.why != "undo":
+        return
+    changes = (event for event in life.events if isinstance(event, history.Change))
+    undone = next(event for event in changes if event.command == opening.undone)
+    named = last_change(before)
+    assert named is not None
+    line = describe(undone)
+    assert line is not None
+    assert named.description == line[0]
 
 
 def row_of(ended: EpochEnded, life: RecordedLife) -> str:
@@ -158,6 +203,7 @@ def check_read_once(life: RecordedLife) -> None:
     curves = curves_of(client)
     check_exported(life)
     check_charted(now, curves, life)
+    check_epochs_on_axes(now, life)
     check_small_charts(now, curves, life)
     check_plotted(life)
 
@@ -217,6 +263,16 @@ def check_charted(now: Snapshot, curves: Curves, life: RecordedLife) -> None:
         assert text.startswith(f"step {step} · epoch ")
         assert f" · {'' if name == now.loss else f'{words.loss(name)} '}{loss:.6g} · " in text
     assert readout(now, curves, now.step + 1, None).endswith("not recorded")
+
+
+def check_epochs_on_axes(now: Snapshot, life: RecordedLife) -> None:
+    """Epochs end at their numbers on an axis of epochs, and after so many samples."""
+    samples = life.run.started().train_samples
+    for unit, factor in (("epoch", 1), ("samples", samples)):
+        axis = map_of(now, unit, now.take)
+        assert axis is not None
+        ends = {ended.epoch: round(axis.x(ended.step), 6) for ended in life.lived.epochs}
+        assert ends == {epoch: epoch * factor for epoch in ends}
 
 
 def check_small_charts(now: Snapshot, curves: Curves, life: RecordedLife) -> None:
@@ -379,8 +435,15 @@ def test_a_loss_that_began_before_a_validation_has_no_mean_and_one_that_came_bac
 
 
 def test_an_undo_of_an_undo_and_a_rollback_to_the_start_are_shown_in_a_fork_too():
+    decay, clip = Change("weight-decay", 0.01), Change("clip-norm", 0.5)
     commands = at_batches(
-        (3, SwapLoss("l1")), (8, Undo()), (9, Undo()), (10, Rollback(0)), (4, Undo())
+        (1, decay),
+        (2, clip),
+        (3, SwapLoss("l1")),
+        (8, Undo()),
+        (9, Undo()),
+        (10, Rollback(0)),
+        (4, Undo()),
     )
     fork = at_batches((2, SwapLoss("mse")), (3, Undo()), (8, SwapLoss("l1")), (9, Rollback()))
     check(Plan(commands, [14], Fork(Plan(fork))))

@@ -96,6 +96,11 @@ class RunSpec:
     a loop that a program watches itself. Such a run has no model, data and epochs of its spec."""
 
     @property
+    def began_at(self) -> tuple[int, int]:
+        """The step and the completed epochs at which the run begins; not zero for a fork."""
+        return (self.parent.step, self.parent.epoch) if self.parent else (0, 0)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the trainer has filled in what was left to a task of the user's own."""
         return bool(self.watched or (self.loss and self.lr and self.batch_size and self.epochs))

@@ -76,17 +76,11 @@ class Recipe:
             raise DamagedRecord("it does not say how it weighed the classes", self.name)
         return ClassWeights.numbers(text) if text else ()
 
-    @property
-    def begin(self) -> tuple[int, int]:
-        """Steps and completed epochs before the first batch; not zero for a fork."""
-        parent = self.spec.parent
-        return (parent.step, parent.epoch) if parent else (0, 0)
-
     @cached_property
     def epoch_boundaries(self) -> EpochBoundaries:
         """The steps at which epochs begin."""
         samples = -(-self.started.train_samples // self.spec.accumulate)
-        return EpochBoundaries(self.begin, samples, self.setting("batch-size"), self.plan)
+        return EpochBoundaries(self.spec.began_at, samples, self.setting("batch-size"), self.plan)
 
     @property
     def losses(self) -> list[str]:

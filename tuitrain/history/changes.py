@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from tuitrain.core.events import CheckpointSaved, Event, LossSwapped, SettingChanged, TakeOpened
 
 Change = LossSwapped | SettingChanged | TakeOpened
 
 
-def is_change(event: Event) -> bool:
+def is_change(event: Event) -> TypeGuard[Change]:
     """Return whether `undo` reverts this event.
 
     It skips a pace, which changes no weights, and a setting that stayed as it was.

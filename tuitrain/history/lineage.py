@@ -62,8 +62,7 @@ class Lineage:
     @classmethod
     def of(cls, spec: RunSpec, events: Iterable[Event] = ()) -> Lineage:
         """Return the lineage of a run that begins as its spec says."""
-        step, epoch = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
-        return cls(step, epoch, spec.loss).after(events)
+        return cls(*spec.began_at, spec.loss).after(events)
 
     def after(self, events: Iterable[Event]) -> Lineage:
         """Return the lineage extended by later events of the run."""

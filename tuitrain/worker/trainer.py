@@ -113,8 +113,7 @@ def _train(
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"
     steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
     usage = Usage()
-    began_at = (spec.parent.step, spec.parent.epoch) if spec.parent else (0, 0)
-    recorded = None if is_new else Position(*writer.position(*began_at))
+    recorded = None if is_new else Position(*writer.position(*spec.began_at))
     start = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))
     with watchdog:
         for event in _events(run, steering, start, earlier, recorded):

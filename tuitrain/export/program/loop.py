@@ -141,7 +141,7 @@ def _counting(recipe: Recipe) -> dict[str, object]:
 
     A run whose number of epochs was changed counts them in a `while` loop.
     """
-    step, epoch = recipe.begin
+    step, epoch = recipe.spec.began_at
     boundaries = recipe.epoch_boundaries
     begun = boundaries.epochs_begun(recipe.until)
     is_finished = recipe.last("epochs") == begun and boundaries.ends_epoch(recipe.until)
@@ -171,7 +171,7 @@ def _settings(recipe: Recipe) -> str:
     if recipe.clips:
         lines.append(f"clip_norm = {recipe.setting('clip-norm')}")
     lines += rate.settings(recipe)
-    initial = [change for change in recipe.plan if change.place == recipe.begin]
+    initial = [change for change in recipe.plan if change.place == recipe.spec.began_at]
     if initial:
         lines += ["# Changes before the first batch.", *_statements(recipe, initial)]
     return indented(lines, 0)
@@ -196,7 +196,7 @@ def _between(recipe: Recipe) -> str:
     changes = [
         change for change in recipe.plan if recipe.epoch_boundaries.is_between_epochs(change.place)
     ]
-    later = [change for change in changes if change.place != recipe.begin]
+    later = [change for change in changes if change.place != recipe.spec.began_at]
     lines = _conditions(recipe, later, recipe.reductions)
     return indented(["# Changes between two epochs.", *lines], 1) if lines else ""
 

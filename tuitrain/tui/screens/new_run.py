@@ -54,6 +54,7 @@ class Fork(NamedTuple):
 class NewRunScreen(Screen[supervisor.Started | None]):
     """Fill in a run and start it; the result is the started run, or None."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
         Binding("enter", "train", "Train", id="form.train", tooltip="Train it", priority=True),
         Binding("up", "app.focus_previous", "Fields", key_display="↑↓", id="form.up",

@@ -23,11 +23,7 @@ class FormField(Horizontal):
         & > Input { width: 22; background: $panel; }
         & > .said { width: 1fr; margin-left: 2; color: $cell-muted; text-wrap: nowrap;
                     text-overflow: ellipsis; }
-        &:focus-within {
-            height: auto;
-            & > .label { color: $accent; }
-            & > .said { text-wrap: wrap; }
-        }
+        &:focus-within > .label { color: $accent; }
     }
     """
 

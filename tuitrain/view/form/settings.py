@@ -7,14 +7,11 @@ from typing import NamedTuple
 
 from tuitrain.core.commands import LIVE, SETTINGS, Change, Setting
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.safe import safe
 from tuitrain.core.values import Integer
-from tuitrain.history.changes import is_change
+from tuitrain.history import changes as history
 from tuitrain.view.panel.event_log import describe
 from tuitrain.view.state.snapshot import Snapshot
 
-_CHANGES = {"loss", "rollback", "undo", *SETTINGS} - {"pace"}
-"""The kinds of commands whose events `is_change` accepts."""
 MOST_ABANDONED_S = 10.0
 """Seconds of training that an undo may abandon without confirmation."""
 
@@ -50,11 +47,10 @@ class LastChange(NamedTuple):
 
 
 def last_change(run: Snapshot) -> LastChange | None:
-    """Return the last change of a run; None if there is none."""
-    for recorded in reversed(run.log):
-        if is_change(recorded.event) and (description := describe(recorded.event)):
-            return LastChange(description[0], max(0.0, run.elapsed_s - recorded.elapsed_s))
-    for command in reversed(run.interventions):  # the log keeps only the newest
-        if command.state == "applied" and command.kind in _CHANGES:
-            return LastChange(f"{command.kind} {safe(command.detail)}".strip(), math.inf)
-    return None
+    """Return the change that an undo would revert; None if there is none."""
+    last = history.last_change(run.lineage.events)
+    if last is None or (description := describe(last[0])) is None:
+        return None
+    changed_s = (entry.elapsed_s for entry in reversed(run.log) if entry.event == last[0])
+    since_s = next(changed_s, -math.inf)  # the log keeps only the newest
+    return LastChange(description[0], max(0.0, run.elapsed_s - since_s))

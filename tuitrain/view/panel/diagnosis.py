@@ -14,6 +14,7 @@ from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
+from tuitrain.history.changes import is_change
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.metrics import monitor_of, monitored
@@ -112,7 +113,7 @@ def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]
 
     `confusion` is that of the best epoch. Those of an ended run are of its end.
     """
-    course = _course(run)
+    course = present_course(run)
     signs = (sign(run, course) for sign in _OF_COURSE)
     of_course = next(filter(None, signs), None) or _never_predicts(run, confusion)
     found = [of_course or _starts_high(run), _waits_for_data(run)]
@@ -135,26 +136,19 @@ def picture(run: Snapshot, width: int, most: int = 3) -> Picture:
     )
 
 
-def _course(run: Snapshot) -> list[EpochEnded]:
-    """Return the epochs since the last change of a setting or of the loss, oldest first.
+def present_course(run: Snapshot) -> list[EpochEnded]:
+    """Return the epochs since the last change on the lineage, oldest first.
 
     Of a long run these are the best one and the newest ones.
     """
-    changes = [
-        change
-        for change in run.interventions
-        if change.state == "applied" and change.kind in _CHANGES
-    ]
-    changed = max((change.step or 0 for change in changes), default=0)
+    changes = (event.step for event in run.lineage.kept_events if is_change(event))
+    changed = max(changes, default=0)
     best = [run.best] if run.best and run.best.step < run.epochs[0].step else []
     since = takewhile(
         lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,
         reversed([*best, *run.epochs]),
     )
     return [epoch for epoch in reversed(list(since)) if trained_loss(run, epoch) is not None]
-
-
-_CHANGES = ("loss", "lr", "weight-decay", "clip-norm", "batch-size", "undo", "rollback")
 
 
 def _nonfinite(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:

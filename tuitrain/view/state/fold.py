@@ -34,12 +34,13 @@ from tuitrain.core.events import (
     WeightsCompared,
 )
 from tuitrain.core.safe import safe
+from tuitrain.history.checkpoints import kept
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Delta, Recorded
 from tuitrain.store.epochs import EPOCHS_KEPT
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.state.evaluated import Evaluated
-from tuitrain.view.state.interventions import checkpoints_after, interventions_after
+from tuitrain.view.state.interventions import interventions_after
 from tuitrain.view.state.snapshot import DIED, Snapshot
 
 _LOG_KEPT = 200
@@ -182,7 +183,7 @@ def _after_commands(run: Snapshot, new: Iterable[Recorded]) -> Snapshot:
     return replace(
         run,
         interventions=interventions_after(run.interventions, events, run.lineage),
-        checkpoints=checkpoints_after(run.checkpoints, events),
+        checkpoints=tuple(kept([*run.checkpoints, *events])),
     )
 
 

@@ -1,4 +1,4 @@
-"""The commands and checkpoints of a run after new events, each of which is looked at once."""
+"""The commands of a run after new events, each of which is looked at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from tuitrain.core.events import (
     Answer,
-    CheckpointGone,
     CheckpointSaved,
     CommandAccepted,
     CommandDropped,
@@ -46,19 +45,6 @@ def interventions_after(
             _change(interventions, event.undone, state="undone")
             _change(interventions, undone_by.get(event.undone), state="applied")  # an undo undone
     return tuple(interventions.values())
-
-
-def checkpoints_after(
-    known: tuple[CheckpointSaved, ...], events: Iterable[Event]
-) -> tuple[CheckpointSaved, ...]:
-    """Return the checkpoints that are kept, oldest first."""
-    kept = {saved.file: saved for saved in known}
-    for event in events:
-        if isinstance(event, CheckpointSaved):
-            kept[event.file] = event
-        elif isinstance(event, CheckpointGone):
-            kept.pop(event.file, None)
-    return tuple(kept.values())
 
 
 def _change(interventions: dict[str, Intervention], command: str | None, **changes: Any) -> None:

@@ -27,8 +27,8 @@ def settings(run: Snapshot) -> dict[str, str]:
         "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
         "accumulate": "–" if run.is_watched else str(spec.accumulate),
         "seed": "–" if run.is_watched else str(spec.seed),
-        "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
-        "clip norm": _history(run, "clip-norm", "off"),
+        "weight decay": _history(run, "weight-decay", _number(began.get("weight-decay") or 0.0)),
+        "clip norm": _history(run, "clip-norm", _number(began.get("clip-norm"), "off")),
         "device": device_of(run),
         "epochs": str(planned_epochs(run) or "–"),
         "begins as": made_from(run) or "new",
@@ -72,10 +72,5 @@ def _without_schedule(optimizer: str) -> str:
     return f"{name}:{','.join(kept)}".removesuffix(":")
 
 
-def _weight_decay(run: Snapshot) -> float:
-    """Return the weight decay that the run began with."""
-    return float(run.started.settings.get("weight-decay") or 0.0) if run.started else 0.0
-
-
-def _number(value: float | None) -> str:
-    return f"{value:g}" if value is not None else "–"
+def _number(value: float | None, missing: str = "–") -> str:
+    return f"{value:g}" if value is not None else missing

@@ -3,15 +3,17 @@
 import math
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
-from tests.recorded import decay, in_home, problem
+from tests.recorded import decay, in_home, problem, started
 from tests.unit.view.chart.test_plot import cells
 from tuitrain.core.events import TakeOpened
 from tuitrain.view.chart import compare
 from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import comparable_metrics
+from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import differences
 
 ACCURACY, RMSE = (comparable_metrics(problem(kind))[0] for kind in ("multiclass", "regression"))
@@ -95,6 +97,25 @@ def test_a_swap_and_a_change_are_told_with_their_epochs(begin):
     assert shown["loss"] == "cross-entropy → mse @ epoch 10"
     assert shown["lr"] == "0.001 → 0.5 @ epoch 12"
     assert shown["clip norm"] == "off → 2 @ epoch 12"
+
+
+def test_the_first_values_are_those_that_the_run_began_with_and_not_those_of_its_resume(begin):
+    run = begin("a", optimizer="adamw")
+    run.trains(5)
+    run.changes("weight-decay", 0.5, "v")
+    run.changes("clip-norm", 2.0, "w")
+    run.records(replace(started(), settings=run.now().settings))  # as a resume does
+    shown = differences.settings(run.now())
+    assert shown["weight decay"] == "0.01 → 0.5 @ epoch 5"
+    assert shown["clip norm"] == "off → 2 @ epoch 5"
+
+
+def test_a_fork_began_with_the_clip_norm_of_its_parent(begin):
+    run = begin("a").now()
+    fork = Snapshot.begin("b", run.directory, run.spec, 0.0)
+    begun = replace(started(), settings={**run.settings, "clip-norm": 1.0})
+    fork = replace(fork, lineage=fork.lineage.after([begun]))
+    assert differences.settings(fork)["clip norm"] == "1"
 
 
 def test_what_was_undone_is_no_difference(begin):

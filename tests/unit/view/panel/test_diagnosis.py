@@ -104,6 +104,20 @@ def test_a_step_of_nan_that_was_taken_is_diverging_before_its_epoch_ends(tmp_pat
         recorded.close()
 
 
+def test_the_course_begins_at_the_last_change_of_the_lineage(recorded):
+    """A change that a rollback abandoned does not count; one of the schedule does."""
+    recorded.trains(4)
+    recorded.changes("lr", 0.1, "v")
+    recorded.goes_back(2, "cross-entropy", why="rollback")
+    recorded.trains(1, train_loss=0.1)
+    recorded.trains(1, train_loss=0.1)
+    recorded.trains(1, train_loss=3.0)
+    (found,) = findings(recorded.now())
+    assert found.text == "diverging: training loss 0.1000 in epoch 3, 3.000 now"
+    recorded.changes("schedule", "cosine", "w")
+    assert findings(recorded.now()) == []
+
+
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
