@@ -5,7 +5,13 @@ import pytest
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.commands import Change, FindRate, SaveCheckpoint, SwapLoss, Undo
 from tuitrain.core.detail import RATE_SWEEP
-from tuitrain.core.events import CommandAccepted, EpochEnded, LossSwapped, RateSwept
+from tuitrain.core.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    EpochEnded,
+    LossSwapped,
+    RateSwept,
+)
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.rate_sweep import RateSweepScreen
@@ -32,7 +38,8 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
 ):
     trainer.records(STARTED)
     trainer.trains([1.0] * 46)
-    trainer.records(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
+    saved = CheckpointSaved(1, 46, 2, "before a change", "00001-take1-step46.pt", 9, "00", "00")
+    trainer.records(saved, LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
     trainer.trains([0.1] * 1100)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
@@ -49,7 +56,9 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
         assert [command.command for command in trainer.commands()] == [Undo()]
 
 
-async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, trainer: ScriptedTrainer):
+async def test_a_learning_rate_is_typed_checked_and_sent(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
     trainer.records(STARTED)
     trainer.trains([1.0])
     async with app.run_test(size=NARROW) as pilot:
@@ -138,7 +147,7 @@ async def followed(app: TuitrainApp) -> str:
 SMOOTH = "cross-entropy:label_smoothing=0.1"
 
 
-async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
+async def test_the_parameters_of_a_loss_are_typed_checked_and_then_swapped_to(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
     trainer.records(STARTED)

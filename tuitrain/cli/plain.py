@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -98,10 +97,9 @@ def follow(
         run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
     print_safe(_heading(run))
-    while not run.has_ended:
-        idle()
-        before, cursor = run, follower.delta.cursor
-        run, delta = follower.look(), follower.delta
+    before, cursor = run, follower.delta.cursor
+    for run in follower.until_ended(every_s=_PULL_S):
+        delta = follower.delta
         if _is_silent(run) and not _is_silent(before):
             _say_it_hangs(run, how_to_end)
         for line in (*_loading(before, delta), *_notes(before, run)):
@@ -112,8 +110,8 @@ def follow(
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(run, [*epochs, *(entry.event for entry in delta.events)], batches):
             print_safe(line)
-        if not run.has_ended:
-            time.sleep(_PULL_S)
+        before, cursor = run, delta.cursor
+        idle()
     if not was_refused(run):  # then nothing was trained
         print_safe(*_last_words(run))
     return run

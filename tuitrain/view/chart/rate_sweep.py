@@ -73,8 +73,8 @@ def _heading(run: Snapshot) -> Iterator[Span]:
 def _sweep(run: Snapshot, details: Details) -> RateSweep | None:
     """Return the points at the present step, or else those of the newest sweep of the lineage."""
     places = [(run.take, run.step), *((part.take, part.last) for part in reversed(run.segments))]
-    found = (details.newest_detail(*place, RATE_SWEEP) for place in places)
-    newest = next(filter(None, found), None)
+    sweeps = (details.newest_detail(*place, RATE_SWEEP) for place in places)
+    newest = next(filter(None, sweeps), None)
     return decoded(RateSweep, newest[1]) if newest else None
 
 

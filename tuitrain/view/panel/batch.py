@@ -64,9 +64,9 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 
 def _newest_look(details: Details, row: BatchRow) -> _Look | None:
-    found = details.newest_detail(row.take, row.step, BATCH)
+    newest = details.newest_detail(row.take, row.step, BATCH)
     try:
-        return _Look(found[0], decoded(Batch, found[1])) if found else None
+        return _Look(newest[0], decoded(Batch, newest[1])) if newest else None
     except DamagedRecord:  # the times can still be shown
         return None
 

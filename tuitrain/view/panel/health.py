@@ -12,7 +12,7 @@ from tuitrain.view.text.cells import bar, padded, to_the_right
 
 _NAME_CELLS, _SHARE_CELLS = 12, 6
 _STARVED = 0.5
-"""Share of the time spent on waiting for data from which it is worth a word."""
+"""Share of the time spent on waiting for data from which the panel warns."""
 
 
 def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:

@@ -79,15 +79,15 @@ def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 def _seen(run: Snapshot, details: Details) -> _Seen | None:
     """Return the newest curves, and the newest batch if it was trained with the loss in use."""
-    found = None
+    newest = None
     for segment in reversed(run.segments):
-        found = found or details.newest_detail(segment.take, segment.last, LOSS_CURVES)
-    if found is None:
+        newest = newest or details.newest_detail(segment.take, segment.last, LOSS_CURVES)
+    if newest is None:
         return None
     batch = details.newest_detail(run.take, run.step, BATCH)
     is_of_loss = batch is not None and loss_at(run, batch[0]) == run.loss
     try:
-        curves = _checked(decoded(LossCurves, found[1]))
+        curves = _checked(decoded(LossCurves, newest[1]))
         seen = decoded(Batch, batch[1]) if batch is not None and is_of_loss else None
     except DamagedRecord:
         return None

@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, muted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,10 +30,10 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest surface or curve of the model, with the samples on it."""
     seen = _seen(run, reads.details)
     if seen is None:
-        return filled([_said(_missing(run), width)], width, height)
+        return filled([muted(_missing(run), width)], width, height)
     plane = Plane.of(_ends(seen, 0), _upward(run, seen), width, height - 1)
     if plane.is_empty:
-        return filled([_said("this needs more room", width)],
+        return filled([muted("this needs more room", width)],
                        width, height)  # fmt: skip
     if len(seen.low) == 1:
         grid, name = _curves(seen, plane, is_number=run.problem.kind == "regression"), "the input"
@@ -42,10 +42,6 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         name = "the first input, up: the second"
     lines = [_heading(run, seen, width), *plane.framed(grid, name, width)]
     return filled(lines, width, height)
-
-
-def _said(text: str, width: int) -> Line:
-    return fitted([Span(f" {text}", "muted")], width)
 
 
 def _missing(run: Snapshot) -> str:

@@ -24,10 +24,10 @@ _LEAST_TILE = 20
 def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the samples that fit, the worst first, in width x height cells."""
     last = run.last_epoch
-    found = reads.details.newest_detail(last.take, last.step, WORST) if last else None
-    if found is None:
+    newest = reads.details.newest_detail(last.take, last.step, WORST) if last else None
+    if newest is None:
         return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
-    seen = decoded(WorstSamples, found[1])
+    seen = decoded(WorstSamples, newest[1])
     if not seen.samples:
         text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
         return filled([fitted([Span(text, "good")], width)], width, height)

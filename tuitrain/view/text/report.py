@@ -1,4 +1,4 @@
-"""What `show --json` and `ls --json` print: stable keys."""
+"""The JSON that `show --json` and `ls --json` print. Its keys are stable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `show` and `ls` print for people."""
+"""The lines that `show` and `ls` print for people."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ def _optimizer(run: Snapshot) -> str:
     if lr_of(run) is not None:
         parts.append(f"lr {lr_of(run):g}")
     if settings["batch-size"]:
-        several = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        parts.append(f"batch {words.count(settings['batch-size'])}{several}")
+        passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
+        parts.append(f"batch {words.count(settings['batch-size'])}{passes}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
