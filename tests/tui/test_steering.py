@@ -5,7 +5,13 @@ import pytest
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.commands import Change, FindRate, SaveCheckpoint, SwapLoss, Undo
 from tuitrain.core.detail import RATE_SWEEP
-from tuitrain.core.events import CommandAccepted, EpochEnded, LossSwapped, RateSwept
+from tuitrain.core.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    EpochEnded,
+    LossSwapped,
+    RateSwept,
+)
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.rate_sweep import RateSweepScreen
@@ -32,7 +38,8 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
 ):
     trainer.records(STARTED)
     trainer.trains([1.0] * 46)
-    trainer.records(LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
+    saved = CheckpointSaved(1, 46, 2, "before a change", "00001-take1-step46.pt", 9, "00", "00")
+    trainer.records(saved, LossSwapped("w", 1, 46, 2, "mse", "cross-entropy"))
     trainer.trains([0.1] * 1100)
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
