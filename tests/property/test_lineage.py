@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Shell
@@ -407,7 +407,7 @@ def test_shown_is_exported_is_lived(capsys):
                 sys.stdout.write(f"{said}{end}\n")
 
     @given(PLANS)
-    @settings(max_examples=COUNT)
+    @settings(max_examples=COUNT, phases=[Phase.explicit, Phase.reuse, Phase.generate])
     def every(plan: Plan) -> None:
         counts.update(check(plan))
         if counts["lives"] % 50 == 0:
