@@ -34,12 +34,12 @@ from tuitrain.engine.data import Dataset, Samples
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.loop import train_epoch
 from tuitrain.engine.losses import criterion_for
-from tuitrain.engine.measures import StepProbe
 from tuitrain.engine.models import cnn, mlp
 from tuitrain.engine.monitor import Monitor, Monitored
 from tuitrain.engine.optim import build_optimizer
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import StepProbe
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
 from tuitrain.record.recorder import Recorder
@@ -149,8 +149,8 @@ def speeds(
     for loop in loops:
         list(islice(loop, WARM_STEPS))
     rates = [[_rate(loop, device, seconds) for loop in loops] for _ in range(rounds)]
-    shares = [statistics.median(each[way] / each[0] for each in rates) for way in (1, 2)]
-    return [f"{statistics.median(each[0] for each in rates):.1f}", *(f"{s:.3f}" for s in shares)]
+    shares = [statistics.median(rate[way] / rate[0] for rate in rates) for way in (1, 2)]
+    return [f"{statistics.median(rate[0] for rate in rates):.1f}", *(f"{s:.3f}" for s in shares)]
 
 
 def _rate(loop: Iterator[object], device: torch.device, seconds: float) -> float:
@@ -180,7 +180,7 @@ def _waits_of(loop: Iterator[object], *, mode: str) -> str:
     list(islice(loop, WARM_STEPS))
     torch.cuda.set_sync_debug_mode(mode)
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for _ in islice(loop, STEPS):
                 pass
@@ -188,7 +188,7 @@ def _waits_of(loop: Iterator[object], *, mode: str) -> str:
         return f"waits: {str(error).partition(chr(10))[0]}"
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    return f"{sum('synchroniz' in str(each.message) for each in told) / STEPS:g}"
+    return f"{sum('synchroniz' in str(warning.message) for warning in caught) / STEPS:g}"
 
 
 def equality(workload: Workload, device: torch.device) -> list[str]:
@@ -196,7 +196,7 @@ def equality(workload: Workload, device: torch.device) -> list[str]:
     expected = _trained(workload, device)
     again = _trained(workload, device)
     resumed = _trained(workload, device, by_checkpoint=True)
-    return ["equal" if found == expected else "DIFFERS" for found in (again, resumed)]
+    return ["equal" if weights == expected else "DIFFERS" for weights in (again, resumed)]
 
 
 def _trained(workload: Workload, device: torch.device, *, by_checkpoint: bool = False) -> str:

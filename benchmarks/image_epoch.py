@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from tuitrain.catalog import new_spec
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train_epoch
-from tuitrain.engine.measures import StepProbe
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import StepProbe
 from tuitrain.record.recorder import Recorder
 from tuitrain.store.writer import RunWriter
 

@@ -60,5 +60,5 @@ def wait_for_batch(run: Client) -> None:
     """Wait until the run has trained a batch, and see that it does so with one thread."""
     wait_until(lambda: run.look(Cursor()).delta.latest is not None)
     events = [recorded.event for recorded in run.look(Cursor()).delta.events]
-    threads = [each.environment["threads"] for each in events if isinstance(each, RunStarted)]
+    threads = [event.environment["threads"] for event in events if isinstance(event, RunStarted)]
     assert threads == ["1"], f"the trainer has {threads} threads"

@@ -56,7 +56,9 @@ def _pause(run: Client) -> None:
     """Pause it, and give the screen the time to say so."""
     run.send(Pause())
     runs.wait_until(
-        lambda: any(isinstance(each.event, Paused) for each in run.look(Cursor()).delta.events)
+        lambda: any(
+            isinstance(recorded.event, Paused) for recorded in run.look(Cursor()).delta.events
+        )
     )
     time.sleep(2.5)
 

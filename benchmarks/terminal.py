@@ -49,7 +49,7 @@ class Terminal:
         os.close(self._ours)
 
     def bytes_between(self, began: float, ended: float) -> int:
-        """Return how many bytes came in that stretch of time.perf_counter()."""
+        """Return how many bytes came between two values of time.perf_counter()."""
         return sum(len(data) for at, data in list(self._painted) if began <= at < ended)
 
     def first_s(self, text: bytes, patience_s: float = 30) -> float:

@@ -19,7 +19,6 @@ from tuitrain.tui.keys import chosen, shown, spelled
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
-from tuitrain.tui.screens.run_actions import RunActionsScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.screens.tour import TourScreen
 
@@ -33,7 +32,7 @@ all_screens = [
     for _, thing in inspect.getmembers(module, inspect.isclass)
     if issubclass(thing, Screen) and thing.__module__ == module.__name__
 ]
-WITHOUT_KEYS_OF_THEIR_OWN = {SteeringScreen, ChartingScreen, RunActionsScreen, TourScreen}
+WITHOUT_KEYS_OF_THEIR_OWN = {SteeringScreen, ChartingScreen, TourScreen}
 """They give or take those of others."""
 PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
 every_screen = pytest.mark.parametrize("screen", all_screens, ids=lambda screen: screen.__name__)

@@ -52,7 +52,7 @@ def test_no_two_share_a_name(kind):
     assert len(set(names)) == len(names)
 
 
-def test_a_measure_is_found_by_its_name_and_a_loss_by_pytorchs_too():
+def test_a_metric_is_found_by_its_name_and_a_loss_by_pytorchs_too():
     multiclass = problem("multiclass")
     among = comparable_metrics(multiclass)
     assert named("auroc", among).part == "metrics"

@@ -15,7 +15,7 @@ from tuitrain.core.config import read_config
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import DISPLAY_OPTIONS, OPTIONS, Place, at
 from tuitrain.core.spec import RunSpec
-from tuitrain.core.values import Flag, OrNone
+from tuitrain.core.values import Flag, OrNone, Switch
 from tuitrain.view.form import form
 
 OWN = {
@@ -44,6 +44,7 @@ VALUES = {
     "config": (str(PROJECT / "README.md"), str(PROJECT / "README.md")),
     "as_config": ("new.toml", "new.toml"), "paused": ("yes", True), "pace": ("60", 60.0),
     "on_nonfinite": ("skip", "skip"), "detach": ("no", False), "plain": ("yes", True),
+    "precision": ("bf16", "bf16"), "compile": ("yes", True), "deterministic": ("no", False),
     "notify": ("echo 'it ended'", "echo 'it ended'"), "log_interval": ("10", 10),
 }  # fmt: skip
 """A text for each option, and the value that it stands for."""
@@ -63,7 +64,7 @@ def test_a_command_takes_the_options_that_the_table_has_for_it(place: Place):
         assert isinstance(param, click.Option)
         assert param.opts == [f"--{option.key}"]
         assert (param.help or "").startswith(option.help)
-        assert param.is_flag == isinstance(option.type, Flag)
+        assert param.is_flag == isinstance(option.type, Flag | Switch)
 
 
 @pytest.mark.parametrize("place", OWN)

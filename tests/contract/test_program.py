@@ -22,6 +22,7 @@ from tuitrain.catalog.entry_options import Between, Joined, YesOrNo
 from tuitrain.catalog.problems import FIRST_METRICS
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
+from tuitrain.core.problem import Card, Metric
 from tuitrain.core.schedules import SCHEDULES, ScheduleText, initial_schedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Integer, OneOf
@@ -274,6 +275,23 @@ def test_no_two_functions_of_a_program_share_a_name_nor_one_with_its_loop():
 def test_a_program_without_any_change_is_short_enough_to_be_read_at_once():
     recipe, _ = recipe_of(catalog.new_spec("digits", epochs=1))
     assert len(program(recipe, written_by="this test").splitlines()) <= 124
+
+
+def test_a_program_says_of_the_problem_what_the_run_says_and_not_what_the_catalogue_says_today():
+    recipe, _ = recipe_of(catalog.new_spec("breast-cancer", epochs=1))
+    problem = replace(
+        recipe.problem, kind="multiclass", classes=("a", "b", "c"), metrics=(Metric("hits", "max"),)
+    )
+    started = replace(recipe.started, problem=problem, card=Card("tumours of yesterday"))
+    text = program(replace(recipe, started=started), written_by="this test")
+    assert "# The data: tumours of yesterday." in text
+    assert "model = mlp(train_inputs.shape[1:], 3" in text
+    assert "hits = class_accuracy(prediction, val_targets)" in text
+
+    crafted = replace(problem, metrics=(Metric("hits = exit()\nhits", "max"),))
+    recipe = replace(recipe, started=replace(started, problem=crafted))
+    with pytest.raises(Refused, match=r"the name of its metric, 'hits = exit\(\)\\nhits'"):
+        program(recipe, written_by="this test")
 
 
 @pytest.mark.parametrize("parts", [("train",), ("train", "t10k")])

@@ -117,7 +117,7 @@ def test_curves_that_compare_go_over_a_swap_and_what_was_undone_stays_behind_the
         run.goes_back(16, "mse")
         run.trains(4, lambda step: 0.5 * decaying(step))
         picture = multiples.of_run(run.now(), Curves(run.reader), WIDTH, 9)
-    lines = kept("measures", picture).splitlines()
+    lines = kept("comparable_curves", picture).splitlines()
     assert [name for name in lines[0].split() if name[0] in "▸abcdefgh"] == [
         "accuracy", "cross-entropy", "▸mse"
     ]  # fmt: skip

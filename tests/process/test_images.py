@@ -88,8 +88,8 @@ def test_a_run_says_what_it_found_and_goes_on_with_the_same_images_only(
     predicted = tuitrain("predict", "a", f"{mine}/digit 1").stdout.splitlines()
     assert predicted[0].startswith("sample,prediction,p(digit 0),")
     assert len(predicted) == 1 + len(list((mine / "digit 1").iterdir()))
-    several = map(str, sorted((mine / "digit 1").iterdir()))  # as a shell expands *.png
-    assert tuitrain("predict", "a", *several).stdout.splitlines() == predicted
+    files = map(str, sorted((mine / "digit 1").iterdir()))  # as a shell expands *.png
+    assert tuitrain("predict", "a", *files).stdout.splitlines() == predicted
     validated = tuitrain("predict", "a").stdout.splitlines()[1:]
     assert all(line.split("/")[0] == line.split(",")[1] for line in validated)
 

@@ -9,6 +9,7 @@ from tests.conftest import Shell
 from tuitrain.connection.follower import snapshot
 from tuitrain.view.panel import panels
 from tuitrain.view.picture import plain
+from tuitrain.view.state.metrics import monitored
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_best_epoch_checkpoint_star_and_list_follow_the_monitor(
     numbers = plain(panels.vitals(now, 120))
     assert f" {monitor} " in numbers
     assert f"@{epoch}" in numbers
-    assert math.isclose(now.monitored(now.best), shown["best"]["value"])
+    assert math.isclose(monitored(now, now.best), shown["best"]["value"])
 
 
 def test_patience_follows_a_monitored_loss(threaded: Shell):

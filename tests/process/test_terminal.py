@@ -1,14 +1,16 @@
 """The screen in a real terminal."""
 
 import os
+import pty
 import re
 import signal
+import subprocess
 
 import pyte
 import pytest
 
 from tests.conftest import Shell, until
-from tests.process.conftest import Terminal, opened
+from tests.process.conftest import TUITRAIN, Terminal, opened
 from tuitrain.catalog import fitting_losses
 
 _APC, _LEFT = "\x1b_G{}\x1b\\\\", "\x1b[?1049l"
@@ -66,6 +68,24 @@ def test_the_end_of_the_terminal_leaves_the_run_training(tuitrain: Shell, termin
     until(screen.has_ended, "the app has ended")
     step = tuitrain.show("a")["step"]
     until(lambda: tuitrain.show("a")["step"] > step, "it trains on")
+
+
+def test_the_end_of_a_terminal_that_sends_no_signal_ends_the_app_too(tuitrain: Shell):
+    tuitrain.trained("a")
+    ours, theirs = pty.openpty()
+    env = {**tuitrain.env, "TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        [*TUITRAIN, "attach", "a"], stdin=theirs, stdout=theirs, stderr=theirs, env=env,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    painted = b""
+    while b"finished" not in painted:
+        painted += os.read(ours, 65536)
+
+    os.close(ours)
+
+    until(lambda: process.poll() is not None, "the app has ended")
 
 
 def test_a_killed_app_leaves_the_run_training_and_attach_shows_its_history(

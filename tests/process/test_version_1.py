@@ -19,6 +19,7 @@ from tuitrain.core.events import RunStarted
 from tuitrain.core.series import GRADIENT_NORM
 from tuitrain.store.reader import RunReader
 from tuitrain.store.schema import VERSION, key_of
+from tuitrain.view.state.timings import timings
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -79,7 +80,7 @@ def test_a_resumed_one_has_series_and_details_from_then_on(old: Path, tuitrain: 
     names = [one.series.name for one in now.series]
     assert names[0] == "lr"
     assert {"gradient-norm", "trainer-memory"} < set(names)
-    assert sum(now.timings.values()) == pytest.approx(1)
+    assert sum(timings(now.series).values()) == pytest.approx(1)
     reader = RunReader(run.paths.record)
     norms = reader.measured(GRADIENT_NORM, now.take, (1, 99), 99)
     assert norms

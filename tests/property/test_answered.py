@@ -35,8 +35,8 @@ events = st.one_of(
 flushes = st.lists(st.lists(events, max_size=3), min_size=1, max_size=6)
 
 
-def write(writer: RunWriter, several: list[Event]) -> None:
-    writer.write([], [Stamped(0.0, 0, item) for item in several])
+def write(writer: RunWriter, events: list[Event]) -> None:
+    writer.write([], [Stamped(0.0, 0, item) for item in events])
 
 
 def files_of(folder: Path, kept: Path) -> Path:
@@ -51,8 +51,8 @@ def test_a_record_at_any_kill_answers_for_what_was_acknowledged_before_it(flushe
         run, kills = Path(made) / "run", Path(made) / "kills"
         run.mkdir()
         writer = RunWriter(run / "run.db", answered=run / "answered.json")
-        for number, several in enumerate(flushes):
-            write(writer, several)
+        for number, flush in enumerate(flushes):
+            write(writer, flush)
             files_of(run, kills / str(number))
         writer.close()
         record = data.draw(st.integers(0, len(flushes) - 1), label="the record is of")

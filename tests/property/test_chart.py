@@ -71,8 +71,8 @@ def test_a_chart_is_exactly_as_large_as_asked_and_made_of_roles_and_plain_signs(
     st.integers(0, 24),
     options_of_charts,
 )
-def test_a_chart_of_curves_is_so_too(several, rulers, width, height, options):
-    picture = plot.draw_curves(several, width=width, height=height, options=options, rulers=rulers)
+def test_a_chart_of_curves_is_so_too(curves, rulers, width, height, options):
+    picture = plot.draw_curves(curves, width=width, height=height, options=options, rulers=rulers)
     assert_drawn(picture, width, height)
 
 

@@ -53,7 +53,7 @@ def test_a_replay_without_a_change_departs_exactly_there(commands, data):
     assume(plan)
     left_out = data.draw(st.sampled_from(plan))
     with_it, other = (
-        replayed(several, life.recorded.step)[1] for several in (plan, without(plan, [left_out.id]))
+        replayed(changes, life.recorded.step)[1] for changes in (plan, without(plan, [left_out.id]))
     )
 
     place = min(item.place for item in plan if item.id == left_out.id)

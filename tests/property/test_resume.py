@@ -124,11 +124,11 @@ class Life:
         return run
 
     def _recorded(self, run: Training, steering: Steering):
-        beginning = Start(self.spec, self.origin)
+        start = Start(self.spec, self.origin)
         if self.recorded is None:
-            yield from begin(run, steering, beginning)
+            yield from begin(run, steering, start)
         else:
-            yield from resume(run, steering, beginning, list(self.events), self.recorded)
+            yield from resume(run, steering, start, list(self.events), self.recorded)
         self.recorded = self.recorded or run.position
         yield run.started()
         if not steering.checkpoints.kept:

@@ -18,8 +18,9 @@ from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.trainer import warm
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.refresh import IDLE_EVERY
 from tuitrain.tui.screens import new_run
-from tuitrain.tui.screens.run import IDLE_EVERY, RunScreen
+from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 
 STARTED = started("digits", epochs=4)

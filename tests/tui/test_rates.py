@@ -23,8 +23,9 @@ from tuitrain.core.events import Paused
 from tuitrain.record.recorder import FLUSH_AFTER_S
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.display import Display
+from tuitrain.tui.refresh import LIVELY_FOR_S, PULL_S
 from tuitrain.tui.screens import run
-from tuitrain.tui.screens.run import LIVELY_FOR_S, PULL_S, RunScreen
+from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets import async_picture, metric_charts
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.connection import pending
 from tuitrain.connection.client import Client, Look
 from tuitrain.core.commands import Change, Command, Pause, Resume, Step, Stop, SwapLoss
 from tuitrain.core.events import (
@@ -26,7 +27,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
-from tuitrain.tui.screens import run, steering
+from tuitrain.tui.screens import run
 from tuitrain.view.panel import panels
 
 WIDE, NARROW = (140, 40), (80, 24)
@@ -101,7 +102,7 @@ async def test_a_key_sends_its_command_and_the_screen_calls_it_asked_for(
 async def test_a_trainer_that_does_not_answer_is_told_of(
     app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(steering, "SILENT_S", 0.0)
+    monkeypatch.setattr(pending, "SILENT_S", 0.0)
     trainer.records(STARTED)
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         await pilot.press("space")
@@ -225,7 +226,7 @@ async def test_a_swap_is_marked_and_begins_a_new_segment(
     assert "loss cross-entropy → mse after step 46" in text
 
 
-JUDGED = {"cross-entropy": 0.75, "bce-with-logits": 0.5, "mse": 0.0625, "l1": 0.03125}
+VAL_LOSSES = {"cross-entropy": 0.75, "bce-with-logits": 0.5, "mse": 0.0625, "l1": 0.03125}
 
 
 async def test_what_compares_across_a_swap_goes_on_below_the_loss_chart(
@@ -233,11 +234,11 @@ async def test_what_compares_across_a_swap_goes_on_below_the_loss_chart(
 ):
     trainer.records(STARTED)
     trainer.trains([2.0] * 23)
-    trainer.records(epoch(1, val_losses=JUDGED))
+    trainer.records(epoch(1, val_losses=VAL_LOSSES))
     trainer.records(LossSwapped("w", 1, 23, 1, "mse", "cross-entropy"))
     trainer.trains([0.01] * 46)
-    trainer.records(epoch(2, loss_name="mse", val_losses=JUDGED))
-    last = {"loss_name": "mse", "val_losses": {**JUDGED, "mse": 0.125}, "improved": False}
+    trainer.records(epoch(2, loss_name="mse", val_losses=VAL_LOSSES))
+    last = {"loss_name": "mse", "val_losses": {**VAL_LOSSES, "mse": 0.125}, "improved": False}
     trainer.records(epoch(3, metrics={"accuracy": 0.625}, **last))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
@@ -259,7 +260,7 @@ async def test_on_a_narrow_screen_a_key_shows_what_compares_in_the_loss_charts_p
 ):
     trainer.records(STARTED)
     trainer.trains([2.0] * 46)
-    trainer.records(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    trainer.records(epoch(1, val_losses=VAL_LOSSES), epoch(2, val_losses=VAL_LOSSES))
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         assert "comparable" not in await seen(app)
@@ -281,7 +282,7 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
 ):
     trainer.records(STARTED)
     trainer.trains([2.0] * 46)
-    trainer.records(epoch(1, val_losses=JUDGED), epoch(2, val_losses=JUDGED))
+    trainer.records(epoch(1, val_losses=VAL_LOSSES), epoch(2, val_losses=VAL_LOSSES))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
@@ -293,7 +294,7 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
                 await seen(app)
         assert pictures == []
         trainer.trains([2.0] * 8)
-        trainer.records(epoch(3, val_losses=JUDGED))
+        trainer.records(epoch(3, val_losses=VAL_LOSSES))
         for _ in range(6):
             await seen(app)
         assert len(pictures) == 1

@@ -49,7 +49,9 @@ async def test_an_undo_that_leaves_more_than_ten_seconds_behind_asks_first(
         assert [command.command for command in trainer.commands()] == [Undo()]
 
 
-async def test_a_learning_rate_is_typed_judged_and_sent(app: TuitrainApp, trainer: ScriptedTrainer):
+async def test_a_learning_rate_is_typed_checked_and_sent(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
     trainer.records(STARTED)
     trainer.trains([1.0])
     async with app.run_test(size=NARROW) as pilot:
@@ -138,7 +140,7 @@ async def followed(app: TuitrainApp) -> str:
 SMOOTH = "cross-entropy:label_smoothing=0.1"
 
 
-async def test_the_parameters_of_a_loss_are_typed_judged_and_then_swapped_to(
+async def test_the_parameters_of_a_loss_are_typed_checked_and_then_swapped_to(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):
     trainer.records(STARTED)

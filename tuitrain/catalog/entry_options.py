@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuitrain.core.values import Flag, ValueType
+from tuitrain.core.values import Flag, ValueType, number_text
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Between:
         return float(value)
 
     def write(self, value: float) -> str:
-        return repr(float(value)).removesuffix(".0")
+        return number_text(value)
 
 
 class YesOrNo(Flag):

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a loss."""
+"""The entry of a loss in the catalogue."""
 
 from __future__ import annotations
 

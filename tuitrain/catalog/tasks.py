@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuitrain.catalog.entry import Entry
-from tuitrain.core.problem import Kind
+from tuitrain.core.problem import Kind, outputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Task(Entry):
     @property
     def outputs(self) -> int:
         """Number of model outputs per sample."""
-        return len(self.classes) if self.kind == "multiclass" else 1
+        return outputs_of(self.kind, self.classes)
 
 
 _DIGITS = tuple("0123456789")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -31,9 +30,11 @@ from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.panel.event_log import describe
+from tuitrain.view.state.made_of import model_of, optimizer_of
 from tuitrain.view.state.metrics import brief
-from tuitrain.view.state.progress import samples_seen
+from tuitrain.view.state.progress import planned_epochs, samples_seen
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 
 _PULL_S = 0.1
@@ -96,11 +97,10 @@ def follow(
         run = follower.look_at_a_restart()
         newest = follower.delta.latest.key if follower.delta.latest else 0
     print_safe(_heading(run))
-    while not run.has_ended:
-        idle()
-        before, cursor = run, follower.delta.cursor
-        run, delta = follower.look(), follower.delta
-        if run.hangs and not before.hangs:
+    before, cursor = run, follower.delta.cursor
+    for run in follower.until_ended(every_s=_PULL_S):
+        delta = follower.delta
+        if _is_silent(run) and not _is_silent(before):
             _say_it_hangs(run, how_to_end)
         for line in (*_loading(before, delta), *_notes(before, run)):
             print_safe(line)
@@ -110,8 +110,8 @@ def follow(
         epochs = [epoch for epoch in delta.epochs if key_of(epoch.take, epoch.step) > cursor.epoch]
         for line in _in_order(run, [*epochs, *(entry.event for entry in delta.events)], batches):
             print_safe(line)
-        if not run.has_ended:
-            time.sleep(_PULL_S)
+        before, cursor = run, delta.cursor
+        idle()
     if not was_refused(run):  # then nothing was trained
         print_safe(*_last_words(run))
     return run
@@ -124,13 +124,18 @@ def _heading(run: Snapshot) -> str:
     if not spec.is_complete:
         return f"{run.title}: {run.task}, seed {spec.seed}"
     return (
-        f"{run.title}: {run.task}, {run.model}, {run.loss}, "
-        f"{run.optimizer} lr {spec.lr:g}, batch {words.count(spec.batch_size)}, seed {spec.seed}"
+        f"{run.title}: {run.task}, {model_of(run)}, {run.loss}, "
+        f"{optimizer_of(run)} lr {spec.lr:g}, "
+        f"batch {words.count(spec.batch_size)}, seed {spec.seed}"
     )
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:
     return run.started.card.notes if run.started and not before.started else ()
+
+
+def _is_silent(run: Snapshot) -> bool:
+    return run.busy is not None and run.busy.is_long
 
 
 def _say_it_hangs(run: Snapshot, how_to_end: str) -> None:
@@ -185,7 +190,7 @@ def _batch(run: Snapshot, row: BatchRow, number: int) -> str:
     seen, samples = samples_seen(run, number)
     share = f"{seen / samples:.0%}" if samples else "–"
     return (
-        f"Epoch: {row.epoch}/{run.planned_epochs} [{seen}/{samples} ({share})]  "
+        f"Epoch: {row.epoch}/{planned_epochs(run)} [{seen}/{samples} ({share})]  "
         f"Loss: {row.loss:.6f}"
     )
 
@@ -194,15 +199,15 @@ def _epoch(run: Snapshot, event: EpochEnded) -> str:
     shown = brief(run, event.metrics)
     metrics = "  ".join(f"{name} {words.value(value)}" for name, value in shown.items())
     return (
-        f"{_of_epochs(run, event.epoch)}  train loss {words.value(run.trained_loss(event))}"
+        f"{_of_epochs(run, event.epoch)}  train loss {words.value(trained_loss(run, event))}"
         f"  val loss {words.value(event.val_loss)}  {metrics}"
     )
 
 
 def _of_epochs(run: Snapshot, epoch: int) -> str:
-    if not run.planned_epochs:
+    if not planned_epochs(run):
         return f"epoch {words.count(epoch)}"
-    total = words.count(run.planned_epochs)
+    total = words.count(planned_epochs(run))
     return f"epoch {words.count(epoch):>{len(total)}}/{total}"
 
 
@@ -214,7 +219,8 @@ def _change(event: LossSwapped | Paused | Resumed) -> str:
 
 def _last_words(run: Snapshot) -> list[str]:
     why = f" ({safe(run.why)})" if run.why else ""
-    total = f" of {words.count(run.planned_epochs)}" if run.planned_epochs else ""
+    planned = planned_epochs(run)
+    total = f" of {words.count(planned)}" if planned else ""
     lines = [
         f"{run.condition}{why}: epoch {words.count(run.epoch)}{total}, "
         f"step {words.count(run.step)}, trained for {words.duration(run.elapsed_s)}"

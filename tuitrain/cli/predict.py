@@ -52,18 +52,18 @@ def predict(ctx: click.Context, run: str, data: tuple[Path, ...], which: str, as
     client = find_run(ctx, run)
     check_not_watched(client.spec(), client.name, "asked for predictions")
     saved, _ = chosen_checkpoint(RunLineage.read(client.paths), which)
-    found = query(
+    answer = query(
         "predict", run=str(client.paths.directory.absolute()), file=saved.file, sha256=saved.sha256,
         data=list(map(str, files)),
     )  # fmt: skip
     if as_json:
-        rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
-        said = {"predictions": to_strict(rows), "notes": found["notes"]}
+        rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+        said = {"predictions": to_strict(rows), "notes": answer["notes"]}
         click.echo(json.dumps(said, indent=1))
     else:
-        print_safe(*_as_csv(found["columns"], found["rows"]))
-        if found["notes"]:
-            print_safe(*(f"tuitrain: {note}" for note in found["notes"]), err=True)
+        print_safe(*_as_csv(answer["columns"], answer["rows"]))
+        if answer["notes"]:
+            print_safe(*(f"tuitrain: {note}" for note in answer["notes"]), err=True)
     return 0
 
 

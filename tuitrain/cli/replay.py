@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,12 @@ def replay(ctx: click.Context, /, run: str, **options: Any) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    from tuitrain.export.files import missing_folder
+    from tuitrain.export.files import missing_folder, output_at
 
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise WrongUse(f"{safe(path)} is there already; choose another file") from None
-    except FileNotFoundError:
-        raise missing_folder(path) from None
-    except OSError as error:
-        raise TuitrainError(f"cannot write {safe(path)}: {error.strerror}") from None
+    if os.path.lexists(path):
+        raise WrongUse(f"{safe(path)} is there already; choose another file")
+    if not path.parent.is_dir():
+        raise missing_folder(path)
+    with output_at(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     print_safe(f"tuitrain run --config {safe(path)} trains it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from tuitrain.view.text import words
 
 if TYPE_CHECKING:
     from tuitrain.tui.app import TuitrainApp
+    from tuitrain.view.state.snapshot import Snapshot
 
 _LOOK_S = 0.05
 
@@ -59,10 +59,9 @@ def _detach(started: Started) -> int:
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))
-    run = follower.look_at_a_restart() if started.resumed else follower.look()
-    while run.state == "starting" and not run.stage.startswith((DOWNLOADING, WATCHING)):
-        time.sleep(_LOOK_S)
-        run = follower.look()
+    if started.resumed:
+        follower.look_at_a_restart()
+    run = next(filter(_is_detached, follower.until_ended(every_s=_LOOK_S)))
     if was_refused(run):
         started.process.wait()
         supervisor.delete_refused(started.paths)
@@ -75,6 +74,11 @@ def _detach(started: Started) -> int:
         return run.exit_code or 1
     print_safe(run.name)
     return 0
+
+
+def _is_detached(run: Snapshot) -> bool:
+    """Return whether a start needs no more waiting: it trains, downloads, is watched or ended."""
+    return run.state != "starting" or run.stage.startswith((DOWNLOADING, WATCHING))
 
 
 def open_app(home: str | None) -> int:

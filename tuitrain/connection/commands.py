@@ -55,39 +55,40 @@ class Commands:
 
     def set_lr(self, lr: float, at: Boundary = "batch", *, wait: bool | None = None) -> Answer:
         """Use another learning rate."""
-        return self._set("lr", _number("lr", lr), at, wait=wait)
+        return self._submit(_to_number("lr", lr), at, wait=wait)
 
     def set_weight_decay(
         self, weight_decay: float, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
         """Use another weight decay (L2 penalty)."""
-        return self._set("weight-decay", _number("weight-decay", weight_decay), at, wait=wait)
+        return self._submit(_to_number("weight-decay", weight_decay), at, wait=wait)
 
     def set_clip_norm(
         self, norm: float | None, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
         """Clip gradients to this global norm; None: do not clip."""
-        clip = None if norm is None else _number("clip-norm", norm)
-        return self._set("clip-norm", clip, at, wait=wait)
+        change = Change("clip-norm", None) if norm is None else _to_number("clip-norm", norm)
+        return self._submit(change, at, wait=wait)
 
     def set_batch_size(self, samples: int, *, wait: bool | None = None) -> Answer:
         """Use this many samples per batch from the next epoch on."""
-        return self._set("batch-size", _integer("batch-size", samples), "epoch", wait=wait)
+        return self._submit(_to_integer("batch-size", samples), "epoch", wait=wait)
 
     def set_epochs(self, epochs: int, *, wait: bool | None = None) -> Answer:
         """Set the total number of epochs."""
-        return self._set("epochs", _integer("epochs", epochs), "batch", wait=wait)
+        return self._submit(_to_integer("epochs", epochs), "batch", wait=wait)
 
     def set_schedule(
         self, schedule: str, at: Boundary = "batch", *, wait: bool | None = None
     ) -> Answer:
         """Begin a schedule of the learning rate, such as "cosine" or "step:size=5:warmup=1"."""
-        return self._set("schedule", schedule, at, wait=wait)
+        return self._submit(Change("schedule", schedule), at, wait=wait)
 
     def set_pace(self, batches_per_s: float | None, *, wait: bool | None = None) -> Answer:
         """Limit the batches per second; None: no limit. The weights are not affected."""
-        pace = None if batches_per_s is None else _number("pace", batches_per_s)
-        return self._set("pace", pace, "batch", wait=wait)
+        pace = batches_per_s
+        change = Change("pace", None) if pace is None else _to_number("pace", pace)
+        return self._submit(change, "batch", wait=wait)
 
     def checkpoint(self, *, wait: bool | None = None) -> Answer:
         """Save a checkpoint after this batch."""
@@ -125,11 +126,6 @@ class Commands:
         """Take a tag off."""
         return write(self._client, "untag", name)
 
-    def _set(
-        self, setting: Setting, value: float | int | str | None, at: Boundary, *, wait: bool | None
-    ) -> Answer:
-        return self._submit(Change(setting, value), at, wait=wait)
-
     def _submit(self, command: Command, at: Boundary | None, *, wait: bool | None) -> Answer:
         if wait is None:
             wait = (at or command.boundary) == "batch" or waits_between_epochs(
@@ -141,22 +137,22 @@ class Commands:
         return answer
 
 
-def _number(setting: Setting, value: Any) -> float:
+def _to_number(setting: Setting, value: Any) -> Change:
     try:
-        return float(value)
+        return Change(setting, float(value))
     except (TypeError, ValueError, OverflowError):
-        raise WrongUse(
-            f"{setting} takes {SETTINGS[setting].description}, not {value!r:.40}"
-        ) from None
+        raise _wrong(setting, value) from None
 
 
-def _integer(setting: Setting, value: Any) -> int:
+def _to_integer(setting: Setting, value: Any) -> Change:
     try:
-        return operator.index(value)
+        return Change(setting, operator.index(value))
     except TypeError:
-        raise WrongUse(
-            f"{setting} takes {SETTINGS[setting].description}, not {value!r:.40}"
-        ) from None
+        raise _wrong(setting, value) from None
+
+
+def _wrong(setting: Setting, value: Any) -> WrongUse:
+    return WrongUse(f"{setting} takes {SETTINGS[setting].description}, not {value!r:.40}")
 
 
 def _index(value: Any) -> Any:

@@ -62,11 +62,19 @@ class Follower:
             self._run = run
             return run
 
+    def until_ended(self, *, every_s: float) -> Iterator[Snapshot]:
+        """Look until the run has ended, and yield what each look sees, the end included."""
+        while not self.run.has_ended:
+            run = self.look()
+            yield run
+            if not run.has_ended:
+                time.sleep(every_s)
+
     def _busy(self) -> Silence | None:
-        found = busy.read(self.client.paths.busy)
-        if found is None:
+        silent = busy.read(self.client.paths.busy)
+        if silent is None:
             return None
-        return Silence(int(time.time() - found.since), found.where, found.is_validating)
+        return Silence(int(time.time() - silent.since), silent.where, silent.is_validating)
 
     def look_at_a_restart(self) -> Snapshot:
         """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""

@@ -1,7 +1,7 @@
 """Tell a command what becomes of a run: python -m tuitrain.connection.notifier DIRECTORY COMMAND...
 
-It follows the record in a process of its own. So it tells of a trainer that was killed, too, and
-whatever the command does, the training does not wait for it.
+It follows the record in a process of its own. So it also reports a trainer that was killed, and
+training never waits for the command.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from tuitrain.connection.client import Client
@@ -39,13 +39,10 @@ def main(directory: Path, command: Sequence[str]) -> None:
 
 def follow(follower: Follower, before: Snapshot, run: Snapshot, command: Sequence[str]) -> None:
     """Tell the command each piece of news of the run until its trainer ends."""
-    while True:
-        if (event := news(before, run)) is not None:
-            tell(command, run, event)
-        if run.has_ended:
-            return
-        time.sleep(_LOOK_S)
-        before, run = run, follower.look()
+    for after in chain([run], follower.until_ended(every_s=_LOOK_S)):
+        if (event := news(before, after)) is not None:
+            tell(command, after, event)
+        before = after
 
 
 def tell(command: Sequence[str], run: Snapshot, event: News) -> None:

@@ -19,6 +19,7 @@ from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import report
 
 _POLL_S = 0.1
@@ -147,13 +148,13 @@ class Run(Commands):
         the epoch has no such detail. Details of the last hundred epochs are kept, and of every
         epoch that was the best so far.
         """
-        ended = self._epoch(epoch)
+        ended = _epoch_of(self._follower.look(), epoch)
         return self._client.record.detail(key_of(ended.take, ended.step), name) if ended else None
 
-    def _epoch(self, epoch: Epoch | None) -> EpochEnded | None:
-        run = self._follower.look()
-        if epoch is None:
-            return run.last_epoch
-        if epoch == "best":
-            return run.best
-        return next((ended for ended in run.epochs if ended.epoch == epoch), None)
+
+def _epoch_of(run: Snapshot, epoch: Epoch | None) -> EpochEnded | None:
+    if epoch is None:
+        return run.last_epoch
+    if epoch == "best":
+        return run.best
+    return next((ended for ended in run.epochs if ended.epoch == epoch), None)

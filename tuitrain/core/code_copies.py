@@ -50,12 +50,12 @@ def read_manifest(code: Path) -> dict[str, FileCopy]:
     """
     try:
         check_folder(code)
-        found = parsed(read_text(code / _MANIFEST, most=_LARGEST_MANIFEST))
+        manifest = parsed(read_text(code / _MANIFEST, most=_LARGEST_MANIFEST))
     except FileNotFoundError:
         return {}
     except (OSError, Refused, DamagedRecord) as error:
         raise DamagedRecord(f"its code/{_MANIFEST} is damaged: {safe(error)}") from None
-    return {_name(name): _kept(entry) for name, entry in found.items()}
+    return {_name(name): _kept(entry) for name, entry in manifest.items()}
 
 
 def write_manifest(code: Path, kept: Mapping[str, FileCopy]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, cast, get_args
 
 from tuitrain.core.decode import is_time
@@ -203,19 +203,14 @@ Command = (
 )
 
 COMMANDS: dict[str, type[Command]] = {
-    **{
-        command.kind: command
-        for command in (
-            Pause, Resume, Step, SwapLoss, SaveCheckpoint, Rollback, Undo, FindRate, Stop
-        )
-    },
+    **{command.kind: command for command in get_args(Command) if command is not Change},
     **dict.fromkeys(SETTINGS, Change),
-}  # fmt: skip
-
-
-_BARE: Mapping[str, type[Pause | Resume | Undo | FindRate]] = {
-    command.kind: command for command in (Pause, Resume, Undo, FindRate)
 }
+
+_BARE: Mapping[str, Callable[[], Command]] = {
+    kind: command for kind, command in COMMANDS.items() if not fields(command)
+}
+"""The commands without any detail."""
 
 
 def command_of(kind: str, detail: str) -> Command:

@@ -24,7 +24,7 @@ _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a text is written, and the names of its columns."""
+    """The encoding and the delimiter of a text, and the names of its columns."""
 
     encoding: str
     delimiter: str
@@ -110,19 +110,19 @@ def _sample(content: bytes, encoding: str, name: str) -> str:
 
 def _records(sample: str, delimiter: str) -> list[list[str]]:
     """Return the first rows of a sample, each as its cells; fewer where a quote is not closed."""
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     reader = csv.reader(
         io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t"
     )
     try:
         for cells in reader:
             if cells:
-                found.append(cells)
-            if len(found) > _SAMPLE_ROWS:
+                rows.append(cells)
+            if len(rows) > _SAMPLE_ROWS:
                 break
     except csv.Error:
         pass
-    return found
+    return rows
 
 
 def _delimiter(sample: str) -> str:

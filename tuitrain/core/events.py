@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, get_args
 
 from tuitrain.core.commands import SETTINGS, Boundary, Setting
 from tuitrain.core.decode import at_most, decoded, holds_scalars, is_time, parsed
@@ -416,16 +416,7 @@ Event = (
     | Finished | Failed
 )  # fmt: skip
 
-EVENTS: dict[str, type[Event]] = {
-    event.kind: event
-    for event in (
-        StartupReached, RunStarted, NotFinite, EpochEnded,
-        CommandAccepted, CommandRefused, CommandDropped,
-        Paused, Resumed, StepsTaken, LossSwapped, SettingChanged, RateSwept, TakeOpened,
-        CheckpointSaved, CheckpointGone, Warned, RateReduced, WeightsCompared, Stopped, Finished,
-        Failed,
-    )
-}  # fmt: skip
+EVENTS: dict[str, type[Event]] = {event.kind: event for event in get_args(Event)}
 
 
 def finished_epoch(*events: Event | None) -> int | None:

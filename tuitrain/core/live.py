@@ -1,4 +1,4 @@
-"""How an option of a run is changed while the run trains."""
+"""Changes of an option while the run trains: boundary, command of `ctl`, dialog."""
 
 from __future__ import annotations
 

@@ -194,16 +194,6 @@ OPTIONS: Mapping[str, RunOption] = {
             default=1, places=_NEW,
         ),
         RunOption(
-            "precision", OneOf("fp32", "bf16", "fp16"),
-            "Numbers of the forward pass: 16 bits where that is safe, for speed on a GPU.",
-            default="fp32", places=_NEW,
-        ),
-        RunOption(
-            "compile", Flag(),
-            "Compile the model: the first steps take minutes or less, later ones less time.",
-            default=False, places=_NEW,
-        ),
-        RunOption(
             "epochs", Integer(1, 1 << 31), "Total passes over the data.",
             default_says="by the task", places=(*_NEW, "resume"),
             live=Live(
@@ -313,10 +303,6 @@ OPTIONS: Mapping[str, RunOption] = {
             default="auto", group="The run", places=_NEW,
         ),
         RunOption(
-            "deterministic", Switch(), "Repeat exactly on a GPU, too, where that takes longer.",
-            default_says="yes without Python of your own", group="The run", places=_NEW,
-        ),
-        RunOption(
             "config", File("FILE.toml", is_read=True),
             "Read options from a file; the command line wins.",
             group="The run", places=("run", "fork"),
@@ -343,6 +329,20 @@ OPTIONS: Mapping[str, RunOption] = {
             "on_nonfinite", OneOf("pause", "stop", "skip"),
             "Reaction to a nonfinite loss or gradient.",
             default="pause", group="While it trains", places=_NEW,
+        ),
+        RunOption(
+            "precision", OneOf("fp32", "bf16", "fp16"),
+            "Numbers of the forward pass: 16 bits where that is safe, for speed on a GPU.",
+            default="fp32", group="The run", places=_NEW,
+        ),
+        RunOption(
+            "compile", Flag(),
+            "Compile the model: the first steps take minutes or less, later ones less time.",
+            default=False, group="The run", places=_NEW,
+        ),
+        RunOption(
+            "deterministic", Switch(), "Repeat exactly on a GPU, too, where that takes longer.",
+            default_says="yes without Python of your own", group="The run", places=_NEW,
         ),
         RunOption(
             "notify", OrNone(Text("a command", "COMMAND")),

@@ -39,13 +39,15 @@ class OwnPython:
 
 def own_python(text: str) -> OwnPython | None:
     """Return the file, name and options that `text` has, None if it names no Python file."""
-    found = _PYTHON.fullmatch(text)
-    if found is None:
+    matched = _PYTHON.fullmatch(text)
+    if matched is None:
         return None
-    pairs = [part.partition("=") for part in (found["options"] or "").split(",") if part]
+    pairs = [part.partition("=") for part in (matched["options"] or "").split(",") if part]
     if not all(key and value for key, _, value in pairs):
         raise WrongUse(f"cannot read {text!r}; write FILE.py:NAME or FILE.py:NAME:key=value")
-    return OwnPython(found["file"], found["name"] or "", {key: value for key, _, value in pairs})
+    return OwnPython(
+        matched["file"], matched["name"] or "", {key: value for key, _, value in pairs}
+    )
 
 
 def source_of(task: str) -> Source:

@@ -6,7 +6,7 @@ it works for custom data and for catalogue entries that no longer exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -92,6 +92,11 @@ class Problem:
     misfits: Mapping[str, str] = field(default_factory=dict)
     """Other losses by name, with the reason why they do not fit."""
 
+    @property
+    def outputs(self) -> int:
+        """The outputs of a model per sample."""
+        return outputs_of(self.kind, self.classes)
+
     def unit_of(self, name: str) -> str:
         """Return the unit of a metric; empty for one without, and for a loss."""
         return next((metric.unit for metric in self.metrics if metric.name == name), "")
@@ -124,6 +129,11 @@ class Problem:
         given = dict(pair.partition("=")[::2] for pair in rest.split(",") if pair)
         return [f"{option.key}={given.get(option.key, option.default)}"
                 for option in self.options.get(name, ())]  # fmt: skip
+
+
+def outputs_of(kind: str | None, classes: Collection[str]) -> int:
+    """Return the outputs of a model per sample: one for each class or label, else 1."""
+    return len(classes) if kind in ("multiclass", "multilabel") else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,12 @@ class Number:
         return float(value)
 
     def write(self, value: float) -> str:
-        return repr(float(value)).removesuffix(".0")
+        return number_text(value)
+
+
+def number_text(value: float) -> str:
+    """Return the shortest text of a number: 1, 0.5, 1e-05."""
+    return repr(float(value)).removesuffix(".0")
 
 
 class Flag:

@@ -46,7 +46,7 @@ def check_output(output: Any, targets: Tensor, data: Dataset) -> None:
     if wanted and tuple(output.shape) not in wanted:
         raise WrongUse(_about_shape(tuple(output.shape), wanted, data))
     if wanted and not output.is_floating_point():
-        raise WrongUse(f"the model returns {kind_of(output)}, not floating-point numbers")
+        raise WrongUse(f"the model returns {dtype_name(output.dtype)}, not floating-point numbers")
     if output.dim() == 0 or len(output) != count:
         raise WrongUse(
             f"the model returns shape {tuple(output.shape)} for {count} samples: its first "
@@ -57,7 +57,7 @@ def check_output(output: Any, targets: Tensor, data: Dataset) -> None:
 def described(value: Any) -> str:
     """Return shapes and dtypes of a tensor, or of a structure of tensors."""
     if isinstance(value, Tensor):
-        return f"{tuple(value.shape)} {kind_of(value)}"
+        return f"{tuple(value.shape)} {dtype_name(value.dtype)}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {described(part)}" for key, part in value.items()) + "}"
     if isinstance(value, tuple | list):
@@ -65,9 +65,9 @@ def described(value: Any) -> str:
     return type(value).__name__
 
 
-def kind_of(tensor: Tensor) -> str:
+def dtype_name(dtype: torch.dtype) -> str:
     """Return a dtype as users write it: float32, int64."""
-    return str(tensor.dtype).removeprefix("torch.")
+    return str(dtype).removeprefix("torch.")
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -106,16 +106,16 @@ def _about_targets(targets: Tensor, data: Dataset) -> Iterator[str | None]:
         case _:
             yield _about_shape_of_targets(targets, (len(targets),))
             if targets.dtype != torch.float32:
-                yield f"the targets are {kind_of(targets)} and must be float32: write .float()"
+                dtype = dtype_name(targets.dtype)
+                yield f"the targets are {dtype} and must be float32: write .float()"
             if bool(targets.isinf().any()):
                 yield "some of the targets are infinite"
 
 
 def _about_indices(targets: Tensor, data: Dataset) -> Iterator[str | None]:
     if targets.dtype != torch.int64:
-        yield (
-            f"the targets are {kind_of(targets)}, and class indices must be int64: write .long()"
-        )
+        dtype = dtype_name(targets.dtype)
+        yield f"the targets are {dtype}, and class indices must be int64: write .long()"
     yield _about_shape_of_targets(targets, (len(targets),))
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= data.outputs:
@@ -128,7 +128,8 @@ def _about_indices(targets: Tensor, data: Dataset) -> Iterator[str | None]:
 
 def _about_labels(targets: Tensor, shape: tuple[int, ...]) -> Iterator[str | None]:
     if targets.dtype != torch.float32:
-        yield f"the targets are {kind_of(targets)}, and 0 or 1 must be float32: write .float()"
+        dtype = dtype_name(targets.dtype)
+        yield f"the targets are {dtype}, and 0 or 1 must be float32: write .float()"
     yield _about_shape_of_targets(targets, shape)
     others = targets[(targets != 0) & (targets != 1)]
     if len(others):
@@ -139,8 +140,8 @@ def _about_shape_of_targets(targets: Tensor, shape: tuple[int, ...]) -> str | No
     if tuple(targets.shape) == shape:
         return None
     mend = ": write .squeeze(1)" if tuple(targets.shape) == (*shape, 1) else ""
-    found = tuple(targets.shape)
-    return f"the targets of {len(targets)} samples have shape {found}, not {shape}{mend}"
+    actual = tuple(targets.shape)
+    return f"the targets of {len(targets)} samples have shape {actual}, not {shape}{mend}"
 
 
 def _output_shapes(count: int, data: Dataset) -> tuple[tuple[int, ...], ...]:

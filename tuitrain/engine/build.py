@@ -90,7 +90,7 @@ def build(
         until=spec.until,
         pace=spec.pace,
     )
-    code.settle()
+    code.commit()
     _check_batch_size(run, task)
     return run
 

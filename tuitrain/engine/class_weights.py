@@ -17,7 +17,7 @@ def class_weights(text: str, data: Dataset) -> tuple[float, ...]:
     Balanced ones are those of scikit-learn, samples / (classes * samples of the class), to six
     digits. Raises Refused where there are no classes, WrongUse for another number of weights.
     """
-    count = {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0)
+    count = data.class_count
     if not count:
         raise Refused(
             f"--class-weights is for classes, and this task is {data.kind or 'of no kind'}"

@@ -108,6 +108,11 @@ class Dataset:
         return self.train.input_shape
 
     @property
+    def class_count(self) -> int:
+        """The number of exclusive classes; 0 for other problems."""
+        return {"multiclass": self.outputs, "binary": 2}.get(self.kind or "", 0)
+
+    @property
     def is_standardised(self) -> bool:
         """Whether the targets of a regression are in deviations from their mean."""
         return (self.unit, self.offset) != (1.0, 0.0)

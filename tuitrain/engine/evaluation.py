@@ -42,12 +42,12 @@ class Metrics:
 
     def evaluate(self, output: Tensor, target: Tensor, *, unit: float = 1.0) -> Evaluation:
         """Return the metrics of a whole validation; `unit` is as `metrics.evaluate` has it."""
-        found = evaluate(self._kind, output, target, unit=unit)
+        built_in = evaluate(self._kind, output, target, unit=unit)
         own = {}
         for name, function in self._own.items():
             with failing_as(f"the metric {name}", function):
                 own[name] = value_of(function, output, target)
-        return Evaluation({**found.metrics, **own}, found.confusion)
+        return Evaluation({**built_in.metrics, **own}, built_in.confusion)
 
 
 def value_of(function: Any, output: Tensor, target: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""How the predictions of a validation are spread: scores by class, numbers beside the true ones."""
+"""The predictions of a validation: scores by class, or numbers beside the true ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spread(run: Training, output: Tensor, target: Tensor) -> Detail | None:
         return None
     if run.data.kind == "regression":
         return Detail(run.take, run.step, FIT, _fit(run, places, target))
-    classes = 2 if run.data.kind == "binary" else output.shape[1]
+    classes = run.data.class_count
     if classes > _MOST_CLASSES:
         return None
     counts = _by_class(places.float().sigmoid(), target.long(), classes)

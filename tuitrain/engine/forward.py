@@ -1,4 +1,4 @@
-"""How the forward pass of a model is computed: in which precision, compiled or not."""
+"""The forward pass of a model: in some precision, compiled or not."""
 
 from __future__ import annotations
 

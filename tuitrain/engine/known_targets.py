@@ -1,4 +1,4 @@
-"""What is known of a task's targets without reading its samples."""
+"""The targets of a task, as far as they are known without reading its samples."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ from tuitrain.core.events import (
 )
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
-from tuitrain.engine.measures import StepProbe
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import train_step
+from tuitrain.engine.step_probe import StepProbe
 from tuitrain.engine.surface import has_surface
 from tuitrain.engine.training import Training
 from tuitrain.engine.validation_details import Validated, validation_details
@@ -58,12 +58,12 @@ def train(
         raise
 
 
-def _train(run: Training, steering: Steering, measures: StepProbe) -> Iterator[Fact | Event]:
+def _train(run: Training, steering: Steering, probe: StepProbe) -> Iterator[Fact | Event]:
     yield from steering.between()
     while not (steering.decisions.stopped or run.is_over):
-        yield from train_epoch(run, steering, measures)
+        yield from train_epoch(run, steering, probe)
         if run.has_seen_epoch and not steering.decisions.stopped:
-            ended, details, later = validate(run, with_samples=measures.validations.is_due())
+            ended, details, later = validate(run, with_samples=probe.validations.is_due())
             yield from details
             yield ended
             yield from later
@@ -75,23 +75,23 @@ def _train(run: Training, steering: Steering, measures: StepProbe) -> Iterator[F
     yield from steering.close()
 
 
-def train_epoch(run: Training, steering: Steering, measures: StepProbe) -> Iterator[Fact | Event]:
+def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator[Fact | Event]:
     """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
-    measures.prepare(run, at_once=steering.decisions.pauses_next)
+    probe.prepare(run, at_once=steering.decisions.pauses_next)
     began = mark()
     for data, target in run.batches():
-        done = train_step(run, data, target, began, measures.forward)
+        done = train_step(run, data, target, began, probe.forward)
         steering.nonfinite.note(done)
         yield done
-        if measures.is_next:
-            yield from measures.of(run, (data, target))
+        if probe.is_next:
+            yield from probe.of(run, (data, target))
         yield from steering.after_batch()
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
         if not run.has_seen_epoch:
-            measures.prepare(run, at_once=steering.decisions.pauses_next)
+            probe.prepare(run, at_once=steering.decisions.pauses_next)
         began = mark()
 
 

@@ -166,7 +166,7 @@ def _of_classes(
     """Return the metrics of a confusion matrix, and the scores, which are device scalars."""
     pairs = torch.bincount(targets * classes + predicted, minlength=classes * classes)
     confusion: Confusion = pairs.reshape(classes, classes).tolist()
-    found = dict(zip(scores, read([*scores.values()]), strict=True))
+    scored = dict(zip(scores, read([*scores.values()]), strict=True))
     true, chosen = list(map(sum, confusion)), list(map(sum, zip(*confusion, strict=True)))
     correct = [confusion[index][index] for index in range(classes)]
     per_class = list(zip(correct, true, chosen, strict=True))
@@ -174,12 +174,12 @@ def _of_classes(
     f1 = [2 * hits / (row + column) for hits, row, column in per_class if row + column]
     recalls = [hits / row for hits, row, _ in per_class if row]
     metrics = {
-        "accuracy": found.pop("accuracy"),
+        "accuracy": scored.pop("accuracy"),
         "f1_macro": sum(f1) / len(f1),
-        "auroc": found.pop("auroc"),
+        "auroc": scored.pop("auroc"),
         "balanced_accuracy": sum(recalls) / len(recalls),
         "mcc": _correlation(sum(correct), true, chosen),
-        **found,
+        **scored,
     }
     return Evaluation(metrics, confusion)
 

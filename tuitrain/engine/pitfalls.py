@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from tuitrain.core.errors import WrongUse
+from tuitrain.engine.batches import dtype_name
 
 _ROUNDING = 1e-3
 _PAIRWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss")
@@ -75,7 +76,7 @@ def _cross_entropy(logits: Tensor, target: Tensor, options: Mapping[str, Any]) -
         return  # probabilities of each class
     if target.is_floating_point():
         raise WrongUse(
-            f"cross_entropy takes class indices, and the targets are {_kind(target)}: "
+            f"cross_entropy takes class indices, and the targets are {dtype_name(target.dtype)}: "
             "write target.long()"
         )
     _check_classes("cross_entropy", logits, target, options)
@@ -132,7 +133,8 @@ def _bce(input: Tensor, target: Tensor, options: Mapping[str, Any]) -> None:  # 
     if input.shape != target.shape:
         _check_same_shape(name, input, target)
     if not target.is_floating_point():
-        raise WrongUse(f"{name} takes float targets, and these are {_kind(target)}: target.float()")
+        given = dtype_name(target.dtype)
+        raise WrongUse(f"{name} takes float targets, and these are {given}: target.float()")
     outside = target[(target < 0) | (target > 1)]
     if len(outside):
         raise WrongUse(
@@ -190,10 +192,6 @@ def _are_probabilities(output: Tensor) -> bool:
         return False
     sums = output.detach().sum(dim=1)
     return bool((output >= 0).all()) and bool(((sums - 1).abs() < _ROUNDING).all())
-
-
-def _kind(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 _CHECKS: Mapping[str, Callable[[Tensor, Tensor, Mapping[str, Any]], None]] = {

@@ -12,7 +12,7 @@ _LEAST_CHANGE = 1e-8
 
 
 class Plateau(NamedTuple):
-    """What the plateau schedule has seen of the validations since it began.
+    """The state of a plateau schedule: the best validation since it began, and the wait since.
 
     The rules are those of `torch.optim.lr_scheduler.ReduceLROnPlateau` with its defaults.
     """

@@ -49,16 +49,16 @@ def predict(
     run.model.eval()
     data = run.data
     assert run.task is not None
-    found = _read(run.task, spec, paths) if paths else _validation(run.task, data)
+    new = _read(run.task, spec, paths) if paths else _validation(run.task, data)
     rows: list[list[Value]] = []
-    for inputs, targets in found.source.to(run.device).batches(_BATCH):
-        shown = targets if found.has_targets else None
+    for inputs, targets in new.source.to(run.device).batches(_BATCH):
+        shown = targets if new.has_targets else None
         output = run.losses.predictions(state["settings"]["loss"], run.model(inputs)).cpu()
         rows += _rows(data, output, None if shown is None else shown.cpu())
     width = len(rows[0]) if rows else 0
-    columns = [*found.names.columns, *_columns(data, width, has_targets=found.has_targets)]
-    named = [[*name, *row] for name, row in zip(found.names.rows, rows, strict=True)]
-    return Predictions(columns, named, list(found.notes))
+    columns = [*new.names.columns, *_columns(data, width, has_targets=new.has_targets)]
+    named = [[*name, *row] for name, row in zip(new.names.rows, rows, strict=True)]
+    return Predictions(columns, named, list(new.notes))
 
 
 def _validation(task: OpenedTask, data: Dataset) -> NewData:
@@ -120,5 +120,5 @@ def _probabilities(kind: str, output: Tensor) -> Tensor:
 
 
 def _classes(data: Dataset) -> tuple[str, ...]:
-    count = 2 if data.kind == "binary" else data.outputs
-    return data.classes or tuple(map(str, range(count)))
+    """Return the names of the classes or labels; their numbers where they have none."""
+    return data.classes or tuple(map(str, range(data.class_count or data.outputs)))

@@ -312,9 +312,9 @@ def _repeats(source: Streamed, size: int) -> bool:
     indices = range(min(size, len(source)))
     part: Any = Subset(source.dataset, indices)  # type: ignore[arg-type]  # it is map-style
     first = replace(source, dataset=part, _loader=[])
-    found = [list(first.batches(size)) for _ in range(2)]
+    epochs = [list(first.batches(size)) for _ in range(2)]
     first.close()
-    return batches.same(*found)
+    return batches.same(*epochs)
 
 
 @contextmanager

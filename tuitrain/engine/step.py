@@ -152,7 +152,7 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
 
 
 class _Added(NamedTuple):
-    """What comes of a forward and a backward pass, or of several, one after the other."""
+    """The results of a forward and a backward pass, or of several, one after the other."""
 
     output: Tensor
     loss: Tensor

@@ -64,8 +64,8 @@ class Streamed:
             raise WrongUse(f"sample 0: {user_code_message(error)}") from error
         if self.collate is None and not _is_pair(sample):
             _pair(sample)
-        found = sample[0] if isinstance(sample, list | tuple) and sample else None
-        return tuple(found.shape) if isinstance(found, Tensor | np.ndarray) else ()
+        data = sample[0] if isinstance(sample, list | tuple) and sample else None
+        return tuple(data.shape) if isinstance(data, Tensor | np.ndarray) else ()
 
     def to(self, device: torch.device) -> Streamed:
         """Return the samples for use on that device; each batch is moved there."""

@@ -58,9 +58,9 @@ def surface(run: Training, inputs: Tensor, output: Tensor, target: Tensor) -> De
     grid = _grid(low, high)
     try:
         with copied_model(run) as model:
-            found = _outputs(model, grid.reshape(-1, *inputs.shape[1:]))
-            found = run.losses.predictions(run.loss_name, found)
-        drawn = _values(run, _said(run, found), inputs=len(low))
+            outputs = _outputs(model, grid.reshape(-1, *inputs.shape[1:]))
+            outputs = run.losses.predictions(run.loss_name, outputs)
+        drawn = _values(run, _said(run, outputs), inputs=len(low))
     except Exception:  # noqa: BLE001 - what is only looked at must not end the training
         return None
     if drawn is None:

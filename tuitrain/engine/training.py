@@ -275,7 +275,7 @@ class Training:
         except TuitrainError as error:
             reason = str(error)
         if reason is None:
-            self.code.settle()
+            self.code.commit()
         else:
             self.code.forget()
         return reason

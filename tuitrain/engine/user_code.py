@@ -38,7 +38,7 @@ class UserCode:
         self._kept = code_copies.read_manifest(folder) if folder else {}
         self._modules: dict[str, ModuleType] = {}
         self._finders: dict[str, LocalFinder] = {}
-        self._unsettled: list[str] = []
+        self._uncommitted: list[str] = []
         self._pid = os.getpid()
 
     def load(self, own: OwnPython) -> tuple[ModuleType, str]:
@@ -80,21 +80,21 @@ class UserCode:
             if _differs(kept.origin / file, digest)
         ]
 
-    def settle(self) -> None:
-        """Keep the files that were imported so far, whatever comes."""
-        self._unsettled.clear()
+    def commit(self) -> None:
+        """Keep the files imported so far: `forget` leaves them."""
+        self._uncommitted.clear()
 
     def forget(self) -> None:
-        """Forget the files imported since `settle`: what they were named for was refused.
+        """Forget the files imported since `commit`: what they were named for was refused.
 
         Else the run would go on with its copy after the user has mended the original.
         """
-        for name in self._unsettled:
+        for name in self._uncommitted:
             del self._modules[name], self._kept[name]
             sys.meta_path.remove(self._finders.pop(name))
-        if self._unsettled and self._folder is not None:
+        if self._uncommitted and self._folder is not None:
             code_copies.write_manifest(self._folder, self._kept)
-        self.settle()
+        self.commit()
 
     def _origin_of(self, file: str, name: str) -> Path:
         """Return the folder of the original; Refused for a second file of a name."""
@@ -131,7 +131,7 @@ class UserCode:
         module = self._imported(name, origin, originals)
         originals.on_use = lambda: self._keep(name, origin, originals)
         self._keep(name, origin, originals)
-        self._unsettled.append(name)
+        self._uncommitted.append(name)
         return module
 
     def _imported(self, name: str, origin: Path, files: Files) -> ModuleType:

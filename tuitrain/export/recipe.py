@@ -15,6 +15,7 @@ from tuitrain.core.events import CheckpointSaved, NotFinite, RateReduced, RunSta
 from tuitrain.core.files import read_plain
 from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
+from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.schedules import OWN, RateSchedule, initial_schedule
 from tuitrain.core.spec import RunSpec
@@ -63,9 +64,9 @@ class Recipe:
         )
 
     @property
-    def kind(self) -> str | None:
-        """The kind of problem that the run states."""
-        return self.started.problem.kind
+    def problem(self) -> Problem:
+        """The learning problem, as the run states it."""
+        return self.started.problem
 
     @property
     def class_weights(self) -> tuple[float, ...]:

@@ -75,10 +75,10 @@ def hyperparameters(spec: RunSpec) -> dict[str, str | float]:
     """Return the settings of a run that the dashboard of hyperparameters compares."""
     if spec.watched:  # its own are in its script
         return {"task": safe(spec.task, limit=500)}
-    found = {name: getattr(spec, name) for name, option in OPTIONS.items() if _compares(option)}
+    hparams = {name: getattr(spec, name) for name, option in OPTIONS.items() if _compares(option)}
     return {
         name: value if isinstance(value, int | float) else safe(value, limit=500)
-        for name, value in found.items()
+        for name, value in hparams.items()
         if value not in (None, (), "")
     }
 

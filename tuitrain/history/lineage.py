@@ -94,12 +94,12 @@ class Lineage:
     @cached_property
     def kept_events(self) -> tuple[Event, ...]:
         """The events of these takes, each up to the checkpoint from which the next one went on."""
-        found: list[Event] = []
+        kept: list[Event] = []
         for take, following in pairwise((*self.takes, None)):
             assert take is not None
             events: Sequence[Event] = self._by_take.get(take, ())
-            found += events if following is None else _up_to(events, self.openings[following])
-        return tuple(found)
+            kept += events if following is None else _up_to(events, self.openings[following])
+        return tuple(kept)
 
     @cached_property
     def _by_take(self) -> dict[int, list[Event]]:
@@ -182,8 +182,8 @@ class Lineage:
     @cached_property
     def started(self) -> dict[str, Any]:
         """The settings with which the run began."""
-        found = (event.settings for event in self.events if isinstance(event, RunStarted))
-        return dict(next(found, {}))
+        settings = (event.settings for event in self.events if isinstance(event, RunStarted))
+        return dict(next(settings, {}))
 
     def up_to(self, saved: CheckpointSaved) -> Lineage:
         """Return the lineage as it was when that checkpoint was saved."""

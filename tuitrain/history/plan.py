@@ -32,19 +32,19 @@ def without(plan: Iterable[Planned], ids: Sequence[str]) -> list[Planned]:
     Raises NotOnLineage if the plan has no such change.
     """
     plan = list(plan)
-    left_out = {_id_in(plan, beginning) for beginning in ids}
+    left_out = {_id_in(plan, prefix) for prefix in ids}
     return [change for change in plan if change.id not in left_out]
 
 
-def _id_in(plan: Iterable[Planned], beginning: str) -> str:
-    found = {change.id for change in plan if beginning and change.id.startswith(beginning)}
-    if beginning in found or len(found) == 1:
-        return beginning if beginning in found else found.pop()
+def _id_in(plan: Iterable[Planned], prefix: str) -> str:
+    ids = {change.id for change in plan if prefix and change.id.startswith(prefix)}
+    if prefix in ids or len(ids) == 1:
+        return prefix if prefix in ids else ids.pop()
     there = ", ".join(
         f"{change.id} ({change.command.kind} {change.command.detail})" for change in plan
     )
     raise NotOnLineage(
-        f"{safe(beginning)} is {'no' if not found else 'not one'} change on its lineage; "
+        f"{safe(prefix)} is {'no' if not ids else 'not one'} change on its lineage; "
         + (f"there: {safe(there)}" if there else "there is none")
     )
 

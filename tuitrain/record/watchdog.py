@@ -65,21 +65,21 @@ class Watchdog:
         noted: Busy | None = None
         while not self._is_done.wait(LOOK_S):
             silent_s = time.monotonic() - self._alive_at
-            found = None
+            busy_now = None
             if silent_s > max(LONG_S, _TIMES_THE_LONGEST * self._longest_s):
                 since = noted.since if noted else time.time() - silent_s
-                found = Busy(since, self._place(), self._is_validating())
-            if found != noted:
+                busy_now = Busy(since, self._place(), self._is_validating())
+            if busy_now != noted:
                 with suppress(OSError):  # it is a help, and not needed
-                    self._note(found)
-                noted = found
+                    self._note(busy_now)
+                noted = busy_now
         self._path.unlink(missing_ok=True)
 
-    def _note(self, found: Busy | None) -> None:
-        if found is None:
+    def _note(self, busy_now: Busy | None) -> None:
+        if busy_now is None:
             self._path.unlink(missing_ok=True)
         else:
-            busy.write(self._path, found)
+            busy.write(self._path, busy_now)
 
     def _place(self) -> str:
         frame = sys._current_frames().get(self._thread)

@@ -12,7 +12,7 @@ from tuitrain.core.events import CheckpointSaved, Event, TakeOpened
 
 
 class Position(NamedTuple):
-    """How far a run has come."""
+    """The place that a run has reached."""
 
     take: int = 1
     step: int = 0

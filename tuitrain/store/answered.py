@@ -13,23 +13,31 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from tuitrain.core.decode import decoded, parsed
 from tuitrain.core.errors import DamagedRecord
+from tuitrain.core.events import (
+    Answer,
+    CommandAccepted,
+    CommandDropped,
+    CommandRefused,
+    RateSwept,
+    Stopped,
+)
 from tuitrain.core.files import read_text, write_atomically
 from tuitrain.core.safe import safe
 from tuitrain.store import older_versions
 
-KINDS = (
-    *older_versions.KINDS,
-    "command_accepted", "command_refused", "command_dropped", "paused", "resumed", "stepped",
-    "loss_swapped", "setting_changed", "take_opened",
-)  # fmt: skip
-"""Kinds of the events that answer a command.
+_NO_CHANGE = (RateSwept, Stopped)
+"""Answers that are not counted: one that is missing does not change the training."""
 
-Checkpoints, sweeps of the learning rate and ends are left out: one that is missing does not change
-the training.
-"""
+ANSWER_KINDS = (
+    *older_versions.RENAMED_KINDS,
+    *(event.kind for event in (CommandAccepted, CommandRefused, CommandDropped)),
+    *(event.kind for event in get_args(Answer) if event not in _NO_CHANGE),
+)
+"""Kinds of the events that are counted as answers to commands."""
 
 Row = tuple[str, str]
 """The kind and the body of an event, as stored in the record."""
@@ -55,7 +63,7 @@ class Answered:
         """Return the count and the digest with the answers among these events added."""
         answered = self
         for kind, body in rows:
-            if kind in KINDS:
+            if kind in ANSWER_KINDS:
                 digest = hashlib.sha256(f"{answered.sha256} {kind} {body}".encode()).hexdigest()
                 newest = (*answered.newest, _in_words(kind, body))[-_NAMED:]
                 answered = Answered(answered.count + 1, digest, newest)
@@ -63,7 +71,7 @@ class Answered:
 
     def why_not(self, rows: Iterable[Row]) -> str | None:
         """Return how a record with these events differs from the answers; None if it holds them."""
-        answers = [row for row in rows if row[0] in KINDS]
+        answers = [row for row in rows if row[0] in ANSWER_KINDS]
         if len(answers) < self.count:
             missing = self.count - len(answers)
             named = ", ".join(safe(words) for words in self.newest[-missing:])

@@ -18,7 +18,7 @@ from tuitrain.core.problem import Problem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import SERIES_TABLES, VERSION
 
-KINDS = {
+RENAMED_KINDS = {
     "wish_accepted": "command_accepted",
     "wish_refused": "command_refused",
     "wish_dropped": "command_dropped",
@@ -31,7 +31,7 @@ COMMAND_ID = "coalesce(body ->> 'command', body ->> 'wish')"
 
 def event_of(kind: str, body: str) -> Event | None:
     """Return the event of a row of any version, as `tuitrain.core.events.from_json` does."""
-    return from_json(KINDS.get(kind, kind), body.replace('"wish":', '"command":'))
+    return from_json(RENAMED_KINDS.get(kind, kind), body.replace('"wish":', '"command":'))
 
 
 Decode = Callable[[str, str], Event | None]

@@ -154,7 +154,7 @@ def home_folder(given: str | None = None) -> Path:
 
 def _checked_home(home: Path) -> Path:
     try:
-        found = os.lstat(home)
+        status = os.lstat(home)
     except FileNotFoundError:
         return home
     except OSError as error:
@@ -167,7 +167,7 @@ def _checked_home(home: Path) -> Path:
             f"cannot use {safe(home)}: {error.strerror}; choose another place with --home"
         ) from None
     if not home.is_dir():
-        what = "a link that leads nowhere" if stat.S_ISLNK(found.st_mode) else "not a folder"
+        what = "a link that leads nowhere" if stat.S_ISLNK(status.st_mode) else "not a folder"
         raise TuitrainError(f"{safe(home)} is {what}; choose another place with --home")
     return home
 

@@ -15,7 +15,7 @@ from tuitrain.core.events import Detail, EpochEnded, Event, TakeOpened, to_json
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.series import Series
 from tuitrain.store import track
-from tuitrain.store.answered import KINDS, Answered
+from tuitrain.store.answered import ANSWER_KINDS, Answered
 from tuitrain.store.older_versions import COMMAND_ID, event_of
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import (
@@ -171,7 +171,9 @@ class RunWriter:
 
     def _count_answers(self, events: Sequence[Stamped]) -> None:
         """Count the answers among these events, which are already in the record."""
-        rows = [(event.kind, to_json(event)) for _, _, event in events if event.kind in KINDS]
+        rows = [
+            (event.kind, to_json(event)) for _, _, event in events if event.kind in ANSWER_KINDS
+        ]
         if rows:
             self._answered = self._answered.plus(rows)
             with suppress(OSError):  # a full disk: the next answer counts these as well

@@ -52,7 +52,7 @@ SCREENS: tuple[type[Screen[Any]], ...] = (
 _EXIT_WITHIN_S = 3
 _COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
 """How many complaints about keys.toml or themes are shown at once, and for how many seconds."""
-_LOOK_AT_THEMES_S = 1
+_LOOK_AT_THEMES_S = _LOOK_AT_TERMINAL_S = 1
 
 
 class TuitrainApp(App[Snapshot]):
@@ -115,6 +115,7 @@ class TuitrainApp(App[Snapshot]):
         self._read_own_themes()
         self.set_interval(_LOOK_AT_THEMES_S, self._read_own_themes)
         self.set_timer(HOLD_S, self._reveal)
+        self.set_interval(_LOOK_AT_TERMINAL_S, self._leave_lost_terminal)
         self._main_loop = asyncio.get_running_loop()
         self._handlers = {
             number: signal.signal(number, self._leave_for_signal)
@@ -135,6 +136,11 @@ class TuitrainApp(App[Snapshot]):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_EXIT_WITHIN_S)
         self._main_loop.call_soon_threadsafe(self.exit)
+
+    def _leave_lost_terminal(self) -> None:
+        """Exit if the terminal is lost without a signal, as where it controls another process."""
+        if isinstance(self._driver, LeanDriver) and self._driver.is_lost:
+            self._leave_for_signal(signal.SIGHUP, None)
 
     def get_default_screen(self) -> Screen[None]:
         if self._watch is None:

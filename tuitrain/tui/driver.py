@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -60,6 +61,13 @@ class LeanDriver(LinuxDriver):
     def reveal(self) -> None:
         """Show frames from now on: until then the terminal keeps the frame of the start."""
         self._output.reveal()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the terminal is gone. Textual would read its end over and over."""
+        poll = select.poll()
+        poll.register(self.fileno, 0)  # what says that it hung up is always reported
+        return bool(poll.poll(0))
 
     def stop_application_mode(self) -> None:
         self._is_open = False

@@ -1,4 +1,4 @@
-"""Where the themes that come with tuitrain are, for which nothing is imported."""
+"""The files of the themes that come with tuitrain. Importing this imports nothing else."""
 
 from __future__ import annotations
 

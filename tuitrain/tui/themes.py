@@ -45,13 +45,13 @@ def own(folder: Path, ours: list[Theme]) -> Own:
     A colour that a file leaves out is that of our dark theme, or of our light one if it says
     `dark = false`.
     """
-    found = Own([], [])
+    loaded = Own([], [])
     for path in _files(folder):
         try:
-            found.themes.append(_theme(path, {theme.name: theme for theme in ours}))
+            loaded.themes.append(_theme(path, {theme.name: theme for theme in ours}))
         except WrongUse as error:
-            found.complaints.append(f"{FOLDER}/{safe(path.name)}: {safe(error)}")
-    return found
+            loaded.complaints.append(f"{FOLDER}/{safe(path.name)}: {safe(error)}")
+    return loaded
 
 
 def stamp(folder: Path) -> Stamp:

@@ -37,7 +37,7 @@ class Panel(NamedTuple):
 
     def title_for(self, run: Snapshot) -> str:
         """Return the title of the panel of a run."""
-        is_number = run.kind == "regression"
+        is_number = run.problem.kind == "regression"
         return (is_number and self.title_of_numbers) or self.title
 
 
@@ -46,12 +46,12 @@ def _events(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 
 def _predictions(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    draw = fit.fit if run.kind == "regression" else model.confusion
+    draw = fit.fit if run.problem.kind == "regression" else model.confusion
     return draw(run, reads, width, height)
 
 
 def _results(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    draw = fit.residuals if run.kind == "regression" else model.classes
+    draw = fit.residuals if run.problem.kind == "regression" else model.classes
     return draw(run, reads, width, height)
 
 

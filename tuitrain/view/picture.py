@@ -69,6 +69,11 @@ def fitted(spans: Iterable[Span], width: int) -> Line:
     return tuple(line)
 
 
+def muted(text: str, width: int) -> Line:
+    """Return a text in the muted colour, after a space, as one line of exactly `width` cells."""
+    return fitted([Span(f" {text}", "muted")], width)
+
+
 def filled(lines: Sequence[Line], width: int, height: int) -> Picture:
     """Return the lines as a picture of exactly `height` lines, the rest of them blank."""
     return tuple([*lines, *[fitted([], width)] * height][:height])

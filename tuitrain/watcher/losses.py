@@ -21,7 +21,7 @@ from tuitrain.engine.losses import criterion_for
 from tuitrain.watcher.criterion import OWN
 from tuitrain.watcher.hooks import signature
 
-KINDS: Mapping[str, str] = {
+KINDS_BY_LOSS: Mapping[str, str] = {
     "cross_entropy": "multiclass",
     "nll_loss": "multiclass",
     "binary_cross_entropy_with_logits": "binary",
@@ -67,7 +67,7 @@ class Call(NamedTuple):
     @property
     def kind(self) -> str | None:
         """The kind of problem that it is for; None if that is unknown."""
-        return KINDS.get(self.function)
+        return KINDS_BY_LOSS.get(self.function)
 
     def arguments(self) -> dict[str, Any]:
         """Return its arguments by name, with their defaults."""

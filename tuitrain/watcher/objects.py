@@ -31,13 +31,13 @@ def model_of(optimizer: Optimizer) -> nn.Module | None:
     wrapper as those of DDP and `torch.compile`.
     """
     wanted = {id(parameter) for parameter in parameters_of(optimizer)}
-    found: list[tuple[int, int, nn.Module]] = []
+    owners: list[tuple[int, int, nn.Module]] = []
     for module in _all(nn.Module):
         with suppress(Exception):  # it may be half made, or of a class of its own mind
             parameters = {id(parameter) for parameter in module.parameters()}
             if wanted <= parameters and type(module).__name__ not in _WRAPPERS:
-                found.append((len(parameters), -sum(1 for _ in module.modules()), module))
-    return min(found, key=lambda sized: sized[:2])[2] if found else None
+                owners.append((len(parameters), -sum(1 for _ in module.modules()), module))
+    return min(owners, key=lambda sized: sized[:2])[2] if owners else None
 
 
 def schedulers() -> Iterable[Any]:

@@ -53,12 +53,12 @@ class Tees(MetaPathFinder):
             return None
         self._is_searching = True
         try:
-            found = (
+            specs = (
                 finder.find_spec(fullname, path, target)
                 for finder in sys.meta_path
                 if finder is not self and hasattr(finder, "find_spec")
             )
-            spec = next(filter(None, found), None)
+            spec = next(filter(None, specs), None)
         finally:
             self._is_searching = False
         if spec is not None and spec.loader is not None:

@@ -63,16 +63,16 @@ def stoppable(events: StartupEvents) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    found: list[Request] = []
+    requests: list[Request] = []
     is_done = threading.Event()
 
     def interrupt(_signal: int, _frame: object) -> None:
-        raise StopRequested(found[0])
+        raise StopRequested(requests[0])
 
     def look() -> None:
         while not is_done.wait(_REPORT_EVERY_S):
             if (request := events.stop_request()) is not None:
-                found.append(request)
+                requests.append(request)
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
 

@@ -63,7 +63,7 @@ def sizes(spec: dict[str, Any]) -> dict[str, Any]:
         "known": True,
         "train_samples": len(data.train),
         "val_samples": len(data.val),
-        "classes": {"multiclass": data.outputs, "binary": 2}.get(data.kind or "", 0),
+        "classes": data.class_count,
         "sample_shape": list(data.input_shape),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
@@ -109,11 +109,11 @@ def predict(run: str, file: str, sha256: str, data: list[str]) -> dict[str, Any]
     from tuitrain.engine.predict import predict as predictions_of
 
     paths = RunPaths(Path(run))
-    found = predictions_of(
+    predictions = predictions_of(
         paths.read_spec(), paths.checkpoints / file, sha256, UserCode(paths.code, known_code()),
         list(map(Path, data)),
     )  # fmt: skip
-    return found._asdict()
+    return predictions._asdict()
 
 
 @lru_cache(maxsize=1)

@@ -25,12 +25,12 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.loss_curves import loss_curves
-from tuitrain.engine.measures import batch_detail
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import batch_detail
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
 from tuitrain.engine.user_errors import line_in_user_code

@@ -90,8 +90,8 @@ def test_programs_get_strict_json(said):
     comparison = json.loads(said("compare", "two", "one", "--json"))
     assert [run["name"] for run in comparison["runs"]] == ["two", "one"]
     assert comparison["differs"]["lr"] == ["0.01", "0.001"]
-    assert {measure["name"] for measure in comparison["measures"]} >= {"accuracy", "mse"}
-    assert all(len(measure["final"]) == 2 for measure in comparison["measures"])
+    assert {metric["name"] for metric in comparison["measures"]} >= {"accuracy", "mse"}
+    assert all(len(metric["final"]) == 2 for metric in comparison["measures"])
 
 
 def test_runs_that_share_nothing_are_refused_in_one_sentence(refused):
@@ -137,7 +137,7 @@ def test_runs_of_different_tasks_are_no_contest(said, tmp_path):
     assert "★" not in text
     comparison = json.loads(said("compare", "one", "cancer", "--json"))
     assert comparison["comparable"] is False
-    assert {tuple(measure["better_best"]) for measure in comparison["measures"]} == {()}
+    assert {tuple(metric["better_best"]) for metric in comparison["measures"]} == {()}
 
 
 @pytest.mark.parametrize("command", [("plot", "one"), ("compare", "one", "two")])

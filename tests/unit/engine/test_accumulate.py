@@ -29,11 +29,11 @@ def of_digits(**settings):
 
 
 def test_a_step_is_that_of_one_large_batch_and_its_times_are_added_up():
-    one, several = of_digits(batch_size=240), of_digits(batch_size=60, accumulate=4)
+    one, accumulated = of_digits(batch_size=240), of_digits(batch_size=60, accumulate=4)
     large = of(list(train(one, Steering(one))), BatchDone, EpochEnded)
-    small = of(list(train(several, Steering(several))), BatchDone, EpochEnded)
+    small = of(list(train(accumulated, Steering(accumulated))), BatchDone, EpochEnded)
 
-    assert one.steps_per_epoch == several.steps_per_epoch == math.ceil(1437 / 240)
+    assert one.steps_per_epoch == accumulated.steps_per_epoch == math.ceil(1437 / 240)
     assert [type(event) for event in small] == [type(event) for event in large]
     for event, other in zip(small, large, strict=True):
         if isinstance(event, BatchDone):
@@ -42,7 +42,7 @@ def test_a_step_is_that_of_one_large_batch_and_its_times_are_added_up():
             times = HostStopwatch().microseconds(event.marks)
             assert len(times) == 6
             assert abs(sum(times) - (event.marks[-1] - event.marks[0]) // 1000) < 20
-    for weight, other in zip(one.weights, several.weights, strict=True):
+    for weight, other in zip(one.weights, accumulated.weights, strict=True):
         assert torch.allclose(weight, other, atol=1e-3)
 
 

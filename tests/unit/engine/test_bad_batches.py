@@ -1,4 +1,4 @@
-"""Batches whose loss or gradient is not finite: nothing of them stays, and each is told of.
+"""Batches whose loss or gradient is not finite: nothing of them stays, and each is reported.
 
 An accelerator is stood in for by a run that does not read its flags at once.
 """
@@ -204,7 +204,7 @@ def test_a_mean_from_an_older_checkpoint_goes_on():
 
 
 @on_both_devices
-def test_every_stretch_of_skipped_batches_is_told_once(is_synchronous):
+def test_consecutive_skipped_batches_are_reported_once(is_synchronous):
     run = spoilt((0, 1), (0, 2), (0, 4), is_synchronous=is_synchronous)
     events = list(train(run, Steering(run)))
 
@@ -269,7 +269,7 @@ def recorded(run: Training, folder: Path) -> Iterator[object]:
         yield event
 
 
-def test_what_the_recorder_reads_is_told_soon_and_never_twice(tmp_path: Path):
+def test_what_the_recorder_reads_is_reported_soon_and_never_twice(tmp_path: Path):
     run = spoilt((0, 1), (0, 6), (0, 39), batch_size=32, is_synchronous=False)
     events = list(recorded(run, tmp_path))
 

@@ -139,7 +139,7 @@ def test_the_library_offers_all_that_is_asked_of_it():
 def test_auto_is_the_gpu_with_the_most_free_memory_and_the_first_where_that_is_unknown(
     free, chosen
 ):
-    gpus = [Gpu("H100", 80 * GIB, each and each * GIB, 0) for each in free]
+    gpus = [Gpu("H100", 80 * GIB, gib and gib * GIB, 0) for gib in free]
     device, why = freest(["cuda:0", "cuda:1", "cuda:2"], gpus)
     assert str(device) == chosen
     assert chosen in why

@@ -8,7 +8,7 @@ from tuitrain.core.commands import Request, Step
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import LINE_SEARCH, SAMPLE, LineSearch, Sample
 from tuitrain.core.events import BatchDone, Detail, Finished
-from tuitrain.engine import measures
+from tuitrain.engine import step_probe
 from tuitrain.engine.line_search import PLACES
 from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
@@ -103,5 +103,5 @@ def test_a_model_that_cannot_be_copied_or_is_too_large_is_trained_without(monkey
     run.model.last = torch.zeros(1, requires_grad=True) * 2  # such a tensor cannot be copied
     events = list(after_a_step(run, 5))
     assert any(isinstance(event, Finished) for event in events)
-    monkeypatch.setattr(measures, "_MOST_WEIGHTS", 10)
+    monkeypatch.setattr(step_probe, "_MOST_WEIGHTS", 10)
     assert searches(events) == searches(after_a_step(digits(epochs=1), 5)) == 0

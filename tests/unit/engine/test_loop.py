@@ -53,7 +53,7 @@ def test_the_train_loss_of_an_epoch_is_the_mean_over_its_samples():
     assert ended.train_loss == pytest.approx(mean, rel=1e-12)
 
 
-def test_validation_uses_the_model_as_it_is_judged_and_leaves_it_to_train_on():
+def test_validation_uses_the_model_in_evaluation_mode_and_leaves_it_to_train_on():
     run = digits(epochs=1)
     modes = []
     run.model.register_forward_hook(lambda module, *_: modes.append(module.training))
@@ -67,7 +67,7 @@ def ends_of(run):
     return [event for event in train(run, Steering(run)) if isinstance(event, EpochEnded)]
 
 
-def test_an_epoch_is_judged_by_the_usual_loss_and_by_the_one_in_use_as_it_is_used():
+def test_an_epoch_is_evaluated_by_the_usual_loss_and_by_the_one_in_use_as_it_is_used():
     smooth = "cross-entropy:label_smoothing=0.1"
     (ended,) = ends_of(digits(epochs=1, loss=smooth))
     assert list(ended.val_losses) == ["cross-entropy", smooth]

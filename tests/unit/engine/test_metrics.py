@@ -24,7 +24,7 @@ from tests.reads import Reads
 from tuitrain.engine.metrics import RunningMean, auroc, evaluate, log_odds, metrics_of
 
 
-def test_several_classes_are_judged_as_scikit_learn_does():
+def test_multiclass_outputs_are_evaluated_as_scikit_learn_does():
     torch.manual_seed(0)
     logits, classes = torch.randn(300, 5), torch.randint(5, (300,))
     found = metrics_of("multiclass", logits, classes)
@@ -37,7 +37,7 @@ def test_several_classes_are_judged_as_scikit_learn_does():
     assert found["auroc"] == pytest.approx(area)
 
 
-def test_yes_or_no_is_judged_as_scikit_learn_does():
+def test_binary_output_is_evaluated_as_scikit_learn_does():
     torch.manual_seed(1)
     logits, labels = torch.randn(300, 1), torch.randint(2, (300,)).float()
     found = metrics_of("binary", logits, labels)
@@ -48,7 +48,7 @@ def test_yes_or_no_is_judged_as_scikit_learn_does():
     assert found["auroc"] == pytest.approx(roc_auc_score(labels, logits[:, 0]))
 
 
-def test_numbers_are_judged_in_the_targets_own_unit():
+def test_numbers_are_evaluated_in_the_targets_own_unit():
     torch.manual_seed(2)
     predicted, targets = torch.randn(300, 1), torch.randn(300)
     found = metrics_of("regression", predicted, targets, unit=77.0)
@@ -66,7 +66,7 @@ SEEDS = st.integers(0, 10_000)
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @given(SEEDS, st.integers(2, 9), st.integers(1, 40))
 @settings(deadline=None, max_examples=50)
-def test_classes_that_tie_or_are_absent_are_judged_as_scikit_learn_does(seed, count, samples):
+def test_classes_that_tie_or_are_absent_are_evaluated_as_scikit_learn_does(seed, count, samples):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randint(-2, 3, (samples, count), generator=generator) / 2  # with many ties
     classes = torch.randint(count, (samples,), generator=generator)
@@ -112,7 +112,7 @@ def test_the_calibration_error_is_that_of_torchmetrics():
 
 @given(SEEDS, st.integers(1, 5), st.integers(2, 40))
 @settings(deadline=None, max_examples=50)
-def test_several_labels_are_judged_as_scikit_learn_does(seed, count, samples):
+def test_multilabel_outputs_are_evaluated_as_scikit_learn_does(seed, count, samples):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randint(-2, 3, (samples, count), generator=generator) / 2
     labels = torch.randint(2, (samples, count), generator=generator)

@@ -13,7 +13,6 @@ from tuitrain.core.events import Detail, EpochEnded
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.loss_curves import loss_curves
-from tuitrain.engine.measures import batch_detail
 from tuitrain.engine.monitor import Monitored
 from tuitrain.engine.predict import predict
 from tuitrain.engine.preflight import preflight
@@ -21,6 +20,7 @@ from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import batch_detail
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
@@ -100,7 +100,7 @@ def test_a_record_from_before_labels_had_metrics_is_still_monitored_by_its_loss(
     assert run.monitor.quantity == Monitored("bce-with-logits", -1, is_loss=True)
 
 
-def test_counts_are_learned_as_logarithms_and_judged_and_predicted_as_counts(own, tmp_path):
+def test_counts_are_learned_as_logarithms_and_evaluated_and_predicted_as_counts(own, tmp_path):
     run = own("counts", loss="poisson-nll", epochs=60)
     assert preflight(run) == []
     assert "poisson-nll" in run.problem.losses

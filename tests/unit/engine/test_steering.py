@@ -232,7 +232,7 @@ def test_a_pace_makes_the_loop_wait_between_batches():
     assert sum(clock.waits) == pytest.approx((PER_EPOCH - 1) / 10)
 
 
-def test_a_new_pace_is_told():
+def test_a_new_pace_is_reported():
     events = trained(small(), (2, Change("pace", 5000.0)))
 
     assert [event.value for event in of(events, SettingChanged)] == [5000.0]

@@ -274,7 +274,7 @@ def test_a_stop_ends_it_with_a_checkpoint():
         (Rollback(7), "epoch 7 is not kept; kept are the epochs 0"),
     ],
 )
-def test_the_loop_itself_judges_what_it_cannot_do(command, reason):
+def test_the_loop_itself_refuses_what_it_cannot_do(command, reason):
     _, events = steered((2, command))
 
     assert [event.reason for event in of(events, CommandRefused)] == [reason]

@@ -78,10 +78,10 @@ def without_wrappers(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 
     A compiled part adds `_orig_mod.` to names, DDP a `module.` at the beginning of all.
     """
-    found = {_compiled(str(name)): tensor for name, tensor in weights.items()}
-    while found and all(name.startswith("module.") for name in found):
-        found = {name.removeprefix("module."): tensor for name, tensor in found.items()}
-    return found
+    unwrapped = {_compiled(str(name)): tensor for name, tensor in weights.items()}
+    while unwrapped and all(name.startswith("module.") for name in unwrapped):
+        unwrapped = {name.removeprefix("module."): tensor for name, tensor in unwrapped.items()}
+    return unwrapped
 
 
 def _compiled(name: str) -> str:

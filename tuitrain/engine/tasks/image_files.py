@@ -55,10 +55,10 @@ def find_images(root: Path) -> ImageFiles:
 
 def images_at(path: Path) -> list[Path]:
     """Return an image file, or those below a folder; WrongUse if there are none."""
-    found = list(_images(path)) if path.is_dir() else [path]
-    if not found:
+    files = list(_images(path)) if path.is_dir() else [path]
+    if not files:
         raise WrongUse(f"{safe(path)} has no images: it takes {', '.join(ENDINGS)}")
-    return found
+    return files
 
 
 def _parts(root: Path) -> tuple[dict[str, Path], list[str]]:

@@ -53,12 +53,12 @@ def spread(pixels: Tensor) -> tuple[Tensor, Tensor]:
     They are counted, which takes no copy of the pixels as floats.
     """
     values = torch.arange(256, dtype=torch.float64)
-    found: list[tuple[Tensor, Tensor]] = []
+    moments: list[tuple[Tensor, Tensor]] = []
     for channel in pixels.unbind(1):
         share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
         mean = (share * values).sum()
-        found.append((mean, (share * (values - mean).square()).sum().sqrt().clamp(min=1.0)))
+        moments.append((mean, (share * (values - mean).square()).sum().sqrt().clamp(min=1.0)))
     mean, deviation = (
-        torch.stack(part).float().reshape(-1, 1, 1) for part in zip(*found, strict=True)
+        torch.stack(part).float().reshape(-1, 1, 1) for part in zip(*moments, strict=True)
     )
     return mean, deviation

@@ -48,10 +48,10 @@ def read_header(path: Path) -> Header:
 
 
 def _size_of(path: Path) -> int:
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for ever
         raise ValueError("it is no file")
-    return found.st_size
+    return status.st_size
 
 
 def read_pixels(path: Path, size: int, channels: int) -> Tensor:

@@ -24,7 +24,7 @@ from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.files import write_atomically
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import OwnPython
-from tuitrain.core.problem import KINDS, Card
+from tuitrain.core.problem import KINDS, Card, outputs_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import either
@@ -46,7 +46,7 @@ def open_python(own: OwnPython, spec: RunSpec, code: UserCode) -> OpenedTask:
     _prepare(task, Path(str(module.__file__)), code.digest(file))
     train, val = _data(task, spec.workers, places)
     classes = tuple(map(str, task.classes))
-    outputs = len(classes) if task.kind in ("multiclass", "multilabel") else 1
+    outputs = outputs_of(task.kind, classes)
     loss, losses = _losses(task)
     defaults = {
         "model": task.model if isinstance(task.model, str) else "",
@@ -194,13 +194,13 @@ def _called(function: Callable[..., Any], what: str) -> Callable[..., Any]:
 def _data(task: Task, workers: int | None, places: Mapping[str, str]) -> tuple[Source, Source]:
     """Return training and validation samples; arrays lie whole on the device, datasets stream."""
     workers = task.workers if workers is None else workers
-    found = _called(task.train, "train")()
+    training = _called(task.train, "train")()
     with placed(places.get("train", places[""])):
-        _check_samples(found, "train")
+        _check_samples(training, "train")
         if callable(task.val):
-            train, val = found, _called(task.val, "val")()
+            train, val = training, _called(task.val, "val")()
         else:
-            train, val = _split(found, float(task.val), task.kind)
+            train, val = _split(training, float(task.val), task.kind)
     with placed(places.get("val", places[""])):
         _check_samples(val, "val")
     is_streamed = task.augment is not None or task.collate_fn is not None

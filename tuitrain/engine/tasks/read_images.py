@@ -36,11 +36,11 @@ class Images(NamedTuple):
 
 def read_images(root: Path, size: int, report: Report, most_held: int) -> Images:
     """Find the images and read them, as far as they are held; unreadable ones are left out."""
-    found = find_images(root)
+    listed = find_images(root)
     headers = read_one_by_one(
-        read_header, [file.path for file in found.files], "looking at images", report
+        read_header, [file.path for file in listed.files], "looking at images", report
     )
-    files, known, damaged = _readable(found.files, headers)
+    files, known, damaged = _readable(listed.files, headers)
     channels = 1 if all(header.is_grey for header in known) else 3
     pixels = None
     if len(files) * channels * size * size <= most_held:
@@ -51,8 +51,8 @@ def read_images(root: Path, size: int, report: Report, most_held: int) -> Images
         files, rows, more = _readable(files, decoded)
         damaged += more
         pixels = torch.stack(rows) if rows else None
-    notes = found.notes + _omitted(damaged, root)
-    return Images(files, pixels, size, channels, notes, _digest(root, found.files, headers))
+    notes = listed.notes + _omitted(damaged, root)
+    return Images(files, pixels, size, channels, notes, _digest(root, listed.files, headers))
 
 
 def read_one_by_one(
@@ -104,12 +104,12 @@ def pixels_of(images: Images, part: Sequence[int], *, most: int) -> Tensor:
         return images.pixels[part]
     paths = [images.files[index].path for index in part[:: -(-len(part) // most)]]
     size, channels = images.size, images.channels
-    found = read_one_by_one(
+    results = read_one_by_one(
         lambda path: read_pixels(path, size, channels), paths, "", ignore_progress
     )
-    read = [pixels for pixels in found if isinstance(pixels, Tensor)]
+    read = [pixels for pixels in results if isinstance(pixels, Tensor)]
     if not read:
-        raise next(error for error in found if isinstance(error, DamagedImage))
+        raise next(error for error in results if isinstance(error, DamagedImage))
     return torch.stack(read)
 
 

@@ -27,10 +27,10 @@ def program(recipe: Recipe, *, written_by: str) -> str:
         )
     script = [
         _constants(recipe),
-        joined([entries.data(recipe.spec), _on_device(recipe, _DATA)]),
+        joined([entries.data(recipe.spec, recipe.started), _on_device(recipe, _DATA)]),
         joined([
             Part("# The model and its optimizer.\ntorch.manual_seed(SEED)\n", (TORCH,)),
-            entries.model(recipe.spec),
+            entries.model(recipe.spec, recipe.problem),
             _on_device(recipe, ("model",)),
             _computed(recipe),
             _given_weights(recipe),

@@ -1,10 +1,12 @@
 """The parts of a program for the task, model, optimizer and losses of a run.
 
-Each calls a function of the engine, of which the program contains a copy.
+Each calls a function of the engine, of which the program contains a copy. The catalogue says where
+the functions are; what the run is stands in its record.
 """
 
 from __future__ import annotations
 
+import keyword
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ from typing import Any
 from tuitrain import catalog
 from tuitrain.catalog import Entry, Task
 from tuitrain.catalog.choice import Choice
-from tuitrain.catalog.problems import FIRST_METRICS, metrics_for
+from tuitrain.catalog.problems import FIRST_METRICS
 from tuitrain.core.cache import downloads
 from tuitrain.core.errors import Refused
+from tuitrain.core.events import RunStarted
+from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.export.program.part import PARTIAL, TORCH, WIDTH, Part, fitted, keywords, quoted
@@ -23,25 +27,29 @@ from tuitrain.export.program.source import function
 _DATA = "train_inputs, train_targets, val_inputs, val_targets"
 
 
-def data(spec: RunSpec) -> Part:
+def data(spec: RunSpec, started: RunStarted) -> Part:
     """Return the part that loads the data of a run; Refused if their folder is missing."""
     task = catalog.task_named(spec.task)
     folder = _folder(task, spec.data)
     argument = f"Path({quoted(str(folder))})" if folder else ""
-    text = comment(f"The data: {task.summary}.") + f"{_DATA} = {_name(task)}({argument})\n"
+    text = comment(f"The data: {started.card.title or spec.task}.")
+    text += f"{_DATA} = {_name(task)}({argument})\n"
     imports = ("from pathlib import Path",) if folder else ()
     functions = [function(task.place)]
-    if task.kind == "regression":
+    if started.problem.kind == "regression":
         text += "train_targets, val_targets, unit = standardised(train_targets, val_targets)\n"
         functions.append(function("tuitrain.engine.data:standardised"))
     return Part(text, imports, tuple(functions))
 
 
-def model(spec: RunSpec) -> Part:
+def model(spec: RunSpec, problem: Problem) -> Part:
     """Return the part that builds the model of a run."""
     entry, options = _read("model", spec.model)
-    outputs = catalog.task_named(spec.task).outputs
-    arguments = ("train_inputs.shape[1:]", str(outputs), *keywords(**entry.fixed, **options))
+    arguments = (
+        "train_inputs.shape[1:]",
+        str(problem.outputs),
+        *keywords(**entry.fixed, **options),
+    )
     return Part(fitted(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
 
 
@@ -63,31 +71,31 @@ def optimizer(text: str, lr: float, device: str) -> Part:
     return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 
-def criterion(loss: str, kind: str | None, *, is_weighted: bool) -> Part:
+def criterion(loss: str, problem: Problem, *, is_weighted: bool) -> Part:
     """Return the expression for a loss; Refused if it does not fit the problem.
 
     If the loss is weighted, the program has the weights of the classes as WEIGHTS.
     """
     choice = Choice.read("loss", loss)
     entry = catalog.loss_named(choice.name)
-    if entry not in catalog.fitting_losses(kind):
-        raise Refused(entry.why_not(kind))
+    if entry.shapes(problem.kind) is None:
+        raise Refused(entry.why_not(problem.kind))
     weights = ["weight=WEIGHTS"] if is_weighted else []
-    given = keywords(**entry.arguments(choice.options, kind))
+    given = keywords(**entry.arguments(choice.options, problem.kind))
     arguments = ", ".join((_name(entry), *given, *weights))
     return Part(f"partial({arguments})", (PARTIAL,), (function(entry.place),))
 
 
-def metric(kind: str | None) -> Part:
-    """Return the statement that evaluates the first metric of a problem, with its name as text.
+def metric(problem: Problem) -> Part:
+    """Return the statement that evaluates the first metric of a problem.
 
     Raises Refused for a kind of problem that no program has a metric for.
     """
-    place = FIRST_METRICS.get(kind or "")
+    place = FIRST_METRICS.get(problem.kind or "")
     if place is None:
-        raise Refused(f"a {kind} task cannot be exported as a program yet")
-    name = metrics_for(kind, 0)[0].name
-    unit = ", unit" if kind == "regression" else ""
+        raise Refused(f"a {problem.kind} task cannot be exported as a program yet")
+    name = _variable(problem)
+    unit = ", unit" if problem.kind == "regression" else ""
     call = f"{place.partition(':')[2]}(prediction, val_targets{unit})"
     return Part(f"{name} = {call}", (), (function(place),))
 
@@ -96,6 +104,14 @@ def comment(text: str) -> str:
     """Return the text as comment lines."""
     lines = textwrap.wrap(safe(text), WIDTH - 2, break_on_hyphens=False)
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _variable(problem: Problem) -> str:
+    """Return the name of the first metric; the record may come from anywhere, so it is checked."""
+    name = problem.metrics[0].name if problem.metrics else ""
+    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
+        raise Refused(f"no variable of a program can have the name of its metric, {name!r}")
+    return name
 
 
 def _folder(task: Task, data: str | None) -> Path | None:

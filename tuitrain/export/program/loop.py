@@ -94,7 +94,7 @@ _SKIPPING = {
 
 def loop(recipe: Recipe) -> Part:
     """Return the training loop, up to the checkpoint of the recipe."""
-    metric = entries.metric(recipe.kind)
+    metric = entries.metric(recipe.problem)
     name = metric.text.partition(" ")[0]
     losses = [_criterion(recipe, loss) for loss in recipe.losses]
     schedule = rate.following(recipe)
@@ -124,7 +124,7 @@ def loop(recipe: Recipe) -> Part:
 
 
 def _criterion(recipe: Recipe, loss: str) -> Part:
-    return entries.criterion(loss, recipe.kind, is_weighted=bool(recipe.class_weights))
+    return entries.criterion(loss, recipe.problem, is_weighted=bool(recipe.class_weights))
 
 
 def _batches(recipe: Recipe, *, is_numbered: bool) -> str:

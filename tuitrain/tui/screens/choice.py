@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
@@ -20,6 +21,19 @@ class Choice(NamedTuple):
     name: str
     key: str
     description: str
+
+
+def confirm(
+    screen: Screen[Any], title: str, question: str, do: Callable[[], object], *, yes: str, no: str
+) -> None:
+    """Ask whether to `do` something, and do it on y; `yes` and `no` are the texts of the keys."""
+    choices = [Choice("yes", "y", yes), Choice("no", "n", no)]
+
+    def act(chosen: str | None) -> None:
+        if chosen == "yes":
+            do()
+
+    screen.app.push_screen(ChoiceScreen(title, question, choices), act)
 
 
 class ChoiceScreen(ModalScreen[str | None]):

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.safe import safe
+from tuitrain.tui.errors import Complaint
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
@@ -62,7 +63,7 @@ class CompareScreen(Screen[None]):
         for follower in self._followers:
             follower.run  # noqa: B018 - raises for an unreadable run before the screen opens
         self._one_at_a_time = asyncio.Lock()
-        self._broken = ""
+        self._broken = Complaint(self)
 
     def compose(self) -> ComposeResult:
         yield Legend(id="legend").data_bind(subject=CompareScreen.compared)
@@ -86,7 +87,7 @@ class CompareScreen(Screen[None]):
             try:
                 self.compared = await asyncio.to_thread(self._look, 2 * self.size.width)
             except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
-                self._complain(f"cannot read a run: {safe(error)}")
+                self._broken.show(f"cannot read a run: {safe(error)}")
 
     def _look(self, points: int) -> tuple[Compared, ...]:
         self._looks += 1
@@ -99,11 +100,6 @@ class CompareScreen(Screen[None]):
             Compared.read(number, run, curves, points)
             for number, (run, curves) in enumerate(zip(runs, self._curves, strict=True))
         )
-
-    def _complain(self, message: str) -> None:
-        if message != self._broken:
-            self._broken = message
-            self.notify(message, severity="error", markup=False)
 
     def action_next(self) -> None:
         self.charts.turn()

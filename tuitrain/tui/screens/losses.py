@@ -72,7 +72,7 @@ class LossesScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            kind = f" ({self._run.kind})" if self._run.kind else ""
+            kind = f" ({self._run.problem.kind})" if self._run.problem.kind else ""
             dialog.border_title = f"loss for {self._run.task}{kind}"
             yield Static(id="heading")
             yield OptionList()
@@ -195,7 +195,7 @@ class LossesScreen(ModalScreen[str | None]):
             about = [f"{name} ({what})" if what else name for name, what in self._parameters(text)]
             own = [f"a loss of this run's own; {self._when(text)}", *about]
             return Content("\n".join(own))
-        takes = loss.shapes(self._run.kind)
+        takes = loss.shapes(self._run.problem.kind)
         rows = [
             ("what", loss.summary),
             *([("takes", takes)] if takes else []),

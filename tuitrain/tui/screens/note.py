@@ -17,6 +17,7 @@ from tuitrain.connection.client import Client
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.notes import Note, tag_of
 from tuitrain.core.safe import safe
+from tuitrain.view.state.made_of import tags_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import count
 
@@ -65,7 +66,7 @@ class NoteScreen(ModalScreen[Note | None]):
     def _question(self) -> str:
         if self._what == "note":
             return f"It is kept at step {count(self._run.step)}, epoch {count(self._run.epoch)}."
-        tags = ", ".join(self._run.tags)
+        tags = ", ".join(tags_of(self._run))
         return f"{f'Tags: {tags}. ' if tags else ''}A name puts a tag on, -name takes one off."
 
     def on_mount(self) -> None:

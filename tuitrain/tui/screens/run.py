@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from textual import events, getters
@@ -18,7 +19,6 @@ from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
-from tuitrain.core.errors import TuitrainError
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
@@ -26,11 +26,11 @@ from tuitrain.tui import last_view
 from tuitrain.tui.alert import Alert
 from tuitrain.tui.driver import Complete
 from tuitrain.tui.last_view import LastView
+from tuitrain.tui.refresh import PULL_S, Refresh, is_idle
 from tuitrain.tui.screens.charting import ChartingScreen
-from tuitrain.tui.screens.choice import Choice, ChoiceScreen
-from tuitrain.tui.screens.epoch import FORK, EpochScreen
+from tuitrain.tui.screens.fork import fork
 from tuitrain.tui.screens.help import HelpScreen
-from tuitrain.tui.screens.new_run import Fork, NewRunScreen
+from tuitrain.tui.screens.leave import leave
 from tuitrain.tui.screens.note import What, write
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
@@ -41,29 +41,12 @@ from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.tui.widgets.run_panels import Advice, Epochs, Events, Header, Progress, Vitals
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
-from tuitrain.view.chart import multiples
 from tuitrain.view.chart.run_charts import Charted, loss_chart
-from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.panel.news import as_message, news
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Picture
 from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot, State
-
-PULL_S = 1 / 3
-SLOW_EVERY = 2
-"""Pulls between two updates of the slow snapshot: with them no number is older than a second.
-
-An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
-shown beside the old epoch's numbers, but with the new ones."""
-CALM_FAST_EVERY = 2
-"""Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
-shown that has many numbers of the newest batch; otherwise each pull updates it."""
-LIVELY_FOR_S = 30.0
-"""Seconds after a key in which the screen is updated at the higher rate."""
-IDLE_EVERY = 3
-"""Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
 
 
 def is_routine(event: Event) -> bool:
@@ -143,8 +126,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._wanted = ""
         self._close = leave
         self._started = started
-        self._opened_at = self._key_at = time.monotonic()
-        self._pulls = 0
+        self._opened_at = time.monotonic()
+        self._refresh = Refresh(self._opened_at)
         self._has_looked = False
         self._one_at_a_time = asyncio.Lock()
 
@@ -166,7 +149,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         with Horizontal(id=VIEWS[0].id):
             with Vertical(id="curves", classes="box"):
                 yield LossChart(self._draw, id="loss").data_bind(subject=RunScreen.slow_snapshot)
-                yield MetricCharts(self._draw_metrics, id="metrics")
+                yield MetricCharts(self._curves, id="metrics")
                 yield Progress(id="progress").data_bind(snapshot=RunScreen.fast_snapshot)
             with Horizontal(id="side", classes="box"):
                 yield self._made(STEPS, at="-beside")
@@ -201,7 +184,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             self.run_worker(self._publish(at_once=True))
 
     def on_key(self, event: events.Key) -> None:
-        self._key_at = time.monotonic()
+        self._refresh.key_pressed(time.monotonic())
         self.say_why_not(event.key)
 
     async def _begin(self) -> None:
@@ -212,29 +195,21 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     async def follow(self) -> None:
         """Read new events and update the panels."""
         async with self._one_at_a_time:
-            self._pulls += 1
-            if not self._is_idle or self._pulls % IDLE_EVERY == 0:
+            has_no_news = not self._pending and is_idle(self._latest)
+            if self._refresh.pull(is_idle=has_no_news):
                 await self._look()
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether the run does not train, and no command that may change that is pending."""
-        run = self._latest
-        if run.state != "paused":
-            return run.has_ended
-        pending = any(command.state == "pending" for command in run.interventions)
-        return not (pending or self._pending)
 
     async def _look(self) -> None:
         try:
             before, self._latest = self._latest, await asyncio.to_thread(self._follower.look)
         except Exception as error:  # noqa: BLE001 - an unreadable record must not end the app
-            self.complain(f"cannot read the run: {safe(error)}")
+            self._broken.show(f"cannot read the run: {safe(error)}")
             return
         if self._has_looked and news(before, self._latest):
             self.post_message(Alert(as_message(self._latest)))
         self._has_looked = True
-        self._reap()
+        if self._started is not None:
+            self._started.process.poll()  # an ended trainer is no zombie
         self.update_pending()
         await self.explain_silence()
         await self._publish(
@@ -248,10 +223,9 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             return
         latest = self._latest
         starting = latest.state == "starting"
-        is_lively = time.monotonic() - self._key_at < LIVELY_FOR_S and not self.views.shows_fast
-        fast_every = 1 if is_lively else CALM_FAST_EVERY
-        all_at_once = at_once or starting or self._pulls % SLOW_EVERY == 0
-        if all_at_once or (self._pulls % fast_every == 0 and self._is_of_shown_epoch(latest)):
+        is_fast_due = self._refresh.is_fast_due(time.monotonic(), is_calm=self.views.shows_fast)
+        all_at_once = at_once or starting or self._refresh.is_slow_due
+        if all_at_once or (is_fast_due and self._is_of_shown_epoch(latest)):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         if all_at_once:
@@ -279,15 +253,6 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             return Charted(waiting(run, waited_s, width, height))
         was_log = self.chart.is_log
         return loss_chart(run, self._curves, width, height, self.chart_view, was_log=was_log)
-
-    def _draw_metrics(self, run: Snapshot, width: int, height: int) -> Picture:
-        return multiples.of_run(
-            run, self._curves, width, height, self.chart_view, drawn=self.metrics.drawn
-        )
-
-    def _reap(self) -> None:
-        if self._started is not None:
-            self._started.process.poll()
 
     def action_curves(self) -> None:
         """Show the metric charts in place of the loss chart, or the loss chart again."""
@@ -333,52 +298,15 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self.set_focus(None)
 
     def action_leave(self) -> None:
-        if self._latest.has_ended:
-            self._close(self._latest)
-            return
-        question = f"{self._latest.title} is {self._latest.state}. Leave the screen and …"
-        does = "stays paused" if self._latest.state == "paused" else "goes on"
-        choices = [
-            Choice("detach", "d", f"Detach: it {does} without the screen"),
-            Choice("stop", "s", "Stop it, with a checkpoint"),
-            Choice("stay", "c", "Cancel"),
-        ]
-        self.app.push_screen(ChoiceScreen("Leave", question, choices), self._leave)
-
-    def _leave(self, chosen: str | None) -> None:
-        if chosen == "stop":
-            self.send(Stop())
-            self.set_interval(PULL_S, self._exit_when_ended)
-        elif chosen == "detach":
-            self._close(self._latest)
-
-    def _exit_when_ended(self) -> None:
-        if self._latest.has_ended:
-            self._close(self._latest)
+        stop = partial(self.send, Stop())
+        leave(self, lambda: self._latest, stop=stop, close=self._close)
 
     def action_fork(self) -> None:
-        kept = kept_epochs(self._latest)
-        if not kept:
-            self.notify(none_kept(self._latest))
-            return
-        dialog = EpochScreen(f"fork {self._client.name} from the end of epoch", FORK, kept)
-        self.app.push_screen(dialog, self._fork)
+        fork(self, self._latest, self._show_fork)
 
-    def _fork(self, epoch: int | None) -> None:
-        if epoch is None:
-            return
-        try:
-            fork = Fork.of(self._client.paths, epoch)
-        except (TuitrainError, OSError) as error:
-            self.notify(safe(error), severity="error", markup=False)
-            return
-        home = self._client.paths.directory.parent.parent
-        self.app.push_screen(NewRunScreen(home, fork), self._show_fork)
-
-    def _show_fork(self, started: Started | None) -> None:
-        if started is not None:
-            child = RunScreen(started.paths.directory, started, leave=self._come_back)
-            self.app.push_screen(child)
+    def _show_fork(self, started: Started) -> None:
+        child = RunScreen(started.paths.directory, started, leave=self._come_back)
+        self.app.push_screen(child)
 
     def _come_back(self, _last: Snapshot) -> None:
         while self.app.screen is not self:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from functools import partial
 
 from textual.binding import Binding
 from textual.reactive import var
 from textual.screen import Screen
 
 from tuitrain.connection.client import Client
-from tuitrain.connection.silence import why_silent
+from tuitrain.connection.pending import PendingCommands
 from tuitrain.core.commands import (
     Boundary,
     Change,
     Command,
     FindRate,
     Pause,
-    Request,
     Resume,
     Rollback,
     SaveCheckpoint,
@@ -29,8 +28,9 @@ from tuitrain.core.commands import (
 )
 from tuitrain.core.safe import safe
 from tuitrain.tui.disabled import disabled_action
+from tuitrain.tui.errors import Complaint
 from tuitrain.tui.palette import ScreenCommands
-from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.choice import confirm
 from tuitrain.tui.screens.epoch import ROLLBACK, EpochScreen
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.number import NumberScreen
@@ -39,11 +39,10 @@ from tuitrain.view.form import settings
 from tuitrain.view.form.pace import faster, slower
 from tuitrain.view.panel.forks import kept_epochs, none_kept
 from tuitrain.view.state.possible import how_to_go_on, why_not
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import duration
 
-SILENT_S = 3.0
-"""Seconds without an answer, after which a missing answer is reported."""
 ANSWER_S = (0.05, 0.1, 0.15, 0.2, 0.3)
 """Seconds after a command at which the record is read for its answer, besides the usual pulls."""
 
@@ -95,9 +94,8 @@ class SteeringScreen(Screen[None]):
         super().__init__()
         self._client = client
         self._latest = latest
-        self._pending: list[Request] = []
-        self._waiting_since = 0.0
-        self._broken = ""
+        self._pending = PendingCommands(client)
+        self._broken = Complaint(self)
 
     @property
     def latest(self) -> Snapshot:
@@ -108,63 +106,37 @@ class SteeringScreen(Screen[None]):
         """Read new events and update the screen."""
         raise NotImplementedError
 
-    def complain(self, message: str) -> None:
-        """Show an error as a notification; repeat it only when it changes."""
-        if message != self._broken:
-            self._broken = message
-            self.notify(message, severity="error", markup=False)
-
     def send(self, command: Command, at: Boundary | None = None) -> None:
         """Send the command, unless the run has ended."""
         if self._latest.has_ended:
             self.notify(f"The run is {self._latest.condition}: nothing was asked of it.")
             return
-        if not self._pending:
-            self._waiting_since = time.monotonic()
         try:
-            self._pending.append(self._client.send(command, at))
+            self._pending.send(command, at)
         except OSError as error:
-            self.complain(f"cannot send it: {safe(error.strerror)}")
+            self._broken.show(f"cannot send it: {safe(error.strerror)}")
         self._show_pending()
         for wait_s in ANSWER_S:
             self.set_timer(wait_s, self.follow)
 
     def update_pending(self) -> None:
         """Forget the answered commands; withdraw the others if the run has ended."""
-        answered = {intervention.id for intervention in self._latest.interventions}
-        unanswered = [request for request in self._pending if request.id not in answered]
-        if len(unanswered) < len(self._pending):
-            self._waiting_since, self._broken = time.monotonic(), ""
-        self._pending = unanswered
-        if self._latest.has_ended:
-            for request in self._pending:
-                self._client.withdraw(request)
-            self._pending = []
+        if self._pending.update(self._latest):
+            self._broken.clear()
         self._show_pending()
 
     async def explain_silence(self) -> None:
         """Show why the trainer does not answer; repeat it only when the reason changes."""
-        if self.silent_s > SILENT_S:
-            why = await asyncio.to_thread(why_silent, self._client, self._latest.state)
-            self.complain(f"No answer: {why}.")
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the oldest pending command was sent or the last answer was read; else 0."""
-        return time.monotonic() - self._waiting_since if self._pending else 0.0
+        if self._pending.is_silence_long:
+            why = await asyncio.to_thread(self._pending.why_silent, self._latest)
+            self._broken.show(f"No answer: {why}.")
 
     def on_screen_resume(self) -> None:
         self._show_pending()
 
     def _show_pending(self) -> None:
-        if not self.is_active:  # a dialog covers the screen
-            return
-        texts = [
-            f"{request.command.kind} {request.command.detail}".strip() for request in self._pending
-        ]
-        if self.silent_s > SILENT_S:
-            texts.append(f"no answer for {self.silent_s:.0f} s")
-        self.pending = tuple(texts)
+        if self.is_active:  # no dialog covers the screen
+            self.pending = self._pending.texts()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return None (grey) for what the run cannot do, False (hidden) for the idle twin."""
@@ -202,15 +174,10 @@ class SteeringScreen(Screen[None]):
         self.send(Step())
 
     def action_slower(self) -> None:
-        self.send(Change("pace", slower(self._pace(), self._latest.rate)))
+        self.send(Change("pace", slower(self._pending.pace_after(self._latest), self._latest.rate)))
 
     def action_faster(self) -> None:
-        self.send(Change("pace", faster(self._pace())))
-
-    def _pace(self) -> float | None:
-        changes = [request.command for request in self._pending if request.command.kind == "pace"]
-        pending: float | None = getattr(changes[-1], "value", None) if changes else None
-        return pending if changes else self._latest.pace
+        self.send(Change("pace", faster(self._pending.pace_after(self._latest))))
 
     def _is_known(self, what: str) -> bool:
         """Return whether the trainer has read what the task leaves open; say so if it has not."""
@@ -221,20 +188,19 @@ class SteeringScreen(Screen[None]):
     def action_losses(self) -> None:
         if not self._is_known("loss"):
             return
-        self.app.push_screen(
-            LossesScreen(lambda: self._latest, self._client.record.latest_batch_losses), self._swap
-        )
-
-    def _swap(self, loss: str | None) -> None:
-        if loss is not None:
-            self.send(SwapLoss(loss))
+        dialog = LossesScreen(lambda: self._latest, self._client.record.latest_batch_losses)
+        self.app.push_screen(dialog, lambda loss: self.send(SwapLoss(loss)) if loss else None)
 
     def action_change(self, setting: Setting) -> None:
         """Open the dialog that changes a setting."""
         if setting in _OF_THE_TASK and not self._is_known(setting):
             return
         run = self._latest
-        dialog = NumberScreen(setting, run.lr if setting == "lr" else run.settings[setting])
+        self._ask(setting, lr_of(run) if setting == "lr" else run.settings[setting])
+
+    def _ask(self, setting: Setting, value: float | None, suggestion: float | None = None) -> None:
+        """Ask for another value of a setting, and send the change."""
+        dialog = NumberScreen(setting, value, suggestion)
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
 
     def action_lr_find(self) -> None:
@@ -244,8 +210,7 @@ class SteeringScreen(Screen[None]):
 
     def _offer_rate(self, suggestion: float | None) -> None:
         if suggestion is not None:
-            dialog = NumberScreen("lr", self._latest.lr, suggestion)
-            self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
+            self._ask("lr", lr_of(self._latest), suggestion)
 
     def action_checkpoint(self) -> None:
         self.send(SaveCheckpoint())
@@ -259,11 +224,8 @@ class SteeringScreen(Screen[None]):
             f"Go back to just before: {last.description}? {duration(last.abandoned_s)} of training "
             "since then is abandoned. It stays in the record, and another undo brings it back."
         )
-        choices = [Choice("undo", "y", "Undo it"), Choice("stay", "n", "Go on training")]
-        self.app.push_screen(
-            ChoiceScreen("Undo", question, choices),
-            lambda chosen: self.send(Undo()) if chosen == "undo" else None,
-        )
+        do = partial(self.send, Undo())
+        confirm(self, "Undo", question, do, yes="Undo it", no="Go on training")
 
     def action_rollback(self) -> None:
         kept = kept_epochs(self._latest)
@@ -277,11 +239,8 @@ class SteeringScreen(Screen[None]):
 
     def action_stop(self) -> None:
         question = "End this run? It saves a checkpoint first."
-        choices = [Choice("stop", "y", "Stop the run"), Choice("stay", "n", "Let it train")]
-        self.app.push_screen(
-            ChoiceScreen("Stop", question, choices),
-            lambda chosen: self.send(Stop()) if chosen == "stop" else None,
-        )
+        do = partial(self.send, Stop())
+        confirm(self, "Stop", question, do, yes="Stop the run", no="Let it train")
 
 
 _OF_THE_TASK: tuple[Setting, ...] = ("lr", "batch-size", "epochs")

@@ -1,4 +1,4 @@
-"""What to do next on the guided tour."""
+"""The next step of the guided tour."""
 
 from __future__ import annotations
 

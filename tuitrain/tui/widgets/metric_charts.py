@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
-from tuitrain.tui.widgets.async_picture import AsyncPicture, Draw
+from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.view.chart import live, multiples
 from tuitrain.view.chart.chart_view import USUAL, ChartView
+from tuitrain.view.chart.curves import Curves
+from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
 
@@ -22,10 +24,14 @@ class MetricCharts(AsyncPicture, can_focus=True):
     _view = USUAL
     _forgotten_at = 0.0
 
-    def __init__(self, draw: Draw, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(draw, id=id)
+    def __init__(self, curves: Curves, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(self._draw_curves, id=id)
+        self._curves = curves
         self.drawn = multiples.DrawnCharts()
         """The curves that need not be drawn again."""
+
+    def _draw_curves(self, run: Snapshot, width: int, height: int) -> Picture:
+        return multiples.of_run(run, self._curves, width, height, self._view, drawn=self.drawn)
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
         if subject is None or (before and _inputs_of(before) == _inputs_of(subject)):

@@ -1,4 +1,4 @@
-"""How a user looks at the charts of a run: axes, smoothing, zoom and cursor, the same for all."""
+"""The view of the charts of a run: axes, smoothing, zoom and cursor, the same for all charts."""
 
 from __future__ import annotations
 

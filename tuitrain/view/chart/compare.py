@@ -17,7 +17,10 @@ from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart, grid, places
 from tuitrain.view.chart.plot import ChartOptions, Curve
 from tuitrain.view.picture import SERIES, Line, Picture, Role, Span, fitted
+from tuitrain.view.state.made_of import optimizer_of
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
+from tuitrain.view.state.progress import epochs_words, planned_epochs
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import differences, report, words
 from tuitrain.view.text.cells import width_of, wrapped
@@ -74,7 +77,7 @@ def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
     """
     first, *others = [metrics_of(run) for run in runs]
     common = [metric for metric in first if all(metric in other for other in others)]
-    have_one_kind = len({run.kind for run in runs}) == 1
+    have_one_kind = len({run.problem.kind for run in runs}) == 1
     return common if have_one_kind else [metric for metric in common if metric.part == "metrics"]
 
 
@@ -86,7 +89,7 @@ def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
 def nothing_shared(runs: Sequence[Snapshot]) -> str:
     """Return why there is nothing to compare."""
     kinds = ", ".join(
-        f"{safe(run.name)} is {run.kind or 'of no kind'} ({run.task})" for run in runs
+        f"{safe(run.name)} is {run.problem.kind or 'of no kind'} ({run.task})" for run in runs
     )
     unseen = [safe(run.name) for run in runs if run.is_watched and not metrics_of(run)]
     if unseen:
@@ -97,7 +100,7 @@ def nothing_shared(runs: Sequence[Snapshot]) -> str:
 def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
     """Return the options of charts by epoch: the steps of two runs may differ in size."""
     return ChartOptions(
-        planned=max(run.planned_epochs for run in runs),
+        planned=max(planned_epochs(run) for run in runs),
         newest=max(run.epoch for run in runs),
         unit="epoch",
     )
@@ -116,15 +119,16 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
     run = compared.run
-    rate = f" lr {run.lr:g}" if run.lr is not None else ""
-    about = f"{run.task} · {run.loss or '–'} · {run.optimizer}{rate}"
+    lr = lr_of(run)
+    rate = f" lr {lr:g}" if lr is not None else ""
+    about = f"{run.task} · {run.loss or '–'} · {optimizer_of(run)}{rate}"
     return fitted(
         [
             Span(f" {compared.sign}━ ", compared.role),
             *fitted([Span(safe(run.name), "strong")], name_cells),
             Span("  "),
             Span(f"● {run.condition}".ljust(12), STATE_ROLES[run.state]),
-            Span(f"epoch {run.epochs_words}  "),
+            Span(f"epoch {epochs_words(run)}  "),
             Span(safe(about), "muted"),
         ],
         width,

@@ -112,7 +112,7 @@ class Curves:
         ]  # fmt: skip
         if not earlier:
             return segments
-        return [_beginning_at(segment, shown.first) for segment in segments
+        return [_starting_at(segment, shown.first) for segment in segments
                 if segment.last >= shown.first]  # fmt: skip
 
     def validations(self, run: Snapshot, points: int, view: ChartView = USUAL) -> Validations:
@@ -343,7 +343,7 @@ def _clipped(segments: Iterable[Segment], first: int, last: int) -> Iterator[Seg
             yield segment._replace(first=max(segment.first, first), last=min(segment.last, last))
 
 
-def _beginning_at(segment: plot.Segment, first: int) -> plot.Segment:
+def _starting_at(segment: plot.Segment, first: int) -> plot.Segment:
     """Return the segment from a step on, with its earlier losses as history."""
     at = sum(bucket.last < first for bucket in segment.buckets)
     return segment._replace(

@@ -13,6 +13,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.chart import plot
 from tuitrain.view.panel.reads import Details
 from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Intervention, Snapshot
 from tuitrain.view.text import words
 
@@ -31,7 +32,7 @@ def chart(run: Snapshot, details: Details, width: int, height: int) -> Picture:
         plot.Curve(tuple(zip(rates, sweep.losses, strict=False)), "past"),
         plot.Curve(tuple(zip(rates, sweep.smoothed, strict=False)), "smooth"),
     ]
-    in_use, suggested = _places(run.lr), _places(sweep.suggestion)
+    in_use, suggested = _places(lr_of(run)), _places(sweep.suggestion)
     options = plot.ChartOptions(0, unit="log-rate", window=_ENDS, cursor=next(in_use, None))
     below = plot.draw_curves(
         curves, width=width, height=height - 1, options=options, rulers=list(suggested)
@@ -62,7 +63,7 @@ def _heading(run: Snapshot) -> Iterator[Span]:
             yield Span("  the loss fell at no rate", "warn")
         else:
             yield Span(f"  │ suggestion {swept.suggestion:g}", "swap")
-        yield Span(f"  │ in use {run.lr or 0:g}")
+        yield Span(f"  │ in use {lr_of(run) or 0:g}")
     elif asked is not None and asked.reason:
         yield Span(f" no sweep: {safe(asked.reason)}", "warn")
     else:
@@ -72,8 +73,8 @@ def _heading(run: Snapshot) -> Iterator[Span]:
 def _sweep(run: Snapshot, details: Details) -> RateSweep | None:
     """Return the points at the present step, or else those of the newest sweep of the lineage."""
     places = [(run.take, run.step), *((part.take, part.last) for part in reversed(run.segments))]
-    found = (details.newest_detail(*place, RATE_SWEEP) for place in places)
-    newest = next(filter(None, found), None)
+    sweeps = (details.newest_detail(*place, RATE_SWEEP) for place in places)
+    newest = next(filter(None, sweeps), None)
     return decoded(RateSweep, newest[1]) if newest else None
 
 

@@ -37,7 +37,7 @@ Pair = tuple[float, float]
 
 
 class Reach(NamedTuple):
-    """How far from the core of the values a value is still shown."""
+    """The distance from the core of the values up to which a value is shown."""
 
     heights: float
     """In heights of the core."""

@@ -8,6 +8,7 @@ from tuitrain.core.events import NotFinite, Resumed, RunStarted, StepsTaken, Tak
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
 from tuitrain.history.changes import is_change
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
 
@@ -31,7 +32,7 @@ def advice(run: Snapshot) -> Advice | None:
         is_intact = run.started and safe(run.error).startswith(DIED)
         intact = "; nothing on record is lost" if is_intact else ""
         return Advice(f"{safe(run.error)}{intact}", (after_crash(run),))
-    if run.busy is not None and run.hangs and run.pid is not None:
+    if run.busy is not None and run.busy.is_long and run.pid is not None:
         return Advice(words.busy(**run.busy._asdict()), (words.how_to_kill(run.pid),))
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:
@@ -39,7 +40,7 @@ def advice(run: Snapshot) -> Advice | None:
     if _has_changed_since(run, nonfinite):
         ways: tuple[str, ...] = ("space go on", "u undo", "b go back")
     else:
-        lower = f"r lower the rate ({run.lr or 0:g})"
+        lower = f"r lower the rate ({lr_of(run) or 0:g})"
         ways = (lower, "l swap the loss", "b go back", "u undo", "space go on")
     return Advice(f"{in_words(nonfinite)}: the weights are untouched", ways)
 

@@ -16,6 +16,7 @@ from tuitrain.view.panel.reads import Details, Reads, no_batch
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import bar, padded, to_the_right, width_of
 
@@ -63,9 +64,9 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 
 def _newest_look(details: Details, row: BatchRow) -> _Look | None:
-    found = details.newest_detail(row.take, row.step, BATCH)
+    newest = details.newest_detail(row.take, row.step, BATCH)
     try:
-        return _Look(found[0], decoded(Batch, found[1])) if found else None
+        return _Look(newest[0], decoded(Batch, newest[1])) if newest else None
     except DamagedRecord:  # the times can still be shown
         return None
 
@@ -112,7 +113,7 @@ def _parts(
 def _results(run: Snapshot, row: BatchRow, look: _Look | None, room: int) -> Mapping[str, str]:
     """Return what each part gave in this batch, the shapes without dtypes if there is no room."""
     lr = f"lr {row.lr:.4g}"
-    results = {"loss": f"{words.loss(run.loss_at(row.step))} {words.value(row.loss)}", "step": lr}
+    results = {"loss": f"{words.loss(loss_at(run, row.step))} {words.value(row.loss)}", "step": lr}
     if look is None:
         norms = [summary.last for summary in run.series if summary.series == GRADIENT_NORM]
         last = {"backward": f"gradient norm {words.value(norms[0])} lately"} if norms else {}
@@ -174,7 +175,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
 def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
     """Yield the values of the other fitting losses on the batch."""
     step, losses = details.latest_batch_losses()
-    own = run.loss_at(step)
+    own = loss_at(run, step)
     texts = [f"{words.loss(name)} {words.value(value)}" for name, value in losses.items()
              if name != own]  # fmt: skip
     if texts:
@@ -221,7 +222,7 @@ def _size(loss: float) -> float:
 
 def _place(run: Snapshot, place: float) -> str:
     """Return in words where a prediction lies."""
-    if run.kind == "regression":
+    if run.problem.kind == "regression":
         return f"prediction {place:+.2f} deviations off"
     if math.isnan(place):
         return "right class –"

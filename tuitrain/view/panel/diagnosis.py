@@ -16,7 +16,11 @@ from tuitrain.core.safe import safe
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.state.metrics import monitor_of, monitored
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.timings import timings
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import wrapped
 
@@ -89,7 +93,7 @@ def _back(run: Snapshot) -> Way:
 
 
 def _lower(run: Snapshot, what: str = "lowers") -> Way:
-    verb, lr = what.removesuffix("s"), f"({run.lr or 0:g})"
+    verb, lr = what.removesuffix("s"), f"({lr_of(run) or 0:g})"
     return Way(
         f"r {what} the rate {lr}",
         f"tuitrain ctl NAME lr X {what} the rate {lr}",
@@ -147,7 +151,7 @@ def _course(run: Snapshot) -> list[EpochEnded]:
         lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,
         reversed([*best, *run.epochs]),
     )
-    return [epoch for epoch in reversed(list(since)) if run.trained_loss(epoch) is not None]
+    return [epoch for epoch in reversed(list(since)) if trained_loss(run, epoch) is not None]
 
 
 _CHANGES = ("loss", "lr", "weight-decay", "clip-norm", "batch-size", "undo", "rollback")
@@ -277,8 +281,8 @@ def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     falls = validated[-1].train_loss < least.train_loss / _OVERFITTED
     if not (falls and min(recent) > _OVERFITTED * least.val_loss):
         return None
-    best, peak = run.best, run.monitored(run.best)
-    at = f"; best {run.monitor} {words.value(peak)} @{best.epoch:,}" if best and peak else ""
+    best, peak = run.best, monitored(run, run.best)
+    at = f"; best {monitor_of(run)} {words.value(peak)} @{best.epoch:,}" if best and peak else ""
     return Finding(
         "overfitting",
         f"overfitting since epoch {least.epoch:,}: val loss {words.value(least.val_loss)} then, "
@@ -333,7 +337,8 @@ def _starts_high(run: Snapshot) -> Finding | None:
     """Return advice on a first epoch that was much worse than guessing."""
     first = run.epochs[0] if run.epochs else None
     classes = len(run.problem.classes)
-    if first is None or first.epoch != 1 or first.loss_name != _GUESSING.get(run.kind or ""):
+    usual = _GUESSING.get(run.problem.kind or "")
+    if first is None or first.epoch != 1 or first.loss_name != usual:
         return None
     if not classes:  # those of a script are unknown
         return None
@@ -346,14 +351,14 @@ def _starts_high(run: Snapshot) -> Finding | None:
         f"ln {classes} = {guessing:.2f}",
         (
             _at_the_next_start(
-                f"are the inputs normalised, and is the rate ({run.lr or 0:g}) right?"
+                f"are the inputs normalised, and is the rate ({lr_of(run) or 0:g}) right?"
             ),
         ),
     )
 
 
 def _waits_for_data(run: Snapshot) -> Finding | None:
-    share = run.timings.get("data", 0.0)
+    share = timings(run.series).get("data", 0.0)
     if share < _WAITING or run.epoch < _LEAST_EPOCHS_WAITING:
         return None
     way = "more workers for its DataLoader" if run.is_watched else "--workers at the next start"

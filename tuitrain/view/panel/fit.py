@@ -1,4 +1,4 @@
-"""How far a model's numbers are from the true ones."""
+"""Predicted numbers beside the true ones, and a histogram of their errors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,20 @@ _SIGNS = "·∙•●"
 
 def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the predicted numbers over the true ones, with the line on which they are equal."""
-    found = _fit(run, reads.details)
-    if found is None:
+    predictions = _fit(run, reads.details)
+    if predictions is None:
         return filled([not_recorded(run, "predictions", width)], width, height)
-    pairs = [pair for pair in zip(found.true, found.predicted, strict=True) if _is_finite(pair)]
+    pairs = [
+        pair
+        for pair in zip(predictions.true, predictions.predicted, strict=True)
+        if _is_finite(pair)
+    ]
     shown = words.count(len(pairs))
-    shown = shown if len(pairs) == found.samples else f"{shown} of {words.count(found.samples)}"
+    shown = (
+        shown
+        if len(pairs) == predictions.samples
+        else f"{shown} of {words.count(predictions.samples)}"
+    )
     text = f" epoch {words.count(_epoch(run))} · {shown} validation samples · on the line: right"
     heading = fitted([Span(text, "muted")], width)
     if not pairs:
@@ -49,31 +57,31 @@ def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the histogram of the errors, predicted minus true, and their usual size."""
-    found = _fit(run, reads.details)
-    if found is None:
+    errors = _fit(run, reads.details)
+    if errors is None:
         return filled([], width, height)
-    bias = f"{'+' if found.mean > 0 else ''}{words.number(found.mean)}"
+    bias = f"{'+' if errors.mean > 0 else ''}{words.number(errors.mean)}"
     heading = fitted(
         [
             Span(" mean "), Span(bias, "strong"),
-            Span(" · half of the errors are below "), Span(words.number(found.median), "strong"),
+            Span(" · half of the errors are below "), Span(words.number(errors.median), "strong"),
         ],
         width,
     )  # fmt: skip
-    cells = max(1, min(3, (width - 2) // len(found.counts)))
+    cells = max(1, min(3, (width - 2) // len(errors.counts)))
     rows = max(1, height - 3)
-    histogram = bars([count for count in found.counts for _ in range(cells)],
-                     max(found.counts), rows)  # fmt: skip
+    histogram = bars([count for count in errors.counts for _ in range(cells)],
+                     max(errors.counts), rows)  # fmt: skip
     lines = [heading, *(fitted([Span(f" {row}", "bar")], width) for row in histogram)]
-    lines += _axis(found, cells * len(found.counts), width)
+    lines += _axis(errors, cells * len(errors.counts), width)
     return filled(lines, width, height)
 
 
-def _axis(found: Fit, cells: int, width: int) -> list[Line]:
+def _axis(errors: Fit, cells: int, width: int) -> list[Line]:
     """Return the axis below a histogram of so many cells; beyond its ends are the outliers."""
     middle = cells // 2
     line = "─" * middle + "┴" + "─" * (cells - middle - 1)
-    limit = words.number(found.limit)
+    limit = words.number(errors.limit)
     low, zero, high = f"−{limit} or less", "0", f"{limit} or more"
     gap = max(1, middle - width_of(low))
     text = f"{low}{' ' * gap}{zero}"
@@ -86,10 +94,10 @@ def _fit(run: Snapshot, details: Details) -> Fit | None:
     body = details.detail(key_of(last.take, last.step), FIT) if last else None
     if body is None:
         return None
-    found = decoded(Fit, body)
-    if not found.counts or len(found.true) != len(found.predicted):
+    predictions = decoded(Fit, body)
+    if not predictions.counts or len(predictions.true) != len(predictions.predicted):
         raise DamagedRecord("its predictions are cut off")
-    return found
+    return predictions
 
 
 def _epoch(run: Snapshot) -> int:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from tuitrain.core.series import GPU_MEMORY
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture, Span, filled, fitted
+from tuitrain.view.state.made_of import device_of
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.timings import timings
 from tuitrain.view.text.cells import bar, padded, to_the_right
 
 _NAME_CELLS, _SHARE_CELLS = 12, 6
 _STARVED = 0.5
-"""Share of the time spent on waiting for data from which it is worth a word."""
+"""Share of the time spent on waiting for data from which the panel warns."""
 
 
 def shares(run: Snapshot, _reads: Reads, width: int, height: int) -> Picture:
     """Return the shares of the last second's training time as bars."""
-    timings = run.timings
+    by_part = timings(run.series)
     lines = []
-    if not timings:
+    if not by_part:
         why = (
             "the record has no shares" if run.has_ended else "no second of training is measured yet"
         )
         lines.append(fitted([Span(f" {why}", "muted")], width))
     bar_cells = max(1, min(60, width - 2 - _NAME_CELLS - _SHARE_CELLS))
-    for part, share in timings.items():
+    for part, share in by_part.items():
         is_starved = part == "data" and share >= _STARVED
         lines.append(
             fitted(
@@ -44,4 +46,4 @@ def _gpu(run: Snapshot) -> str:
     """Return what of a GPU is measured, beside the charts of its series."""
     if any(summary.series == GPU_MEMORY for summary in run.series):
         return "gpu-…: of all programs on the GPU"
-    return "no GPU" if run.device == "cpu" else f"nothing is measured of {run.device}"
+    return "no GPU" if device_of(run) == "cpu" else f"nothing is measured of {device_of(run)}"

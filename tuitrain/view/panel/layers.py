@@ -45,10 +45,10 @@ class _Columns(NamedTuple):
 
 def layers(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return a row for each layer, or for the ones that are worst off, in width x height cells."""
-    found = reads.details.newest_detail(run.take, run.step, LAYERS)
-    if found is None:
+    newest = reads.details.newest_detail(run.take, run.step, LAYERS)
+    if newest is None:
         return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
-    step, measured = found[0], decoded(Layers, found[1]).layers
+    step, measured = newest[0], decoded(Layers, newest[1]).layers
     shown = _worst(measured, max(1, height - 1))
     left = f"step {words.count(step)}"
     if len(shown) < len(measured):

@@ -10,8 +10,9 @@ from tuitrain.core.detail import LINE_SEARCH, LineSearch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Picture, Role, Span, filled, fitted, muted
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of, wrapped
 
@@ -26,7 +27,7 @@ _ROUNDING = 2.0**-23
 
 
 class Verdict(NamedTuple):
-    """Whether a step was right for its batch."""
+    """A verdict on a step: right for its batch, too far, or too short."""
 
     word: str
     why: str
@@ -57,13 +58,13 @@ def verdict(search: LineSearch) -> Verdict:
 
 def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest loss along a step, with the places before and after the step."""
-    found = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
-    if found is None:
-        lines = [_muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
+    newest = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
+    if newest is None:
+        lines = [muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
         return filled(lines, width, height)
-    step, search = found[0], _checked(decoded(LineSearch, found[1]))
+    step, search = newest[0], _checked(decoded(LineSearch, newest[1]))
     said = verdict(search)
-    about = Span(f" step {words.count(step)} · {words.loss(run.loss_at(step))} ", "muted")
+    about = Span(f" step {words.count(step)} · {words.loss(loss_at(run, step))} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
     is_short = sum(width_of(span.text) for span in (about, *heading)) < width
     parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]
@@ -85,10 +86,6 @@ def _curve(search: LineSearch, plane: Plane) -> Grid:
         if cell is not None:
             grid[cell] = Span(sign, "validation")
     return grid
-
-
-def _muted(text: str, width: int) -> Line:
-    return fitted([Span(f" {text}", "muted")], width)
 
 
 def _missing(run: Snapshot) -> str:

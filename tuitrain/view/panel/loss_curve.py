@@ -15,6 +15,7 @@ from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of, wrapped
 
@@ -78,15 +79,15 @@ def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 def _seen(run: Snapshot, details: Details) -> _Seen | None:
     """Return the newest curves, and the newest batch if it was trained with the loss in use."""
-    found = None
+    newest = None
     for segment in reversed(run.segments):
-        found = found or details.newest_detail(segment.take, segment.last, LOSS_CURVES)
-    if found is None:
+        newest = newest or details.newest_detail(segment.take, segment.last, LOSS_CURVES)
+    if newest is None:
         return None
     batch = details.newest_detail(run.take, run.step, BATCH)
-    is_of_loss = batch is not None and run.loss_at(batch[0]) == run.loss
+    is_of_loss = batch is not None and loss_at(run, batch[0]) == run.loss
     try:
-        curves = _checked(decoded(LossCurves, found[1]))
+        curves = _checked(decoded(LossCurves, newest[1]))
         seen = decoded(Batch, batch[1]) if batch is not None and is_of_loss else None
     except DamagedRecord:
         return None
@@ -106,7 +107,7 @@ def _checked(curves: LossCurves) -> LossCurves:
 def _missing(run: Snapshot, seen: _Seen | None) -> str:
     if run.is_watched:
         return "of a watched script no loss is recorded as a curve"
-    if run.kind is None:
+    if run.problem.kind is None:
         return "the outputs of this task have no axis that a loss could be drawn over"
     if seen is None:
         return "this record has no loss curves: those of today's runs do"

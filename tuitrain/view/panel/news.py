@@ -6,6 +6,7 @@ from typing import Literal
 
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
+from tuitrain.view.state.metrics import monitor_of, monitored
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,8 +31,10 @@ def as_message(run: Snapshot) -> str:
     """Return the news of a run as one line, safe for a terminal."""
     bad = nonfinite_pause(run)
     reason = run.error or run.why or (in_words(bad) if bad else "")
-    best = run.monitored(run.best)
+    best = monitored(run, run.best)
     if run.state == "finished" and not reason and run.best and best is not None:
-        reason = f"best {run.monitor} {words.value(best)} in epoch {words.count(run.best.epoch)}"
+        reason = (
+            f"best {monitor_of(run)} {words.value(best)} in epoch {words.count(run.best.epoch)}"
+        )
     at = f"{run.state} at step {words.count(run.step)}"
     return safe(f"tuitrain: {run.title} {at}{f': {reason}' if reason else ''}")

@@ -7,8 +7,12 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
-from tuitrain.view.state.progress import epoch_began, planned_steps
+from tuitrain.view.state.made_of import device_of, model_of, optimizer_of
+from tuitrain.view.state.metrics import monitor_of, monitored
+from tuitrain.view.state.progress import epoch_began, epochs_words, planned_steps
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
 from tuitrain.view.text.listing import STATE_ROLES
@@ -47,8 +51,8 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
 
 def _trained(run: Snapshot) -> list[str]:
     """Return the model, and the optimizer with its rate, as far as the trainer has said them."""
-    if run.lr is not None:
-        return [run.model, f"{run.optimizer} lr {_lr(run)}"]
+    if lr_of(run) is not None:
+        return [model_of(run), f"{optimizer_of(run)} lr {_lr(run)}"]
     if run.started is None or not run.is_watched:
         return []
     return [*filter(None, [run.started.model]), "no optimizer"]
@@ -56,7 +60,7 @@ def _trained(run: Snapshot) -> list[str]:
 
 def _lr(run: Snapshot) -> str:
     """Return the learning rate; with a schedule, the scheduled rate, too."""
-    lr, used = run.lr, run.latest.lr if run.latest else None
+    lr, used = lr_of(run), run.latest.lr if run.latest else None
     if used is None or run.settings.get("schedule", "constant") == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
@@ -77,14 +81,14 @@ def _fields(run: Snapshot) -> list[_Field]:
     last, best = run.last_epoch, run.best
     metric, number = _leading(run, last)
     train_loss, val_loss = _losses_in_use(run, last)
-    peak = run.monitored(best)
-    pace = f" ≤{run.pace:g}" if run.pace else ""
+    peak = monitored(run, best)
+    pace = f" ≤{run.settings['pace']:g}" if run.settings["pace"] else ""
     return [
         ("step", words.count(run.step), "strong"),
         ("loss", words.value(run.latest.loss if run.latest else None), "smooth"),
         ("val loss", words.value(val_loss), "validation"),
         (metric, words.with_unit(number, run.problem.unit_of(metric)), "strong"),
-        ("epoch", run.epochs_words, "strong"),
+        ("epoch", epochs_words(run), "strong"),
         ("train", words.value(train_loss), "text"),
         (
             "best",
@@ -93,7 +97,7 @@ def _fields(run: Snapshot) -> list[_Field]:
         ),
         ("rate", words.rate(run.rate) + pace, "text"),
         ("trained", words.duration(run.elapsed_s), "text"),
-        ("device", run.device, "text"),
+        ("device", device_of(run), "text"),
     ]
 
 
@@ -103,15 +107,15 @@ def _losses_in_use(run: Snapshot, last: EpochEnded | None) -> tuple[float | None
     After a swap no epoch was trained by it; the last one may have been validated by it.
     """
     if last is None or run.is_watched or last.loss_name == run.loss:
-        return run.trained_loss(last), last.val_loss if last else None
+        return trained_loss(run, last), last.val_loss if last else None
     return None, last.val_losses.get(run.loss)
 
 
 def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:
     """Return the monitored metric; of a watched script, the first that it logged, else its rate."""
     if not run.is_watched:
-        return run.monitor, run.monitored(last)
-    return next(iter(last.metrics.items())) if last and last.metrics else ("lr", run.lr)
+        return monitor_of(run), monitored(run, last)
+    return next(iter(last.metrics.items())) if last and last.metrics else ("lr", lr_of(run))
 
 
 def _field(field: _Field, cells: int) -> list[Span]:
@@ -150,7 +154,7 @@ def progress(run: Snapshot, width: int) -> Picture:
     if run.is_watched:
         return _so_far(run, done, words_of_epoch, width)
     run_left_s = words.remaining(run.step, planned, per_second=rate)
-    words_of_run = f"{run.epochs_words} epochs  {_time_left(run_left_s)}"
+    words_of_run = f"{epochs_words(run)} epochs  {_time_left(run_left_s)}"
     return (
         _bar("epoch", done, words_of_epoch, width),
         _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
@@ -219,14 +223,14 @@ def _last_column(run: Snapshot) -> str:
     already, and the column is of the first metric that the script logged, if any.
     """
     last = run.last_epoch
-    if not run.is_watched or any(epoch.loss_name != run.monitor for epoch in run.epochs):
-        return run.monitor
+    if not run.is_watched or any(epoch.loss_name != monitor_of(run) for epoch in run.epochs):
+        return monitor_of(run)
     return next(iter(last.metrics), "") if last else ""
 
 
 def _numbers(run: Snapshot, epoch: EpochEnded, name: str) -> tuple[str, ...]:
-    losses = map(words.value, (run.trained_loss(epoch), epoch.val_loss))
-    number = run.monitored(epoch) if name == run.monitor else epoch.metrics.get(name)
+    losses = map(words.value, (trained_loss(run, epoch), epoch.val_loss))
+    number = monitored(run, epoch) if name == monitor_of(run) else epoch.metrics.get(name)
     return words.count(epoch.epoch), *losses, words.value(number) if name else ""
 
 

@@ -35,7 +35,7 @@ def not_recorded(run: Snapshot, what: str, width: int) -> Line:
         why = "no epoch is validated yet"
     elif run.is_watched:
         why = f"of a watched script no {what} is recorded"
-    elif run.kind == "multilabel":
+    elif run.problem.kind == "multilabel":
         why = f"several labels have no {what}; the results of each label are recorded"
     else:
         why = f"no {what} of the last epoch is in the record"

@@ -22,15 +22,15 @@ _NAME_CELLS, _NUMBER_CELLS, _MOST_BAR, _LEAST_BAR = 10, 8, 30, 4
 
 def applies(run: Snapshot) -> bool:
     """Return whether the run has samples of classes, and can repeat a batch."""
-    return run.kind == "multiclass" and not run.is_watched
+    return run.problem.kind == "multiclass" and not run.is_watched
 
 
 def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the most wrong sample of the last batch that was trained alone."""
-    found = reads.details.newest_detail(run.take, run.step, SAMPLE)
-    if found is None:
+    newest = reads.details.newest_detail(run.take, run.step, SAMPLE)
+    if newest is None:
         return filled(_missing(run, width), width, height)
-    step, seen = found[0], _checked(decoded(Sample, found[1]))
+    step, seen = newest[0], _checked(decoded(Sample, newest[1]))
     heading = (
         f" sample {words.count(seen.number + 1)} of step {words.count(step)}, its most wrong: "
         f"class {_class(run, seen.true)}"

@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, muted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,22 +30,18 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest surface or curve of the model, with the samples on it."""
     seen = _seen(run, reads.details)
     if seen is None:
-        return filled([_said(_missing(run), width)], width, height)
+        return filled([muted(_missing(run), width)], width, height)
     plane = Plane.of(_ends(seen, 0), _upward(run, seen), width, height - 1)
     if plane.is_empty:
-        return filled([_said("this needs more room", width)],
+        return filled([muted("this needs more room", width)],
                        width, height)  # fmt: skip
     if len(seen.low) == 1:
-        grid, name = _curves(seen, plane, is_number=run.kind == "regression"), "the input"
+        grid, name = _curves(seen, plane, is_number=run.problem.kind == "regression"), "the input"
     else:
         grid = regions(seen, plane, classes=len(_names(run, seen)))
         name = "the first input, up: the second"
     lines = [_heading(run, seen, width), *plane.framed(grid, name, width)]
     return filled(lines, width, height)
-
-
-def _said(text: str, width: int) -> Line:
-    return fitted([Span(f" {text}", "muted")], width)
 
 
 def _missing(run: Snapshot) -> str:
@@ -66,7 +62,7 @@ def _seen(run: Snapshot, details: Details) -> Surface | None:
     if found is None:
         return None
     seen = _checked(decoded(Surface, found[1]))
-    if run.kind != "regression" and not all(0 <= target < 256 for target in seen.targets):
+    if run.problem.kind != "regression" and not all(0 <= target < 256 for target in seen.targets):
         raise DamagedRecord("its surface has samples of no class")
     return seen
 
@@ -74,7 +70,7 @@ def _seen(run: Snapshot, details: Details) -> Surface | None:
 def _names(run: Snapshot, seen: Surface) -> list[str]:
     """Return the names of the classes; their numbers where they have none."""
     names = list(run.problem.classes)
-    count = 0 if run.kind == "regression" else 1 + int(max(seen.targets, default=1))
+    count = 0 if run.problem.kind == "regression" else 1 + int(max(seen.targets, default=1))
     return names + [str(number) for number in range(len(names), count)]
 
 
@@ -104,7 +100,7 @@ def _upward(run: Snapshot, seen: Surface) -> tuple[float, float]:
     """Return the range of the y axis: of the second input, or of what is predicted."""
     if len(seen.low) == 2:
         return _ends(seen, 1)
-    if run.kind != "regression":
+    if run.problem.kind != "regression":
         return 0.0, 1.0
     numbers = [*filter(math.isfinite, (*seen.targets, *seen.curves[0]))] or [0.0]
     low, high = min(numbers), max(numbers)
@@ -114,7 +110,7 @@ def _upward(run: Snapshot, seen: Surface) -> tuple[float, float]:
 
 def _heading(run: Snapshot, seen: Surface, width: int) -> Line:
     spans = [Span(f" epoch {words.count(seen.epoch)}", "muted")]
-    if run.kind == "regression":
+    if run.problem.kind == "regression":
         what = f"{_POINT} samples" if len(seen.low) == 1 else (
             f"denser: more · samples: {ABOVE} above, {BELOW} below"
         )  # fmt: skip

@@ -24,14 +24,14 @@ _LEAST_TILE = 20
 def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the samples that fit, the worst first, in width x height cells."""
     last = run.last_epoch
-    found = reads.details.newest_detail(last.take, last.step, WORST) if last else None
-    if found is None:
+    newest = reads.details.newest_detail(last.take, last.step, WORST) if last else None
+    if newest is None:
         return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
-    seen = decoded(WorstSamples, found[1])
+    seen = decoded(WorstSamples, newest[1])
     if not seen.samples:
         text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
         return filled([fitted([Span(text, "good")], width)], width, height)
-    what = "largest errors" if run.kind == "regression" else "most confidently wrong"
+    what = "largest errors" if run.problem.kind == "regression" else "most confidently wrong"
     heading = f" epoch {words.count(seen.epoch)} · {what} first"
     lines = [fitted([Span(heading, "muted")], width)]
     if all(sample.pixels and sample.width for sample in seen.samples):
@@ -57,7 +57,7 @@ def _line(run: Snapshot, sample: WorstSample, width: int) -> Line:
 
 def _words(run: Snapshot, sample: WorstSample) -> tuple[str, str]:
     """Return what a sample is, and what the model says."""
-    if run.kind == "regression":
+    if run.problem.kind == "regression":
         said = f"predicted {words.number(sample.predicted)}, off by {words.number(sample.score)}"
         return f"is {words.number(sample.true)}", said
     true, predicted = (_class(run, int(number)) for number in (sample.true, sample.predicted))

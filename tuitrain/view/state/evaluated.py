@@ -10,7 +10,7 @@ from tuitrain.core.events import EpochEnded
 
 
 class Evaluated(NamedTuple):
-    """What the kept epochs of a snapshot have, found once when they change."""
+    """The metrics and losses of the kept epochs, collected once when the epochs change."""
 
     metrics: frozenset[str] = frozenset()
     """The names of their metrics."""

@@ -65,7 +65,7 @@ def fold(run: Snapshot, delta: Delta, *, alive: bool, pid: int | None = None) ->
 
 
 def _crashed(run: Snapshot) -> str:
-    """Return what the record tells of a crash: how far the start had come, and no cause."""
+    """Return what the record says of a crash: how far the start had come, and no cause."""
     return f"{DIED} while {safe(run.stage, limit=80)}" if run.state == "starting" else DIED
 
 

@@ -65,10 +65,22 @@ def metrics_of(run: Snapshot) -> list[ComparableMetric]:
     return [metric for metric in metrics if metric.name in evaluated]
 
 
+def monitor_of(run: Snapshot) -> str:
+    """Return the metric or loss by which epochs are compared; a dash if there is none."""
+    if run.problem.monitor:
+        return run.problem.monitor
+    return next(iter(run.last_epoch.metrics), "–") if run.last_epoch else "–"
+
+
+def monitored(run: Snapshot, epoch: EpochEnded | None) -> float | None:
+    """Return the value of that metric, or of that loss, at the end of an epoch."""
+    return {**epoch.val_losses, **epoch.metrics}.get(monitor_of(run)) if epoch else None
+
+
 def brief(run: Snapshot, values: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics that fit on a line: the first few, the monitored one, a task's own."""
     usual = {metric.name for metric in run.problem.metrics} - {*run.problem.own_metrics}
-    others = usual - {*list(values)[:_FEW], run.monitor}
+    others = usual - {*list(values)[:_FEW], monitor_of(run)}
     return {name: value for name, value in values.items() if name not in others}
 
 

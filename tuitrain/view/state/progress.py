@@ -21,11 +21,27 @@ def epoch_began(run: Snapshot) -> int:
     return parent.step if parent and parent.epoch == run.epoch else 0
 
 
+def planned_epochs(run: Snapshot) -> int:
+    """Return the number of epochs in all; 0 where the trainer has not said it."""
+    return int(run.settings["epochs"])
+
+
+def epochs_words(run: Snapshot) -> str:
+    """Return the completed epochs of all: 3/40; a dash where the trainer has not said how many.
+
+    Of a watched script only those completed: 3; a dash while it has shown no epochs.
+    """
+    if run.is_watched:
+        return f"{run.epoch:,}" if run.epoch or run.steps_per_epoch else "–"
+    planned = planned_epochs(run)
+    return f"{run.epoch:,}/{f'{planned:,}' if planned else '–'}"
+
+
 def planned_steps(run: Snapshot) -> int | None:
     """Return the last step of the last epoch; None while their number or length is unknown."""
-    if not (run.steps_per_epoch and run.planned_epochs):
+    if not (run.steps_per_epoch and planned_epochs(run)):
         return None
-    return epoch_began(run) + (run.planned_epochs - run.epoch) * run.steps_per_epoch
+    return epoch_began(run) + (planned_epochs(run) - run.epoch) * run.steps_per_epoch
 
 
 def samples_seen(run: Snapshot, batches: int) -> tuple[int, int]:

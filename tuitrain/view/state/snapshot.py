@@ -9,13 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 from tuitrain.core.commands import SETTINGS
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
-from tuitrain.core.notes import Note, tags_of
-from tuitrain.core.own import by_file_name, title_of
+from tuitrain.core.notes import Note
+from tuitrain.core.own import title_of
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.segment import Segment
-from tuitrain.core.series import SHARES
 from tuitrain.core.spec import RunSpec
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Recorded
@@ -30,7 +29,7 @@ FIRST_STAGE = "starting the trainer"
 FIRST_STAGE_WATCHED = "starting the script"
 DELETED = "the run was deleted"
 DIED = "the trainer process died unexpectedly"
-_HANGS_S = 10
+_LONG_S = 10
 ENDED = ("finished", "stopped", "failed", "crashed")
 
 
@@ -57,6 +56,11 @@ class Silence(NamedTuple):
     where: str = ""
     """File, line and function of the user's code that the trainer is in, if it is in some."""
     is_validating: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is worth a word."""
+        return self.seconds >= _LONG_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +140,6 @@ class Snapshot:
         return safe(title_of(self.spec.task), limit=64)
 
     @property
-    def model(self) -> str:
-        """The model as its spec names it, or its class where the task made it."""
-        return _named(self.spec.model, self.started.model if self.started else "")
-
-    @property
-    def optimizer(self) -> str:
-        """The optimizer, named as the model is."""
-        return _named(self.spec.optimizer, self.started.optimizer if self.started else "")
-
-    @property
     def is_watched(self) -> bool:
         """Whether it is a watched script, which alone knows its epochs, batch size and seed."""
         return bool(self.spec.watched)
@@ -156,83 +150,8 @@ class Snapshot:
         return self.started.problem if self.started else Problem(self.spec.kind)
 
     @property
-    def kind(self) -> str | None:
-        return self.problem.kind
-
-    @property
-    def monitor(self) -> str:
-        """The metric or loss by which epochs are compared; a dash if there is none."""
-        if self.problem.monitor:
-            return self.problem.monitor
-        return next(iter(self.last_epoch.metrics), "–") if self.last_epoch else "–"
-
-    def monitored(self, epoch: EpochEnded | None) -> float | None:
-        """Return the value of that metric, or of that loss, at the end of an epoch."""
-        return {**epoch.val_losses, **epoch.metrics}.get(self.monitor) if epoch else None
-
-    def trained_loss(self, epoch: EpochEnded | None) -> float | None:
-        """Return the mean training loss of an epoch.
-
-        None without an epoch, or if no batch of it was trained on its take and with its loss.
-        """
-        has_trained = epoch is not None and self.lineage.has_trained(epoch)
-        return epoch.train_loss if epoch and has_trained else None
-
-    @property
     def loss(self) -> str:
         return str(self.settings["loss"])
-
-    @property
-    def device(self) -> str:
-        """The device, as the run recorded it, else as its spec asks for it."""
-        if self.started is not None:
-            return safe(self.started.device, limit=64)
-        return "–" if self.is_watched else self.spec.device
-
-    @property
-    def lr(self) -> float | None:
-        """The learning rate in use; None where there is none, or the trainer has not said it.
-
-        Of a watched script it is that of the newest step, since only the script knows its schedule.
-        """
-        lr: float = self.settings["lr"]
-        if not self.is_watched:
-            return lr or None
-        if self.started is None or not self.started.optimizer:
-            return None
-        return self.latest.lr if self.latest and not self._has_new_lr else lr
-
-    @property
-    def _has_new_lr(self) -> bool:
-        """Whether no step was trained since a command changed the learning rate."""
-        changed = [change.step or 0 for change in self.interventions
-                   if change.kind == "lr" and change.state == "applied"]  # fmt: skip
-        return bool(changed) and changed[-1] >= self.step
-
-    @property
-    def pace(self) -> float | None:
-        pace: float | None = self.settings["pace"]
-        return pace
-
-    @property
-    def planned_epochs(self) -> int:
-        return int(self.settings["epochs"])
-
-    @property
-    def epochs_words(self) -> str:
-        """Completed epochs of all: 3/40; a dash where the trainer has not said how many.
-
-        Of a watched script only those completed: 3; a dash while it has shown no epochs.
-        """
-        if self.is_watched:
-            return f"{self.epoch:,}" if self.epoch or self.steps_per_epoch else "–"
-        total = f"{self.planned_epochs:,}" if self.planned_epochs else "–"
-        return f"{self.epoch:,}/{total}"
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags that it has, safe for a terminal."""
-        return tuple(safe(tag, limit=40) for tag in tags_of(self.notes))
 
     @property
     def take(self) -> int:
@@ -252,28 +171,9 @@ class Snapshot:
         """The segments that led to the present weights, oldest first."""
         return self.lineage.segments(self.step, self.epoch)
 
-    def loss_at(self, step: int) -> str:
-        """Return the loss that a step of the lineage was trained with."""
-        losses = (part.loss for part in self.segments if part.first <= step <= part.last)
-        return next(losses, self.loss)
-
     @property
     def last_epoch(self) -> EpochEnded | None:
         return self.epochs[-1] if self.epochs else None
-
-    @property
-    def timings(self) -> dict[str, float]:
-        """The shares of the last second spent in each of the five steps and waiting for data.
-
-        Empty if none is recorded yet.
-        """
-        last = {summary.series.name: summary.last for summary in self.series}
-        return {part: last[of.name] for part, of in SHARES.items() if of.name in last}
-
-    @property
-    def hangs(self) -> bool:
-        """Whether the trainer has been silent for so long that it is worth a word."""
-        return self.busy is not None and self.busy.seconds >= _HANGS_S
 
     @property
     def has_ended(self) -> bool:
@@ -298,7 +198,3 @@ def _settings(spec: RunSpec) -> dict[str, Any]:
     return {
         **of_spec, "loss": spec.loss, "schedule": str(initial_schedule(spec.optimizer)),
     }  # fmt: skip
-
-
-def _named(text: str, recorded: str) -> str:
-    return safe(by_file_name(text) or recorded or "–", limit=80)

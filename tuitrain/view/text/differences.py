@@ -8,6 +8,8 @@ from tuitrain.core.safe import safe
 from tuitrain.core.schedules import initial_schedule
 from tuitrain.history.plan import plan_of
 from tuitrain.view.panel.forks import made_from
+from tuitrain.view.state.made_of import device_of, model_of, optimizer_of
+from tuitrain.view.state.progress import planned_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -17,9 +19,9 @@ def settings(run: Snapshot) -> dict[str, str]:
     spec, began = run.spec, run.lineage.started
     texts = {
         "task": run.task,
-        "model": run.model,
+        "model": model_of(run),
         "loss": _history(run, "loss", spec.loss or began.get("loss") or "–"),
-        "optimizer": _without_schedule(run.optimizer),
+        "optimizer": _without_schedule(optimizer_of(run)),
         "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
         "schedule": "–" if run.is_watched else _schedules(run),
         "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
@@ -27,8 +29,8 @@ def settings(run: Snapshot) -> dict[str, str]:
         "seed": "–" if run.is_watched else str(spec.seed),
         "weight decay": _history(run, "weight-decay", _number(_weight_decay(run))),
         "clip norm": _history(run, "clip-norm", "off"),
-        "device": run.device,
-        "epochs": str(run.planned_epochs or "–"),
+        "device": device_of(run),
+        "epochs": str(planned_epochs(run) or "–"),
         "begins as": made_from(run) or "new",
     }
     return {name: safe(text) for name, text in texts.items()}

@@ -1,4 +1,4 @@
-"""The list of runs: its rows, columns and orders."""
+"""The rows of a list of runs, their columns and orders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from tuitrain.core.safe import safe
 from tuitrain.view.picture import Span, ThemeRole
-from tuitrain.view.state.metrics import comparable_metrics
+from tuitrain.view.state.made_of import tags_of
+from tuitrain.view.state.metrics import comparable_metrics, monitor_of, monitored
+from tuitrain.view.state.progress import epochs_words
 from tuitrain.view.state.snapshot import Snapshot, State
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, width_of
@@ -53,7 +55,7 @@ class Row(NamedTuple):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return self.run.tags if self.run else ()
+        return tags_of(self.run) if self.run else ()
 
     @property
     def words(self) -> str:
@@ -144,55 +146,10 @@ def _by_best(row: Row) -> tuple[str, str, bool, float]:
     run = row.run
     if run is None:
         return "~", "", True, 0.0
-    best = run.monitored(run.best)
+    best = monitored(run, run.best)
     signs = {metric.name: metric.sign for metric in comparable_metrics(run.problem)}
-    value = math.nan if best is None else -signs.get(run.monitor, -1) * best
-    return run.task, run.monitor, math.isnan(value), 0.0 if math.isnan(value) else value
-
-
-def heading(rows: Sequence[Row], *, shown: int, order: str, wanted: str) -> str:
-    """Return the line above the list: the numbers of runs, the order, and the keys."""
-    if not rows:
-        return " no runs yet: n begins one"
-    live = sum(1 for row in rows if row.allows("stop"))
-    marked = sum(1 for row in rows if row.is_marked)
-    parts = [
-        f" {shown} run{'' if shown == 1 else 's'}",
-        f"{live} live",
-        f"by {order}",
-        "enter opens one",
-        f"{marked} marked: C compares, D deletes" if marked else "m marks, C compares",
-    ]
-    if wanted:
-        parts.insert(1, f"with {safe(wanted, limit=30)!r} in name, tag or task")
-    return " · ".join(parts)
-
-
-def to_compare(rows: Iterable[Row], highlighted: Row | None, marked: Sequence[Path]) -> list[Row]:
-    """Return the rows of the marked runs.
-
-    If fewer than two are marked, return the marked or highlighted run and the newest other run of
-    its task.
-    """
-    readable = {row.directory: row for row in rows if row.run is not None}
-    chosen = [readable[directory] for directory in marked if directory in readable]
-    if len(chosen) > 1:
-        return chosen
-    one = chosen[0] if chosen else highlighted
-    if one is None or one.run is None:
-        return []
-    others = [
-        row
-        for row in readable.values()
-        if row.directory != one.directory and _task(row) == _task(one)
-    ]
-    return [one, *ordered(others, ORDERS[0])[:1]]
-
-
-def to_delete(rows: Iterable[Row], highlighted: Row | None) -> list[Row]:
-    """Return the marked runs, without any the highlighted one, that can be deleted now."""
-    chosen = [row for row in rows if row.is_marked] or ([highlighted] if highlighted else [])
-    return [row for row in chosen if row.allows("delete")]
+    value = math.nan if best is None else -signs.get(monitor_of(run), -1) * best
+    return run.task, monitor_of(run), math.isnan(value), 0.0 if math.isnan(value) else value
 
 
 def to_be_deleted(rows: Sequence[Row]) -> str:
@@ -202,10 +159,6 @@ def to_be_deleted(rows: Sequence[Row]) -> str:
     named = ", ".join(row.name for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     return f"Delete {len(rows)} runs for good, with records and checkpoints: {named}{more}?"
-
-
-def _task(row: Row) -> str:
-    return row.run.task if row.run else ""
 
 
 def _cell(run: Snapshot, column: str) -> Span:
@@ -218,19 +171,19 @@ def _cell(run: Snapshot, column: str) -> Span:
         case "loss":
             return Span(run.loss or "–")
         case "epoch":
-            return Span(run.epochs_words)
+            return Span(epochs_words(run))
         case "val loss":
             return Span(words.value(last.val_loss if last else None), "validation")
         case "best":
             return _best(run)
         case "tags":
-            return Span(cut(" ".join(run.tags), _TAG_CELLS), "accent")
+            return Span(cut(" ".join(tags_of(run)), _TAG_CELLS), "accent")
         case _:
             return Span(words.day(run.created_at), "muted")
 
 
 def _best(run: Snapshot) -> Span:
-    best = run.monitored(run.best)
+    best = monitored(run, run.best)
     if best is None:
         return Span("–", "muted")
-    return Span(f"{words.loss(run.monitor)} {words.value(best)}", "good")
+    return Span(f"{words.loss(monitor_of(run))} {words.value(best)}", "good")

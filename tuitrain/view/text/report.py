@@ -1,4 +1,4 @@
-"""What `show --json` and `ls --json` print: stable keys."""
+"""The JSON that `show --json` and `ls --json` print. Its keys are stable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from tuitrain.core.notes import Note
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.problem import Problem
 from tuitrain.store.series import Summary
+from tuitrain.view.state.made_of import device_of, model_of, optimizer_of, tags_of
+from tuitrain.view.state.metrics import monitor_of, monitored
+from tuitrain.view.state.progress import planned_epochs
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Intervention, Snapshot
+from tuitrain.view.state.timings import timings
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 
 
@@ -22,24 +28,24 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "name": run.name,
         "state": run.state,
         "task": spec.task or None,
-        "kind": run.kind,
-        "model": _known(run.model),
-        "optimizer": _known(run.optimizer),
-        "lr": run.lr,
+        "kind": run.problem.kind,
+        "model": _known(model_of(run)),
+        "optimizer": _known(optimizer_of(run)),
+        "lr": lr_of(run),
         "loss": run.loss or None,
-        "device": _known(run.device),
+        "device": _known(device_of(run)),
         "seed": None if run.is_watched else spec.seed,
         "epoch": run.epoch,
-        "epochs": run.planned_epochs or None,
+        "epochs": planned_epochs(run) or None,
         "step": run.step,
         "take": run.take,
         "steps_per_epoch": run.steps_per_epoch,
         "batch_size": run.settings["batch-size"] or None,
         "schedule": None if run.is_watched else run.settings["schedule"],
-        "pace": run.pace,
+        "pace": run.settings["pace"],
         "started_at": words.utc(run.created_at),
         "elapsed_s": round(run.elapsed_s, 3),
-        "train_loss": run.trained_loss(last),
+        "train_loss": trained_loss(run, last),
         "val_loss": last and last.val_loss,
         "metrics": dict(last.metrics) if last else {},
         "best": best_of(run),
@@ -52,8 +58,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "origin": "watch" if run.is_watched else "task",
         "data_origin": (run.started.card.origin if run.started else "") or None,
         "series": [_series(summary) for summary in run.series],
-        "timings": run.timings,
-        "tags": list(run.tags),
+        "timings": timings(run.series),
+        "tags": list(tags_of(run)),
         "notes": [_note(note) for note in run.notes if note.kind == "note"],
     }
     if full:
@@ -119,10 +125,10 @@ def _known(text: str) -> str | None:
 
 def best_of(run: Snapshot) -> dict[str, Any] | None:
     """Return epoch, metric and value of the best epoch; None before the first validation."""
-    number = run.monitored(run.best)
+    number = monitored(run, run.best)
     if run.best is None or number is None:
         return None
-    return {"epoch": run.best.epoch, "metric": run.monitor, "value": number}
+    return {"epoch": run.best.epoch, "metric": monitor_of(run), "value": number}
 
 
 def _intervention(intervention: Intervention) -> dict[str, Any]:

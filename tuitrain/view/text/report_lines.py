@@ -1,4 +1,4 @@
-"""What `show` and `ls` print for people."""
+"""The lines that `show` and `ls` print for people."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from tuitrain.store.epochs import Best
 from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
 from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
+from tuitrain.view.state.made_of import device_of, model_of, optimizer_of, tags_of
 from tuitrain.view.state.metrics import ComparableMetric
-from tuitrain.view.state.progress import planned_steps
+from tuitrain.view.state.progress import epochs_words, planned_steps
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Intervention, Snapshot
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
 from tuitrain.view.text.report import best_of, data_notes, warnings
@@ -43,16 +46,16 @@ def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
 def _rows_of_setup(run: Snapshot) -> _Rows:
     """Yield the state, and what is trained with what."""
     yield "state", _state(run)
-    kind = f" ({run.kind})" if run.kind else ""
+    kind = f" ({run.problem.kind})" if run.problem.kind else ""
     yield "script" if run.is_watched else "task", f"{run.task}{kind}"
     if (about := _about(run)) not in ("", run.task):
         yield "about", about
     if origin := _origin(run):
         yield "data from", origin
-    yield "model", run.model
+    yield "model", model_of(run)
     yield "loss", run.loss or "–"
     yield "optimizer", _optimizer(run)
-    yield "device", run.device
+    yield "device", device_of(run)
     if not run.is_watched:
         yield "seed", str(run.spec.seed)
 
@@ -60,10 +63,10 @@ def _rows_of_setup(run: Snapshot) -> _Rows:
 def _rows_of_results(run: Snapshot) -> _Rows:
     """Yield how far it has come, and the values of its last validation and of the best."""
     last, planned = run.last_epoch, planned_steps(run)
-    yield "epoch", run.epochs_words.replace("/", " of ")
+    yield "epoch", epochs_words(run).replace("/", " of ")
     yield "step", words.count(run.step) + (f" of {words.count(planned)}" if planned else "")
     yield "trained for", words.duration(run.elapsed_s)
-    yield "train loss", words.value(run.trained_loss(last))
+    yield "train loss", words.value(trained_loss(run, last))
     yield "val loss", words.value(last.val_loss if last else None)
     for name, number in (last.metrics if last else {}).items():
         yield name, words.with_unit(number, run.problem.unit_of(name))
@@ -78,8 +81,8 @@ def _rows_of_files(run: Snapshot) -> _Rows:
         yield "begins as", begins
     if command := command_of(run.spec.watched):
         yield "again with", command
-    if run.tags:
-        yield "tags", ", ".join(run.tags)
+    if tags_of(run):
+        yield "tags", ", ".join(tags_of(run))
     yield "directory", safe(run.directory)
 
 
@@ -124,12 +127,12 @@ def _origin(run: Snapshot) -> str:
 
 def _optimizer(run: Snapshot) -> str:
     settings = run.settings
-    parts = [run.optimizer]
-    if run.lr is not None:
-        parts.append(f"lr {run.lr:g}")
+    parts = [optimizer_of(run)]
+    if lr_of(run) is not None:
+        parts.append(f"lr {lr_of(run):g}")
     if settings["batch-size"]:
-        several = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        parts.append(f"batch {words.count(settings['batch-size'])}{several}")
+        passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
+        parts.append(f"batch {words.count(settings['batch-size'])}{passes}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
@@ -144,9 +147,9 @@ def table(runs: list[Snapshot]) -> list[str]:
     rows = [("NAME", "STATE", "TASK", "LOSS", "EPOCH", "STEP", "VAL LOSS", "BEST", "TAGS", "NOTE")]
     rows += [
         (
-            run.title, run.state, run.task, run.loss or "–", run.epochs_words,
+            run.title, run.state, run.task, run.loss or "–", epochs_words(run),
             words.count(run.step), words.value(run.last_epoch.val_loss if run.last_epoch else None),
-            _best_words(run), ", ".join(run.tags), _newest_note(run),
+            _best_words(run), ", ".join(tags_of(run)), _newest_note(run),
         )
         for run in runs
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.schedules import SCHEDULES, RateSchedule
+from tuitrain.view.state.progress import planned_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import count
 
@@ -47,11 +48,11 @@ def rate_jump(run: Snapshot, epochs: int | None = None, schedule: str | None = N
 
     None where the rate goes on as it would have gone.
     """
-    planned = epochs or run.planned_epochs
+    planned = epochs or planned_epochs(run)
     used = RateSchedule.read(schedule or run.settings["schedule"], now=run.epoch)
     if run.latest is None or used.name not in SCHEDULES:
         return None
-    if schedule is None and (not used.has_end or planned == run.planned_epochs):
+    if schedule is None and (not used.has_end or planned == planned_epochs(run)):
         return None
     rate = run.settings["lr"] * used.factor(run.epoch, planned)
     before, after = f"{run.latest.lr:.2g}", f"{rate:.2g}"

@@ -117,7 +117,7 @@ def test_a_change_that_a_rollback_kept_holds_from_where_the_run_went_back_to(beg
 
 
 @pytest.mark.parametrize(
-    ("measure", "values", "leading"),
+    ("metric", "values", "leading"),
     [
         (ACCURACY, [0.5, 0.75], [False, True]),
         (RMSE, [0.5, 0.75], [True, False]),
@@ -130,8 +130,8 @@ def test_a_change_that_a_rollback_kept_holds_from_where_the_run_went_back_to(beg
         (RMSE, [math.inf, 1.0], [False, True]),
     ],
 )
-def test_the_better_value_leads_and_none_where_all_are_alike(measure, values, leading):
-    assert compare.better(values, measure) == leading
+def test_the_better_value_leads_and_none_where_all_are_alike(metric, values, leading):
+    assert compare.better(values, metric) == leading
 
 
 def test_results_have_the_last_and_the_best_value_of_each_run(begin):
@@ -196,7 +196,7 @@ def test_runs_of_different_batch_size_stand_over_each_other_by_epoch(begin):
     assert lines[-1].endswith("─40")
 
 
-def test_pages_show_every_measure_and_begin_again(begin):
+def test_pages_show_every_metric_and_begin_again(begin):
     one, other = begin("a"), begin("b")
     one.trains(1)
     other.trains(1)

@@ -55,7 +55,7 @@ def test_losses_are_those_of_the_line_and_what_was_left_of_others(run):
     assert segments[-1].buckets[-1].last == 14 * STEPS
 
 
-def test_judgements_are_those_of_the_line_and_what_was_left_of_others(run):
+def test_validations_are_those_of_the_lineage_and_of_abandoned_segments(run):
     validations = Curves(run.reader).validations(undone(run), 1000)
     assert epochs_of(validations.lineage) == list(range(1, 15))
     values = [value for _, value in ACCURACY.points(validations.lineage)]
@@ -86,7 +86,7 @@ def test_a_fork_has_its_parent_behind_it_as_far_as_its_axis_goes(run, tmp_path):
         assert Curves(child.reader).losses(begun, 150) == []
 
 
-def test_judgements_are_thinned_to_what_a_chart_can_show(run):
+def test_validations_are_thinned_to_what_a_chart_can_show(run):
     run.trains(200)
     validations = Curves(run.reader).validations(run.now(), 50)
     assert 25 <= len(epochs_of(validations.lineage)) <= 100
@@ -116,7 +116,7 @@ def test_the_best_is_followed_as_the_run_goes_on_and_back(run):
     assert curves.best(run.now()) == Curves(run.reader).best(run.now())
 
 
-def test_what_was_read_of_an_ended_stretch_is_what_would_be_read_again(run):
+def test_what_was_read_of_an_ended_segment_is_what_would_be_read_again(run):
     now = undone(run)
     curves = Curves(run.reader)
     assert curves.losses(now, 150) == curves.losses(now, 150) == Curves(run.reader).losses(now, 150)
@@ -144,12 +144,12 @@ def test_before_the_first_epoch_charts_are_empty_and_whole(run):
     assert len(picture) == 8
 
 
-def test_a_measure_has_a_chart_with_the_steps_of_the_loss_chart(run):
+def test_a_metric_has_a_chart_with_the_steps_of_the_loss_chart(run):
     now, curves = undone(run), Curves(run.reader)
     of_losses = plain(loss_chart(now, curves, 90, 16).picture).splitlines()
-    of_measure = plain(metric_chart(now, curves, named("mse", EVERY), 90, 16).picture).splitlines()
-    assert of_measure[-1] == of_losses[-1]
-    assert of_measure[-2] == of_losses[-2], "and the same rulers"
+    of_metric = plain(metric_chart(now, curves, named("mse", EVERY), 90, 16).picture).splitlines()
+    assert of_metric[-1] == of_losses[-1]
+    assert of_metric[-2] == of_losses[-2], "and the same rulers"
 
 
 def title_of(picture, name):

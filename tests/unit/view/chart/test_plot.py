@@ -229,7 +229,7 @@ def test_what_was_left_behind_is_dimmed_and_covers_nothing_of_the_current_line()
             assert new == old or (old[0] in " │" and new[1] == "past")
 
 
-def test_what_was_left_behind_does_not_stretch_the_axis_of_the_current_line():
+def test_abandoned_segments_do_not_widen_the_axis_of_the_lineage():
     line = segment(decay(1, 6000))
     exploded = chart(abandoned([1e6] * 2000, first=3001), line)
     assert plain(exploded) == plain(chart(line))

@@ -12,6 +12,7 @@ from tuitrain.store.delta import Cursor
 from tuitrain.view.panel.diagnosis import findings, picture
 from tuitrain.view.panel.panels import epochs
 from tuitrain.view.state.fold import fold
+from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text.report import as_json
 
 
@@ -35,7 +36,7 @@ def test_an_epoch_without_a_batch_of_its_take_has_no_training_loss_and_no_advice
     recorded.records(ended)
     run = recorded.now()
     assert run.last_epoch == ended
-    assert run.trained_loss(ended) is None
+    assert trained_loss(run, ended) is None
     assert "NaN" not in text(epochs(run, 60, 10))
     assert as_json(run, full=False)["train_loss"] is None
     assert findings(run) == []

@@ -20,7 +20,8 @@ from tuitrain.core.segment import Segment
 from tuitrain.store.delta import Cursor, Delta, Recorded
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.view.state.fold import fold
-from tuitrain.view.state.progress import planned_steps
+from tuitrain.view.state.progress import epochs_words, planned_steps
+from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 
 SETTINGS = {"loss": "cross-entropy", "lr": 0.001, "batch-size": 64, "epochs": 40, "pace": None}
@@ -154,22 +155,22 @@ def watched() -> Snapshot:
 def test_the_epochs_of_a_script_tell_how_long_they_are():
     has_begun = after(watched(), replace(STARTED, steps_per_epoch=0, settings={"lr": 0.0}))
     assert has_begun.steps_per_epoch is None
-    assert has_begun.epochs_words == "–"
+    assert epochs_words(has_begun) == "–"
     ends = [EpochEnded(1, 7 * number, number, "mse", 1.0, None, {}, False) for number in (1, 2)]
     later = after(has_begun, *ends)
     assert later.steps_per_epoch == 7
-    assert later.epochs_words == "2"
+    assert epochs_words(later) == "2"
     assert planned_steps(later) is None
 
 
 def test_the_rate_of_a_script_is_that_of_its_newest_step_until_a_command_changes_it():
     settings = {"loss": "mse", "lr": 0.5}
     run = after(watched(), replace(STARTED, settings=settings, optimizer="SGD"))
-    assert run.lr == 0.5
+    assert lr_of(run) == 0.5
     trained = after(run, latest=batch(1, 3, 1.0))
-    assert trained.lr == 0.001, "its scheduler has changed it"
+    assert lr_of(trained) == 0.001, "its scheduler has changed it"
     request = Request.new(Change("lr", 0.2))
     asked = CommandAccepted(request.id, "lr", "0.2", "batch", 0.0)
     changed = after(trained, asked, SettingChanged(request.id, 1, 3, 0, "lr", 0.2, 0.001, 7))
-    assert changed.lr == 0.2
-    assert after(changed, latest=batch(1, 4, 1.0)).lr == 0.001
+    assert lr_of(changed) == 0.2
+    assert lr_of(after(changed, latest=batch(1, 4, 1.0))) == 0.001

@@ -51,8 +51,8 @@ def test_wrapped_lines_have_room_and_lose_no_word(text, cells):
 
 
 @given(st.lists(texts, max_size=4), st.integers(0, 60))
-def test_a_line_fills_just_as_many_cells_as_asked(several, width):
-    line = fitted([Span(text) for text in several], width)
+def test_a_line_fills_just_as_many_cells_as_asked(texts_of_spans, width):
+    line = fitted([Span(text) for text in texts_of_spans], width)
     assert sum(width_of(piece.text) for piece in line) == width
 
 

@@ -15,8 +15,8 @@ from tuitrain.view.text.listing import (
     columns,
     ordered,
     to_be_deleted,
-    to_delete,
 )
+from tuitrain.view.text.run_list import RunList
 
 
 @pytest.mark.parametrize("width", [20, 40, 58, 62, 66, 70, 80, 109, 110, 116, 200])
@@ -70,12 +70,32 @@ def test_a_filter_has_words_of_name_task_and_tags(rows):
 
 
 def test_the_marked_runs_that_ended_are_deleted_together(rows):
-    one, two, *_ = (row._replace(is_marked=True) for row in rows)
-    assert to_delete([one, rows[1]], rows[2]) == [one]
-    assert to_delete(rows, rows[2]) == [rows[2]], "none is marked"
+    one, two, *_ = rows
+    runs = RunList().read(rows)
+    assert names(runs.toggled(one.directory).to_delete(rows[2])) == ["alpha"]
+    assert runs.to_delete(rows[2]) == [rows[2]], "none is marked"
     assert to_be_deleted([one, two]).startswith("Delete 2 runs for good")
     assert "alpha, beta?" in to_be_deleted([one, two])
     assert to_be_deleted([one] * 7).endswith("and 2 more?")
+
+
+def test_marks_stay_in_their_order_when_the_runs_are_read_again(rows):
+    one, two, other, new = rows
+    runs = RunList().read(rows).toggled(two.directory).toggled(one.directory)
+    assert names(runs.to_compare(new)) == ["beta", "alpha"]
+    assert [row.is_marked for row in runs.read([new, one]).shown] == [False, True]
+    alone = runs.toggled(one.directory)
+    assert names(alone.to_compare(other)) == ["beta", "new"], "the newest other run of its task"
+    assert "1 marked: C compares" in alone.heading()
+
+
+def test_a_list_turns_its_orders_and_keeps_its_filter(rows):
+    runs = RunList().read(rows).with_words("digits").in_next_order()
+    assert names(runs.shown) == ["alpha", "beta", "new"]
+    assert runs.heading().startswith(" 3 runs · with 'digits' in name, tag or task · ")
+    for _ in range(4):
+        runs = runs.in_next_order()
+    assert "by newest" in runs.heading()
 
 
 def test_a_line_of_blocks_shows_how_the_loss_went_since_the_last_swap(home):

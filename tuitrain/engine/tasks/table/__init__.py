@@ -14,7 +14,7 @@ from torch import Tensor
 from tuitrain.catalog.table import check_column, target_name
 from tuitrain.core.errors import Refused, WrongUse
 from tuitrain.core.own import title_of
-from tuitrain.core.problem import Card
+from tuitrain.core.problem import Card, outputs_of
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.data import Dataset, Samples, standardised
@@ -113,7 +113,7 @@ def _dataset(inputs: Features, target: Target, split: Split) -> Dataset:
             raise WrongUse(f"the target {safe(target.name)!r} has one value only in training rows")
         offset = float(train.mean())
         train, val, unit = standardised(train, val)
-    outputs = len(target.classes) if target.kind == "multiclass" else 1
+    outputs = outputs_of(target.kind, target.classes)
     return Dataset(
         target.kind, Samples(inputs.train, train), Samples(inputs.val, val), outputs, unit,
         target.classes, offset, unit_in(target.name),

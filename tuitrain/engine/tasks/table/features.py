@@ -76,11 +76,11 @@ def _frame(
     categories: Sequence[Column],
 ) -> pd.DataFrame:  # fmt: skip
     """Return numbers and the dates' seconds, the dates' circles, and places of categories."""
-    found: list[Any] = [_values(column).to_numpy() for column in numbers]
-    found += [parts[column.name][:, 0] for column in dates]
-    found += [circle for column in dates for circle in parts[column.name][:, 1:].T]
-    found += [pd.factorize(_values(column), sort=True)[0] for column in categories]
-    return pd.DataFrame({f"{number}": values for number, values in enumerate(found)})
+    columns: list[Any] = [_values(column).to_numpy() for column in numbers]
+    columns += [parts[column.name][:, 0] for column in dates]
+    columns += [circle for column in dates for circle in parts[column.name][:, 1:].T]
+    columns += [pd.factorize(_values(column), sort=True)[0] for column in categories]
+    return pd.DataFrame({f"{number}": values for number, values in enumerate(columns)})
 
 
 def _blocks(frame: pd.DataFrame, numbers: int, categories: int) -> list[tuple[str, Any, list[str]]]:
@@ -111,11 +111,11 @@ def _transformed(
     prepared: ColumnTransformer, frame: pd.DataFrame, rows: np.ndarray, width: int
 ) -> Tensor:
     """Return (len(rows), width) float32; a part at a time, since what is between is float64."""
-    found = np.empty((len(rows), width), np.float32)
+    blocks = np.empty((len(rows), width), np.float32)
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        found[part] = prepared.transform(frame.iloc[rows[part]])
-    return torch.from_numpy(found)
+        blocks[part] = prepared.transform(frame.iloc[rows[part]])
+    return torch.from_numpy(blocks)
 
 
 def _values(column: Column) -> pd.Series:

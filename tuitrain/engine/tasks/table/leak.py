@@ -54,12 +54,12 @@ def _error(differences: np.ndarray, power: int) -> float:
 def _numbers(column: Column) -> np.ndarray:
     """Return (N, 1): numbers, seconds, or the places of categories in their order."""
     assert column.values is not None
-    found: np.ndarray
+    numbers: np.ndarray
     match column.read_as:
         case "number":
-            found = column.values.to_numpy(np.float64)
+            numbers = column.values.to_numpy(np.float64)
         case "date":
-            found = column.values.astype("int64").to_numpy(np.float64)
+            numbers = column.values.astype("int64").to_numpy(np.float64)
         case _:
-            found = pd.factorize(column.values, sort=True)[0].astype(np.float64)
-    return np.where(np.isfinite(found), found, 0.0)[:, None]
+            numbers = pd.factorize(column.values, sort=True)[0].astype(np.float64)
+    return np.where(np.isfinite(numbers), numbers, 0.0)[:, None]

@@ -18,10 +18,10 @@ def row_lines(content: bytes, header: Header, rows: int) -> tuple[np.ndarray, np
     plain = np.arange(2, rows + 2), np.zeros(rows, dtype=bool)
     if _is_plain(content, header, rows):
         return plain
-    found = _counted(content, header)
-    if len(found) != rows:  # csv and pandas read stray quotation marks in different ways
+    counted = _counted(content, header)
+    if len(counted) != rows:  # csv and pandas read stray quotation marks in different ways
         return plain
-    lines, cells = np.array(found, dtype=np.int64).T
+    lines, cells = np.array(counted, dtype=np.int64).T
     return lines, cells < len(header.cells)
 
 

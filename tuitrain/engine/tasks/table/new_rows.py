@@ -38,8 +38,8 @@ def read_rows(
     both = pd.concat([frame, new], ignore_index=True)
     rows = np.arange(len(frame), len(both))
     reread = [read_column(column.name, both[column.name], column.read_as) for column in used]
-    found = features(reread, train, rows)
-    if not torch.equal(found.train, inputs.train):
+    prepared = features(reread, train, rows)
+    if not torch.equal(prepared.train, inputs.train):
         raise Refused(
             f"the cells of {safe(paths[0].name)} are not of the kind that the run was trained on"
         )
@@ -54,7 +54,7 @@ def read_rows(
             [(file, *row) for file, row in zip(files, names.rows, strict=True)],
         )
     return NewData(
-        names, Samples(found.val, torch.zeros(len(rows))), has_targets=False, notes=notes
+        names, Samples(prepared.val, torch.zeros(len(rows))), has_targets=False, notes=notes
     )
 
 

@@ -38,8 +38,8 @@ class Target:
 
 def unit_in(column: str) -> str:
     """Return the unit that the name of a column has in brackets at its end, as in `mass [kg]`."""
-    found = _UNIT.fullmatch(column)
-    return found[1].strip() if found else ""
+    matched = _UNIT.fullmatch(column)
+    return matched[1].strip() if matched else ""
 
 
 def read_target(name: str, cells: pd.Series, asked_kind: str | None) -> Target:

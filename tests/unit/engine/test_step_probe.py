@@ -10,12 +10,12 @@ from tuitrain.core.decode import decoded
 from tuitrain.core.detail import Batch
 from tuitrain.core.events import BatchDone, Measured, Paused, StepsTaken
 from tuitrain.core.series import GRADIENT_NORM, UPDATE_RATIO
-from tuitrain.engine import measures
+from tuitrain.engine import step_probe
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
-from tuitrain.engine.measures import batch_detail
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import batch_detail
 
 
 def flat(run) -> torch.Tensor:
@@ -35,7 +35,7 @@ def test_the_update_ratio_is_how_far_a_step_moved_the_weights_by_their_size():
 
 
 def test_a_model_too_large_to_copy_has_no_update_ratio(monkeypatch):
-    monkeypatch.setattr(measures, "_MOST_WEIGHTS", 10)
+    monkeypatch.setattr(step_probe, "_MOST_WEIGHTS", 10)
     assert set(first_measured(digits()).values) == {GRADIENT_NORM}
 
 

@@ -16,6 +16,7 @@ from tuitrain.core.events import Detail, Measured
 from tuitrain.core.every import Every
 from tuitrain.core.numbers import rounded
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM, UPDATE_RATIO, Series
+from tuitrain.engine.batches import dtype_name
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.layers import Activity, LayerNumbers, Layers
@@ -145,7 +146,7 @@ def _input(run: Training, samples: int) -> str:
 
 
 def _shape(shape: Sequence[int], dtype: torch.dtype) -> str:
-    return f"{tuple(shape)} {str(dtype).removeprefix('torch.')}"
+    return f"{tuple(shape)} {dtype_name(dtype)}"
 
 
 def _sample_losses(run: Training, output: Tensor, target: Tensor) -> list[Tensor]:

@@ -1,0 +1,53 @@
+"""How often the screen of a run reads the record, and updates what it shows."""
+
+from __future__ import annotations
+
+from tuitrain.view.state.snapshot import Snapshot
+
+PULL_S = 1 / 3
+SLOW_EVERY = 2
+"""Pulls between two updates of the slow snapshot: with them no number is older than a second.
+
+An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
+shown beside the old epoch's numbers, but with the new ones."""
+CALM_FAST_EVERY = 2
+"""Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
+shown that has many numbers of the newest batch; otherwise each pull updates it."""
+LIVELY_FOR_S = 30.0
+"""Seconds after a key in which the screen is updated at the higher rate."""
+IDLE_EVERY = 3
+"""Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
+
+
+class Refresh:
+    """Counts the pulls, and says what is due at the present one."""
+
+    def __init__(self, now_s: float) -> None:
+        self._pulls = 0
+        self._key_at_s = now_s
+
+    def key_pressed(self, now_s: float) -> None:
+        """Update more often for a while."""
+        self._key_at_s = now_s
+
+    def pull(self, *, is_idle: bool) -> bool:
+        """Count a pull, and return whether the record is read at it."""
+        self._pulls += 1
+        return not is_idle or self._pulls % IDLE_EVERY == 0
+
+    @property
+    def is_slow_due(self) -> bool:
+        """Whether the slow snapshot is updated, and the fast one with it."""
+        return self._pulls % SLOW_EVERY == 0
+
+    def is_fast_due(self, now_s: float, *, is_calm: bool) -> bool:
+        """Return whether the fast snapshot is updated; less often if `is_calm` or without keys."""
+        is_lively = now_s - self._key_at_s < LIVELY_FOR_S and not is_calm
+        return is_lively or self._pulls % CALM_FAST_EVERY == 0
+
+
+def is_idle(run: Snapshot) -> bool:
+    """Return whether the run does not train, and no command that may change that is accepted."""
+    if run.state != "paused":
+        return run.has_ended
+    return not any(command.state == "pending" for command in run.interventions)

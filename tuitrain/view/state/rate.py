@@ -1,0 +1,25 @@
+"""The learning rate of a run."""
+
+from __future__ import annotations
+
+from tuitrain.view.state.snapshot import Snapshot
+
+
+def lr_of(run: Snapshot) -> float | None:
+    """Return the learning rate in use; None where there is none, or the trainer has not said it.
+
+    Of a watched script it is that of the newest step, since only the script knows its schedule.
+    """
+    lr: float = run.settings["lr"]
+    if not run.is_watched:
+        return lr or None
+    if run.started is None or not run.started.optimizer:
+        return None
+    return run.latest.lr if run.latest and not _is_new(run) else lr
+
+
+def _is_new(run: Snapshot) -> bool:
+    """Return whether no step was trained since a command changed the learning rate."""
+    changed = [change.step or 0 for change in run.interventions
+               if change.kind == "lr" and change.state == "applied"]  # fmt: skip
+    return bool(changed) and changed[-1] >= run.step
