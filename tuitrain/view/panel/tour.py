@@ -166,9 +166,10 @@ def _saw_divergence(run: Snapshot) -> str:
 
 
 def _saw_rescue(run: Snapshot) -> str:
+    accuracy, rate = _accuracy(run.epochs[-1]), run.settings["lr"]
     return (
-        f"Accuracy {_accuracy(run.epochs[-1])} and rate {run.lr or 0:g}: as if the change had "
-        "never been made. What was abandoned stays in the chart, dashed and grey."
+        f"Accuracy {accuracy} and rate {rate:g}: as if the change had never been made. "
+        "What was abandoned stays in the chart, dashed and grey."
     )
 
 
