@@ -6,14 +6,16 @@ from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
 
+from tuitrain.core.commands import Pause
 from tuitrain.tui.keys import keymap_of, shown
 from tuitrain.tui.last_view import LastView
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.guide import Guide
+from tuitrain.tui.widgets.run_panels import Advice
 
 
 class TourScreen(RunScreen):
-    """Lead through the screen of a run."""
+    """Lead through the screen of a run, which waits whenever there is something to read."""
 
     guide = getters.query_one(Guide)
 
@@ -24,6 +26,9 @@ class TourScreen(RunScreen):
             for binding in RunScreen.BINDINGS
             if isinstance(binding, Binding) and binding.id
         }).data_bind(snapshot=RunScreen.fast_snapshot)  # fmt: skip
+
+    def on_mount(self) -> None:
+        self.query_one(Advice).remove()  # the tour gives its own, and needs the room
 
     def first_view(self) -> LastView:
         return LastView("Batch")
@@ -36,3 +41,12 @@ class TourScreen(RunScreen):
         self.guide.view = name
         if name == "Loss" and not self.has_class("-tall"):  # the guide takes its room
             self.views.enlarge_named("curve")
+
+    def on_guide_reached(self) -> None:
+        """Pause, so that nothing changes while the user reads."""
+        if self.latest.state == "running":
+            self.send(Pause())
+
+    def action_enlarge(self) -> None:
+        if not self.guide.turn():
+            super().action_enlarge()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from textual.message import Message
 from textual.reactive import var
 
 from tuitrain.tui.widgets.run_panels import SnapshotPanel
 from tuitrain.view.panel import tour
+from tuitrain.view.panel.tour import Place
 
 
 class Guide(SnapshotPanel):
-    """Show the stop of the tour that the run has reached."""
+    """Show the stop of the tour that the run has reached, until the user goes on from it."""
 
     DEFAULT_CSS = """
     Guide { background: $panel; }
@@ -19,7 +21,10 @@ class Guide(SnapshotPanel):
 
     view: var[str] = var("")
     """The name of the view that is shown."""
-    _done = 0
+    _place: Place | None = None
+
+    class Reached(Message):
+        """The run has done what a stop takes, or the next stop begins."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         """`keys` has the key of each binding by its id."""
@@ -29,11 +34,26 @@ class Guide(SnapshotPanel):
     def watch_view(self) -> None:
         self.draw()
 
+    def turn(self) -> bool:
+        """Go on to the next stop; return false if this one is not done."""
+        if self._place is None or not self._place.has_seen:
+            return False
+        self._place = Place(self._place.done + 1)
+        self.post_message(self.Reached())
+        self.draw()
+        return True
+
     def draw(self) -> None:
         """Draw the stop, as high as it is."""
-        if self.snapshot is not None:
-            self._done = tour.reached(self.snapshot, self.view, self._done)
+        run = self.snapshot
+        if run is None:
+            return
+        before = self._place or Place.of(run)
+        self._place = before.after(run, self.view)
+        if self._place != before:
+            self.post_message(self.Reached())
         if self.size.width:
-            picture = tour.picture(self._done, self._keys, self.screen.size.width)
+            width = self.screen.size.width
+            picture = tour.picture(self._place, run, self.view, self._keys, width)
             self.styles.height = len(picture)
             self.show(picture)
