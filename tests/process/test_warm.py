@@ -11,8 +11,9 @@ from tuitrain.trainer import supervisor, warm
 
 
 @pytest.fixture
-def waiting() -> Iterator[psutil.Process]:
+def waiting(monkeypatch) -> Iterator[psutil.Process]:
     """A trainer that waits for a run."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as all trainers of tests have
     warm.warm_up()
     yield psutil.Process(warm._warm[0].process.pid)
     warm.cool_down()

@@ -121,8 +121,16 @@ class _Loader:
         )
 
     def read(self, order: list[int], size: int, key: str) -> Iterator[Any]:
+        """Yield the batches; RuntimeError that names a worker that ended."""
         self._batches.order, self._batches.size, self._batches.key = order, size, key
-        return iter(self._loader)
+        try:
+            yield from self._loader
+        except (OSError, EOFError) as error:  # a batch on its way from a worker that is gone
+            workers = getattr(getattr(self._loader, "_iterator", None), "_workers", [])
+            gone = [str(worker.pid) for worker in workers if not worker.is_alive()]
+            if not gone:
+                raise
+            raise RuntimeError(f"a process that reads samples (pid {gone[0]}) ended") from error
 
     def close(self) -> None:
         """End the workers, those in the middle of a batch too."""
