@@ -109,20 +109,16 @@ def test_the_scale_is_that_of_pytorchs_own_scaler():
 
 
 def test_the_program_of_a_run_in_bf16_leads_to_its_weights_and_one_in_fp16_is_refused():
-    for settings in ({"accumulate": 1}, {"accumulate": 2}):
-        recipe, digest = recipe_of(spec_of("bf16", epochs=2, **settings))
-        assert printed_by(program(recipe, written_by="this test")) == digest
+    recipe, digest = recipe_of(spec_of("bf16", epochs=2, accumulate=2))
+    assert printed_by(program(recipe, written_by="this test")) == digest
     with pytest.raises(Refused, match="bf16 needs no scale"):
         program(replace(recipe, spec=spec_of("fp16")), written_by="this test")
 
 
-def test_a_compiled_model_repeats_exactly_and_its_program_leads_to_the_same_weights():
+def test_the_program_of_a_compiled_model_leads_to_the_same_weights():
     spec = new_spec("digits", model="mlp:hidden=8", compile=True, epochs=1, batch_size=1500)
     recipe, digest = recipe_of(spec)
-    again = build(spec)
-    trained(again)
-    assert weights_sha256(again.model) == digest
-    assert not [name for name in again.model.state_dict() if "_orig_mod" in name]
+    assert not [name for name in build(spec).model.state_dict() if "_orig_mod" in name]
     text = program(recipe, written_by="this test")
     assert "model.compile()" in text
     assert printed_by(text) == digest
