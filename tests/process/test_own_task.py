@@ -520,6 +520,37 @@ def test_outputs_of_any_shape_are_predicted(own: Shell, project: Path):
         assert [list(row) for row in rows] == [columns] * 4
 
 
+NOISY = """\
+import warnings, torch, tuitrain
+x = torch.randn(640, 3)
+calls = []
+class Noisy(torch.nn.Linear):
+    def forward(self, inputs):
+        if self.training:
+            calls.append(1)
+            print("batch", len(calls), "\\x1b]0;taken\\x07")
+            warnings.warn(f"a doubt at batch {len(calls)}")
+        outputs = super().forward(inputs)
+        return outputs * float("nan") if len(calls) == LAST else outputs
+task = tuitrain.Task(kind="regression", train=lambda: (x, x.sum(1)),
+                     model=lambda: Noisy(3, 1), batch_size=16)
+"""
+
+
+def test_user_code_may_print_and_warn_and_a_loss_that_is_nan_at_step_40_ends_the_run_there(
+    forked: Shell, tmp_path: Path
+):
+    (tmp_path / "noisy.py").write_text(NOISY.replace("LAST", "41"))  # one is tried before
+    options = ("--epochs", "2", "--on-nonfinite", "stop", "--plain", "--name", "a")
+    forked("run", str(tmp_path / "noisy.py"), *options, code=None)
+    shown, log = forked.show("a"), forked("logs", "a").stdout
+    assert "not finite" in shown["error"]
+    assert "batch 41 " in log
+    assert "a doubt at batch 7" in log
+    assert "\x1b" not in log
+    assert shown["step"] == 40
+
+
 def test_a_task_file_that_never_returns_is_stopped(tuitrain: Shell, tmp_path):
     file = tmp_path / "endless.py"
     lines = ["print('here', flush=True)", "while True:", " try: pass", " except Exception: pass"]
