@@ -1,7 +1,7 @@
 """A run that the installed catalogue knows nothing of is as good as any other.
 
 Its task, model, optimizer, losses and metrics have names that stand nowhere else, as those of
-another version would; or they are somebody's own files. It is written here with the store alone.
+another version would; or they are files of its own. It is written here with the store alone.
 """
 
 import csv
@@ -100,7 +100,7 @@ class Foreign:
     def answers(self) -> None:
         """Grant a swap to a loss of its own, and refuse any other, as its trainer would."""
         self._writer = RunWriter(self.paths.record)  # SQLite's connections belong to a thread
-        (path,) = until(lambda: inbox.waiting(self.paths.inbox), "somebody asks")
+        (path,) = until(lambda: inbox.waiting(self.paths.inbox), "a command is asked for")
         request = inbox.read(path)
         path.unlink()
         loss = request.command.detail

@@ -58,7 +58,7 @@ class PendingCommands:
 
     @property
     def is_silence_long(self) -> bool:
-        """Whether a missing answer is worth a word."""
+        """True if a missing answer is to be reported."""
         return self.silent_s > SILENT_S
 
     def texts(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Recorder:
     """Add the time to events and pass them to the writer of the run.
 
     With an executor, batches are written by another thread while the loop goes on, one write at a
-    time. Whatever somebody waits for, such as the answer to a command, is on record when `take`
+    time. What a caller waits for, such as the answer to a command, is on record when `take`
     returns. An error of the other thread is raised by a later call, and loses nothing.
     """
 
@@ -138,7 +138,7 @@ class Recorder:
             raise
 
     def _flush_or_begin(self) -> None:
-        """Write everything that waits; let the executor do it if nobody waits for it."""
+        """Write everything that waits; let the executor do it if no answer depends on it."""
         if self._executor is None or self._is_awaited:
             self.flush()
         elif self._writing is None or self._writing.future.done() or self._is_full:

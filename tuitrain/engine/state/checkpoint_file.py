@@ -7,8 +7,6 @@ a file with a flipped byte without an error, so a checkpoint is trusted only by 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tuitrain.core.errors import Damaged
-from tuitrain.core.files import NotPlain, read_plain
+from tuitrain.core.files import NotPlain, atomic, read_plain
 from tuitrain.engine.state.moment import Moment
 from tuitrain.engine.state.weights import state_sha256, without_wrappers
 
@@ -58,25 +56,13 @@ def write(moment: Moment, target: Path, clock: Callable[[], float] = time.monoto
 
 def _write(state: object, target: Path) -> str:
     """Write `state` atomically to `target`, load it once, and return the sha256 of the file."""
-    atomic_path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        descriptor = os.open(atomic_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w+b") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        torch.load(atomic_path, map_location="cpu", weights_only=True)
-        atomic_path.rename(target)
-    except BaseException:
-        atomic_path.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with atomic(target) as file:
+        torch.save(state, file)
+        file.flush()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more of a file than it uses
+        file.seek(0)
+        torch.load(file, map_location="cpu", weights_only=True)
     return digest
 
 

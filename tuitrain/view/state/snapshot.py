@@ -59,7 +59,7 @@ class Silence(NamedTuple):
 
     @property
     def is_long(self) -> bool:
-        """Whether it is worth a word."""
+        """True if the screen is to say so."""
         return self.seconds >= _LONG_S
 
 
