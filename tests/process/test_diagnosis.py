@@ -35,7 +35,7 @@ class Slow(Dataset):
         return 200
 
     def __getitem__(self, index):
-        for _ in range(200):
+        for _ in range(500):
             torch.ones(100).exp().sum()
         return X[index], Y[index]
 
@@ -83,7 +83,7 @@ def found(threaded: Shell, tmp_path: Path):
         ("plateau", "circles", "--model linear --epochs 60"),
         ("high start", "own.py:large", "--epochs 2"),
         ("never predicted", "own.py:rare", "--epochs 6"),
-        ("waiting for data", "own.py:slow", "--epochs 3"),
+        ("waiting for data", "own.py:slow", "--epochs 4"),
     ],
 )
 def test_a_planted_fault_is_named_and_nothing_else(found, kind, task, options):

@@ -38,8 +38,9 @@ _OVERFITTED = 1.15
 _PLATEAU_EPOCHS = 12
 _WAITING = 0.5
 """The share of the time spent waiting for data."""
-_LEAST_EPOCHS_WAITING = 3
-"""The first batches wait for what is set up only once."""
+_LEAST_EPOCHS_WAITING, _LEAST_S_WAITING = 3, 2.0
+"""The first batches wait for what is set up only once; and of a few milliseconds the shares are
+those of the machine's other work. After two seconds the newest share is of one second."""
 _MARK = " ▲ "
 _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
@@ -353,7 +354,8 @@ def _starts_high(run: Snapshot) -> Finding | None:
 
 def _waits_for_data(run: Snapshot) -> Finding | None:
     share = timings(run.series).get("data", 0.0)
-    if share < _WAITING or run.epoch < _LEAST_EPOCHS_WAITING:
+    has_settled = run.epoch >= _LEAST_EPOCHS_WAITING and run.elapsed_s >= _LEAST_S_WAITING
+    if share < _WAITING or not has_settled:
         return None
     way = "more workers for its DataLoader" if run.is_watched else "--workers at the next start"
     return Finding("waiting for data", f"{share:.0%} of the time goes into waiting for data: {way}")
