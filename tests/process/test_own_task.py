@@ -475,9 +475,13 @@ def test_the_example_learns_digits_that_are_shifted_with_a_loss_of_its_own(own: 
 
 
 def test_the_example_learns_characters_and_writes_on(own: Shell, tmp_path: Path):
-    file = str(PROJECT / "examples" / "characters.py")
+    whole = (PROJECT / "examples" / "characters.py").read_text()
+    fewer = whole.replace("in sorted(topics)]", "in sorted(topics)[::3]]")
+    assert fewer != whole, "a third of the pages is enough to see that it learns"
+    (tmp_path / "characters.py").write_text(fewer)
+    file = str(tmp_path / "characters.py")
     own("run", file, "--epochs", "1", "--seed", "1", "--plain", "--name", "writer")
-    assert own.show("writer")["metrics"]["bits"] < 4.5, "log2(96) is 6.6"
+    assert own.show("writer")["metrics"]["bits"] < 5.5, "log2(96) is 6.6"
     weights = str(tmp_path / "writer.pt")
     own("export", "writer", "--format", "weights", "--out", weights)
     written = own.python(file, weights, "The for statement ", folder=tmp_path).stdout

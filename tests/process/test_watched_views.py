@@ -9,7 +9,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.conftest import Library, Shell
+from tests.forks import Forks
 from tests.tui.conftest import text_of
+from tests.watching import Script
 from tuitrain.tui.app import TuitrainApp
 
 LOADED = """
@@ -64,14 +66,18 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tuitrain(library: Library, scripts: Path, forked: Shell) -> Shell:
+def tuitrain(library: Library, scripts: Path, forked: Shell, forks: Forks) -> Shell:
     """A home with a run of each script."""
     shell = forked
     for name in RUNS:
         script = str(scripts / f"{name}.py")
 
         def watch(of: Shell, name: str = name, script: str = script) -> None:
-            of.process("watch", "--plain", "--name", name, script, "2", "it's", code=None)
+            of.home.mkdir(exist_ok=True)
+            log = of.home / f"{name}.log"
+            log.touch()
+            line = ["watch", "--plain", "--home", str(of.home), "--name", name, script, "2", "it's"]
+            Script(forks, forks.submit(run=line, log=str(log)), of.home).ended()
 
         shell.copy_of(f"watched {name}", watch, name)
     return shell
