@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import chain, cycle, product
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tuitrain.catalog.problems import FIRST_METRICS
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import RateReduced
 from tuitrain.core.problem import Card, Metric
-from tuitrain.core.schedules import SCHEDULES, ScheduleText, initial_schedule
+from tuitrain.core.schedules import SCHEDULES, ScheduleText
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import Integer, OneOf
 from tuitrain.engine.build import build
@@ -34,6 +35,7 @@ from tuitrain.export.program import program
 from tuitrain.export.program.part import Part
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
+from tuitrain.history.lineage import Lineage
 
 LONGEST_LINE = 100
 """As in the engine, whose functions a program copies."""
@@ -70,7 +72,13 @@ def recipe_of(spec: RunSpec) -> tuple[Recipe, str]:
     events = list(train(run, Steering(run)))
     reductions = tuple(event for event in events if isinstance(event, RateReduced))
     digest = weights_sha256(run.model)
-    return Recipe("a", spec, started, (), run.step, digest, reductions=reductions), digest
+    return Recipe("a", spec, Lineage.of(spec, [started, *reductions]), run.step, digest), digest
+
+
+def stating(recipe: Recipe, **fields: Any) -> Recipe:
+    """Return the recipe of a run whose start has other fields."""
+    started = replace(recipe.started, **fields)
+    return replace(recipe, lineage=Lineage.of(recipe.spec, [started]))
 
 
 def printed_by(text: str) -> str:
@@ -116,9 +124,9 @@ def test_it_uses_every_option_that_a_loss_a_model_or_an_optimizer_has(kind):
             value = OTHERS[type(option.type)](option)
             chosen = replace(spec, **{what: f"{entry.name}:{key}={value}"})
             settings = dict(recipe.started.settings) | {
-                "loss": chosen.loss, "schedule": str(initial_schedule(chosen.optimizer)),
+                "loss": chosen.loss, "schedule": chosen.settings["schedule"],
             }  # fmt: skip
-            other = replace(recipe, spec=chosen, started=replace(recipe.started, settings=settings))
+            other = stating(replace(recipe, spec=chosen), settings=settings)
             text = program(other, written_by="this test")
             compile(text, "program", "exec")
             assert text != program(recipe, written_by="this test"), f"{entry.name}:{key}"
@@ -199,8 +207,10 @@ def test_whatever_fits_a_task_makes_a_program_of_lines_that_fit_a_screen(task):
     losses = [item.name for fitting, item in FITTING if fitting is task]
     for loss, model, optimizer in product(losses, models, OPTIMIZERS):
         spec = replace(usual.spec, loss=loss, model=model, optimizer=optimizer)
-        started = replace(usual.started, settings={**usual.started.settings, "loss": loss})
-        text = program(replace(usual, spec=spec, started=started), written_by="this test")
+        settings = {**usual.started.settings, "loss": loss}
+        text = program(
+            stating(replace(usual, spec=spec), settings=settings), written_by="this test"
+        )
         compile(text, f"{loss}, {model}, {optimizer}", "exec")
         assert max(map(len, text.splitlines())) <= LONGEST_LINE, (loss, model, optimizer)
 
@@ -282,14 +292,14 @@ def test_a_program_says_of_the_problem_what_the_run_says_and_not_what_the_catalo
     problem = replace(
         recipe.problem, kind="multiclass", classes=("a", "b", "c"), metrics=(Metric("hits", "max"),)
     )
-    started = replace(recipe.started, problem=problem, card=Card("tumours of yesterday"))
-    text = program(replace(recipe, started=started), written_by="this test")
+    recipe = stating(recipe, problem=problem, card=Card("tumours of yesterday"))
+    text = program(recipe, written_by="this test")
     assert "# The data: tumours of yesterday." in text
     assert "model = mlp(train_inputs.shape[1:], 3" in text
     assert "hits = class_accuracy(prediction, val_targets)" in text
 
     crafted = replace(problem, metrics=(Metric("hits = exit()\nhits", "max"),))
-    recipe = replace(recipe, started=replace(started, problem=crafted))
+    recipe = stating(recipe, problem=crafted)
     with pytest.raises(Refused, match=r"the name of its metric, 'hits = exit\(\)\\nhits'"):
         program(recipe, written_by="this test")
 

@@ -12,7 +12,7 @@ from tests.property.test_replay import replayed
 from tests.property.test_resume import Life, Script, lived
 from tuitrain.catalog import OPTIMIZERS, new_spec
 from tuitrain.core.commands import Change, Request, Rollback, Undo
-from tuitrain.core.events import CommandRefused, RateReduced, RunStarted, SettingChanged
+from tuitrain.core.events import CommandRefused, RateReduced, SettingChanged
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.export.program import program
@@ -53,12 +53,7 @@ def changes() -> list[tuple[int, Request]]:
 
 
 def digest_of_program(life: Life) -> str:
-    lineage = Lineage().after(life.events)
-    started = next(event for event in life.events if isinstance(event, RunStarted))
-    plan = [change for change in plan_of(lineage) if change.step < life.recorded.step]
-    recipe = Recipe(
-        "a", life.spec, started, tuple(plan), life.recorded.step, "", reductions=lineage.reductions
-    )
+    recipe = Recipe("a", life.spec, Lineage.of(life.spec, life.events), life.recorded.step, "")
     return printed_by(program(recipe, written_by="this test"))
 
 

@@ -13,6 +13,7 @@ from tuitrain.catalog import fitting_losses, new_spec
 from tuitrain.cli.tour import left_midway, spec_of_tour
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.lineage import Lineage
 from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
 from tuitrain.tui.app import TuitrainApp
@@ -136,7 +137,7 @@ def test_only_a_loss_that_a_higher_rate_made_rise_is_a_broken_run(
     change = Intervention("c", "lr", f"{lr}", 0.0, "applied", step=100, epoch=1)
     run = Snapshot.begin("a", Path("a"), new_spec("digits", lr=0.1), 0.0)
     run = replace(
-        run, interventions=(change,), settings={**run.settings, "lr": lr},
+        run, interventions=(change,), lineage=Lineage.of(new_spec("digits", lr=lr)),
         epochs=(epoch(1, 0.4), epoch(2, val_loss)),
     )  # fmt: skip
     stop = next(stop for stop in STOPS if stop.title == "Break it")

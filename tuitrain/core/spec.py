@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Annotated, Any
 
+from tuitrain.core.commands import SETTINGS
 from tuitrain.core.decode import at_most, decoded, parsed
 from tuitrain.core.errors import DamagedRecord, Refused, WrongUse
 from tuitrain.core.options import OPTIONS
 from tuitrain.core.own import own_python, source_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.safe import safe
+from tuitrain.core.schedules import initial_schedule
 
 FILLED_IN_STRINGS = ("model", "loss", "optimizer")
 FILLED_IN_NUMBERS = ("lr", "batch_size", "epochs")
@@ -99,6 +101,14 @@ class RunSpec:
     def began_at(self) -> tuple[int, int]:
         """The step and the completed epochs at which the run begins; not zero for a fork."""
         return (self.parent.step, self.parent.epoch) if self.parent else (0, 0)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The loss and those that can change, as the run begins; None for those left open here."""
+        settings = {key: getattr(self, option.name, None) for key, option in SETTINGS.items()}
+        return {
+            **settings, "loss": self.loss, "schedule": str(initial_schedule(self.optimizer)),
+        }  # fmt: skip
 
     @property
     def is_complete(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
@@ -66,18 +66,24 @@ class RunLineage:
     lineage: Lineage
     last: int
     """The newest recorded step of the lineage."""
+    best: EpochEnded | None
+    """The last epoch with a better leading metric than all before it."""
 
     @classmethod
     def read(cls, paths: RunPaths) -> RunLineage:
         """Return the lineage of a run; Refused if training never started."""
-        delta = RunReader(paths.record).since(Cursor())
-        if not any(isinstance(recorded.event, RunStarted) for recorded in delta.events):
-            raise Refused(f"{paths.name} has trained nothing yet: there is nothing to export")
         spec = paths.read_spec()
+
+        def segments_after(events: Iterable[Recorded]) -> Sequence[Segment]:
+            return Lineage.of(spec, (recorded.event for recorded in events)).segments()
+
+        delta = RunReader(paths.record).since(Cursor(), segments_after)
         lineage = Lineage.of(spec, (recorded.event for recorded in delta.events))
+        if lineage.first_start is None:
+            raise Refused(f"{paths.name} has trained nothing yet: there is nothing to export")
         newest, latest = lineage.segments()[-1], delta.latest
         end = latest.step if latest and latest.take == newest.take else newest.first - 1
-        return cls(paths, spec, delta.events, lineage, end)
+        return cls(paths, spec, delta.events, lineage, end, delta.best)
 
     @cached_property
     def events(self) -> Sequence[Event]:
@@ -87,7 +93,8 @@ class RunLineage:
     @property
     def started(self) -> RunStarted:
         """The first RunStarted event, with the initial settings."""
-        return next(event for event in self.events if isinstance(event, RunStarted))
+        assert self.lineage.first_start is not None
+        return self.lineage.first_start
 
     @cached_property
     def plan(self) -> list[Planned]:
@@ -103,14 +110,6 @@ class RunLineage:
     def checkpoints(self) -> Sequence[CheckpointSaved]:
         """The kept checkpoints of the lineage, oldest first."""
         return self.lineage.checkpoints
-
-    @property
-    def best(self) -> EpochEnded | None:
-        """The last epoch with a better leading metric than all before it."""
-        best = None
-        for epoch in self.epochs():
-            best = epoch.ended if epoch.ended.improved else best
-        return best
 
     @property
     def best_checkpoint(self) -> tuple[CheckpointSaved | None, str]:

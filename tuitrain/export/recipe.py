@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +17,13 @@ from tuitrain.core.own import own_python, source_of, title_of
 from tuitrain.core.plan import Planned
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.core.schedules import OWN, RateSchedule, initial_schedule
+from tuitrain.core.schedules import OWN, RateSchedule
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.values import BALANCED, ClassWeights
-from tuitrain.export.epoch_boundaries import EpochBoundaries
 from tuitrain.export.lineage import RunLineage
+from tuitrain.history.epoch_boundaries import EpochBoundaries
+from tuitrain.history.lineage import Lineage
+from tuitrain.history.plan import plan_of
 
 _INSTEAD = "--format weights exports the model, csv, jsonl and tensorboard what was recorded"
 
@@ -32,36 +34,45 @@ class Recipe:
 
     name: str
     spec: RunSpec
-    started: RunStarted
-    plan: tuple[Planned, ...]
-    """The changes that affect a batch before the checkpoint."""
+    lineage: Lineage
     until: int
     """The step of the checkpoint."""
     weights_sha256: str
     origin: Path | None = None
     """The checkpoint of another run that this one starts from."""
-    reductions: tuple[RateReduced, ...] = ()
-    """Where a plateau schedule lowered the learning rate before the checkpoint."""
     skips_nonfinite: bool = False
     """A loss or gradient was nonfinite, and its batch did not change the weights."""
 
     @classmethod
-    def of(cls, lineage: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
+    def of(cls, run: RunLineage, checkpoint: CheckpointSaved) -> Recipe:
         """Return the recipe for a checkpoint of the lineage; Refused where there is none."""
-        spec = lineage.spec
-        _check_built_in(lineage)
-        nonfinite = [event for event in lineage.events if isinstance(event, NotFinite)]
+        _check_built_in(run)
+        nonfinite = [event for event in run.events if isinstance(event, NotFinite)]
         return cls(
-            lineage.paths.name,
-            spec,
-            lineage.started,
-            tuple(change for change in lineage.plan if change.step < checkpoint.step),
+            run.paths.name,
+            run.spec,
+            run.lineage,
             checkpoint.step,
             checkpoint.weights_sha256,
-            _origin(lineage),
-            tuple(event for event in lineage.lineage.reductions if event.step < checkpoint.step),
+            _origin(run),
             any(event.step <= checkpoint.step for event in nonfinite),
         )
+
+    @property
+    def started(self) -> RunStarted:
+        """The event with which training began."""
+        assert self.lineage.first_start is not None
+        return self.lineage.first_start
+
+    @cached_property
+    def plan(self) -> Sequence[Planned]:
+        """The changes that affect a batch before the checkpoint."""
+        return [change for change in plan_of(self.lineage) if change.step < self.until]
+
+    @property
+    def reductions(self) -> Sequence[RateReduced]:
+        """Where a plateau schedule lowered the learning rate before the checkpoint."""
+        return [event for event in self.lineage.reductions if event.step < self.until]
 
     @property
     def problem(self) -> Problem:
@@ -76,11 +87,13 @@ class Recipe:
             raise DamagedRecord("it does not say how it weighed the classes", self.name)
         return ClassWeights.numbers(text) if text else ()
 
-    @cached_property
+    @property
     def epoch_boundaries(self) -> EpochBoundaries:
         """The steps at which epochs begin."""
-        samples = -(-self.started.train_samples // self.spec.accumulate)
-        return EpochBoundaries(self.spec.began_at, samples, self.setting("batch-size"), self.plan)
+        boundaries = self.lineage.epoch_boundaries
+        if not all(span.steps_per_epoch > 0 for span in boundaries.spans):
+            raise DamagedRecord("it does not say how long its epochs are", self.name)
+        return boundaries
 
     @property
     def losses(self) -> list[str]:
@@ -92,12 +105,9 @@ class Recipe:
     @property
     def schedules(self) -> list[RateSchedule]:
         """The schedules of the learning rate in order, the first with which the run began."""
-        initial = str(initial_schedule(self.spec.optimizer))
         commands = [change.command for change in self.plan if change.command.kind == "schedule"]
-        texts = [
-            str(self.started.settings.get("schedule", initial)),  # older records lack it
-            *(command.detail for command in commands),
-        ]
+        initial = str(self.lineage.initial_settings["schedule"])  # older records lack it
+        texts = [initial, *(command.detail for command in commands)]
         try:
             schedules = [RateSchedule.read(text) for text in texts]
         except ValueError:
@@ -145,13 +155,13 @@ class Recipe:
         return [self.setting(setting), *values][-1]
 
 
-def _check_built_in(lineage: RunLineage) -> None:
+def _check_built_in(run: RunLineage) -> None:
     """Raise Refused if the run has something of the user's own, which a program cannot copy."""
-    spec, commands = lineage.spec, [change.command for change in lineage.plan]
+    spec, commands = run.spec, [change.command for change in run.plan]
     swapped = [command.loss for command in commands if isinstance(command, SwapLoss)]
     texts = (spec.task, spec.model, spec.optimizer, spec.loss, *swapped)
     if any(map(own_python, texts)):
-        paths = lineage.paths
+        paths = run.paths
         raise Refused(
             f"{paths.title} trains code of your own, which no program can contain: it is in "
             f"{safe(paths.code)}; {_INSTEAD}"
@@ -163,14 +173,14 @@ def _check_built_in(lineage: RunLineage) -> None:
         )
 
 
-def _origin(lineage: RunLineage) -> Path | None:
-    init_from = lineage.spec.init_from
+def _origin(run: RunLineage) -> Path | None:
+    init_from = run.spec.init_from
     if init_from and not Path(init_from).is_file():
         raise Refused(f"the weights that it began with are gone: {safe(init_from)}")
-    sha256 = lineage.spec.parent.sha256 if lineage.spec.parent else None
+    sha256 = run.spec.parent.sha256 if run.spec.parent else None
     if sha256 is None:
         return None
-    path = lineage.paths.origin.absolute()
+    path = run.paths.origin.absolute()
     try:
         with read_plain(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

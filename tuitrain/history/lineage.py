@@ -8,10 +8,11 @@ exports or repeats a run asks here what belongs to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tuitrain.core.events import (
@@ -27,6 +28,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.epoch_boundaries import EpochBoundaries, EqualEpochs
 
 _Relevant = (
     RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened,
@@ -50,19 +52,22 @@ class _Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Lineage:
-    """A value made from the ordered events of a run; it does not need `EpochEnded`."""
+    """A value made from the ordered events of a run; it does not need `EpochEnded`.
+
+    Its takes and the events on them do not depend on the fields before `events`.
+    """
 
     step: int = 0
     epoch: int = 0
     """The start of its first take: a fork continues from its parent's position."""
-    loss: str = ""
-    """The initial loss."""
+    of_spec: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """The settings that its spec begins with."""
     events: tuple[Event, ...] = ()
 
     @classmethod
     def of(cls, spec: RunSpec, events: Iterable[Event] = ()) -> Lineage:
         """Return the lineage of a run that begins as its spec says."""
-        return cls(*spec.began_at, spec.loss).after(events)
+        return cls(*spec.began_at, spec.settings).after(events)
 
     def after(self, events: Iterable[Event]) -> Lineage:
         """Return the lineage extended by later events of the run."""
@@ -82,7 +87,11 @@ class Lineage:
     @cached_property
     def takes(self) -> tuple[int, ...]:
         """The takes that led to the present weights, oldest first."""
-        takes = [self.take]
+        return self.takes_to(self.take)
+
+    def takes_to(self, take: int) -> tuple[int, ...]:
+        """Return that take and the takes that led to it, oldest first."""
+        takes = [take]
         while takes[-1] in self.openings:
             origin = self.openings[takes[-1]].origin_take
             if origin >= takes[-1]:
@@ -136,6 +145,11 @@ class Lineage:
         bounds = self._epochs.get(ended.take)
         return bounds is not None and bounds[0] < ended.epoch <= bounds[1]
 
+    def best_of(self, ended: Iterable[EpochEnded | None]) -> EpochEnded | None:
+        """Return the last one, in this order, that improved and belongs to the lineage."""
+        best = [epoch for epoch in ended if epoch and epoch.improved and self.has_epoch(epoch)]
+        return best[-1] if best else None
+
     def has_trained(self, ended: EpochEnded) -> bool:
         """Return whether a batch of that epoch was trained on its take and with its loss.
 
@@ -163,9 +177,24 @@ class Lineage:
         return tuple(event for event in saved if event.file not in gone)
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def epoch_boundaries(self) -> EpochBoundaries:
+        """Where the epochs of the lineage begin; those of a watched script are unknown."""
+        return self.epoch_boundaries_of(self.take)
+
+    def epoch_boundaries_of(self, take: int) -> EpochBoundaries:
+        """Return where the epochs of a take begin, and of the takes that led to it."""
+        length = self.first_start.steps_per_epoch if self.first_start else 0
+        boundaries = EpochBoundaries((EqualEpochs(self.step, self.epoch, length),))
+        for one in self.takes_to(take):
+            for event in self._by_take.get(one, ()):
+                if isinstance(event, TakeOpened | SettingChanged):
+                    boundaries = boundaries.after(event)
+        return boundaries
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
         """Those in use now: the loss, and those of `tuitrain.core.commands.SETTINGS`."""
-        settings = dict(self.started)
+        settings = dict(self.initial_settings)
         for event in self.kept_events:
             match event:
                 case LossSwapped(loss=loss):
@@ -179,10 +208,14 @@ class Lineage:
         return settings
 
     @cached_property
-    def started(self) -> dict[str, Any]:
-        """The settings with which the run began."""
-        settings = (event.settings for event in self.events if isinstance(event, RunStarted))
-        return dict(next(settings, {}))
+    def initial_settings(self) -> Mapping[str, Any]:
+        """The settings with which the run began; those of its spec until it has."""
+        return {**self.of_spec, **(self.first_start.settings if self.first_start else {})}
+
+    @cached_property
+    def first_start(self) -> RunStarted | None:
+        """The event with which training began; a resumption adds others."""
+        return next((event for event in self.events if isinstance(event, RunStarted)), None)
 
     def up_to(self, saved: CheckpointSaved) -> Lineage:
         """Return the lineage as it was when that checkpoint was saved."""
@@ -223,10 +256,12 @@ class Lineage:
     def _marks_of(self, take: int, events: Iterable[Event]) -> Iterator[_Mark]:
         """Yield where a take begins, and where its loss is swapped in these events of it."""
         opening = self.openings.get(take)
+        loss = str(self.initial_settings.get("loss", ""))
         if opening is None:
-            yield _Mark(self.step, self.epoch, take, _loss_of(self.started, self.loss))
+            yield _Mark(self.step, self.epoch, take, loss)
         else:
-            yield _Mark(opening.step, opening.epoch, take, _loss_of(opening.settings, self.loss))
+            loss = str(opening.settings.get("loss", loss))
+            yield _Mark(opening.step, opening.epoch, take, loss)
         for event in events:
             if isinstance(event, LossSwapped):
                 yield _Mark(event.step, event.epoch, take, event.loss)
@@ -264,7 +299,3 @@ def _grouped(events: Iterable[Event]) -> dict[int, list[Event]]:
 
 def _place_of(event: Event) -> tuple[int, int]:
     return getattr(event, "step", 0), getattr(event, "epoch", 0)
-
-
-def _loss_of(settings: Any, otherwise: str) -> str:
-    return str(settings.get("loss", otherwise))

@@ -16,7 +16,7 @@ from tuitrain.history.lineage import Lineage
 def plan_of(lineage: Lineage) -> list[Planned]:
     """Return the changes on a lineage, in order, without those that an undo reverted."""
     plan: list[Planned] = []
-    settings = dict(lineage.started)
+    settings = dict(lineage.initial_settings)
     for event in lineage.kept_events:
         for change in changes_of(event):
             kind, value = change.command.kind, _value(change.command)

@@ -12,7 +12,6 @@ from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import SAMPLES, CheckpointSaved, Event, RunStarted
 from tuitrain.core.options import OPTIONS
-from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.spec import Parent, RunSpec
 from tuitrain.history.checkpoints import at_epoch, best_kept, epochs_kept, kept
 from tuitrain.history.lineage import Lineage
@@ -92,7 +91,7 @@ def fork_of(
     own |= {"loss": settings["loss"], "lr": settings["lr"], "batch_size": settings["batch-size"],
             "epochs": settings["epochs"], "schedule": (), "until": None, "paused": False,
             "init_from": None, "init_given": None}  # fmt: skip
-    if "schedule" in settings and settings["schedule"] != str(initial_schedule(spec.optimizer)):
+    if settings["schedule"] != lineage.initial_settings["schedule"]:
         own["optimizer"] = with_schedule(spec.optimizer, settings["schedule"])
     data = {name: was for name, was in _conditions(earlier).items() if name == SAMPLES}
     parent = Parent(directory, saved.take, saved.step, saved.epoch, saved.sha256, environment=data)

@@ -12,6 +12,7 @@ from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.spec import Parent
 from tuitrain.export.lineage import RunLineage
 from tuitrain.export.recipe import Recipe
+from tuitrain.history.lineage import Lineage
 from tuitrain.store.paths import RunPaths
 
 SAVED = CheckpointSaved(1, STEPS, 1, "finish", "00002-take1-step23.pt", 9, "f" * 64, "w" * 64)
@@ -53,6 +54,9 @@ def test_a_record_without_what_a_program_needs_is_damaged(lineage):
     recipe = Recipe.of(lineage, SAVED)
     with pytest.raises(DamagedRecord, match="does not name the environment of its training"):
         assert recipe.environment
-    silent = replace(recipe, started=replace(recipe.started, settings={"loss": "mse"}))
+    started = replace(recipe.started, settings={"loss": "mse"}, steps_per_epoch=0)
+    silent = replace(recipe, lineage=Lineage.of(recipe.spec, [started]))
     with pytest.raises(DamagedRecord, match="which clip-norm it began with"):
         silent.setting("clip-norm")
+    with pytest.raises(DamagedRecord, match="does not say how long its epochs are"):
+        assert silent.epoch_boundaries

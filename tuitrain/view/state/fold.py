@@ -130,11 +130,8 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
             )  # fmt: skip
         case NotFinite() | Warned() | RateReduced() | CheckpointSaved() | CheckpointGone():
             return run
-        case RunStarted(settings=settings, steps_per_epoch=steps):
-            return replace(
-                run, started=event, state="running", steps_per_epoch=steps or None, error=None,
-                settings={**run.settings, **settings},
-            )  # fmt: skip
+        case RunStarted():
+            return replace(run, started=event, state="running", error=None)
         case WeightsCompared(is_same=is_same):
             return replace(run, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):
@@ -153,29 +150,16 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
             return replace(run, state="paused", rate=None, rate_points=())
         case Resumed():
             return replace(run, state="running")
-        case StepsTaken() | RateSwept():
+        case StepsTaken() | RateSwept() | LossSwapped():
             return run
-        case LossSwapped(loss=loss):
-            return replace(run, settings={**run.settings, "loss": loss})
-        case SettingChanged(setting=setting, value=value, steps_per_epoch=steps):
-            settings = {**run.settings, setting: value}
-            return replace(run, settings=settings, steps_per_epoch=steps or None, rate_points=())
-        case TakeOpened():
-            return _after_opening(run, event)
+        case SettingChanged():
+            return replace(run, rate_points=())
+        case TakeOpened():  # the latest loss belongs to the abandoned segment
+            return replace(run, rate_points=(), latest=None)
         case Stopped(why=why):
             return replace(run, state="stopped", why=why)
         case other:
             assert_never(other)
-
-
-def _after_opening(run: Snapshot, event: TakeOpened) -> Snapshot:
-    return replace(
-        run,
-        settings={**run.settings, **event.settings},
-        steps_per_epoch=event.steps_per_epoch or None,
-        rate_points=(),
-        latest=None,  # its loss belongs to the abandoned segment
-    )
 
 
 def _after_commands(run: Snapshot, new: Iterable[Recorded]) -> Snapshot:
@@ -208,18 +192,15 @@ def _after_epochs(run: Snapshot, delta: Delta, *, is_other: bool) -> Snapshot:
     if is_other:
         earlier = tuple(filter(run.lineage.has_epoch, earlier))
     new = tuple(filter(run.lineage.has_epoch, delta.epochs))
-    bests = [epoch for epoch in (run.best, delta.best, *earlier, *new) if epoch and epoch.improved]
     epochs = (*earlier, *new)[-EPOCHS_KEPT:]
     position = run.position
     if new:
         position = max(position, (new[-1].take, new[-1].step, new[-1].epoch))
-    if run.is_watched and len(epochs) > 1:  # its steps alone tell how long an epoch is
-        run = replace(run, steps_per_epoch=epochs[-1].step - epochs[-2].step or None)
     return replace(
         run,
         epochs=epochs,
         evaluated=Evaluated.of(epochs),
-        best=next(filter(run.lineage.has_epoch, reversed(bests)), None),
+        best=run.lineage.best_of((run.best, delta.best, *earlier, *new)),
         position=position,
     )
 

@@ -15,10 +15,7 @@ def has_begun(run: Snapshot) -> bool:
 
 def epoch_began(run: Snapshot) -> int:
     """Return the last step before the present epoch."""
-    last, parent = run.last_epoch, run.spec.parent
-    if last and last.epoch == run.epoch:
-        return last.step
-    return parent.step if parent and parent.epoch == run.epoch else 0
+    return run.epoch_boundaries.begin(run.epoch)
 
 
 def planned_epochs(run: Snapshot) -> int:

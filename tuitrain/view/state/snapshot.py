@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain.core.commands import SETTINGS
 from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
 from tuitrain.core.notes import Note
 from tuitrain.core.own import title_of
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
-from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.segment import Segment
 from tuitrain.core.spec import RunSpec
+from tuitrain.history.epoch_boundaries import EpochBoundaries
 from tuitrain.history.lineage import Lineage
 from tuitrain.store.delta import Recorded
 from tuitrain.store.schema import BatchRow
@@ -78,10 +77,6 @@ class Snapshot:
     pid: int | None = None
     busy: Silence | None = None
     """The cause, if the next batch takes long."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
-    steps_per_epoch: int | None = None
-    """None while the length of an epoch is unknown, as in a watched script without epochs."""
     lineage: Lineage = field(default_factory=Lineage)
     """The segments that led to the present weights, and the abandoned ones."""
     started: RunStarted | None = None
@@ -117,17 +112,14 @@ class Snapshot:
         """Return the snapshot of a run with an empty record."""
         lineage = Lineage.of(spec)
         return cls(
-            name, directory, spec, created_at, settings=_settings(spec), lineage=lineage,
+            name, directory, spec, created_at, lineage=lineage,
             stage=FIRST_STAGE_WATCHED if spec.watched else FIRST_STAGE,
             position=(1, lineage.step, lineage.epoch),
         )  # fmt: skip
 
     def completed(self, spec: RunSpec) -> Snapshot:
         """Return the run with the spec that its trainer completed."""
-        return replace(
-            self, spec=spec, lineage=replace(self.lineage, loss=spec.loss),
-            settings=self.settings if self.started else _settings(spec),
-        )  # fmt: skip
+        return replace(self, spec=spec, lineage=replace(self.lineage, of_spec=spec.settings))
 
     @property
     def title(self) -> str:
@@ -148,6 +140,26 @@ class Snapshot:
     def problem(self) -> Problem:
         """The kind, metrics and losses of the run, as it recorded them when it started."""
         return self.started.problem if self.started else Problem(self.spec.kind)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those in use: loss, lr, weight-decay, clip-norm, batch-size, epochs, schedule, pace."""
+        return self.lineage.settings
+
+    @property
+    def epoch_boundaries(self) -> EpochBoundaries:
+        """Where its epochs begin; for a watched script, as far as they have ended."""
+        if not self.is_watched:
+            return self.lineage.epoch_boundaries
+        ends = [(ended.step, ended.epoch) for ended in self.epochs]
+        return EpochBoundaries.seen(ends, self.steps_per_epoch or 0)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """None while the length of an epoch is unknown, as in a watched script without epochs."""
+        if self.is_watched and len(self.epochs) > 1:  # its steps alone tell how long one is
+            return self.epochs[-1].step - self.epochs[-2].step or None
+        return self.lineage.epoch_boundaries.steps_per_epoch or None
 
     @property
     def loss(self) -> str:
@@ -188,13 +200,3 @@ class Snapshot:
     def condition(self) -> str:
         """Its state in one word; deleted, if it was deleted while it was shown."""
         return "deleted" if self.is_deleted else self.state
-
-
-def _settings(spec: RunSpec) -> dict[str, Any]:
-    """Return those of the spec; None for a setting that it does not have."""
-    of_spec: dict[str, Any] = {
-        name: getattr(spec, option.name, None) for name, option in SETTINGS.items()
-    }
-    return {
-        **of_spec, "loss": spec.loss, "schedule": str(initial_schedule(spec.optimizer)),
-    }  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tuitrain.core.safe import safe
-from tuitrain.core.schedules import initial_schedule
 from tuitrain.history.plan import plan_of
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.state.made_of import device_of, model_of, optimizer_of
@@ -16,19 +15,19 @@ from tuitrain.view.text import words
 
 def settings(run: Snapshot) -> dict[str, str]:
     """Return the settings that affect training, with their changes and epochs."""
-    spec, began = run.spec, run.lineage.started
+    spec, began = run.spec, run.lineage.initial_settings
     texts = {
         "task": run.task,
         "model": model_of(run),
-        "loss": _history(run, "loss", spec.loss or began.get("loss") or "–"),
+        "loss": _history(run, "loss", began["loss"] or "–"),
         "optimizer": _without_schedule(optimizer_of(run)),
-        "lr": _history(run, "lr", _number(spec.lr or began.get("lr"))),
+        "lr": _history(run, "lr", _number(began["lr"] or None)),
         "schedule": "–" if run.is_watched else _schedules(run),
-        "batch size": _history(run, "batch-size", str(spec.batch_size or "–")),
+        "batch size": _history(run, "batch-size", str(began["batch-size"] or "–")),
         "accumulate": "–" if run.is_watched else str(spec.accumulate),
         "seed": "–" if run.is_watched else str(spec.seed),
-        "weight decay": _history(run, "weight-decay", _number(began.get("weight-decay") or 0.0)),
-        "clip norm": _history(run, "clip-norm", _number(began.get("clip-norm"), "off")),
+        "weight decay": _history(run, "weight-decay", _number(began["weight-decay"] or 0.0)),
+        "clip norm": _history(run, "clip-norm", _number(began["clip-norm"], "off")),
         "device": device_of(run),
         "epochs": str(planned_epochs(run) or "–"),
         "begins as": made_from(run) or "new",
@@ -57,7 +56,7 @@ def _history(run: Snapshot, kind: str, first: str) -> str:
 
 def _schedules(run: Snapshot) -> str:
     """Return the schedules of the learning rate, such as `constant → cosine @ epoch 4`."""
-    first = run.lineage.started.get("schedule") or str(initial_schedule(run.spec.optimizer))
+    first = run.lineage.initial_settings["schedule"]
     later = [
         f"{schedule.partition('@')[0]} @ epoch {epoch}"
         for epoch, schedule in changes(run, "schedule")

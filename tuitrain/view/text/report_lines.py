@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from tuitrain.core.detail import Confusion
 from tuitrain.core.notes import LONGEST
 from tuitrain.core.safe import safe
-from tuitrain.core.schedules import initial_schedule
 from tuitrain.core.watched import command_of
 from tuitrain.store.epochs import Best
 from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
@@ -137,7 +136,7 @@ def _optimizer(run: Snapshot) -> str:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
         parts.append(f"gradients clipped to norm {settings['clip-norm']:g}")
-    if settings["schedule"] != str(initial_schedule(run.spec.optimizer)):
+    if settings["schedule"] != run.spec.settings["schedule"]:
         parts.append(f"schedule {words.schedule(settings['schedule'])}")
     return ", ".join(parts)
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.recorded import in_home, started
-from tuitrain.core.events import CheckpointSaved
+from tests.recorded import STEPS, in_home, started
+from tuitrain.core.events import CheckpointSaved, SettingChanged
 from tuitrain.core.problem import Card
+from tuitrain.history.lineage import Lineage
 from tuitrain.view.panel.event_log import events
 from tuitrain.view.panel.panels import epochs, progress, vitals
 from tuitrain.view.picture import plain
@@ -27,9 +28,10 @@ def test_a_finished_run_has_no_time_left(run):
 
 def test_large_counts_have_separators(run):
     run.trains(1)
+    now, more = run.now(), SettingChanged("w", 1, STEPS, 1, "epochs", 40_000, 2, 15_625)
     long = replace(
-        run.now(), settings={**run.now().settings, "epochs": 40_000}, steps_per_epoch=15_625,
-        rate=100.0, state="running", position=(1, 5_000, 1_234),
+        now, lineage=now.lineage.after([more]), rate=100.0, state="running",
+        position=(1, 5_000, 1_234),
     )  # fmt: skip
     assert "/15,625  " in plain(progress(long, 100))
     assert "1,234/40,000 epochs" in plain(progress(long, 100))
@@ -85,12 +87,16 @@ def test_the_table_of_short_epochs_is_two_fifths_full_at_least(run):
 
 def test_a_script_without_epochs_has_no_bar_to_fill(run):
     run.trains(1)
-    spec = replace(run.now().spec, watched=("a.py",))
-    endless = replace(run.now(), spec=spec, steps_per_epoch=None, rate=30.0, state="running")
+    now = run.now()
+    spec = replace(now.spec, watched=("a.py",))
+    begun = [replace(now.started, steps_per_epoch=steps) for steps in (0, 100)]
+    endless = replace(
+        now, spec=spec, lineage=Lineage.of(spec, begun[:1]), rate=30.0, state="running"
+    )
     dots, *text = plain(progress(endless, 80)).removeprefix(" run").split()
     assert set(dots) == {"·"}
     assert text == ["23", "steps,", "no", "epochs", "seen"]
-    epochs_known = replace(endless, steps_per_epoch=100, rate=1.0)
+    epochs_known = replace(endless, lineage=Lineage.of(spec, begun[1:]), rate=1.0)
     shown = plain(progress(epochs_known, 100))
     assert "0/100  1:40 left" in shown
     assert "1 epoch, 23 steps" in shown
