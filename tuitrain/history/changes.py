@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
 from tuitrain.core.events import CheckpointSaved, Event, LossSwapped, SettingChanged, TakeOpened
+from tuitrain.core.schedules import SCHEDULES
 
 Change = LossSwapped | SettingChanged | TakeOpened
 
@@ -24,6 +26,17 @@ def is_change(event: Event) -> TypeGuard[Change]:
             return why != "resume"
         case _:
             return False
+
+
+def changes_training(event: Event, schedule: str) -> TypeGuard[Change]:
+    """Return whether batches are trained otherwise after the event than before it.
+
+    A number of epochs matters only to a `schedule` that depends on the last one, as in use since.
+    """
+    if isinstance(event, SettingChanged) and event.setting == "epochs":
+        shape = SCHEDULES.get(re.split("[:@]", schedule)[0])
+        return is_change(event) and (shape is None or shape.has_end)  # one of the user's may, too
+    return is_change(event)
 
 
 def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | None:

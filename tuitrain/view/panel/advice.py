@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, StepsTaken, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
-from tuitrain.history.changes import is_change
+from tuitrain.history.changes import changes_training
 from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
@@ -70,5 +70,6 @@ def nonfinite_pause(run: Snapshot) -> NotFinite | None:
 
 
 def _has_changed_since(run: Snapshot, nonfinite: NotFinite) -> bool:
-    events = [recorded.event for recorded in run.log]
-    return any(is_change(event) for event in events[events.index(nonfinite) :])
+    events, schedule = [recorded.event for recorded in run.log], run.settings["schedule"]
+    later = events[events.index(nonfinite) :]
+    return any(changes_training(event, schedule) for event in later)

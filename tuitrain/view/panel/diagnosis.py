@@ -14,7 +14,7 @@ from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
-from tuitrain.history.changes import is_change
+from tuitrain.history.changes import changes_training
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.metrics import monitor_of, monitored
@@ -138,12 +138,12 @@ def picture(run: Snapshot, width: int, most: int = 3) -> Picture:
 
 
 def present_course(run: Snapshot) -> list[EpochEnded]:
-    """Return the epochs since the last change on the lineage, oldest first.
+    """Return the epochs since the last change of the training on the lineage, oldest first.
 
     Of a long run these are the best one and the newest ones.
     """
-    changes = (event.step for event in run.lineage.kept_events if is_change(event))
-    changed = max(changes, default=0)
+    events, schedule = run.lineage.kept_events, run.settings["schedule"]
+    changed = max((event.step for event in events if changes_training(event, schedule)), default=0)
     best = [run.best] if run.best and run.best.step < run.epochs[0].step else []
     since = takewhile(
         lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,

@@ -29,6 +29,7 @@ BAD = NotFinite(1, 7, 0, "loss")
 PAUSED = Paused(None, 1, 11, 0)
 """Later than the bad batch: an accelerator's numbers are read some batches at once."""
 LOWER = SettingChanged("w", 1, 11, 0, "lr", 0.1, 0.5, 23)
+LONGER = SettingChanged("e", 1, 11, 0, "epochs", 80, 40, 23)
 BACK = TakeOpened(
     "u", 2, 5, 0, "undo", "00001-take1-step1.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 11, None
 )
@@ -44,7 +45,12 @@ def after(folder: Path, *events: Event, on_nonfinite: str = "pause") -> Snapshot
 
 
 @pytest.mark.parametrize(
-    "events", [(BAD, PAUSED), (BAD, CommandDropped("s", "a pause came first"), PAUSED, LOWER)]
+    "events",
+    [
+        (BAD, PAUSED),
+        (BAD, CommandDropped("s", "a pause came first"), PAUSED, LOWER),
+        (BAD, PAUSED, LONGER),
+    ],
 )
 def test_a_bad_batch_is_told_with_its_own_step_while_the_run_waits_for_it(events, tmp_path: Path):
     advised = advice(after(tmp_path, *events))

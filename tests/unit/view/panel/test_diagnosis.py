@@ -118,6 +118,21 @@ def test_the_course_begins_at_the_last_change_of_the_lineage(recorded):
     assert findings(recorded.now()) == []
 
 
+def test_more_epochs_are_a_new_course_only_for_a_schedule_that_ends_with_the_last(recorded):
+    recorded.trains(2, train_loss=0.1)
+    recorded.trains(1, train_loss=3.0)
+    recorded.changes("epochs", 80, "v")
+    (found,) = findings(recorded.now())
+    assert found.kind == "diverging"
+
+    recorded.changes("schedule", "cosine", "w")
+    recorded.trains(2, train_loss=0.1)
+    recorded.trains(1, train_loss=3.0)
+    assert [found.kind for found in findings(recorded.now())] == ["diverging"]
+    recorded.changes("epochs", 90, "x")
+    assert findings(recorded.now()) == []
+
+
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
