@@ -18,7 +18,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.keys import FILE
-from tuitrain.tui.widgets.run_panels import Advice
+from tuitrain.tui.widgets.run_panels import RunAdvice
 from tuitrain.view.panel.tour import STOPS
 from tuitrain.view.state.snapshot import Intervention, Snapshot
 
@@ -99,7 +99,7 @@ async def break_it(app: TuitrainApp, pilot) -> None:
     assert "What it shows" not in text, "the loss has not risen yet"
     await pilot.press("space")
     await reaches(app, pilot, "a run that diverges")
-    assert not app.screen.query(Advice), "no other advice than the tour's"
+    assert not app.screen.query(RunAdvice), "no other advice than the tour's"
 
 
 async def rescue(app: TuitrainApp, pilot) -> None:

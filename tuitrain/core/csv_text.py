@@ -23,7 +23,7 @@ _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class CsvHeader:
     """The encoding and the delimiter of a text, and the names of its columns."""
 
     encoding: str
@@ -56,7 +56,7 @@ def not_gzip(name: str) -> str:
     return f"{name} is not a whole gzip file"
 
 
-def header(content: bytes, file: str, *, is_whole: bool = True) -> Header:
+def header(content: bytes, file: str, *, is_whole: bool = True) -> CsvHeader:
     """Return how the text of a file is written, and its header; WrongUse for no table."""
     name = safe(file, limit=80)
     encoding = _encoding(content, name, is_whole=is_whole)
@@ -67,7 +67,7 @@ def header(content: bytes, file: str, *, is_whole: bool = True) -> Header:
         raise WrongUse(f"{name} is empty: its first line must have the names of the columns")
     if len(head) > MOST_COLUMNS:
         raise WrongUse(f"{name} has {len(head):,} columns; a table has at most {MOST_COLUMNS:,}")
-    return Header(encoding, delimiter, head, _unique(head), rows)
+    return CsvHeader(encoding, delimiter, head, _unique(head), rows)
 
 
 def _encoding(content: bytes, name: str, *, is_whole: bool) -> str:

@@ -29,7 +29,7 @@ class DamagedImage(TuitrainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class ImageHeader:
     """An image before its pixels are read."""
 
     is_grey: bool
@@ -37,12 +37,12 @@ class Header:
     """Of the file."""
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> ImageHeader:
     """Return what an image file says of itself; DamagedImage if it is none."""
     try:
         size = _size_of(path)
         with Image.open(path) as image:
-            return Header(image.mode in _GREY, size)
+            return ImageHeader(image.mode in _GREY, size)
     except Exception as error:  # noqa: BLE001 - PIL's decoders raise anything
         raise _damaged(path, error) from None
 

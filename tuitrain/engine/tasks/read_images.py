@@ -15,7 +15,7 @@ from torch import Tensor
 from tuitrain.core.safe import safe
 from tuitrain.engine.tasks.download import Report, ignore_progress
 from tuitrain.engine.tasks.image_files import ImageFile, find_images
-from tuitrain.engine.tasks.pixels import DamagedImage, Header, read_header, read_pixels
+from tuitrain.engine.tasks.pixels import DamagedImage, ImageHeader, read_header, read_pixels
 
 _NAMED = 3
 _Read = TypeVar("_Read")
@@ -89,7 +89,7 @@ def _readable(
 
 
 def _digest(
-    root: Path, files: Iterable[ImageFile], headers: Iterable[Header | DamagedImage]
+    root: Path, files: Iterable[ImageFile], headers: Iterable[ImageHeader | DamagedImage]
 ) -> str:
     digest = hashlib.sha256()
     for file, header in zip(files, headers, strict=True):

@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.export.program import entries, rate
 from tuitrain.export.program.entries import comment
 from tuitrain.export.program.loop import loop
-from tuitrain.export.program.part import TORCH, WIDTH, Part, fitted, indented, joined, quoted
+from tuitrain.export.program.part import TORCH, WIDTH, Part, call_text, indented, joined, quoted
 from tuitrain.export.program.source import function
 from tuitrain.export.recipe import Recipe
 
@@ -95,7 +95,7 @@ def _class_weights(recipe: Recipe) -> str:
         return ""
     numbers = textwrap.fill(", ".join(map(repr, recipe.class_weights)), WIDTH - 8)
     device = ", device=device" if recipe.started.device != "cpu" else ""
-    line = fitted("WEIGHTS = torch.tensor(", f"[{numbers}]{device}")
+    line = call_text("WEIGHTS = torch.tensor(", f"[{numbers}]{device}")
     return f"# The weights of the classes in the loss.\n{line}"
 
 
@@ -123,7 +123,7 @@ def _given_weights(recipe: Recipe) -> Part:
         return Part("")
     file = quoted(recipe.spec.init_from)
     return Part(
-        fitted("given = torch.load(", f'{file}, map_location="cpu", weights_only=True')
+        call_text("given = torch.load(", f'{file}, map_location="cpu", weights_only=True')
         + "model.load_state_dict(weights_in(given))\n",
         (),
         (function("tuitrain.engine.state.weights:weights_in"),),
@@ -136,7 +136,7 @@ def _inherited(recipe: Recipe) -> Part:
     assert recipe.spec.parent is not None
     file = quoted(str(recipe.origin))
     text = "# Start from this checkpoint of another run.\n"
-    text += fitted("origin = torch.load(", f'{file}, map_location="cpu", weights_only=True')
+    text += call_text("origin = torch.load(", f'{file}, map_location="cpu", weights_only=True')
     text += 'model.load_state_dict(origin["model"])\n'
     if recipe.spec.parent.keeps_optimizer:
         text += 'optimizer.load_state_dict(origin["optimizer"])\n'

@@ -21,7 +21,7 @@ from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
-from tuitrain.export.program.part import PARTIAL, TORCH, WIDTH, Part, fitted, keywords, quoted
+from tuitrain.export.program.part import PARTIAL, TORCH, WIDTH, Part, call_text, keywords, quoted
 from tuitrain.export.program.source import function
 
 _DATA = "train_inputs, train_targets, val_inputs, val_targets"
@@ -50,7 +50,7 @@ def model(spec: RunSpec, problem: Problem) -> Part:
         str(problem.outputs),
         *keywords(**entry.fixed, **options),
     )
-    return Part(fitted(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
+    return Part(call_text(f"model = {_name(entry)}(", *arguments), (), (function(entry.place),))
 
 
 def optimizer(text: str, lr: float, device: str) -> Part:
@@ -67,8 +67,8 @@ def optimizer(text: str, lr: float, device: str) -> Part:
     arguments = ("model.parameters()", *keywords(lr=lr, **options, **how), *of_model)
     if not entry.place.startswith("torch."):
         own = tuple(map(function, (entry.place, *entry.of_model.values())))
-        return Part(fitted(f"optimizer = {_name(entry)}(", *arguments), (TORCH,), own)
-    return Part(fitted(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
+        return Part(call_text(f"optimizer = {_name(entry)}(", *arguments), (TORCH,), own)
+    return Part(call_text(f"optimizer = {entry.place.replace(':', '.')}(", *arguments), (TORCH,))
 
 
 def criterion(loss: str, problem: Problem, *, is_weighted: bool) -> Part:

@@ -51,7 +51,7 @@ def indented(lines: list[str], depth: int) -> str:
     return "".join(f"{'    ' * depth}{line}\n" if line else "\n" for line in lines)
 
 
-def fitted(call: str, *arguments: str) -> str:
+def call_text(call: str, *arguments: str) -> str:
     """Return a call that begins with `call`, on one line if it fits, as a formatter would."""
     inside = ", ".join(arguments)
     line = f"{call}{inside})\n"

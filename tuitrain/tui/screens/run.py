@@ -39,7 +39,14 @@ from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
-from tuitrain.tui.widgets.run_panels import Advice, Epochs, Events, Header, Progress, Vitals
+from tuitrain.tui.widgets.run_panels import (
+    EpochTable,
+    Events,
+    Progress,
+    RunAdvice,
+    RunHeader,
+    Vitals,
+)
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart.run_charts import Charted, loss_chart
 from tuitrain.view.panel.news import as_message, news
@@ -101,7 +108,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     """For everything else: of the same epoch as the fast one."""
     phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
 
-    header = getters.query_one("#header", Header)
+    header = getters.query_one("#header", RunHeader)
     metrics = getters.query_one("#metrics", MetricCharts)
     tabs = getters.query_one("#tabs", Tabs)
     views = getters.query_one("#views", Views)
@@ -132,7 +139,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
-        yield Header(id="header").data_bind(RunScreen.pending, snapshot=RunScreen.slow_snapshot)
+        yield RunHeader(id="header").data_bind(RunScreen.pending, snapshot=RunScreen.slow_snapshot)
         yield Vitals(id="vitals").data_bind(snapshot=RunScreen.fast_snapshot)
         yield Tabs(id="tabs")
         with Views(initial=VIEWS[0].id, id="views"):
@@ -140,7 +147,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             for view in VIEWS[1:]:
                 with Container(id=view.id):
                     yield from map(self._made, view.panels)
-        yield Advice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
+        yield RunAdvice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
         yield from self.compose_guide()
         yield Filter("part of a line")
         yield KeysFooter()
@@ -153,7 +160,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 yield Progress(id="progress").data_bind(snapshot=RunScreen.fast_snapshot)
             with Horizontal(id="side", classes="box"):
                 yield self._made(STEPS, at="-beside")
-                yield Epochs(id="epochs").data_bind(snapshot=RunScreen.slow_snapshot)
+                yield EpochTable(id="epochs").data_bind(snapshot=RunScreen.slow_snapshot)
                 yield Events(id="events").data_bind(snapshot=RunScreen.slow_snapshot)
 
     def compose_guide(self) -> ComposeResult:

@@ -11,7 +11,7 @@ from tuitrain.tui.keys import keymap_of, shown
 from tuitrain.tui.last_view import LastView
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.guide import Guide
-from tuitrain.tui.widgets.run_panels import Advice
+from tuitrain.tui.widgets.run_panels import RunAdvice
 
 
 class TourScreen(RunScreen):
@@ -28,7 +28,7 @@ class TourScreen(RunScreen):
         }).data_bind(snapshot=RunScreen.fast_snapshot)  # fmt: skip
 
     def on_mount(self) -> None:
-        self.query_one(Advice).remove()  # the tour gives its own, and needs the room
+        self.query_one(RunAdvice).remove()  # the tour gives its own, and needs the room
 
     def first_view(self) -> LastView:
         return LastView("Batch")

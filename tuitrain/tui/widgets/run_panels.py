@@ -36,7 +36,7 @@ class SnapshotPanel(Cells):
         raise NotImplementedError
 
 
-class Header(SnapshotPanel):
+class RunHeader(SnapshotPanel):
     """Title and state of the run, and the pending commands."""
 
     pending: var[tuple[str, ...]] = var(())
@@ -64,7 +64,7 @@ class Progress(SnapshotPanel):
         return panels.progress(snapshot, self.size.width)
 
 
-class Advice(SnapshotPanel):
+class RunAdvice(SnapshotPanel):
     """Advice on the training; it takes no room if there is none."""
 
     def watch_snapshot(self) -> None:
@@ -86,7 +86,7 @@ class Advice(SnapshotPanel):
         return diagnosis.picture(snapshot, width, _ADVICE_LINES if height >= _HIGH else 1)
 
 
-class Epochs(SnapshotPanel, can_focus=True):
+class EpochTable(SnapshotPanel, can_focus=True):
     """The table of epochs."""
 
     DEFAULT_CLASSES = "panel"

@@ -76,7 +76,7 @@ def full(lows: Sequence[float], highs: Sequence[float]) -> Range:
     return Range(*_apart(min(low, high), max(low, high)))
 
 
-def fitted(lows: Sequence[float], highs: Sequence[float], reach: Reach = LINEAR) -> Range:
+def without_outliers(lows: Sequence[float], highs: Sequence[float], reach: Reach = LINEAR) -> Range:
     """Return a range without outliers. Pairs are given oldest first.
 
     A spike of 900 among losses below 1 is outside the range; the decay at the start of a run is
@@ -306,7 +306,7 @@ def _joint_range(groups: Sequence[Sequence[Pair]], reach: Reach | None) -> Range
     if reach is None:
         return full(lows, highs)
     parts = [
-        fitted([low for low, _ in group], [high for _, high in group], reach)
+        without_outliers([low for low, _ in group], [high for _, high in group], reach)
         for group in groups
         if group
     ]

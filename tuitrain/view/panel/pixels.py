@@ -35,7 +35,7 @@ class Pixels(NamedTuple):
         """The cells that it needs across and down."""
         return (len(self.rows[0]) if self.rows else 0), -(-len(self.rows) // 2)
 
-    def fitted(self, rows: int) -> Pixels:
+    def resized(self, rows: int) -> Pixels:
         """Return it enlarged if it is small, or shrunk by halves until it fits so many rows.
 
         One that would be too small to be recognised is left higher.

@@ -36,7 +36,7 @@ def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         f"class {_class(run, seen.true)}"
     )
     lines = [fitted([Span(heading, "strong")], width)]
-    picture = Pixels.read(seen.pixels, seen.width).fitted(height - 1) if seen.width else None
+    picture = Pixels.read(seen.pixels, seen.width).resized(height - 1) if seen.width else None
     cells = picture.size[0] + 2 if picture else 0
     beside = _table(run, seen, width - cells, height - 1)
     for part, row in zip_longest(picture.lines() if picture else (), beside, fillvalue=()):

@@ -77,7 +77,7 @@ def _gallery(
     Nothing if not one picture fits.
     """
     pictures = [
-        Pixels.read(sample.pixels, sample.width).fitted(height - _WORDS) for sample in samples
+        Pixels.read(sample.pixels, sample.width).resized(height - _WORDS) for sample in samples
     ]
     tile = max(_LEAST_TILE, *(picture.size[0] for picture in pictures)) + _GAP
     rows = max(picture.size[1] for picture in pictures)

@@ -52,31 +52,31 @@ def decay(length: int) -> list[float]:
 @pytest.mark.parametrize("length", [10, 100, 1000])
 def test_a_decaying_loss_is_shown_whole(length):
     losses = decay(length)
-    shown = scale.fitted(losses, losses)
+    shown = scale.without_outliers(losses, losses)
     assert (shown.low, shown.high) == (min(losses), max(losses))
     assert (shown.above, shown.below) == (0, 0)
 
 
 def test_a_start_that_has_become_one_bucket_among_many_is_shown_whole():
     lows, highs = [0.3] + [0.02] * 299, [2.4] + [0.06] * 299
-    assert scale.fitted(lows, highs).high == 2.4
+    assert scale.without_outliers(lows, highs).high == 2.4
 
 
 def test_one_spike_of_900_among_losses_below_1_is_left_outside_and_counted():
     highs = [*decay(100), 900.0, *[0.06] * 60]
-    shown = scale.fitted([0.04] * len(highs), highs)
+    shown = scale.without_outliers([0.04] * len(highs), highs)
     assert shown.high == max(decay(100))
     assert (shown.above, shown.below) == (1, 0)
 
 
 def test_a_plunge_is_left_outside_as_a_spike_is():
     lows = [0.5, 0.6, 0.4, -800.0, 0.5, 0.6, 0.5, 0.5]
-    shown = scale.fitted(lows, [0.9] * 8)
+    shown = scale.without_outliers(lows, [0.9] * 8)
     assert (shown.low, shown.above, shown.below) == (0.4, 0, 1)
 
 
 def test_a_spike_at_the_very_first_step_is_left_outside_too():
-    assert scale.fitted([0.4] * 50, [9000.0] + [0.9] * 49).above == 1
+    assert scale.without_outliers([0.4] * 50, [9000.0] + [0.9] * 49).above == 1
 
 
 def test_the_full_range_holds_every_spike():
@@ -84,15 +84,17 @@ def test_the_full_range_holds_every_spike():
 
 
 def test_among_a_handful_of_values_none_is_called_an_outlier():
-    assert scale.fitted([1.0, 900.0], [1.0, 900.0]) == (1.0, 900.0, 0, 0)
+    assert scale.without_outliers([1.0, 900.0], [1.0, 900.0]) == (1.0, 900.0, 0, 0)
 
 
 def test_without_values_the_range_is_0_to_1():
-    assert scale.fitted([], []) == (0, 1, 0, 0)
+    assert scale.without_outliers([], []) == (0, 1, 0, 0)
     assert scale.full([math.nan], [math.inf]) == (0, 1, 0, 0)
 
 
-@given(st.lists(st.tuples(anything, anything)), st.sampled_from([scale.fitted, scale.full]))
+@given(
+    st.lists(st.tuples(anything, anything)), st.sampled_from([scale.without_outliers, scale.full])
+)
 def test_a_range_is_finite_and_never_a_point(pairs, fit):
     pairs = [(min(pair), max(pair)) for pair in pairs]
     shown = fit([low for low, _ in pairs], [high for _, high in pairs])

@@ -39,9 +39,9 @@ def _explained(values: np.ndarray, target: Target, train: np.ndarray, val: np.nd
         tree, constant, power = DecisionTreeRegressor, known.mean(), 2
     else:
         tree, constant, power = DecisionTreeClassifier, np.bincount(known).argmax(), 0
-    fitted = tree(max_leaf_nodes=_LEAVES, random_state=0).fit(values[train], known)
+    trained = tree(max_leaf_nodes=_LEAVES, random_state=0).fit(values[train], known)
     before, after = (
-        _error(truth - guess, power) for guess in (constant, fitted.predict(values[val]))
+        _error(truth - guess, power) for guess in (constant, trained.predict(values[val]))
     )
     return 1 - after / before if before > 0 else 0.0
 

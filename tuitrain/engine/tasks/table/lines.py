@@ -7,10 +7,10 @@ import io
 
 import numpy as np
 
-from tuitrain.core.csv_text import Header
+from tuitrain.core.csv_text import CsvHeader
 
 
-def row_lines(content: bytes, header: Header, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def row_lines(content: bytes, header: CsvHeader, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the line (rows,) int64 on which each row begins, and whether it is too short (rows,).
 
     pandas fills short rows as if their last cells were empty.
@@ -25,7 +25,7 @@ def row_lines(content: bytes, header: Header, rows: int) -> tuple[np.ndarray, np
     return lines, cells < len(header.cells)
 
 
-def _is_plain(content: bytes, header: Header, rows: int) -> bool:
+def _is_plain(content: bytes, header: CsvHeader, rows: int) -> bool:
     """Return whether a line is a row, and has a delimiter for each column but the last.
 
     Rows that are too long were refused, so that their delimiters cannot make up for missing ones.
@@ -37,7 +37,7 @@ def _is_plain(content: bytes, header: Header, rows: int) -> bool:
     return lines == rows + 1 and delimiters == lines * (len(header.cells) - 1)
 
 
-def _counted(content: bytes, header: Header) -> list[tuple[int, int]]:
+def _counted(content: bytes, header: CsvHeader) -> list[tuple[int, int]]:
     """Return the first line and the number of cells of each row; blank lines are none."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding=header.encoding, newline="")
     reader = csv.reader(text, delimiter=header.delimiter, skipinitialspace=header.delimiter != "\t")
