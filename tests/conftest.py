@@ -157,7 +157,7 @@ class Shell:
         return self.client(name)
 
     def ended(self, name: str) -> dict[str, Any]:
-        """Wait until nobody trains the run, and return what became of it."""
+        """Wait until no trainer trains the run, and return what became of it."""
         client = self.client(name)
         until(lambda: not client.look(client.record.end()).alive, f"{name} has ended")
         return self.show(name)

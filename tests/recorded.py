@@ -89,7 +89,7 @@ def decay(step: int) -> float:
 
 
 def in_home(home: Path, name: str, **settings: object) -> "RecordedRun":
-    """Return a run of a home, which nobody trains."""
+    """Return a run of a home, which no trainer trains."""
     paths = RunPaths(home / "runs" / name)
     for folder in (paths.inbox, paths.checkpoints):
         folder.mkdir(parents=True)

@@ -82,7 +82,7 @@ def test_the_first_block_does_what_its_comments_say(threaded: Shell):
     said = []
     for line in lines:
         said.append(threaded(*line).stdout)
-        if "pause" in line:  # somebody who types sees that it is
+        if "pause" in line:  # a user who types sees that it is
             until(lambda: threaded.show("a")["state"] == "paused", "it is paused")
     run = threaded.ended("a")
     pause, loss, *_ = run["interventions"]

@@ -1,4 +1,4 @@
-"""The app draws attention to what happens while somebody looks elsewhere."""
+"""The app draws attention to what happens while the user looks elsewhere."""
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen
 from tuitrain.core.events import Finished, NotFinite, Paused, Resumed

@@ -133,7 +133,7 @@ async def test_the_state_of_a_fast_loop_is_at_most_a_second_old_and_its_rate_rig
     watched: Watched, trainer: ScriptedTrainer, clock: SimpleNamespace, per_second: int
 ):
     trainer.ms_per_step = 1000 / per_second
-    clock.now += LIVELY_FOR_S  # nobody presses a key
+    clock.now += LIVELY_FOR_S  # no key is pressed
     steps = per_second // SECOND
     turns_old = 0
     for _ in range(4 * SECOND):

@@ -23,7 +23,7 @@ _TIMES_THE_LONGEST = 3
 class Watchdog:
     """Watches the thread that enters it; call `alive` whenever that thread gets on.
 
-    The user's code may never return. Nothing can end it from within then, but everybody can be
+    The user's code may never return. Nothing can end it from within then, but every reader can be
     told where it is.
     """
 

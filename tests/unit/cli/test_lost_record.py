@@ -1,4 +1,4 @@
-"""A run whose record was removed says so, and nobody begins it anew over its checkpoints."""
+"""A run whose record was removed says so, and is not begun anew over its checkpoints."""
 
 import pytest
 

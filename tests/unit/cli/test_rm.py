@@ -23,7 +23,7 @@ KINDS = ("link", "dangling link", "link to a folder", "pipe")
 
 @pytest.fixture
 def paths(tmp_path):
-    """A run that somebody else made, and that nobody trained to its end."""
+    """A run of another user, which was not trained to its end."""
     run = in_home(tmp_path / "home", "a")
     run.trains(1)
     run.close()

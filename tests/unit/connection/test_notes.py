@@ -79,7 +79,7 @@ def test_notes_of_a_run_from_elsewhere_are_shown_and_not_obeyed(tuitrain, ended)
     assert [note["text"] for note in shown["notes"]][1:] == [
         "after a line that a full disk cut short"
     ]
-    assert len(shown["notes"]) == 2, "nothing but what somebody can have written"
+    assert len(shown["notes"]) == 2, "nothing but what can have been written"
 
 
 def test_a_link_in_the_place_of_the_notes_is_not_written_through(tuitrain, ended, tmp_path):

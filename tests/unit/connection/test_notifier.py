@@ -66,7 +66,7 @@ def test_the_command_is_told_of_a_pause_by_nan_and_of_a_kill(recorded, paths, te
         (Stopped("w", 1, 23, 1, ""), None),
     ],
 )
-def test_how_a_run_ended_is_news_unless_somebody_stopped_it(recorded, paths, last, message):
+def test_how_a_run_ended_is_news_unless_a_user_stopped_it(recorded, paths, last, message):
     before = recorded.now()
     recorded.records(last)
     run = snapshot(Client(paths.directory))

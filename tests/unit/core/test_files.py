@@ -58,7 +58,7 @@ def test_only_a_plain_file_is_opened(tmp_path, outside, kind, flags):
     assert not outside.with_name("nothing").exists()
 
 
-def test_a_pipe_that_somebody_reads_is_not_written(tmp_path):
+def test_a_pipe_that_has_a_reader_is_not_written(tmp_path):
     os.mkfifo(tmp_path / "log")
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(NotPlain):

@@ -108,7 +108,7 @@ def test_what_does_not_come_right_leaves_nothing_and_can_be_repeated(
     assert target.read_bytes() == CONTENT
 
 
-def test_nobody_there_is_one_sentence(target: Path):
+def test_a_host_that_does_not_answer_is_one_sentence(target: Path):
     with pytest.raises(CannotDownload, match="cannot download"):
         fetch("http://127.0.0.1:9/file.gz", target, md5=MD5)
     assert files_in(target) == []

@@ -267,7 +267,7 @@ def test_cmyk_and_a_photograph_on_its_side_are_read(tmp_path):
     assert turned[:, 0].mean() > 200 > 50 > turned[:, -1].mean()
 
 
-def test_pixels_of_32_bits_are_left_out_since_nobody_knows_their_range(tmp_path):
+def test_pixels_of_32_bits_are_left_out_since_their_range_is_unknown(tmp_path):
     folder(tmp_path, {"cat": 3, "dog": 3})
     Image.new("F", (10, 10), 0.5).save(tmp_path / "cat" / "9.tif")
     assert (

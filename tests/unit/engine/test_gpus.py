@@ -104,7 +104,7 @@ def test_a_meter_reads_the_gpu_of_cudas_number_and_leaves_out_what_is_not_report
     assert meter(nvml, 0, None, None) is None, "it may be another one"
 
 
-def test_where_cuda_may_number_them_otherwise_nobody_guesses():
+def test_where_cuda_may_number_them_otherwise_nothing_is_guessed():
     assert listed(Nvml(), None, None) is None
     assert listed(Nvml(), "0,1", "FASTEST_FIRST") is None
     assert listed(Nvml(), "GPU-bbbb", None) == [Gpu("H100", 80 * GIB, 78 * GIB, 20)]

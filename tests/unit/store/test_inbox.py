@@ -209,7 +209,7 @@ def test_no_bytes_end_a_trainer(tmp_path_factory, content):
     assert inbox.read(written(tmp_path_factory.getbasetemp(), content)) is None
 
 
-def test_a_command_that_a_killed_sender_left_half_written_is_in_nobodys_way(tmp_path):
+def test_a_command_that_a_killed_sender_left_half_written_does_not_block_others(tmp_path):
     request = Request.new(Pause())
     half = written(tmp_path, b"{", f".{request.id}.json.beef.tmp")
     assert inbox.put(tmp_path, request) == tmp_path / f"{request.id}.json"

@@ -63,7 +63,7 @@ class Training:
                 yield loss.item(), (outputs - target).square().mean().item()
             if run.stopped:
                 return
-        raise AssertionError("nobody stopped it")
+        raise AssertionError("it was not stopped")
 
     def submit_once(self, command: Command, at: Boundary = "batch") -> None:
         if command.kind not in self._submitted:

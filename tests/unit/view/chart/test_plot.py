@@ -265,7 +265,7 @@ def test_a_swap_never_joins_two_lines():
         assert {role for _, role in line} <= {"text", "axis", "swap"}
 
 
-def test_a_loss_that_nobody_has_room_for_is_shortened_or_left_out():
+def test_a_loss_that_has_no_room_is_shortened_or_left_out():
     old = segment([1.0] * 100, "an-extraordinarily-long-name-of-a-loss")
     picture = chart(old, segment([1.0] * 5000, "mse", 101))
     assert "an-extra" not in plain(picture)

@@ -1,4 +1,4 @@
-"""What the form says of a field while somebody types in it."""
+"""What the form says of a field while the user types in it."""
 
 from tuitrain.view.form import form
 
