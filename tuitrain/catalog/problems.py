@@ -13,14 +13,14 @@ from tuitrain.core.values import Integer, ValueType
 
 _FIVE = 5
 _TOP = Metric("top5_accuracy", "max")
-_OF_SEVERAL = (
+_MULTICLASS = (
     Metric("accuracy", "max"), Metric("f1_macro", "max"), Metric("auroc", "max"),
     Metric("balanced_accuracy", "max"), Metric("mcc", "max"), _TOP,
     Metric("calibration_error", "min"),
 )  # fmt: skip
 METRICS: Mapping[str, tuple[Metric, ...]] = {
-    "multiclass": _OF_SEVERAL,
-    "binary": tuple(metric for metric in _OF_SEVERAL if metric is not _TOP),
+    "multiclass": _MULTICLASS,
+    "binary": tuple(metric for metric in _MULTICLASS if metric is not _TOP),
     "multilabel": (
         Metric("f1_macro", "max"), Metric("auroc", "max"), Metric("label_accuracy", "max"),
         Metric("subset_accuracy", "max"),

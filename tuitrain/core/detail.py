@@ -208,7 +208,7 @@ class Surface:
     """Of two inputs, a row for each value of the second one from the least: a probability of the
     predicted class from 0 to 1, or a number in `span`."""
     classes: tuple[_Bytes, ...] = ()
-    """The predicted classes at the same places; empty for numbers."""
+    """The predicted classes at the same places; empty for a regression."""
     span: _Numbers = ()
     """The least and the greatest of the numbers."""
 

@@ -124,7 +124,7 @@ def evaluate(
     """
     match kind:
         case "multiclass":
-            return _of_several(outputs, targets)
+            return _of_multiclass(outputs, targets)
         case "binary":
             logits, labels = outputs.flatten(), targets.long()
             predicted = (logits > 0).long()
@@ -143,7 +143,7 @@ def evaluate(
             return Evaluation({})
 
 
-def _of_several(outputs: Tensor, targets: Tensor) -> Evaluation:
+def _of_multiclass(outputs: Tensor, targets: Tensor) -> Evaluation:
     predicted, classes = outputs.argmax(dim=1), outputs.shape[1]
     # in float32, logits that nearly agree would tie
     precise = outputs.to(precision(outputs.device))

@@ -196,9 +196,11 @@ class SteeringScreen(Screen[None]):
         if setting in _OF_THE_TASK and not self._is_known(setting):
             return
         run = self._latest
-        self._ask(setting, lr_of(run) if setting == "lr" else run.settings[setting])
+        self._open_number(setting, lr_of(run) if setting == "lr" else run.settings[setting])
 
-    def _ask(self, setting: Setting, value: float | None, suggestion: float | None = None) -> None:
+    def _open_number(
+        self, setting: Setting, value: float | None, suggestion: float | None = None
+    ) -> None:
         """Ask for another value of a setting, and send the change."""
         dialog = NumberScreen(setting, value, suggestion)
         self.app.push_screen(dialog, lambda change: self.send(change) if change else None)
@@ -210,7 +212,7 @@ class SteeringScreen(Screen[None]):
 
     def _offer_rate(self, suggestion: float | None) -> None:
         if suggestion is not None:
-            self._ask("lr", lr_of(self._latest), suggestion)
+            self._open_number("lr", lr_of(self._latest), suggestion)
 
     def action_checkpoint(self) -> None:
         self.send(SaveCheckpoint())

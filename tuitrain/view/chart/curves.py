@@ -100,14 +100,14 @@ class Curves:
         along = self.x_map(run, view.unit)
         line = [self._ended_series(segment, level) for segment in lineage[:-1]]
         line += [self._series(segment, level) for segment in lineage[-1:]]
-        behind = [
+        background = [
             *(reference._ended_series(segment, level) for segment in parents),
             *(self._ended_series(segment, level) for segment in abandoned),
         ]
-        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        maps = self._background_maps(run, view.unit, reference, (parents, abandoned))
         segments = [
             *(segment._replace(validations=(), is_abandoned=True, x=x)
-              for segment, x in zip(behind, maps, strict=True)),
+              for segment, x in zip(background, maps, strict=True)),
             *(segment._replace(x=along) for segment in _joined(line, by_take=view.unit == "time")),
         ]  # fmt: skip
         if not earlier:
@@ -124,11 +124,11 @@ class Curves:
         segments, reference, parents, abandoned = self._visible(run, view)
         lineage = [self._ended_epochs(segment, level) for segment in segments[:-1]]
         lineage += [self._epochs(segment, level) for segment in segments[-1:]]
-        behind = [reference._ended_epochs(segment, level) for segment in parents]
-        behind += [self._ended_epochs(segment, level) for segment in abandoned]
-        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        background = [reference._ended_epochs(segment, level) for segment in parents]
+        background += [self._ended_epochs(segment, level) for segment in abandoned]
+        maps = self._background_maps(run, view.unit, reference, (parents, abandoned))
         return Validations(
-            _chained(lineage), tuple(behind),
+            _chained(lineage), tuple(background),
             self.x_map(run, view.unit), tuple(maps),
         )  # fmt: skip
 
@@ -138,16 +138,16 @@ class Curves:
         """Return the curves of a series: the abandoned segments, then the lineage."""
         level = level_for((view.window or live_window(run)).steps, columns)
         segments, reference, parents, abandoned = self._visible(run, view)
-        behind = [reference._ended_points(segment, name, level) for segment in parents]
-        behind += [self._ended_points(segment, name, level) for segment in abandoned]
-        maps = self._maps_behind(run, view.unit, reference, (parents, abandoned))
+        background = [reference._ended_points(segment, name, level) for segment in parents]
+        background += [self._ended_points(segment, name, level) for segment in abandoned]
+        maps = self._background_maps(run, view.unit, reference, (parents, abandoned))
         line = [self._ended_points(segment, name, level) for segment in segments[:-1]]
         line += [self._points(segment, name, level) for segment in segments[-1:]]
         lineage = tuple(point for points in line for point in points)
         along = self.x_map(run, view.unit)
         return [
             *(plot.Curve(_placed(points, x), "past")
-              for points, x in zip(behind, maps, strict=True)),
+              for points, x in zip(background, maps, strict=True)),
             plot.Curve(_placed(lineage, along)),
         ]  # fmt: skip
 
@@ -198,12 +198,12 @@ class Curves:
             list(_clipped(parents, first, last)), list(_clipped(_abandoned(run), first, last)),
         )  # fmt: skip
 
-    def _maps_behind(
+    def _background_maps(
         self, run: Snapshot, unit: XUnit, reference: Curves,
-        behind: tuple[Sequence[Segment], Sequence[Segment]],
+        background: tuple[Sequence[Segment], Sequence[Segment]],
     ) -> Iterator[XMap]:  # fmt: skip
         """Yield where the steps of the reference run and of abandoned segments lie."""
-        parents, abandoned = behind
+        parents, abandoned = background
         level = level_for(live_window(run).steps, _TIMES)
         along = STEPS if unit == "time" else map_of(run, unit, run.take) or STEPS
         for segment in parents:
