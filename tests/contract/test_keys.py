@@ -21,6 +21,7 @@ from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.screens.tour import TourScreen
+from tuitrain.tui.screens.viewing import ViewingScreen
 
 modules = [
     importlib.import_module(f"{screens.__name__}.{found.name}")
@@ -32,7 +33,7 @@ all_screens = [
     for _, thing in inspect.getmembers(module, inspect.isclass)
     if issubclass(thing, Screen) and thing.__module__ == module.__name__
 ]
-WITHOUT_KEYS_OF_THEIR_OWN = {SteeringScreen, ChartingScreen, TourScreen}
+WITHOUT_KEYS_OF_THEIR_OWN = {SteeringScreen, ChartingScreen, ViewingScreen, TourScreen}
 """They give or take those of others."""
 PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
 every_screen = pytest.mark.parametrize("screen", all_screens, ids=lambda screen: screen.__name__)

@@ -29,13 +29,15 @@ def is_change(event: Event) -> TypeGuard[Change]:
 
 
 def changes_training(event: Event, schedule: str) -> TypeGuard[Change]:
-    """Return whether batches are trained otherwise after the event than before it.
+    """Return whether batches after the event are trained differently from those before it.
 
     A number of epochs matters only to a `schedule` that depends on the last one, as in use since.
     """
     if isinstance(event, SettingChanged) and event.setting == "epochs":
         shape = SCHEDULES.get(re.split("[:@]", schedule)[0])
-        return is_change(event) and (shape is None or shape.has_end)  # one of the user's may, too
+        return is_change(event) and (
+            shape is None or shape.has_end
+        )  # None: one of the user's, which may
     return is_change(event)
 
 

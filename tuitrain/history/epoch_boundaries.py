@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from tuitrain.core.events import SettingChanged, TakeOpened
 
+StatesLength = TakeOpened | SettingChanged
+"""The events that state the length of the epochs from their place on."""
+
 
 class EqualEpochs(NamedTuple):
     """Epochs with the same number of steps, from a step and a number of completed epochs on."""
@@ -47,7 +50,7 @@ class EpochBoundaries(NamedTuple):
         spans = zip(places, [*lengths, steps_per_epoch], strict=True)
         return cls(tuple(EqualEpochs(*place, length) for place, length in spans))
 
-    def after(self, event: TakeOpened | SettingChanged) -> EpochBoundaries:
+    def after(self, event: StatesLength) -> EpochBoundaries:
         """Return the boundaries after an event of their take, or of one that continues it."""
         spans, last = self.spans, self.spans[-1]
         if isinstance(event, TakeOpened):  # a change at its step was made after its checkpoint

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, reduce
+from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.segment import FAR, Segment
 from tuitrain.core.spec import RunSpec
-from tuitrain.history.epoch_boundaries import EpochBoundaries, EqualEpochs
+from tuitrain.history.epoch_boundaries import EpochBoundaries, EqualEpochs, StatesLength
 
 _Relevant = (
     RunStarted, CheckpointSaved, CheckpointGone, LossSwapped, SettingChanged, TakeOpened,
@@ -184,12 +184,10 @@ class Lineage:
     def epoch_boundaries_of(self, take: int) -> EpochBoundaries:
         """Return where the epochs of a take begin, and of the takes that led to it."""
         length = self.first_start.steps_per_epoch if self.first_start else 0
-        boundaries = EpochBoundaries((EqualEpochs(self.step, self.epoch, length),))
-        for one in self.takes_to(take):
-            for event in self._by_take.get(one, ()):
-                if isinstance(event, TakeOpened | SettingChanged):
-                    boundaries = boundaries.after(event)
-        return boundaries
+        first = EpochBoundaries((EqualEpochs(self.step, self.epoch, length),))
+        events = chain(*(self._by_take.get(earlier, ()) for earlier in self.takes_to(take)))
+        stating = (event for event in events if isinstance(event, StatesLength))
+        return reduce(EpochBoundaries.after, stating, first)
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:

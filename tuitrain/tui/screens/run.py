@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
 from textual.reactive import reactive, var
-from textual.widgets import Input
 
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
@@ -22,10 +21,8 @@ from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
 from tuitrain.core.safe import safe
 from tuitrain.trainer.supervisor import Started
-from tuitrain.tui import last_view
 from tuitrain.tui.alert import Alert
 from tuitrain.tui.driver import Complete
-from tuitrain.tui.last_view import LastView
 from tuitrain.tui.refresh import PULL_S, Refresh, is_idle
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.fork import fork
@@ -34,6 +31,7 @@ from tuitrain.tui.screens.leave import leave
 from tuitrain.tui.screens.note import What, write
 from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
+from tuitrain.tui.screens.viewing import ViewingScreen
 from tuitrain.tui.views import STEPS, VIEWS, Panel
 from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.keys_footer import KeysFooter
@@ -62,7 +60,7 @@ def is_routine(event: Event) -> bool:
     return is_saved or isinstance(event, CheckpointGone)
 
 
-class RunScreen(ChartingScreen, inherit_bindings=False):
+class RunScreen(ViewingScreen, inherit_bindings=False):
     """Follow a run and show its record."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (180, "-huge")]
@@ -79,23 +77,7 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
                 tooltip="Keep a note about the run, at its present step"),
         Binding("number_sign", "write('tag')", "Tag", key_display="#", show=False, id="run.tag",
                 tooltip="Tag the run, or take a tag off"),
-        Binding("v", "curves", "Curves", show=False, id="run.curves",
-                tooltip="Comparable curves in the loss chart's place, and back"),
-        *(
-            Binding(str(digit), f"view('{view.name}')", view.name, show=False, id=f"run.{view.id}",
-                    tooltip=f"{view.name}: {view.question}")
-            for digit, view in enumerate(VIEWS, 1)
-        ),
-        Binding("tab", "next_panel(1)", "Next panel", show=False, id="run.next_panel",
-                tooltip="The next panel: focused, or alone where there is no room"),
-        Binding("shift+tab", "next_panel(-1)", "Panel before", show=False, id="run.panel_before",
-                tooltip="The panel before, in the same way"),
-        Binding("enter", "enlarge", "Enlarge", show=False, id="run.enlarge",
-                tooltip="Show the focused panel alone, and back"),
-        Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",
-                tooltip="Back to all panels of the view, without a search"),
-        Binding("slash", "search", "Search", key_display="/", show=False, id="run.search",
-                tooltip="Search the log: events, notes, and what was printed"),
+        *ViewingScreen.BINDINGS,
         Binding("q", "leave", "Leave", id="run.leave", tooltip="Leave: detach, stop or cancel"),
         Binding("ctrl+c", "leave", "Leave", show=False, id="run.interrupt", tooltip="Like q"),
         Binding("question_mark", "help", "Help", key_display="?", id="run.help",
@@ -110,9 +92,6 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
 
     header = getters.query_one("#header", RunHeader)
     metrics = getters.query_one("#metrics", MetricCharts)
-    tabs = getters.query_one("#tabs", Tabs)
-    views = getters.query_one("#views", Views)
-    search = getters.query_one(Filter)
 
     def __init__(
         self,
@@ -128,9 +107,8 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
         self._curves = curves_of(client)
         self._reads = Reads(
             client.record, self._curves, client.output,
-            search=lambda: self._wanted, chart_view=lambda: self.chart_view,
+            search=lambda: self.wanted, chart_view=lambda: self.chart_view,
         )  # fmt: skip
-        self._wanted = ""
         self._close = leave
         self._started = started
         self._opened_at = time.monotonic()
@@ -166,14 +144,6 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
     def compose_guide(self) -> ComposeResult:
         """Yield what leads through the screen: nothing, but on the tour."""
         yield from ()
-
-    def first_view(self) -> LastView:
-        """Return the view to begin with: that of the run that was looked at last."""
-        return last_view.read(self._client.paths)
-
-    @property
-    def shows_charts(self) -> bool:
-        return any(view.id == self.views.current and view.has_charts for view in VIEWS)
 
     def _made(self, panel: Panel, at: str = "") -> PanelPicture:
         picture = PanelPicture(panel, self._reads, at=at)
@@ -260,49 +230,6 @@ class RunScreen(ChartingScreen, inherit_bindings=False):
             return Charted(waiting(run, waited_s, width, height))
         was_log = self.chart.is_log
         return loss_chart(run, self._curves, width, height, self.chart_view, was_log=was_log)
-
-    def action_curves(self) -> None:
-        """Show the metric charts in place of the loss chart, or the loss chart again."""
-        self.action_view(VIEWS[0].name)
-        self.toggle_class("-metrics")
-
-    def action_view(self, name: str) -> None:
-        """Show the view of that name, also in the next run that is opened."""
-        self.show_view(name)
-        self.keep_view()
-
-    def keep_view(self) -> None:
-        """Keep the view and its enlarged panel for the next run that is opened."""
-        last_view.write(self._client.paths, LastView(self.tabs.current, self.views.alone))
-
-    def show_view(self, name: str) -> None:
-        """Show the view of that name."""
-        self.tabs.current = name
-        self.views.switch(next(view.id for view in VIEWS if view.name == name))
-
-    def action_next_panel(self, step: int) -> None:
-        self.views.turn(step)
-        self.keep_view()
-
-    def action_enlarge(self) -> None:
-        self.views.enlarge()
-        self.keep_view()
-
-    def action_back(self) -> None:
-        self.search.reset()
-        self.views.show_all()
-        self.keep_view()
-
-    def action_search(self) -> None:
-        self.action_view(VIEWS[-1].name)
-        self.search.open()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._wanted = event.value
-        self.views.mark_stale()
-
-    def on_input_submitted(self) -> None:
-        self.set_focus(None)
 
     def action_leave(self) -> None:
         stop = partial(self.send, Stop())

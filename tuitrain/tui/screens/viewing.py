@@ -1,0 +1,96 @@
+"""The keys of the views of a run: which of them is shown, which panel alone, and the search."""
+
+from __future__ import annotations
+
+from textual import getters
+from textual.binding import Binding
+from textual.widgets import Input
+
+from tuitrain.tui import last_view
+from tuitrain.tui.last_view import LastView
+from tuitrain.tui.screens.charting import ChartingScreen
+from tuitrain.tui.views import VIEWS
+from tuitrain.tui.widgets.filter import Filter
+from tuitrain.tui.widgets.views import Tabs, Views
+
+
+class ViewingScreen(ChartingScreen, inherit_bindings=False):
+    """A screen with the views of a run, of which it shows one at a time."""
+
+    BINDINGS = [
+        Binding("v", "curves", "Curves", show=False, id="run.curves",
+                tooltip="Comparable curves in the loss chart's place, and back"),
+        *(
+            Binding(str(digit), f"view('{view.name}')", view.name, show=False, id=f"run.{view.id}",
+                    tooltip=f"{view.name}: {view.question}")
+            for digit, view in enumerate(VIEWS, 1)
+        ),
+        Binding("tab", "next_panel(1)", "Next panel", show=False, id="run.next_panel",
+                tooltip="The next panel: focused, or alone where there is no room"),
+        Binding("shift+tab", "next_panel(-1)", "Panel before", show=False, id="run.panel_before",
+                tooltip="The panel before, in the same way"),
+        Binding("enter", "enlarge", "Enlarge", show=False, id="run.enlarge",
+                tooltip="Show the focused panel alone, and back"),
+        Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",
+                tooltip="Back to all panels of the view, without a search"),
+        Binding("slash", "search", "Search", key_display="/", show=False, id="run.search",
+                tooltip="Search the log: events, notes, and what was printed"),
+    ]  # fmt: skip
+
+    wanted = ""
+    """The text that is searched for."""
+
+    tabs = getters.query_one("#tabs", Tabs)
+    views = getters.query_one("#views", Views)
+    search = getters.query_one(Filter)
+
+    def first_view(self) -> LastView:
+        """Return the view to begin with: that of the run that was looked at last."""
+        return last_view.read(self._client.paths)
+
+    @property
+    def shows_charts(self) -> bool:
+        return any(view.id == self.views.current and view.has_charts for view in VIEWS)
+
+    def action_curves(self) -> None:
+        """Show the metric charts in place of the loss chart, or the loss chart again."""
+        self.action_view(VIEWS[0].name)
+        self.toggle_class("-metrics")
+
+    def action_view(self, name: str) -> None:
+        """Show the view of that name, also in the next run that is opened."""
+        self.show_view(name)
+        self.keep_view()
+
+    def keep_view(self) -> None:
+        """Keep the view and its enlarged panel for the next run that is opened."""
+        last_view.write(self._client.paths, LastView(self.tabs.current, self.views.alone))
+
+    def show_view(self, name: str) -> None:
+        """Show the view of that name."""
+        self.tabs.current = name
+        self.views.switch(next(view.id for view in VIEWS if view.name == name))
+
+    def action_next_panel(self, step: int) -> None:
+        self.views.turn(step)
+        self.keep_view()
+
+    def action_enlarge(self) -> None:
+        self.views.enlarge()
+        self.keep_view()
+
+    def action_back(self) -> None:
+        self.search.reset()
+        self.views.show_all()
+        self.keep_view()
+
+    def action_search(self) -> None:
+        self.action_view(VIEWS[-1].name)
+        self.search.open()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.wanted = event.value
+        self.views.mark_stale()
+
+    def on_input_submitted(self) -> None:
+        self.set_focus(None)
