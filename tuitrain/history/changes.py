@@ -35,9 +35,8 @@ def changes_training(event: Event, schedule: str) -> TypeGuard[Change]:
     """
     if isinstance(event, SettingChanged) and event.setting == "epochs":
         shape = SCHEDULES.get(re.split("[:@]", schedule)[0])
-        return is_change(event) and (
-            shape is None or shape.has_end
-        )  # None: one of the user's, which may
+        has_end = shape is None or shape.has_end  # one of the user's may depend on it, too
+        return has_end and is_change(event)
     return is_change(event)
 
 
