@@ -1,0 +1,23 @@
+"""Training of a run on another rank than the first, which decides and records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuitrain.core.spec import RunSpec
+from tuitrain.engine.build import build
+from tuitrain.engine.loop import train
+from tuitrain.engine.ranks import group
+from tuitrain.engine.ranks.ranks import Ranks
+from tuitrain.engine.user_code import UserCode
+
+
+def follow(folder: Path) -> None:
+    """Train the run of the first rank to its end; `folder` is for copies of the user's code."""
+    with group.joined():
+        ranks = Ranks()
+        spec = RunSpec.from_json(ranks.of_first(""))
+        run = build(spec, code=UserCode(folder), device=ranks.device_of(spec.device))
+        ranks.train(run)
+        for _ in train(run, ranks.steering_of(run), clock=lambda: 0.0):
+            pass
