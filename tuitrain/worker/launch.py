@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         threading.Thread(target=_stop_without_owner, args=(paths, descriptor), daemon=True).start()
     _record(paths, StartupReached("starting the ranks"))
     failures = launch(paths, paths.read_spec())
-    last = RunReader(paths.record).last_word()
+    last = _last_word(paths)
     if last is None:
         why = described(failures) if failures else "its ranks ended without a word"
         _record(paths, Failed(f"{why}; tuitrain resume {paths.title} goes on from its checkpoint"))
@@ -55,22 +55,29 @@ def main(argv: list[str]) -> int:
 
 def launch(paths: RunPaths, spec: RunSpec) -> Mapping[int, Any]:
     """Let the ranks train, and return the failures that ended them, by rank; none: it has ended."""
-    from torch.distributed.elastic.agent.server.api import WorkerSpec
+    from torch.distributed.elastic.agent.server.api import RunResult, WorkerSpec, WorkerState
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.rendezvous import RendezvousParameters, registry
 
     class Agent(LocalElasticAgent):
+        """Notes why it starts all ranks anew, and does not once the end is on record."""
+
         def _monitor_workers(self, worker_group: Any) -> Any:
             result = super()._monitor_workers(worker_group)
-            if result.failures:
-                note_failure(paths, described(result.failures))
+            if not result.failures:
+                return result
+            if _last_word(paths) is not None:
+                return RunResult(state=WorkerState.SUCCEEDED)
+            note_failure(paths, described(result.failures))
             return result
 
     count = local_count(spec)
     os.environ.update(python.environment())
     # the agent's own handler would end the ranks: here the first one stops the run
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
+    # a store that outlives the ranks would tell new ones the addresses of old ones
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     first, *arguments = python.command(_RANK, str(paths.directory))
     rendezvous = RendezvousParameters(
@@ -131,6 +138,10 @@ def _stop_without_owner(paths: RunPaths, pipe: int) -> None:
     """Stop the run once the other end of the pipe is closed: its owner never writes."""
     os.read(pipe, 1)
     inbox.put(paths.inbox, Request.new(Stop("the command that owned the run ended")))
+
+
+def _last_word(paths: RunPaths) -> Event | None:
+    return RunReader(paths.record).last_word()
 
 
 def _record(paths: RunPaths, event: Event) -> None:

@@ -14,19 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from tuitrain.core.ranks import rank_of
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
 
-_ENDED = "tuitrain/ended"
-"""Is set, in the launcher's store, once the first rank has recorded the end of the run."""
-_TELLS_WITHIN = timedelta(seconds=20)
 _LOOK_EVERY_S = 1.0
 _PR_SET_PDEATHSIG = 1
 
@@ -34,18 +29,14 @@ _PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> int:
     """Train the run together with the other ranks, and return the exit code."""
     end_with_launcher()
-    paths = RunPaths(Path(argv[0]))
-    if rank_of(os.environ):
-        return _recorded(_follow)
-    return _recorded(lambda: _lead(paths))
+    act = _follow if rank_of(os.environ) else lambda: _lead(RunPaths(Path(argv[0])))
+    return _with_error_file(act)
 
 
 def _lead(paths: RunPaths) -> int:
-    descriptor = os.open(paths.lock, os.O_RDONLY)  # held by the launcher; to see that it is there
-    code = train(paths, descriptor, process.Ending(), in_ranks=True)
-    with suppress(Exception):
-        _store().set(_ENDED, "")
-    return 0 if code is not None else 1
+    lock = os.open(paths.lock, os.O_RDONLY)  # the launcher holds it; to see that it is there
+    train(paths, lock, process.Ending(), in_ranks=True)
+    return 0  # what is on record is no reason to start anew
 
 
 def _follow() -> int:
@@ -54,11 +45,7 @@ def _follow() -> int:
     from tuitrain.worker.following import follow
 
     with TemporaryDirectory(prefix="tuitrain-") as folder:
-        try:
-            follow(Path(folder))
-        except BaseException:
-            if not _has_ended():
-                raise
+        follow(Path(folder))
     return 0
 
 
@@ -76,26 +63,11 @@ def end_with_launcher() -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def _recorded(act: Callable[[], int]) -> int:
+def _with_error_file(act: Callable[[], int]) -> int:
     """Act, and leave an error where the launcher looks for it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
     return record(act)() or 0
-
-
-def _has_ended() -> bool:
-    """Return whether the first rank has recorded the end; waits a while for it to do so."""
-    with suppress(Exception):
-        _store().wait([_ENDED], _TELLS_WITHIN)
-        return True
-    return False
-
-
-def _store() -> Any:
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # it is documented
-
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return TCPStore(address, port, is_master=False, timeout=_TELLS_WITHIN)
 
 
 if __name__ == "__main__":
