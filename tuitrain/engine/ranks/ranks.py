@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -16,6 +17,7 @@ from tuitrain.core.own import own_python
 from tuitrain.engine.data import Part
 from tuitrain.engine.ranks.group import device_of
 from tuitrain.engine.ranks.messages import Call, Channel
+from tuitrain.engine.ranks.numbers import Numbers
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import Added, forward_pass, parts_of
@@ -31,6 +33,7 @@ class Ranks:
         self.part = Part(distributed.get_rank(), distributed.get_world_size())
         self.channel = Channel()
         self._is_calling = False
+        self.numbers = Numbers(torch.device("cpu"))
         self._passes: _Passes | None = None
         self._parallel: DistributedDataParallel | None = None
 
@@ -55,7 +58,7 @@ class Ranks:
             raise Refused(
                 f"{samples} validation samples are not enough for {self.part.count} ranks"
             )
-        self._passes = _Passes(run.model, run.device)
+        self._passes, self.numbers = _Passes(run.model, run.device), Numbers(run.device)
         # a model of the user's may not use each of its weights for each batch
         is_own = not run.spec.model or own_python(run.spec.model) is not None
         self._parallel = DistributedDataParallel(self._passes, find_unused_parameters=is_own)
@@ -90,6 +93,7 @@ class Ranks:
         self._passes.mean_loss.grad = None
         outputs: list[Tensor] = []
         marks: list[Any] = []
+        began = 0.0
         for number, (part, part_target, share) in enumerate(parts, start=1):
             share *= weight
             forward = partial(
@@ -97,9 +101,11 @@ class Ranks:
             )
             with nullcontext() if number == len(parts) else self._parallel.no_sync():
                 output, propagated, (after_forward, after_loss) = self._parallel(forward, run)
+                began = time.perf_counter()
                 propagated.backward()
             outputs.append(output.detach())
             marks += [after_forward, after_loss, run.stopwatch.mark()]
+        self.numbers.add(time.perf_counter() - began)
         loss = self._passes.mean_loss.grad
         assert loss is not None
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)

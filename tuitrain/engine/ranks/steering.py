@@ -11,15 +11,21 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tuitrain.core.events import BatchDone, Event, Fact
+from tuitrain.core.detail import RANKS
+from tuitrain.core.events import BatchDone, Detail, Event, Fact
+from tuitrain.core.every import Every
 from tuitrain.engine.nonfinite import NonfiniteBatches
 from tuitrain.engine.ranks.messages import Call, GoOn
+from tuitrain.engine.ranks.numbers import body_of
 from tuitrain.engine.ranks.ranks import Ranks
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 
 MEET_EVERY_S = 0.25
+MEASURE_EVERY_S = 1.0
+NUMBERS = "numbers"
+"""In place of a method: every rank tells its numbers."""
 _MOST_STEPS = 1 << 16
 
 
@@ -32,8 +38,9 @@ class Leading(Steering):
         self._training = run
         self._meet_at = 0
         self._clock: Callable[[], float] = time.monotonic
-        self._went_on: tuple[float, int] | None = None
+        self._went_on = self._clock(), run.step
         """When, and at which step, they went on from the last meeting."""
+        self._measures = Every(MEASURE_EVERY_S, self._clock)
         self.steps = 1
         """Steps from a meeting to the next."""
 
@@ -52,7 +59,9 @@ class Leading(Steering):
         self._send(has_stopped=True)
 
     def _met(self, events: Iterator[Fact | Event]) -> Iterator[Fact | Event]:
-        self.steps = self._steps_until_next()
+        self.steps, batch_s = self._steps_until_next(), self._batch_s()
+        if batch_s is not None and self._measures.is_due():
+            yield self._measured(batch_s)
         yield from events
         if self._run.pace or self.decisions.has_to_do:
             self.steps = 1
@@ -62,13 +71,22 @@ class Leading(Steering):
 
     def _steps_until_next(self) -> int:
         """Return the number of steps that take about a quarter of a second."""
-        if self._went_on is None:
-            return 1
+        if (batch_s := self._batch_s()) is None:
+            return self.steps
+        return max(1, min(round(MEET_EVERY_S / batch_s), 4 * self.steps, _MOST_STEPS))
+
+    def _batch_s(self) -> float | None:
+        """Return the time of a batch since the last meeting; None if there was none."""
         since, step = self._went_on
         trained, took_s = self._training.step - step, self._clock() - since
-        if trained <= 0 or took_s <= 0:
-            return self.steps
-        return max(1, min(round(trained * MEET_EVERY_S / took_s), 4 * trained, _MOST_STEPS))
+        return took_s / trained if trained > 0 and took_s > 0 else None
+
+    def _measured(self, batch_s: float) -> Detail:
+        """Return what each rank measured of itself since this was last asked for."""
+        self._ranks.channel.send(Call(NUMBERS))
+        ranks = self._ranks.channel.of_all(self._ranks.numbers.taken())
+        run = self._training
+        return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self.steps))
 
     def _send(self, *, has_stopped: bool) -> None:
         run = self._training
@@ -107,7 +125,10 @@ class Following(Steering):
     def _meet(self) -> None:
         run = self._training
         while isinstance(message := self._ranks.channel.receive(), Call):
-            getattr(run, message.method)(*message.arguments, **message.named)
+            if message.method == NUMBERS:
+                self._ranks.channel.of_all(self._ranks.numbers.taken())
+            else:
+                getattr(run, message.method)(*message.arguments, **message.named)
         run.take, run.until = message.take, message.until
         run.monitor.waited = message.waited
         self.decisions.stopped = message.has_stopped
