@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +13,23 @@ from tuitrain import connect
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
 
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def mild(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+"""
 TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
 
 
@@ -90,3 +108,15 @@ def test_a_signal_stops_all_ranks_with_a_checkpoint(forked: Shell):
     shown = forked.ended("a")
     assert shown["state"] == "stopped"
     assert shown["checkpoints"][-1]["step"] == shown["step"]
+
+
+def test_what_a_run_names_reaches_every_rank(forked: Shell, tmp_path: Path):
+    """Code of the user's with a weight that is never used, and parts of 7 of 3 ranks."""
+    (tmp_path / "net.py").write_text(NET)
+    forked("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", "--loss",
+           f"{tmp_path / 'net.py'}:mild", "--nproc", "3", "--batch-size", "7", "--accumulate", "2",
+           "--epochs", "1", "--plain", "--name", "own", "--seed", "1")  # fmt: skip
+    shown = forked.show("own")
+    assert shown["state"] == "finished"
+    assert shown["metrics"]["accuracy"] > 0.8
+    assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3

@@ -43,7 +43,7 @@ class Part:
         before_last = (-(-len(order) // (size * self.count)) - 1) * size
         if len(own) > before_last:
             return own
-        again: Order = order[:_ENOUGH]
+        again: Order = order[: min(size, _ENOUGH)]
         return torch.cat((own, again)) if isinstance(own, Tensor) else own + again
 
     def samples_of(self, total: int, size: int, number: int) -> tuple[int, int]:

@@ -54,7 +54,7 @@ class Team(Protocol):
     def whole(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
         """Return the rows of all ranks, `total` of each, in the order of the samples."""
 
-    def of_first(self, value: T) -> T:
+    def of_first(self, value: Any) -> Any:
         """Return the value that the first rank has: plain values, in lists and dicts."""
 
     def share_buffers(self, run: Training) -> None:

@@ -278,6 +278,9 @@ class Training:
                 return None
 
     def _why_not_loss(self, loss: str) -> str | None:
+        own = own_python(loss)
+        if self.team is not None and own is not None and not self.code.has(own):
+            return "the other ranks do not have that file: name it when the run starts"
         try:
             self.losses.criterion(loss)
             reason = self.try_own_loss(self, loss) if self.losses.is_own(loss) else None

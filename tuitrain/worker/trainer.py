@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from tuitrain.core import code_copies
 from tuitrain.core.events import (
     Detail,
     Event,
@@ -81,7 +82,7 @@ def train_run(
         spec = run.spec
         paths.write_spec(replace(spec, init_from=spec.init_from and Path(spec.init_from).name))
     if team is not None:
-        team.of_first(spec.to_json())
+        team.of_first((spec.to_json(), code_copies.packed(paths.code)))
         team.train(run)
     recorder.time_with(run.stopwatch.microseconds)
     try:

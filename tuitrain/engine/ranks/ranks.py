@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -22,8 +22,6 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import Added, forward_pass, parts_of
 from tuitrain.engine.training import Training
-
-T = TypeVar("T")
 
 
 class Ranks:
@@ -123,10 +121,9 @@ class Ranks:
         distributed.all_gather(gathered, padded.contiguous())
         return torch.stack(gathered, dim=1).flatten(0, 1)[:total]
 
-    def of_first(self, value: T) -> T:
+    def of_first(self, value: Any) -> Any:
         """Return the value that the first rank has."""
-        result: T = self.channel.of_first(value)
-        return result
+        return self.channel.of_first(value)
 
     def share_buffers(self, run: Training) -> None:
         """Give each rank's model the buffers of the first."""
