@@ -118,5 +118,5 @@ def test_what_a_run_names_reaches_every_rank(forked: Shell, tmp_path: Path):
            "--epochs", "1", "--plain", "--name", "own", "--seed", "1")  # fmt: skip
     shown = forked.show("own")
     assert shown["state"] == "finished"
-    assert shown["metrics"]["accuracy"] > 0.8
+    assert shown["metrics"]["accuracy"] > 0.5
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3

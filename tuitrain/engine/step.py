@@ -168,27 +168,16 @@ def _add_gradients(
     share: float | None = None,
 ) -> Added:
     """Add the gradients of the loss of a batch, or of its share of a mean loss, to the weights'."""
-    output, loss, marks = forward_pass(run, call, data, target, share)
-    propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
-    propagated.backward()  # type: ignore[no-untyped-call]  # torch's has no types
-    return Added(output.detach(), loss.detach(), (*marks, run.stopwatch.mark()))
-
-
-def forward_pass(
-    run: Training,
-    call: Callable[[Any], Tensor],
-    data: Any,
-    target: Tensor,
-    share: float | None,
-) -> tuple[Tensor, Tensor, tuple[Any, Any]]:
-    """Return output, loss and the marks after each of them."""
     mark = run.stopwatch.mark
     output = call(data)
     after_forward = mark()
     loss = run.criterion(output, target)
     if share is not None:
         loss = loss * share
-    return output, loss, (after_forward, mark())
+    after_loss = mark()
+    propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
+    propagated.backward()  # type: ignore[no-untyped-call]  # torch's has no types
+    return Added(output.detach(), loss.detach(), (after_forward, after_loss, mark()))
 
 
 def _add_gradients_of_parts(

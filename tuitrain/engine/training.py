@@ -159,7 +159,8 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // (self.samples_per_step * self.part.count))
+        samples = self.samples_per_step * (1 if self.team is None else self.team.part.count)
+        return -(-len(self.data.train) // samples)
 
     @property
     def samples_per_step(self) -> int:

@@ -20,7 +20,7 @@ from tuitrain.engine.ranks.messages import Call, Channel
 from tuitrain.engine.ranks.numbers import Numbers
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
-from tuitrain.engine.step import Added, forward_pass, parts_of
+from tuitrain.engine.step import Added, parts_of
 from tuitrain.engine.training import Training
 
 
@@ -94,9 +94,7 @@ class Ranks:
         began = 0.0
         for number, (part, part_target, share) in enumerate(parts, start=1):
             share *= weight
-            forward = partial(
-                forward_pass, run, call, part, part_target, None if share == 1 else share
-            )
+            forward = partial(_forward, run, call, part, part_target, share)
             with nullcontext() if number == len(parts) else self._parallel.no_sync():
                 output, propagated, (after_forward, after_loss) = self._parallel(forward, run)
                 began = time.perf_counter()
@@ -153,3 +151,14 @@ class _Passes(nn.Module):
         output, loss, marks = forward()
         propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
         return output, propagated + self.mean_loss * loss.detach(), marks
+
+
+def _forward(
+    run: Training, call: Callable[[Any], Tensor], data: Any, target: Tensor, share: float
+) -> tuple[Tensor, Tensor, tuple[Any, Any]]:
+    """Return output and loss, times its share in the mean, and the marks after each of them."""
+    mark = run.stopwatch.mark
+    output = call(data)
+    after_forward = mark()
+    loss = run.criterion(output, target)
+    return output, loss if share == 1 else loss * share, (after_forward, mark())
