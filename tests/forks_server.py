@@ -28,7 +28,9 @@ import pandas as pd  # noqa: F401 - loaded once, for all that are forked
 import psutil  # noqa: F401 - loaded once, for all that are forked
 import sklearn.compose
 import sklearn.datasets  # noqa: F401 - loaded once, for all that are forked
+import torch.distributed.elastic.agent.server.local_elastic_agent
 import torch.utils.data  # noqa: F401 - loaded once, for all that are forked
+from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
 
 import tuitrain.watcher.session
 import tuitrain.worker.torch_query
@@ -36,7 +38,12 @@ import tuitrain.worker.trainer  # noqa: F401 - loaded once, for all that are for
 from tuitrain import cli
 from tuitrain.watcher import __main__ as watcher
 
-_MODULES = ("tuitrain.worker", "tuitrain.worker.torch_query")
+_MODULES = (
+    "tuitrain.worker",
+    "tuitrain.worker.launch",
+    "tuitrain.worker.rank",
+    "tuitrain.worker.torch_query",
+)
 """Those that tuitrain starts as processes, and that import PyTorch."""
 
 
@@ -92,14 +99,15 @@ def _command(
         sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
         runpy.run_path(command[0], run_name="__main__")
         return 0
-    subprocess.Popen = Forked
+    subprocess.Popen = subprocess_handler.Popen = Forked
     return cli.run(command)
 
 
 def _connect(*files: int) -> None:
     """Let the standard streams be these files."""
     for number, file in enumerate(files):
-        os.dup2(file, number)
+        if file != -1:
+            os.dup2(file, number)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115 - it stays
 

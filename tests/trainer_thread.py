@@ -69,7 +69,7 @@ class TrainerThreads:
     def __init__(self) -> None:
         self._begun: list[TrainerThread] = []
 
-    def launch(self, paths: RunPaths, lock: int, *, owned: bool) -> Started:
+    def launch(self, paths: RunPaths, lock: int, *, module: str, owned: bool) -> Started:
         torch.set_num_threads(1)
         paths.log.touch(0o600)
         thread = TrainerThread(paths, os.dup(lock))

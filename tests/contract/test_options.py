@@ -30,6 +30,7 @@ VALUES = {
     "task": ("mnist", "mnist"), "loss": ("l1", "l1"), "model": ("linear", "linear"),
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
+    "nproc": ("2", 2), "max_restarts": ("5", 5),
     "accumulate": ("4", 4), "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
     "patience": ("2", 2), "monitor": ("mse", "mse"),
     "val_losses": ("focal,mse", ("focal", "mse")),
@@ -153,7 +154,7 @@ def test_a_word_for_none_turns_an_option_off_in_a_text_and_in_a_file(tmp_path):
         for option in OPTIONS.values()
         if isinstance(option.type, OrNone) and option.type.word
     }
-    assert words == {"clip_norm": "off", "pace": "off"}
+    assert words == {"nproc": "auto", "clip_norm": "off", "pace": "off"}
     assert all(OPTIONS[name].read(word) is None for name, word in words.items())
     assert not OPTIONS["pace"].holds("off"), "which is no value of a run"
     file = tmp_path / "run.toml"

@@ -50,16 +50,19 @@ def show(ctx: click.Context, run: str | None, as_json: bool) -> int:
     """Show one run in full: state, numbers, changes, checkpoints. Default: the newest."""
     from tuitrain.connection.confusion import best_confusion
     from tuitrain.connection.silence import why_stopped
+    from tuitrain.view.panel.ranks import newest_ranks
     from tuitrain.view.text import report, report_lines
 
     client = find_run(ctx, run)
     run_snapshot = snapshot(client)
+    ranks = newest_ranks(run_snapshot, client.record)
     if not run_snapshot.has_ended and (why := why_stopped(client)):
         print_safe(f"tuitrain: {run_snapshot.title} does not answer: {why}", err=True)
     if as_json:
-        click.echo(json.dumps(report.as_json(run_snapshot, full=True), indent=1))
+        click.echo(json.dumps(report.as_json(run_snapshot, full=True, ranks=ranks), indent=1))
     else:
-        print_safe(*report_lines.as_lines(run_snapshot, best_confusion(client, run_snapshot)))
+        confusion = best_confusion(client, run_snapshot)
+        print_safe(*report_lines.as_lines(run_snapshot, confusion, ranks))
     return 0
 
 

@@ -25,6 +25,7 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.core.safe import safe
+from tuitrain.core.spec import RunSpec
 from tuitrain.store.delta import Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
@@ -126,8 +127,14 @@ def _heading(run: Snapshot) -> str:
     return (
         f"{run.title}: {run.task}, {model_of(run)}, {run.loss}, "
         f"{optimizer_of(run)} lr {spec.lr:g}, "
-        f"batch {words.count(spec.batch_size)}, seed {spec.seed}"
+        f"batch {words.count(spec.batch_size)}{_ranks(spec)}, seed {spec.seed}"
     )
+
+
+def _ranks(spec: RunSpec) -> str:
+    if not spec.is_distributed:
+        return ""
+    return f" on each of {spec.nproc} ranks" if spec.nproc else " on each rank"
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -122,6 +122,33 @@ def unknown(file: Path) -> str:
         f"it would execute {safe(file)}, which you never started by name: read it, and if you "
         f"trust it, name it in a run of your own first: tuitrain run {safe(file)}"
     )
+
+
+def packed(code: Path) -> list[tuple[str, str, dict[str, str]]]:
+    """Return all that a run has of the user's code, as plain values for `unpack` to write.
+
+    It is a list of name, folder of the original, and the files in Latin-1, which has any byte.
+    """
+    return [
+        (name, str(kept.origin), {
+            file: read_copy(code, name, file, digest).decode("latin-1")
+            for file, digest in kept.files.items()
+        })
+        for name, kept in read_manifest(code).items()
+    ]  # fmt: skip
+
+
+def unpack(code: Path, entries: Sequence[tuple[str, str, Mapping[str, str]]]) -> None:
+    """Write what `packed` returned for another rank of the same run."""
+    kept = {}
+    for name, origin, files in entries:
+        texts = {file: text.encode("latin-1") for file, text in files.items()}
+        for file, text in texts.items():
+            write_copy(code, name, file, text)
+        digests = {file: hashlib.sha256(text).hexdigest() for file, text in texts.items()}
+        kept[name] = FileCopy(Path(origin), digests)
+    if kept:
+        write_manifest(code, kept)
 
 
 def copy_code(parent: Path, child: Path) -> None:

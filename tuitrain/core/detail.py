@@ -45,6 +45,9 @@ RATE_SWEEP = "rate-sweep"
 SWEPT_RATES = 1e-6, 10.0
 """The least and the greatest learning rate of a sweep."""
 
+RANKS = "ranks"
+"""What each of several ranks does, about once a second."""
+
 Axis = Literal["log-odds", "residual"]
 """Log-odds of the right class; residual: the prediction minus its target."""
 
@@ -235,3 +238,27 @@ class Sample:
     width: int = 0
     pixels: _Pixels = ""
     """As those of a `WorstSample`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One of the processes that train a run together, over the last second or so."""
+
+    host: _Shape
+    device: _Shape
+    batch_ms: float
+    """Time from a batch to the next; the same for all, since each waits for all."""
+    waited: float
+    """The share of it in which it waited for the gradients of the others: that of the slowest is
+    0. NaN on a GPU, whose work the host does not wait for."""
+    memory_mb: float
+    """Of its process, or of its tensors on its GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """All ranks by number, and how often they agree on commands."""
+
+    ranks: tuple[Rank, ...]
+    every: int
+    """Steps from one agreement to the next."""

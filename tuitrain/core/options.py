@@ -41,6 +41,7 @@ Group = Literal[
     "Data and weights",
     "A table or images of your own",
     "The run",
+    "Many devices",
     "While it trains",
     "How it is shown",
 ]
@@ -301,6 +302,17 @@ OPTIONS: Mapping[str, RunOption] = {
             "device", Device("auto, cpu, cuda, cuda:N or mps", "NAME"),
             "auto (of several GPUs the one with the most free memory), cpu, cuda, cuda:N or mps.",
             default="auto", group="The run", places=_NEW,
+        ),
+        RunOption(
+            "nproc", OrNone(Integer(1, 1 << 10), "auto"),
+            "Processes that train together, each on its part of every batch; auto: one for each "
+            "GPU, or processor. The batch size is that of each.",
+            default=1, group="Many devices", places=_NEW,
+        ),
+        RunOption(
+            "max_restarts", Integer(0, 1 << 16),
+            "How often all of them start anew after one of them failed.",
+            default=3, group="Many devices", places=_NEW,
         ),
         RunOption(
             "config", File("FILE.toml", is_read=True),

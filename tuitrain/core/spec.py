@@ -64,6 +64,9 @@ class RunSpec:
     precision: str = "fp32"
     compile: bool = False
     device: str = "auto"
+    nproc: int | None = 1
+    """Processes that train together, the ranks; None: one for each GPU, or processor."""
+    max_restarts: int = 3
     deterministic: bool | None = None
     patience: int | None = None
     monitor: str | None = None
@@ -114,6 +117,11 @@ class RunSpec:
     def is_complete(self) -> bool:
         """Whether the trainer has filled in what was left to a task of the user's own."""
         return bool(self.watched or (self.loss and self.lr and self.batch_size and self.epochs))
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether several ranks train it, which torch's launcher starts."""
+        return self.nproc != 1
 
     @property
     def is_deterministic(self) -> bool:

@@ -41,22 +41,27 @@ from tuitrain.engine.user_errors import place_of, placed
 
 
 def build(
-    spec: RunSpec, report: Report = ignore_progress, code: UserCode | None = None
+    spec: RunSpec,
+    report: Report = ignore_progress,
+    code: UserCode | None = None,
+    *,
+    device: str | None = None,
 ) -> Training:
     """Load the data, and build model, optimizer and criterion from the spec and its seed.
 
-    `report` is called with the progress of a download; `code` has the user's files. Raises
+    `report` is called with the progress of a download; `code` has the user's files; `device` is
+    used in place of the spec's. Raises
     DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
     the data or the user's code.
     """
-    device, why = devices.choose(spec.device)
-    devices.use(device)
-    devices.repeat_exactly(device, asked=spec.deterministic, is_exact=spec.is_deterministic)
+    chosen, why = devices.choose(device or spec.device)
+    devices.use(chosen)
+    devices.repeat_exactly(chosen, asked=spec.deterministic, is_exact=spec.is_deterministic)
     code = code or UserCode()
-    spec, task, losses = _load(spec, report, code, device)
+    spec, task, losses = _load(spec, report, code, chosen)
     rng.seed(spec.seed)
-    model = _initial_model(spec, task, device, code)
-    optimizer, lr = _optimizer(spec, task, model, device, code)
+    model = _initial_model(spec, task, chosen, code)
+    optimizer, lr = _optimizer(spec, task, model, chosen, code)
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
     metrics, monitor = _evaluation(spec, task, losses)
@@ -65,14 +70,14 @@ def build(
         weights=trainable(model),
         optimizer=optimizer,
         criterion=losses.criterion(spec.loss),
-        data=task.data.to(device),
-        device=device,
-        stopwatch=devices.stopwatch(device),
-        is_synchronous=device.type == "cpu",
+        data=task.data.to(chosen),
+        device=chosen,
+        stopwatch=devices.stopwatch(chosen),
+        is_synchronous=chosen.type == "cpu",
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
-        gradient_scale=GradientScale(device) if spec.precision == "fp16" else None,
+        gradient_scale=GradientScale(chosen) if spec.precision == "fp16" else None,
         accumulate=spec.accumulate,
         epochs=spec.epochs,
         seed=spec.seed,

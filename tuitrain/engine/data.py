@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,47 @@ Batch = tuple[Any, Tensor]
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Training inputs (N, ...) float32 and targets (N,), then those for validation, as a task's
 function returns them. Targets are class indices int64, 0 or 1 float32, or numbers in their unit."""
+
+
+Order = TypeVar("Order", Tensor, list[int])
+_ENOUGH = 2
+"""Samples that any layer can train on, also one that normalises by batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The samples of one of several ranks, which train a run together."""
+
+    rank: int = 0
+    count: int = 1
+    """The number of ranks."""
+
+    def of(self, order: Order, size: int) -> Order:
+        """Return this rank's part of an order of samples (N,), every `count`-th of them.
+
+        Its batches of `size` are then parts of common batches of `size * count`. Where the last
+        common batch has no sample for this rank, it gets the first ones again, which
+        `samples_of` does not count: so each rank has the same number of batches.
+        """
+        own: Order = order[self.rank :: self.count]
+        before_last = (-(-len(order) // (size * self.count)) - 1) * size
+        if len(own) > before_last:
+            return own
+        again: Order = order[: min(size, _ENOUGH)]
+        return torch.cat((own, again)) if isinstance(own, Tensor) else own + again
+
+    def samples_of(self, total: int, size: int, number: int) -> tuple[int, int]:
+        """Return how many samples this rank has of a common batch, and how many all have of it.
+
+        `total` samples are in an epoch, at most `size` of a batch are this rank's, and `number` is
+        that of the batch, from 0.
+        """
+        first = number * size * self.count
+        common = min(total - first, size * self.count)
+        return len(range(self.rank, common, self.count)), common
+
+
+WHOLE = Part()
 
 
 class Source(Protocol):
@@ -31,10 +72,12 @@ class Source(Protocol):
     def to(self, device: torch.device) -> Source:
         """Return the samples for use on that device."""
 
-    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, part: Part = WHOLE) -> Iterator[Batch]:
         """Yield (inputs, targets) of at most `size` samples, in order."""
 
 
@@ -57,18 +100,23 @@ class Samples:
         """Return the samples on that device."""
         return Samples(self.inputs.to(device), self.targets.to(device))
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, part: Part = WHOLE) -> Iterator[Batch]:
         """Yield (inputs, targets) of at most `size` samples, in order."""
-        for start in range(0, len(self), size):
-            yield self.inputs[start : start + size], self.targets[start : start + size]
+        own = slice(part.rank, None, part.count)
+        inputs, targets = self.inputs[own], self.targets[own]
+        for start in range(0, len(targets), size):
+            yield inputs[start : start + size], targets[start : start + size]
 
-    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number.
 
         The samples are on the device already, so batches are not moved.
         """
-        order = shuffled(len(self), seed=seed, epoch=number).to(self.targets.device)
-        for start in range(skip * size, len(self), size):
+        order = part.of(shuffled(len(self), seed=seed, epoch=number), size)
+        order = order.to(self.targets.device)
+        for start in range(skip * size, len(order), size):
             index = order[start : start + size]
             yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
 

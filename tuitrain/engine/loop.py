@@ -110,39 +110,55 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
 
     `with_samples` adds the details that take longer, as does the last epoch.
     """
-    run.model.eval()
-    loss = RunningMean()
-    inputs, outputs, targets = [], [], []
-    task = run.data
-    at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
-    is_weighted = run.spec.class_weights is not None
-    for data, target in task.val.batches(at_once):
-        output = run.model(data)
-        if not is_weighted:
-            loss.add(run.criterion(output, target), target.shape[0])
-        inputs += [data] if has_surface(data) else []
-        outputs.append(output)
-        targets.append(target)
-    output, target = torch.cat(outputs), torch.cat(targets)
-    if is_weighted:  # batches of other classes have other weights, and so no common mean
-        loss.add(run.criterion(output, target), 1)
+    seen, loss = _validated(run)
+    output, target = seen.output, seen.target
     predicted = run.losses.predictions(run.loss_name, output)
-    values, confusion = run.metrics.evaluate(predicted, target, unit=task.unit)
+    values, confusion = run.metrics.evaluate(predicted, target, unit=run.data.unit)
     (train_loss, skipped), run.epoch_loss = run.epoch_loss.result(), RunningMean()
     run.epoch += 1
     run.batch = 0
     run.last_val_loss = loss.value()
     val_losses = _by_loss(run, run.recorded_losses, output, target)
+    if run.team is not None:  # they decide alike, though devices of other kinds compute otherwise
+        values, val_losses, run.last_val_loss = run.team.of_first(
+            (values, val_losses, run.last_val_loss)
+        )
     ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
     )  # fmt: skip
-    seen = Validated(torch.cat(inputs) if inputs else None, predicted, target)
+    seen = seen._replace(output=predicted)
     with_samples = with_samples or run.is_over
     details = validation_details(run, seen, confusion, with_samples=with_samples)
     reduced = run.reduce_on_plateau(run.monitor.value(values, val_losses))
     warnings = [*_undefined(ended, target), *_skipped_warning(run, ended, skipped)]
     return Validation(ended, details, (*warnings, *filter(None, [reduced])))
+
+
+def _validated(run: Training) -> tuple[Validated, RunningMean]:
+    """Return the model's outputs for all validation samples, and the mean of the loss."""
+    run.model.eval()
+    if run.team is not None:
+        run.team.share_buffers(run)
+    loss = RunningMean()
+    inputs, outputs, targets = [], [], []
+    # batches of other classes have other weights, and so no common mean
+    is_whole = run.spec.class_weights is not None or run.team is not None
+    at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
+    for data, target in run.data.val.batches(at_once, run.part):
+        output = run.model(data)
+        if not is_whole:
+            loss.add(run.criterion(output, target), target.shape[0])
+        inputs += [data] if has_surface(data) else []
+        outputs.append(output)
+        targets.append(target)
+    seen = [torch.cat(parts) for parts in (outputs, targets, inputs) if parts]
+    if run.team is not None:
+        seen = run.team.whole(seen, len(run.data.val))
+    output, target, *rest = seen
+    if is_whole:
+        loss.add(run.criterion(output, target), 1)
+    return Validated(rest[0] if rest else None, output, target), loss
 
 
 def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:

@@ -155,6 +155,8 @@ def _copied(run: Training) -> Training:
     model, optimizer, criterion = copy.deepcopy((run.model, run.optimizer, run.criterion))
     copied = replace(
         run,
+        team=None,  # the others wait
+        batch_size=run.batch_size * run.part.count,
         model=model.train(),
         weights=tuple(weight for weight in model.parameters() if weight.requires_grad),
         optimizer=optimizer,

@@ -151,7 +151,7 @@ def optimizer_step(run: Training, nonfinite: Tensor) -> None:
         run.steps.take(optimizer)
 
 
-class _Added(NamedTuple):
+class Added(NamedTuple):
     """The results of a forward and a backward pass, or of several, one after the other."""
 
     output: Tensor
@@ -166,7 +166,7 @@ def _add_gradients(
     data: Any,
     target: Tensor,
     share: float | None = None,
-) -> _Added:
+) -> Added:
     """Add the gradients of the loss of a batch, or of its share of a mean loss, to the weights'."""
     mark = run.stopwatch.mark
     output = call(data)
@@ -177,16 +177,16 @@ def _add_gradients(
     after_loss = mark()
     propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
     propagated.backward()  # type: ignore[no-untyped-call]  # torch's has no types
-    return _Added(output.detach(), loss.detach(), (after_forward, after_loss, mark()))
+    return Added(output.detach(), loss.detach(), (after_forward, after_loss, mark()))
 
 
 def _add_gradients_of_parts(
     run: Training, call: Callable[[Any], Tensor], data: Any, target: Tensor
-) -> _Added:
+) -> Added:
     """Add the gradients of the mean loss of several batches, weighted by their samples."""
     passes = [_add_gradients(run, call, *part) for part in parts_of(run, data, target)]
     outputs, losses, marks = zip(*passes, strict=True)
-    return _Added(torch.cat(outputs), torch.stack(losses).sum(), sum(marks, ()))
+    return Added(torch.cat(outputs), torch.stack(losses).sum(), sum(marks, ()))
 
 
 def parts_of(run: Training, data: Any, target: Tensor) -> Iterator[tuple[Any, Tensor, float]]:
@@ -220,9 +220,12 @@ def train_step(
     after_zero_grad = mark()
     run.buffers.keep()
     call = run.model if forward is None else forward
-    add_gradients = _add_gradients if run.accumulate == 1 else _add_gradients_of_parts
-    output, loss, marks = add_gradients(run, call, data, target)
-    samples = target.shape[0]  # len() of a tensor takes ten times as long
+    if run.team is None:
+        add_gradients = _add_gradients if run.accumulate == 1 else _add_gradients_of_parts
+        output, loss, marks = add_gradients(run, call, data, target)
+        samples = target.shape[0]  # len() of a tensor takes ten times as long
+    else:
+        (output, loss, marks), samples = run.team.add_gradients(run, call, data, target)
     if run.gradient_scale is None:
         nonfinite = left_out = check_finite_fast(run, loss)
     else:

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.core.errors import WrongUse
-from tuitrain.engine.data import Batch, generator_of, shuffled
+from tuitrain.engine.data import WHOLE, Batch, Part, generator_of, shuffled
 from tuitrain.engine.user_errors import UserCodeFailed, user_code_message
 
 Augment = Callable[[Any, torch.Generator], Any]
@@ -71,14 +71,16 @@ class Streamed:
         """Return the samples for use on that device; each batch is moved there."""
         return Streamed(self.dataset, self.workers, self.augment, self.collate, device)
 
-    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
-        order = shuffled(len(self), seed=seed, epoch=number).tolist()
+        order = part.of(shuffled(len(self), seed=seed, epoch=number).tolist(), size)
         return self._read(order[skip * size :], size, f"{seed} {number}")
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, part: Part = WHOLE) -> Iterator[Batch]:
         """Yield (inputs, targets) of at most `size` samples, in order, the same each time."""
-        return self._read(list(range(len(self))), size, "validation")
+        return self._read(list(range(len(self)))[part.rank :: part.count], size, "validation")
 
     def close(self) -> None:
         """End the workers; the next epoch starts others."""

@@ -31,7 +31,7 @@ from tuitrain.core.schedules import (
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
-from tuitrain.engine.data import Dataset
+from tuitrain.engine.data import WHOLE, Dataset, Part
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.fused_adam import Steps
 from tuitrain.engine.gradient_scale import GradientScale
@@ -45,6 +45,7 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Copies, buffers
 from tuitrain.engine.state.step_backup import StepBackup, can_take_back
 from tuitrain.engine.tasks.opened import OpenedTask
+from tuitrain.engine.team import Team, on_all_ranks
 from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
 
@@ -77,6 +78,8 @@ class Training:
     code: UserCode
     try_own_loss: Callable[[Training, str], str | None] = lambda _run, _loss: None
     """Returns why a loss of the user's own cannot be used; see `preflight.why_not_loss`."""
+    team: Team | None = None
+    """The ranks that train the run together; None: this process alone does."""
     task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
     warnings: tuple[str, ...] = ()
@@ -156,12 +159,18 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.samples_per_step)
+        samples = self.samples_per_step * (1 if self.team is None else self.team.part.count)
+        return -(-len(self.data.train) // samples)
 
     @property
     def samples_per_step(self) -> int:
-        """The samples of one optimizer step; the last one of an epoch may have fewer."""
+        """The samples of a rank in one optimizer step; the last one of an epoch may have fewer."""
         return self.batch_size * self.accumulate
+
+    @property
+    def part(self) -> Part:
+        """The part of each batch's samples that is this process's."""
+        return WHOLE if self.team is None else self.team.part
 
     @property
     def trained_epochs(self) -> float:
@@ -238,8 +247,9 @@ class Training:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the data of the remaining steps of this epoch; seed and epoch fix their order."""
         return self.data.train.epoch(
-            self.samples_per_step, seed=self.seed, number=self.epoch, skip=self.batch
-        )
+            self.samples_per_step, seed=self.seed, number=self.epoch, skip=self.batch,
+            part=self.part,
+        )  # fmt: skip
 
     def loss_named(self, text: str) -> str:
         """Return the canonical text of a loss; WrongUse if there is no such loss."""
@@ -269,6 +279,9 @@ class Training:
                 return None
 
     def _why_not_loss(self, loss: str) -> str | None:
+        own = own_python(loss)
+        if self.team is not None and own is not None and not self.code.has(own):
+            return "the other ranks do not have that file: name it when the run starts"
         try:
             self.losses.criterion(loss)
             reason = self.try_own_loss(self, loss) if self.losses.is_own(loss) else None
@@ -282,7 +295,9 @@ class Training:
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
-        tail, least = len(self.data.train) % size or size, self._least_batch
+        common = size * self.part.count
+        tail = max((len(self.data.train) % common or common) // self.part.count, 1)
+        least = self._least_batch
         if min(size, tail) >= least:
             return None
         return (
@@ -302,6 +317,7 @@ class Training:
         is_own = not text or own_python(text) is not None
         return None if is_own else catalog.model_named(Choice.read("model", text).name)
 
+    @on_all_ranks
     def change(self, setting: str, value: Any) -> None:
         """Change a setting from the next batch on; Refused for a loss that does not fit."""
         match setting:
@@ -360,12 +376,14 @@ class Training:
             f"no better {self.monitor.quantity.name} for {waited} epoch{'s' * (waited > 1)}",
         )  # fmt: skip
 
+    @on_all_ranks
     def use(self, settings: Mapping[str, Any]) -> None:
         """Set all of these settings, which `settings` returned."""
         for setting, value in settings.items():
             if value != self.settings[setting]:
                 self.change(setting, value)
 
+    @on_all_ranks
     def state(self) -> dict[str, Any]:
         """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
@@ -381,10 +399,16 @@ class Training:
             **({"gradient_scale": self.gradient_scale.state()} if self.gradient_scale else {}),
             "last_val_loss": self.last_val_loss,
             "used_losses": self.used_losses,
-            "rng": rng.state(self.device),
             "seed": self.seed,
+            **self._generators(),
         }
 
+    def _generators(self) -> dict[str, Any]:
+        """Return the state of the random number generators, those of the other ranks too."""
+        own = rng.state(self.device)
+        return {"rng": own} if self.team is None else {"rng": own, "ranks": self.team.states(own)}
+
+    @on_all_ranks
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore a state that `state` returned, with its settings; the take stays as it is."""
         self.model.load_state_dict(state["model"])
@@ -407,8 +431,18 @@ class Training:
         # of an older version: that one recorded them all
         self.used_losses = tuple(state.get("used_losses", (self.spec.loss, self.loss_name)))
         self.newest_batch = None
-        rng.restore(state["rng"], self.device)
+        self._restore_generators(state)
 
+    def _restore_generators(self, state: Mapping[str, Any]) -> None:
+        """Restore this rank's generators; seed them anew if other ranks saved the state."""
+        rank, count = self.part.rank, self.part.count
+        saved = state.get("ranks", [state["rng"]])
+        if rank == 0 or len(saved) == count:
+            rng.restore(saved[rank], self.device)
+        else:
+            rng.seed_rank(self.seed, rank, self.step)
+
+    @on_all_ranks
     def inherit(self, state: Mapping[str, Any], *, with_optimizer: bool) -> None:
         """Start from another run's state, but keep this run's loss, rate, epochs, seed, ...
 
@@ -433,7 +467,7 @@ class Training:
         if state.get("monitored") != tuple(self.monitor.quantity):
             self.plateau = Plateau(self.plateau.scale)
         if state["seed"] != self.seed:
-            rng.seed(self.seed)
+            rng.seed_rank(self.seed, self.part.rank)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -441,7 +475,9 @@ class Training:
         used = {*(self.task.libraries if self.task else ())}
         if self.spec.model in catalog.TORCHVISION:
             used.add("torchvision")
-        return devices.environment(self.device) | {name: version(name) for name in sorted(used)}
+        ranks = {} if self.team is None else {"ranks": str(self.part.count)}
+        libraries = {name: version(name) for name in sorted(used)}
+        return devices.environment(self.device) | ranks | libraries
 
     def started(self) -> RunStarted:
         """Return the event that the run is built."""

@@ -68,6 +68,10 @@ class UserCode:
         """Return the SHA-256 of a file that was loaded, as the run has it."""
         return self._kept[name].files[name]
 
+    def has(self, own: OwnPython) -> bool:
+        """Return whether the run has that file already."""
+        return Path(own.file).name in self._kept
+
     def changed(self) -> list[str]:
         """Return the originals that differ from the copies of the run, by path.
 

@@ -166,6 +166,10 @@ def _check_built_in(run: RunLineage) -> None:
             f"{paths.title} trains code of your own, which no program can contain: it is in "
             f"{safe(paths.code)}; {_INSTEAD}"
         )
+    if spec.is_distributed:
+        raise Refused(
+            f"a program trains on one device, and several ranks trained this run; {_INSTEAD}"
+        )
     if source_of(spec.task) != "catalog":
         raise Refused(
             f"a program has only what is built in, and {safe(title_of(spec.task))} is your own; "

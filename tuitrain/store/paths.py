@@ -75,6 +75,11 @@ class RunPaths:
         return self.directory / "busy.json"
 
     @property
+    def failed_rank(self) -> Path:
+        """The note of a launcher that starts its ranks anew: which of them failed, and of what."""
+        return self.directory / "failed-rank"
+
+    @property
     def answered(self) -> Path:
         """The count and digest of the answers to commands."""
         return self.directory / "answered.json"

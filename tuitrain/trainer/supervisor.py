@@ -40,6 +40,8 @@ from tuitrain.trainer.notify import notify
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
 _STOP = "{0} has not ended; tuitrain ctl {0} stop ends it"
 _TRAINER = "tuitrain.worker"
+_LAUNCHER = "tuitrain.worker.launch"
+"""The module that starts several ranks to train a run."""
 WATCHER = "tuitrain.watcher"
 """The module that runs a script under watch."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -82,7 +84,11 @@ def start(
     else:
         code_copies.check_known(parent.code, known_code())
     with new_run(home, spec, name, origin=origin, parent=parent) as (paths, descriptor):
-        return _launch(paths, descriptor, owned=owned)
+        return _launch(paths, descriptor, module=_trainer_of(spec), owned=owned)
+
+
+def _trainer_of(spec: RunSpec) -> str:
+    return _LAUNCHER if spec.is_distributed else _TRAINER
 
 
 @contextmanager
@@ -210,7 +216,7 @@ def resume(
         allocate(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
-        started = _launch(paths, descriptor, owned=owned)
+        started = _launch(paths, descriptor, module=_trainer_of(paths.read_spec()), owned=owned)
     started.resumed, started.missing = True, missing
     return started
 
@@ -359,7 +365,7 @@ def run_unwatched(spec: RunSpec) -> NoReturn:
 
 def _launch(
     paths: RunPaths, lock_descriptor: int, command: Sequence[str] = (), *,
-    module: str = _TRAINER, owned: bool,
+    module: str, owned: bool,
 ) -> Started:  # fmt: skip
     # Redirect all three streams: a trainer that printed to a closed terminal would die.
     log = open_plain(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

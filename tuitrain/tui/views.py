@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tuitrain.view.chart.trends import trends
-from tuitrain.view.panel import batch, fit, health, loss_curve, model, sample, surface
+from tuitrain.view.panel import batch, fit, health, loss_curve, model, ranks, sample, surface
 from tuitrain.view.panel.event_log import events
 from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search
@@ -96,6 +96,7 @@ VIEWS = (
     )),
     View("Health", "is anything sick or slow?", (
         Panel("shares", "shares of the last second", health.shares),
+        Panel("ranks", "ranks: the processes that train it", ranks.ranks, applies=ranks.applies),
         Panel("layers", "layers: log10(update / weight)", layers),
         Panel("trends", "measured about once a second", trends, is_chart=True),
     )),

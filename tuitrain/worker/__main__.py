@@ -27,20 +27,34 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
-from tuitrain.worker.failure import record_failure
+from tuitrain.worker.failure import is_final, record_failure
 
 
 def main(argv: list[str]) -> int:
     """Train the run in a directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
-    faulthandler.enable()  # a crash in native code leaves the line of the caller in the log
     process.keep_lock(descriptors[0])
     process.write_owner(paths.owner)
-    ending = process.Ending(*descriptors[1:])
+    return train(paths, descriptors[0], process.Ending(*descriptors[1:]))
+
+
+def train(
+    paths: RunPaths,
+    lock: int,
+    ending: Callable[[], str | None],
+    *,
+    in_ranks: bool = False,
+) -> int:
+    """Train the run to its end and return the exit code.
+
+    `lock` is a descriptor of its lock file. The first of several ranks raises an error that the
+    loss of another may have caused: its launcher can start them all anew.
+    """
+    faulthandler.enable()  # a crash in native code leaves the line of the caller in the log
     network = network_filesystem(paths.directory)
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
     writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
-    files = Files(paths, descriptors[0])
+    files = Files(paths, lock)
     recorder = Recorder(writer, check=files.check, executor=ThreadPoolExecutor(1))
     try:
         recorder.take(StartupReached("loading PyTorch"))
@@ -51,12 +65,19 @@ def main(argv: list[str]) -> int:
         from tuitrain.worker.trainer import train_run
 
         gc.freeze()  # what PyTorch's import made stays: no collection needs to look through it
-        train_run(paths, spec, writer, recorder, ending)
+        if in_ranks:
+            from tuitrain.worker.leading import lead
+
+            lead(paths, spec, writer, recorder, ending)
+        else:
+            train_run(paths, spec, writer, recorder, ending)
         _close(paths, recorder, writer)
-    except BaseException as error:  # noqa: BLE001 - every error belongs in the record
+    except BaseException as error:
         lost = error if isinstance(error, Lost) else files.lost()
         if lost is not None:  # any other error is a consequence
             return _give_up(lost, recorder)
+        if in_ranks and not is_final(error):
+            raise
         return _fail(error, paths, recorder, writer)
     return 0
 

@@ -27,6 +27,11 @@ _OUT_OF_MEMORY = re.compile(
 )
 """Matches the errors of torch and its libraries when they are out of memory."""
 
+_OF_ANOTHER_RANK = re.compile(
+    r"gloo|nccl|Connection (closed|reset)|Broken pipe|TCPStore", re.IGNORECASE
+)
+"""Matches the errors of a collective operation that another rank has left."""
+
 
 class OutOfMemory(TuitrainError):
     """Host or device is out of memory; earlier checkpoints are kept."""
@@ -91,6 +96,18 @@ def refusing_user_code() -> Iterator[None]:
         if is_out_of_memory(error) or is_full(error) or not has_user_line(error):
             raise
         raise WrongUse(user_code_message(error)) from error
+
+
+def is_final(error: BaseException) -> bool:
+    """Return whether an error of the first of several ranks would come again in a new attempt.
+
+    If not, another rank may have failed, or the network.
+    """
+    if _OF_ANOTHER_RANK.search(str(error)):
+        return False
+    from tuitrain.engine.user_errors import has_user_line
+
+    return isinstance(error, TuitrainError) or is_out_of_memory(error) or has_user_line(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

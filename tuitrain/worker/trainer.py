@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from tuitrain.core import code_copies
 from tuitrain.core.events import (
     Detail,
     Event,
@@ -31,6 +32,7 @@ from tuitrain.engine.state.resume import resume
 from tuitrain.engine.state.start import Start, begin, compared
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step_probe import batch_detail
+from tuitrain.engine.team import Team
 from tuitrain.engine.training import Training
 from tuitrain.engine.user_code import UserCode
 from tuitrain.engine.user_errors import line_in_user_code
@@ -58,44 +60,51 @@ def train_run(
     writer: RunWriter,
     recorder: Recorder,
     ending: Callable[[], str | None],
+    team: Team | None = None,
 ) -> None:
-    """Build the run of a spec and train it; raises the error that ends it early, if any."""
+    """Build the run of a spec and train it; raises the error that ends it early, if any.
+
+    `team` are the ranks that train it together, of which this one is the first.
+    """
     recorder.take(StartupReached(f"loading {title_of(spec.task)}"))
     code = UserCode(paths.code, known_code())
     try:
         events = StartupEvents(paths, recorder, ending)
         with stoppable(events), refusing_user_code():
-            run = build(spec, events, code)
-            doubts = [] if writer.has_started else preflight(run)
+            run = build(spec, events, code, device=team.device_of(spec.device) if team else None)
+            doubts = [] if writer.has_started else [*preflight(run), *run.warnings]
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)
         return
-    for warning in doubts:
-        recorder.take(Warned(warning))
-    for original in code.changed():
-        recorder.take(Warned(f"{original} has changed since; the run goes on with its own copy"))
-    for warning in run.warnings if not writer.has_started else ():
+    for warning in (*doubts, *map(_changed, code.changed())):
         recorder.take(Warned(warning))
     if run.spec != spec:
         spec = run.spec
         paths.write_spec(replace(spec, init_from=spec.init_from and Path(spec.init_from).name))
+    if team is not None:
+        team.of_first((spec.to_json(), code_copies.packed(paths.code)))
+        team.train(run)
     recorder.time_with(run.stopwatch.microseconds)
     try:
-        _train(run, spec, paths, writer, recorder, ending)
+        _train(run, paths, writer, recorder, ending)
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise OutOfMemory(paths.name, run.batch_size) from error
         raise
 
 
+def _changed(original: str) -> str:
+    return f"{original} has changed since; the run goes on with its own copy"
+
+
 def _train(
     run: Training,
-    spec: RunSpec,
     paths: RunPaths,
     writer: RunWriter,
     recorder: Recorder,
     ending: Callable[[], str | None],
 ) -> None:
+    spec = run.spec
     watchdog = Watchdog(paths.busy, line_in_user_code, lambda: run.has_seen_epoch)
 
     def idle() -> None:
@@ -111,7 +120,8 @@ def _train(
     checkpoints.sweep()
     paused = spec.paused and is_new
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"
-    steering = Steering(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
+    steering_of = Steering if run.team is None else run.team.steering_of
+    steering = steering_of(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
     usage = Usage()
     recorded = None if is_new else Position(*writer.position(*spec.began_at))
     start = Start(spec, paths.origin, between_epochs=_suggests_batch_size(paths))

@@ -11,12 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuitrain.engine.data import generator_of
+
 
 def seed(number: int) -> None:
     """Seed all generators with `number`."""
     random.seed(number)
     np.random.seed(number % (1 << 32))
     torch.manual_seed(number)
+
+
+def seed_rank(number: int, rank: int, step: int = 0) -> None:
+    """Seed all generators of one of several ranks; of the first, with `number` itself."""
+    seed(generator_of(f"rank {number} {rank} {step}").initial_seed() if rank else number)
 
 
 def state(device: torch.device) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
 def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
     """Warn of differences from the conditions `before`, which prevent a bit-for-bit repetition."""
     now = run.started().conditions
+    if before:  # of one process, it does not say so
+        before, now = {"ranks": "1"} | dict(before), {"ranks": "1"} | dict(now)
     differing = [
         f"{name} was {was} and is {now.get(name)}"
         for name, was in before.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tuitrain.engine.data import Batch, Source
+from tuitrain.engine.data import WHOLE, Batch, Part, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,16 @@ class Normalised:
         pixels = self.pixels.to(device)
         return Normalised(pixels, self.mean.to(device), self.deviation.to(device))
 
-    def epoch(self, size: int, *, seed: int, number: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number."""
-        return map(self._normalise, self.pixels.epoch(size, seed=seed, number=number, skip=skip))
+        batches = self.pixels.epoch(size, seed=seed, number=number, skip=skip, part=part)
+        return map(self._normalise, batches)
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int, part: Part = WHOLE) -> Iterator[Batch]:
         """Yield (inputs, targets) of at most `size` samples, in order."""
-        return map(self._normalise, self.pixels.batches(size))
+        return map(self._normalise, self.pixels.batches(size, part))
 
     def _normalise(self, batch: Batch) -> Batch:
         pixels, targets = batch

@@ -25,6 +25,12 @@ def device_of(run: Snapshot) -> str:
     return "–" if run.is_watched else run.spec.device
 
 
+def rank_count(run: Snapshot) -> int:
+    """Return how many processes train the run together, as it recorded; 1 before its start."""
+    text = run.started.environment.get("ranks", "") if run.started else ""
+    return int(text) if text.isdecimal() else 1
+
+
 def tags_of(run: Snapshot) -> tuple[str, ...]:
     """Return the tags that the run has."""
     return tuple(safe(tag, limit=40) for tag in notes.tags_of(run.notes))

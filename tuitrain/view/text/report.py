@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from tuitrain.core.detail import Ranks
 from tuitrain.core.events import Warned
 from tuitrain.core.notes import Note
 from tuitrain.core.numbers import to_strict
@@ -20,7 +21,7 @@ from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 
 
-def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
+def as_json(run: Snapshot, *, full: bool, ranks: Ranks | None = None) -> dict[str, Any]:
     """Return the run under the keys of `show --json`; with its lists only if `full`."""
     last, newest = run.last_epoch, run.checkpoints[-1:]
     spec = run.spec
@@ -63,6 +64,8 @@ def as_json(run: Snapshot, *, full: bool) -> dict[str, Any]:
         "notes": [_note(note) for note in run.notes if note.kind == "note"],
     }
     if full:
+        if ranks is not None:
+            report["ranks"] = [asdict(rank) for rank in ranks.ranks]
         report["data_notes"] = data_notes(run)
         report["warnings"] = warnings(run)
         report["interventions"] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tuitrain.core.detail import Confusion
+from tuitrain.core.detail import Confusion, Ranks
 from tuitrain.core.notes import LONGEST
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import command_of
@@ -12,7 +12,7 @@ from tuitrain.store.epochs import Best
 from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
 from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
-from tuitrain.view.state.made_of import device_of, model_of, optimizer_of, tags_of
+from tuitrain.view.state.made_of import device_of, model_of, optimizer_of, rank_count, tags_of
 from tuitrain.view.state.metrics import ComparableMetric
 from tuitrain.view.state.progress import epochs_words, planned_steps
 from tuitrain.view.state.rate import lr_of
@@ -20,6 +20,7 @@ from tuitrain.view.state.snapshot import Intervention, Snapshot
 from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
+from tuitrain.view.text.rank_table import lines_of
 from tuitrain.view.text.report import best_of, data_notes, warnings
 
 _LABEL = 12
@@ -31,12 +32,15 @@ _Rows = Iterator[tuple[str, str]]
 """Labels and texts."""
 
 
-def as_lines(run: Snapshot, confusion: Confusion | None = None) -> list[str]:
+def as_lines(
+    run: Snapshot, confusion: Confusion | None = None, ranks: Ranks | None = None
+) -> list[str]:
     """Return the lines that `show` prints; `confusion` is that of the best epoch."""
     rows = [*_rows_of_setup(run), *_rows_of_results(run), *_rows_of_files(run)]
     cells = max(_LABEL, *(width_of(name) for name, _ in rows))
     lines = [run.title, *(f"  {padded(name, cells)} {text}" for name, text in rows)]
-    for title, section in _sections(run, confusion):
+    sections = [("ranks", lines_of(ranks) if ranks else []), *_sections(run, confusion)]
+    for title, section in sections:
         if section:
             lines += ["", f"  {title}", *(f"    {line}" for line in section)]
     return lines
@@ -131,7 +135,8 @@ def _optimizer(run: Snapshot) -> str:
         parts.append(f"lr {lr_of(run):g}")
     if settings["batch-size"]:
         passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        parts.append(f"batch {words.count(settings['batch-size'])}{passes}")
+        ranks = f" on each of {rank_count(run)} ranks" if rank_count(run) > 1 else ""
+        parts.append(f"batch {words.count(settings['batch-size'])}{passes}{ranks}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:

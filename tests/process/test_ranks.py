@@ -1,0 +1,122 @@
+"""Several ranks on this machine train a run together: real launchers, ranks and signals."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Shell, until
+from tuitrain import connect
+from tuitrain.connection.run import Run
+from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def mild(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+"""
+TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
+
+
+def run_of(shell: Shell, name: str) -> Run:
+    return connect(name, home=shell.home)
+
+
+def launcher_of(run: Run) -> psutil.Process:
+    return psutil.Process(json.loads((run.directory / "owner.json").read_text())["pid"])
+
+
+def ranks_of(run: Run) -> list[psutil.Process]:
+    """Return the processes of its ranks, in order."""
+    return sorted(launcher_of(run).children(), key=lambda process: process.pid)
+
+
+def test_two_ranks_train_what_one_does_with_twice_the_batch_and_are_steered_at_the_same_steps(
+    forked: Shell,
+):
+    for name, options in (("two", TWO), ("one", ("--batch-size", "64", "--seed", "1"))):
+        forked.start(name, *options, "--epochs", "4", "--paused")
+        for command in (
+            ("step", "5"), ("loss", "mse", "--at", "batch"), ("step", "30"), ("lr", "0.01"),
+            ("step", "3"), ("undo",), ("step", "2"), ("batch-size", "16"), ("resume",),
+        ):  # fmt: skip
+            forked("ctl", name, *command)
+        forked.ended(name)
+    two, one = run_of(forked, "two"), run_of(forked, "one")
+    assert two.state == one.state == "finished"
+    rows, wanted = two.batches(), one.batches()
+    # after step 40 one of them has batches of 16 and the other of 2 * 16
+    before = [(row.step, row.samples) for row in rows if row.step <= 40]
+    assert before == [(row.step, row.samples) for row in wanted if row.step <= 40]
+    losses, others = ([row.loss for row in which if row.step <= 40] for which in (rows, wanted))
+    assert losses == pytest.approx(others, rel=1e-4)
+    assert max(row.samples for row in rows if row.epoch == 4) == 32
+
+
+def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(forked: Shell):
+    forked.start("a", *TWO, "--model", "mlp:dropout=0.2", "--epochs", "12", "--pace", "100")
+    run = run_of(forked, "a")
+    until(lambda: run.epoch >= 3, "it trains")
+    ranks_of(run)[1].send_signal(signal.SIGKILL)
+    until(lambda: run.state != "running", "it starts anew")
+    forked("ctl", "a", "pace", "off")
+    forked.ended("a")
+    assert run.state == "finished"
+    events = list(run.events(follow=False))
+    warnings = [event.text for event in events if isinstance(event, Warned)]
+    assert len(warnings) == 1
+    assert re.fullmatch(r"rank 1 on .+ ended by SIGKILL; all ranks started anew", warnings[0])
+    assert any(isinstance(event, TakeOpened) and event.why == "resume" for event in events)
+    forked("replay", "a", "--plain", "--name", "again")
+    compared = [
+        event for event in run_of(forked, "again").events(follow=False)
+        if isinstance(event, WeightsCompared)
+    ]  # fmt: skip
+    assert [event.is_same for event in compared] == [True]
+
+
+def test_ranks_end_with_their_launcher(forked: Shell):
+    forked.start("a", *TWO, "--epochs", "4000")
+    run = run_of(forked, "a")
+    launcher, ranks = launcher_of(run), ranks_of(run)
+    assert len(ranks) == 2
+    launcher.kill()
+    _, alive = psutil.wait_procs(ranks, timeout=10)
+    assert not alive
+    assert run.state == "crashed"
+
+
+def test_a_signal_stops_all_ranks_with_a_checkpoint(forked: Shell):
+    forked.start("a", *TWO, "--epochs", "4000")
+    run = run_of(forked, "a")
+    launcher_of(run).send_signal(signal.SIGTERM)
+    shown = forked.ended("a")
+    assert shown["state"] == "stopped"
+    assert shown["checkpoints"][-1]["step"] == shown["step"]
+
+
+def test_what_a_run_names_reaches_every_rank(forked: Shell, tmp_path: Path):
+    """Code of the user's with a weight that is never used, and parts of 7 of 3 ranks."""
+    (tmp_path / "net.py").write_text(NET)
+    forked("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", "--loss",
+           f"{tmp_path / 'net.py'}:mild", "--nproc", "3", "--batch-size", "7", "--accumulate", "2",
+           "--epochs", "1", "--plain", "--name", "own", "--seed", "1")  # fmt: skip
+    shown = forked.show("own")
+    assert shown["state"] == "finished"
+    assert shown["metrics"]["accuracy"] > 0.5
+    assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3

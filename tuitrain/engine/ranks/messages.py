@@ -1,0 +1,117 @@
+"""What the first rank tells the others between two batches.
+
+It goes through a Gloo group of its own: a rank that waits in it, while the run is paused, keeps no
+device and no NCCL watchdog waiting.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, distributed
+
+_FOR_EVER = timedelta(days=365)
+"""A pause has no time limit. A rank that ends is noticed at once: its connections are closed."""
+_NONE = -1
+
+
+class Call(NamedTuple):
+    """Call a method of the run."""
+
+    method: str
+    arguments: Sequence[Any] = ()
+    named: Mapping[str, Any] = {}
+
+
+class GoOn(NamedTuple):
+    """Train on until the next meeting."""
+
+    steps: int
+    """Steps until then; at the end of an epoch there always is one."""
+    take: int
+    until: int | None
+    waited: int
+    """Epochs without a better one, which end the run where there is a limit."""
+    has_stopped: bool
+    """Whether no batch follows."""
+
+
+class Channel:
+    """The way from the first rank to the others."""
+
+    def __init__(self) -> None:
+        self._group: Any = distributed.new_group(backend="gloo", timeout=_FOR_EVER)
+
+    def send(self, message: Call | GoOn) -> None:
+        """Send a message to all other ranks; for the first rank."""
+        if isinstance(message, GoOn):
+            self._broadcast(_numbers(message))
+            return
+        body = _packed(tuple(message))
+        self._broadcast(torch.tensor([len(body), 0, 0, 0, 0, 0]))
+        self._broadcast(body)
+
+    def receive(self) -> Call | GoOn:
+        """Return the next message of the first rank; waits for it without limit."""
+        numbers = torch.zeros(6, dtype=torch.int64)
+        self._broadcast(numbers)
+        size, *rest = numbers.tolist()
+        if not size:
+            return _go_on(rest)
+        body = torch.empty(size, dtype=torch.uint8)
+        self._broadcast(body)
+        return Call(*_unpacked(body))
+
+    def of_first(self, value: Any) -> Any:
+        """Return the value that the first rank has."""
+        size = torch.zeros(1, dtype=torch.int64)
+        body = _packed(value) if distributed.get_rank() == 0 else None
+        if body is not None:
+            size[0] = len(body)
+        self._broadcast(size)
+        if body is None:
+            body = torch.empty(int(size), dtype=torch.uint8)
+        self._broadcast(body)
+        return _unpacked(body)
+
+    def of_all(self, value: Any) -> list[Any]:
+        """Return the values of all ranks."""
+        body, count = _packed(value), distributed.get_world_size()
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count)]
+        distributed.all_gather(sizes, torch.tensor([len(body)]), group=self._group)
+        most = max(map(int, sizes))
+        padded = torch.zeros(most, dtype=torch.uint8)
+        padded[: len(body)] = body
+        bodies = [torch.empty(most, dtype=torch.uint8) for _ in range(count)]
+        distributed.all_gather(bodies, padded, group=self._group)
+        return [_unpacked(one[: int(size)]) for one, size in zip(bodies, sizes, strict=True)]
+
+    def _broadcast(self, tensor: Tensor) -> None:
+        distributed.broadcast(tensor, 0, group=self._group)
+
+
+def _numbers(message: GoOn) -> Tensor:
+    until = _NONE if message.until is None else message.until
+    return torch.tensor(
+        [0, message.steps, message.take, until, message.waited, message.has_stopped]
+    )
+
+
+def _go_on(numbers: Sequence[int]) -> GoOn:
+    steps, take, until, waited, has_stopped = numbers
+    return GoOn(steps, take, None if until == _NONE else until, waited, bool(has_stopped))
+
+
+def _packed(value: Any) -> Tensor:
+    """Return plain values and tensors as bytes (n,) uint8."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return torch.frombuffer(bytearray(buffer.getbuffer()), dtype=torch.uint8)
+
+
+def _unpacked(body: Tensor) -> Any:
+    return torch.load(io.BytesIO(body.numpy().tobytes()), map_location="cpu", weights_only=True)

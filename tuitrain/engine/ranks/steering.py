@@ -1,0 +1,140 @@
+"""Steering of a run with several ranks: the first one decides, and the others do as it does.
+
+They meet between two batches, about four times a second, and at the end of each epoch. Until the
+first one says at which step they meet again, the others wait, and call the methods of their run
+that it calls of its own. So whatever changes a run changes it on all ranks at the same step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tuitrain.core.detail import RANKS
+from tuitrain.core.events import BatchDone, Detail, Event, Fact
+from tuitrain.core.every import Every
+from tuitrain.engine.nonfinite import NonfiniteBatches
+from tuitrain.engine.ranks.messages import Call, GoOn
+from tuitrain.engine.ranks.numbers import body_of
+from tuitrain.engine.ranks.ranks import Ranks
+from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training
+
+MEET_EVERY_S = 0.25
+MEASURE_EVERY_S = 1.0
+NUMBERS = "numbers"
+"""In place of a method: every rank tells its numbers."""
+_MOST_STEPS = 1 << 16
+
+
+class Leading(Steering):
+    """The first rank's steering: at each meeting it does what a process alone would do."""
+
+    def __init__(self, run: Training, ranks: Ranks, *arguments: Any, **named: Any) -> None:
+        super().__init__(run, *arguments, **named)
+        self._ranks = ranks
+        self._training = run
+        self._meet_at = 0
+        self._clock: Callable[[], float] = time.monotonic
+        self._went_on = self._clock(), run.step
+        """When, and at which step, they went on from the last meeting."""
+        self._measures = Every(MEASURE_EVERY_S, self._clock)
+        self.steps = 1
+        """Steps from a meeting to the next."""
+
+    def after_batch(self) -> Iterator[Fact | Event]:
+        """Meet the other ranks if that is agreed for this step."""
+        if self._training.step >= self._meet_at:
+            yield from self._met(super().after_batch())
+
+    def between(self) -> Iterator[Fact | Event]:
+        """Meet the other ranks."""
+        yield from self._met(super().between())
+
+    def close(self) -> Iterator[Event]:
+        """Answer the commands that can no longer be applied, and let the other ranks end."""
+        yield from super().close()
+        self._send(has_stopped=True)
+
+    def _met(self, events: Iterator[Fact | Event]) -> Iterator[Fact | Event]:
+        self.steps, batch_s = self._steps_until_next(), self._batch_s()
+        if batch_s is not None and self._measures.is_due():
+            yield self._measured(batch_s)
+        yield from events
+        if self._run.pace or self.decisions.has_to_do:
+            self.steps = 1
+        self._meet_at = self._training.step + self.steps
+        self._send(has_stopped=self.decisions.stopped)
+        self._went_on = self._clock(), self._training.step
+
+    def _steps_until_next(self) -> int:
+        """Return the number of steps that take about a quarter of a second."""
+        if (batch_s := self._batch_s()) is None:
+            return self.steps
+        return max(1, min(round(MEET_EVERY_S / batch_s), 4 * self.steps, _MOST_STEPS))
+
+    def _batch_s(self) -> float | None:
+        """Return the time of a batch since the last meeting; None if there was none."""
+        since, step = self._went_on
+        trained, took_s = self._training.step - step, self._clock() - since
+        return took_s / trained if trained > 0 and took_s > 0 else None
+
+    def _measured(self, batch_s: float) -> Detail:
+        """Return what each rank measured of itself since this was last asked for."""
+        self._ranks.channel.send(Call(NUMBERS))
+        ranks = self._ranks.channel.of_all(self._ranks.numbers.taken())
+        run = self._training
+        return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self.steps))
+
+    def _send(self, *, has_stopped: bool) -> None:
+        run = self._training
+        self._ranks.channel.send(
+            GoOn(self.steps, run.take, run.until, run.monitor.waited, has_stopped)
+        )
+
+
+class _Unnoted(NonfiniteBatches):
+    """Notes no batch: the first rank does."""
+
+    def note(self, _done: BatchDone) -> None:
+        pass
+
+
+class Following(Steering):
+    """Another rank's steering: it decides nothing, and keeps nothing."""
+
+    def __init__(self, run: Training, ranks: Ranks) -> None:
+        super().__init__(run, checkpoints=Checkpoints(None))
+        self.nonfinite = _Unnoted(is_synchronous=True)
+        self._ranks = ranks
+        self._training = run
+        self._meet_at = 0
+
+    def after_batch(self) -> Iterator[Fact | Event]:
+        """Meet the first rank if that is agreed for this step."""
+        if self._training.step >= self._meet_at:
+            yield from self.between()
+
+    def between(self) -> Iterator[Fact | Event]:
+        """Do what the first rank does, until it goes on."""
+        self._meet()
+        yield from ()
+
+    def _meet(self) -> None:
+        run = self._training
+        while isinstance(message := self._ranks.channel.receive(), Call):
+            if message.method == NUMBERS:
+                self._ranks.channel.of_all(self._ranks.numbers.taken())
+            else:
+                getattr(run, message.method)(*message.arguments, **message.named)
+        run.take, run.until = message.take, message.until
+        run.monitor.waited = message.waited
+        self.decisions.stopped = message.has_stopped
+        self._meet_at = run.step + message.steps
+
+    def close(self) -> Iterator[Event]:
+        """Do what the first rank does, until it ends."""
+        self._meet()
+        yield from ()

@@ -1,0 +1,45 @@
+"""The ranks that train a run together: how long each waits, and for which one."""
+
+from __future__ import annotations
+
+from tuitrain.core.decode import decoded
+from tuitrain.core.detail import RANKS, Ranks
+from tuitrain.view.panel.reads import Details, Reads, no_batch
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.state.made_of import rank_count
+from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text.rank_table import rows_of, slowest_of, summary
+
+
+def applies(run: Snapshot) -> bool:
+    """Return whether several ranks train the run."""
+    return rank_count(run) > 1
+
+
+def newest_ranks(run: Snapshot, details: Details) -> Ranks | None:
+    """Return the newest measurements of the ranks; None if there are none."""
+    newest = details.newest_detail(run.take, run.step, RANKS) if applies(run) else None
+    return decoded(Ranks, newest[1]) if newest else None
+
+
+def ranks(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
+    """Return a row for each rank, in width x height cells, below what they do together."""
+    measured = newest_ranks(run, reads.details)
+    if measured is None:
+        return filled([_line(_missing(run), "muted", width)], width, height)
+    slowest = slowest_of(measured.ranks)
+    heads, *rows = rows_of(measured)
+    lines = [_line(summary(measured), "text", width), _line(heads, "muted", width)]
+    for number, row in enumerate(rows):
+        lines.append(_line(row, "warn" if number == slowest else "text", width))
+    return filled(lines, width, height)
+
+
+def _line(text: str, role: Role, width: int) -> Line:
+    return fitted([Span(f" {text}", role)], width)
+
+
+def _missing(run: Snapshot) -> str:
+    if not applies(run):
+        return "one process trains it: --nproc N starts several"
+    return no_batch(run) if run.latest is None else "nothing of the ranks is in the record yet"

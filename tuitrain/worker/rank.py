@@ -1,0 +1,74 @@
+"""One rank of a run: python -m tuitrain.worker.rank RUN_DIRECTORY
+
+torch's elastic launcher starts it, by `tuitrain.worker.launch` or by torchrun, and says by the
+environment which rank it is. The first one records and decides; the others need no run directory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tuitrain.core.ranks import rank_of
+from tuitrain.record import process
+from tuitrain.store.paths import RunPaths
+from tuitrain.worker.__main__ import run_to_end, train
+
+_LOOK_EVERY_S = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> int:
+    """Train the run together with the other ranks, and return the exit code."""
+    end_with_launcher()
+    act = _follow if rank_of(os.environ) else lambda: _lead(RunPaths(Path(argv[0])))
+    return _with_error_file(act)
+
+
+def _lead(paths: RunPaths) -> int:
+    lock = os.open(paths.lock, os.O_RDONLY)  # the launcher holds it; to see that it is there
+    train(paths, lock, process.Ending(), in_ranks=True)
+    return 0  # what is on record is no reason to start anew
+
+
+def _follow() -> int:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the first rank stops the run
+    from tuitrain.worker.following import follow
+
+    with TemporaryDirectory(prefix="tuitrain-") as folder:
+        follow(Path(folder))
+    return 0
+
+
+def end_with_launcher() -> None:
+    """Let this process be killed when its launcher ends, however it does."""
+    launcher = os.getppid()
+    with suppress(OSError, AttributeError):  # at once, on Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def look() -> None:
+        while os.getppid() == launcher:
+            time.sleep(_LOOK_EVERY_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _with_error_file(act: Callable[[], int]) -> int:
+    """Act, and leave an error where the launcher looks for it."""
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    return record(act)() or 0
+
+
+if __name__ == "__main__":
+    run_to_end(lambda: main(sys.argv[1:]))
