@@ -51,11 +51,11 @@ def until(holds: Callable[[], Any], what: str = "it", there: Callable[[], str] =
 
     The failure ends with what is `there` instead.
     """
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while (now := time.monotonic()) < began + PATIENCE_S:
         if found := holds():
             return found
-        time.sleep(0.02)
+        time.sleep(max(0.02, 2 * (time.monotonic() - now)))  # what is waited for needs the cores
     return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}\n{there()}")
 
 
@@ -206,7 +206,8 @@ def _checked(
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    forks = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
+    # threads that wait do not spin
+    forks = Forks({**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
     yield forks
     forks.close()
 
@@ -235,24 +236,27 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def tuitrain(home: Path, library: Library) -> Shell:
-    return Shell(home, library)
+def of_forks(request: pytest.FixtureRequest) -> Callable[[], Forks]:
+    """Return the process that commands and trainers are forks of; it starts with the first."""
+    return lambda: request.getfixturevalue("forks")
 
 
 @pytest.fixture
-def forked(home: Path, library: Library, forks: Forks) -> Shell:
-    """A shell for what needs a process, but not its start."""
-    return Shell(home, library, forks=lambda: forks)
+def tuitrain(home: Path, library: Library, of_forks: Callable[[], Forks]) -> Shell:
+    """A shell whose processes are forks, but for those that `anew` starts."""
+    return Shell(home, library, forks=of_forks)
 
 
 @pytest.fixture
-def threaded(home: Path, library: Library, request, monkeypatch) -> Iterator[Shell]:
+def threaded(
+    home: Path, library: Library, of_forks: Callable[[], Forks], monkeypatch
+) -> Iterator[Shell]:
     """A shell whose trainers are threads of this process, for what needs no other."""
     from tests.trainer_thread import in_place_of_processes  # torch, only where it is needed
 
     monkeypatch.setenv("TUITRAIN_HOME", str(home))
     threads = in_place_of_processes(monkeypatch)
-    yield Shell(home, library, in_threads=True, forks=lambda: request.getfixturevalue("forks"))
+    yield Shell(home, library, in_threads=True, forks=of_forks)
     threads.close()
 
 
