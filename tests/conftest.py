@@ -29,6 +29,8 @@ from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 
 _ENDS_WITHIN_S = 20.0
+_LONG = ("process", "tui")
+"""Folders of tests that take seconds each."""
 ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
@@ -39,6 +41,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each of several processes begin with its share of the tests that take seconds.
+
+    Each is given as many tests that follow each other; the short ones are left to be shared out at
+    the end, when a process that has none left takes over some of another's.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if count > 1:
+        long = [item for item in items if item.path.parent.name in _LONG]
+        short = [item for item in items if item.path.parent.name not in _LONG]
+        items[:] = [
+            item
+            for number in range(count)
+            for tests in (long, short)
+            for item in tests[number * len(tests) // count : (number + 1) * len(tests) // count]
+        ]
+
 
 settings.register_profile(  # how long an example takes proves nothing
     "tuitrain", deadline=None, suppress_health_check=[HealthCheck.too_slow]
