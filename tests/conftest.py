@@ -29,6 +29,8 @@ from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 
 _ENDS_WITHIN_S = 20.0
+_LONG = ("process", "tui")
+"""Folders of tests that take seconds each."""
 ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
@@ -39,6 +41,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each of several processes begin with its share of the tests that take seconds.
+
+    Each is given as many tests that follow each other; the short ones are left to be shared out at
+    the end, when a process that has none left takes over some of another's.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if count > 1:
+        long = [item for item in items if item.path.parent.name in _LONG]
+        short = [item for item in items if item.path.parent.name not in _LONG]
+        items[:] = [
+            item
+            for number in range(count)
+            for tests in (long, short)
+            for item in tests[number * len(tests) // count : (number + 1) * len(tests) // count]
+        ]
+
 
 settings.register_profile(  # how long an example takes proves nothing
     "tuitrain", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -51,11 +72,11 @@ def until(holds: Callable[[], Any], what: str = "it", there: Callable[[], str] =
 
     The failure ends with what is `there` instead.
     """
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while (now := time.monotonic()) < began + PATIENCE_S:
         if found := holds():
             return found
-        time.sleep(0.02)
+        time.sleep(max(0.02, 2 * (time.monotonic() - now)))  # what is waited for needs the cores
     return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}\n{there()}")
 
 
@@ -206,7 +227,8 @@ def _checked(
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:
-    forks = Forks({**os.environ, "OMP_NUM_THREADS": "1"})
+    # threads that wait do not spin
+    forks = Forks({**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"})
     yield forks
     forks.close()
 
@@ -235,24 +257,27 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def tuitrain(home: Path, library: Library) -> Shell:
-    return Shell(home, library)
+def of_forks(request: pytest.FixtureRequest) -> Callable[[], Forks]:
+    """Return the process that commands and trainers are forks of; it starts with the first."""
+    return lambda: request.getfixturevalue("forks")
 
 
 @pytest.fixture
-def forked(home: Path, library: Library, forks: Forks) -> Shell:
-    """A shell for what needs a process, but not its start."""
-    return Shell(home, library, forks=lambda: forks)
+def tuitrain(home: Path, library: Library, of_forks: Callable[[], Forks]) -> Shell:
+    """A shell whose processes are forks, but for those that `anew` starts."""
+    return Shell(home, library, forks=of_forks)
 
 
 @pytest.fixture
-def threaded(home: Path, library: Library, request, monkeypatch) -> Iterator[Shell]:
+def threaded(
+    home: Path, library: Library, of_forks: Callable[[], Forks], monkeypatch
+) -> Iterator[Shell]:
     """A shell whose trainers are threads of this process, for what needs no other."""
     from tests.trainer_thread import in_place_of_processes  # torch, only where it is needed
 
     monkeypatch.setenv("TUITRAIN_HOME", str(home))
     threads = in_place_of_processes(monkeypatch)
-    yield Shell(home, library, in_threads=True, forks=lambda: request.getfixturevalue("forks"))
+    yield Shell(home, library, in_threads=True, forks=of_forks)
     threads.close()
 
 

@@ -10,7 +10,6 @@ with "is_script", `python -W error ARGUMENTS...`.
 
 import atexit
 import gc
-import importlib
 import json
 import os
 import runpy
@@ -28,8 +27,10 @@ import pandas as pd  # noqa: F401 - loaded once, for all that are forked
 import psutil  # noqa: F401 - loaded once, for all that are forked
 import sklearn.compose
 import sklearn.datasets  # noqa: F401 - loaded once, for all that are forked
+import torch._dynamo  # which the first optimizer of a process loads, for seconds
 import torch.distributed.elastic.agent.server.local_elastic_agent
-import torch.utils.data  # noqa: F401 - loaded once, for all that are forked
+import torch.utils.data
+import torchvision  # noqa: F401 - loaded once, for all that are forked
 from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
 
 import tuitrain.watcher.session
@@ -55,7 +56,6 @@ def main() -> None:
             pid = _forked(lambda request=request: _command(**request))
             answer: int | None = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         elif "run" in request:
-            importlib.import_module("torch._dynamo")  # which scripts that compile need
             answer = _forked(lambda request=request: _script(request["run"], Path(request["log"])))
         else:
             answer = _poll(request["poll"])
@@ -100,6 +100,7 @@ def _command(
         runpy.run_path(command[0], run_name="__main__")
         return 0
     subprocess.Popen = subprocess_handler.Popen = Forked
+    os.execve = _become_watcher
     return cli.run(command)
 
 
@@ -135,6 +136,7 @@ def _become_module(
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
+    torch.set_num_threads(int(env["OMP_NUM_THREADS"]))  # as PyTorch reads it when it is loaded
     _connect(*streams)
     for number in [int(file.name) for file in Path("/proc/self/fd").iterdir()]:
         if number > 2 and number not in passed:

@@ -87,7 +87,7 @@ def test_what_is_not_possible_exits_3(tuitrain: Shell, arguments: tuple[str, ...
 
 def test_what_is_said_and_the_exit_code_are_those_of_the_process(tuitrain: Shell):
     for arguments, code in ((("fly",), 2), (("show", "nobody"), 3), (("--version",), 0)):
-        here, process = (way(*arguments, code=code) for way in (tuitrain.here, tuitrain.process))
+        here, process = (way(*arguments, code=code) for way in (tuitrain.here, tuitrain.anew))
         assert (here.stdout, here.stderr) == (process.stdout, process.stderr)
 
 

@@ -13,11 +13,6 @@ from tests.process.slow_server import SlowServer
 
 
 @pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
-@pytest.fixture
 def server(tuitrain: Shell, tmp_path: Path) -> Iterator[SlowServer]:
     try:
         slow = SlowServer(tmp_path, "ossci-datasets.s3.amazonaws.com")

@@ -225,7 +225,8 @@ def test_a_run_on_a_network_file_system_keeps_a_rollback_journal_and_says_so(
     tuitrain.env["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", "")))
     )
-    run = tuitrain.start("a", *LONG)
+    tuitrain.anew("run", "digits", "--detach", "--name", "a", *LONG)
+    run = tuitrain.client("a")
     until(lambda: tuitrain.show("a")["step"] > 20, "it trains")
     tuitrain("ctl", "a", "lr", "0.003", "--wait")
     assert not run.paths.record.with_name("run.db-wal").exists()
@@ -236,7 +237,7 @@ def test_a_run_on_a_network_file_system_keeps_a_rollback_journal_and_says_so(
     trainer = trainer_of(run)
     trainer.kill()
     gone(trainer)
-    tuitrain("resume", "a", "--detach")
+    tuitrain.anew("resume", "a", "--detach")
     until(lambda: tuitrain.show("a")["state"] == "running", "it goes on")
     assert tuitrain.show("a")["warnings"] == [warning], "once a run"
     tuitrain("ctl", "a", "stop")

@@ -18,11 +18,6 @@ OPTIONS = ("--image-size", "8", "--augment", "flip,crop", "--batch-size", "32", 
            str(EPOCHS), "--seed", "1")  # fmt: skip
 
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 @pytest.fixture(scope="session")
 def photos(library: Library) -> Path:
     """A folder of 200 images in ten classes, of digits that somebody wrote."""

@@ -12,11 +12,6 @@ from tuitrain.engine.build import build
 BEGIN = ("run", "digits", "--model", "linear", "--epochs", "1", "--plain", "--name", "a")
 
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 def prefixed(weights: dict, prefix: str) -> dict:
     return {prefix + name: tensor for name, tensor in weights.items()}
 

@@ -12,11 +12,6 @@ from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import monitored
 
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 def best_of(tuitrain: Shell, value) -> int:
     """Return the epoch with the least value, by the table of all epochs."""
     lines = (tuitrain.home / "a.jsonl").read_text().splitlines()

@@ -78,11 +78,6 @@ def each(output, target):
 
 
 @pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
-@pytest.fixture
 def project(tmp_path: Path, monkeypatch) -> Path:
     """A user's folder, which is the working folder, too."""
     folder = tmp_path / "project"
@@ -542,12 +537,12 @@ task = tuitrain.Task(kind="regression", train=lambda: (x, x.sum(1)),
 
 
 def test_user_code_may_print_and_warn_and_a_loss_that_is_nan_at_step_40_ends_the_run_there(
-    forked: Shell, tmp_path: Path
+    tuitrain: Shell, tmp_path: Path
 ):
     (tmp_path / "noisy.py").write_text(NOISY.replace("LAST", "41"))  # one is tried before
     options = ("--epochs", "2", "--on-nonfinite", "stop", "--plain", "--name", "a")
-    forked("run", str(tmp_path / "noisy.py"), *options, code=None)
-    shown, log = forked.show("a"), forked("logs", "a").stdout
+    tuitrain("run", str(tmp_path / "noisy.py"), *options, code=None)
+    shown, log = tuitrain.show("a"), tuitrain("logs", "a").stdout
     assert "not finite" in shown["error"]
     assert "batch 41 " in log
     assert "a doubt at batch 7" in log

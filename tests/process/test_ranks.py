@@ -47,17 +47,17 @@ def ranks_of(run: Run) -> list[psutil.Process]:
 
 
 def test_two_ranks_train_what_one_does_with_twice_the_batch_and_are_steered_at_the_same_steps(
-    forked: Shell,
+    tuitrain: Shell,
 ):
     for name, options in (("two", TWO), ("one", ("--batch-size", "64", "--seed", "1"))):
-        forked.start(name, *options, "--epochs", "4", "--paused")
+        tuitrain.start(name, *options, "--epochs", "4", "--paused")
         for command in (
             ("step", "5"), ("loss", "mse", "--at", "batch"), ("step", "30"), ("lr", "0.01"),
             ("step", "3"), ("undo",), ("step", "2"), ("batch-size", "16"), ("resume",),
         ):  # fmt: skip
-            forked("ctl", name, *command)
-        forked.ended(name)
-    two, one = run_of(forked, "two"), run_of(forked, "one")
+            tuitrain("ctl", name, *command)
+        tuitrain.ended(name)
+    two, one = run_of(tuitrain, "two"), run_of(tuitrain, "one")
     assert two.state == one.state == "finished"
     rows, wanted = two.batches(), one.batches()
     # after step 40 one of them has batches of 16 and the other of 2 * 16
@@ -68,31 +68,31 @@ def test_two_ranks_train_what_one_does_with_twice_the_batch_and_are_steered_at_t
     assert max(row.samples for row in rows if row.epoch == 4) == 32
 
 
-def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(forked: Shell):
-    forked.start("a", *TWO, "--model", "mlp:dropout=0.2", "--epochs", "12", "--pace", "100")
-    run = run_of(forked, "a")
+def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tuitrain: Shell):
+    tuitrain.start("a", *TWO, "--model", "mlp:dropout=0.2", "--epochs", "12", "--pace", "100")
+    run = run_of(tuitrain, "a")
     until(lambda: run.epoch >= 3, "it trains")
     ranks_of(run)[1].send_signal(signal.SIGKILL)
     until(lambda: run.state != "running", "it starts anew")
-    forked("ctl", "a", "pace", "off")
-    forked.ended("a")
+    tuitrain("ctl", "a", "pace", "off")
+    tuitrain.ended("a")
     assert run.state == "finished"
     events = list(run.events(follow=False))
     warnings = [event.text for event in events if isinstance(event, Warned)]
     assert len(warnings) == 1
     assert re.fullmatch(r"rank 1 on .+ ended by SIGKILL; all ranks started anew", warnings[0])
     assert any(isinstance(event, TakeOpened) and event.why == "resume" for event in events)
-    forked("replay", "a", "--plain", "--name", "again")
+    tuitrain("replay", "a", "--plain", "--name", "again")
     compared = [
-        event for event in run_of(forked, "again").events(follow=False)
+        event for event in run_of(tuitrain, "again").events(follow=False)
         if isinstance(event, WeightsCompared)
     ]  # fmt: skip
     assert [event.is_same for event in compared] == [True]
 
 
-def test_ranks_end_with_their_launcher(forked: Shell):
-    forked.start("a", *TWO, "--epochs", "4000")
-    run = run_of(forked, "a")
+def test_ranks_end_with_their_launcher(tuitrain: Shell):
+    tuitrain.start("a", *TWO, "--epochs", "4000")
+    run = run_of(tuitrain, "a")
     launcher, ranks = launcher_of(run), ranks_of(run)
     assert len(ranks) == 2
     launcher.kill()
@@ -101,22 +101,22 @@ def test_ranks_end_with_their_launcher(forked: Shell):
     assert run.state == "crashed"
 
 
-def test_a_signal_stops_all_ranks_with_a_checkpoint(forked: Shell):
-    forked.start("a", *TWO, "--epochs", "4000")
-    run = run_of(forked, "a")
+def test_a_signal_stops_all_ranks_with_a_checkpoint(tuitrain: Shell):
+    tuitrain.start("a", *TWO, "--epochs", "4000")
+    run = run_of(tuitrain, "a")
     launcher_of(run).send_signal(signal.SIGTERM)
-    shown = forked.ended("a")
+    shown = tuitrain.ended("a")
     assert shown["state"] == "stopped"
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
 
-def test_what_a_run_names_reaches_every_rank(forked: Shell, tmp_path: Path):
+def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
     """Code of the user's with a weight that is never used, and parts of 7 of 3 ranks."""
     (tmp_path / "net.py").write_text(NET)
-    forked("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", "--loss",
+    tuitrain("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", "--loss",
            f"{tmp_path / 'net.py'}:mild", "--nproc", "3", "--batch-size", "7", "--accumulate", "2",
            "--epochs", "1", "--plain", "--name", "own", "--seed", "1")  # fmt: skip
-    shown = forked.show("own")
+    shown = tuitrain.show("own")
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.5
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3

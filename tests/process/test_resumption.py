@@ -11,11 +11,6 @@ from tuitrain.trainer import supervisor
 COSINE = ("run", "digits", "--optimizer", "adam:schedule=cosine", "--epochs", "2", "--name", "a")
 
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 def rates(shell: Shell, name: str) -> dict[int, float]:
     """Return the learning rate of every step by its number; of a step trained twice, the last."""
     run = package.connect(name, home=shell.home)

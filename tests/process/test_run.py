@@ -16,7 +16,7 @@ TRAIN = ("run", "digits", "--plain", "--seed", "1")
 
 
 def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
-    first = tuitrain(
+    first = tuitrain.anew(
         *TRAIN, "--epochs", "2", "--name", "a", "--log-interval", "10", "--pace", "300"
     ).stdout
     tuitrain.trained("b")
@@ -191,7 +191,8 @@ def test_the_first_ctrl_c_saves_a_checkpoint_and_exits_130(tuitrain: Shell):
 def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
     tuitrain: Shell,
 ):
-    tuitrain.start("a", "--epochs", "5000", "--paused")
+    tuitrain.anew("run", "digits", "--detach", "--name", "a", "--epochs", "5000", "--paused")
+    until(lambda: tuitrain.show("a")["state"] == "paused", "it waits")
     tuitrain("ctl", "a", "step", "30")
     attached = subprocess.Popen(
         [sys.executable, "-m", "tuitrain", "attach", "a"],

@@ -15,11 +15,6 @@ EPOCHS = ("--target", "Species", "--epochs", "8", "--seed", "1")
 ISLANDS = {"Adelie": "Torgersen", "Chinstrap": "Dream", "Gentoo": "Biscoe"}
 
 
-@pytest.fixture
-def tuitrain(forked: Shell) -> Shell:
-    return forked
-
-
 def penguins(file: Path, count: int = 200) -> Path:
     """Write a table with ids, gaps, dates and text, from whose lengths the species follows."""
     draw = random.Random(0)

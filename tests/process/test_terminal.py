@@ -60,7 +60,7 @@ def stop_by_key(screen: Terminal) -> None:
 
 
 def test_the_end_of_the_terminal_leaves_the_run_training(tuitrain: Shell, terminals):
-    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--name", "a")
+    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--pace", "50", "--name", "a")
     screen.expect("● running")
 
     screen.hang_up()
@@ -91,7 +91,7 @@ def test_the_end_of_a_terminal_that_sends_no_signal_ends_the_app_too(tuitrain: S
 def test_a_killed_app_leaves_the_run_training_and_attach_shows_its_history(
     tuitrain: Shell, terminals
 ):
-    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--name", "a")
+    screen = opened(terminals, tuitrain, "run", "--epochs", "100000", "--pace", "50", "--name", "a")
     screen.expect("● running")
 
     screen.kill()
@@ -120,7 +120,7 @@ def test_a_terminal_that_reads_nothing_and_is_lost_leaves_no_process_behind(
 
 
 def test_sigterm_restores_the_terminal(tuitrain: Shell, terminals):
-    tuitrain.start("a", "--epochs", "100000")
+    tuitrain.start("a", "--epochs", "100000", "--pace", "50")
     screen = opened(terminals, tuitrain, "attach", "a")
     screen.expect("● running")
 

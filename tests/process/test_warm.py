@@ -19,26 +19,26 @@ def waiting(monkeypatch) -> Iterator[psutil.Process]:
     warm.cool_down()
 
 
-def test_a_run_in_a_warm_trainer_is_the_same_run(forked: Shell, waiting: psutil.Process):
-    forked.trained("a")
+def test_a_run_in_a_warm_trainer_is_the_same_run(tuitrain: Shell, waiting: psutil.Process):
+    tuitrain.trained("a")
 
-    started = supervisor.start(forked.home, new_spec("digits", seed=1, epochs=2), "b")
+    started = supervisor.start(tuitrain.home, new_spec("digits", seed=1, epochs=2), "b")
 
     assert started.process.pid == waiting.pid
     assert started.process.wait() == 0
-    assert forked.show("b")["weights_sha256"] == forked.show("a")["weights_sha256"]
+    assert tuitrain.show("b")["weights_sha256"] == tuitrain.show("a")["weights_sha256"]
 
 
 def test_in_place_of_a_warm_trainer_that_is_gone_one_starts_now(
-    forked: Shell, waiting: psutil.Process
+    tuitrain: Shell, waiting: psutil.Process
 ):
     waiting.kill()
     until(lambda: waiting.status() == psutil.STATUS_ZOMBIE, "it is gone")
 
-    started = supervisor.start(forked.home, new_spec("digits", device="cuda:77"), "a")
+    started = supervisor.start(tuitrain.home, new_spec("digits", device="cuda:77"), "a")
 
     assert started.process.wait() == 3
-    assert forked.show("a")["state"] == "failed"
+    assert tuitrain.show("a")["state"] == "failed"
 
 
 def test_it_ends_with_the_process_that_made_it_and_when_it_is_not_needed(

@@ -1,12 +1,10 @@
 """The example on MNIST's files: watched or not, it prints the same, and reports what it reads."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import PATIENCE_S, PROJECT, Shell
+from tests.conftest import PROJECT, Shell
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -28,10 +26,7 @@ def test_the_example_on_mnist_prints_the_same_under_watch(tuitrain: Shell, tmp_p
         write_idx(raw / f"{part}-labels-idx1-ubyte", labels)
     script = [str(PROJECT / "examples" / "mnist.py"), str(tmp_path), "--epochs", "2"]
 
-    alone = subprocess.run(
-        [sys.executable, *script], capture_output=True, text=True, env=tuitrain.env,
-        timeout=PATIENCE_S, check=True,
-    )  # fmt: skip
+    alone = tuitrain.python(*script, folder=tmp_path)
     watched = tuitrain("watch", "--plain", "--name", "a", *script)
 
     assert watched.stdout == alone.stdout

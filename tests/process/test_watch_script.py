@@ -87,7 +87,8 @@ def test_output_and_exit_code_are_the_scripts(
     script.write_text(STEPS + ending + "\n")
 
     alone = as_python([str(script)], tuitrain)
-    done = watched(["--name", "a", "--kind", "regression"], [str(script)], tuitrain)
+    options = ("--plain", "--name", "a", "--kind", "regression")
+    done = tuitrain("watch", *options, str(script), code=None)
 
     assert done.returncode == alone.returncode
     assert done.stdout == alone.stdout
@@ -104,14 +105,13 @@ def test_a_full_disk_and_a_lost_record_end_the_record_and_not_the_training(
     steps = ignored + STEPS.replace("range(3)", "range(3000)") + "print(*w.weight.tolist())\n"
     script = tmp_path / "script.py"
     script.write_text(steps)
-    alone = as_python([str(script)], tuitrain)
+    alone = tuitrain.python(str(script), folder=tmp_path)
     for name, harm in {
         "full": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1024, -1))",
         "lost": f"import os; os.unlink({str(tuitrain.home / 'runs/lost/run.db')!r})",
     }.items():
         script.write_text(steps.replace("for _", f"{harm}\nfor _"))
-        done = watched(["--name", name], [str(script)], tuitrain)
-        assert done.returncode == 0
+        done = tuitrain("watch", "--plain", "--name", name, str(script))
         assert done.stdout == alone.stdout
         said = [line for line in done.stderr.splitlines() if "cannot be seen any more" in line]
         assert len(said) == 1, done.stderr
@@ -180,8 +180,7 @@ def test_a_forked_child_neither_trains_for_the_run_nor_ends_it(tuitrain: Shell, 
     script.write_text(
         f"{STEPS}import os, sys\nif os.fork() == 0:\n    sys.exit(0)\nos.wait()\n{STEPS}"
     )
-    done = watched(["--name", "a"], [str(script)], tuitrain)
-    assert done.returncode == 0, done.stderr
+    done = tuitrain("watch", "--plain", "--name", "a", str(script))
     assert "cannot be seen" not in done.stderr
     assert (tuitrain.show("a")["state"], tuitrain.show("a")["step"]) == ("finished", 6)
 

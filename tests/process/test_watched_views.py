@@ -66,9 +66,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tuitrain(library: Library, scripts: Path, forked: Shell, forks: Forks) -> Shell:
+def tuitrain(library: Library, scripts: Path, tuitrain: Shell, forks: Forks) -> Shell:
     """A home with a run of each script."""
-    shell = forked
     for name in RUNS:
         script = str(scripts / f"{name}.py")
 
@@ -79,8 +78,8 @@ def tuitrain(library: Library, scripts: Path, forked: Shell, forks: Forks) -> Sh
             line = ["watch", "--plain", "--home", str(of.home), "--name", name, script, "2", "it's"]
             Script(forks, forks.submit(run=line, log=str(log)), of.home).ended()
 
-        shell.copy_of(f"watched {name}", watch, name)
-    return shell
+        tuitrain.copy_of(f"watched {name}", watch, name)
+    return tuitrain
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -13,6 +13,19 @@ from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.run import RunScreen
 
 SIZE = 140, 40
+THERE_AND_BACK: list[tuple[list[str], str, list[str]]] = [
+    (["y"], "log y", ["y"]),
+    (["x"], "by epoch", []),
+    (["x"], "by samples", []),
+    (["x"], "by time", ["x"]),
+    (["0"], "not smoothed", ["0"]),
+    (["o"], "with outliers", ["o"]),
+    (["right_square_bracket"], "steps 46–92", ["left_square_bracket"]),
+    (["left"], "step 91 · ", ["escape"]),
+    (["right_square_bracket", "left"], "step 91 · ", ["escape"]),
+    (["plus"], "smoothed over 2 steps", []),
+]
+"""Keys, what the title says then, and the keys that lead back to how it was before."""
 
 
 @pytest.fixture
@@ -37,44 +50,18 @@ def title(text: str) -> str:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        (["y"], "log y"),
-        (["x"], "by epoch"),
-        (["x", "x"], "by samples"),
-        (["x", "x", "x"], "by time"),
-        (["plus"], "smoothed over 2 steps"),
-        (["0"], "not smoothed"),
-        (["o"], "with outliers"),
-        (["right_square_bracket"], "steps 46–92"),
-    ],
-)
-async def test_a_key_changes_the_chart_and_its_title_says_how(
-    app: TuitrainApp, trained: ScriptedTrainer, keys: list[str], said: str
+async def test_keys_change_the_chart_its_title_says_how_and_they_or_their_opposites_lead_back(
+    app: TuitrainApp, trained: ScriptedTrainer
 ):
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         usual = await seen(app)
         assert "loss: cross-entropy" in title(usual)
-        assert said not in usual
-        assert said in title(await typed(app, pilot, *keys))
+        for keys, said, back in THERE_AND_BACK:
+            assert said not in title(usual)
+            assert said in title(await typed(app, pilot, *keys)), keys
+            assert (await typed(app, pilot, *back) == usual) == bool(back), keys
     assert trained.commands() == []
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [["y", "y"], ["x"] * 4, ["0", "0"], ["o", "o"],
-     ["right_square_bracket", "left_square_bracket"], ["left", "escape"],
-     ["right_square_bracket", "left", "escape"]],
-)  # fmt: skip
-async def test_the_same_key_or_its_opposite_leads_back(
-    app: TuitrainApp, trained: ScriptedTrainer, keys: list[str]
-):
-    async with app.run_test(size=SIZE) as pilot:
-        await pilot.pause()
-        before = await seen(app)
-        assert await typed(app, pilot, *keys) == before
 
 
 async def test_arrows_move_a_cursor_through_all_charts_and_its_values_are_read(

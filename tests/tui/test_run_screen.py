@@ -409,21 +409,19 @@ async def test_help_names_every_key_and_sign(app: TuitrainApp, trainer: Scripted
     assert "the smoothed loss" in text
 
 
-@pytest.mark.parametrize("size", [(40, 10), (20, 5), (1, 1), (300, 80)])
-async def test_odd_sizes_and_resizing_do_no_harm(
-    app: TuitrainApp, trainer: ScriptedTrainer, size: tuple[int, int]
-):
+async def test_odd_sizes_and_resizing_do_no_harm(app: TuitrainApp, trainer: ScriptedTrainer):
     trainer.records(STARTED)
     trainer.trains([1 / step for step in range(1, 31)])
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
         await seen(app)
-        await pilot.resize_terminal(*size)
-        await pilot.pause()
-        await seen(app)
-        await pilot.resize_terminal(*NARROW)
-        await pilot.pause()
-        assert "0.0333" in await seen(app)
+        for size in ((40, 10), (20, 5), (1, 1), (300, 80)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            await seen(app)
+            await pilot.resize_terminal(*NARROW)
+            await pilot.pause()
+            assert "0.0333" in await seen(app), f"after {size}"
 
 
 async def test_nothing_is_repainted_while_nothing_happens(
@@ -502,15 +500,18 @@ async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trai
     assert set(painted) == {("running", 5)}
 
 
-@pytest.mark.parametrize("key", [".", "l", "r", "u", "c"])
-async def test_a_key_that_an_ended_run_cannot_follow_says_what_goes_on(app, trainer, key):
+async def test_a_key_that_an_ended_run_cannot_follow_says_what_goes_on(app, trainer):
     trainer.records(STARTED, Finished(1, 92, 4))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.pause()
         await seen(app)
-        await pilot.press(key)
-        await pilot.pause()
-        assert "The run is finished; R goes on." in text_of(app)
+        for key in (".", "l", "r", "u", "c"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert "The run is finished; R goes on." in text_of(app), key
+            app.clear_notifications()
+            await pilot.pause()
+            assert "R goes on." not in text_of(app)
     assert trainer.commands() == []
 
 

@@ -431,11 +431,11 @@ async def test_marked_runs_are_deleted_together_and_a_tag_is_found_by_the_filter
 
 
 async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_one_steers_it_alone(
-    forked: Shell,
+    tuitrain: Shell,
 ):
-    runs = {name: forked.start(name, "--epochs", "100000") for name in ("alpha", "beta")}
-    assert {forked.show(name)["state"] for name in runs} == {"running"}
-    app = TuitrainApp(forked.home)
+    runs = {name: tuitrain.start(name, "--epochs", "100000") for name in ("alpha", "beta")}
+    assert {tuitrain.show(name)["state"] for name in runs} == {"running"}
+    app = TuitrainApp(tuitrain.home)
     async with app.run_test(size=(100, 30)) as pilot:
         await eventually(pilot, app, "2 runs")
         await at(pilot, app, "alpha")
@@ -449,9 +449,9 @@ async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_o
         await pilot.press("enter")
         await eventually(pilot, app, "● running")
         assert text_of(app).lstrip().startswith("beta")
-        step = forked.show("beta")["step"]
-        until(lambda: forked.show("beta")["step"] > step, "beta trains on")
-    assert {name: forked.show(name)["state"] for name in runs} == {
+        step = tuitrain.show("beta")["step"]
+        until(lambda: tuitrain.show("beta")["step"] > step, "beta trains on")
+    assert {name: tuitrain.show(name)["state"] for name in runs} == {
         "alpha": "paused", "beta": "running",
     }  # fmt: skip
-    assert len({forked.show(name)["pid"] for name in runs}) == 2
+    assert len({tuitrain.show(name)["pid"] for name in runs}) == 2

@@ -1,10 +1,11 @@
 """Metrics against scikit-learn's."""
 
+import importlib
 import math
+from types import ModuleType
 
 import pytest
 import torch
-import torchmetrics.functional.classification as theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
@@ -22,6 +23,12 @@ from sklearn.metrics import (
 
 from tests.reads import Reads
 from tuitrain.engine.metrics import RunningMean, auroc, evaluate, log_odds, metrics_of
+
+
+@pytest.fixture
+def theirs() -> ModuleType:
+    """The metrics of torchmetrics, which takes seconds to import: only where it is asked."""
+    return importlib.import_module("torchmetrics.functional.classification")
 
 
 def test_multiclass_outputs_are_evaluated_as_scikit_learn_does():
@@ -96,7 +103,7 @@ def of_bins(probabilities, classes):
     return error
 
 
-def test_the_calibration_error_is_that_of_torchmetrics():
+def test_the_calibration_error_is_that_of_torchmetrics(theirs):
     torch.manual_seed(6)
     logits, classes = 2 * torch.randn(500, 7), torch.randint(7, (500,))
     expected = theirs.multiclass_calibration_error(logits.double().softmax(1), classes, 7, 15)
@@ -171,7 +178,7 @@ def test_the_log_odds_are_those_of_the_softmax(rows):
     torch.testing.assert_close(log_odds(logits), logits.softmax(dim=1).logit())
 
 
-def test_large_logits_keep_their_order_where_their_probabilities_are_all_0_or_1():
+def test_large_logits_keep_their_order_where_their_probabilities_are_all_0_or_1(theirs):
     torch.manual_seed(3)
     logits, classes = 300 * torch.randn(200, 3), torch.randint(3, (200,))
     exact = logits.double()
@@ -201,7 +208,7 @@ def test_r2_of_a_constant_target_is_undefined(target):
     assert math.isnan(metrics_of("regression", targets[:, None], targets)["r2"])
 
 
-def test_what_torchmetrics_has_right_agrees():
+def test_what_torchmetrics_has_right_agrees(theirs):
     torch.manual_seed(5)
     logits, classes = torch.randn(300, 5), torch.randint(4, (300,))  # one class is absent
     found, chosen = metrics_of("multiclass", logits, classes), logits.argmax(dim=1)
