@@ -32,10 +32,11 @@ def test_the_names_are_those_of_torchvision():
 
 @pytest.mark.parametrize("name", TRIED)
 def test_it_trains_a_step_on_the_smallest_images(name):
-    size, samples = smallest(name), TORCHVISION[name].least_batch
+    # batch norm over two values has gradients without bound: a hundred such layers overflow
+    size, samples = smallest(name), 1 if TORCHVISION[name].least_batch == 1 else 8
     model = build_catalog_model(name, (1, size, size), 3)
     output = model.train()(torch.randn(samples, 1, size, size))
-    functional.cross_entropy(output, torch.arange(samples)).backward()
+    functional.cross_entropy(output, torch.arange(samples) % 3).backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
 
     assert output.shape == (samples, 3)

@@ -37,7 +37,9 @@ def test_a_plain_run_trains_and_repeats_bit_for_bit(tuitrain: Shell):
 
 
 def test_the_first_epoch_of_a_fork_is_counted_from_where_it_begins(threaded: Shell):
-    said = threaded("run", "digits", "--epochs", "2", "--plain", "--name", "a").stdout
+    halved = ("--precision", "bf16")
+    said = threaded("run", "digits", "--epochs", "2", *halved, "--plain", "--name", "a").stdout
+    assert "batch 64, bf16, seed 0" in said, "what is not the default is in the heading"
     assert re.findall(r"^Epoch: .+\]", said, re.MULTILINE) == [
         f"Epoch: {epoch}/2 [0/1437 (0%)]" for epoch in (1, 2)
     ], "the first batch of an epoch has a line, however short the epoch is"

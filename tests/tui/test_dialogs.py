@@ -1,5 +1,6 @@
 """Dialogs over a run that goes on: behind them nothing is drawn until they close."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tests.tui.test_run_screen import epoch
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Stop
+from tuitrain.core.problem import LossOption, Problem
 from tuitrain.store.paths import RunPaths
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.run import RunScreen
@@ -97,6 +99,26 @@ async def test_what_a_dialog_asked_for_shows_when_it_closes(
         assert "asked: stop" in text_of(app)
         (request,) = trainer.commands()
         assert request.command == Stop()
+
+
+async def test_val_losses_are_not_advised_for_what_validations_of_counts_leave_out(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    option = LossOption("log_input", "yes")
+    problem = Problem("regression", losses=("cross-entropy", "l1", "poisson-nll"),
+                      options={"poisson-nll": (option,)})  # fmt: skip
+    trainer.records(replace(STARTED, problem=problem))
+    async with app.run_test(size=WIDE) as pilot:
+        trainer.trains([0.5] * 23)
+        trainer.records(replace(epoch(1), val_losses={"cross-entropy": 0.5}))
+        await seen(app)
+        await pilot.press("l", "home", "down")
+        await pilot.pause()
+        assert "--val-losses" in text_of(app)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "recorded once it is used" in text_of(app)
+        assert "--val-losses" not in text_of(app)
 
 
 @pytest.mark.parametrize(

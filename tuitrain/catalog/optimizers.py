@@ -101,7 +101,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
         OptimizerEntry(
             "muon",
             "tuitrain.engine.muon:MuonAdamW",
-            "Orthogonal steps for linear layers before the last, adamw for all other weights",
+            "Orthogonal steps for linear layers before the last, adamw for the rest, at adamw's lr",
             aliases=("Muon",),
             options={
                 "momentum": Option(_BELOW_1, 0.95, "momentum of the matrices"),

@@ -120,7 +120,8 @@ FAMILIES = (
         "vgg11_bn vgg13_bn vgg16_bn vgg19_bn", least_size=32,
     ),
     Family(
-        "The network that began it (A. Krizhevsky, 2014)", "alexnet", least_size=63, least_batch=1
+        "The network that began it (A. Krizhevsky et al., 2012), in its form of 2014",
+        "alexnet", least_size=63, least_batch=1,
     ),
     Family(
         "Network of few weights (F. Iandola et al., 2016)",

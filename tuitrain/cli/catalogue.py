@@ -57,12 +57,16 @@ def losses(name: str | None, task: str | None, as_json: bool) -> None:
         fitting = catalog.fitting_losses(kind)
         others = [loss for loss in catalog.LOSSES.values() if loss not in fitting]
         lines = [f"{task} is a {kind} problem. These fit, the usual one first:"]
-        lines += [f"  {loss.name:<{_NAME}} {loss.summary}" for loss in fitting]
+        lines += [_named(loss.name, loss.summary) for loss in fitting]
         lines += ["These do not:"] if others else []
-        lines += [f"  {loss.name:<{_NAME}} {loss.misfit(kind)}" for loss in others]
+        lines += [_named(loss.name, loss.misfit(kind)) for loss in others]
         _say("\n".join(lines))
     else:
         _say(_lines(catalog.LOSSES.values()))
+
+
+def _named(name: str, text: str | None) -> str:
+    return _hanging(f"  {name:<{_NAME}} ", text or "", _NAME + 3)
 
 
 def _kind_of(task: str) -> Kind:
@@ -105,8 +109,8 @@ def _families() -> Iterator[str]:
     yield "torchvision's classifiers, for images, without its weights:"
     for family in catalog.FAMILIES:
         takes = next(family.entries).takes
-        yield f"  {family.summary}{f', {takes}' if takes else ''}"
-        yield textwrap.indent(textwrap.fill(family.names, 80), "      ")
+        yield _hanging("  ", f"{family.summary}{f', {takes}' if takes else ''}", 4)
+        yield _hanging(" " * 6, family.names, 6)
 
 
 @click.command(
@@ -126,7 +130,10 @@ def optimizers(name: str | None, as_json: bool) -> None:
     elif as_json:
         _say([_entry(entry) for entry in catalog.OPTIMIZERS.values()])
     else:
-        entries = [f"{entry.name:<16} {entry.summary}" for entry in catalog.OPTIMIZERS.values()]
+        entries = [
+            _hanging(f"{entry.name:<16} ", entry.summary, 17)
+            for entry in catalog.OPTIMIZERS.values()
+        ]
         _say("\n".join([*entries, "", *_schedules()]))
 
 
@@ -136,8 +143,9 @@ def _schedules() -> Iterator[str]:
         options = "".join(
             f":{key}={type_.write(default)}" for key, (type_, default) in shape.options.items()
         )
-        yield f"  {name + options:<30} {shape.summary}"
-    yield f"  {'...:warmup=0':<30} rises first from 1 % of lr within so many epochs"
+        yield _hanging(f"  {name + options:<30} ", shape.summary, 33)
+    warmup = "rises first from 1 % of lr within so many epochs"
+    yield _hanging(f"  {'...:warmup=0':<30} ", warmup, 33)
 
 
 @click.command(epilog="\b\nExample:\n  tuitrain metrics")
@@ -157,8 +165,12 @@ def metrics(as_json: bool) -> None:
         return
     better = {"max": "higher", "min": "lower"}
     _say("\n".join(
-        f"{row['name']:<{_LABEL}} {row['summary']}; {better[str(row['direction'])]} is better "
-        f"({', '.join(row['kinds'])})"
+        _hanging(
+            f"{row['name']:<{_LABEL}} ",
+            f"{row['summary']}; {better[str(row['direction'])]} is better "
+            f"({', '.join(row['kinds'])})",
+            _LABEL + 1,
+        )
         for row in rows
     ))  # fmt: skip
 
@@ -190,9 +202,9 @@ def _say(content: object) -> None:
 def _lines(entries: Iterable[Entry]) -> str:
     lines = []
     for entry in entries:
-        lines.append(f"{entry.name:<{_NAME}} {entry.summary}")
+        lines.append(_hanging(f"{entry.name:<{_NAME}} ", entry.summary, _NAME + 1))
         for key, option in entry.options.items():
-            lines.append(f"{'':<{_NAME}}   {_option(key, option)}")
+            lines.append(_hanging(" " * (_NAME + 3), _option(key, option), _NAME + 5))
     return "\n".join(lines)
 
 
@@ -217,10 +229,16 @@ def _lesson(loss: Loss, kind: str | None) -> str:
 
 
 def _wrapped(label: str, text: str) -> str:
+    return _hanging(f"  {label:<{_LABEL}}  ", text, _LABEL + 4)
+
+
+def _hanging(start: str, text: str, indent: int) -> str:
+    """Return a text that begins with `start`, its later lines indented by so many spaces."""
     width = max(40, min(100, shutil.get_terminal_size().columns))
     return textwrap.fill(
-        text, width, initial_indent=f"  {label:<{_LABEL}}  ", subsequent_indent=" " * (_LABEL + 4)
-    )
+        text, width, initial_indent=start, subsequent_indent=" " * indent,
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

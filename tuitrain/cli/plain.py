@@ -124,10 +124,11 @@ def _heading(run: Snapshot) -> str:
         return f"{run.title}: {run.task}"
     if not spec.is_complete:
         return f"{run.title}: {run.task}, seed {spec.seed}"
+    precision = "" if spec.precision == "fp32" else f"{spec.precision}, "
     return (
         f"{run.title}: {run.task}, {model_of(run)}, {run.loss}, "
         f"{optimizer_of(run)} lr {spec.lr:g}, "
-        f"batch {words.count(spec.batch_size)}{_ranks(spec)}, seed {spec.seed}"
+        f"batch {words.count(spec.batch_size)}{_ranks(spec)}, {precision}seed {spec.seed}"
     )
 
 

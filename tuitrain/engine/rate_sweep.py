@@ -60,13 +60,17 @@ class _Points:
 
     @property
     def smoothed(self) -> list[float]:
-        """The loss at the rate: an exponential average without initial bias."""
-        smoothed, total = [], 0.0
+        """The loss at the rate: an exponential average without initial bias.
+
+        A fall in batches whose losses are above the mean counts as a share of them, so that no
+        loss of 0 or more comes out below 0.
+        """
         mean = sum(self._unlearned) / max(1, len(self._unlearned))
-        for number, (loss, before) in enumerate(zip(self.losses, self._unlearned, strict=True), 1):
-            total = _MEMORY * total + (1 - _MEMORY) * (loss - before)
-            smoothed.append(mean + total / (1 - _MEMORY**number))
-        return smoothed
+        averages = zip(_averaged(self.losses), _averaged(self._unlearned), strict=True)
+        return [
+            mean * loss / before if loss < before and 0 < mean < before else mean + loss - before
+            for loss, before in averages
+        ]
 
     @property
     def has_diverged(self) -> bool:
@@ -76,6 +80,14 @@ class _Points:
         least = min(smoothed)
         rise = smoothed[-1] - least  # of a loss that may be negative
         return len(smoothed) > _FIRST and rise > (_DIVERGED - 1) * abs(least)
+
+
+def _averaged(values: Sequence[float]) -> Iterator[float]:
+    """Yield the exponential average up to each value, without initial bias."""
+    total = 0.0
+    for number, value in enumerate(values, 1):
+        total = _MEMORY * total + (1 - _MEMORY) * value
+        yield total / (1 - _MEMORY**number)
 
 
 def sweep(

@@ -96,6 +96,16 @@ def test_optimizers_are_listed_with_their_schedules_and_one_with_its_options(tui
 
 def test_models_are_listed_by_families_and_one_with_the_images_that_it_takes(tuitrain: Shell):
     listed = tuitrain.here("models").stdout
-    assert "images of at least 29x29 pixels\n      densenet121 densenet161" in listed
+    assert "images of\n    at least 29x29 pixels\n      densenet121 densenet161" in listed
     shown = tuitrain.here("models", "vit_b_16").stdout
     assert "takes square images whose side is a multiple of 16 pixels" in shown
+
+
+@pytest.mark.parametrize(
+    "words", ["tasks", "losses", "losses --task moons", "models", "optimizers", "optimizers adamw",
+              "metrics"]
+)  # fmt: skip
+def test_the_lists_fit_the_terminal(words: str, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run(words.split()) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.unit.engine.test_steering import of, trained
+from tuitrain.catalog import new_spec
 from tuitrain.core.errors import Refused
+from tuitrain.core.events import EpochEnded
+from tuitrain.engine.build import build
 from tuitrain.engine.muon import MuonAdamW, hidden_matrices
 from tuitrain.engine.optim import build_optimizer
 
@@ -81,3 +85,8 @@ def test_an_older_pytorch_is_named_by_its_version(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(ValueError, match=r"it needs PyTorch 2\.9 or newer, and this is"):
         muon(model(), 0.1)
+
+
+def test_it_learns_the_digits_at_the_usual_rate():
+    run = build(new_spec("digits", optimizer="muon", epochs=5))
+    assert of(trained(run), EpochEnded)[-1].metrics["accuracy"] > 0.9

@@ -136,6 +136,16 @@ def test_the_rate_rises_until_the_loss_diverges_and_one_before_that_is_suggested
     assert (swept.step, swept.epoch) == (4, 0)
 
 
+def test_a_loss_that_is_never_negative_is_smoothed_to_no_negative_one():
+    run = build(new_spec("sine", model="linear", optimizer="sgd", batch_size=1, epochs=2))
+    inputs = torch.tensor([0.0, 1.0]).repeat(60)[:, None]
+    samples = TensorDataset(inputs, 10 * inputs[:, 0])  # every other loss is 0 from the start
+    run.data = replace(run.data, train=Streamed(samples))
+    sweep = points(trained(run, (0, FindRate())))
+    assert min(sweep.losses) < 1 < max(sweep.losses), "it learns"
+    assert min(sweep.smoothed) >= 0
+
+
 def test_a_suggestion_lies_where_the_loss_falls_steepest_and_is_none_where_it_does_not_fall():
     rates = [10 ** (-6 + number / 10) for number in range(60)]
     fall = [2.3 - 2 / (1 + math.exp(-(number - 30) / 2)) for number in range(60)]

@@ -227,7 +227,12 @@ class LossesScreen(ModalScreen[str | None]):
         return last is not None and not self._run.is_watched and text not in last.val_losses
 
     def _why_no_trend(self, text: str) -> str:
-        return f"its validation value is recorded once it is used, or with --val-losses {text}"
+        # it takes the logarithms of counts, and the outputs are the counts themselves
+        is_left_out = _of_logarithms(self._run, text) and not _of_logarithms(
+            self._run, self._run.loss
+        )
+        asked = "" if is_left_out else f", or with --val-losses {text}"
+        return f"its validation value is recorded once it is used{asked}"
 
     def _cells(self) -> int:
         """Return the most cells of a line of the lesson."""
@@ -241,6 +246,10 @@ class LossesScreen(ModalScreen[str | None]):
         if has_no_boundary(self._run):
             return "at once: the script has not shown where its epochs end"
         return "at the end of this epoch"
+
+
+def _of_logarithms(run: Snapshot, loss: str) -> bool:
+    return "log_input=yes" in run.problem.parameters(loss)
 
 
 def _name(text: str) -> str:

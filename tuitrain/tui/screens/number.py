@@ -50,7 +50,7 @@ class NumberScreen(ModalScreen[Change | None]):
         strides = " ".join(f"{stride.sign} {stride.description}" for stride in about.strides)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = about.title
-            dialog.border_subtitle = f"{strides} · enter changes it · esc keeps it"
+            dialog.border_subtitle = f"enter changes it · esc keeps it · {strides}"
             yield Static(Content(about.question), classes="question")
             yield Input(self._typed, id="value", compact=True)
             yield Static(id="verdict")

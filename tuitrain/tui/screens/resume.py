@@ -66,7 +66,7 @@ class ResumeScreen(ModalScreen[Resumption | None]):
         run = self._run
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(f"resume {run.title}")  # no markup
-            dialog.border_subtitle = "↑ ↓ change · tab next field · enter resumes · esc cancels"
+            dialog.border_subtitle = "enter resumes · esc cancels · tab next field · ↑ ↓ change"
             question = f"It is finished after {count(run.epoch)} epochs. It goes on with"
             yield Static(Content(question), classes="question")
             yield FormField("epochs", str(2 * run.epoch))

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.theme import Theme
 from textual.widgets import DataTable
 
-from tuitrain.view.text.cells import cut
+from tuitrain.view.text.cells import cut_inside
 from tuitrain.view.text.listing import TREND_CELLS, Columns, Row, columns
 
 _COLOURS = {
@@ -82,7 +82,7 @@ class RunsTable(DataTable[Text]):
     def _text(self, row: Row, name: str) -> Text:
         text, role = row.cell(name)
         if name == "name":
-            text = cut(text, self._columns.name_cells)
+            text = cut_inside(text, self._columns.name_cells)
         variable = _COLOURS.get(str(role), f"cell-{role}")
         return Text(text, style=self.app.get_css_variables()[variable], no_wrap=True)
 

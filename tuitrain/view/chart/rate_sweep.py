@@ -57,13 +57,13 @@ def result(run: Snapshot) -> RateSwept | None:
 def _heading(run: Snapshot) -> Iterator[Span]:
     asked, swept = request(run), result(run)
     if swept is not None:
-        yield Span(f" {words.count(swept.batches)} batches at step {words.count(swept.step)}, ")
-        yield Span("all undone", "good")
         if swept.suggestion is None:
-            yield Span("  the loss fell at no rate", "warn")
+            yield Span(" the loss fell at no rate", "warn")
         else:
-            yield Span(f"  │ suggestion {swept.suggestion:g}", "swap")
+            yield Span(f" │ suggestion {swept.suggestion:g}", "swap")
         yield Span(f"  │ in use {lr_of(run) or 0:g}")
+        yield Span(f"  {words.count(swept.batches)} batches at step {words.count(swept.step)}, ")
+        yield Span("all undone", "good")
     elif asked is not None and asked.reason:
         yield Span(f" no sweep: {safe(asked.reason)}", "warn")
     else:

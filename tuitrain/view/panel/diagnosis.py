@@ -176,7 +176,7 @@ def _from_the_start(run: Snapshot, again: str = "begin again with a lower rate")
     if not any(saved.is_between_epochs and not saved.epoch for saved in run.checkpoints):
         return (_at_the_next_start(again),)
     lower = _lower(run)._replace(afterwards=again)
-    return lower, Way("b goes back to the start", "tuitrain ctl NAME rollback 0", again)
+    return lower, Way("then b goes back to the start", "tuitrain ctl NAME rollback 0", again)
 
 
 def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:

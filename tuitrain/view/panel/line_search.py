@@ -27,7 +27,7 @@ _ROUNDING = 2.0**-23
 
 
 class Verdict(NamedTuple):
-    """A verdict on a step: right for its batch, too far, or too short."""
+    """A verdict on a step: right for its batch, too far, too short, or flat."""
 
     word: str
     why: str
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(search: LineSearch) -> Verdict:
-    """Return whether the step was too short, right or too far, by the losses along it."""
+    """Return how far the step was by the losses along it, or that these are flat."""
     losses = dict(zip(search.places, search.losses, strict=True))
     before, after = losses[0.0], losses[_TAKEN]
     if not (math.isfinite(after) and math.isfinite(before)):
@@ -45,7 +45,7 @@ def verdict(search: LineSearch) -> Verdict:
     gain, most = before - after, before - ahead[best]
     change = max(ahead.values()) - min(ahead.values())
     if change <= max(_NOTHING * abs(before), _ROUNDING):
-        return Verdict("right", "the loss hardly changes along the step", "muted")
+        return Verdict("flat", "the loss hardly changes along the step", "muted")
     if gain < 0:
         return Verdict("too far", "it raised the loss of its own batch", "bad")
     if gain >= _LITTLE * most:

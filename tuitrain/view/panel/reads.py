@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.picture import Line, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
 
 if TYPE_CHECKING:
     from tuitrain.view.chart.curves import Curves
@@ -44,7 +45,8 @@ def not_recorded(run: Snapshot, what: str, width: int) -> Line:
 
 def no_batch(run: Snapshot) -> str:
     """Return that no batch is trained, and which key trains one."""
-    return "no batch of this take is trained yet" + ("" if run.has_ended else ": . trains one")
+    after = f" after step {words.count(run.step)}" if run.step else ""
+    return f"no batch is trained yet{after}" + ("" if run.has_ended else ": . trains one")
 
 
 class Reads(NamedTuple):

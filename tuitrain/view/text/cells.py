@@ -15,6 +15,8 @@ NARROW = re.compile(
 )
 """Matches text whose every character fills one cell on all terminals."""
 
+_LEAST_INSIDE = 8
+"""Cells in which a text is still cut inside."""
 _EIGHTHS = ("", *"▏▎▍▌▋▊▉")
 
 
@@ -40,6 +42,17 @@ def cut(text: str, cells: int) -> str:
         if width_of(shown) <= cells:
             return shown
     return "…"[:cells]
+
+
+def cut_inside(text: str, cells: int) -> str:
+    """Return the text, cut to at most `cells` cells; names mostly differ at their ends.
+
+    A narrow text keeps its beginning and its end, others only their beginning.
+    """
+    if len(text) <= cells or not NARROW.fullmatch(text) or cells < _LEAST_INSIDE:
+        return cut(text, cells)
+    end = (cells - 1) // 2
+    return f"{text[: cells - 1 - end]}…{text[-end:]}"
 
 
 def first_fitting(texts: Sequence[str], cells: int) -> str:

@@ -89,7 +89,7 @@ def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
     recorded.records(CheckpointSaved(1, 0, 0, "start", "00001-take1-step0.pt", 1, "00", "00"))
     (found,) = findings(recorded.now())
     assert found.line(recorded.now(), has_keys=True).endswith(
-        "r lowers the rate (0.001) · b goes back to the start"
+        "r lowers the rate (0.001) · then b goes back to the start"
     )
     assert found.line(recorded.now(), has_keys=False).endswith("tuitrain ctl a rollback 0")
     recorded.close()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tuitrain.core.safe import safe
 from tuitrain.view.picture import Span, fitted, plain
-from tuitrain.view.text.cells import NARROW, cut, padded, width_of, wrapped
+from tuitrain.view.text.cells import NARROW, cut, cut_inside, padded, width_of, wrapped
 from tuitrain.view.text.table import Row, table
 
 ASTRIDE = "損失 e\u0301 नमस्ते ❤️ 👩\u200d👩\u200d👧 🇩🇪 한국어 mse "
@@ -40,6 +40,16 @@ def test_a_cut_text_has_room_and_says_that_it_was_cut(text, cells):
     elif cells:
         assert shown.endswith("…")
         assert text.startswith(shown[:-1])
+
+
+@given(texts, st.integers(0, 30))
+def test_a_text_cut_inside_has_room_too(text, cells):
+    assert width_of(cut_inside(text, cells)) <= cells
+
+
+def test_names_that_differ_at_their_ends_still_do_once_they_are_cut_inside():
+    assert cut_inside("digits-1128-050640", 15) == "digits-…-050640"
+    assert cut_inside("digits-1128-050640", 18) == "digits-1128-050640"
 
 
 @given(texts, st.integers(2, 30))
