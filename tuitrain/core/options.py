@@ -41,8 +41,8 @@ Group = Literal[
     "Data and weights",
     "A table or images of your own",
     "The run",
-    "Many devices",
     "While it trains",
+    "Many devices",
     "How it is shown",
 ]
 MOST_STEPS = 1 << 40
@@ -304,17 +304,6 @@ OPTIONS: Mapping[str, RunOption] = {
             default="auto", group="The run", places=_NEW,
         ),
         RunOption(
-            "nproc", OrNone(Integer(1, 1 << 10), "auto"),
-            "Processes that train together, each on its part of every batch; auto: one for each "
-            "GPU, or processor. The batch size is that of each.",
-            default=1, group="Many devices", places=_NEW,
-        ),
-        RunOption(
-            "max_restarts", Integer(0, 1 << 16),
-            "How often all of them start anew after one of them failed.",
-            default=3, group="Many devices", places=_NEW,
-        ),
-        RunOption(
             "config", File("FILE.toml", is_read=True),
             "Read options from a file; the command line wins.",
             group="The run", places=("run", "fork"),
@@ -336,6 +325,17 @@ OPTIONS: Mapping[str, RunOption] = {
                 "Train at most N batches a second; changes no weights.", "30",
                 Dialog("pace", "At most so many batches a second, or off:", TENFOLD),
             ),
+        ),
+        RunOption(
+            "nproc", OrNone(Integer(1, 1 << 10), "auto"),
+            "Processes that train together, each on its part of every batch; auto: one for each "
+            "GPU, or processor. The batch size is that of each.",
+            default=1, group="Many devices", places=_NEW,
+        ),
+        RunOption(
+            "max_restarts", Integer(0, 1 << 16),
+            "How often all of them start anew after one of them failed.",
+            default=3, group="Many devices", places=_NEW,
         ),
         RunOption(
             "on_nonfinite", OneOf("pause", "stop", "skip"),
