@@ -76,7 +76,9 @@ def until(holds: Callable[[], Any], what: str = "it", there: Callable[[], str] =
     while (now := time.monotonic()) < began + PATIENCE_S:
         if found := holds():
             return found
-        time.sleep(max(0.02, 2 * (time.monotonic() - now)))  # what is waited for needs the cores
+        time.sleep(
+            min(0.3, max(0.02, 2 * (time.monotonic() - now)))
+        )  # what is waited for needs the cores
     return pytest.fail(f"waited {PATIENCE_S:.0f} s in vain until {what}\n{there()}")
 
 

@@ -41,7 +41,7 @@ def test_nothing_is_said_where_the_rate_is_constant(threaded: Shell):
 def test_a_schedule_begins_where_a_finished_run_goes_on_whatever_kills_it(
     tuitrain: Shell, name: str, description: str, middle: float
 ):
-    tuitrain(*COSINE, "--pace", "100", "--plain")
+    tuitrain(*COSINE, "--pace", "20", "--plain")
     per_epoch = tuitrain.show("a")["steps_per_epoch"]
     said = tuitrain("resume", "a", "--epochs", "4", "--schedule", name, "--detach").stderr
     assert description in said

@@ -26,7 +26,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
-from tuitrain.store.delta import Delta
+from tuitrain.store.delta import Cursor, Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.advice import after_crash
@@ -59,7 +59,7 @@ def own(started: supervisor.Started, *, every: int) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     end = follow(
-        client, every=every, idle=started.process.poll, resumed=started.resumed,
+        client, every=every, idle=started.process.poll, since=started.since,
         how_to_end="Ctrl-C twice ends it at once, without the batches since its last checkpoint",
     )  # fmt: skip
     code = started.process.wait()  # it has said its last word, and then releases the run
@@ -85,19 +85,21 @@ def follow(
     *,
     every: int,
     idle: Callable[[], object] = lambda: None,
-    resumed: bool = False,
+    since: Cursor | None = None,
     how_to_end: str = "",
 ) -> Snapshot:
     """Print the events of the run until it ends, and return its last snapshot.
 
-    Skip the earlier events of a resumed run. `how_to_end` says how to end one that hangs.
+    Of a resumed run, leave out what was recorded until `since`. `how_to_end` says how to end one
+    that hangs.
     """
     follower = Follower(client)
     run, newest = follower.run, 0
-    if resumed:
-        run = follower.look_at_a_restart()
-        newest = follower.delta.latest.key if follower.delta.latest else 0
-    print_safe(_heading(run))
+    said: list[Event] = []
+    if since is not None:
+        run, newest = follower.look_at_a_restart(), since.batch
+        said = [entry.event for entry in follower.delta.events if entry.id > since.event]
+    print_safe(_heading(run), *_in_order(run, said, []))
     before, cursor = run, follower.delta.cursor
     for run in follower.until_ended(every_s=_PULL_S):
         delta = follower.delta

@@ -59,7 +59,7 @@ def _detach(started: Started) -> int:
     from tuitrain.connection.follower import Follower
 
     follower = Follower(Client(started.paths.directory))
-    if started.resumed:
+    if started.since is not None:
         follower.look_at_a_restart()
     run = next(filter(_is_detached, follower.until_ended(every_s=_LOOK_S)))
     if was_refused(run):

@@ -27,6 +27,7 @@ from tuitrain.core.spec import RunSpec, check_name
 from tuitrain.core.watched import check_not_watched
 from tuitrain.store import inbox, lock
 from tuitrain.store.answered import Answered
+from tuitrain.store.delta import Cursor
 from tuitrain.store.disk_reserve import allocate
 from tuitrain.store.initial import keep_copy
 from tuitrain.store.named_code import known_code, remember, remember_spec
@@ -58,8 +59,8 @@ class Started:
     process: subprocess.Popen[bytes]
     owner_pipe: int | None = None
     """The write end of a pipe: an owned run stops when it is closed."""
-    resumed: bool = False
-    """Whether the run had been trained before."""
+    since: Cursor | None = None
+    """Of a resumed run, the end of its record before the start; None: a new run."""
     missing: str | None = None
     """The answers to commands that the record lacks, in words: it was damaged."""
 
@@ -216,8 +217,9 @@ def resume(
         allocate(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
+        since = RunReader(paths.record).end()
         started = _launch(paths, descriptor, module=_trainer_of(paths.read_spec()), owned=owned)
-    started.resumed, started.missing = True, missing
+    started.since, started.missing = since, missing
     return started
 
 
