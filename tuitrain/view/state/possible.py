@@ -24,14 +24,9 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
         return "The run was deleted: nothing of it is left."
     if action in _OF_THE_CHARTS and not has_begun(run):
         return "There is no batch to look at yet."
-    if action == "pause_at_epoch" and run.state == "paused":
-        return "It is paused already: space goes on, and p then pauses at the end of the epoch."
-    if action == "resume" and not run.is_watched and not run.has_ended:
-        return "It has not ended: there is nothing to resume."
-    return _why_not_script(run, action, setting) if run.is_watched else None
-
-
-def _why_not_script(run: Snapshot, action: str, setting: str) -> str | None:
+    if not run.is_watched:
+        is_live = action == "resume" and not run.has_ended
+        return "It has not ended: there is nothing to resume." if is_live else None
     if setting in _OF_THE_SCRIPT:
         return _OF_THE_SCRIPT[setting]
     if action == "lr_find":

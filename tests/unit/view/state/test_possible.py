@@ -31,12 +31,6 @@ def test_what_the_script_decides_is_left_to_it(setting):
     assert "script" in why_not(TRAINS, "change", setting)
 
 
-@pytest.mark.parametrize("run", [OURS, TRAINS])
-def test_a_paused_run_first_goes_on_before_it_pauses_at_an_epoch(run):
-    assert why_not(run, "pause_at_epoch") is None
-    assert "space goes on" in why_not(replace(run, state="paused"), "pause_at_epoch")
-
-
 def test_only_the_loop_of_our_own_runs_can_be_swept():
     assert why_not(OURS, "lr_find") is None
     assert "next batches" in why_not(TRAINS, "lr_find")
