@@ -115,7 +115,9 @@ def described(failures: Mapping[int, Any]) -> str:
 
 def _reason(failure: Any) -> str:
     """Return the last line of a failure's message, which its file or its exit code tells."""
-    lines = str(failure.message).strip().splitlines() or [f"exit code {failure.exitcode}"]
+    told = failure.message  # that of a file has the traceback beside it, which the log has, too
+    text = told["message"] if isinstance(told, dict) else str(told)
+    lines = text.strip().splitlines() or [f"exit code {failure.exitcode}"]
     return safe(lines[-1])
 
 

@@ -1,7 +1,7 @@
 """One rank of a run: python -m tuitrain.worker.rank RUN_DIRECTORY
 
-torch's elastic launcher starts it, by `tuitrain.worker.launch` or by torchrun, and says by the
-environment which rank it is. The first one records and decides; the others need no run directory.
+torch's elastic agent, in `tuitrain.worker.launch`, starts it, and says by the environment which
+rank it is. The first one records and decides; the others need no run directory.
 """
 
 from __future__ import annotations
