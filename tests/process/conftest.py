@@ -79,7 +79,10 @@ class Terminal:
             self.text()  # a program that writes can only end if somebody reads
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                if self._fd >= 0:
+                    self.text()  # what it wrote between the last look and its end
         return self.status is not None
 
     def kill(self) -> None:
