@@ -41,6 +41,7 @@ from tuitrain.watcher import __main__ as watcher
 
 _MODULES = (
     "tuitrain.worker",
+    "tuitrain.worker.join",
     "tuitrain.worker.launch",
     "tuitrain.worker.rank",
     "tuitrain.worker.torch_query",

@@ -30,7 +30,8 @@ VALUES = {
     "task": ("mnist", "mnist"), "loss": ("l1", "l1"), "model": ("linear", "linear"),
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
-    "nproc": ("2", 2), "max_restarts": ("5", 5),
+    "nproc": ("2", 2), "nnodes": ("2", 2), "node_rank": ("1", 1),
+    "rdzv_endpoint": ("ash:29400", "ash:29400"), "rdzv_id": ("a", "a"), "max_restarts": ("5", 5),
     "accumulate": ("4", 4), "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
     "patience": ("2", 2), "monitor": ("mse", "mse"),
     "val_losses": ("focal,mse", ("focal", "mse")),
@@ -85,7 +86,7 @@ def test_the_form_has_a_field_for_each_and_a_fork_for_those_that_may_change():
 
 
 def test_whatever_a_new_run_takes_stands_in_the_form_and_in_a_file():
-    known = {option.name for option in at("run")} - {"config"}
+    known = {option.name for option in at("run")} - {"config", "node_rank"}
     assert known == {option.name for option in at("fork")} - {"config"}
     in_form = {option.name for option in at("form")} - {"task"}
     assert known - {"detach", "plain", "log_interval"} == in_form
@@ -100,7 +101,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "init_given",
         "watched",
     }
-    of_the_command = {"name", "config", "as_config", "without", *DISPLAY_OPTIONS}
+    of_the_command = {"name", "node_rank", "config", "as_config", "without", *DISPLAY_OPTIONS}
     only_live = {option.name for option in OPTIONS.values() if set(option.places) <= {"resume"}}
     assert names == set(OPTIONS) - of_the_command - only_live
 

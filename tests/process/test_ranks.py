@@ -1,6 +1,7 @@
 """Several ranks on this machine train a run together: real launchers, ranks and signals."""
 
 import json
+import math
 import re
 import signal
 from pathlib import Path
@@ -29,6 +30,22 @@ class Net(nn.Module):
 
 def mild(outputs, targets):
     return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+"""
+ONE_SAMPLE_OVERFLOWS = """
+import torch
+import tuitrain
+from torch import nn
+
+inputs = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
+targets = (inputs[:, 0] > 0).float()
+planted = inputs.clone()
+planted[5] = torch.inf
+task = tuitrain.Task(
+    kind="binary",
+    train=lambda: torch.utils.data.TensorDataset(planted[:192], targets[:192]),
+    val=lambda: torch.utils.data.TensorDataset(inputs[192:], targets[192:]),
+    model=lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
+)
 """
 TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
 
@@ -120,3 +137,36 @@ def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.5
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_alone_leaves_the_weights_of_all_as_they_were(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "planted.py").write_text(ONE_SAMPLE_OVERFLOWS)
+    options = ("--epochs", "2", "--seed", "1", "--on-nonfinite", "skip", "--plain")
+    for name, ranks in (
+        ("two", ("--nproc", "2", "--batch-size", "16")), ("one", ("--batch-size", "32"))
+    ):  # fmt: skip
+        tuitrain("run", f"{tmp_path / 'planted.py'}", *options, *ranks, "--name", name)
+    rows, wanted = (run_of(tuitrain, name).batches() for name in ("two", "one"))
+    bad = [row.step for row in rows if not math.isfinite(row.loss)]
+    assert bad == [row.step for row in wanted if not math.isfinite(row.loss)]
+    assert len(bad) == 2, "one batch of each epoch"
+    losses, others = (
+        [row.loss for row in which if math.isfinite(row.loss)] for which in (rows, wanted)
+    )
+    assert losses == pytest.approx(others, rel=1e-4)
+
+
+def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tuitrain: Shell):
+    tuitrain.start("a", *TWO, "--epochs", "4", "--paused")
+    for command in (("step", "30"), ("stop",)):
+        tuitrain("ctl", "a", *command)
+    assert tuitrain.ended("a")["epoch"] == 1
+    tuitrain("resume", "a", "--nproc", "1", "--plain")
+    shown = tuitrain.show("a")
+    assert shown["state"] == "finished"
+    assert any("ranks was 2 and is 1" in text for text in shown["warnings"])
+    *_, first = (row for row in run_of(tuitrain, "a").batches() if row.step == 24)
+    assert (first.epoch, first.samples) == (2, 32)
+    assert shown["step"] == 23 + 3 * 45

@@ -137,7 +137,7 @@ def _heading(run: Snapshot) -> str:
 def _ranks(spec: RunSpec) -> str:
     if not spec.is_distributed:
         return ""
-    return f" on each of {spec.nproc} ranks" if spec.nproc else " on each rank"
+    return f" on each of {spec.nproc * spec.nnodes} ranks" if spec.nproc else " on each rank"
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ Examples:
   tuitrain resume a                 after a stop or a crash
   tuitrain resume a --epochs 80     past its end
   tuitrain resume a --epochs 80 --schedule cosine
-  tuitrain resume a --batch-size 32 with less memory""",
+  tuitrain resume a --batch-size 32 with less memory
+  tuitrain resume a --nproc 4       on four devices""",
 )
 @click.argument("run", shell_complete=complete.resumable_runs)
 @run_options("resume")
@@ -30,9 +31,9 @@ def resume(ctx: click.Context, /, run: str, **options: Any) -> int:
 
     Past its end it needs more --epochs. It goes on from its newest sound checkpoint; what was
     trained after that is trained again, with the changes that were made, to the same weights.
-    Another --batch-size begins with an epoch. A --schedule begins where the run goes on, at the
-    learning rate that is set: constant keeps it, cosine and linear decay from it to 0 at the end of
-    the last epoch.
+    Another --batch-size or --nproc begins with an epoch. A --schedule begins where the run goes on,
+    at the learning rate that is set: constant keeps it, cosine and linear decay from it to 0 at the
+    end of the last epoch.
     """
     from tuitrain.trainer import supervisor
     from tuitrain.view.text.resumption import rate_jump

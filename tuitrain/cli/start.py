@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tuitrain.cli.common import has_terminal, how_it_died, print_safe, was_refused
 from tuitrain.core.errors import WrongUse
-from tuitrain.core.events import DOWNLOADING, WATCHING
+from tuitrain.core.events import DOWNLOADING, WAITING, WATCHING
 from tuitrain.store.answered import missing_answers_warning
 from tuitrain.store.paths import RunPaths, home_folder
 from tuitrain.trainer import supervisor
@@ -77,8 +77,8 @@ def _detach(started: Started) -> int:
 
 
 def _is_detached(run: Snapshot) -> bool:
-    """Return whether a start needs no more waiting: it trains, downloads, is watched or ended."""
-    return run.state != "starting" or run.stage.startswith((DOWNLOADING, WATCHING))
+    """Return whether a start needs no more waiting: it trains, waits for others or has ended."""
+    return run.state != "starting" or run.stage.startswith((DOWNLOADING, WAITING, WATCHING))
 
 
 def open_app(home: str | None) -> int:

@@ -37,9 +37,13 @@ def run(ctx: click.Context, /, **options: Any) -> int:
     TASK is a built-in task (tuitrain tasks lists them), a table, a folder of images, or a Python
     file with a tuitrain.Task.
     """
-    from tuitrain.trainer import supervisor
+    from tuitrain.trainer import hosts, supervisor
 
     asked = run_arguments(ctx, options)
+    node_rank = asked.settings.pop("node_rank", 0)
     spec, home = new_spec(**asked.settings), home_of(ctx)
+    hosts.check_hosts(spec, node_rank)
+    if node_rank:
+        hosts.join(spec)
     check_table(spec)
     return go(lambda owned: supervisor.start(home, spec, asked.name, owned=owned), **asked.display)

@@ -56,6 +56,8 @@ DOWNLOADING = "downloading"
 """Prefix of the start-up stage that downloads a file, which may take minutes."""
 WATCHING = "watching"
 """Prefix of the stage in which a watched script runs and has taken no step yet."""
+WAITING = "waiting for"
+"""Begins the stage of a run whose other hosts have not come yet."""
 
 
 SAMPLES = "data"

@@ -330,7 +330,27 @@ OPTIONS: Mapping[str, RunOption] = {
             "nproc", OrNone(Integer(1, 1 << 10), "auto"),
             "Processes that train together, each on its part of every batch; auto: one for each "
             "GPU, or processor. The batch size is that of each.",
-            default=1, group="Many devices", places=_NEW,
+            default=1, group="Many devices", places=(*_NEW, "resume"),
+        ),
+        RunOption(
+            "nnodes", Integer(1, 1 << 10),
+            "Hosts that train together: each is given the same command, with its own --node-rank.",
+            default=1, group="Many devices", places=(*_NEW, "resume"),
+        ),
+        RunOption(
+            "node_rank", Integer(0, 1 << 10),
+            "This host's number. The first one, 0, has the run; the others only train.",
+            default=0, group="Many devices", places=("run",),
+        ),
+        RunOption(
+            "rdzv_endpoint", OrNone(Text("HOST:PORT of the first host", "HOST:PORT")),
+            "Where the hosts meet: the first one listens there while it trains.",
+            group="Many devices", places=(*_NEW, "resume"),
+        ),
+        RunOption(
+            "rdzv_id", OrNone(Text("a word", "WORD")),
+            "Tells the run from others that meet there.", default_says="tuitrain",
+            group="Many devices", places=(*_NEW, "resume"),
         ),
         RunOption(
             "max_restarts", Integer(0, 1 << 16),

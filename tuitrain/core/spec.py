@@ -67,6 +67,9 @@ class RunSpec:
     nproc: int | None = 1
     """Processes that train together, the ranks; None: one for each GPU, or processor."""
     max_restarts: int = 3
+    nnodes: int = 1
+    rdzv_endpoint: str | None = None
+    rdzv_id: str | None = None
     deterministic: bool | None = None
     patience: int | None = None
     monitor: str | None = None
@@ -121,7 +124,7 @@ class RunSpec:
     @property
     def is_distributed(self) -> bool:
         """Whether several ranks train it, which torch's launcher starts."""
-        return self.nproc != 1
+        return (self.nproc, self.nnodes) != (1, 1)
 
     @property
     def is_deterministic(self) -> bool:

@@ -34,7 +34,7 @@ from tuitrain.store.named_code import known_code, remember, remember_spec
 from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
-from tuitrain.trainer import warm
+from tuitrain.trainer import hosts, warm
 from tuitrain.trainer.derived import fork_of, replay_of
 from tuitrain.trainer.notify import notify
 
@@ -193,11 +193,12 @@ def resume(
     batch_size: int | None = None,
     lr_schedule: str | None = None,
     owned: bool = False,
+    **ranks: Any,
 ) -> Started:
     """Start a new trainer for a run that has ended; `epochs` is the new total.
 
     With another batch size the run continues from the end of an epoch. A schedule begins where the
-    run goes on.
+    run goes on. `ranks` are fields of the spec that say how many ranks train it from now on.
     Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
     its directory contains links, Refused if it is finished and `epochs` is not higher, for a
     watched script, and for code that the user never started by name.
@@ -208,7 +209,9 @@ def resume(
     commands = [Change(setting, value) for setting, value in settings.items() if value is not None]
     with _locked(paths, _WATCH) as descriptor:
         paths.check_plain()
-        check_not_watched(paths.read_spec(), paths.name, "resumed")
+        before = paths.read_spec()
+        check_not_watched(before, paths.name, "resumed")
+        spec = hosts.resumed(before, ranks)
         code_copies.check_known(paths.code, known_code())
         answered = Answered.read(paths.answered)  # before the record, which is written first
         missing = answered.why_not(RunReader(paths.record).rows())
@@ -217,8 +220,10 @@ def resume(
         allocate(paths.disk_reserve)
         for command in commands:
             inbox.put(paths.inbox, Request.new(command))
+        if spec != before:
+            paths.write_spec(spec)
         since = RunReader(paths.record).end()
-        started = _launch(paths, descriptor, module=_trainer_of(paths.read_spec()), owned=owned)
+        started = _launch(paths, descriptor, module=_trainer_of(spec), owned=owned)
     started.since, started.missing = since, missing
     return started
 

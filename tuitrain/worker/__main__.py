@@ -1,8 +1,9 @@
 """The trainer's process: python -m tuitrain.worker RUN_DIRECTORY LOCK_FD [OWNER_PIPE_FD]
 
-`tuitrain.trainer.supervisor` starts it and passes it the lock of the run. The record is opened
-before torch is imported, so that a failing import is recorded as well. The process ends right after
-its last word: once it is read, the lock is soon free.
+`tuitrain.trainer.supervisor` starts it and passes it the lock of the run; for torchrun, which has
+none to pass, see `tuitrain.worker.torchrun`. The record is opened before torch is imported, so that
+a failing import is recorded as well. The process ends right after its last word: once it is read,
+the lock is soon free.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ from tuitrain.worker.failure import is_final, record_failure
 def main(argv: list[str]) -> int:
     """Train the run in a directory to its end and return the exit code."""
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
+    if not descriptors:
+        from tuitrain.worker.torchrun import train_rank
+
+        return train_rank(paths)
     process.keep_lock(descriptors[0])
     process.write_owner(paths.owner)
     return train(paths, descriptors[0], process.Ending(*descriptors[1:]))

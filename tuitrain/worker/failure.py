@@ -98,12 +98,17 @@ def refusing_user_code() -> Iterator[None]:
         raise WrongUse(user_code_message(error)) from error
 
 
+def is_of_another_rank(message: str) -> bool:
+    """Return whether a message is of a collective operation that another rank has left."""
+    return _OF_ANOTHER_RANK.search(message) is not None
+
+
 def is_final(error: BaseException) -> bool:
     """Return whether an error of the first of several ranks would come again in a new attempt.
 
     If not, another rank may have failed, or the network.
     """
-    if _OF_ANOTHER_RANK.search(str(error)):
+    if is_of_another_rank(str(error)):
         return False
     from tuitrain.engine.user_errors import has_user_line
 

@@ -16,7 +16,7 @@ from tuitrain.engine.user_code import UserCode
 
 def follow(folder: Path) -> None:
     """Train the run of the first rank to its end; `folder` is for copies of the user's code."""
-    with group.joined():
+    with group.joined(leads=False):
         ranks = Ranks()
         text, code = ranks.of_first(None)
         code_copies.unpack(folder, code)

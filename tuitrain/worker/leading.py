@@ -31,5 +31,5 @@ def lead(
             Warned(f"{read_text(paths.failed_rank, most=_LONGEST)}; all ranks started anew")
         )
         paths.failed_rank.unlink()
-    with group.joined():
+    with group.joined(leads=True):
         train_run(paths, spec, writer, recorder, ending, Ranks())

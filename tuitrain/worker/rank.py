@@ -1,7 +1,7 @@
-"""One rank of a run: python -m tuitrain.worker.rank RUN_DIRECTORY
+"""One rank of a run: python -m tuitrain.worker.rank [RUN_DIRECTORY]
 
-torch's elastic agent, in `tuitrain.worker.launch`, starts it, and says by the environment which
-rank it is. The first one records and decides; the others need no run directory.
+torch's elastic agent starts it, and says by the environment which process of which host it is. The
+first one of the host that has the run directory records and decides.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tuitrain.core.ranks import rank_of
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
@@ -29,8 +28,8 @@ _PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> int:
     """Train the run together with the other ranks, and return the exit code."""
     end_with_launcher()
-    act = _follow if rank_of(os.environ) else lambda: _lead(RunPaths(Path(argv[0])))
-    return _with_error_file(act)
+    leads = bool(argv) and os.environ.get("LOCAL_RANK", "0") == "0"
+    return with_error_file(lambda: _lead(RunPaths(Path(argv[0]))) if leads else follow_first())
 
 
 def _lead(paths: RunPaths) -> int:
@@ -39,7 +38,8 @@ def _lead(paths: RunPaths) -> int:
     return 0  # what is on record is no reason to start anew
 
 
-def _follow() -> int:
+def follow_first() -> int:
+    """Train what the first rank does, and return the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the first rank stops the run
     from tuitrain.worker.following import follow
@@ -63,7 +63,7 @@ def end_with_launcher() -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def _with_error_file(act: Callable[[], int]) -> int:
+def with_error_file(act: Callable[[], int]) -> int:
     """Act, and leave an error where the launcher looks for it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 

@@ -49,12 +49,17 @@ class StartupEvents:
         """Return the request to stop, if there is one."""
         if reason := self._ending():
             return Request.new(Stop(reason))
-        waiting = waiting_commands(self._paths)
-        return next((request for request in waiting if isinstance(request.command, Stop)), None)
+        return waiting_stop(self._paths)
+
+
+def waiting_stop(paths: RunPaths) -> Request | None:
+    """Return the request to stop in the inbox, if there is one."""
+    waiting = waiting_commands(paths)
+    return next((request for request in waiting if isinstance(request.command, Stop)), None)
 
 
 @contextmanager
-def stoppable(events: StartupEvents) -> Iterator[None]:
+def stoppable(stop_request: Callable[[], Request | None]) -> Iterator[None]:
     """Raise StopRequested inside the block, too, where the user's code may never return.
 
     A thread looks for a request, and a signal makes the main thread raise. Elsewhere than in the
@@ -71,7 +76,7 @@ def stoppable(events: StartupEvents) -> Iterator[None]:
 
     def look() -> None:
         while not is_done.wait(_REPORT_EVERY_S):
-            if (request := events.stop_request()) is not None:
+            if (request := stop_request()) is not None:
                 requests.append(request)
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return

@@ -70,7 +70,7 @@ def train_run(
     code = UserCode(paths.code, known_code())
     try:
         events = StartupEvents(paths, recorder, ending)
-        with stoppable(events), refusing_user_code():
+        with stoppable(events.stop_request), refusing_user_code():
             run = build(spec, events, code, device=team.device_of(spec.device) if team else None)
             doubts = [] if writer.has_started else [*preflight(run), *run.warnings]
     except StopRequested as stop:

@@ -8,17 +8,46 @@ from contextlib import contextmanager
 
 import torch
 from torch import distributed
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore  # distributed's own, with types
+
+from tuitrain.core.errors import Refused
+
+_YES, _NO = "yes", "no"
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """Join the group that the launcher's environment names, and leave it after the block."""
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend)
+def joined(*, leads: bool) -> Iterator[None]:
+    """Join the processes that the launcher's environment names; leave them after the block.
+
+    The one that leads becomes rank 0, and the others follow in the launcher's order, which does
+    not say on which host the run directory is. Raises Refused if none leads.
+    """
+    number, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
+    store = _store(number, count)
+    store.set(f"leads-{number}", _YES if leads else _NO)
+    answers = [store.get(f"leads-{other}").decode() for other in range(count)]
+    if _YES not in answers:
+        raise Refused("no process has the run directory and its lock: is another trainer running?")
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=store, rank=(number - answers.index(_YES)) % count, world_size=count,
+    )  # fmt: skip
     try:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def _store(number: int, count: int) -> Store:
+    """Return the store where the processes meet, empty."""
+    # of torchrun, the agent has it, and what the ranks before a restart left stays there
+    is_of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+    tcp = TCPStore(
+        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), count,
+        is_master=number == 0 and not is_of_agent,
+    )  # fmt: skip
+    attempt = os.environ["TORCHELASTIC_RESTART_COUNT"] if is_of_agent else ""
+    return PrefixStore(f"tuitrain-{attempt}", tcp)
 
 
 def device_of(name: str) -> str:

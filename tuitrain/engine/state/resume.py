@@ -41,10 +41,13 @@ def resume(
     that were never applied wait for their place.
     """
     conditions = [event.conditions for event in earlier if isinstance(event, RunStarted)]
-    yield from environment_changes(conditions[-1] if conditions else {}, run)
+    before = conditions[-1] if conditions else {}
+    yield from environment_changes(before, run)
     _keep_monitor(run, earlier)
     lineage = Lineage().after(earlier).kept_events
-    origin = yield from _restored(run, steering, lineage, between_epochs=start.between_epochs)
+    # other ranks divide an epoch into other batches
+    between = start.between_epochs or before.get("ranks", "1") != str(run.part.count)
+    origin = yield from _restored(run, steering, lineage, between_epochs=between)
     if origin is None:
         yield from begin(run, steering, start)
     opening, after = _after(lineage, origin.file if origin else "")

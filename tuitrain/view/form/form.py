@@ -132,7 +132,8 @@ def model_words(facts: Mapping[str, Any] | str, spec: RunSpec) -> str:
     defaults = facts.get("defaults", {})
     batch_size = spec.batch_size or defaults["batch_size"]
     epochs = spec.epochs or defaults["epochs"]
-    steps = -(-facts["train_samples"] // (batch_size * spec.accumulate * (spec.nproc or 1)))
+    samples = batch_size * spec.accumulate * (spec.nproc or 1) * spec.nnodes
+    steps = -(-facts["train_samples"] // samples)
     return (
         f"{words.count(facts['parameters'])} parameters; {words.count(steps)} steps an epoch, "
         f"{words.count(steps * epochs)} in all"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.launch import described
+from tuitrain.worker.agent import described
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:

@@ -1,0 +1,121 @@
+"""torch's elastic agent, the engine of torchrun, which starts the ranks of one host."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+from tuitrain.core import python
+from tuitrain.core.safe import safe
+from tuitrain.worker.failure import is_of_another_rank
+
+Failures = Mapping[int, Any]
+"""By rank, torch's `ProcessFailure` of each that failed on this host."""
+COMES_WITHIN_S = 900
+"""Time limit for all hosts to come, at the start and after a failure."""
+
+
+class Meeting(NamedTuple):
+    """Where the hosts of a run meet, and how many of them there are; alone, anywhere."""
+
+    hosts: int = 1
+    endpoint: str = ""
+    """HOST:PORT of the first host."""
+    id: str = ""
+    """Tells this run from others that meet there."""
+    is_first: bool = True
+    """Whether this is the first host."""
+
+
+def run_ranks(
+    count: int,
+    command: Sequence[str],
+    meeting: Meeting,
+    *,
+    max_restarts: int,
+    has_ended: Callable[[Failures], bool],
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Failures:
+    """Let `count` ranks of this host train; return the failures that ended them, none: no failure.
+
+    `has_ended` is told of each failure, and returns whether the run has ended: else all ranks of
+    all hosts start anew. `waiting` is around the time until all hosts are there. Raises torch's
+    RendezvousError where other hosts do not come.
+    """
+    from torch.distributed.elastic.agent.server.api import RunResult, WorkerSpec, WorkerState
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.rendezvous import registry
+
+    class Agent(LocalElasticAgent):
+        def _rendezvous(self, worker_group: Any) -> None:
+            with waiting():
+                super()._rendezvous(worker_group)
+
+        def _monitor_workers(self, worker_group: Any) -> Any:
+            result = super()._monitor_workers(worker_group)
+            if result.failures and has_ended(result.failures):
+                return RunResult(state=WorkerState.SUCCEEDED)
+            return result
+
+    os.environ.update(python.environment())
+    # the agent's own handler would end the ranks: here the first one stops the run
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
+    # a store that outlives the ranks would tell new ones the addresses of old ones
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if meeting.hosts == 1 and "lo" in {name for _, name in socket.if_nameindex()}:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else has to reach them
+    first, *arguments = command
+    agent = Agent(
+        WorkerSpec(
+            role="rank", local_world_size=count, entrypoint=first, args=tuple(arguments),
+            rdzv_handler=registry.get_rendezvous_handler(_rendezvous(meeting)),
+            max_restarts=max_restarts, monitor_interval=0.1,
+        ),
+        logs_specs=DefaultLogsSpecs(),
+    )  # fmt: skip
+    failures: Failures = agent.run().failures
+    return failures
+
+
+def _rendezvous(meeting: Meeting) -> Any:
+    from torch.distributed.elastic.rendezvous import RendezvousParameters
+
+    where: dict[str, Any] = {"endpoint": "localhost:0", "local_addr": "localhost"}
+    if meeting.hosts > 1:
+        where = {"endpoint": meeting.endpoint, "is_host": meeting.is_first}
+    return RendezvousParameters(
+        backend="c10d", run_id=meeting.id or "tuitrain", min_nodes=meeting.hosts,
+        max_nodes=meeting.hosts, join_timeout=COMES_WITHIN_S, **where,
+    )  # fmt: skip
+
+
+def local_count(asked: int | None) -> int:
+    """Return the number of ranks on this host: None stands for one for each GPU, or processor."""
+    if asked is not None:
+        return asked
+    import torch
+
+    return torch.cuda.device_count() or os.cpu_count() or 1
+
+
+def described(failures: Failures) -> str:
+    """Return which rank failed first, on which host, and of what."""
+    rank, first = min(failures.items(), key=lambda item: item[1].timestamp)
+    signal_name = first.signal_name()
+    what = f"ended by {signal_name}" if signal_name != "<N/A>" else _reason(first)
+    return f"rank {rank} on {socket.gethostname()} {what}"
+
+
+def _reason(failure: Any) -> str:
+    """Return why a rank failed, by its own file or its exit code."""
+    message = failure.message
+    text = message if isinstance(message, str) else message.get("message", "")
+    lines = str(text).strip().splitlines() or [f"exit code {failure.exitcode}"]
+    if is_of_another_rank(lines[-1]):
+        return "lost its connection to another rank"
+    return f"failed: {safe(lines[-1])}"

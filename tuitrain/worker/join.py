@@ -1,0 +1,60 @@
+"""The ranks of another host than the first: python -m tuitrain.worker.join HOSTS RANKS ENDPOINT ID
+
+They train the run of the first host, need no directory of it, and write nothing but to this
+terminal. The last argument is how often they start anew after a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from tuitrain.core import python
+from tuitrain.core.safe import safe
+from tuitrain.worker.__main__ import run_to_end
+from tuitrain.worker.agent import Failures, Meeting, described, local_count, run_ranks
+
+
+def main(argv: list[str]) -> int:
+    """Train until the run of the first host ends, and return the exit code."""
+    hosts, ranks, endpoint, name, max_restarts = argv
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else a lost host is told in C++
+    count = local_count(None if ranks == "auto" else int(ranks))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    _say(f"waiting for {hosts} hosts at {endpoint} ...")
+    try:
+        failures = run_ranks(
+            count, python.command("tuitrain.worker.rank"),
+            Meeting(int(hosts), endpoint, name, is_first=False),
+            max_restarts=int(max_restarts), has_ended=_told,
+        )  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
+        return _after(error)
+    _say(described(failures) if failures else "the run has ended")
+    return 1 if failures else 0
+
+
+def _told(failures: Failures) -> bool:
+    _say(f"{described(failures)}; waiting for the other hosts ...")
+    return False
+
+
+def _after(error: Exception) -> int:
+    from torch.distributed.elastic.rendezvous.api import RendezvousClosedError
+
+    if isinstance(error, RendezvousClosedError):
+        _say("the run has ended")
+        return 0
+    _say(f"the first host cannot be reached any more: {safe(error)}")
+    return 1
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"tuitrain: {safe(text)}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    run_to_end(lambda: main(sys.argv[1:]))
