@@ -20,7 +20,7 @@ models: ## train a step of each of torchvision's classifiers: minutes, and gigab
 	MODELS=all pytest -q -n 0 tests/contract/test_models.py
 
 bench: ## the figures of benchmarks/RESULTS.md
-	python benchmarks/overhead.py
+	python -m benchmarks.overhead
 
 pictures: ## the pictures of README and docs, from the app itself
 	python docs/make_pictures.py

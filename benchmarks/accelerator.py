@@ -1,6 +1,6 @@
 """What watching costs on an accelerator, and what its promises are worth there: one table.
 
-python benchmarks/accelerator.py [--device cuda:0] [--quick]: at most four minutes. Three models
+python -m benchmarks.accelerator [--device cuda:0] [--quick]: at most four minutes. Three models
 are trained by a bare loop, by the engine's loop alone (plain), and with its recorder (watched), in
 turn; plain and watched are shares of the bare loop's steps a second, medians over rounds. Then it
 counts how often a step makes the host wait, and trains each model again, once in one piece with a

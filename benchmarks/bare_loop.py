@@ -1,6 +1,6 @@
 """The loop that a person writes without tuitrain, and usual ways of logging its losses.
 
-python benchmarks/bare_loop.py bare|item|tqdm|tensorboard|wandb|lightning FILE: writes its progress
+python -m benchmarks.bare_loop bare|item|tqdm|tensorboard|wandb|lightning FILE: writes its progress
 to the file. Lightning has a loop of its own, which trains the same batches.
 """
 
@@ -15,9 +15,9 @@ from itertools import count
 from pathlib import Path
 
 import torch
-import workload
 from torch import Tensor
 
+from benchmarks import workload
 from tuitrain.catalog import new_spec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Samples, shuffled

@@ -1,6 +1,6 @@
 """What it costs to find a loss or gradient that is not finite before the optimizer step.
 
-python benchmarks/finiteness.py: prints medians over 2,000 steps as JSON, in microseconds: of a
+python -m benchmarks.finiteness: prints medians over 2,000 steps as JSON, in microseconds: of a
 whole step without the check, of the check, its result read, as on a CPU, and of PyTorch's fused
 kernel alone. Steps have the one and the other in turn, so that each reads gradients that are cold.
 """
@@ -14,9 +14,9 @@ from itertools import cycle
 from time import perf_counter_ns
 
 import torch
-import workload
 from torch import Tensor
 
+from benchmarks import workload
 from tuitrain.catalog import new_spec
 from tuitrain.engine.build import build
 from tuitrain.engine.step import check_finite_fast, zero_grad

@@ -1,6 +1,6 @@
 """Count how often training makes the host wait for the device, on the CPU by what is dispatched.
 
-python benchmarks/host_reads.py: prints what 1,000 steps came to, as JSON: the flushes of the
+python -m benchmarks.host_reads: prints what 1,000 steps came to, as JSON: the flushes of the
 recorder, and where `_local_scalar_dense` was called (what `item`, `float` and `bool` of a tensor
 become). A flush reads by `tolist`, which dispatches nothing here and waits once on an accelerator.
 """
@@ -13,9 +13,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import workload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import workload
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.build import build

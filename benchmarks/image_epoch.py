@@ -1,6 +1,6 @@
 """An epoch over 10,000 images, beside the two loops that people write: seconds, in turns.
 
-python benchmarks/image_epoch.py FOLDER ROUNDS: prints the seconds of each way in each round as
+python -m benchmarks.image_epoch FOLDER ROUNDS: prints the seconds of each way in each round as
 JSON. The images are random pixels in MNIST's format, written into the folder.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import workload
-from figures import Figure
-from terminal import capture
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks import workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import capture, module
 from tuitrain.catalog import new_spec
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train_epoch
@@ -42,7 +42,7 @@ NAMES = {
 
 def measure(home: Path, *, rounds: int) -> Iterator[Figure]:
     """Yield the time of an epoch over that of the usual loops: medians over the rounds."""
-    command = [sys.executable, __file__, str(home / "images"), str(rounds)]
+    command = [*module("image_epoch"), str(home / "images"), str(rounds)]
     taken: dict[str, list[float]] = json.loads(capture(command, workload.environment(home)))
     for way, name in NAMES.items():
         pairs = zip(taken[OURS], taken[way], strict=True)

@@ -1,6 +1,6 @@
 """What watching costs: tuitrain beside a bare loop and what others do, as one table.
 
-python benchmarks/overhead.py [--rounds N] [--seconds S] [--only PART ...] [--write]
+python -m benchmarks.overhead [--rounds N] [--seconds S] [--only PART ...] [--write]
 
 All ratios are medians over rounds in which every way is measured in turn, so that a machine that
 slows down slows all of them. Times and shares are this machine's and mean little elsewhere.
@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import figures
-import image_epoch
-import records
-import screen
-import speed
-import watched_steps
-import workload
-from figures import Figure
-from terminal import capture
+from benchmarks import figures, image_epoch, records, screen, speed, watched_steps, workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import capture, module
 
 PARTS = ("speed", "images", "screen", "starts", "records", "reads", "finiteness", "watched")
 
@@ -77,7 +70,7 @@ def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
 
 
 def _finiteness(home: Path) -> Iterator[Figure]:
-    found = _said_by("finiteness.py", home)
+    found = _said_by("finiteness", home)
     check, kernel = found["check_us"], found["kernel_us"]
     remark = f"{check:.0f} µs beside a step of {found['step_us']:.0f} µs without it"
     yield Figure("finiteness check / a step of 1 ms", f"{check / 1000:.1%}", "<= 3 %", remark)
@@ -85,16 +78,13 @@ def _finiteness(home: Path) -> Iterator[Figure]:
     yield Figure("finiteness check / the fused kernel", f"{check / kernel:.2f}", "<= 1.2", remark)
 
 
-def _said_by(script: str, home: Path) -> dict[str, float]:
-    path = Path(__file__).with_name(script)
-    found: dict[str, float] = json.loads(
-        capture([sys.executable, str(path)], workload.environment(home))
-    )
+def _said_by(name: str, home: Path) -> dict[str, float]:
+    found: dict[str, float] = json.loads(capture(module(name), workload.environment(home)))
     return found
 
 
 def _host_reads(home: Path) -> Iterator[Figure]:
-    found = _said_by("host_reads.py", home)
+    found = _said_by("host_reads", home)
     training = found["steps"] + found["recorder"]
     remark = f"{found['flushes']} flushes; validations: {found['validations']}"
     yield Figure("_local_scalar_dense calls in 1,000 steps", str(training), "0", remark)

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import workload
-from figures import Figure
-
+from benchmarks import workload
+from benchmarks.figures import Figure
 from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.events import EpochEnded, Finished, RunStarted

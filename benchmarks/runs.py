@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import workload
-from terminal import tuitrain
-
+from benchmarks import workload
+from benchmarks.terminal import tuitrain
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import RunStarted

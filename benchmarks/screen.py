@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 
 import psutil
-import runs
-import workload
-from figures import Figure
-from terminal import Terminal, capture, tuitrain
 
+from benchmarks import runs, workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import Terminal, capture, tuitrain
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Pause
 from tuitrain.core.events import Paused

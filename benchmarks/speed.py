@@ -14,17 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-import runs
-import workload
-from figures import Figure
-from terminal import Terminal, capture
-
+from benchmarks import runs, workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import Terminal, capture, module
 from tuitrain.connection.client import Client
 from tuitrain.store.delta import Cursor
 
@@ -103,7 +101,7 @@ def detached(home: Path) -> Iterator[Way]:
 @contextmanager
 def loop(home: Path, kind: str) -> Iterator[Way]:
     log = home / f"{kind}.txt"
-    command = [sys.executable, str(Path(__file__).with_name("bare_loop.py")), kind, str(log)]
+    command = [*module("bare_loop"), kind, str(log)]
     process = subprocess.Popen(command, env=workload.environment(home), stderr=subprocess.DEVNULL)
     try:
         yield Loop(process, log)
@@ -148,7 +146,7 @@ def measure(home: Path, *, rounds: int, seconds: float) -> list[Figure]:
     ]
 
 
-def taken_in_turns(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
+def taken_in_turns(ways: Mapping[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Return each way's steps a second in each round, the first round left out as a warm-up."""
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):

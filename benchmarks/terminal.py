@@ -85,6 +85,11 @@ def capture(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def module(name: str) -> list[str]:
+    """Return the command of a module of this folder, for a process of its own."""
+    return [sys.executable, "-m", f"benchmarks.{name}"]
+
+
 def tuitrain() -> str:
     """Return the path of the command as it is installed beside this Python."""
     return str(Path(sys.executable).with_name("tuitrain"))

@@ -1,6 +1,6 @@
 """What watching a loop costs a step, beside TensorBoard and W&B: CPU time of the loop's process.
 
-python benchmarks/watched_steps.py watch|hooks|tensorboard|wandb SECONDS: prints pairs of the CPU
+python -m benchmarks.watched_steps watch|hooks|tensorboard|wandb SECONDS: prints pairs of the CPU
 time of a step, without and with it in the next block of steps, in microseconds, as JSON.
 
 Both blocks of a pair are of one loop in one process: two processes differ by more than this costs.
@@ -21,15 +21,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
-import workload
-from figures import Figure
-from terminal import capture
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+
+from benchmarks import workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import capture, module
 
 STEP_US = 1000
 """About what a step of the loop takes."""
@@ -58,7 +59,7 @@ def measure(home: Path, *, rounds: int, seconds: float) -> Iterator[Figure]:
         if way in NEEDS and find_spec(NEEDS[way]) is None:
             yield Figure(f"cost of {name}", "not installed")
             continue
-        said = capture([sys.executable, __file__, way, str(rounds * seconds)], environment)
+        said = capture([*module("watched_steps"), way, str(rounds * seconds)], environment)
         pairs: list[tuple[float, float]] = json.loads(said.splitlines()[-1])
         bare = statistics.median(alone for alone, _ in pairs)
         low, median, high = statistics.quantiles([cost - alone for alone, cost in pairs], n=4)

@@ -1,0 +1,1 @@
+"""What tuitrain costs, measured: python -m benchmarks.overhead."""

@@ -1,0 +1,132 @@
+"""What several ranks cost: runs of tuitrain beside a DDP script under torchrun, as one table.
+
+python -m benchmarks.scale [--rounds N] [--seconds S] [--ranks N ...]
+
+Both train the same model on the same batches, in turns, as in `benchmarks.speed`; ratios are
+medians over rounds. What a step sends is counted at the loopback interface, which only they use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from benchmarks import figures, runs, speed, workload
+from benchmarks.figures import Figure
+from benchmarks.terminal import capture
+
+GOAL = 0.97
+
+
+class OnTheNetwork:
+    """A way of training whose bytes and packets on the loopback interface are counted."""
+
+    def __init__(self, way: speed.Way) -> None:
+        self.pids = way.pids
+        self._way = way
+        self._before = self._now()
+        self._is_turn = False
+        self._step = self.steps = self.bytes = self.packets = 0
+
+    def progress(self) -> list[tuple[float, int]]:
+        """Return what the way says; it is asked at the begin of a turn, and at its end."""
+        seen, now = self._way.progress(), self._now()
+        last = seen[-1][1] if seen else self._step
+        if self._is_turn:
+            self.steps += last - self._step
+            self.bytes += now[0] - self._before[0]
+            self.packets += now[1] - self._before[1]
+        self._is_turn, self._before, self._step = not self._is_turn, now, last
+        return seen
+
+    @staticmethod
+    def _now() -> tuple[int, int]:
+        counted = psutil.net_io_counters(pernic=True)["lo"]
+        return counted.bytes_sent, counted.packets_sent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what several ranks cost.")
+    add = parser.add_argument
+    add("--rounds", type=int, default=15, help="how often each way is measured (%(default)s)")
+    add("--seconds", type=float, default=2, help="a turn of a way of training (%(default)s)")
+    add("--ranks", type=int, nargs="+", default=[1, 2], help="how many train (1 2)")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        table = [
+            figure
+            for ranks in asked.ranks
+            for figure in measured(Path(folder), ranks, asked.rounds, asked.seconds)
+        ]
+    print("\n".join(figures.lines(table)))
+
+
+def measured(home: Path, ranks: int, rounds: int, seconds: float) -> Iterator[Figure]:
+    """Yield the figures of that many ranks."""
+    with ExitStack() as stack:
+        ways: dict[str, OnTheNetwork] = {}
+        for name, opened in (("script", script), ("run", run)):
+            ways[name] = OnTheNetwork(stack.enter_context(opened(home, ranks)))
+            speed.tell(ways[name], signal.SIGSTOP)
+        rates = speed.taken_in_turns(ways, rounds, seconds)
+        for way in ways.values():
+            speed.tell(way, signal.SIGCONT)
+    alone = statistics.median(rates["script"])
+    yield Figure(f"steps/s: DDP under torchrun, {ranks} ranks", f"{alone:.0f}")
+    ratios = [ours / script for ours, script in zip(rates["run"], rates["script"], strict=True)]
+    low, median, high = statistics.quantiles(ratios, n=4)
+    yield Figure(
+        f"steps/s / that: tuitrain run --nproc {ranks}", f"{median:.3f}", f">= {GOAL}",
+        f"half of {rounds} rounds: {low:.3f} to {high:.3f}",
+    )  # fmt: skip
+    for name, way in ways.items():
+        sent, packets = way.bytes / way.steps, way.packets / way.steps
+        yield Figure(f"sent in a step of {ranks} ranks: {name}", f"{sent:,.0f} bytes", "",
+                     f"in {packets:.1f} packets")  # fmt: skip
+
+
+@contextmanager
+def script(home: Path, ranks: int) -> Iterator[speed.Way]:
+    log = home / f"script-{ranks}.txt"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks),
+        "-m", "benchmarks.ddp_loop", str(log),
+    ]  # fmt: skip
+    torchrun = subprocess.Popen(command, env=workload.environment(home), stderr=subprocess.DEVNULL)
+    try:
+        way = speed.Loop(torchrun, log)
+        # only these sleep between their turns: torchrun itself does nothing but look after them
+        way.pids = children(torchrun.pid)
+        yield way
+    finally:
+        for pid in children(torchrun.pid):
+            psutil.Process(pid).kill()
+        torchrun.kill()
+        torchrun.wait()
+
+
+@contextmanager
+def run(home: Path, ranks: int) -> Iterator[speed.Way]:
+    command, client = runs.new(home, "--detach", nproc=ranks)
+    capture(command, workload.environment(home))
+    with runs.killing(client):
+        way = speed.Run(client)
+        way.pids = children(way.pids[0]) or way.pids  # one alone has no launcher
+        yield way
+
+
+def children(pid: int) -> list[int]:
+    return [process.pid for process in psutil.Process(pid).children()]
+
+
+if __name__ == "__main__":
+    main()
