@@ -3,8 +3,6 @@
 torchrun ... -m benchmarks.ddp_loop FILE: rank 0 writes its progress to the file, as bare_loop does.
 """
 
-# torch's own train(), split() and backward() have no types
-
 from __future__ import annotations
 
 import sys
@@ -36,13 +34,14 @@ def main(progress: str) -> None:
     step = 0
     with Path(progress if rank == 0 else "/dev/null").open("w", buffering=1) as file:
         for epoch in count():
-            model.train()  # type: ignore[no-untyped-call]
+            model.train()  # type: ignore[no-untyped-call]  # torch's has no types
             order = shuffled(len(data), seed=run.seed, epoch=epoch)
-            for index in order.split(run.batch_size * ranks):  # type: ignore[no-untyped-call]
+            batches = order.split(run.batch_size * ranks)  # type: ignore[no-untyped-call]  # as here
+            for index in batches:
                 own = index[rank::ranks]
                 optimizer.zero_grad()
                 loss = criterion(model(data.inputs.index_select(0, own)), data.targets[own])
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # as here
                 optimizer.step()
                 step += 1
                 if step % EVERY == 0:

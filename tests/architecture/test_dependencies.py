@@ -29,7 +29,7 @@ def imported_by(folder: str) -> set[str]:
         for name in imports(node)
     }
     files = [*(PROJECT / folder).glob("*.py"), *(PROJECT / folder / "watched").glob("*.py")]
-    own = {"tuitrain", "tests", *(path.stem for path in files)}
+    own = {"tuitrain", "tests", "benchmarks", *(path.stem for path in files)}
     foreign = modules - sys.stdlib_module_names - own
     return {canonical(item) for name in foreign for item in distributions.get(name, [name])}
 
