@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tuitrain.catalog.choice import Choice, loss_text
-from tuitrain.catalog.find import find, loss_named, task_named, unreadable_file
+from tuitrain.catalog.find import find, loss_named, optimizer_named, task_named, unreadable_file
 from tuitrain.catalog.losses import fitting_losses
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
@@ -46,6 +46,8 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     spec = RunSpec(**defaults | checked(given))
     if not is_own:
         _check_that_it_fits(spec)
+    if spec.is_sharded:
+        _check_sharded(spec)
     return _canonical(spec)
 
 
@@ -93,6 +95,24 @@ def _check_that_it_fits(spec: RunSpec) -> None:
         if entry not in fitting_losses(task.kind):
             raise Refused(f"{entry.why_not(task.kind)} (tuitrain losses --task {task.name})")
         entry.arguments(choice.options, task.kind)
+
+
+def _check_sharded(spec: RunSpec) -> None:
+    """Raise WrongUse or Refused for what has no shards; the trainer checks the user's own code."""
+    if not spec.is_distributed:
+        raise WrongUse(
+            "--strategy fsdp shares a model among several processes: --nproc N starts them"
+        )
+    if spec.compile:
+        raise WrongUse("--strategy fsdp shards no compiled model; leave out --compile")
+    if not spec.optimizer or own_python(spec.optimizer) is not None:
+        return
+    optimizer = optimizer_named(Choice.read("optimizer", spec.optimizer).name)
+    if optimizer.needs_whole:
+        raise Refused(
+            f"{optimizer.name} computes with whole weights, which no process has with "
+            "--strategy fsdp; adamw does not"
+        )
 
 
 def _canonical(spec: RunSpec) -> RunSpec:

@@ -19,6 +19,8 @@ class OptimizerEntry(Entry):
     """It has one kernel for all weights, on the CPU and on CUDA."""
     of_model: Mapping[str, str] = field(default_factory=dict)
     """The `module:name` of a function of the model for each argument that depends on it."""
+    needs_whole: bool = False
+    """It computes with a whole weight at once, and not with each number by itself."""
     is_capturable: bool = False
     """It can keep all of its state on a CUDA device."""
 
@@ -114,6 +116,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
                 **_SCHEDULE,
             },
             of_model={"matrices": "tuitrain.engine.muon:hidden_matrices"},
+            needs_whole=True,
             is_fused=True,
         ),
         OptimizerEntry(
@@ -156,6 +159,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
                 "d": Option(Between(1e-6, 1e6), 1.0, "size at which a step is clipped"),
                 **_weight_decay(0.0, "decoupled weight decay"), **_SCHEDULE,
             },
+            needs_whole=True,
         ),
         OptimizerEntry(
             "rmsprop",

@@ -333,6 +333,12 @@ OPTIONS: Mapping[str, RunOption] = {
             default=1, group="Many devices", places=(*_NEW, "resume"),
         ),
         RunOption(
+            "strategy", OneOf("ddp", "fsdp"),
+            "ddp: each of them has the whole model; fsdp: a shard of it, for one that does not "
+            "fit.",
+            default="ddp", group="Many devices", places=_NEW,
+        ),
+        RunOption(
             "nnodes", Integer(1, 1 << 10),
             "Hosts that train together: each is given the same command, with its own --node-rank.",
             default=1, group="Many devices", places=(*_NEW, "resume"),

@@ -66,6 +66,8 @@ class RunSpec:
     device: str = "auto"
     nproc: int | None = 1
     """Processes that train together, the ranks; None: one for each GPU, or processor."""
+    strategy: str = "ddp"
+    """How they share the weights."""
     max_restarts: int = 3
     nnodes: int = 1
     rdzv_endpoint: str | None = None
@@ -125,6 +127,11 @@ class RunSpec:
     def is_distributed(self) -> bool:
         """Whether several ranks train it, which torch's launcher starts."""
         return (self.nproc, self.nnodes) != (1, 1)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether no process has the whole model."""
+        return self.strategy == "fsdp"
 
     @property
     def is_deterministic(self) -> bool:

@@ -105,7 +105,8 @@ def _initial_model(
 ) -> nn.Module:
     """Return the model on the device, with the weights that the run begins with."""
     with placed(task.place("model", spec.model)):
-        model = build_model(spec.model, task, code).to(device)
+        model = build_model(spec.model, task, code)
+        model = model if spec.is_sharded else model.to(device)  # which has no room for it whole
     if spec.init_from is not None:
         load_weights(model, Path(spec.init_from), spec.init_given or spec.init_from)
     _compute(model, spec, device)

@@ -56,6 +56,11 @@ class Part:
         common = min(total - first, size * self.count)
         return len(range(self.rank, common, self.count)), common
 
+    def lacks_batch(self, total: int, size: int) -> bool:
+        """Return whether others have one more batch of `size`, of `total` samples in order."""
+        most, own = -(-total // self.count), len(range(self.rank, total, self.count))
+        return -(-own // size) < -(-most // size)
+
 
 WHOLE = Part()
 

@@ -33,9 +33,9 @@ class Layers:
     """The layers of a model: the modules that have trainable weights of their own."""
 
     def __init__(self, model: nn.Module, weights: Sequence[Tensor]) -> None:
-        """`weights` are the trainable weights of the model."""
-        paths = {id(weight): name.rpartition(".")[0] for name, weight in model.named_parameters()}
-        owners = [paths.get(id(weight), "") for weight in weights]
+        """`weights` are the trainable weights of the model, in its order, or shards of them."""
+        trained = [named for named in model.named_parameters() if named[1].requires_grad]
+        owners = [name.rpartition(".")[0] for name, _ in trained]
         numbers = {path: number for number, path in enumerate(dict.fromkeys(owners))}
         self.modules = tuple(map(model.get_submodule, numbers))
         self.names = tuple(
@@ -47,12 +47,16 @@ class Layers:
         }
         """The number of the layer of each weight, by the `id` of the weight."""
         self.relus = [module for module in model.modules() if isinstance(module, _RELUS)]
-        self.can_be_watched = not any(map(_is_compiled, model.modules()))
-        """False for a compiled model, which would be compiled again."""
+        is_whole = all(own is given for (_, own), given in zip(trained, weights, strict=True))
+        self.can_be_watched = not any(map(_is_compiled, model.modules())) and (
+            is_whole or bool(self.relus)
+        )
+        """False for a compiled model, which would be compiled again, and where functions are not
+        given the weights."""
         self._of_weights = torch.tensor([numbers[path] for path in owners])
 
-    def norms(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Return the 2-norm of the tensors of each layer together, (layers,) float32.
+    def squares(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Return the square of the 2-norm of each layer's tensors together, (layers,) float32.
 
         There is one tensor for each weight, in order.
         """
@@ -60,8 +64,7 @@ class Layers:
         device = norms[0].device
         squares = torch.stack([norm.to(device, torch.float32) for norm in norms]).square()
         self._of_weights = self._of_weights.to(device, non_blocking=True)
-        sums = squares.new_zeros(len(self.names)).index_add(0, self._of_weights, squares)
-        return sums.sqrt()
+        return squares.new_zeros(len(self.names)).index_add(0, self._of_weights, squares)
 
 
 class Activity:

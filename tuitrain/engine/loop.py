@@ -79,7 +79,7 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
     """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
-    probe.prepare(run, at_once=steering.decisions.pauses_next)
+    _prepare(probe, run, steering)
     began = mark()
     for data, target in run.batches():
         done = train_step(run, data, target, began, probe.forward)
@@ -91,8 +91,12 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
         if not run.has_seen_epoch:
-            probe.prepare(run, at_once=steering.decisions.pauses_next)
+            _prepare(probe, run, steering)
         began = mark()
+
+
+def _prepare(probe: StepProbe, run: Training, steering: Steering) -> None:
+    probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures_next())
 
 
 class Validation(NamedTuple):
@@ -152,6 +156,8 @@ def _validated(run: Training) -> tuple[Validated, RunningMean]:
         inputs += [data] if has_surface(data) else []
         outputs.append(output)
         targets.append(target)
+    if run.part.lacks_batch(len(run.data.val), at_once):
+        run.model(data)  # another rank has one more, and its model may need this one's weights
     seen = [torch.cat(parts) for parts in (outputs, targets, inputs) if parts]
     if run.team is not None:
         seen = run.team.whole(seen, len(run.data.val))

@@ -73,6 +73,8 @@ def why_not_loss(run: Training, text: str) -> str | None:
 
     It is tried on the newest batch, or, before there is one, on the first.
     """
+    if run.newest_batch is None and run.held.why_not_copied:
+        return None  # it was tried before the start, and here is no model to make a batch with
     with rng.preserved(run.device):
         try:
             with _as_wrong_use():
@@ -103,7 +105,7 @@ def _try_schedule(run: Training) -> None:
 
 
 def _try_model(run: Training) -> Iterator[str]:
-    for device in dict.fromkeys((_CPU, run.device)):
+    for device in dict.fromkeys((_CPU, _CPU if run.spec.is_sharded else run.device)):
         size = _MOST_ON_CPU if device != run.device else run.batch_size
         with _borrowed(run, device) as model:
             trial = _Trial(run, model, device, size)

@@ -100,6 +100,10 @@ class Steering:
         yield from self._carry_out(self.decisions.between())
         yield from self._apply_requests(requests)
 
+    def measures_next(self) -> bool | None:
+        """Return whether the next step is measured; None: the loop decides."""
+        return None
+
     def close(self) -> Iterator[Event]:
         """Answer the commands that can no longer be applied."""
         yield from self.decisions.close(self._commands(0.0))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.batches import rows
@@ -82,7 +82,7 @@ def gradient_norm(run: Training) -> Tensor:
 
     The result is a device scalar; one kernel computes all norms.
     """
-    if run.clip_norm is not None and run.unclipped_norm is not None:
+    if run.unclipped_norm is not None:
         return run.unclipped_norm
     gradients = (weight.grad for weight in run.weights if weight.grad is not None)
     return get_total_norm([dense(gradient) for gradient in gradients])
@@ -117,7 +117,7 @@ def unscale(run: Training, scale: GradientScale, loss: Tensor) -> tuple[Tensor, 
 
     They are left out, too, where only the scale was too large.
     """
-    overflow = scale.unscale(run.weights)
+    overflow = run.held.agreed(run, scale.unscale(run.weights))
     nonfinite = torch.maximum(1 - loss.isfinite().float(), overflow * scale.is_at_end())
     left_out = torch.maximum(nonfinite, overflow)
     scale.update(left_out)
@@ -217,6 +217,7 @@ def train_step(
     mark = run.stopwatch.mark
     after_fetch = mark()
     zero_grad(run.weights)
+    run.unclipped_norm = None
     after_zero_grad = mark()
     run.buffers.keep()
     call = run.model if forward is None else forward
@@ -227,11 +228,11 @@ def train_step(
     else:
         (output, loss, marks), samples = run.team.add_gradients(run, call, data, target)
     if run.gradient_scale is None:
-        nonfinite = left_out = check_finite_fast(run, loss)
+        nonfinite = left_out = run.held.agreed(run, check_finite_fast(run, loss))
     else:
         nonfinite, left_out = unscale(run, run.gradient_scale, loss)
     if run.clip_norm is not None:
-        run.unclipped_norm = clip_grad_norm_(run.weights, run.clip_norm)
+        run.unclipped_norm = run.held.clip(run, run.clip_norm)
     run.follow_schedule()
     optimizer_step(run, left_out)
     after_step = mark()

@@ -49,9 +49,13 @@ class StepProbe:
         self.forward: Callable[[Any], Tensor] | None = None
         """Calls the model of a step that is measured; else None."""
 
-    def prepare(self, run: Training, *, at_once: bool) -> None:
-        """Decide whether the next step is measured, as it is `at_once`, and keep its weights."""
-        if self._every.is_due() or at_once or self.is_next:
+    def prepare(self, run: Training, *, at_once: bool, agreed: bool | None = None) -> None:
+        """Decide whether the next step is measured, as it is `at_once`, and keep its weights.
+
+        Where several ranks measure it, they have `agreed` on it.
+        """
+        is_due = self._every.is_due() or at_once if agreed is None else agreed
+        if is_due or self.is_next:
             self.is_next = True
             is_small = sum(weight.numel() for weight in run.weights) <= _MOST_WEIGHTS
             self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
@@ -88,14 +92,13 @@ class StepProbe:
     def _of_layers(self, run: Training) -> LayerNumbers:
         assert self._layers is not None
         layers, gradients = self._layers, list(map(_gradient, run.weights))
-        moves = sizes = None
-        if self._before:
-            moved = [new - old for new, old in zip(run.weights, self._before, strict=True)]
-            moves, sizes = layers.norms(moved), layers.norms(self._before)
+        moved = [new - old for new, old in zip(run.weights, self._before, strict=False)]
+        seen = [tensors for tensors in (gradients, moved, self._before) if tensors]
+        norms = run.held.summed(torch.stack(list(map(layers.squares, seen)))).sqrt()
+        of_gradients, moves, sizes = norms if len(norms) > 1 else (norms[0], None, None)
         return LayerNumbers(
-            run.take, run.step, layers.names, layers.norms(gradients), moves, sizes,
-            self._activity.dead,
-        )  # fmt: skip
+            run.take, run.step, layers.names, of_gradients, moves, sizes, self._activity.dead
+        )
 
 
 def _within(mode: TorchFunctionMode, model: Callable[[Any], Tensor], data: Any) -> Tensor:

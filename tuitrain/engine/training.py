@@ -35,6 +35,7 @@ from tuitrain.engine.data import WHOLE, Dataset, Part
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.fused_adam import Steps
 from tuitrain.engine.gradient_scale import GradientScale
+from tuitrain.engine.held import Held
 from tuitrain.engine.layers import LayerNumbers
 from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
@@ -80,6 +81,8 @@ class Training:
     """Returns why a loss of the user's own cannot be used; see `preflight.why_not_loss`."""
     team: Team | None = None
     """The ranks that train the run together; None: this process alone does."""
+    held: Held = field(default_factory=Held)
+    """How this process holds the weights."""
     task: OpenedTask | None = None
     card: Card = field(default_factory=Card)
     warnings: tuple[str, ...] = ()
@@ -118,7 +121,7 @@ class Training:
     newest_layers: LayerNumbers | None = None
     """The newest measurements of its layers."""
     unclipped_norm: Tensor | None = None
-    """Gradient norm, before clipping, of the newest batch that was clipped."""
+    """Gradient norm, before clipping, of the newest batch, where its step needed it."""
     schedule: RateSchedule = field(init=False)
     """The schedule of the learning rate in use."""
     plateau: Plateau = field(default_factory=Plateau)
@@ -269,6 +272,8 @@ class Training:
             case "epochs":
                 least = self.epoch if self.is_between_epochs else self.epoch + 1
                 return None if value >= least else f"it is in epoch {least} already; stop ends it"
+            case "lr-find" if self.held.why_not_copied:
+                return self.held.why_not_copied
             case "lr" | "schedule" | "lr-find" if isinstance(self.optimizer, torch.optim.Rprop):
                 return "Rprop adapts a step size for each weight; lr is only the first one"
             case "weight-decay" if "weight_decay" not in self.optimizer.param_groups[0]:
@@ -384,12 +389,17 @@ class Training:
                 self.change(setting, value)
 
     @on_all_ranks
+    def whole_weights(self) -> dict[str, Any]:
+        """Return the `state_dict` of the model."""
+        return self.held.weights(self)
+
+    @on_all_ranks
     def state(self) -> dict[str, Any]:
         """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
-            "model": self.model.state_dict(),
+            "model": self.held.weights(self),
             "criterion": self._criterion_state(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.held.optimizer_state(self),
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
             "epoch_loss": self.epoch_loss.state(),
@@ -411,10 +421,11 @@ class Training:
     @on_all_ranks
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore a state that `state` returned, with its settings; the take stays as it is."""
-        self.model.load_state_dict(state["model"])
+        self.held.load_weights(self, state["model"])
         # a checkpoint of an older version has no schedule
         self.use({"schedule": str(self.initial_schedule)} | state["settings"])
-        self.optimizer.load_state_dict(state["optimizer"])  # last: groups may differ in their rates
+        # last: groups may differ in their rates
+        self.held.load_optimizer_state(self, state["optimizer"])
         if isinstance(self.criterion, nn.Module) and "criterion" in state:
             self.criterion.load_state_dict(state["criterion"])
         for name, value in state["position"].items():
@@ -455,7 +466,7 @@ class Training:
         if is_named or not with_optimizer:
             names.append("schedule")
         if not with_optimizer:
-            state = {**state, "optimizer": self.optimizer.state_dict()}
+            state = {**state, "optimizer": self.held.optimizer_state(self)}
             names.append("weight-decay")
         own = {name: self.settings[name] for name in names}
         self.restore(state)
@@ -477,7 +488,7 @@ class Training:
             used.add("torchvision")
         ranks = {} if self.team is None else {"ranks": str(self.part.count)}
         libraries = {name: version(name) for name in sorted(used)}
-        return devices.environment(self.device) | ranks | libraries
+        return devices.environment(self.device) | ranks | self.held.conditions | libraries
 
     def started(self) -> RunStarted:
         """Return the event that the run is built."""

@@ -124,7 +124,7 @@ def test_weights_of_any_dtype_have_a_norm():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double(), nn.Linear(2, 2).bfloat16())
     weights = list(model.parameters())
     expected = [float(weight.detach().double().norm()) for weight in weights]
-    norms = Layers(model, weights).norms([weight.detach() for weight in weights])
+    norms = Layers(model, weights).squares([weight.detach() for weight in weights]).sqrt()
     pairs = zip(expected[::2], expected[1::2], strict=True)
     assert norms.tolist() == pytest.approx([math.hypot(*pair) for pair in pairs], rel=1e-2)
 

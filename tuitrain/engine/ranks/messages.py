@@ -38,6 +38,8 @@ class GoOn(NamedTuple):
     """Epochs without a better one, which end the run where there is a limit."""
     has_stopped: bool
     """Whether no batch follows."""
+    measures_next: bool
+    """Whether all of them measure the next step."""
 
 
 class Channel:
@@ -52,12 +54,12 @@ class Channel:
             self._broadcast(_numbers(message))
             return
         body = _packed(tuple(message))
-        self._broadcast(torch.tensor([len(body), 0, 0, 0, 0, 0]))
+        self._broadcast(torch.tensor([len(body), *[0] * len(GoOn._fields)]))
         self._broadcast(body)
 
     def receive(self) -> Call | GoOn:
         """Return the next message of the first rank; waits for it without limit."""
-        numbers = torch.zeros(6, dtype=torch.int64)
+        numbers = torch.zeros(1 + len(GoOn._fields), dtype=torch.int64)
         self._broadcast(numbers)
         size, *rest = numbers.tolist()
         if not size:
@@ -96,14 +98,15 @@ class Channel:
 
 def _numbers(message: GoOn) -> Tensor:
     until = _NONE if message.until is None else message.until
-    return torch.tensor(
-        [0, message.steps, message.take, until, message.waited, message.has_stopped]
-    )
+    return torch.tensor([0, *message._replace(until=until)])
 
 
 def _go_on(numbers: Sequence[int]) -> GoOn:
-    steps, take, until, waited, has_stopped = numbers
-    return GoOn(steps, take, None if until == _NONE else until, waited, bool(has_stopped))
+    steps, take, until, waited, has_stopped, measures_next = numbers
+    return GoOn(
+        steps, take, None if until == _NONE else until, waited, bool(has_stopped),
+        bool(measures_next),
+    )  # fmt: skip
 
 
 def _packed(value: Any) -> Tensor:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, distributed
 
 from tuitrain.core.errors import Refused
-from tuitrain.core.own import own_python
 from tuitrain.engine.data import Part
 from tuitrain.engine.ranks.group import device_of
 from tuitrain.engine.ranks.messages import Call, Channel
 from tuitrain.engine.ranks.numbers import Numbers
+from tuitrain.engine.ranks.shared import share
+from tuitrain.engine.ranks.strategy import Strategy
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import Added, parts_of
@@ -32,8 +32,7 @@ class Ranks:
         self.channel = Channel()
         self._is_calling = False
         self.numbers = Numbers(torch.device("cpu"))
-        self._passes: _Passes | None = None
-        self._parallel: DistributedDataParallel | None = None
+        self._strategy: Strategy | None = None
 
     @property
     def is_first(self) -> bool:
@@ -56,11 +55,8 @@ class Ranks:
             raise Refused(
                 f"{samples} validation samples are not enough for {self.part.count} ranks"
             )
-        self._passes, self.numbers = _Passes(run.model, run.device), Numbers(run.device)
-        # a model of the user's may not use each of its weights for each batch
-        is_own = not run.spec.model or own_python(run.spec.model) is not None
-        self._parallel = DistributedDataParallel(self._passes, find_unused_parameters=is_own)
-        run.team = self
+        run.team, self.numbers = self, Numbers(run.device)
+        self._strategy = _strategy(run)
         if (reason := run.why_not_batches_of(run.batch_size)) is not None:
             raise Refused(reason)
         if not self.is_first:
@@ -72,7 +68,8 @@ class Ranks:
         if self._is_calling or not self.is_first:
             yield
             return
-        self.channel.send(Call(name, tuple(arguments), dict(named)))
+        to_send = self._strategy.to_send if self._strategy else lambda argument: argument
+        self.channel.send(Call(name, tuple(map(to_send, arguments)), dict(named)))
         self._is_calling = True
         try:
             yield
@@ -83,28 +80,29 @@ class Ranks:
         self, run: Training, call: Callable[[Any], Tensor], data: Any, target: Tensor
     ) -> tuple[Added, int]:
         """Add the gradients of the mean loss over all ranks; see `Team.add_gradients`."""
-        assert self._passes is not None
-        assert self._parallel is not None
+        assert self._strategy is not None
         own, common = self.part.samples_of(len(run.data.train), run.samples_per_step, run.batch)
         weight = own * self.part.count / common  # the mean over the ranks divides by their count
         parts = list(parts_of(run, data, target))
-        self._passes.mean_loss.grad = None
+        count = len(parts)
+        if count * run.batch_size < -(-common // self.part.count):
+            parts.append((*parts[-1][:2], 0.0))  # another rank has one more, and waits for all
         outputs: list[Tensor] = []
         marks: list[Any] = []
         began = 0.0
-        for number, (part, part_target, share) in enumerate(parts, start=1):
-            share *= weight
-            forward = partial(_forward, run, call, part, part_target, share)
-            with nullcontext() if number == len(parts) else self._parallel.no_sync():
-                output, propagated, (after_forward, after_loss) = self._parallel(forward, run)
+        for number, (part, goal, part_share) in enumerate(parts, start=1):
+            forward = partial(_forward, run, call, part, goal, part_share * weight)
+            with self._strategy.passing(is_last=number == len(parts)):
+                output, propagated, (after_forward, after_loss) = self._strategy.forward(
+                    run, forward
+                )
                 began = time.perf_counter()
-                propagated.backward()
+                propagated.backward()  # type: ignore[no-untyped-call]  # torch's has no types
             outputs.append(output.detach())
             marks += [after_forward, after_loss, run.stopwatch.mark()]
         self.numbers.add(time.perf_counter() - began)
-        loss = self._passes.mean_loss.grad
-        assert loss is not None
-        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        loss = self._strategy.mean_loss(run)
+        output = outputs[0] if count == 1 else torch.cat(outputs[:count])
         return Added(output, loss, tuple(marks)), common
 
     def whole(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
@@ -125,32 +123,22 @@ class Ranks:
 
     def share_buffers(self, run: Training) -> None:
         """Give each rank's model the buffers of the first."""
-        for buffer in run.model.buffers():
-            distributed.broadcast(buffer, 0)
+        share(run.model.buffers())
 
     def states(self, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the states of the generators of all ranks."""
         return self.channel.of_all(dict(own))
 
 
-class _Passes(nn.Module):
-    """A model's forward passes, and the mean of their losses over all ranks.
+def _strategy(run: Training) -> Strategy:
+    """Let the ranks share the weights of a run as its spec says."""
+    if run.spec.strategy == "ddp":
+        from tuitrain.engine.ranks.replicated import Replicated
 
-    The mean travels with the gradients, as that of one more weight, which stays 0: so it takes no
-    message of its own, and a loss that is not finite on one rank is not finite on all.
-    """
+        return Replicated(run)
+    from tuitrain.engine.ranks.sharded import Sharded
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
-        super().__init__()
-        self.model = model
-        self.mean_loss = nn.Parameter(torch.zeros((), device=device))
-
-    def forward(
-        self, forward: Callable[[], tuple[Tensor, Tensor, tuple[Any, Any]]], run: Training
-    ) -> tuple[Tensor, Tensor, tuple[Any, Any]]:
-        output, loss, marks = forward()
-        propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
-        return output, propagated + self.mean_loss * loss.detach(), marks
+    return Sharded(run)
 
 
 def _forward(

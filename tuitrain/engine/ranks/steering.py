@@ -41,6 +41,8 @@ class Leading(Steering):
         self._went_on = self._clock(), run.step
         """When, and at which step, they went on from the last meeting."""
         self._measures = Every(MEASURE_EVERY_S, self._clock)
+        self._steps_measured = Every(MEASURE_EVERY_S, self._clock)
+        self._measures_next = False
         self.steps = 1
         """Steps from a meeting to the next."""
 
@@ -66,6 +68,7 @@ class Leading(Steering):
         if self._run.pace or self.decisions.has_to_do:
             self.steps = 1
         self._meet_at = self._training.step + self.steps
+        self._measures_next |= self._steps_measured.is_due() or self.decisions.pauses_next
         self._send(has_stopped=self.decisions.stopped)
         self._went_on = self._clock(), self._training.step
 
@@ -91,8 +94,16 @@ class Leading(Steering):
     def _send(self, *, has_stopped: bool) -> None:
         run = self._training
         self._ranks.channel.send(
-            GoOn(self.steps, run.take, run.until, run.monitor.waited, has_stopped)
-        )
+            GoOn(
+                self.steps, run.take, run.until, run.monitor.waited, has_stopped,
+                self._measures_next,
+            )
+        )  # fmt: skip
+
+    def measures_next(self) -> bool:
+        """Return whether the next step is measured, as all ranks know from the last meeting."""
+        measures, self._measures_next = self._measures_next, False
+        return measures
 
 
 class _Unnoted(NonfiniteBatches):
@@ -111,6 +122,12 @@ class Following(Steering):
         self._ranks = ranks
         self._training = run
         self._meet_at = 0
+        self._measures_next = False
+
+    def measures_next(self) -> bool:
+        """Return whether the next step is measured, as the first rank said at the last meeting."""
+        measures, self._measures_next = self._measures_next, False
+        return measures
 
     def after_batch(self) -> Iterator[Fact | Event]:
         """Meet the first rank if that is agreed for this step."""
@@ -132,6 +149,7 @@ class Following(Steering):
         run.take, run.until = message.take, message.until
         run.monitor.waited = message.waited
         self.decisions.stopped = message.has_stopped
+        self._measures_next = message.measures_next
         self._meet_at = run.step + message.steps
 
     def close(self) -> Iterator[Event]:

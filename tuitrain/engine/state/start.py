@@ -10,10 +10,12 @@ from tuitrain.core.errors import Refused
 from tuitrain.core.events import Event, Warned, WeightsCompared
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.checkpoint_file import read_state
-from tuitrain.engine.state.weights import weights_sha256
+from tuitrain.engine.state.weights import state_sha256, without_wrappers
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.training import Training
 from tuitrain.steering.schedule import Schedule, planned
+
+_USUAL = {"ranks": "1", "strategy": "ddp"}
 
 
 class Start(NamedTuple):
@@ -54,15 +56,16 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
     """Compare the final weights of a replay with the digest that its spec expects."""
     # without `until`, the run was resumed and trained past the end of the replay
     if spec.parent and spec.parent.expects and run.until is not None:
-        name, digest = Path(spec.parent.directory).name, weights_sha256(run.model)
+        name = Path(spec.parent.directory).name
+        digest = state_sha256(without_wrappers(run.whole_weights()))
         yield WeightsCompared(name, digest == spec.parent.expects)
 
 
 def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
     """Warn of differences from the conditions `before`, which prevent a bit-for-bit repetition."""
     now = run.started().conditions
-    if before:  # of one process, it does not say so
-        before, now = {"ranks": "1"} | dict(before), {"ranks": "1"} | dict(now)
+    if before:  # what is usual, it does not say
+        before, now = {**_USUAL, **before}, {**_USUAL, **now}
     differing = [
         f"{name} was {was} and is {now.get(name)}"
         for name, was in before.items()

@@ -1,0 +1,59 @@
+"""How a process holds the weights of its run, and what else has their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+if TYPE_CHECKING:
+    from tuitrain.engine.training import Training
+
+
+class Held:
+    """Whole: weights, gradients and the optimizer's state are all in this process.
+
+    Where they are not, each method is called by all ranks at once.
+    """
+
+    why_not_copied = ""
+    """Why nothing can be tried with a copy of the model; empty: it can."""
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What a bit-for-bit repetition depends on."""
+        return {}
+
+    def weights(self, run: Training) -> dict[str, Any]:
+        """Return the `state_dict` of the model, with whole weights."""
+        return run.model.state_dict()
+
+    def load_weights(self, run: Training, weights: Mapping[str, Any]) -> None:
+        """Load what `weights` returned; RuntimeError, as of `load_state_dict`, if it does not fit.
+
+        It may be on another device.
+        """
+        run.model.load_state_dict(weights)
+
+    def optimizer_state(self, run: Training) -> dict[str, Any]:
+        """Return the `state_dict` of the optimizer, with whole tensors."""
+        return run.optimizer.state_dict()
+
+    def load_optimizer_state(self, run: Training, state: Mapping[str, Any]) -> None:
+        """Load what `optimizer_state` returned."""
+        run.optimizer.load_state_dict(dict(state))
+
+    def agreed(self, run: Training, flag: Tensor) -> Tensor:
+        """Return 1 if the flag, 0 or 1, is set for any part of the gradients, else 0."""
+        del run
+        return flag
+
+    def summed(self, sums: Tensor) -> Tensor:
+        """Return sums over whole weights, of sums over what this process has of them."""
+        return sums
+
+    def clip(self, run: Training, most: float) -> Tensor:
+        """Clip the 2-norm of all gradients together; return it as it was before."""
+        return clip_grad_norm_(run.weights, most)

@@ -1,0 +1,65 @@
+"""Each rank has all weights, and gradients are averaged by `DistributedDataParallel`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tuitrain.core.own import own_python
+from tuitrain.engine.ranks.strategy import Passed
+from tuitrain.engine.training import Training
+
+
+class Replicated:
+    """The model of a run, with the weights that it has on the first rank."""
+
+    def __init__(self, run: Training) -> None:
+        self._passes = _Passes(run.model, run.device)
+        # a model of the user's may not use each of its weights for each batch
+        is_own = not run.spec.model or own_python(run.spec.model) is not None
+        self._parallel = DistributedDataParallel(self._passes, find_unused_parameters=is_own)
+
+    @contextmanager
+    def passing(self, *, is_last: bool) -> Iterator[None]:
+        """Let a forward and a backward pass be made; the last ones of a step add up gradients."""
+        with nullcontext() if is_last else self._parallel.no_sync():
+            yield
+
+    def forward(self, run: Training, forward: Callable[[], Passed]) -> Passed:
+        """Make a forward pass; the loss returned is the one to propagate."""
+        passed: Passed = self._parallel(run, forward)
+        return passed
+
+    def mean_loss(self, run: Training) -> Tensor:
+        """Return the mean over all ranks of the losses of a step."""
+        del run
+        loss, self._passes.mean_loss.grad = self._passes.mean_loss.grad, None
+        assert loss is not None
+        return loss
+
+    def to_send(self, argument: Any) -> Any:
+        """Return an argument of a method of the run as the first rank sends it to the others."""
+        return argument
+
+
+class _Passes(nn.Module):
+    """A model's forward passes, and the mean of their losses over all ranks.
+
+    The mean travels with the gradients, as that of one more weight, which stays 0: so it takes no
+    message of its own, and a loss that is not finite on one rank is not finite on all.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        super().__init__()
+        self.model = model
+        self.mean_loss = nn.Parameter(torch.zeros((), device=device))
+
+    def forward(self, run: Training, forward: Callable[[], Passed]) -> Passed:
+        output, loss, marks = forward()
+        propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
+        return output, propagated + self.mean_loss * loss.detach(), marks
