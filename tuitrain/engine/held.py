@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+
+from tuitrain.engine.optim import trainable
 
 if TYPE_CHECKING:
     from tuitrain.engine.training import Training
@@ -19,12 +23,21 @@ class Held:
     """
 
     why_not_copied = ""
-    """Why nothing can be tried with a copy of the model; empty: it can."""
+    """Why the model cannot be copied; empty: it can, if its own code allows it."""
 
     @property
     def conditions(self) -> dict[str, str]:
         """What a bit-for-bit repetition depends on."""
         return {}
+
+    @contextmanager
+    def aside(self, run: Training) -> Iterator[tuple[nn.Module, Sequence[Tensor]]]:
+        """Yield a model to look at, and its weights: the block may change them, and use it.
+
+        Raises what `copy.deepcopy` raises for a model that cannot be copied.
+        """
+        model = copy.deepcopy(run.model)
+        yield model, trainable(model)
 
     def weights(self, run: Training) -> dict[str, Any]:
         """Return the `state_dict` of the model, with whole weights."""

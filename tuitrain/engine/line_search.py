@@ -11,7 +11,7 @@ from torch import Tensor
 from tuitrain.core.detail import LINE_SEARCH, SAMPLE
 from tuitrain.core.events import Detail
 from tuitrain.core.numbers import rounded
-from tuitrain.engine.aside import copied_model
+from tuitrain.engine.aside import model_aside
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.device import read
 from tuitrain.engine.pixels import pixels_of
@@ -73,13 +73,16 @@ def _along(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
 ) -> Iterator[_Place]:
     criterion = copied(run.criterion) if run.losses.is_own(run.loss_name) else run.criterion
-    with copied_model(run) as model:
-        weights = [weight for weight in model.parameters() if weight.requires_grad]
+    after = [weight.clone() for weight in run.weights]
+    batches = list(parts_of(run, *batch))
+    with model_aside(run) as (model, weights):
         for place in PLACES:
-            for weight, start, end in zip(weights, before, run.weights, strict=True):
+            for weight, start, end in zip(weights, before, after, strict=True):
                 weight.copy_(torch.lerp(start, end, place))
             rng.restore(drawn, run.device)
-            parts = [(model(part), goal, share) for part, goal, share in parts_of(run, *batch)]
+            parts = [(model(part), goal, share) for part, goal, share in batches]
+            if run.team is not None and run.team.passes > len(batches):
+                model(batches[-1][0])  # another rank has one more batch
             losses = [criterion(output, goal) * share for output, goal, share in parts]
             outputs = [output for output, _, _ in parts]
             yield _Place(

@@ -63,7 +63,9 @@ def _train(run: Training, steering: Steering, probe: StepProbe) -> Iterator[Fact
     while not (steering.decisions.stopped or run.is_over):
         yield from train_epoch(run, steering, probe)
         if run.has_seen_epoch and not steering.decisions.stopped:
-            ended, details, later = validate(run, with_samples=probe.validations.is_due())
+            # where a model is looked at by all ranks together, no clock of one decides
+            is_due = probe.validations.is_due() or bool(run.held.why_not_copied)
+            ended, details, later = validate(run, with_samples=is_due)
             yield from details
             yield ended
             yield from later
@@ -96,7 +98,7 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
 
 
 def _prepare(probe: StepProbe, run: Training, steering: Steering) -> None:
-    probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures_next())
+    probe.prepare(run, at_once=steering.pauses_next, agreed=steering.measures_next())
 
 
 class Validation(NamedTuple):

@@ -100,6 +100,11 @@ class Steering:
         yield from self._carry_out(self.decisions.between())
         yield from self._apply_requests(requests)
 
+    @property
+    def pauses_next(self) -> bool:
+        """Whether the next batch is the last of those to be trained one by one."""
+        return self.decisions.pauses_next
+
     def measures_next(self) -> bool | None:
         """Return whether the next step is measured; None: the loop decides."""
         return None

@@ -57,7 +57,7 @@ class StepProbe:
         is_due = self._every.is_due() or at_once if agreed is None else agreed
         if is_due or self.is_next:
             self.is_next = True
-            is_small = sum(weight.numel() for weight in run.weights) <= _MOST_WEIGHTS
+            is_small = run.trained_weights <= _MOST_WEIGHTS
             self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
             self._drawn = rng.state(run.device) if at_once else None
             self._layers = self._layers or Layers(run.model, run.weights)

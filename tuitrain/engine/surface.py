@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tuitrain.core.detail import SURFACE
 from tuitrain.core.events import Detail
 from tuitrain.core.numbers import rounded
-from tuitrain.engine.aside import copied_model
+from tuitrain.engine.aside import model_aside
 from tuitrain.engine.fit import evenly_chosen
 from tuitrain.engine.training import Training
 
@@ -57,7 +57,7 @@ def surface(run: Training, inputs: Tensor, output: Tensor, target: Tensor) -> De
     low, high = _range(flat)
     grid = _grid(low, high)
     try:
-        with copied_model(run) as model:
+        with model_aside(run) as (model, _):
             outputs = _outputs(model, grid.reshape(-1, *inputs.shape[1:]))
             outputs = run.losses.predictions(run.loss_name, outputs)
         drawn = _values(run, _said(run, outputs), inputs=len(low))

@@ -25,6 +25,8 @@ class Team(Protocol):
 
     part: Part
     """The part of the samples that is this rank's."""
+    passes: int
+    """The forward passes of the newest step, as many on each rank."""
 
     def device_of(self, name: str) -> str:
         """Return the device of this rank where the spec has that name."""

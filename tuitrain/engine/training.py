@@ -41,6 +41,7 @@ from tuitrain.engine.losses import Criterion
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.models import least_batch
 from tuitrain.engine.monitor import Monitor
+from tuitrain.engine.optim import trainable
 from tuitrain.engine.plateau import Plateau
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.buffers import Copies, buffers
@@ -174,6 +175,11 @@ class Training:
     def part(self) -> Part:
         """The part of each batch's samples that is this process's."""
         return WHOLE if self.team is None else self.team.part
+
+    @property
+    def trained_weights(self) -> int:
+        """How many numbers are trained, on all ranks together."""
+        return sum(weight.numel() for weight in trainable(self.model))
 
     @property
     def trained_epochs(self) -> float:

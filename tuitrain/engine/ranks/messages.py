@@ -40,6 +40,8 @@ class GoOn(NamedTuple):
     """Whether no batch follows."""
     measures_next: bool
     """Whether all of them measure the next step."""
+    pauses_next: bool
+    """Whether that is the last one before a pause."""
 
 
 class Channel:
@@ -102,11 +104,8 @@ def _numbers(message: GoOn) -> Tensor:
 
 
 def _go_on(numbers: Sequence[int]) -> GoOn:
-    steps, take, until, waited, has_stopped, measures_next = numbers
-    return GoOn(
-        steps, take, None if until == _NONE else until, waited, bool(has_stopped),
-        bool(measures_next),
-    )  # fmt: skip
+    steps, take, until, waited, *flags = numbers
+    return GoOn(steps, take, None if until == _NONE else until, waited, *map(bool, flags))
 
 
 def _packed(value: Any) -> Tensor:

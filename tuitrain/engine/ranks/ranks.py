@@ -30,6 +30,7 @@ class Ranks:
     def __init__(self) -> None:
         self.part = Part(distributed.get_rank(), distributed.get_world_size())
         self.channel = Channel()
+        self.passes = 0
         self._is_calling = False
         self.numbers = Numbers(torch.device("cpu"))
         self._strategy: Strategy | None = None
@@ -85,14 +86,15 @@ class Ranks:
         weight = own * self.part.count / common  # the mean over the ranks divides by their count
         parts = list(parts_of(run, data, target))
         count = len(parts)
-        if count * run.batch_size < -(-common // self.part.count):
+        self.passes = max(count, -(-common // (self.part.count * run.batch_size)))
+        if self.passes > count:
             parts.append((*parts[-1][:2], 0.0))  # another rank has one more, and waits for all
         outputs: list[Tensor] = []
         marks: list[Any] = []
         began = 0.0
         for number, (part, goal, part_share) in enumerate(parts, start=1):
             forward = partial(_forward, run, call, part, goal, part_share * weight)
-            with self._strategy.passing(is_last=number == len(parts)):
+            with self._strategy.passing(is_last=number == self.passes):
                 output, propagated, (after_forward, after_loss) = self._strategy.forward(
                     run, forward
                 )

@@ -6,11 +6,12 @@ needs more asks `Shards`, on all ranks at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
@@ -23,7 +24,7 @@ from tuitrain.engine.training import Training
 class Shards(Held):
     """Shards, each in the memory of the model's own; whole ones have the form of `Held`'s."""
 
-    why_not_copied = "no rank has the whole model, of which this needs a copy: --strategy fsdp"
+    why_not_copied = "with --strategy fsdp no process has the whole model, to train a copy of it"
 
     def __init__(self, run: Training, before: Mapping[str, Parameter]) -> None:
         """Take over a run whose model was just sharded; `before` are the weights it had."""
@@ -59,6 +60,18 @@ class Shards(Held):
                 own.data = shard
             if gradient is not None:
                 own.grad = gradient.to_local()
+
+    @contextmanager
+    def aside(self, run: Training) -> Iterator[tuple[nn.Module, Sequence[Tensor]]]:
+        """Yield the model itself; after the block, weights, buffers and mode are as before."""
+        before = Copies([*(({"": weight}, "") for weight in run.weights), *buffers(run.model)])
+        before.keep()
+        is_training = run.model.training
+        try:
+            yield run.model, run.weights
+        finally:
+            before.restore()
+            run.model.train(is_training)
 
     def weights(self, run: Training) -> dict[str, Any]:
         """Return the `state_dict` of the model, with whole weights on the first rank."""

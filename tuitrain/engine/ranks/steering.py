@@ -96,7 +96,7 @@ class Leading(Steering):
         self._ranks.channel.send(
             GoOn(
                 self.steps, run.take, run.until, run.monitor.waited, has_stopped,
-                self._measures_next,
+                self._measures_next, self.pauses_next,
             )
         )  # fmt: skip
 
@@ -122,7 +122,12 @@ class Following(Steering):
         self._ranks = ranks
         self._training = run
         self._meet_at = 0
-        self._measures_next = False
+        self._measures_next = self._pauses_next = False
+
+    @property
+    def pauses_next(self) -> bool:
+        """Whether the next batch is the last of those to be trained one by one."""
+        return self._pauses_next
 
     def measures_next(self) -> bool:
         """Return whether the next step is measured, as the first rank said at the last meeting."""
@@ -149,7 +154,7 @@ class Following(Steering):
         run.take, run.until = message.take, message.until
         run.monitor.waited = message.waited
         self.decisions.stopped = message.has_stopped
-        self._measures_next = message.measures_next
+        self._measures_next, self._pauses_next = message.measures_next, message.pauses_next
         self._meet_at = run.step + message.steps
 
     def close(self) -> Iterator[Event]:
