@@ -56,6 +56,14 @@ class Part:
         common = min(total - first, size * self.count)
         return len(range(self.rank, common, self.count)), common
 
+    def most_of(self, common: int, size: int) -> int:
+        """Return the most samples that a rank trains on of a common batch of so many samples.
+
+        At most `size` of them are one rank's.
+        """
+        again = min(size, _ENOUGH) if common < self.count else 0
+        return max(-(-common // self.count), again)
+
     def lacks_batch(self, total: int, size: int) -> bool:
         """Return whether others have one more batch of `size`, of `total` samples in order."""
         most, own = -(-total // self.count), len(range(self.rank, total, self.count))

@@ -86,7 +86,8 @@ class Ranks:
         weight = own * self.part.count / common  # the mean over the ranks divides by their count
         parts = list(parts_of(run, data, target))
         count = len(parts)
-        self.passes = max(count, -(-common // (self.part.count * run.batch_size)))
+        most = self.part.most_of(common, run.samples_per_step)
+        self.passes = -(-most // run.batch_size)
         if self.passes > count:
             parts.append((*parts[-1][:2], 0.0))  # another rank has one more, and waits for all
         outputs: list[Tensor] = []
