@@ -31,6 +31,7 @@ VALUES = {
     "optimizer": ("sgd:momentum=0.9", "sgd:momentum=0.9"), "lr": ("0.25", 0.25),
     "weight_decay": ("0", 0.0), "clip_norm": ("1.5", 1.5), "batch_size": ("32", 32),
     "nproc": ("2", 2), "nnodes": ("2", 2), "node_rank": ("1", 1),
+    "strategy": ("fsdp", "fsdp"),
     "rdzv_endpoint": ("ash:29400", "ash:29400"), "rdzv_id": ("a", "a"), "max_restarts": ("5", 5),
     "accumulate": ("4", 4), "epochs": ("3", 3), "lr_schedule": ("cosine", "cosine"),
     "patience": ("2", 2), "monitor": ("mse", "mse"),

@@ -30,6 +30,10 @@ class Held:
         """What a bit-for-bit repetition depends on."""
         return {}
 
+    def of_model(self, run: Training) -> Sequence[Tensor]:
+        """Return the trainable weights as the model has them, in order."""
+        return run.weights
+
     @contextmanager
     def aside(self, run: Training) -> Iterator[tuple[nn.Module, Sequence[Tensor]]]:
         """Yield a model to look at, and its weights: the block may change them, and use it.

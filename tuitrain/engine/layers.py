@@ -32,10 +32,15 @@ _NORM_FUNCTIONS = {functional.batch_norm, functional.instance_norm, functional.g
 class Layers:
     """The layers of a model: the modules that have trainable weights of their own."""
 
-    def __init__(self, model: nn.Module, weights: Sequence[Tensor]) -> None:
-        """`weights` are the trainable weights of the model, in its order, or shards of them."""
-        trained = [named for named in model.named_parameters() if named[1].requires_grad]
-        owners = [name.rpartition(".")[0] for name, _ in trained]
+    def __init__(
+        self, model: nn.Module, weights: Sequence[Tensor], *, are_used: bool = True
+    ) -> None:
+        """`weights` are the trainable weights of the model.
+
+        `are_used`: its forward gives these themselves to the functions that it calls.
+        """
+        paths = {id(weight): name.rpartition(".")[0] for name, weight in model.named_parameters()}
+        owners = [paths.get(id(weight), "") for weight in weights]
         numbers = {path: number for number, path in enumerate(dict.fromkeys(owners))}
         self.modules = tuple(map(model.get_submodule, numbers))
         self.names = tuple(
@@ -47,12 +52,10 @@ class Layers:
         }
         """The number of the layer of each weight, by the `id` of the weight."""
         self.relus = [module for module in model.modules() if isinstance(module, _RELUS)]
-        is_whole = all(own is given for (_, own), given in zip(trained, weights, strict=True))
-        self.can_be_watched = not any(map(_is_compiled, model.modules())) and (
-            is_whole or bool(self.relus)
-        )
-        """False for a compiled model, which would be compiled again, and where functions are not
-        given the weights."""
+        is_seen = are_used or bool(self.relus)
+        self.can_be_watched = is_seen and not any(map(_is_compiled, model.modules()))
+        """False for a compiled model, which would be compiled again, and where functions would
+        have to be watched that are not given the weights."""
         self._of_weights = torch.tensor([numbers[path] for path in owners])
 
     def squares(self, tensors: Sequence[Tensor]) -> Tensor:

@@ -81,7 +81,7 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
     """Train the rest of the current epoch, or until the run goes back to another take."""
     run.model.train()
     mark, take = run.stopwatch.mark, run.take
-    _prepare(probe, run, steering)
+    probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures)
     began = mark()
     for data, target in run.batches():
         done = train_step(run, data, target, began, probe.forward)
@@ -93,12 +93,8 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
         if steering.decisions.stopped or run.has_reached_until or run.take != take:
             return
         if not run.has_seen_epoch:
-            _prepare(probe, run, steering)
+            probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures)
         began = mark()
-
-
-def _prepare(probe: StepProbe, run: Training, steering: Steering) -> None:
-    probe.prepare(run, at_once=steering.pauses_next, agreed=steering.measures_next())
 
 
 class Validation(NamedTuple):

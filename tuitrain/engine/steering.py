@@ -11,6 +11,7 @@ from tuitrain.core.events import Event, Fact
 from tuitrain.engine.nonfinite import NonfiniteBatches
 from tuitrain.engine.rate_sweep import sweep
 from tuitrain.engine.state.checkpoint import Checkpoints
+from tuitrain.engine.step_probe import Measure
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
 from tuitrain.steering.decisions import Decision, Decisions
@@ -48,6 +49,9 @@ class Loop(Steerable, Protocol):
 
 class Steering:
     """Applies users' commands to a run and holds its loop while it is paused."""
+
+    measures: Measure | None = None
+    """What is measured of the next step, where several ranks agree on it; None: they do not."""
 
     def __init__(
         self,
@@ -99,15 +103,6 @@ class Steering:
         requests = self._commands(0.0)
         yield from self._carry_out(self.decisions.between())
         yield from self._apply_requests(requests)
-
-    @property
-    def pauses_next(self) -> bool:
-        """Whether the next batch is the last of those to be trained one by one."""
-        return self.decisions.pauses_next
-
-    def measures_next(self) -> bool | None:
-        """Return whether the next step is measured; None: the loop decides."""
-        return None
 
     def close(self) -> Iterator[Event]:
         """Answer the commands that can no longer be applied."""

@@ -228,7 +228,8 @@ def train_step(
     else:
         (output, loss, marks), samples = run.team.add_gradients(run, call, data, target)
     if run.gradient_scale is None:
-        nonfinite = left_out = run.held.agreed(run, check_finite_fast(run, loss))
+        nonfinite = check_finite_fast(run, loss)
+        nonfinite = left_out = nonfinite if run.team is None else run.held.agreed(run, nonfinite)
     else:
         nonfinite, left_out = unscale(run, run.gradient_scale, loss)
     if run.clip_norm is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from enum import IntEnum
 from functools import partial
 from typing import Any, SupportsFloat
 
@@ -32,6 +33,15 @@ _MOST_WEIGHTS = 1 << 22
 _SAMPLES = 32
 
 
+class Measure(IntEnum):
+    """What is measured of a step."""
+
+    NOTHING = 0
+    STEP = 1
+    LINE = 2
+    """The step, and the loss along it: a pause follows."""
+
+
 class StepProbe:
     """Decides which steps are measured, and measures them."""
 
@@ -49,18 +59,21 @@ class StepProbe:
         self.forward: Callable[[Any], Tensor] | None = None
         """Calls the model of a step that is measured; else None."""
 
-    def prepare(self, run: Training, *, at_once: bool, agreed: bool | None = None) -> None:
+    def prepare(self, run: Training, *, at_once: bool, agreed: Measure | None = None) -> None:
         """Decide whether the next step is measured, as it is `at_once`, and keep its weights.
 
-        Where several ranks measure it, they have `agreed` on it.
+        Ranks that measure it together have `agreed` on it.
         """
-        is_due = self._every.is_due() or at_once if agreed is None else agreed
+        if agreed is not None:
+            is_due, at_once = agreed > Measure.NOTHING, agreed == Measure.LINE
+        else:
+            is_due = self._every.is_due() or at_once
         if is_due or self.is_next:
             self.is_next = True
             is_small = run.trained_weights <= _MOST_WEIGHTS
             self._before = [weight.detach().clone() for weight in run.weights] if is_small else []
             self._drawn = rng.state(run.device) if at_once else None
-            self._layers = self._layers or Layers(run.model, run.weights)
+            self._layers = self._layers or _layers(run)
             self._activity.close()
             self._activity = Activity(self._layers)
             if self._activity.mode is not None:
@@ -99,6 +112,11 @@ class StepProbe:
         return LayerNumbers(
             run.take, run.step, layers.names, of_gradients, moves, sizes, self._activity.dead
         )
+
+
+def _layers(run: Training) -> Layers:
+    weights = run.held.of_model(run)
+    return Layers(run.model, weights, are_used=weights is run.weights)
 
 
 def _within(mode: TorchFunctionMode, model: Callable[[Any], Tensor], data: Any) -> Tensor:

@@ -38,10 +38,8 @@ class GoOn(NamedTuple):
     """Epochs without a better one, which end the run where there is a limit."""
     has_stopped: bool
     """Whether no batch follows."""
-    measures_next: bool
-    """Whether all of them measure the next step."""
-    pauses_next: bool
-    """Whether that is the last one before a pause."""
+    measures: int
+    """What each of them measures of the next step, a `Measure`."""
 
 
 class Channel:
@@ -104,8 +102,8 @@ def _numbers(message: GoOn) -> Tensor:
 
 
 def _go_on(numbers: Sequence[int]) -> GoOn:
-    steps, take, until, waited, *flags = numbers
-    return GoOn(steps, take, None if until == _NONE else until, waited, *map(bool, flags))
+    steps, take, until, waited, has_stopped, measures = numbers
+    return GoOn(steps, take, None if until == _NONE else until, waited, bool(has_stopped), measures)
 
 
 def _packed(value: Any) -> Tensor:

@@ -61,6 +61,10 @@ class Shards(Held):
             if gradient is not None:
                 own.grad = gradient.to_local()
 
+    def of_model(self, run: Training) -> Sequence[Tensor]:
+        """Return the trainable weights as the model has them, in order."""
+        return [self._of_shard[id(weight)] for weight in run.weights]
+
     @contextmanager
     def aside(self, run: Training) -> Iterator[tuple[nn.Module, Sequence[Tensor]]]:
         """Yield the model itself; after the block, weights, buffers and mode are as before."""

@@ -20,6 +20,7 @@ from tuitrain.engine.ranks.numbers import body_of
 from tuitrain.engine.ranks.ranks import Ranks
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import Measure
 from tuitrain.engine.training import Training
 
 MEET_EVERY_S = 0.25
@@ -40,14 +41,15 @@ class Leading(Steering):
         self._clock: Callable[[], float] = time.monotonic
         self._went_on = self._clock(), run.step
         """When, and at which step, they went on from the last meeting."""
-        self._measures = Every(MEASURE_EVERY_S, self._clock)
-        self._steps_measured = Every(MEASURE_EVERY_S, self._clock)
-        self._measures_next = False
+        self._numbers = Every(MEASURE_EVERY_S, self._clock)
+        self._measurements = Every(MEASURE_EVERY_S, self._clock)
+        self.measures = Measure.NOTHING
         self.steps = 1
         """Steps from a meeting to the next."""
 
     def after_batch(self) -> Iterator[Fact | Event]:
         """Meet the other ranks if that is agreed for this step."""
+        self.measures = Measure.NOTHING
         if self._training.step >= self._meet_at:
             yield from self._met(super().after_batch())
 
@@ -62,13 +64,13 @@ class Leading(Steering):
 
     def _met(self, events: Iterator[Fact | Event]) -> Iterator[Fact | Event]:
         self.steps, batch_s = self._steps_until_next(), self._batch_s()
-        if batch_s is not None and self._measures.is_due():
+        if batch_s is not None and self._numbers.is_due():
             yield self._measured(batch_s)
         yield from events
         if self._run.pace or self.decisions.has_to_do:
             self.steps = 1
         self._meet_at = self._training.step + self.steps
-        self._measures_next |= self._steps_measured.is_due() or self.decisions.pauses_next
+        self.measures = max(self.measures or Measure.NOTHING, self._to_measure())
         self._send(has_stopped=self.decisions.stopped)
         self._went_on = self._clock(), self._training.step
 
@@ -84,6 +86,11 @@ class Leading(Steering):
         trained, took_s = self._training.step - step, self._clock() - since
         return took_s / trained if trained > 0 and took_s > 0 else None
 
+    def _to_measure(self) -> Measure:
+        if self.decisions.pauses_next:
+            return Measure.LINE
+        return Measure.STEP if self._measurements.is_due() else Measure.NOTHING
+
     def _measured(self, batch_s: float) -> Detail:
         """Return what each rank measured of itself since this was last asked for."""
         self._ranks.channel.send(Call(NUMBERS))
@@ -96,14 +103,9 @@ class Leading(Steering):
         self._ranks.channel.send(
             GoOn(
                 self.steps, run.take, run.until, run.monitor.waited, has_stopped,
-                self._measures_next, self.pauses_next,
+                self.measures or Measure.NOTHING,
             )
         )  # fmt: skip
-
-    def measures_next(self) -> bool:
-        """Return whether the next step is measured, as all ranks know from the last meeting."""
-        measures, self._measures_next = self._measures_next, False
-        return measures
 
 
 class _Unnoted(NonfiniteBatches):
@@ -122,20 +124,10 @@ class Following(Steering):
         self._ranks = ranks
         self._training = run
         self._meet_at = 0
-        self._measures_next = self._pauses_next = False
-
-    @property
-    def pauses_next(self) -> bool:
-        """Whether the next batch is the last of those to be trained one by one."""
-        return self._pauses_next
-
-    def measures_next(self) -> bool:
-        """Return whether the next step is measured, as the first rank said at the last meeting."""
-        measures, self._measures_next = self._measures_next, False
-        return measures
 
     def after_batch(self) -> Iterator[Fact | Event]:
         """Meet the first rank if that is agreed for this step."""
+        self.measures = Measure.NOTHING
         if self._training.step >= self._meet_at:
             yield from self.between()
 
@@ -154,7 +146,7 @@ class Following(Steering):
         run.take, run.until = message.take, message.until
         run.monitor.waited = message.waited
         self.decisions.stopped = message.has_stopped
-        self._measures_next, self._pauses_next = message.measures_next, message.pauses_next
+        self.measures = Measure(message.measures)
         self._meet_at = run.step + message.steps
 
     def close(self) -> Iterator[Event]:
