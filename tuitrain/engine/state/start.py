@@ -64,7 +64,7 @@ def compared(run: Training, spec: RunSpec) -> Iterator[Event]:
 def environment_changes(before: Mapping[str, str], run: Training) -> Iterator[Event]:
     """Warn of differences from the conditions `before`, which prevent a bit-for-bit repetition."""
     now = run.started().conditions
-    if before:  # what is usual, it does not say
+    if "torch" in before:  # not those of the data alone; what is usual, it does not say
         before, now = {**_USUAL, **before}, {**_USUAL, **now}
     differing = [
         f"{name} was {was} and is {now.get(name)}"
