@@ -79,13 +79,15 @@ def size(rank, port, sizes):
 
 
 fork = get_context("fork")
-sizes = fork.Queue()
+sizes = fork.SimpleQueue()
 with socket.create_server(("127.0.0.1", 0)) as free:
     port = str(free.getsockname()[1])
 ranks = [fork.Process(target=size, args=(rank, port, sizes)) for rank in range(2)]
 for rank in ranks:
     rank.start()
-print(json.dumps([sizes.get() for _ in ranks]))
+for rank in ranks:
+    rank.join()
+print(json.dumps([sizes.get() for rank in ranks if not sizes.empty()]))
 """
 
 

@@ -27,6 +27,18 @@ def test_together_they_train_each_sample_once_in_the_batches_of_one_process(
             for sample in samples[number * size :][:count_of_rank]
         ]
         assert sorted(trained) == sorted(common)
+        given = [len(samples[number * size :][:size]) for samples in own]
+        assert max(given) == parts[0].most_of(len(common), size)
+
+
+@given(**SIZES)
+def test_each_knows_whether_others_have_one_more_batch_of_a_validation(
+    total: int, size: int, count: int
+):
+    parts = [Part(rank, count) for rank in range(count)]
+    batches = [-(-len(range(total)[part.rank :: count]) // size) for part in parts]
+    lacking = [part.lacks_batch(total, size) for part in parts]
+    assert lacking == [count < max(batches) for count in batches]
 
 
 @given(**SIZES)
