@@ -188,7 +188,7 @@ def test_no_rank_keeps_more_than_its_share(tuitrain: Shell, tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ((), "--nproc N starts them"),
+        ((), "which --nproc N starts"),
         (("--nproc", "2", "--compile"), "shards no compiled model"),
         (("--nproc", "2", "--optimizer", "muon"), "computes with whole weights"),
     ],

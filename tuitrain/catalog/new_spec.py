@@ -101,7 +101,8 @@ def _check_sharded(spec: RunSpec) -> None:
     """Raise WrongUse or Refused for what has no shards; the trainer checks the user's own code."""
     if not spec.is_distributed:
         raise WrongUse(
-            "--strategy fsdp shares a model among several processes: --nproc N starts them"
+            "--strategy fsdp shares a model among several processes, which --nproc N starts; "
+            "--strategy ddp is for one, too"
         )
     if spec.compile:
         raise WrongUse("--strategy fsdp shards no compiled model; leave out --compile")
