@@ -46,7 +46,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     spec = RunSpec(**defaults | checked(given))
     if not is_own:
         _check_that_it_fits(spec)
-    if spec.is_sharded:
+    if spec.strategy == "fsdp":
         _check_sharded(spec)
     return _canonical(spec)
 

@@ -336,7 +336,7 @@ OPTIONS: Mapping[str, RunOption] = {
             "strategy", OneOf("ddp", "fsdp"),
             "ddp: each of them has the whole model; fsdp: a shard of it, for one that does not "
             "fit.",
-            default="ddp", group="Many devices", places=_NEW,
+            default="ddp", group="Many devices", places=(*_NEW, "resume"),
         ),
         RunOption(
             "nnodes", Integer(1, 1 << 10),

@@ -131,7 +131,7 @@ class RunSpec:
     @property
     def is_sharded(self) -> bool:
         """Whether no process has the whole model."""
-        return self.strategy == "fsdp"
+        return self.strategy == "fsdp" and self.is_distributed
 
     @property
     def is_deterministic(self) -> bool:
