@@ -111,7 +111,7 @@ def _left_to_divide(device: torch.device) -> float:
     """
     own, count = torch.empty(1, device=device), distributed.get_world_size()
     ones = torch.ones(count, device=device)
-    # its name since PyTorch 2.13, and the one before
+    # its newer name, and the one that it had before
     reduce = (
         getattr(distributed, "reduce_scatter_single", None) or distributed.reduce_scatter_tensor
     )

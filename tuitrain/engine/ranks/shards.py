@@ -137,11 +137,12 @@ class Shards(Held):
     ) -> dict[str, Any]:
         """Return an optimizer's state with `of(weight, value)` for each value that a weight has."""
         groups = run.optimizer.param_groups
-        weights = [self._of_shard.get(id(weight)) for group in groups for weight in group["params"]]
+        shards = [weight for group in groups for weight in group["params"]]
+        weights = {number: self._of_shard.get(id(shard)) for number, shard in enumerate(shards)}
         return {
             **state,
             "state": {
-                number: {name: of(weights[number], value) for name, value in values.items()}
+                number: {name: of(weights.get(number), value) for name, value in values.items()}
                 for number, values in state["state"].items()
             },
         }
