@@ -119,4 +119,4 @@ def _left_to_divide(device: torch.device) -> float:
         reduce(own, ones, op=distributed.ReduceOp.AVG)
     except RuntimeError as error:
         raise Refused(f"--strategy fsdp needs a newer PyTorch on this device: {error}") from error
-    return float(own)
+    return round(float(own))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from torch import nn
 
 _LISTS = nn.Sequential | nn.ModuleList | nn.ModuleDict
-_LEAST = 0.01
-"""A part with a smaller share of the weights is not worth messages of its own."""
+_LEAST = 0.1
+"""A part that is smaller, as a share of the mean of them, is not worth messages of its own."""
 
 
 def units_of(model: nn.Module) -> list[nn.Module]:
@@ -17,8 +17,9 @@ def units_of(model: nn.Module) -> list[nn.Module]:
     What is in none of them is made whole with the model itself. There are none where two of them
     share weights, which have to be whole at the same time.
     """
-    least = _LEAST * _size(model)
-    found = [part for part in _parts(model) if _size(part) > least]
+    parts = [part for part in _parts(model) if _size(part)]
+    least = _LEAST * sum(map(_size, parts)) / max(1, len(parts))
+    found = [part for part in parts if _size(part) > least]
     return [] if _share_weights(model, found) else found
 
 
