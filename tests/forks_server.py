@@ -2,7 +2,8 @@
 
 python -P -m tests.forks_server: for each line of its input, a request, it prints the answer.
 {"run": [ARGUMENTS...], "log": FILE} runs `python ARGUMENTS...`, `tuitrain ARGUMENTS...` if they
-begin with watch, and answers with the pid; {"poll": PID} answers with the exit code, or null.
+begin with watch, and answers with the pid; {"poll": PID} answers with the exit code, or null. With
+"env" it has these variables as well.
 {"command": [ARGUMENTS...], "env": {...}, "folder": FOLDER, "out": FILE, "err": FILE} runs
 `tuitrain ARGUMENTS...` to its end, whose trainers are forks, too, and answers with the exit code;
 with "is_script", `python -W error ARGUMENTS...`.
@@ -38,8 +39,11 @@ import tuitrain.worker.torch_query
 import tuitrain.worker.trainer  # noqa: F401 - loaded once, for all that are forked
 from tuitrain import cli
 from tuitrain.watcher import __main__ as watcher
+from tuitrain.watcher import follow, launch
 
 _MODULES = (
+    "tuitrain.watcher.launch",
+    "tuitrain.watcher.rank",
     "tuitrain.worker",
     "tuitrain.worker.join",
     "tuitrain.worker.launch",
@@ -47,6 +51,12 @@ _MODULES = (
     "tuitrain.worker.torch_query",
 )
 """Those that tuitrain starts as processes, and that import PyTorch."""
+_WATCHERS = {
+    "tuitrain.watcher": watcher,
+    "tuitrain.watcher.follow": follow,
+    "tuitrain.watcher.launch": launch,
+}
+"""Those that a command becomes."""
 
 
 def main() -> None:
@@ -57,7 +67,7 @@ def main() -> None:
             pid = _forked(lambda request=request: _command(**request))
             answer: int | None = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         elif "run" in request:
-            answer = _forked(lambda request=request: _script(request["run"], Path(request["log"])))
+            answer = _forked(lambda request=request: _script(**request))
         else:
             answer = _poll(request["poll"])
         print(json.dumps(answer), flush=True)  # noqa: T201 - it is the answer
@@ -145,13 +155,19 @@ def _become_module(
                 os.close(number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [*command]
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
-    _exit(0)
+    code: Any = 0
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        code = error.code
+    _exit(code or 0)
 
 
-def _script(command: list[str], log: Path) -> int:
+def _script(run: list[str], log: str, env: Mapping[str, str] | None = None) -> int:
+    command = run
     os.setsid()
-    with log.open("ab", 0) as file, Path(os.devnull).open() as nothing:
+    os.environ.update(env or {})
+    with Path(log).open("ab", 0) as file, Path(os.devnull).open() as nothing:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
         os.dup2(nothing.fileno(), 0)
@@ -166,7 +182,8 @@ def _script(command: list[str], log: Path) -> int:
 def _become_watcher(_file: str, line: list[str], _environment: dict[str, str]) -> NoReturn:
     """Become the watched script as a new interpreter would."""
     sys.path.pop(0)
-    _exit(watcher.main(line[line.index("tuitrain.watcher") + 1 :]))
+    module, *arguments = line[line.index("-m") + 1 :]
+    _exit(_WATCHERS[module].main(arguments))
 
 
 def _poll(pid: int) -> int | None:

@@ -1,6 +1,7 @@
 """Scripts of tests/watched, run with and without watching."""
 
 import json
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class Script:
     server: Server
     pid: int
     folder: Path
+    rank: int = 0
 
     @property
     def log(self) -> str:
@@ -41,6 +43,12 @@ class Script:
 
         until(has_ended, "the script has ended", lambda: self.log)
         return codes[0]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """What it, as one of several ranks, wrote of each step."""
+        lines = (self.folder / f"report-{self.rank}").read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
     def report(self) -> dict[str, Any]:
         """Return what it wrote once it came to its end."""
@@ -72,6 +80,33 @@ class Scripts:
             str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments,
         ]  # fmt: skip
         return Script(self.server, self.server.submit(run=line, log=str(folder / "log")), folder)
+
+    def start_ranks(self, *arguments: str, count: int = 2) -> list[Script]:
+        """Start distributed.py as `torchrun --nproc-per-node COUNT` does."""
+        return self._ranks([str(SCRIPTS / "distributed.py")], arguments, count)
+
+    def watch_ranks(
+        self, name: str, *arguments: str, options: tuple[str, ...] = (), count: int = 2
+    ) -> list[Script]:
+        """Start it as `torchrun ... -m tuitrain watch OPTIONS distributed.py` does."""
+        line = [
+            "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options,
+            str(SCRIPTS / "distributed.py"),
+        ]  # fmt: skip
+        return self._ranks(line, arguments, count)
+
+    def _ranks(self, line: list[str], arguments: tuple[str, ...], count: int) -> list[Script]:
+        folder, port = self._new_folder(), free_port()
+        ranks = []
+        for rank in range(count):
+            env = {
+                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
+                "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
+            }  # fmt: skip
+            run = [*line, str(folder / "report"), *arguments]
+            pid = self.server.submit(run=run, log=str(folder / "log"), env=env)
+            ranks.append(Script(self.server, pid, folder, rank))
+        return ranks
 
     def run_of(self, name: str) -> Run:
         return connect(name, home=self.shell.home)
@@ -110,6 +145,12 @@ class Pair:
     @property
     def epochs(self) -> list[EpochEnded]:
         return [one for one in self.run.events(follow=False) if isinstance(one, EpochEnded)]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
 
 
 def pair(scripts: Scripts, script: str, *arguments: str) -> Pair:

@@ -15,6 +15,8 @@ TRAINER_ONLY = {
     "torch", "torchvision", "torchmetrics", "pandas", "sklearn", "tuitrain.engine",
     "tuitrain.worker",
 }  # fmt: skip
+SEVERAL = ("following", "leading", "link")
+"""Modules of the watcher for a script in several processes."""
 
 LIST = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
 
@@ -185,3 +187,10 @@ list(train(run, Steering(run)))
 """
     assert "sklearn" in loaded_by(train), "it is prepared the first time"
     assert not loaded_by(train) & {"sklearn", "scipy", "torchvision", "torch._dynamo"}
+
+
+def test_a_script_in_one_process_is_watched_without_what_several_need():
+    loaded = loaded_by("import tuitrain.watcher.__main__")
+    several = {"tuitrain.engine.ranks", *(f"tuitrain.watcher.{name}" for name in SEVERAL)}
+    assert "tuitrain.watcher.watch" in loaded
+    assert not loaded & several

@@ -1,56 +1,154 @@
-"""A script that torchrun starts in two processes: one of them records, and none waits for it."""
+"""A loop in several processes, watched and steered: all do the same at the same step."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+import re
 
+import psutil
 import pytest
 
-from tests.conftest import PATIENCE_S, Shell, until
-from tests.watching import SCRIPTS
-from tuitrain import Refused, connect
+from tests.conftest import Shell, until
+from tests.watching import SCRIPTS, Script, Scripts, Server, server  # noqa: F401 - a fixture
+from tuitrain import Refused, Run
+from tuitrain.core.events import NotFinite, Warned
 
-LAUNCHER = [
-    sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-    "-m", "tuitrain", "watch",
-]  # fmt: skip
 SCRIPT = str(SCRIPTS / "distributed.py")
 
 
-def test_commands_that_the_other_process_would_not_follow_are_refused(
-    tuitrain: Shell, tmp_path: Path
-):
-    command = [*LAUNCHER, "--name", "a", SCRIPT, str(tmp_path)]
-    with subprocess.Popen(
-        command, env=tuitrain.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        until((tuitrain.home / "runs" / "a" / "run.db").exists, "it records")
-        run = connect("a", home=tuitrain.home)
-        until(lambda: run.steps, "it trains")
-        for command in (
-            run.pause, run.step, run.undo, run.stop, run.checkpoint,
-            lambda: run.set_lr(0.1), lambda: run.swap_loss("mse", at="batch"),
-        ):  # fmt: skip
-            with pytest.raises(Refused, match="one of 2 processes that train together"):
-                command()
-        (tmp_path / "enough").touch()
-        said, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, said
-    first, second = (json.loads((tmp_path / f"report-{rank}").read_text()) for rank in (0, 1))
-    assert first["weights"] == second["weights"]
-    assert [row.loss for row in run.batches()] == first["losses"]
+@pytest.fixture
+def scripts(server: Server, tuitrain: Shell, tmp_path) -> Scripts:  # noqa: F811 - the fixture
+    tuitrain.home.mkdir(exist_ok=True)
+    return Scripts(server, tuitrain, tmp_path)
+
+
+def waiting(scripts: Scripts, *arguments: str) -> tuple[list[Script], Run]:
+    """Return the ranks of distributed.py, paused after their first step."""
+    processes = scripts.watch_ranks("a", *arguments, options=("--paused",))
+    until((scripts.shell.home / "runs" / "a" / "run.db").exists, "it records")
+    run = scripts.run_of("a")
+    until(lambda: run.state == "paused", "it waits", lambda: processes[0].log)
+    return processes, run
+
+
+def of_kind(run: Run, kind: type) -> list:
+    return [event for event in run.events(follow=False) if isinstance(event, kind)]
+
+
+def test_ranks_train_to_the_same_weights_as_without_watching(scripts):
+    alone, watched = scripts.start_ranks("40"), scripts.watch_ranks("a", "40")
+    assert [process.ended() for process in (*alone, *watched)] == [0] * 4, watched[0].log
+    assert [one.steps for one in watched] == [one.steps for one in alone]
+    run = scripts.run_of("a")
+    assert [row.loss for row in run.batches()] == [step["loss"] for step in watched[0].steps]
     assert run.state == "finished"
-    assert [path.name for path in (tuitrain.home / "runs").iterdir()] == ["a"]
-    assert tuitrain.show("a")["checkpoints"][-1]["step"] == len(first["losses"])
+    assert [path.name for path in (scripts.shell.home / "runs").iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("option", ["--paused", "--detach", "--pace=1", "--loss=mse",
-                                    "--on-nonfinite=skip"])  # fmt: skip
-def test_options_that_the_others_would_not_follow_are_refused(
+def test_a_command_takes_effect_at_the_same_step_on_all_ranks(scripts):
+    processes, run = waiting(scripts, "100000")
+    run.step(2)
+    measured = until(lambda: scripts.shell.show("a").get("ranks"), "the ranks are measured")
+    assert [rank["device"] for rank in measured] == ["cpu", "cpu"]
+    run.swap_loss("mse", at="batch")
+    run.step(2)
+    assert [[step["is_swapped"] for step in one.steps[:4]] for one in processes] == [
+        [False, False, False, True]
+    ] * 2, "each script is still in its fifth step"
+    run.set_lr(1e-3)
+    run.step()
+    run.undo()
+    run.step()
+    assert [row.lr for row in run.batches()] == [0.01] * 5 + [0.001] + [0.01]
+    run.undo()
+    run.set_clip_norm(0.1)
+    run.resume()
+    run.pause()
+    run.stop()
+    assert [process.ended() for process in processes] == [0, 0], processes[0].log
+    first, second = (process.steps for process in processes)
+    assert len(first) == len(second)
+    assert [step["weights"] for step in first] == [step["weights"] for step in second]
+    assert run.state == "stopped"
+    assert "Traceback" not in processes[0].log
+
+
+def test_of_weights_in_parts_only_what_needs_them_whole_is_refused(scripts):
+    processes, run = waiting(scripts, "8", "sharded")
+    for command in (run.undo, run.checkpoint, lambda: run.set_clip_norm(1.0)):
+        with pytest.raises(Refused, match="each rank has a part of"):
+            command()
+    run.swap_loss("mse", at="batch")
+    run.set_lr(1e-3)
+    run.step(2)
+    run.resume()
+    assert [process.ended() for process in processes] == [0, 0], processes[0].log
+    swapped = [[step["is_swapped"] for step in one.steps] for one in processes]
+    assert swapped == [[False, *[True] * 7]] * 2
+    assert not run.show()["checkpoints"]
+
+
+def test_a_step_whose_gradients_are_nan_on_all_ranks_is_left_out_by_all(scripts):
+    options = ("--on-nonfinite", "pause")
+    processes = scripts.watch_ranks("a", "100", "nonfinite", options=options)
+    until((scripts.shell.home / "runs" / "a" / "run.db").exists, "it records")
+    run = scripts.run_of("a")
+    until(lambda: run.state == "paused", "it waits", lambda: processes[0].log)
+    run.resume()
+    assert [process.ended() for process in processes] == [0, 0], processes[0].log
+    weights = [[step["weights"] for step in one.steps] for one in processes]
+    assert weights[0] == weights[1]
+    assert weights[0][3] == weights[0][2]
+    assert [event.what for event in of_kind(run, NotFinite)] == ["gradient"]
+
+
+def test_a_rank_that_ends_earlier_lets_the_others_go_on_without_being_steered(scripts):
+    processes = scripts.watch_ranks("a", "600", "apart")
+    assert [process.ended() for process in processes] == [0, 0], processes[0].log
+    run = scripts.run_of("a")
+    assert (run.state, run.steps) == ("finished", 600)
+    (warning,) = of_kind(run, Warned)
+    assert "no command is carried out" in warning.text
+
+
+def test_nproc_starts_the_ranks_and_they_stop_where_they_wait(scripts, tuitrain, tmp_path):
+    tuitrain("watch", "--detach", "--paused", "--nproc", "2", "--name", "a", SCRIPT,
+             str(tmp_path / "report"), "100000")  # fmt: skip
+    run = scripts.run_of("a")
+    until(lambda: run.state == "paused", "it waits")
+    run.step(2)
+    run.stop()
+    assert run.state == "stopped"
+    reports = [(tmp_path / f"report-{rank}").read_text().splitlines() for rank in (0, 1)]
+    assert [len(report) for report in reports] == [2, 2], "a stop ends the script within its step"
+
+
+def test_ranks_end_with_a_launcher_that_is_killed(scripts, tuitrain, tmp_path):
+    tuitrain("watch", "--detach", "--paused", "--nproc", "2", "--name", "a", SCRIPT,
+             str(tmp_path / "report"), "100000")  # fmt: skip
+    run = scripts.run_of("a")
+    until(lambda: run.state == "paused", "it waits")
+    launcher = psutil.Process(json.loads((run.directory / "owner.json").read_text())["pid"])
+    ranks = launcher.children()
+    assert len(ranks) == 2
+    launcher.kill()
+    _, alive = psutil.wait_procs(ranks, timeout=10)
+    assert not alive
+    assert run.state == "crashed"
+
+
+def test_a_rank_that_fails_ends_the_others_and_is_named(tuitrain, tmp_path):
+    said = tuitrain("watch", "--plain", "--nproc", "2", "--name", "a", SCRIPT,
+                    str(tmp_path / "report"), "2000", "failing", code=1)  # fmt: skip
+    assert "ValueError: no more data" in said.stderr
+    shown = tuitrain.show("a")
+    assert shown["state"] == "failed"
+    assert re.fullmatch(r"rank 1 on .+ failed: ValueError: no more data", shown["error"])
+
+
+@pytest.mark.parametrize("option", ["--detach", "--nproc=2"])
+def test_torchrun_has_started_the_processes_already(
     tuitrain: Shell, monkeypatch: pytest.MonkeyPatch, option: str
 ):
     tuitrain.env |= {"WORLD_SIZE": "2", "RANK": "0"}
     said = tuitrain("watch", option, SCRIPT, code=2).stderr
-    assert f"{option.partition('=')[0]} is for one process" in said
+    assert f"{option.partition('=')[0]} " in said
     assert not (tuitrain.home / "runs").exists()

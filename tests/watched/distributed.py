@@ -1,36 +1,51 @@
-"""Processes of torchrun that train one model until a file exists: FOLDER"""
+"""A loop made distributed by its author: REPORT STEPS [how]. Each rank reports its steps."""
 
+import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
 import torch
 from common import perceptron, samples
 from torch import distributed, nn
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-folder = Path(sys.argv[1])
+steps, how = int(sys.argv[2]), (sys.argv[3:] or ["ddp"])[0]
 distributed.init_process_group("gloo")
-rank = distributed.get_rank()
+rank, count = distributed.get_rank(), distributed.get_world_size()
 torch.manual_seed(0)
-data = TensorDataset(*samples())
-loader = DataLoader(data, 32, sampler=DistributedSampler(data))
-model = DistributedDataParallel(perceptron())
-optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+images, classes = (tensor[rank::count] for tensor in samples())
+model = perceptron()
+if how == "sharded":
+    fully_shard(model)
+elif how != "apart":  # then each rank trains its own model, and the last one ends early
+    model = DistributedDataParallel(model)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 criterion = nn.CrossEntropyLoss()
-losses, is_over = [], torch.zeros(1)
-while not is_over:
-    for images, classes in loader:
+if how == "apart" and rank:
+    steps = 3
+with Path(f"{sys.argv[1]}-{rank}").open("w", buffering=1) as report:
+    for step in range(steps):
+        part = slice(step * 32 % 160, step * 32 % 160 + 32)
         optimizer.zero_grad()
-        loss = criterion(model(images), classes)
+        outputs = model(images[part])
+        loss = criterion(outputs, classes[part])
+        if how == "nonfinite" and (rank, step) == (1, 3):
+            loss = loss * float("nan")
+        if how == "failing" and (rank, step) == (1, 3):
+            raise ValueError("no more data")
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-    is_over += (folder / "enough").exists()
-    distributed.all_reduce(is_over)
-weights = [tensor.tolist() for tensor in model.module.parameters()]
-report = {"losses": losses, "weights": weights, "pid": os.getpid()}
-(folder / f"report-{rank}").write_text(json.dumps(report))
+        chances = outputs.detach().log_softmax(1)
+        entropy = -chances[range(32), classes[part]].mean()
+        digest = hashlib.sha256()
+        for parameter in model.parameters():
+            own = parameter.to_local() if how == "sharded" else parameter
+            digest.update(own.detach().numpy().tobytes())
+        line = {
+            "loss": loss.item(), "is_swapped": not torch.isclose(loss, entropy).item(),
+            "weights": digest.hexdigest(),
+        }  # fmt: skip
+        print(json.dumps(line), file=report)
 distributed.destroy_process_group()

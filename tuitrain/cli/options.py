@@ -70,7 +70,7 @@ def run_arguments(ctx: click.Context, options: dict[str, Any]) -> RunArguments:
     from tuitrain.core.spec import check_name
     from tuitrain.store.initial import weights_file
 
-    given = {name: value for name, value in options.items() if _is_given(ctx, name)}
+    given = {name: value for name, value in options.items() if was_given(ctx, name)}
     config = given.pop("config", None)
     asked = (read_config(Path(config)) if config else {}) | given
     display = {name: asked.pop(name, OPTIONS[name].default) for name in DISPLAY_OPTIONS}
@@ -128,6 +128,6 @@ def _heading(param: click.Parameter) -> str:
     return option.group if option else "Options"
 
 
-def _is_given(ctx: click.Context, option: str) -> bool:
+def was_given(ctx: click.Context, option: str) -> bool:
     """Return whether the option is on the command line, even as `--pace off`."""
     return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE

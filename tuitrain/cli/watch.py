@@ -11,16 +11,13 @@ import click
 
 from tuitrain.cli import complete
 from tuitrain.cli.common import has_terminal, home_of, home_option
-from tuitrain.cli.options import run_option
+from tuitrain.cli.options import run_option, was_given
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.safe import safe
 from tuitrain.core.values import OneOf
 
 if TYPE_CHECKING:
     from tuitrain.core.spec import RunSpec
-
-_FOR_ONE_PROCESS = ("detach", "paused", "pace", "loss")
-"""Options that the other processes of a distributed training would not follow."""
 
 
 @click.command(
@@ -31,6 +28,7 @@ Examples:
   tuitrain watch train.py --epochs 10          with arguments of its own
   tuitrain watch --name a --detach train.py    in the background
   tuitrain watch --plain train.py              with its output and exit code
+  tuitrain watch --nproc 2 train.py            in two processes
   tuitrain watch -m package.train --lr 0.1     a module, as python -m""",
 )
 @click.argument("script", shell_complete=complete.files)
@@ -47,6 +45,10 @@ Examples:
 )
 @run_option("paused", help="Pause after the first step.")
 @run_option("pace", help="At most N steps a second.", default_says="")
+@run_option(
+    "nproc",
+    help="Processes that run it, as torchrun starts them; auto: one for each GPU, or processor.",
+)
 @run_option("notify", help="Command to run when it finishes, fails or pauses.")
 @run_option("detach")
 @run_option("plain", help="No app: its own output and exit code.")
@@ -73,7 +75,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         task=script, model="", loss=loss_text(options["loss"]) if options["loss"] else "",
         optimizer="", lr=0.0, batch_size=0,
         epochs=0, seed=0, kind=options["kind"], on_nonfinite=options["on_nonfinite"] or "alert",
-        paused=options["paused"], watched=command, pace=options["pace"],
+        paused=options["paused"], watched=command, pace=options["pace"], nproc=_nproc(ctx, options),
     )  # fmt: skip
     notified = command_words(options["notify"])
     if count_of(os.environ) > 1:
@@ -89,18 +91,24 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     )  # fmt: skip
 
 
+def _nproc(ctx: click.Context, options: Mapping[str, Any]) -> int | None:
+    """Return the number of processes; None: one for each GPU, or processor."""
+    is_auto = options["nproc"] is None and was_given(ctx, "nproc")
+    return None if is_auto else options["nproc"] or 1
+
+
 def _be_one_of_many(
     home: Path, spec: RunSpec, name: str | None, options: Mapping[str, Any]
 ) -> NoReturn:
-    """Become the script, under watch on rank 0 alone, with the output that torchrun gave it."""
+    """Become the script on one of the ranks that torchrun started, with the output it gave it."""
     from tuitrain.core.ranks import rank_of
     from tuitrain.trainer import supervisor
     from tuitrain.trainer.notify import command_words
 
-    given = [option for option in _FOR_ONE_PROCESS if options[option]]
-    given += ["on-nonfinite"] if spec.on_nonfinite != "alert" else []
-    if given:
-        raise WrongUse(f"--{given[0]} is for one process: the others of torchrun would not follow")
+    if spec.is_distributed:
+        raise WrongUse("--nproc starts the processes, and torchrun has started them: choose one")
+    if options["detach"]:
+        raise WrongUse("--detach is not for torchrun, which waits for its processes")
     if rank_of(os.environ):
-        supervisor.run_unwatched(spec)
+        supervisor.follow_here(spec)
     supervisor.watch_here(home, spec, name, notified=command_words(options["notify"]))

@@ -12,7 +12,7 @@ from tuitrain.core.spec import RunSpec
 _MOST_WORDS, _LONGEST = 50, 300
 
 
-def command_of(watched: Sequence[str]) -> str:
+def command_of(watched: Sequence[str], nproc: int | None = 1) -> str:
     """Return the command that watches a script again, for a shell; "" for a loop in a program.
 
     A command that is too long to be read ends with an ellipsis.
@@ -21,12 +21,15 @@ def command_of(watched: Sequence[str]) -> str:
     if not (first == "-m" or first.endswith(".py") or "/" in first):
         return ""
     more = " …" if len(watched) > _MOST_WORDS else ""
-    return safe(f"tuitrain watch {shlex.join(watched[:_MOST_WORDS])}{more}", limit=_LONGEST)
+    several = "" if nproc == 1 else f"--nproc {nproc or 'auto'} "
+    return safe(
+        f"tuitrain watch {several}{shlex.join(watched[:_MOST_WORDS])}{more}", limit=_LONGEST
+    )
 
 
 def again(spec: RunSpec) -> str:
     """Return how a watched script is started again, as the end of a sentence."""
-    command = command_of(spec.watched)
+    command = command_of(spec.watched, spec.nproc)
     if not command:
         return "start the program with its loop again"
     return f"a watched script is started again with: {command}"

@@ -141,6 +141,13 @@ class Decisions:
                 yield CommandDropped(request.id, "the run ended first")
         yield from self._end_stepping("the run ended first")
 
+    def give_up(self, reason: str) -> Iterator[Event]:
+        """Drop all that waits, since nothing can be carried out any more."""
+        waiting, self._waiting.commands = self._waiting.commands, []
+        for request in waiting:
+            yield CommandDropped(request.id, reason)
+        yield from self._end_stepping(reason)
+
     def _why_not(self, request: Request, moved: Sequence[Request]) -> str | None:
         match request.command:
             case _ if self.stopped or self._run.why_not_steered:

@@ -8,7 +8,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -45,6 +44,10 @@ _LAUNCHER = "tuitrain.worker.launch"
 """The module that starts several ranks to train a run."""
 WATCHER = "tuitrain.watcher"
 """The module that runs a script under watch."""
+_WATCH_LAUNCHER = "tuitrain.watcher.launch"
+"""The module that starts it in several ranks."""
+_FOLLOWER = "tuitrain.watcher.follow"
+"""The module that runs it on the other ranks than 0."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _DELETED = re.compile(r"\..+\.[0-9a-f]{8}\.deleted")
 _REFUSED_ENDS_S = 30.0
@@ -348,7 +351,7 @@ def watch(home: Path, spec: RunSpec, name: str | None = None) -> Started:
     Raises as `start` does.
     """
     with new_run(home, spec, name) as (paths, descriptor):
-        return _launch(paths, descriptor, spec.watched, module=WATCHER, owned=False)
+        return _launch(paths, descriptor, spec.watched, module=_watcher_of(spec), owned=False)
 
 
 def watch_here(
@@ -361,13 +364,19 @@ def watch_here(
     with new_run(home, spec, name) as (paths, descriptor):
         notify(paths, notified)
         os.set_inheritable(descriptor, True)
-        line = python.command(WATCHER, str(paths.directory), str(descriptor), *spec.watched)
+        module = _watcher_of(spec)
+        line = python.command(module, str(paths.directory), str(descriptor), *spec.watched)
         os.execve(line[0], line, python.environment())  # noqa: S606 - Python itself
 
 
-def run_unwatched(spec: RunSpec) -> NoReturn:
-    """Let this process become the script without a watch, as another rank than 0 does."""
-    os.execv(sys.executable, [sys.executable, *spec.watched])  # noqa: S606 - Python itself
+def _watcher_of(spec: RunSpec) -> str:
+    return _WATCH_LAUNCHER if spec.is_distributed else WATCHER
+
+
+def follow_here(spec: RunSpec) -> NoReturn:
+    """Let this process become the script as another rank than 0, which does as that one does."""
+    line = python.command(_FOLLOWER, spec.to_json(), *spec.watched)
+    os.execve(line[0], line, python.environment())  # noqa: S606 - Python itself
 
 
 def _launch(

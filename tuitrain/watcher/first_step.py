@@ -14,6 +14,7 @@ from tuitrain.catalog.losses import loss_aliases
 from tuitrain.core.events import RunStarted
 from tuitrain.core.problem import Card, Problem
 from tuitrain.engine.device import environment
+from tuitrain.watcher import ranks
 from tuitrain.watcher.watched import Watched
 
 _FACTORS, _SUMS = ("Mul", "Div", "ToCopy"), ("Add", "Sub")
@@ -46,11 +47,16 @@ def run_started(loop: Watched, title: str, first: FirstStep) -> RunStarted:
     )  # fmt: skip
     return RunStarted(
         str(first.device), loop.length, loop.parts.parameters, _samples(first.loader), 0,
-        environment(first.device), loop.settings, problem,
+        environment(first.device) | _ranks(), loop.settings, problem,
         Card(title, tuple(_notes(loop, model, first)), _origin(first.loader)),
         "" if model is None else type(model).__name__,
         "" if first.optimizer is None else type(first.optimizer).__name__,
     )  # fmt: skip
+
+
+def _ranks() -> dict[str, str]:
+    """Return how many processes train together, as the runs of our own engine name it."""
+    return {"ranks": str(count)} if (count := ranks.count()) > 1 else {}
 
 
 def _origin(loader: Any) -> str:

@@ -32,7 +32,7 @@ class InitialState:
     def copy(self) -> bool:
         """Copy the state if there is a new optimizer; return whether there is something to save."""
         loop, count = self._loop, len(self._loop.parts.optimizers)
-        if count <= self._optimizers or loop.epoch or loop.why_not_steered:
+        if count <= self._optimizers or loop.epoch or loop.why_not_steered or loop.is_sharded:
             return False
         self._optimizers = count
         try:

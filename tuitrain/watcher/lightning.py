@@ -20,8 +20,8 @@ class Lightning(Callback):  # type: ignore[misc]  # Lightning may be absent
         self._run: WatchedLoop | None = None
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Begin to watch, on one rank."""
-        if stage == "fit" and trainer.is_global_zero:
+        """Begin to watch, on each rank."""
+        if stage == "fit":
             self._run = watch(self._name, **self._options).__enter__()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

@@ -28,12 +28,14 @@ from tuitrain.watcher.criterion import is_of_the_users
 from tuitrain.watcher.frameworks import request_end
 from tuitrain.watcher.hooks import LOADER
 from tuitrain.watcher.losses import Own
-from tuitrain.watcher.session import Session
+from tuitrain.watcher.session import AnySession, Session
 from tuitrain.watcher.watch import Ending
 
 _Batch = TypeVar("_Batch")
 _REACTIONS = ("alert", "pause", "skip", "stop")
 _MOST_SETTINGS = 50
+_OTHERS_COME_WITHIN_S = 5.0
+"""The program may watch its loop on rank 0 alone; the others come to the block before a step."""
 
 
 def watch(  # noqa: PLR0913 - all by name, none needed
@@ -60,16 +62,14 @@ def watch(  # noqa: PLR0913 - all by name, none needed
     weights, that an undo takes back too. `on_nonfinite` is the reaction to a nonfinite loss or
     gradient: alert, pause, skip or stop.
 
-    Under `tuitrain watch SCRIPT` it is the run of the script. On other ranks than 0 of torchrun it
-    does nothing. Raises WrongUse for a wrong argument, TuitrainError if the home cannot
-    be written.
+    Under `tuitrain watch SCRIPT` it is the run of the script. Of several processes that train
+    together, each watches its loop: rank 0 has the run, and the others do as it does. Raises
+    WrongUse for a wrong argument, TuitrainError if the home cannot be written.
     """
     if kind not in (None, *OF_ONE_TARGET):
         raise WrongUse(f"kind must be {either(OF_ONE_TARGET)}, not {kind!r:.40}")
     if on_nonfinite not in _REACTIONS:
         raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
-    if on_nonfinite != "alert" and ranks.count() > 1:
-        raise WrongUse("on_nonfinite must be alert where several processes train together")
     if name is not None:
         check_name(name)
     title = name or Path(sys.argv[0]).name or "notebook"
@@ -93,7 +93,7 @@ class WatchedLoop:
     ) -> None:  # fmt: skip
         self._spec, self._name, self._home = spec, name, home
         self._losses, self._given = losses, given
-        self._session: Session | None = None
+        self._session: AnySession | None = None
         self._owns_session = False
         self._loaders: dict[int, _Source] = {}
         self._is_in_loader = False
@@ -101,7 +101,7 @@ class WatchedLoop:
     @property
     def name(self) -> str:
         """The name of the run; "" where nothing is recorded."""
-        return self._session.paths.name if self._session else ""
+        return self._session.name if self._session else ""
 
     @property
     def stopped(self) -> bool:
@@ -109,19 +109,25 @@ class WatchedLoop:
         return self._session is not None and self._session.watch.has_ended
 
     def __enter__(self) -> WatchedLoop:
-        if ranks.rank():
-            return self
-        if sessions.current is not None:
-            self._session = sessions.current
-        else:
-            name = self._name and supervisor.free_name(self._home, self._name)
-            with supervisor.new_run(self._home, self._spec, name) as (paths, lock):
-                self._session = Session(paths, os.dup(lock), end=self._end_by_itself)
-                self._owns_session = True
+        self._owns_session = sessions.current is None
+        self._session = sessions.current or self._new_session()
         self._introduce(self._session)
         if self._owns_session:
             self._session.start()
         return self
+
+    def _new_session(self) -> AnySession:
+        if ranks.rank():
+            from tuitrain.watcher import following
+
+            return following.Session(
+                self._spec, end=self._end_by_itself, comes_within_s=_OTHERS_COME_WITHIN_S
+            )
+        name = self._name and supervisor.free_name(self._home, self._name)
+        with supervisor.new_run(self._home, self._spec, name) as (paths, lock):
+            return Session(
+                paths, os.dup(lock), end=self._end_by_itself, comes_within_s=_OTHERS_COME_WITHIN_S
+            )
 
     def __exit__(
         self,
@@ -149,7 +155,7 @@ class WatchedLoop:
         finally:
             self._is_in_loader = was_in_loader  # that of a validation ends in another's
 
-    def _batches(self, loader: Iterable[_Batch], session: Session) -> Iterator[_Batch]:
+    def _batches(self, loader: Iterable[_Batch], session: AnySession) -> Iterator[_Batch]:
         """Yield batches until the run is stopped; report those of a loader that no hook sees."""
         source = self._loaders.setdefault(id(loader), _Source(loader))
         is_seen = isinstance(loader, DataLoader)
@@ -181,7 +187,7 @@ class WatchedLoop:
             )
             self._session.watch.step_by_hand(value)
 
-    def _introduce(self, session: Session) -> None:
+    def _introduce(self, session: AnySession) -> None:
         """Use what the user gave instead of what would be found."""
         loop, given = session.watch.loop, self._given
         loop.registered.update(self._losses or {})

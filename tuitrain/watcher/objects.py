@@ -7,16 +7,19 @@ module's call would slow down the loop.
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
 _WRAPPERS = (
     "OptimizedModule", "DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"
 )  # fmt: skip
+_DIGESTED = 64
 
 
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
@@ -48,9 +51,11 @@ def schedulers() -> Iterable[Any]:
 
 
 def is_sharded(optimizer: Optimizer) -> bool:
-    """Return whether the parameters, or those of a model, are split among ranks."""
+    """Return whether the parameters, those of a model, or its own state are split among ranks."""
     from torch.distributed.tensor import DTensor
 
+    if type(optimizer).__name__ == "ZeroRedundancyOptimizer":
+        return True
     wrapped = (type(module).__name__ == "FullyShardedDataParallel" for module in _all(nn.Module))
     return any(isinstance(one, DTensor) for one in parameters_of(optimizer)) or any(wrapped)
 
@@ -68,3 +73,14 @@ def named(is_wanted: Callable[[type], bool]) -> Iterator[Any]:
 def _all(kind: type) -> Iterable[Any]:
     """Return the objects of a class. `isinstance` would ask lazy objects, which then load."""
     return [one for one in gc.get_objects() if issubclass(type(one), kind)]
+
+
+def digest_of(optimizer: Optimizer) -> str:
+    """Return a digest of the first numbers of each parameter: the same on ranks that are alike."""
+    digest = hashlib.sha256()
+    for parameter in parameters_of(optimizer):
+        digest.update(f"{tuple(parameter.shape)} {parameter.dtype}".encode())
+        with suppress(Exception):  # it may be of a kind that has no numbers here
+            first = parameter.detach().reshape(-1)[:_DIGESTED].cpu()
+            digest.update(first.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,8 +1,4 @@
-"""The processes that train together with this one: they do not hear of commands.
-
-A rank that pauses, ends or trains otherwise than the others leaves these in a collective operation,
-until it times out, or with other weights.
-"""
+"""The processes that train together with this one."""
 
 from __future__ import annotations
 
@@ -11,6 +7,12 @@ import os
 from torch import distributed
 
 from tuitrain.core.ranks import count_of, rank_of
+
+COMES_WITHIN_S = 300.0
+"""Time limit for the rank that leads to come to a step, once another one has taken it: it may
+evaluate alone before, while NCCL's work is queued; NCCL itself waits for hardly longer."""
+FOLLOWS_WITHIN_S = 60.0
+"""The same for the others, which usually have nothing to do alone."""
 
 
 def rank() -> int:

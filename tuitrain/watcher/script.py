@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import runpy
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import torch  # noqa: F401 - before the script's folder is searched for modules
 
+from tuitrain.watcher.session import AnySession
+from tuitrain.watcher.watch import Ending
+
 _OURS = str(Path(__file__).parent)
 _RUNPY = (runpy.__file__, "<frozen runpy>")
+
+
+def run_watched(
+    command: Sequence[str],
+    session: AnySession,
+    failed: Callable[[BaseException], None] = lambda _: None,
+) -> int:
+    """Run `SCRIPT ARGS...` or `-m MODULE ARGS...` under watch, and return its exit code.
+
+    `failed` is called with an error that the script raised.
+    """
+    outcome: list[BaseException | None] = [None]
+    code = [0]
+    atexit.register(lambda: session.close(outcome[0], code[0]))  # after what the script registers
+    session.start()
+    session.greet(command)
+    try:
+        run(command)
+    except Ending as error:
+        outcome[0] = error
+    except SystemExit as error:
+        code[0] = _exit_code(error)
+    except BaseException as error:  # noqa: BLE001 - it is printed as `python` prints it
+        outcome[0], code[0] = error, 130 if isinstance(error, KeyboardInterrupt) else 1
+        print_error(error)
+        failed(error)
+    code[0] = session.take_leave(outcome[0], code[0])
+    return code[0]
+
+
+def _exit_code(error: SystemExit) -> int:
+    """Return the exit code that `python` ends with; prints a text as it does."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)  # noqa: T201 - as `python` does
+    return 1
 
 
 def run(command: Sequence[str]) -> None:

@@ -8,10 +8,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tuitrain.core.commands import Request, Stop
 from tuitrain.core.events import (
@@ -23,6 +23,7 @@ from tuitrain.core.events import (
     Stopped,
     Warned,
 )
+from tuitrain.core.files import read_text
 from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.state.checkpoint import Checkpoints
@@ -35,19 +36,25 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.filesystem import network_filesystem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
+from tuitrain.watcher import ranks
 from tuitrain.watcher.hooks import Hooks
-from tuitrain.watcher.losses import Own
 from tuitrain.watcher.tees import Tees
 from tuitrain.watcher.times import microseconds
 from tuitrain.watcher.watch import Ending, Watch
 from tuitrain.watcher.watched import Watched, why_wrong
-from tuitrain.watcher.watching import NEEDED, UNSEEN
+from tuitrain.watcher.watching import NEEDED, OF_SETTINGS, UNSEEN
+from tuitrain.worker.failure import is_of_another_rank
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
-current: Session | None = None
+if TYPE_CHECKING:
+    from tuitrain.watcher import following
+
+AnySession: TypeAlias = "Session | following.Session"
+current: AnySession | None = None
 """The session of this process, if its loop is being watched."""
 _LOOK_S = 0.25
 _PATIENCE_S = 5.0
+_LONGEST_NOTE = 1 << 16
 _OF_THE_RECORD = (Lost, OSError, sqlite3.Error)
 """Errors of its files; those of a checkpoint are warnings."""
 _NO_STEP = (
@@ -66,12 +73,19 @@ class Session:
         lock: int,
         *,
         end: Callable[[], bool],
-        registered: Mapping[str, Own] | None = None,
+        has_launcher: bool = False,
+        comes_within_s: float = ranks.COMES_WITHIN_S,
     ) -> None:
-        """`end` makes the loop end by itself, and returns whether it can; else Ending is raised."""
+        """`end` makes the loop end by itself, and returns whether it can; else Ending is raised.
+
+        A launcher has the lock, and is the owner of the run. Other processes that train with this
+        one are waited for until they take their first step, `comes_within_s` at most.
+        """
         spec = paths.read_spec()
+        self._has_launcher = has_launcher
         self._release_lock = process.keep_lock(lock)
-        process.write_owner(paths.owner)
+        if not has_launcher:
+            process.write_owner(paths.owner)
         network = network_filesystem(paths.directory)
         journal: Literal["wal", "delete"] = "delete" if network else "wal"
         self._writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
@@ -81,16 +95,18 @@ class Session:
         self.recorder.time_with(microseconds)
         self._signal: str | None = None
         self._pid = os.getpid()
-        loop = Watched(spec, registered)
+        loop_of, steering_of, watch_of = _kinds()
+        loop = loop_of(spec)
         controls = Controls(
             paths.inbox, known=set(), ending=lambda: self._signal,
             idle=self.recorder.flush_if_due, checkpoints=paths.checkpoints,
         )  # fmt: skip
         self._controls = controls
-        steering = Steering(
+        steering = steering_of(
             loop, controls, checkpoints=Checkpoints(paths.checkpoints), paused=spec.paused
         )
-        self.watch = Watch(loop, steering, self.recorder, title=_title(spec), end=self._stop)
+        self.watch = watch_of(loop, steering, self.recorder, title=_title(spec), end=self._stop)
+        self.watch.expect_others(comes_within_s)
         self.recorder.read_rows, loop.epoch_loss.read = self.watch.rows, self.recorder.gather
         self.hooks, self._tees = Hooks(self.watch, self._lose_hook), Tees(self.log)
         self._is_open = self._is_logging = True
@@ -98,12 +114,33 @@ class Session:
             loop.change("loss", loop.loss_named(spec.loss))
         self.recorder.take(StartupReached(f"{WATCHING} {_title(spec)}: waiting for its first step"))
 
+    @property
+    def name(self) -> str:
+        """The name of its run."""
+        return self.paths.name
+
     def start(self) -> None:
         """Put the hooks in their places."""
         global current
         self.hooks.install()
         self._tees.install()
+        self.watch.announce()
         current = self
+
+    def greet(self, command: Sequence[str]) -> None:
+        """Say what is watched."""
+        say(f"{self.name}: watching {' '.join(command)}; hooked: {HOOKED}")
+
+    def take_leave(self, error: BaseException | None, code: int) -> int:
+        """Say how a script ended that did not end by itself, and return its exit code."""
+        other = self._failed_rank()
+        failure = other.error if other else self.watch.failure
+        if failure:  # a framework may have ended the script in its own way
+            say(f"{self.name}: {failure}")
+            return code or 1
+        if isinstance(error, Ending):
+            say(f"{self.name}: stopped at step {self.watch.loop.step:,}")
+        return code
 
     def log(self, values: Mapping[str, Any]) -> None:
         """Record numbers by name; a failure is reported once."""
@@ -161,7 +198,16 @@ class Session:
         if watch.started is None and error is None:
             self.recorder.take(Warned(_NO_STEP))
         watch.close()
-        self.recorder.take(_word(error, exit_code, loop))
+        word = self._failed_rank() or _word(error, exit_code, loop)
+        if not (self._has_launcher and isinstance(word, Failed) and is_of_another_rank(word.error)):
+            self.recorder.take(word)  # else its launcher will know which rank it is
+
+    def _failed_rank(self) -> Failed | None:
+        """Return that another rank failed, which is what this one ends of, by its launcher."""
+        if self._has_launcher:
+            with suppress(OSError):
+                return Failed(read_text(self.paths.failed_rank, most=_LONGEST_NOTE))
+        return None
 
     def _stop_request(self) -> Request | None:
         """Return a request to stop that waits for the first step."""
@@ -191,6 +237,8 @@ class Session:
         if isinstance(error, _OF_THE_RECORD):
             hook = "after_step"  # whichever it was, no step can be recorded any more
         self._lose(UNSEEN[hook], error)
+        if hook in OF_SETTINGS:
+            self.watch.leave()  # other ranks would go on with what this one cannot do any more
         if hook in NEEDED:
             self._give_up(f"watching ended at step {self.watch.loop.step}: {why_wrong(error)}")
 
@@ -222,6 +270,7 @@ class Session:
         global current
         self._is_open = False
         self.hooks.remove()
+        self.watch.leave()
         self._tees.remove()
         current = None
 
@@ -231,6 +280,15 @@ def say(text: str) -> None:
     with suppress(OSError, ValueError):
         if sys.stderr is not None:  # else it would go to the script's output
             print(f"tuitrain: {safe(text)}", file=sys.stderr, flush=True)  # noqa: T201 - for the user
+
+
+def _kinds() -> tuple[type[Watched], type[Steering], type[Watch]]:
+    """Return the classes of a loop, of its steering and of its watch, for one or many processes."""
+    if ranks.count() == 1:
+        return Watched, Steering, Watch
+    from tuitrain.watcher import leading
+
+    return leading.Watched, leading.Steering, leading.Watch
 
 
 def _word(error: BaseException | None, exit_code: int, loop: Watched) -> LastWord:

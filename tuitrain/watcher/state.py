@@ -126,7 +126,7 @@ class Parts:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore a state in place. The order of the data goes on as it is.
+        """Restore a state in place; random numbers go on if it has none. So does the order of data.
 
         Raises Damaged for the state of another model, which the script had before.
         """
@@ -136,16 +136,20 @@ class Parts:
         with torch.no_grad():
             for name, tensor in weights.items():
                 tensor.copy_(saved[name])
+        self._restore_optimizers(state)
+        others = [*self.scalers, *self.kept]
+        for one, of_it in zip(others, [*state["scalers"], *state["kept"]], strict=False):
+            if of_it:
+                one.load_state_dict(of_it)
+        if "rng" in state:
+            rng.restore(state["rng"], self.device)
+
+    def _restore_optimizers(self, state: Mapping[str, Any]) -> None:
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=False):
             optimizer.load_state_dict(of_it)
         for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
             for scheduler, saved in zip(self.schedulers_of(optimizer), of_it, strict=False):
                 scheduler.load_state_dict(saved)
-        others = [*self.scalers, *self.kept]
-        for one, of_it in zip(others, [*state["scalers"], *state["kept"]], strict=False):
-            if of_it:
-                one.load_state_dict(of_it)
-        rng.restore(state["rng"], self.device)
 
 
 def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]:

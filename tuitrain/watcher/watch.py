@@ -26,6 +26,7 @@ from tuitrain.watcher.nonfinite import NonfiniteLosses
 from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.samples import Samples
 from tuitrain.watcher.sources import Sources
+from tuitrain.watcher.stepping import Stepping
 from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, PARTS, STEP
 from tuitrain.watcher.watched import Watched, is_finite
 
@@ -36,7 +37,7 @@ class Ending(KeyboardInterrupt):
     """Ends a watched loop that has no other way of being stopped."""
 
 
-class Watch:
+class Watch(Stepping):
     """Meets `Watching`: gathers what the hooks see, records it, and steers after each step."""
 
     calm: Optimizer | None = None
@@ -68,9 +69,8 @@ class Watch:
         """Those of the loss call that awaits its backward pass; 0 without one."""
         self._returned: Tensor | None = None
         """The values of the loss function before the first backward pass."""
-        self._optimizer: Optimizer | None = None
         self._number = 0
-        """The optimizer that steps, or stepped last, and its number."""
+        """That of the optimizer that steps, or stepped last."""
         self._initial, self._nonfinite = InitialState(loop), NonfiniteLosses()
         self._before_scaler = 0
         """The number of steps before the scaler's step in hand."""
@@ -87,9 +87,6 @@ class Watch:
         """Further remarks of the run about itself at its first step."""
 
     # the loss function
-
-    def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
-        return self.loop.instead(Call(name, args, kwargs)) if is_grad_enabled() else None
 
     def after_loss(
         self, name: str, value: Tensor, args: tuple[Any, ...], kwargs: Any, began: int
@@ -173,48 +170,24 @@ class Watch:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._is_hand_made = False
-        loop = self.loop
-        if optimizer is not self._optimizer:
-            self._meet(optimizer)
-        if loop.factor != 1:
-            loop.lend_rates(optimizer)
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is not None:
-            return self._with_closure(optimizer, closure, args, kwargs)
-        if loop.clip_norm is not None or loop.on_nonfinite != "alert":
-            self._before_update(optimizer)
-        return None
+        return super().before_step(optimizer, args, kwargs)
 
-    def _with_closure(
-        self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
-        """Check and clip the gradients that a closure has just computed."""
+    def evaluates(self) -> None:
+        self._propagated.evaluates()
 
-        def checked() -> Any:
-            self._propagated.evaluates()
-            value = closure()
-            self._before_update(optimizer)
-            return value
+    def is_finite(self, optimizer: Optimizer) -> bool:
+        return is_finite(self._propagated.last, optimizer)
 
-        if len(args) > 1:
-            return (args[0], checked, *args[2:]), kwargs
-        return args, {**kwargs, "closure": checked}
+    def leave_out(self, optimizer: Optimizer) -> None:
+        super().leave_out(optimizer)
+        self._is_nonfinite = True
+        self._attend()
 
-    def _before_update(self, optimizer: Optimizer) -> None:
-        """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
-        if self.loop.on_nonfinite != "alert" and not is_finite(self._propagated.last, optimizer):
-            self._is_nonfinite = True
-            self._attend()
-            for parameter in objects.parameters_of(optimizer):
-                parameter.grad = None
-        self.loop.clip(optimizer)
-
-    def _meet(self, optimizer: Optimizer) -> None:
+    def meet(self, optimizer: Optimizer) -> None:
         """Find the number of the optimizer; keep the state before the first step of a new one."""
-        self._optimizer = self.calm = None  # the one before may have no other owner left
+        self.optimizer = self.calm = None  # the one before may have no other owner left
         self._number = self.loop.parts.meet(optimizer)
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         if self._initial.copy():
             self._attend()
 
@@ -259,8 +232,8 @@ class Watch:
         loop.take_back_rates()
         if self.has_ended:
             return False
-        if optimizer is not self._optimizer and optimizer is not None:
-            self._meet(optimizer)
+        if optimizer is not self.optimizer and optimizer is not None:
+            self.meet(optimizer)
         if not self._look_at:
             self._catch_up(optimizer)
         if self._sources.newest is not self._sources.trained:
@@ -357,6 +330,9 @@ class Watch:
         self.end_epoch()
         self._sources.begin_epoch()
         self._attend()
+        self._steer_between_epochs()
+
+    def _steer_between_epochs(self) -> None:
         self.loop.is_at_epoch = True
         self._apply(self.steering.between())
         self.loop.is_at_epoch = False
@@ -394,9 +370,22 @@ class Watch:
             tuple(self.notes),
         )  # fmt: skip
         if optimizer is not None and ranks.count() > 1:
-            self.loop.is_sharded = objects.is_sharded(optimizer)
+            self.loop.is_sharded = self.loop.is_sharded or objects.is_sharded(optimizer)
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
+
+    # the other processes that train with this one, where there are any
+
+    def expect_others(self, comes_within_s: float) -> None:
+        """They take their first step at most so long after this one."""
+
+    def announce(self) -> None:
+        """Let them know that this one is watched."""
+
+    def leave(self) -> None:
+        """Let them know that nothing is watched any more."""
+
+    # the end
 
     def close(self) -> None:
         """Record what is in hand at the end of the script, and save the weights."""

@@ -35,6 +35,11 @@ _NO_WEIGHTS = (
     "the script has no optimizer of PyTorch, so its weights are not known, and can neither be "
     "saved nor put back: tuitrain.watch(keep=[model]) in the script names them"
 )
+_OF_PARTS = (
+    "each rank has a part of the weights, or others than the rest: none of them can save or "
+    "restore them alone; the script can"
+)
+_CLIPS_PARTS = "each rank has a part of the gradients: their norm is not known to any of them"
 
 
 class Watched:
@@ -72,7 +77,7 @@ class Watched:
         self.best_val_loss = math.nan
         """The least of an epoch, of the script's own loss; NaN before the first."""
         self.is_sharded = False
-        """Whether other ranks have parts of the weights, which this one cannot read alone."""
+        """Whether other ranks have other parts of the weights, which this one cannot read alone."""
         self.clip_norm: float | None = None
         self.factor = 1.0
         """By it the script's learning rates are multiplied."""
@@ -99,8 +104,8 @@ class Watched:
         if count == 1:
             return None
         return (
-            f"this is one of {count} processes that train together: the others would not follow, "
-            "and wait for it in their collective operations until these time out"
+            f"this is one of {count} processes that train together, and the others would not "
+            "follow: start them with tuitrain watch --nproc, or torchrun ... -m tuitrain watch"
         )
 
     @property
@@ -166,9 +171,13 @@ class Watched:
         if setting == "pace":
             return None
         if setting in _OF_WEIGHTS:
+            if self.is_sharded:
+                return _OF_PARTS
             return None if self.optimizer or self.parts.kept else _NO_WEIGHTS
         if self.optimizer is None:
             return "the script has no optimizer of PyTorch: it moves the weights itself"
+        if setting == "clip-norm" and self.is_sharded:
+            return _CLIPS_PARTS
         return self._why_not_of(self.optimizer, setting)
 
     @staticmethod

@@ -23,6 +23,9 @@ UNSEEN = {
 NEEDED = ("after_backward", "after_step")
 """Without these nothing is left to be recorded."""
 
+OF_SETTINGS = ("before_loss", "before_step")
+"""Without these a user's settings have no effect."""
+
 
 class Swappable(Protocol):
     """A loop whose loss another one can replace."""

@@ -14,6 +14,8 @@ from tuitrain.worker.failure import is_of_another_rank
 
 Failures = Mapping[int, Any]
 """By rank, torch's `ProcessFailure` of each that failed on this host."""
+_NO_FILE = "<N/A>"
+"""torch's, of a rank that left none."""
 COMES_WITHIN_S = 900
 """Time limit for all hosts to come, at the start and after a failure."""
 
@@ -105,17 +107,29 @@ def local_count(asked: int | None) -> int:
 
 def described(failures: Failures) -> str:
     """Return which rank failed first, on which host, and of what."""
-    rank, first = min(failures.items(), key=lambda item: item[1].timestamp)
+    rank, first = first_of(failures)
     signal_name = first.signal_name()
     what = f"ended by {signal_name}" if signal_name != "<N/A>" else _reason(first)
     return f"rank {rank} on {socket.gethostname()} {what}"
 
 
+def first_of(failures: Failures) -> tuple[int, Any]:
+    """Return the rank that failed first, if possible not of having lost another, and how it did."""
+    return min(failures.items(), key=lambda item: (_has_lost(item[1]), item[1].timestamp))
+
+
+def _has_lost(failure: Any) -> bool:
+    return is_of_another_rank(_message(failure))
+
+
 def _reason(failure: Any) -> str:
-    """Return why a rank failed, by its own file or its exit code."""
-    message = failure.message
-    text = message if isinstance(message, str) else message.get("message", "")
-    lines = str(text).strip().splitlines() or [f"exit code {failure.exitcode}"]
-    if is_of_another_rank(lines[-1]):
+    if _has_lost(failure):
         return "lost its connection to another rank"
-    return f"failed: {safe(lines[-1])}"
+    return f"failed: {safe(_message(failure))}"
+
+
+def _message(failure: Any) -> str:
+    """Return why a rank failed, by its own file or its exit code."""
+    message = "" if failure.error_file == _NO_FILE else failure.message  # else it is advice
+    text = message if isinstance(message, str) else message.get("message", "")
+    return [f"exit code {failure.exitcode}", *str(text).strip().splitlines()][-1]

@@ -53,7 +53,7 @@ class Channel:
         if isinstance(message, GoOn):
             self._broadcast(_numbers(message))
             return
-        body = _packed(tuple(message))
+        body = packed(tuple(message))
         self._broadcast(torch.tensor([len(body), *[0] * len(GoOn._fields)]))
         self._broadcast(body)
 
@@ -66,23 +66,23 @@ class Channel:
             return _go_on(rest)
         body = torch.empty(size, dtype=torch.uint8)
         self._broadcast(body)
-        return Call(*_unpacked(body))
+        return Call(*unpacked(body))
 
     def of_first(self, value: Any) -> Any:
         """Return the value that the first rank has."""
         size = torch.zeros(1, dtype=torch.int64)
-        body = _packed(value) if distributed.get_rank() == 0 else None
+        body = packed(value) if distributed.get_rank() == 0 else None
         if body is not None:
             size[0] = len(body)
         self._broadcast(size)
         if body is None:
             body = torch.empty(int(size), dtype=torch.uint8)
         self._broadcast(body)
-        return _unpacked(body)
+        return unpacked(body)
 
     def of_all(self, value: Any) -> list[Any]:
         """Return the values of all ranks."""
-        body, count = _packed(value), distributed.get_world_size()
+        body, count = packed(value), distributed.get_world_size()
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count)]
         distributed.all_gather(sizes, torch.tensor([len(body)]), group=self._group)
         most = max(map(int, sizes))
@@ -90,7 +90,7 @@ class Channel:
         padded[: len(body)] = body
         bodies = [torch.empty(most, dtype=torch.uint8) for _ in range(count)]
         distributed.all_gather(bodies, padded, group=self._group)
-        return [_unpacked(one[: int(size)]) for one, size in zip(bodies, sizes, strict=True)]
+        return [unpacked(one[: int(size)]) for one, size in zip(bodies, sizes, strict=True)]
 
     def _broadcast(self, tensor: Tensor) -> None:
         distributed.broadcast(tensor, 0, group=self._group)
@@ -106,12 +106,13 @@ def _go_on(numbers: Sequence[int]) -> GoOn:
     return GoOn(steps, take, None if until == _NONE else until, waited, bool(has_stopped), measures)
 
 
-def _packed(value: Any) -> Tensor:
+def packed(value: Any) -> Tensor:
     """Return plain values and tensors as bytes (n,) uint8."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return torch.frombuffer(bytearray(buffer.getbuffer()), dtype=torch.uint8)
 
 
-def _unpacked(body: Tensor) -> Any:
+def unpacked(body: Tensor) -> Any:
+    """Return what was packed, with its tensors on the CPU."""
     return torch.load(io.BytesIO(body.numpy().tobytes()), map_location="cpu", weights_only=True)

@@ -7,8 +7,7 @@ that it calls of its own. So whatever changes a run changes it on all ranks at t
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from tuitrain.core.detail import RANKS
@@ -18,16 +17,15 @@ from tuitrain.engine.nonfinite import NonfiniteBatches
 from tuitrain.engine.ranks.messages import Call, GoOn
 from tuitrain.engine.ranks.numbers import body_of
 from tuitrain.engine.ranks.ranks import Ranks
+from tuitrain.engine.ranks.rhythm import Rhythm
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step_probe import Measure
 from tuitrain.engine.training import Training
 
-MEET_EVERY_S = 0.25
 MEASURE_EVERY_S = 1.0
 NUMBERS = "numbers"
 """In place of a method: every rank tells its numbers."""
-_MOST_STEPS = 1 << 16
 
 
 class Leading(Steering):
@@ -38,14 +36,10 @@ class Leading(Steering):
         self._ranks = ranks
         self._training = run
         self._meet_at = 0
-        self._clock: Callable[[], float] = time.monotonic
-        self._went_on = self._clock(), run.step
-        """When, and at which step, they went on from the last meeting."""
-        self._numbers = Every(MEASURE_EVERY_S, self._clock)
-        self._measurements = Every(MEASURE_EVERY_S, self._clock)
+        self._rhythm = Rhythm(run.step)
+        self._numbers = Every(MEASURE_EVERY_S)
+        self._measurements = Every(MEASURE_EVERY_S)
         self.measures = Measure.NOTHING
-        self.steps = 1
-        """Steps from a meeting to the next."""
 
     def after_batch(self) -> Iterator[Fact | Event]:
         """Meet the other ranks if that is agreed for this step."""
@@ -63,28 +57,18 @@ class Leading(Steering):
         self._send(has_stopped=True)
 
     def _met(self, events: Iterator[Fact | Event]) -> Iterator[Fact | Event]:
-        self.steps, batch_s = self._steps_until_next(), self._batch_s()
+        run, rhythm = self._training, self._rhythm
+        batch_s = rhythm.step_s(run.step)
+        rhythm.meet(run.step)
         if batch_s is not None and self._numbers.is_due():
             yield self._measured(batch_s)
         yield from events
         if self._run.pace or self.decisions.has_to_do:
-            self.steps = 1
-        self._meet_at = self._training.step + self.steps
+            rhythm.steps = 1
+        self._meet_at = run.step + rhythm.steps
         self.measures = max(self.measures or Measure.NOTHING, self._to_measure())
         self._send(has_stopped=self.decisions.stopped)
-        self._went_on = self._clock(), self._training.step
-
-    def _steps_until_next(self) -> int:
-        """Return the number of steps that take about a quarter of a second."""
-        if (batch_s := self._batch_s()) is None:
-            return self.steps
-        return max(1, min(round(MEET_EVERY_S / batch_s), 4 * self.steps, _MOST_STEPS))
-
-    def _batch_s(self) -> float | None:
-        """Return the time of a batch since the last meeting; None if there was none."""
-        since, step = self._went_on
-        trained, took_s = self._training.step - step, self._clock() - since
-        return took_s / trained if trained > 0 and took_s > 0 else None
+        rhythm.go_on(run.step)
 
     def _to_measure(self) -> Measure:
         if self.decisions.pauses_next:
@@ -96,13 +80,13 @@ class Leading(Steering):
         self._ranks.channel.send(Call(NUMBERS))
         ranks = self._ranks.channel.of_all(self._ranks.numbers.taken())
         run = self._training
-        return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self.steps))
+        return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self._rhythm.steps))
 
     def _send(self, *, has_stopped: bool) -> None:
         run = self._training
         self._ranks.channel.send(
             GoOn(
-                self.steps, run.take, run.until, run.monitor.waited, has_stopped,
+                self._rhythm.steps, run.take, run.until, run.monitor.waited, has_stopped,
                 self.measures or Measure.NOTHING,
             )
         )  # fmt: skip

@@ -73,6 +73,10 @@ class Checkpoints:
         for event in earlier:
             self._retention.remember(event)
 
+    def save_nothing(self) -> None:
+        """Save nothing from now on: the weights cannot be read by this process alone."""
+        self._folder = None
+
     @property
     def kept(self) -> tuple[CheckpointSaved, ...]:
         """The checkpoints that were not deleted, oldest first."""

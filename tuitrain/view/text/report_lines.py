@@ -82,7 +82,7 @@ def _rows_of_files(run: Snapshot) -> _Rows:
         yield "weights", f"sha256 {safe(saved.weights_sha256)}"
     if begins := made_from(run):
         yield "begins as", begins
-    if command := command_of(run.spec.watched):
+    if command := command_of(run.spec.watched, run.spec.nproc):
         yield "again with", command
     if tags_of(run):
         yield "tags", ", ".join(tags_of(run))
