@@ -63,7 +63,7 @@ class Team(Protocol):
         """Give each rank's model the buffers of the first."""
 
     def states(self, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the states of the generators of all ranks."""
+        """Return the states of the generators of all ranks, on the first one."""
 
 
 def on_all_ranks(

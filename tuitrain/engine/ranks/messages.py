@@ -80,17 +80,23 @@ class Channel:
         self._broadcast(body)
         return unpacked(body)
 
-    def of_all(self, value: Any) -> list[Any]:
-        """Return the values of all ranks."""
-        body, count = packed(value), distributed.get_world_size()
-        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count)]
-        distributed.all_gather(sizes, torch.tensor([len(body)]), group=self._group)
-        most = max(map(int, sizes))
-        padded = torch.zeros(most, dtype=torch.uint8)
+    def to_first(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, on the first one; on the others, nothing."""
+        body = packed(value)
+        sizes = self._gathered(torch.tensor([len(body)]))
+        most = torch.tensor([max(map(int, sizes), default=0)])
+        self._broadcast(most)
+        padded = torch.zeros(int(most), dtype=torch.uint8)
         padded[: len(body)] = body
-        bodies = [torch.empty(most, dtype=torch.uint8) for _ in range(count)]
-        distributed.all_gather(bodies, padded, group=self._group)
+        bodies = self._gathered(padded)
         return [unpacked(one[: int(size)]) for one, size in zip(bodies, sizes, strict=True)]
+
+    def _gathered(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all ranks, on the first one."""
+        count = distributed.get_world_size() if distributed.get_rank() == 0 else 0
+        parts = [torch.empty_like(tensor) for _ in range(count)]
+        distributed.gather(tensor, parts or None, 0, group=self._group)
+        return parts
 
     def _broadcast(self, tensor: Tensor) -> None:
         distributed.broadcast(tensor, 0, group=self._group)

@@ -129,8 +129,8 @@ class Ranks:
         share(run.model.buffers())
 
     def states(self, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """Return the states of the generators of all ranks."""
-        return self.channel.of_all(dict(own))
+        """Return the states of the generators of all ranks, on the first one."""
+        return self.channel.to_first(dict(own))
 
 
 def _strategy(run: Training) -> Strategy:

@@ -78,7 +78,7 @@ class Leading(Steering):
     def _measured(self, batch_s: float) -> Detail:
         """Return what each rank measured of itself since this was last asked for."""
         self._ranks.channel.send(Call(NUMBERS))
-        ranks = self._ranks.channel.of_all(self._ranks.numbers.taken())
+        ranks = self._ranks.channel.to_first(self._ranks.numbers.taken())
         run = self._training
         return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self._rhythm.steps))
 
@@ -124,7 +124,7 @@ class Following(Steering):
         run = self._training
         while isinstance(message := self._ranks.channel.receive(), Call):
             if message.method == NUMBERS:
-                self._ranks.channel.of_all(self._ranks.numbers.taken())
+                self._ranks.channel.to_first(self._ranks.numbers.taken())
             else:
                 getattr(run, message.method)(*message.arguments, **message.named)
         run.take, run.until = message.take, message.until
