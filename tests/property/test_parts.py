@@ -28,7 +28,7 @@ def test_together_they_train_each_sample_once_in_the_batches_of_one_process(
         ]
         assert sorted(trained) == sorted(common)
         given = [len(samples[number * size :][:size]) for samples in own]
-        assert max(given) == parts[0].most_of(len(common), size)
+        assert max(given) == parts[0].most_of(total, size, number)
 
 
 @given(**SIZES)

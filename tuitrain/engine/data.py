@@ -56,12 +56,10 @@ class Part:
         common = min(total - first, size * self.count)
         return len(range(self.rank, common, self.count)), common
 
-    def most_of(self, common: int, size: int) -> int:
-        """Return the most samples that a rank trains on of a common batch of so many samples.
-
-        At most `size` of them are one rank's.
-        """
-        again = min(size, _ENOUGH) if common < self.count else 0
+    def most_of(self, total: int, size: int, number: int) -> int:
+        """Return the most samples that any rank trains on of a common batch; see `samples_of`."""
+        _, common = self.samples_of(total, size, number)
+        again = min(size, _ENOUGH, total) if common < self.count else 0
         return max(-(-common // self.count), again)
 
     def lacks_batch(self, total: int, size: int) -> bool:

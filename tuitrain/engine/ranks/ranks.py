@@ -82,12 +82,12 @@ class Ranks:
     ) -> tuple[Added, int]:
         """Add the gradients of the mean loss over all ranks; see `Team.add_gradients`."""
         assert self._strategy is not None
-        own, common = self.part.samples_of(len(run.data.train), run.samples_per_step, run.batch)
+        place = len(run.data.train), run.samples_per_step, run.batch
+        own, common = self.part.samples_of(*place)
         weight = own * self.part.count / common  # the mean over the ranks divides by their count
         parts = list(parts_of(run, data, target))
         count = len(parts)
-        most = self.part.most_of(common, run.samples_per_step)
-        self.passes = -(-most // run.batch_size)
+        self.passes = -(-self.part.most_of(*place) // run.batch_size)
         if self.passes > count:
             parts.append((*parts[-1][:2], 0.0))  # another rank has one more, and waits for all
         outputs: list[Tensor] = []
