@@ -35,7 +35,9 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     names = [field.name for field in fields(RunSpec)]
     if unknown := set(settings) - set(names):
         raise UnknownName("setting", min(unknown), names)
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = {
+        name: value for name, value in settings.items() if value is not None or _is_value(name)
+    }
     is_own = source_of(task) != "catalog"
     defaults = {name: OPTIONS[name].default for name in names if name in OPTIONS}
     is_kept = given.get("parent") is not None  # then the run has copies of the user's files
@@ -49,6 +51,11 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     if spec.strategy == "fsdp":
         _check_sharded(spec)
     return _canonical(spec)
+
+
+def _is_value(name: str) -> bool:
+    """Return whether None is a value of the setting, as auto is."""
+    return name in OPTIONS and bool(OPTIONS[name].none_word)
 
 
 def _open_to_task(task: str, *, is_kept: bool) -> dict[str, Any]:

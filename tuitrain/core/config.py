@@ -54,6 +54,7 @@ def as_config(spec: RunSpec) -> str:
         option.key: value
         for option in at("config")
         if (value := getattr(spec, option.name, None)) is not None
+        or (hasattr(spec, option.name) and (value := option.none_word))
     }
     changes = [f"\n[[schedule]]\n{tomli_w.dumps(change.as_row())}" for change in spec.schedule]
     return "".join([tomli_w.dumps(settings), *changes])

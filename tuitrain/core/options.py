@@ -82,6 +82,13 @@ class RunOption:
         return self.type.description
 
     @property
+    def none_word(self) -> str:
+        """The word for None where that is one of its values, and not its default; else empty."""
+        if isinstance(self.type, OrNone) and self.default is not None:
+            return self.type.word
+        return ""
+
+    @property
     def shown_default(self) -> str:
         """Its default as text for the user; empty for a flag and where there is none."""
         if self.default_says or self.default is None or isinstance(self.type, Flag):

@@ -79,3 +79,10 @@ def test_a_file_that_cannot_be_says_what_is_wrong(tmp_path, text, error, descrip
 def test_a_file_may_begin_with_the_mark_that_some_editors_write(tmp_path):
     (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbflr = 0.5\n")
     assert read_config(tmp_path / "a.toml") == {"lr": 0.5}
+
+
+def test_a_word_for_none_is_written_where_none_is_not_the_default(tmp_path):
+    text = as_config(new_spec("digits", nproc=None))
+    assert 'nproc = "auto"' in text
+    assert read(tmp_path, text).nproc is None
+    assert new_spec("digits").nproc == 1
