@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
             stop_before_training(stop.request, paths, writer, recorder)
         return 0
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
-        why = safe(f"the ranks cannot meet: {error}")
+        why = f"the ranks cannot meet: {_reason(error)}"
     last = _last_word(paths)
     if last is None:
         _record(paths, Failed(f"{why}; tuitrain resume {paths.title} goes on from its checkpoint"))
@@ -84,6 +84,14 @@ def _train(paths: RunPaths) -> str:
         waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
     return described(failures) if failures else "its ranks ended without a word"
+
+
+def _reason(error: Exception) -> str:
+    """Return why the ranks cannot meet: torch's own word is that something has failed."""
+    cause = str(error.__cause__ or error)
+    if "EADDRINUSE" in cause:
+        return "another program listens at the endpoint's port, on this host"
+    return safe(cause)
 
 
 def _stop_on_signals(paths: RunPaths) -> None:

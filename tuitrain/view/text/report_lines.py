@@ -115,8 +115,8 @@ def _state(run: Snapshot) -> str:
     reason = run.error or run.why or (in_words(nonfinite) if nonfinite else "")
     if run.state == "crashed" and not run.is_deleted:
         reason = f"{reason}; {after_crash(run)}"
-    if run.is_watched and run.state == "starting":
-        reason = "waiting for its first step"
+    if run.state == "starting":
+        reason = "waiting for its first step" if run.is_watched else safe(run.stage, limit=80)
     return f"{run.state}: {reason}" if reason else run.state
 
 

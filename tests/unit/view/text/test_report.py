@@ -7,6 +7,7 @@ import pytest
 from tests.recorded import in_home, started
 from tuitrain.catalog import TASKS
 from tuitrain.core.detail import Confusion
+from tuitrain.core.events import StartupReached
 from tuitrain.core.problem import Card
 from tuitrain.view.panel.panels import vitals
 from tuitrain.view.picture import plain
@@ -32,6 +33,13 @@ def test_counts_have_separators_and_columns_stay_columns(run):
     assert [line.split()[1] for line in saved] == ["23", "1,035"]
     assert len({line.index("epoch") for line in saved}) == 1
     assert len({line.index("before") for line in saved}) == 1
+
+
+def test_a_run_that_starts_says_what_it_waits_for(run):
+    run.records(StartupReached("waiting for 2 hosts at ash:29400"))
+    assert "  state        starting: waiting for 2 hosts at ash:29400" in report_lines.as_lines(
+        run.now()
+    )
 
 
 def test_a_metric_has_its_unit_and_the_data_their_origin(home, run):
