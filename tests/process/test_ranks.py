@@ -158,6 +158,18 @@ def test_a_loss_that_is_not_finite_on_one_rank_alone_leaves_the_weights_of_all_a
     assert losses == pytest.approx(others, rel=1e-4)
 
 
+def test_a_loss_that_is_not_finite_pauses_a_run_whose_epochs_have_few_batches(
+    tuitrain: Shell, tmp_path: Path
+):
+    """Fewer than the ranks train from one meeting to the next."""
+    (tmp_path / "planted.py").write_text(ONE_SAMPLE_OVERFLOWS)
+    options = ("--nproc", "2", "--batch-size", "64", "--epochs", "6", "--seed", "2")
+    tuitrain("run", f"{tmp_path / 'planted.py'}", "--detach", "--name", "a", *options)
+    run = run_of(tuitrain, "a")
+    until(lambda: run.state in ("paused", "finished"), "the loss is not finite")
+    assert run.state == "paused"
+
+
 def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tuitrain: Shell):
     tuitrain.start("a", *TWO, "--epochs", "4", "--paused")
     for command in (("step", "30"), ("stop",)):

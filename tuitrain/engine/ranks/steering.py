@@ -28,6 +28,15 @@ NUMBERS = "numbers"
 """In place of a method: every rank tells its numbers."""
 
 
+def _is_meeting(run: Training, agreed: int) -> bool:
+    """Whether the ranks meet after this batch.
+
+    After the last of an epoch they always do: else, where an epoch has fewer steps than they agree
+    on, no loss that is not finite would ever pause the run.
+    """
+    return run.step >= agreed or run.has_seen_epoch or run.has_reached_until
+
+
 class Leading(Steering):
     """The first rank's steering: at each meeting it does what a process alone would do."""
 
@@ -42,9 +51,9 @@ class Leading(Steering):
         self.measures = Measure.NOTHING
 
     def after_batch(self) -> Iterator[Fact | Event]:
-        """Meet the other ranks if that is agreed for this step."""
+        """Meet the other ranks if that is agreed for this step, or it ends an epoch."""
         self.measures = Measure.NOTHING
-        if self._training.step >= self._meet_at:
+        if _is_meeting(self._training, self._meet_at):
             yield from self._met(super().after_batch())
 
     def between(self) -> Iterator[Fact | Event]:
@@ -110,9 +119,9 @@ class Following(Steering):
         self._meet_at = 0
 
     def after_batch(self) -> Iterator[Fact | Event]:
-        """Meet the first rank if that is agreed for this step."""
+        """Meet the first rank if that is agreed for this step, or it ends an epoch."""
         self.measures = Measure.NOTHING
-        if self._training.step >= self._meet_at:
+        if _is_meeting(self._training, self._meet_at):
             yield from self.between()
 
     def between(self) -> Iterator[Fact | Event]:
