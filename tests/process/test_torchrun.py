@@ -72,3 +72,11 @@ def test_without_torchrun_its_module_says_how_a_run_is_started(tuitrain: Shell, 
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert "tuitrain resume RUN" in done.stderr
+
+
+def test_where_no_host_has_the_run_it_says_so(tuitrain: Shell, tmp_path: Path):
+    with torchrun(tuitrain, tmp_path, ("--nproc-per-node", "1"), tmp_path / "none") as process:
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert "tuitrain: no process has the run directory and its lock" in said
+    assert "errors.Refused" not in said
+    assert process.returncode != 0

@@ -36,7 +36,7 @@ def train_rank(paths: RunPaths) -> int:
         _say(str(error))
         return error.exit_code
     if descriptor is None:
-        return with_error_file(follow_first)
+        return with_error_file(_follow)
     return with_error_file(lambda: _lead(paths, descriptor))
 
 
@@ -67,6 +67,15 @@ def _lead(paths: RunPaths, descriptor: int) -> int:
     process.write_owner(paths.owner)
     _say(f"trains on {count_of(os.environ)} ranks; tuitrain attach {paths.title} shows it")
     return train(paths, descriptor, process.Ending(), in_ranks=True)
+
+
+def _follow() -> int:
+    """Follow the first rank; a refusal is one line, for torchrun would print its traceback."""
+    try:
+        return follow_first()
+    except TuitrainError as error:
+        _say(str(error))
+        return error.exit_code
 
 
 def _say(text: str) -> None:
