@@ -56,6 +56,8 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
 
 @pytest.mark.parametrize(("options", "said"), [
     (("--nnodes", "2"), "--nnodes needs --rdzv-endpoint HOST:PORT"),
+    (("--nnodes", "2", "--rdzv-endpoint", "a"), "takes HOST:PORT, with a port"),
+    (("--nnodes", "2", "--rdzv-endpoint", "a:99999"), "with a port from 1 to 65535"),
     (("--rdzv-endpoint", "a:1"), "is for several hosts"),
     (("--node-rank", "1"), "from 0 to one less than --nnodes"),
 ])  # fmt: skip

@@ -24,6 +24,9 @@ def check_hosts(spec: RunSpec, node_rank: int = 0) -> None:
         raise WrongUse("--nnodes needs --rdzv-endpoint HOST:PORT, where the hosts meet")
     if spec.rdzv_endpoint and spec.nnodes == 1:
         raise WrongUse("--rdzv-endpoint is for several hosts: --nnodes N")
+    _, _, port = (spec.rdzv_endpoint or "host:1").rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise WrongUse("--rdzv-endpoint takes HOST:PORT, with a port from 1 to 65535")
 
 
 def resumed(spec: RunSpec, ranks: Mapping[str, Any]) -> RunSpec:

@@ -145,19 +145,24 @@ class Steering(steering.Steering):
             return
         step_s = rhythm.step_s(run.step)
         rhythm.meet(run.step)
+        self._stay_together()
         if self.has_to_do:
             run.tell(Wait())
         if step_s is not None and run.step > 1 and self._measures.is_due():
-            yield from self._measured(step_s)
+            yield from self._measured(max(step_s, 1 / run.pace if run.pace else 0))
         if run.link is not None:
             yield from events
-        if run.pace or self.decisions.has_to_do:
-            rhythm.steps = 1
+        self._stay_together()
         self.meet_at = run.step + rhythm.steps
         run.tell(GoOn(rhythm.steps, run.take, self.decisions.stopped))
         rhythm.go_on(run.step)
         if run.link is None:
             yield from self._parted()
+
+    def _stay_together(self) -> None:
+        """Let the ranks meet after each step while there is something to do after each."""
+        if self._loop.pace or self.decisions.has_to_do:
+            self._rhythm.steps = 1
 
     def _parted(self) -> Iterator[Event]:
         reason = str(self._loop.why_alone)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tuitrain.core import code_copies
 from tuitrain.core.spec import RunSpec
@@ -14,14 +16,18 @@ from tuitrain.engine.ranks.ranks import Ranks
 from tuitrain.engine.user_code import UserCode
 
 
-def follow(folder: Path) -> None:
-    """Train the run of the first rank to its end; `folder` is for copies of the user's code."""
-    with group.joined(leads=False):
+def follow() -> None:
+    """Train the run of the first rank to its end."""
+    with group.joined(leads=False), ExitStack() as stack:
         ranks = Ranks()
-        text, code = ranks.of_first(None)
-        code_copies.unpack(folder, code)
+        text, copies = ranks.of_first(None)
+        code = UserCode()
+        if copies:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="tuitrain-")))
+            code_copies.unpack(folder, copies)
+            code = UserCode(folder)
         spec = replace(RunSpec.from_json(text), init_from=None)  # the first rank has the weights
-        run = build(spec, code=UserCode(folder), device=ranks.device_of(spec.device))
+        run = build(spec, code=code, device=ranks.device_of(spec.device))
         ranks.train(run)
         for _ in train(run, ranks.steering_of(run), clock=lambda: 0.0):
             pass

@@ -42,12 +42,18 @@ def _told(failures: Failures) -> bool:
 
 
 def _after(error: Exception) -> int:
-    from torch.distributed.elastic.rendezvous.api import RendezvousClosedError
+    from torch.distributed.elastic.rendezvous import api
 
-    if isinstance(error, RendezvousClosedError):
-        _say("the run has ended")
-        return 0
-    _say(f"the first host cannot be reached any more: {safe(error)}")
+    match error:
+        case api.RendezvousClosedError():
+            _say("the run has ended")
+            return 0
+        case api.RendezvousTimeoutError():
+            _say("the other hosts have not come")
+        case api.RendezvousConnectionError():
+            _say("the first host cannot be reached")
+        case _:
+            _say(f"the hosts cannot meet: {safe(error)}")
     return 1
 
 

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         why = f"the ranks cannot meet: {_reason(error)}"
     last = _last_word(paths)
     if last is None:
-        _record(paths, Failed(f"{why}; tuitrain resume {paths.title} goes on from its checkpoint"))
+        _record(paths, Failed(f"{why}; tuitrain resume {paths.title} goes on"))
         return 1
     return last.exit_code if isinstance(last, Failed) else 0
 

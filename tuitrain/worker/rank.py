@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
@@ -44,8 +43,7 @@ def follow_first() -> int:
         signal.signal(number, signal.SIG_IGN)  # the first rank stops the run
     from tuitrain.worker.following import follow
 
-    with TemporaryDirectory(prefix="tuitrain-") as folder:
-        follow(Path(folder))
+    follow()
     return 0
 
 

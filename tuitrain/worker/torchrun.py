@@ -65,7 +65,9 @@ def _lead(paths: RunPaths, descriptor: int) -> int:
 
     process.keep_lock(descriptor)
     process.write_owner(paths.owner)
-    _say(f"trains on {count_of(os.environ)} ranks; tuitrain attach {paths.title} shows it")
+    count = count_of(os.environ)
+    ranks = "1 rank" if count == 1 else f"{count} ranks"
+    _say(f"trains on {ranks}; tuitrain attach {paths.title} shows it")
     return train(paths, descriptor, process.Ending(), in_ranks=True)
 
 

@@ -69,15 +69,20 @@ class Leading(Steering):
         run, rhythm = self._training, self._rhythm
         batch_s = rhythm.step_s(run.step)
         rhythm.meet(run.step)
+        self._stay_together()
         if batch_s is not None and self._numbers.is_due():
-            yield self._measured(batch_s)
+            yield self._measured(max(batch_s, 1 / run.pace if run.pace else 0))
         yield from events
-        if self._run.pace or self.decisions.has_to_do:
-            rhythm.steps = 1
+        self._stay_together()
         self._meet_at = run.step + rhythm.steps
         self.measures = max(self.measures or Measure.NOTHING, self._to_measure())
         self._send(has_stopped=self.decisions.stopped)
         rhythm.go_on(run.step)
+
+    def _stay_together(self) -> None:
+        """Let the ranks meet after each batch while there is something to do after each."""
+        if self._run.pace or self.decisions.has_to_do:
+            self._rhythm.steps = 1
 
     def _to_measure(self) -> Measure:
         if self.decisions.pauses_next:

@@ -50,6 +50,7 @@ def resume(
     origin = yield from _restored(run, steering, lineage, between_epochs=between)
     if origin is None:
         yield from begin(run, steering, start)
+    yield from _trained_again(run.step, recorded.step) if between else ()
     opening, after = _after(lineage, origin.file if origin else "")
     if opening is not None:
         run.use(opening.settings)
@@ -72,6 +73,14 @@ def resume(
         yield opened
     for command in dropped:
         yield CommandDropped(command, "the run was interrupted")
+
+
+def _trained_again(step: int, recorded: int) -> Iterator[Event]:
+    if step < recorded:
+        yield Warned(
+            f"goes on from step {step:,}, since other batches begin with an epoch: "
+            f"{recorded - step:,} steps after that are trained again"
+        )
 
 
 def _keep_monitor(run: Training, earlier: Sequence[Event]) -> None:
