@@ -137,7 +137,10 @@ def _heading(run: Snapshot) -> str:
 def _ranks(spec: RunSpec) -> str:
     if not spec.is_distributed:
         return ""
-    return f" on each of {spec.nproc * spec.nnodes} ranks" if spec.nproc else " on each rank"
+    if spec.nproc is None:
+        return " on each rank"
+    ranks = spec.nproc * spec.nnodes
+    return f" on each of {ranks} ranks, {spec.batch_size * ranks:,} together"
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:

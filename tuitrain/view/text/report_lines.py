@@ -135,8 +135,9 @@ def _optimizer(run: Snapshot) -> str:
         parts.append(f"lr {lr_of(run):g}")
     if settings["batch-size"]:
         passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        ranks = f" on each of {rank_count(run)} ranks" if rank_count(run) > 1 else ""
-        parts.append(f"batch {words.count(settings['batch-size'])}{passes}{ranks}")
+        size, ranks = settings["batch-size"], rank_count(run)
+        together = f" on each of {ranks} ranks, {size * run.spec.accumulate * ranks:,} together"
+        parts.append(f"batch {words.count(size)}{passes}{together if ranks > 1 else ''}")
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:
