@@ -34,13 +34,13 @@ def test_it_leads_where_the_lock_is_and_starts_all_anew_where_a_rank_is_killed(
     tuitrain: Shell, tmp_path: Path
 ):
     tuitrain.start("a", "--nproc", "2", "--batch-size", "32", "--epochs", "8", "--paused")
-    for command in (("pace", "60"), ("stop",)):
+    for command in (("pace", "2"), ("stop",)):  # slow: the run must last until its rank is killed
         tuitrain("ctl", "a", *command)
     tuitrain.ended("a")
     run = connect("a", home=tuitrain.home)
     options = ("--nproc-per-node", "2", "--max-restarts", "1")
     with torchrun(tuitrain, tmp_path, options, run.directory) as process:
-        until(lambda: run.epoch >= 2, "it trains")
+        until(lambda: run.steps >= 3, "it trains")
         refused = tuitrain("resume", "a", "--plain", code=3).stderr
         assert "has not ended" in refused
         ranks = psutil.Process(process.pid).children()
