@@ -54,10 +54,6 @@ def test_it_leads_where_the_lock_is_and_starts_all_anew_where_a_rank_is_killed(
     assert said.count("tuitrain: trains on 2 ranks; tuitrain attach a shows it") == 2
     shown = tuitrain.ended("a")
     assert (shown["state"], len(shown["ranks"])) == ("finished", 2)
-    with torchrun(tuitrain, tmp_path, options[:2], run.directory) as process:
-        _, said = process.communicate(timeout=PATIENCE_S)
-    assert "tuitrain: a is finished after 8 epochs" in said
-    assert process.returncode != 0
 
 
 def run_owner(directory: Path) -> int:
