@@ -1,6 +1,6 @@
 """The loop on several ranks that a person writes without tuitrain, for torchrun.
 
-torchrun ... -m benchmarks.ddp_loop FILE: rank 0 writes its progress to the file, as bare_loop does.
+torchrun ... -m benchmarks.ddp_loop FILE BATCH_SIZE: rank 0 writes its progress to the file, as bare_loop does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tuitrain.engine.metrics import metrics_of
 from tuitrain.engine.training import Training
 
 
-def main(progress: str) -> None:
+def main(progress: str, batch_size: int) -> None:
     """Train until killed."""
     distributed.init_process_group("gloo")
-    run = build(new_spec(workload.TASK, **workload.SETTINGS))
+    run = build(new_spec(workload.TASK, **workload.SETTINGS | {"batch_size": batch_size}))
     model = DistributedDataParallel(run.model)
     optimizer, criterion, data = run.optimizer, run.criterion, run.data.train
     rank, ranks = distributed.get_rank(), distributed.get_world_size()
@@ -72,4 +72,4 @@ def gathered(own: Tensor, samples: int, ranks: int) -> list[Tensor]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,6 +1,6 @@
 """What several ranks cost: runs of tuitrain beside a DDP script under torchrun, as one table.
 
-python -m benchmarks.scale [--rounds N] [--seconds S] [--ranks N ...]
+python -m benchmarks.scale [--rounds N] [--seconds S] [--ranks N ...] [--batch-size N]
 
 Both train the same model on the same batches, in turns, as in `benchmarks.speed`; ratios are
 medians over rounds. What a step sends is counted at the loopback interface, which only they use.
@@ -60,24 +60,22 @@ def main() -> None:
     add("--rounds", type=int, default=15, help="how often each way is measured (%(default)s)")
     add("--seconds", type=float, default=2, help="a turn of a way of training (%(default)s)")
     add("--ranks", type=int, nargs="+", default=[1, 2], help="how many train (1 2)")
+    add("--batch-size", type=int, default=8, help="of each rank: 90 steps an epoch of 2 (8)")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        table = [
-            figure
-            for ranks in asked.ranks
-            for figure in measured(Path(folder), ranks, asked.rounds, asked.seconds)
-        ]
+        table = [figure for ranks in asked.ranks for figure in measured(Path(folder), ranks, asked)]
     print("\n".join(figures.lines(table)))
 
 
-def measured(home: Path, ranks: int, rounds: int, seconds: float) -> Iterator[Figure]:
+def measured(home: Path, ranks: int, asked: argparse.Namespace) -> Iterator[Figure]:
     """Yield the figures of that many ranks."""
+    rounds = asked.rounds
     with ExitStack() as stack:
         ways: dict[str, OnTheNetwork] = {}
         for name, opened in (("script", script), ("run", run)):
-            ways[name] = OnTheNetwork(stack.enter_context(opened(home, ranks)))
+            ways[name] = OnTheNetwork(stack.enter_context(opened(home, ranks, asked.batch_size)))
             speed.tell(ways[name], signal.SIGSTOP)
-        rates = speed.taken_in_turns(ways, rounds, seconds)
+        rates = speed.taken_in_turns(ways, rounds, asked.seconds)
         for way in ways.values():
             speed.tell(way, signal.SIGCONT)
     alone = statistics.median(rates["script"])
@@ -95,11 +93,11 @@ def measured(home: Path, ranks: int, rounds: int, seconds: float) -> Iterator[Fi
 
 
 @contextmanager
-def script(home: Path, ranks: int) -> Iterator[speed.Way]:
+def script(home: Path, ranks: int, batch_size: int) -> Iterator[speed.Way]:
     log = home / f"script-{ranks}.txt"
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks),
-        "-m", "benchmarks.ddp_loop", str(log),
+        "-m", "benchmarks.ddp_loop", str(log), str(batch_size),
     ]  # fmt: skip
     torchrun = subprocess.Popen(command, env=workload.environment(home), stderr=subprocess.DEVNULL)
     try:
@@ -115,8 +113,8 @@ def script(home: Path, ranks: int) -> Iterator[speed.Way]:
 
 
 @contextmanager
-def run(home: Path, ranks: int) -> Iterator[speed.Way]:
-    command, client = runs.new(home, "--detach", nproc=ranks)
+def run(home: Path, ranks: int, batch_size: int) -> Iterator[speed.Way]:
+    command, client = runs.new(home, "--detach", nproc=ranks, batch_size=batch_size)
     capture(command, workload.environment(home))
     with runs.killing(client):
         way = speed.Run(client)
