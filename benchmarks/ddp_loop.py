@@ -1,6 +1,7 @@
 """The loop on several ranks that a person writes without tuitrain, for torchrun.
 
-torchrun ... -m benchmarks.ddp_loop FILE BATCH_SIZE: rank 0 writes its progress to the file, as bare_loop does.
+torchrun ... -m benchmarks.ddp_loop FILE BATCH_SIZE: rank 0 writes its progress to the file, as
+bare_loop does.
 """
 
 from __future__ import annotations
