@@ -11,8 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -22,11 +21,10 @@ from tuitrain.core.events import Event, Failed, RunStarted, StartupReached, Stop
 from tuitrain.core.files import write_atomically
 from tuitrain.core.safe import safe
 from tuitrain.record import process
-from tuitrain.record.recorder import Recorder
+from tuitrain.record.recording import recording
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.store.writer import RunWriter
 from tuitrain.worker.agent import Failures, Meeting, described, first_of, local_count, run_ranks
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
@@ -45,7 +43,7 @@ def main(argv: list[str]) -> int:
     paths = RunPaths(Path(directory))
     process.keep_lock(int(lock))
     process.write_owner(paths.owner)
-    with _recording(paths) as (_, recorder):
+    with recording(paths) as (_, recorder):
         recorder.take(StartupReached("starting the ranks"))
     _Signals(paths).watch()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does
@@ -79,7 +77,7 @@ def _ended(paths: RunPaths, failures: Failures) -> int:
 def _last_word(paths: RunPaths, failures: Failures) -> Event:
     """Record why the ranks ended, and return it."""
     stop = next((one for one in waiting_commands(paths) if isinstance(one.command, Stop)), None)
-    with _recording(paths) as (writer, recorder):
+    with recording(paths) as (writer, recorder):
         if stop is not None and not failures:
             stop_before_training(stop, paths, writer, recorder)
             return Stopped(stop.id, *writer.position(), stop.command.detail)
@@ -127,16 +125,6 @@ class _Signals:
         return any(
             isinstance(event, RunStarted) for event in RunReader(self._paths.record).events()
         )
-
-
-@contextmanager
-def _recording(paths: RunPaths) -> Iterator[tuple[RunWriter, Recorder]]:
-    """Have the record while no rank has it."""
-    writer = RunWriter(paths.record, answered=paths.answered)
-    recorder = Recorder(writer)
-    yield writer, recorder
-    recorder.close()
-    writer.close()
 
 
 if __name__ == "__main__":

@@ -63,14 +63,7 @@ def run_ranks(
                 return RunResult(state=WorkerState.SUCCEEDED)
             return result
 
-    os.environ.update(python.environment())
-    # the agent's own handler would end the ranks: here the first one stops the run
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
-    # a store that outlives the ranks would tell new ones the addresses of old ones
-    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    if meeting.hosts == 1 and "lo" in {name for _, name in socket.if_nameindex()}:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else has to reach them
+    _set_environment(count, meeting)
     first, *arguments = command
     agent = Agent(
         WorkerSpec(
@@ -82,6 +75,18 @@ def run_ranks(
     )  # fmt: skip
     failures: Failures = agent.run().failures
     return failures
+
+
+def _set_environment(count: int, meeting: Meeting) -> None:
+    """Set the variables that the agent reads, and those that its ranks get."""
+    os.environ.update(python.environment())
+    # the agent's own handler would end the ranks: here the first one stops the run
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
+    # a store that outlives the ranks would tell new ones the addresses of old ones
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if meeting.hosts == 1 and "lo" in {name for _, name in socket.if_nameindex()}:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # no other host has to reach them
 
 
 def _rendezvous(meeting: Meeting) -> Any:

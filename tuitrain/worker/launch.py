@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from tuitrain.core import python
@@ -21,11 +20,10 @@ from tuitrain.core.events import WAITING, Event, Failed, StartupReached
 from tuitrain.core.files import write_atomically
 from tuitrain.core.safe import safe
 from tuitrain.record import process
-from tuitrain.record.recorder import Recorder
+from tuitrain.record.recording import recording
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.store.writer import RunWriter
 from tuitrain.worker.__main__ import run_to_end
 from tuitrain.worker.agent import Failures, Meeting, described, local_count, run_ranks
 from tuitrain.worker.startup import (
@@ -48,7 +46,7 @@ def main(argv: list[str]) -> int:
     try:
         why = _train(paths)
     except StopRequested as stop:
-        with _recorder(paths) as (writer, recorder):
+        with recording(paths) as (writer, recorder):
             stop_before_training(stop.request, paths, writer, recorder)
         return 0
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
@@ -114,18 +112,8 @@ def _last_word(paths: RunPaths) -> Event | None:
 
 
 def _record(paths: RunPaths, event: Event) -> None:
-    with _recorder(paths) as (_, recorder):
+    with recording(paths) as (_, recorder):
         recorder.take(event)
-
-
-@contextmanager
-def _recorder(paths: RunPaths) -> Iterator[tuple[RunWriter, Recorder]]:
-    """Open the record, while no rank has it."""
-    writer = RunWriter(paths.record, answered=paths.answered)
-    recorder = Recorder(writer)
-    yield writer, recorder
-    recorder.close()
-    writer.close()
 
 
 if __name__ == "__main__":
