@@ -43,10 +43,13 @@ def slowest_of(ranks: Sequence[Rank]) -> int | None:
 
 
 def summary(measured: Ranks) -> str:
-    """Return the rate, within how many steps commands take effect, and which rank is slow."""
+    """Return the time of a batch, within how many steps commands take effect, and who is slow.
+
+    It leaves out the ends of epochs, so it is not the inverse of the rate of the run.
+    """
     batch_ms = measured.ranks[0].batch_ms if measured.ranks else 0.0
-    rate = words.rate(1000 / batch_ms if batch_ms > 0 else None)
+    batch = f"{batch_ms:.3g} ms a batch" if batch_ms > 0 else "–"
     every = "a step" if measured.every == 1 else f"{words.count(measured.every)} steps"
-    said = f"{rate} · commands within {every}"
+    said = f"{batch} · commands within {every}"
     slowest = slowest_of(measured.ranks)
     return said if slowest is None else f"{said}; the others wait for rank {slowest}"

@@ -12,7 +12,7 @@ def ranks(*waited: float) -> Ranks:
 
 def test_each_rank_has_a_row_and_the_slowest_is_named():
     assert lines_of(ranks(0.31, 0.0)) == [
-        "100/s · commands within 25 steps; the others wait for rank 1",
+        "10 ms a batch · commands within 25 steps; the others wait for rank 1",
         "rank  device  memory  waits  host",
         "   0     cpu  700 MB    31%  ash",
         "   1     cpu  700 MB     0%  ash",
@@ -33,4 +33,4 @@ def test_of_gpus_it_is_not_known():
 def test_a_name_of_a_host_cannot_act_on_the_terminal():
     named = Ranks((Rank("\x1b[2J", "cpu", 10.0, 0.0, 1.0),), 1)
     assert "\x1b" not in "".join(lines_of(named))
-    assert lines_of(named)[0] == "100/s · commands within a step"
+    assert lines_of(named)[0] == "10 ms a batch · commands within a step"
