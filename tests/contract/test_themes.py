@@ -9,7 +9,7 @@ import pytest
 from textual.color import Color
 
 from tuitrain.tui import themes
-from tuitrain.tui.widgets.cells import Cells
+from tuitrain.tui.widgets.role_colours import variable_of
 from tuitrain.view.picture import SERIES, ThemeRole
 
 PROJECT = Path(__file__).parents[2]
@@ -24,10 +24,6 @@ def variables_in(text):
     return set(re.findall(r"\$(cell-[a-z0-9-]+)", text))
 
 
-def test_the_panels_ask_for_colours():
-    assert {"cell-smooth", "cell-envelope"} <= variables_in(Cells.DEFAULT_CSS)
-
-
 @every_theme
 def test_a_theme_is_named_as_its_file_and_says_whether_it_is_dark(path):
     theme = tomllib.loads(path.read_text())
@@ -37,12 +33,15 @@ def test_a_theme_is_named_as_its_file_and_says_whether_it_is_dark(path):
 
 @every_theme
 def test_a_theme_has_every_colour_of_a_panel(path):
-    assert variables_in(Cells.DEFAULT_CSS) <= tomllib.loads(path.read_text())["variables"].keys()
+    theme = tomllib.loads(path.read_text())
+    there = {*theme, *theme["variables"]}
+    assert {variable_of(role) for role in get_args(ThemeRole)} <= there
 
 
 @every_theme
 def test_a_theme_has_every_colour_that_any_screen_asks_for_and_no_other(path):
     asked = set().union(*(variables_in(source.read_text()) for source in sources))
+    asked |= {name for name in map(variable_of, get_args(ThemeRole)) if name.startswith("cell-")}
     assert asked == tomllib.loads(path.read_text())["variables"].keys()
 
 
@@ -150,8 +149,3 @@ def test_all_of_them_are_loaded_and_one_is_the_default():
     names = [theme.name for theme in themes.load()]
     assert names == [path.stem for path in files]
     assert themes.DEFAULT in names
-
-
-def test_every_role_of_a_cell_has_a_style():
-    styled = set(re.findall(r"\.cells--([a-z0-9]+)", Cells.DEFAULT_CSS))
-    assert styled == set(get_args(ThemeRole))

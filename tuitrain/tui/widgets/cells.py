@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import chain, zip_longest
-from typing import get_args
 
 from rich.color import Color
 from rich.segment import Segment
@@ -19,43 +18,19 @@ from textual.widget import Widget
 from tuitrain.core.safe import safe
 from tuitrain.tui.driver import LeanDriver
 from tuitrain.tui.images import placeholder
+from tuitrain.tui.widgets.role_colours import colour_of
 from tuitrain.view.picture import Image, Line, Part, Picture, Span, ThemeRole, unreadable
 
 
 class Cells(Widget):
     """Show a picture. Subclasses draw it and pass it to `show`."""
 
-    COMPONENT_CLASSES = {f"cells--{role}" for role in get_args(ThemeRole)}
-    DEFAULT_CSS = """
-    Cells {
-        & > .cells--text { color: $foreground; }
-        & > .cells--strong { color: $foreground; text-style: bold; }
-        & > .cells--muted { color: $cell-muted; }
-        & > .cells--accent { color: $accent; }
-        & > .cells--good { color: $success; }
-        & > .cells--warn { color: $warning; }
-        & > .cells--bad { color: $error; }
-        & > .cells--axis { color: $cell-axis; }
-        & > .cells--envelope { color: $cell-envelope; }
-        & > .cells--smooth { color: $cell-smooth; }
-        & > .cells--validation { color: $cell-validation; }
-        & > .cells--swap { color: $cell-swap; }
-        & > .cells--past { color: $cell-past; }
-        & > .cells--bar { color: $cell-bar; }
-        & > .cells--trough { color: $cell-trough; }
-        & > .cells--series1 { color: $cell-series1; }
-        & > .cells--series2 { color: $cell-series2; }
-        & > .cells--series3 { color: $cell-series3; }
-        & > .cells--series4 { color: $cell-series4; }
-        & > .cells--series5 { color: $cell-series5; }
-        & > .cells--series6 { color: $cell-series6; }
-    }
-    """
-
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._picture: Picture = ()
         self._strips: dict[int, Strip] = {}
+        self._styles: dict[ThemeRole, Style] = {}
+        self._theme: Mapping[str, str] = {}
         self._images: dict[Image, int] = {}
         self._title = ""
 
@@ -95,6 +70,10 @@ class Cells(Widget):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
+        if self._theme is not self.app.theme_variables:  # its colours are no rules of this panel
+            self._theme = self.app.theme_variables
+            self.refresh()
 
     @on(Hide)
     @on(Unmount)
@@ -125,7 +104,12 @@ class Cells(Widget):
         return Segment(text, Style.from_color(*(_GREYS[int(half, 16)] for half in role.halves)))
 
     def _style(self, role: ThemeRole) -> Style:
-        return self.get_component_rich_style(f"cells--{role}")
+        # Textual's component classes would make a node of each role whenever a panel is styled
+        if role not in self._styles:
+            background = self.background_colors[1]
+            color = (background + colour_of(role, self.app)).rich_color
+            self._styles[role] = self.rich_style + Style(color=color, bold=role == "strong" or None)
+        return self._styles[role]
 
 
 _GREYS = [Color.from_ansi(232 + round(brightness * 23 / 15)) for brightness in range(16)]

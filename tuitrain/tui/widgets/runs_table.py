@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.style import Style
 from rich.text import Text
 from textual.theme import Theme
 from textual.widgets import DataTable
 
+from tuitrain.tui.widgets.role_colours import colour_of
 from tuitrain.view.text.cells import cut_inside
 from tuitrain.view.text.listing import TREND_CELLS, Columns, Row, columns
-
-_COLOURS = {
-    "good": "success", "bad": "error", "warn": "warning", "strong": "foreground",
-    "text": "foreground", "accent": "accent",
-}  # fmt: skip
-"""The theme variable of a role; any other role has the variable `cell-ROLE`."""
 
 
 class RunsTable(DataTable[Text]):
@@ -83,8 +79,8 @@ class RunsTable(DataTable[Text]):
         text, role = row.cell(name)
         if name == "name":
             text = cut_inside(text, self._columns.name_cells)
-        variable = _COLOURS.get(str(role), f"cell-{role}")
-        return Text(text, style=self.app.get_css_variables()[variable], no_wrap=True)
+        colour = colour_of(str(role), self.app).rich_color
+        return Text(text, style=Style(color=colour), no_wrap=True)
 
     def _key(self) -> str:
         if not self.row_count:
