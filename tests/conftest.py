@@ -35,6 +35,9 @@ ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
 
+# Two cores have four of these processes: threads that wait for each other would spin.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # A background job of a shell ignores SIGINT, and one of nohup SIGHUP; programs that tests interrupt
 # would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

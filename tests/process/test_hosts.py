@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import PATIENCE_S, Shell, until
@@ -39,6 +40,10 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
         run = connect("a", home=tuitrain.home)
         until(lambda: run.epoch >= 2, "it trains")
         assert len(tuitrain.show("a")["ranks"]) == 2
+        for rank in psutil.Process(second.pid).children():
+            rank.kill()
+        until(lambda: "ended by SIGKILL" in str(tuitrain.show("a")["warnings"]), "it is named")
+        until(lambda: run.state == "running", "all have started anew")
         second.kill()
         until(lambda: run.state == "starting", "it waits for the other host")
     with second_host(tuitrain, tmp_path / "b", *hosts) as second:
@@ -50,7 +55,7 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
     assert shown["metrics"]["accuracy"] > 0.95
     assert any("lost its connection to another rank" in text for text in shown["warnings"])
     assert second.returncode == 0, said
-    assert said.splitlines()[-1] == "tuitrain: the run has ended"
+    assert said.splitlines()[-1] == "tuitrain: the run has ended", said
     assert not (tmp_path / "b" / "home").exists()
 
 

@@ -25,7 +25,7 @@ from tuitrain.record.recording import recording
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.worker.agent import Failures, Meeting, described, first_of, local_count, run_ranks
+from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
 _LOOK_S = 0.25
@@ -47,41 +47,41 @@ def main(argv: list[str]) -> int:
         recorder.take(StartupReached("starting the ranks"))
     _Signals(paths).watch()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does
-    failures: Failures = {}
+    failure: Failure | None = None
 
-    def has_ended(failed: Failures) -> bool:
-        write_atomically(paths.failed_rank, described(failed))  # a note for rank 0, if it records
+    def has_ended(failed: Failure) -> bool:
+        write_atomically(paths.failed_rank, failed.text)  # a note for rank 0, if it records
         return False
 
     with suppress(_Insisted):
-        failures = run_ranks(
+        failure = run_ranks(
             local_count(paths.read_spec().nproc),
             python.command("tuitrain.watcher.rank", directory, *command), Meeting(),
             max_restarts=0, has_ended=has_ended,
         )  # fmt: skip
-    return _ended(paths, failures)
+    return _ended(paths, failure)
 
 
-def _ended(paths: RunPaths, failures: Failures) -> int:
+def _ended(paths: RunPaths, failure: Failure | None) -> int:
     """Record the end if rank 0 could not, and return the exit code of the script."""
-    last = RunReader(paths.record).last_word() or _last_word(paths, failures)
+    last = RunReader(paths.record).last_word() or _last_word(paths, failure)
     paths.failed_rank.unlink(missing_ok=True)
-    if failures:
-        code = int(first_of(failures)[1].exitcode)
+    if failure is not None:
+        code = failure.exit_code
         return code if code > 0 else 128 - code
     if isinstance(last, Stopped):
         return _INTERRUPTED if last.why == signal.SIGINT.name else 0
     return last.exit_code if isinstance(last, Failed) else 0
 
 
-def _last_word(paths: RunPaths, failures: Failures) -> Event:
+def _last_word(paths: RunPaths, failure: Failure | None) -> Event:
     """Record why the ranks ended, and return it."""
     stop = next((one for one in waiting_commands(paths) if isinstance(one.command, Stop)), None)
     with recording(paths) as (writer, recorder):
-        if stop is not None and not failures:
+        if stop is not None and failure is None:
             stop_before_training(stop, paths, writer, recorder)
             return Stopped(stop.id, *writer.position(), stop.command.detail)
-        text = described(failures) if failures else "its ranks ended without a word"
+        text = failure.text if failure else "its ranks ended without a word"
         failed = Failed(safe(text))
         recorder.take(failed)
         return failed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from tuitrain.core import python
@@ -14,6 +15,8 @@ from tuitrain.worker.failure import is_of_another_rank
 
 Failures = Mapping[int, Any]
 """By rank, torch's `ProcessFailure` of each that failed on this host."""
+_CAUSE, _CAUSE_WITHIN = "tuitrain-cause", timedelta(seconds=2)
+"""The key in the store of all hosts under which one tells the others why a rank of it failed."""
 _NO_FILE = "<N/A>"
 """torch's, of a rank that left none."""
 COMES_WITHIN_S = 900
@@ -32,16 +35,25 @@ class Meeting(NamedTuple):
     """Whether this is the first host."""
 
 
+class Failure(NamedTuple):
+    """The first failure of a rank."""
+
+    text: str
+    """Which rank failed, on which host, and of what."""
+    exit_code: int
+    """That of the first rank of this host; negative: the signal that ended it."""
+
+
 def run_ranks(
     count: int,
     command: Sequence[str],
     meeting: Meeting,
     *,
     max_restarts: int,
-    has_ended: Callable[[Failures], bool],
+    has_ended: Callable[[Failure], bool],
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Failures:
-    """Let `count` ranks of this host train; return the failures that ended them, none: no failure.
+) -> Failure | None:
+    """Let `count` ranks of this host train; return the failure that ended them, if one did.
 
     `has_ended` is told of each failure, and returns whether the run has ended: else all ranks of
     all hosts start anew. `waiting` is around the time until all hosts are there. Raises torch's
@@ -53,14 +65,20 @@ def run_ranks(
     from torch.distributed.elastic.rendezvous import registry
 
     class Agent(LocalElasticAgent):
+        failure: Failure | None = None
+
         def _rendezvous(self, worker_group: Any) -> None:
             with waiting():
                 super()._rendezvous(worker_group)
 
         def _monitor_workers(self, worker_group: Any) -> Any:
             result = super()._monitor_workers(worker_group)
-            if result.failures and has_ended(result.failures):
-                return RunResult(state=WorkerState.SUCCEEDED)
+            if result.failures:
+                self.failure = failure_of(
+                    result.failures, self._store if meeting.hosts > 1 else None
+                )
+                if has_ended(self.failure):
+                    return RunResult(state=WorkerState.SUCCEEDED)
             return result
 
     _set_environment(count, meeting)
@@ -73,8 +91,7 @@ def run_ranks(
         ),
         logs_specs=DefaultLogsSpecs(),
     )  # fmt: skip
-    failures: Failures = agent.run().failures
-    return failures
+    return agent.failure if agent.run().failures else None
 
 
 def _set_environment(count: int, meeting: Meeting) -> None:
@@ -110,17 +127,23 @@ def local_count(asked: int | None) -> int:
     return torch.cuda.device_count() or os.cpu_count() or 1
 
 
-def described(failures: Failures) -> str:
-    """Return which rank failed first, on which host, and of what."""
-    rank, first = first_of(failures)
+def failure_of(failures: Failures, store: Any = None) -> Failure:
+    """Return the first failure of this host, or, if it lost others, what they say in the store.
+
+    Without a store, and where they say nothing, it is that of this host.
+    """
+    rank, first = min(failures.items(), key=lambda one: (_has_lost(one[1]), one[1].timestamp))
     signal_name = first.signal_name()
     what = f"ended by {signal_name}" if signal_name != "<N/A>" else _reason(first)
-    return f"rank {rank} on {socket.gethostname()} {what}"
-
-
-def first_of(failures: Failures) -> tuple[int, Any]:
-    """Return the rank that failed first, if possible not of having lost another, and how it did."""
-    return min(failures.items(), key=lambda item: (_has_lost(item[1]), item[1].timestamp))
+    text = f"rank {rank} on {socket.gethostname()} {what}"
+    if store is not None:
+        with suppress(Exception):  # torch's, of a store that is gone with its host
+            if _has_lost(first):
+                store.wait([_CAUSE], _CAUSE_WITHIN)
+                text = store.get(_CAUSE).decode(errors="replace")
+            else:
+                store.set(_CAUSE, text)
+    return Failure(safe(text), first.exitcode)
 
 
 def _has_lost(failure: Any) -> bool:

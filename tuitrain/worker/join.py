@@ -13,7 +13,7 @@ import sys
 from tuitrain.core import python
 from tuitrain.core.safe import safe
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failures, Meeting, described, local_count, run_ranks
+from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
 
 
 def main(argv: list[str]) -> int:
@@ -25,19 +25,19 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_DFL)
     _say(f"waiting for {hosts} hosts at {endpoint} ...")
     try:
-        failures = run_ranks(
+        failure = run_ranks(
             count, python.command("tuitrain.worker.rank"),
             Meeting(int(hosts), endpoint, name, is_first=False),
             max_restarts=int(max_restarts), has_ended=_told,
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
         return _after(error)
-    _say(described(failures) if failures else "the run has ended")
-    return 1 if failures else 0
+    _say(failure.text if failure else "the run has ended")
+    return 1 if failure else 0
 
 
-def _told(failures: Failures) -> bool:
-    _say(f"{described(failures)}; waiting for the other hosts ...")
+def _told(failure: Failure) -> bool:
+    _say(f"{failure.text}; waiting for the other hosts ...")
     return False
 
 

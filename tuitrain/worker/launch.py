@@ -25,7 +25,7 @@ from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failures, Meeting, described, local_count, run_ranks
+from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
 from tuitrain.worker.startup import (
     StopRequested,
     stop_before_training,
@@ -67,21 +67,21 @@ def _train(paths: RunPaths) -> str:
         starting = f"{WAITING} {spec.nnodes} hosts at {safe(meeting.endpoint)}"
     _record(paths, StartupReached(starting))
 
-    def has_ended(failures: Failures) -> bool:
+    def has_ended(failure: Failure) -> bool:
         if _last_word(paths) is not None:
             return True
         with suppress(OSError):  # a note for the first of the new ranks
-            write_atomically(paths.failed_rank, described(failures))
+            write_atomically(paths.failed_rank, failure.text)
         _record(paths, StartupReached(starting))
         return False
 
     command = python.command("tuitrain.worker.rank", str(paths.directory))
-    failures = run_ranks(
+    failure = run_ranks(
         local_count(spec.nproc), command, meeting,
         max_restarts=spec.max_restarts, has_ended=has_ended,
         waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
-    return described(failures) if failures else "its ranks ended without a word"
+    return failure.text if failure else "its ranks ended without a word"
 
 
 def _reason(error: Exception) -> str:

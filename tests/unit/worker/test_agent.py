@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import described
+from tuitrain.worker.agent import failure_of
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -17,12 +18,26 @@ def test_an_error_is_told_by_its_last_line_and_not_by_its_traceback(tmp_path: Pa
     told = {"message": "first\nValueError: too \x1b[2Jlarge", "extraInfo": {
         "py_callstack": "Traceback ...", "timestamp": "5"}}  # fmt: skip
     file.write_text(json.dumps({"message": told}))
-    said = described({1: failure(1, 1, file), 0: failure(0, 1)})
+    said = failure_of({1: failure(1, 1, file), 0: failure(0, 1)}).text
     assert said.startswith("rank 1 on ")
     assert said.endswith("large")
     assert "Traceback" not in said
     assert "\x1b" not in said
 
 
+LOST = "RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1"
+
+
 def test_a_killed_rank_is_told_by_its_signal():
-    assert described({2: failure(2, -9)}).endswith("ended by SIGKILL")
+    killed = failure_of({2: failure(2, -9)})
+    assert killed.text.endswith("ended by SIGKILL")
+    assert killed.exit_code == -9
+
+
+def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
+    store, file = HashStore(), tmp_path / "error.json"
+    file.write_text(json.dumps({"message": {"message": LOST, "extraInfo": {"timestamp": "5"}}}))
+    there = failure_of({1: failure(1, -9)}, store)
+    here = failure_of({0: failure(0, 1, file)}, store)
+    assert here == (there.text, 1)
+    assert failure_of({0: failure(0, 1, file)}).text.endswith("lost its connection to another rank")
