@@ -36,6 +36,7 @@ class ScriptedTrainer:
         self._writer = RunWriter(paths.record)
         self._step = 0
         self.ms_per_step: float = 10
+        self.now = 1_800_000_000.0
 
     def records(self, *events: Event) -> None:
         self.says_last(*events)
@@ -44,9 +45,7 @@ class ScriptedTrainer:
 
     def says_last(self, *events: Event) -> None:
         """Say it, and hold the lock a moment longer."""
-        self._writer.write(
-            [], [Stamped(1_800_000_000.0, self._elapsed_ms, event) for event in events]
-        )
+        self._writer.write([], [Stamped(self.now, self._elapsed_ms, event) for event in events])
 
     @property
     def _elapsed_ms(self) -> int:

@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 import signal
+import time
 from dataclasses import replace
 
 import pytest
@@ -71,7 +72,10 @@ async def test_before_the_first_batch_it_says_what_it_waits_for(
         await pilot.pause()
         assert "starting the trainer …" in await seen(app)
         trainer.records(StartupReached("loading PyTorch"))
-        assert "loading PyTorch …" in await seen(app)
+        assert "loading PyTorch … 0 s" in await seen(app)
+        trainer.now = time.time() - 3600  # somebody else started it
+        trainer.records(StartupReached("waiting for 2 hosts at a:29400"))
+        assert re.search(r"waiting for 2 hosts at a:29400 … 36\d\d s", await seen(app))
 
 
 KEYS = [

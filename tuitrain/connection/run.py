@@ -19,6 +19,7 @@ from tuitrain.core.events import EpochEnded, Event
 from tuitrain.store.delta import Cursor
 from tuitrain.store.paths import find_run, home_folder, runs_in
 from tuitrain.store.schema import BatchRow, key_of
+from tuitrain.view.panel.ranks import newest_ranks
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import report
 
@@ -94,7 +95,8 @@ class Run(Commands):
 
     def show(self) -> dict[str, Any]:
         """Return the dictionary that `tuitrain show --json` prints: settings, metrics, ..."""
-        return report.as_json(self._follower.look(), full=True)
+        run = self._follower.look()
+        return report.as_json(run, full=True, ranks=newest_ranks(run, self._client.record))
 
     def events(self, *, follow: bool = True) -> Iterator[Event]:
         """Yield all events of the run, oldest first, and new ones until it ends.

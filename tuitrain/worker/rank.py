@@ -19,6 +19,7 @@ from pathlib import Path
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
+from tuitrain.worker.failure import is_of_another_rank
 
 _LOOK_EVERY_S = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -65,7 +66,12 @@ def with_error_file(act: Callable[[], int]) -> int:
     """Act, and leave an error where the launcher looks for it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
-    return record(act)() or 0
+    try:
+        return record(act)() or 0
+    except Exception as error:
+        if is_of_another_rank(str(error)):
+            return 1  # what happened there is told by its launcher, and not by a traceback here
+        raise
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         )  # fmt: skip
         self._close = leave
         self._started = started
-        self._opened_at = time.monotonic()
-        self._refresh = Refresh(self._opened_at)
+        self._opened_at = time.time()
+        self._refresh = Refresh(time.monotonic())
         self._has_looked = False
         self._one_at_a_time = asyncio.Lock()
 
@@ -226,8 +226,8 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
 
     def _draw(self, run: Snapshot, width: int, height: int) -> Charted:
         if not has_begun(run):
-            waited_s = time.monotonic() - self._opened_at
-            return Charted(waiting(run, waited_s, width, height))
+            since = self._opened_at if run.stage_since is None else run.stage_since
+            return Charted(waiting(run, max(0.0, time.time() - since), width, height))
         was_log = self.chart.is_log
         return loss_chart(run, self._curves, width, height, self.chart_view, was_log=was_log)
 
@@ -257,7 +257,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         resume(self, self._latest, self._follow_again)
 
     def _follow_again(self, started: Started) -> None:
-        self._started, self._opened_at = started, time.monotonic()
+        self._started, self._opened_at = started, time.time()
         self.run_worker(self._look_again())
 
     async def _look_again(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted
+from tuitrain.core.events import CheckpointSaved, EpochEnded, RunStarted, StartupReached
 from tuitrain.core.notes import Note
 from tuitrain.core.own import title_of
 from tuitrain.core.problem import Problem
@@ -135,6 +135,12 @@ class Snapshot:
     def is_watched(self) -> bool:
         """Whether it is a watched script, which alone knows its epochs, batch size and seed."""
         return bool(self.spec.watched)
+
+    @property
+    def stage_since(self) -> float | None:
+        """When the newest stage of a start was reached, in seconds since 1970; None before it."""
+        stages = (one.at for one in reversed(self.log) if isinstance(one.event, StartupReached))
+        return next(stages, None)
 
     @property
     def problem(self) -> Problem:
