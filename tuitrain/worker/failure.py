@@ -28,7 +28,8 @@ _OUT_OF_MEMORY = re.compile(
 """Matches the errors of torch and its libraries when they are out of memory."""
 
 _OF_ANOTHER_RANK = re.compile(
-    r"gloo|nccl|Connection (closed|reset)|Broken pipe|TCPStore", re.IGNORECASE
+    r"gloo|nccl|Connection (was likely )?(closed|reset)|Broken pipe|TCPStore|SocketImpl",
+    re.IGNORECASE,
 )
 """Matches the errors of a collective operation that another rank has left."""
 
