@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from tuitrain.core.errors import CannotSave
 from tuitrain.core.events import (
@@ -26,6 +27,7 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.engine.criteria import copied
+from tuitrain.engine.data import Samples
 from tuitrain.engine.device import read
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
@@ -122,9 +124,11 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
     run.last_val_loss = loss.value()
     val_losses = _by_loss(run, run.recorded_losses, output, target)
     if run.team is not None:  # they decide alike, though devices of other kinds compute otherwise
-        values, val_losses, run.last_val_loss = run.team.of_first(
-            (values, val_losses, run.last_val_loss)
-        )
+        numbers = [*values.values(), *val_losses.values(), run.last_val_loss]
+        agreed = run.team.numbers_of_first(numbers)
+        values = dict(zip(values, agreed, strict=False))
+        val_losses = dict(zip(val_losses, agreed[len(values) :], strict=False))
+        run.last_val_loss = agreed[-1]
     ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
         improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
@@ -156,16 +160,24 @@ def _validated(run: Training) -> tuple[Validated, RunningMean]:
         targets.append(target)
     if run.part.lacks_batch(len(run.data.val), at_once):
         run.model(data)  # another rank has one more, and its model may need this one's weights
-    seen = [torch.cat(parts) for parts in (outputs, targets, inputs) if parts]
-    if run.team is not None:
-        seen = run.team.whole(seen, len(run.data.val))
-    output, target, *rest = seen
+    output, target, *rest = _of_all_ranks(run, [outputs, targets, inputs])
     if is_whole:
         loss.add(run.criterion(output, target), 1)
     return Validated(rest[0] if rest else None, output, target), loss
 
 
-def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
+def _of_all_ranks(run: Training, parts: Sequence[list[Tensor]]) -> list[Tensor]:
+    """Return the outputs and targets of all ranks, and the inputs if there are any, in order."""
+    own = [torch.cat(batches) for batches in parts if batches]
+    if run.team is None:
+        return own
+    val = run.data.val
+    if isinstance(val, Samples):  # what is given to all is not sent to them
+        return [*run.team.whole(own[:1], len(val)), *(val.targets, val.inputs)[: len(own) - 1]]
+    return run.team.whole(own, len(val))
+
+
+def _undefined(ended: EpochEnded, target: Tensor) -> tuple[Warned, ...]:
     """Say once which metrics the validation data leave undefined."""
     names = [name for name, value in ended.metrics.items() if math.isnan(value)]
     if ended.epoch > 1 or not names:
@@ -176,7 +188,7 @@ def _undefined(ended: EpochEnded, target: torch.Tensor) -> tuple[Warned, ...]:
     return (Warned(what, ended.take, ended.step),)
 
 
-def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+def by_every_loss(run: Training, output: Tensor, target: Tensor) -> dict[str, float]:
     """Return the value of each loss that fits the problem for the same outputs, by loss text.
 
     Losses that cannot read the outputs of the one in use are left out. The others have their
@@ -188,7 +200,7 @@ def by_every_loss(run: Training, output: torch.Tensor, target: torch.Tensor) -> 
 
 @torch.no_grad()
 def _by_loss(
-    run: Training, names: Sequence[str], output: torch.Tensor, target: torch.Tensor
+    run: Training, names: Sequence[str], output: Tensor, target: Tensor
 ) -> dict[str, float]:
     """Return the value of each loss that can read the outputs of the one in use."""
     reads = {name: run.losses.read_by(name, run.loss_name, output) for name in names}

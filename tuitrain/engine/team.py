@@ -59,6 +59,9 @@ class Team(Protocol):
     def of_first(self, value: Any) -> Any:
         """Return the value that the first rank has: plain values, in lists and dicts."""
 
+    def numbers_of_first(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers that the first rank has, as many on each."""
+
     def share_buffers(self, run: Training) -> None:
         """Give each rank's model the buffers of the first."""
 

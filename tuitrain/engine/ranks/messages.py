@@ -80,6 +80,12 @@ class Channel:
         self._broadcast(body)
         return unpacked(body)
 
+    def numbers_of_first(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers that the first rank has, as many on each."""
+        tensor = torch.tensor(numbers, dtype=torch.float64)
+        self._broadcast(tensor)
+        return tensor.tolist()
+
     def to_first(self, value: Any) -> list[Any]:
         """Return the values of all ranks, on the first one; on the others, nothing."""
         body = packed(value)

@@ -124,6 +124,10 @@ class Ranks:
         """Return the value that the first rank has."""
         return self.channel.of_first(value)
 
+    def numbers_of_first(self, numbers: Sequence[float]) -> list[float]:
+        """Return the numbers that the first rank has, as many on each."""
+        return self.channel.numbers_of_first(numbers)
+
     def share_buffers(self, run: Training) -> None:
         """Give each rank's model the buffers of the first."""
         share(run.model.buffers())
