@@ -24,8 +24,12 @@ def options(**changes: object) -> list[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return the environment for every process that is measured: one torch thread, a terminal."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    """Return the environment for every process that is measured: one torch thread, a terminal.
+
+    Modules are compiled once, as those of an installed program are.
+    """
+    left_out = ("COLUMNS", "LINES", "NO_COLOR", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     return inherited | {
         "OMP_NUM_THREADS": "1",
         "TUITRAIN_HOME": str(home),
