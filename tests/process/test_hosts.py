@@ -55,7 +55,7 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
     assert shown["metrics"]["accuracy"] > 0.95
     assert any("lost its connection to another rank" in text for text in shown["warnings"])
     assert second.returncode == 0, said
-    assert said.splitlines()[-1] == "tuitrain: the run has ended", said
+    assert "tuitrain: the run has ended" in said.splitlines(), said
     assert not (tmp_path / "b" / "home").exists()
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tuitrain.core.safe import safe
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
@@ -69,9 +70,11 @@ def with_error_file(act: Callable[[], int]) -> int:
     try:
         return record(act)() or 0
     except Exception as error:
-        if is_of_another_rank(str(error)):
-            return 1  # what happened there is told by its launcher, and not by a traceback here
-        raise
+        if not is_of_another_rank(str(error)):
+            raise
+        # what happened there is told by its launcher; of this one no traceback says more
+        sys.stderr.write(f"tuitrain: rank {os.environ.get('RANK', '?')}: {safe(error)}\n")
+        return 1
 
 
 if __name__ == "__main__":
