@@ -173,8 +173,8 @@ def _of_all_ranks(run: Training, parts: Sequence[list[Tensor]]) -> list[Tensor]:
         return own
     val = run.data.val
     if isinstance(val, Samples):  # what is given to all is not sent to them
-        return [*run.team.whole(own[:1], len(val)), *(val.targets, val.inputs)[: len(own) - 1]]
-    return run.team.whole(own, len(val))
+        return [*run.team.gathered(own[:1], len(val)), *(val.targets, val.inputs)[: len(own) - 1]]
+    return run.team.gathered(own, len(val))
 
 
 def _undefined(ended: EpochEnded, target: Tensor) -> tuple[Warned, ...]:

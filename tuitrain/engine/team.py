@@ -53,7 +53,7 @@ class Team(Protocol):
         Also return the number of samples of all ranks. The output is that of this rank.
         """
 
-    def whole(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
+    def gathered(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
         """Return the rows of all ranks, `total` of each, in the order of the samples."""
 
     def of_first(self, value: Any) -> Any:

@@ -81,7 +81,7 @@ def _last_word(paths: RunPaths, failure: Failure | None) -> Event:
         if stop is not None and failure is None:
             stop_before_training(stop, paths, writer, recorder)
             return Stopped(stop.id, *writer.position(), stop.command.detail)
-        text = failure.text if failure else "its ranks ended without a word"
+        text = failure.text if failure else "its ranks died unexpectedly"
         failed = Failed(safe(text))
         recorder.take(failed)
         return failed

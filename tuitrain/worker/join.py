@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         failure = run_ranks(
             count, python.command("tuitrain.worker.rank"),
             Meeting(int(hosts), endpoint, name, is_first=False),
-            max_restarts=int(max_restarts), has_ended=_told,
+            max_restarts=int(max_restarts), has_ended=_say_why,
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
         return _after(error)
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     return 1 if failure else 0
 
 
-def _told(failure: Failure) -> bool:
+def _say_why(failure: Failure) -> bool:
     _say(f"{failure.text}; waiting for the other hosts ...")
     return False
 

@@ -81,7 +81,7 @@ def _train(paths: RunPaths) -> str:
         max_restarts=spec.max_restarts, has_ended=has_ended,
         waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
-    return failure.text if failure else "its ranks ended without a word"
+    return failure.text if failure else "its ranks died unexpectedly"
 
 
 def _reason(error: Exception) -> str:

@@ -108,11 +108,11 @@ class Ranks:
         output = outputs[0] if count == 1 else torch.cat(outputs[:count])
         return Added(output, loss, tuple(marks)), common
 
-    def whole(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
+    def gathered(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
         """Return the rows of all ranks, `total` of each, in the order of the samples."""
-        return [self._whole(part, total) for part in parts]
+        return [self._gathered(part, total) for part in parts]
 
-    def _whole(self, part: Tensor, total: int) -> Tensor:
+    def _gathered(self, part: Tensor, total: int) -> Tensor:
         count = self.part.count
         rows = -(-total // count)
         padded = torch.cat((part, part[:1])) if len(part) < rows else part

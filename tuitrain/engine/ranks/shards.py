@@ -80,7 +80,7 @@ class Shards(Held):
     def weights(self, run: Training) -> dict[str, Any]:
         """Return the `state_dict` of the model, with whole weights on the first rank."""
         state = run.model.state_dict()
-        state.update({name: _whole(value) for name, value in state.items() if _is_sharded(value)})
+        state.update({name: _full(value) for name, value in state.items() if _is_sharded(value)})
         return state
 
     def load_weights(self, run: Training, weights: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ def _is_sharded(value: Any) -> bool:
     return isinstance(value, DTensor)
 
 
-def _whole(sharded: Any) -> Tensor:
+def _full(sharded: Any) -> Tensor:
     """Return a whole tensor in host memory; on other ranks than the first, without its values."""
     whole: Tensor = sharded.full_tensor().to("meta" if distributed.get_rank() else "cpu")
     return whole
@@ -177,7 +177,7 @@ def _whole_of(weight: Any, value: Any) -> Any:
         value, weight.device_mesh, weight.placements, run_check=False, shape=weight.shape,
         stride=weight.stride(),
     )  # fmt: skip
-    return _whole(sharded)
+    return _full(sharded)
 
 
 def _as(weight: Any, value: Any) -> Any:

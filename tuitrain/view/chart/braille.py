@@ -16,7 +16,7 @@ _LOWEST = ((0, 0x40, 0x44, 0x46, 0x47), (0, 0x80, 0xA0, 0xB0, 0xB8))
 """The bits of the lowest 0 to 4 dots, in the left and the right column of a cell."""
 
 
-def sign(bits: int) -> str:
+def character(bits: int) -> str:
     """Return the character with these dots."""
     return chr(0x2800 + bits)
 

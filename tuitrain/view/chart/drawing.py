@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from tuitrain.store.rollup import Bucket
 from tuitrain.view.chart import columns
-from tuitrain.view.chart.braille import ACROSS, UP, Cells, sign
+from tuitrain.view.chart.braille import ACROSS, UP, Cells, character
 from tuitrain.view.chart.x_axis import STEPS, XMap, XUnit, live_end
 from tuitrain.view.picture import Role
 
@@ -105,7 +105,7 @@ class Ruler(NamedTuple):
 def signs(cells: Cells, role: Role) -> Iterator[Mark]:
     """Yield a mark for each cell of dots."""
     for (column, row), bits in cells.items():
-        yield Mark(column, row, sign(bits), role)
+        yield Mark(column, row, character(bits), role)
 
 
 class Tick(NamedTuple):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tuitrain.view.chart.braille import ACROSS, UP, line, sign
+from tuitrain.view.chart.braille import ACROSS, UP, character, line
 from tuitrain.view.picture import Line, Role, Span, fitted
 from tuitrain.view.text.cells import cut, to_the_right, width_of
 
@@ -55,7 +55,7 @@ class Plane(NamedTuple):
         """Return a line through points, with a gap where one is off the plane."""
         grid: Grid = {}
         for part in self._parts(points):
-            grid |= {cell: Span(sign(bits), role) for cell, bits in line(part).items()}
+            grid |= {cell: Span(character(bits), role) for cell, bits in line(part).items()}
         return grid
 
     def _parts(self, points: Iterable[tuple[float, float]]) -> Iterator[list[tuple[int, int]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tuitrain.core.detail import Surface
-from tuitrain.view.chart.braille import ACROSS, UP, Cells, sign, upright
+from tuitrain.view.chart.braille import ACROSS, UP, Cells, character, upright
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.picture import SERIES, Role, Span
 
@@ -49,7 +49,7 @@ def regions(seen: Surface, plane: Plane, *, classes: int) -> Grid:
         for cell, at in _by_cell(plane, predicted)
     }
     borders = {
-        cell: Span(sign(bits), "strong") for cell, bits in _borders(plane, predicted).items()
+        cell: Span(character(bits), "strong") for cell, bits in _borders(plane, predicted).items()
     }
     return fills | borders | _samples(seen, plane, classes)
 
