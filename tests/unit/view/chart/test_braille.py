@@ -2,10 +2,10 @@ from tuitrain.view.chart import braille
 
 
 def cells_of(dots):
-    return {cell: braille.sign(bits) for cell, bits in braille.line(dots).items()}
+    return {cell: braille.character(bits) for cell, bits in braille.line(dots).items()}
 
 
-def test_a_dot_is_a_sign_with_that_dot():
+def test_a_dot_is_a_character_with_that_dot():
     assert cells_of([(0, 0)]) == {(0, 0): "⡀"}
     assert cells_of([(3, 7)]) == {(1, 1): "⠈"}
 
