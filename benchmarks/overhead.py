@@ -65,8 +65,14 @@ def _long_records(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     remark = f"{asked.rows:,} rows, roll-ups included, epochs not"
     yield Figure("disk per batch", f"{bytes_a_row:.1f} bytes", "<= 60", remark)
     yield from records.redraw(few, many, asked.rows)
-    yield screen.attaching(home, few, f"{records.FEW:,}", times=asked.rounds)
-    yield screen.attaching(home, many, f"{asked.rows:,}", times=asked.rounds)
+    yield screen.attaching(home, few, f"{records.FEW:,} batches", times=asked.rounds)
+    yield screen.attaching(home, many, f"{asked.rows:,} batches", times=asked.rounds)
+    epochs = asked.rows // 10
+    short, long = (records.make(home, rows, epoch=1)[0] for rows in (records.FEW, epochs))
+    yield records.looks(short, long, epochs)
+    yield screen.attaching(home, long, f"{epochs:,} epochs", times=asked.rounds)
+    records.copies(few, home / "many", 100)
+    yield screen.listing(home / "many", 100, times=asked.rounds)
 
 
 def _finiteness(home: Path) -> Iterator[Figure]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,19 +34,22 @@ _EPOCH = workload.STEPS_PER_EPOCH
 _ROWS_A_WRITE = 4096 * _EPOCH
 
 
-def make(home: Path, rows: int) -> tuple[Path, float]:
-    """Write a finished run of so many batches; return where it is, and its bytes per batch."""
-    paths = RunPaths(home / "runs" / f"record-{rows}")
+def make(home: Path, rows: int, *, epoch: int = _EPOCH) -> tuple[Path, float]:
+    """Write a finished run of so many batches, `epoch` an epoch.
+
+    Return where it is, and its bytes per batch, without epochs.
+    """
+    paths = RunPaths(home / "runs" / f"record-{rows}-{epoch}")
     paths.directory.mkdir(parents=True)
-    settings = {**workload.SETTINGS, "epochs": -(-rows // _EPOCH)}
+    settings = {**workload.SETTINGS, "epochs": -(-rows // epoch)}
     paths.write_spec(new_spec(workload.TASK, **settings))
     parts = [range(first, min(first + _ROWS_A_WRITE, rows + 1))
              for first in range(1, rows + 1, _ROWS_A_WRITE)]  # fmt: skip
-    began = RunStarted("cpu", _EPOCH, 100_682, 1437, 360, {})
+    began = RunStarted("cpu", epoch, 100_682, 1437, 360, {})
     empty = _size_after(paths, [([], [Stamped(0, 0, began)])])
-    size = _size_after(paths, ((list(_batches(part, rows)), []) for part in parts))
-    _size_after(paths, (([], list(_epochs(part))) for part in parts))
-    _size_after(paths, [([], [Stamped(0, rows, Finished(1, rows, rows // _EPOCH))])])
+    size = _size_after(paths, ((list(_batches(part, rows, epoch)), []) for part in parts))
+    _size_after(paths, (([], list(_epochs(part, epoch))) for part in parts))
+    _size_after(paths, [([], [Stamped(0, rows, Finished(1, rows, rows // epoch))])])
     return paths.directory, (size - empty) / rows
 
 
@@ -55,7 +60,23 @@ def redraw(few: Path, many: Path, rows: int) -> list[Figure]:
                   few=_drawing(few), many=_drawing(many)),
         _compared("of that, reading", rows, few=_reading(few), many=_reading(many)),
         _compared("first look at a run", rows, few=_looking(few), many=_looking(many)),
+        _compared("a write of 100 batches", rows,
+                  few=_writing(few, FEW), many=_writing(many, rows)),
     ]  # fmt: skip
+
+
+def looks(few: Path, many: Path, epochs: int) -> Figure:
+    """Compare the first look at a run of many epochs with that at one of few."""
+    return _compared(
+        "first look at a run of one batch an epoch", epochs,
+        few=_looking(few), many=_looking(many),
+    )  # fmt: skip
+
+
+def copies(directory: Path, home: Path, count: int) -> None:
+    """Let a home have so many runs, all copies of one."""
+    for number in range(count):
+        shutil.copytree(directory, home / "runs" / f"run-{number}")
 
 
 def _size_after(paths: RunPaths, parts: Iterable[tuple[list[BatchRow], list[Stamped]]]) -> int:
@@ -67,7 +88,7 @@ def _size_after(paths: RunPaths, parts: Iterable[tuple[list[BatchRow], list[Stam
     return paths.record.stat().st_size
 
 
-def _batches(steps: range, rows: int) -> Iterator[BatchRow]:
+def _batches(steps: range, rows: int, epoch: int) -> Iterator[BatchRow]:
     """Yield batches whose losses make the same picture, however many there are."""
     draw = random.Random(steps[0])
     us = draw.randrange
@@ -77,15 +98,15 @@ def _batches(steps: range, rows: int) -> Iterator[BatchRow]:
     ]
     for step in steps:
         loss = draw.random() + 2 * math.exp(-5 * step / rows)
-        yield BatchRow(step, (step - 1) // _EPOCH + 1, loss, 0.001, 64, step, *timings[step % 997])
+        yield BatchRow(step, (step - 1) // epoch + 1, loss, 0.001, 64, step, *timings[step % 997])
 
 
-def _epochs(steps: range) -> Iterator[Stamped]:
+def _epochs(steps: range, epoch: int) -> Iterator[Stamped]:
     draw = random.Random(steps[0])
-    for step in range(steps[0] + _EPOCH - 1, steps[-1] + 1, _EPOCH):
+    for step in range(steps[0] + epoch - 1, steps[-1] + 1, epoch):
         loss, found = draw.random(), {"accuracy": draw.random()}
         event = EpochEnded(
-            1, step, step // _EPOCH, "cross-entropy", loss, loss, found, improved=step == _EPOCH
+            1, step, step // epoch, "cross-entropy", loss, loss, found, improved=step == epoch
         )
         yield Stamped(0, step, event)
 
@@ -103,6 +124,17 @@ def _reading(directory: Path) -> Callable[[], object]:
 def _looking(directory: Path) -> Callable[[], object]:
     client = Client(directory)
     return lambda: client.look(Cursor())
+
+
+def _writing(directory: Path, rows: int) -> Callable[[], object]:
+    writer = RunWriter(RunPaths(directory).record)
+    steps = itertools.count(rows + 1, 100)
+
+    def write() -> None:
+        first = next(steps)
+        writer.write(list(_batches(range(first, first + 100), rows, _EPOCH)), [])
+
+    return write
 
 
 def _opened(directory: Path) -> tuple[Snapshot, Client]:

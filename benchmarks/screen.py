@@ -83,7 +83,13 @@ def starts(home: Path, *, times: int) -> list[Figure]:
 def attaching(home: Path, directory: Path, batches: str, *, times: int) -> Figure:
     """Time how long the screen of a recorded run takes."""
     samples = [_attach_s(home, directory) for _ in range(times)]
-    return _painted(f"tuitrain attach, {batches} batches", samples)
+    return _painted(f"tuitrain attach, {batches}", samples)
+
+
+def listing(home: Path, runs_there: int, *, times: int) -> Figure:
+    """Time how long a home's list of runs takes."""
+    took = [_took_s([tuitrain(), "ls"], home) for _ in range(times)]
+    return Figure(f"tuitrain ls, {runs_there} runs", f"{statistics.median(took):.2f} s")
 
 
 def _painted(what: str, samples: list[tuple[float, float]]) -> Figure:
