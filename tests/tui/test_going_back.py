@@ -9,7 +9,14 @@ from textual.widgets import OptionList
 from tests.conftest import PATIENCE_S, Shell, until
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.commands import Rollback
-from tuitrain.core.events import CheckpointSaved, EpochEnded, NotFinite, Paused, SettingChanged
+from tuitrain.core.events import (
+    CheckpointSaved,
+    EpochEnded,
+    NotFinite,
+    Paused,
+    SettingChanged,
+    TakeOpened,
+)
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run import RunScreen
@@ -59,6 +66,24 @@ async def test_going_back_asks_to_which_epoch(app: TuitrainApp, trainer: Scripte
         await pilot.press("down", "enter")
         await pilot.pause()
         assert [command.command for command in trainer.commands()] == [Rollback(0)]
+
+
+async def test_an_epoch_that_only_a_take_left_behind_has_is_said_to_be_of_it(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    start = replace(SAVED, step=0, epoch=0, file="00001-take1-step0.pt", why="start")
+    opening = TakeOpened(
+        None, 2, 0, 0, "rollback", start.file, 1, {"loss": "cross-entropy"}, 23, 23
+    )
+    trainer.records(BEGUN, start)
+    trainer.trains([1.0] * 23)
+    trainer.records(SAVED, opening)
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("f")
+        await pilot.pause()
+        assert "1  at step 23 of take 1, left behind" in text_of(app)
 
 
 async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(

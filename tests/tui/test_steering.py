@@ -124,7 +124,7 @@ async def test_a_sweep_is_followed_and_its_suggestion_is_where_the_new_rate_begi
         trainer.details(RATE_SWEEP, {**body, "suggestion": 0.004})
         trainer.records(RateSwept(request.id, 1, 1, 0, 66, 0.004))
         done = await followed(app)
-        for part in ("66 batches at step 1, all undone", "suggestion 0.004", "in use 0.001"):
+        for part in ("66 batches, all undone", "suggestion 0.004", "in use 0.001"):
             assert part in done
         assert "1e-4 " in done, "the axis has the rates"
         await pilot.press("enter")

@@ -24,7 +24,7 @@ def stop(screen: Screen[Any], row: Row) -> None:
         attempt(screen, f"stop {row.name}", lambda: Client(row.directory).send(Stop()))
 
     question = f"End {row.name}? It saves a checkpoint first."
-    confirm(screen, "Stop", question, send, yes="Stop the run", no="Let it train")
+    confirm(screen, "Stop", question, send, yes="Stop the run", no="Leave it as it is")
 
 
 def delete(screen: Screen[Any], rows: Sequence[Row], deleted: Callable[[], Any]) -> None:

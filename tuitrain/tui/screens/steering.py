@@ -227,7 +227,7 @@ class SteeringScreen(Screen[None]):
             "since then is abandoned. It stays in the record, and another undo brings it back."
         )
         do = partial(self.send, Undo())
-        confirm(self, "Undo", question, do, yes="Undo it", no="Go on training")
+        confirm(self, "Undo", question, do, yes="Undo it", no="Leave it as it is")
 
     def action_rollback(self) -> None:
         kept = kept_epochs(self._latest)
@@ -242,7 +242,7 @@ class SteeringScreen(Screen[None]):
     def action_stop(self) -> None:
         question = "End this run? It saves a checkpoint first."
         do = partial(self.send, Stop())
-        confirm(self, "Stop", question, do, yes="Stop the run", no="Let it train")
+        confirm(self, "Stop", question, do, yes="Stop the run", no="Leave it as it is")
 
 
 _OF_THE_TASK: tuple[Setting, ...] = ("lr", "batch-size", "epochs")

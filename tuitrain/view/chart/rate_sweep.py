@@ -62,7 +62,7 @@ def _heading(run: Snapshot) -> Iterator[Span]:
         else:
             yield Span(f" │ suggestion {swept.suggestion:g}", "swap")
         yield Span(f"  │ in use {lr_of(run) or 0:g}")
-        yield Span(f"  {words.count(swept.batches)} batches at step {words.count(swept.step)}, ")
+        yield Span(f"  {words.count(swept.batches)} batches, ")
         yield Span("all undone", "good")
     elif asked is not None and asked.reason:
         yield Span(f" no sweep: {safe(asked.reason)}", "warn")

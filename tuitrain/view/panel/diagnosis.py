@@ -18,7 +18,7 @@ from tuitrain.history.changes import changes_training
 from tuitrain.view.panel.advice import advice as waits
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.metrics import monitor_of, monitored
-from tuitrain.view.state.rate import lr_of
+from tuitrain.view.state.rate import lr_at, lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.timings import timings
 from tuitrain.view.state.training_loss import trained_loss
@@ -344,12 +344,14 @@ def _starts_high(run: Snapshot) -> Finding | None:
         "high start",
         f"high start: loss {words.value(first.train_loss)} in epoch 1, where guessing gives "
         f"ln {classes} = {guessing:.2f}",
-        (
-            _at_the_next_start(
-                f"are the inputs normalised, and is the rate ({lr_of(run) or 0:g}) right?"
-            ),
-        ),
+        (_at_the_next_start(f"are the inputs normalised, and {_rate_in(run, first)} right?"),),
     )
+
+
+def _rate_in(run: Snapshot, epoch: EpochEnded) -> str:
+    """Return words for the learning rate of an epoch, which may have been changed since."""
+    lr = lr_at(run, epoch.step)
+    return f"{'is' if lr == lr_of(run) else 'was'} the rate ({lr or 0:g})"
 
 
 def _waits_for_data(run: Snapshot) -> Finding | None:

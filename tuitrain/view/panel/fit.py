@@ -64,7 +64,7 @@ def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     heading = fitted(
         [
             Span(" mean "), Span(bias, "strong"),
-            Span(" · half of the errors are below "), Span(words.number(errors.median), "strong"),
+            Span(" · half are off by less than "), Span(words.number(errors.median), "strong"),
         ],
         width,
     )  # fmt: skip

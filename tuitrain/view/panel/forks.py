@@ -31,6 +31,8 @@ class KeptEpoch(NamedTuple):
     saved: CheckpointSaved
     ended: EpochEnded | None
     is_best: bool = False
+    is_left: bool = False
+    """Of a take that was left behind: with other weights than the epoch of that number now."""
 
     @property
     def epoch(self) -> int:
@@ -40,7 +42,8 @@ class KeptEpoch(NamedTuple):
         if self.ended is None:
             step = self.saved.step
             what = f"at step {words.count(step)}" if step else "before the first batch"
-            return f"{words.count(self.epoch):>6}  {what}".rstrip()
+            left = f" of take {self.saved.take}, left behind" if self.is_left else ""
+            return f"{words.count(self.epoch):>6}  {what}{left}"
         metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
         val_loss = f"{words.count(self.epoch):>6}  val loss {words.value(self.ended.val_loss):<8}"
         return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
@@ -59,7 +62,13 @@ def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
         if saved is not None
     )
     return [
-        KeptEpoch(saved, epoch, epoch is not None and epoch == run.best) for saved, epoch in kept
+        KeptEpoch(
+            saved,
+            epoch,
+            is_best=epoch is not None and epoch == run.best,
+            is_left=saved.step > 0 and not run.lineage.has_checkpoint(saved),
+        )
+        for saved, epoch in kept
     ]
 
 

@@ -107,6 +107,8 @@ def _checked(curves: LossCurves) -> LossCurves:
 def _missing(run: Snapshot, seen: _Seen | None) -> str:
     if run.is_watched:
         return "of a watched script no loss is recorded as a curve"
+    if run.started is None:
+        return f"{safe(run.task)} is not loaded{'' if run.has_ended else ' yet'}"
     if run.problem.kind is None:
         return "the outputs of this task have no axis that a loss could be drawn over"
     if seen is None:

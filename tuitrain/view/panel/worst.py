@@ -13,7 +13,7 @@ from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded
+from tuitrain.view.text.cells import cut, padded, width_of
 
 _GAP, _WORDS = 2, 2
 """Cells between pictures, and lines of words under them."""
@@ -37,7 +37,7 @@ def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if all(sample.pixels and sample.width for sample in seen.samples):
         lines += _gallery(run, seen.samples, width, height - 1)
     if len(lines) == 1:
-        lines += [_line(run, sample, width) for sample in seen.samples]
+        lines += _lines(run, seen.samples, width)
     return filled(lines, width, height)
 
 
@@ -49,10 +49,13 @@ def _missing(run: Snapshot) -> str:
     return "no validation samples are in the record"
 
 
-def _line(run: Snapshot, sample: WorstSample, width: int) -> Line:
-    number = f" sample {words.count(sample.number)}"
-    true, said = _words(run, sample)
-    return fitted([Span(f"{number:<14}", "muted"), Span(f"{true}  "), Span(said, "bad")], width)
+def _lines(run: Snapshot, samples: Sequence[WorstSample], width: int) -> Iterator[Line]:
+    """Yield a line for each sample, with what it is and what the model says below each other."""
+    said = [_words(run, sample) for sample in samples]
+    cells = max((width_of(true) for true, _ in said), default=0)
+    for sample, (true, other) in zip(samples, said, strict=True):
+        number = Span(f"{f' sample {words.count(sample.number)}':<14}", "muted")
+        yield fitted([number, Span(f"{padded(true, cells)}  "), Span(other, "bad")], width)
 
 
 def _words(run: Snapshot, sample: WorstSample) -> tuple[str, str]:
@@ -88,7 +91,7 @@ def _gallery(
         row = slice(first, min(first + across, shown))
         yield from _tiles(run, samples[row], pictures[row], (tile, rows), width)
     if shown:
-        yield from (_line(run, sample, width) for sample in samples[shown:])
+        yield from _lines(run, samples[shown:], width)
 
 
 def _tiles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuitrain.core.events import SettingChanged, TakeOpened
 from tuitrain.view.state.snapshot import Snapshot
 
 
@@ -16,6 +17,17 @@ def lr_of(run: Snapshot) -> float | None:
     if run.started is None or not run.started.optimizer:
         return None
     return run.latest.lr if run.latest and not _is_new(run) else lr
+
+
+def lr_at(run: Snapshot, step: int) -> float | None:
+    """Return the learning rate that was set for a step of the lineage, before any schedule."""
+    lr = run.lineage.initial_settings["lr"]
+    for event in run.lineage.kept_events:
+        if isinstance(event, TakeOpened) and event.step < step:
+            lr = event.settings.get("lr", lr)
+        elif isinstance(event, SettingChanged) and event.setting == "lr" and event.step < step:
+            lr = event.value
+    return float(lr) if lr else None
 
 
 def _is_new(run: Snapshot) -> bool:

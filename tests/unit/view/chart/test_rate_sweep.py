@@ -44,7 +44,7 @@ def test_a_sweep_has_its_suggestion_and_the_rate_in_use_marked(run, size):
     said = drawn(run, size)
     if size[0] > 60:
         heading, *_, axis, numbers = said.splitlines()
-        assert heading == (" │ suggestion 0.004  │ in use 0.001  60 batches at step 23, all undone")
+        assert heading == (" │ suggestion 0.004  │ in use 0.001  60 batches, all undone")
         in_use, suggestion = axis.index("┻"), axis.index("┴")
         assert numbers.index("1e-3") <= in_use <= numbers.index("1e-3") + 4
         assert in_use < suggestion < numbers.index("0.01")

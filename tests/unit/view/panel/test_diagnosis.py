@@ -150,3 +150,20 @@ def test_overfitting_of_a_long_run_is_seen_from_its_best_epoch_on(recorded):
     assert found.line(recorded.now(), has_keys=False).endswith("tuitrain ctl a rollback best")
     recorded.records(Finished(1, 601 * STEPS, 601))
     assert found.line(recorded.now(), has_keys=True).endswith("f forks from its best epoch")
+
+
+def test_a_first_epoch_far_above_guessing_is_put_down_to_the_rate_of_that_time(recorded):
+    recorded.trains(1, train_loss=1e8)
+    assert "is the rate (0.001) right?" in text(picture(recorded.now(), 200))
+    recorded.changes("lr", 0.5, "w")
+    assert "was the rate (0.001) right?" in text(picture(recorded.now(), 200))
+
+
+def test_a_rollback_to_the_start_begins_with_the_rate_of_now(recorded):
+    recorded.trains(1)
+    opening = TakeOpened(None, 2, 0, 0, "rollback", "", 1, {"loss": "cross-entropy", "lr": 0.5},
+                         STEPS, STEPS)  # fmt: skip
+    recorded.records(opening)
+    recorded.records(replace(recorded._ended(1, 1e8), take=2))
+    run = recorded.now()
+    assert "is the rate (0.5) right?" in text(picture(run, 200))

@@ -4,6 +4,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,7 @@ from tuitrain.view.panel.surface import applies, surface
 from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
+from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.cells import width_of
 
 SIZES = [(80, 24), (140, 40), (200, 55), (40, 10), (1, 1)]
@@ -291,7 +293,7 @@ def test_numbers_are_drawn_over_the_true_ones_with_the_line_on_which_they_are_eq
 def test_errors_are_a_histogram_with_their_mean_and_their_usual_size(numbers):
     numbers.details(FIT, FITTED)
     lines = drawn(fit.residuals, numbers, (60, 7)).splitlines()
-    assert lines[0] == " mean +0.5 · half of the errors are below 0.25"
+    assert lines[0] == " mean +0.5 · half are off by less than 0.25"
     assert lines[4] == "    ██████"
     assert lines[5] == " ────┴────"
     assert lines[6].split() == ["−1.5", "or", "less", "0", "1.5", "or", "more"]
@@ -413,6 +415,12 @@ def test_the_loss_in_use_is_drawn_with_the_samples_and_the_others_by_name(record
     assert "−log softmax(z)[y]" in table
     line = next(line for line in table.splitlines() if "● cross-entropy" in line)
     assert line.split()[2:] == ["5.007", "-0.99", "0.6931", "-0.5", "0.0067", "-0.0067"]
+
+
+def test_before_the_task_is_loaded_its_outputs_are_not_said_to_have_no_axis(recorded):
+    begun = Snapshot.begin("a", Path("a"), recorded.spec, 0.0)
+    said = plain(loss_curve.curve(begun, reads(recorded), 80, 10))
+    assert said.strip() == "digits is not loaded yet"
 
 
 def test_behind_a_loss_are_the_usual_one_those_used_and_as_many_others_as_have_room(recorded):
@@ -560,6 +568,12 @@ def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(rec
     assert re.search(r"▸ 7 +3\.00 +0\.267 █+[▉-▏]? +3\.50 +0\.617 █+", lines[3])
     assert not lines[4].split()[2].startswith("0.5"), "the others have less"
     assert "▸ 7" in drawn(sample, recorded, (60, 3)), "the true class has the last row"
+
+
+def test_what_the_model_says_of_numbers_stands_below_each_other(numbers):
+    numbers.details(WORST, worst_of({"true": 52}, {"true": 302.5}))
+    lines = drawn(worst, numbers, (80, 4)).splitlines()[1:3]
+    assert lines[0].index("predicted") == lines[1].index("predicted")
 
 
 def test_samples_without_pictures_or_room_are_a_list(recorded):
