@@ -75,4 +75,6 @@ def test_lenet_is_that_of_the_book(size):
 def test_a_last_batch_that_batch_norm_cannot_take_is_refused():
     with pytest.raises(Refused, match=r"batch norm needs 2 samples in a batch, .* try 360"):
         build(new_spec("digits", model="resnet18", batch_size=359))
+    with pytest.raises(Refused, match=r"the last batch of 1 from 1437 has 1; try 3"):
+        build(new_spec("digits", model="mlp:norm=batch", batch_size=1))
     assert MODELS["cnn"].least_batch == 1

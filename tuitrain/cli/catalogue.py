@@ -164,12 +164,13 @@ def metrics(as_json: bool) -> None:
         _say(rows)
         return
     better = {"max": "higher", "min": "lower"}
+    width = max(map(len, known))
     _say("\n".join(
         _hanging(
-            f"{row['name']:<{_LABEL}} ",
+            f"{row['name']:<{width}} ",
             f"{row['summary']}; {better[str(row['direction'])]} is better "
             f"({', '.join(row['kinds'])})",
-            _LABEL + 1,
+            width + 1,
         )
         for row in rows
     ))  # fmt: skip

@@ -15,7 +15,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
+from tuitrain.core.errors import UnknownName, WrongUse
 from tuitrain.core.own import own_python
+from tuitrain.core.safe import safe
 from tuitrain.core.values import Integer, Number, OneOf, Text, ValueType, either
 
 Schedule = Callable[[float], float]
@@ -147,7 +149,7 @@ class RateSchedule(NamedTuple):
             return cls(OWN, _epochs(epochs))
         if name not in SCHEDULES:
             raise ValueError(text)
-        schedule = cls(name, 0.0, _given(SCHEDULES[name], options) if colon else ())
+        schedule = cls(name, 0.0, _given(name, options) if colon else ())
         if schedule.is_constant:
             if at:
                 raise ValueError(text)
@@ -220,8 +222,15 @@ class ScheduleText(OneOf):
         self.description = f"{either(self.words)}, or with options as in step:size=5:warmup=1"
 
     def take(self, value: Any) -> str:
-        schedule = RateSchedule.read(Text.take(self, value))
+        try:
+            schedule = RateSchedule.read(Text.take(self, value))
+        except _UnfitOption as error:
+            raise WrongUse(str(error)) from None
         return str(schedule) if "@" in value else schedule.head
+
+
+class _UnfitOption(ValueError):
+    """An option that a schedule does not take; the message says what it does."""
 
 
 def _epochs(text: str) -> float:
@@ -231,14 +240,23 @@ def _epochs(text: str) -> float:
     return epochs
 
 
-def _given(shape: Shape, text: str) -> tuple[tuple[str, Any], ...]:
-    """Return the options in `key=value:key=value`, in the order in which the shape has them."""
+def _given(name: str, text: str) -> tuple[tuple[str, Any], ...]:
+    """Return the options in `key=value:key=value`, in the order in which the schedule has them."""
+    shape = SCHEDULES[name]
     pairs = dict(part.partition("=")[::2] for part in re.split("[:,]", text))
-    if unknown := set(pairs) - set(shape.all_options):
-        raise ValueError(unknown)
+    for key in pairs.keys() - shape.all_options.keys():
+        raise _UnfitOption(UnknownName("option", key, shape.all_options, f"of the schedule {name}"))
     values = {
-        key: (type_.read(pairs[key]), default)
+        key: (_value(f"{name}:{key}", type_, pairs[key]), default)
         for key, (type_, default) in shape.all_options.items()
         if key in pairs
     }
     return tuple((key, value) for key, (value, default) in values.items() if value != default)
+
+
+def _value(place: str, type_: ValueType, text: str) -> Any:
+    try:
+        return type_.read(text)
+    except ValueError:
+        said = safe(text, limit=40)
+        raise _UnfitOption(f"schedule {place} takes {type_.description}, not {said}") from None

@@ -73,7 +73,9 @@ class Number:
 
     @property
     def description(self) -> str:
-        to = "" if math.isinf(self.most) else f" to {self.most:g}"
+        most = f"{self.most:g}"
+        to = f" and below {most}" if float(most) > self.most else f" to {most}"
+        to = "" if math.isinf(self.most) else to
         return f"a number {'from' if self.can_be_zero else 'above'} 0{to}"
 
     def read(self, text: str) -> float:

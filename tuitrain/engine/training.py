@@ -306,15 +306,21 @@ class Training:
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
-        common = size * self.part.count
-        tail = max((len(self.data.train) % common or common) // self.part.count, 1)
-        least = self._least_batch
+        tail, least = self._last_batch_of(size), self._least_batch
         if min(size, tail) >= least:
             return None
+        larger = range(size + 1, len(self.data.train) + 1)
+        fit = next((n for n in larger if min(n, self._last_batch_of(n)) >= least), None)
         return (
             f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
-            f"{len(self.data.train)} has {tail}; try {size + 1}"
+            f"{len(self.data.train)} has {tail}; "
+            + (f"try {fit}" if fit else "no other size helps")
         )
+
+    def _last_batch_of(self, size: int) -> int:
+        """Return how many samples a process has in the last batch of an epoch."""
+        common = size * self.part.count
+        return max((len(self.data.train) % common or common) // self.part.count, 1)
 
     @property
     def _least_batch(self) -> int:

@@ -1,6 +1,7 @@
 """What the commands of the catalogue say."""
 
 import json
+import re
 
 import pytest
 
@@ -44,6 +45,12 @@ def test_every_metric_is_explained_with_its_direction(capsys):
     listed = {load["name"]: load for load in json.loads(capsys.readouterr().out)}
     assert listed["rmse"]["direction"] == "min"
     assert listed["accuracy"]["kinds"] == ["multiclass", "binary"]
+
+
+def test_the_metrics_stand_in_two_columns(capsys):
+    cli.run(["metrics"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len({len(re.match(r"\w* +", line)[0]) for line in lines}) == 1
 
 
 def test_a_loss_is_taught_under_either_of_its_names(capsys):

@@ -332,7 +332,7 @@ def test_a_last_batch_of_one_sample_is_tried_too(tmp_path):
 
 
 def test_too_few_samples_for_the_batch_norm_are_told_with_a_batch_size_that_works(tmp_path):
-    with pytest.raises(TuitrainError, match=r"task.py, line 8: batch norm needs 2 samples.* try 5"):
+    with pytest.raises(TuitrainError, match=r"task.py, line 8: batch norm needs 2 samples.* try 6"):
         built(tmp_path, multiclass("val=lambda: (x, y)", model=DROPOUT).replace(
             "train=lambda: (x, y)", "train=lambda: (x[:41], y[:41])"), batch_size=4)  # fmt: skip
 
