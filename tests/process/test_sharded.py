@@ -197,3 +197,13 @@ def test_what_has_no_shards_is_refused_before_it_starts(tuitrain: Shell, options
     refused = tuitrain.here("run", "digits", "--strategy", "fsdp", *options, code=None)
     assert refused.returncode != 0
     assert reason in refused.stderr
+
+
+def test_a_run_that_has_no_shards_is_not_resumed_with_some_and_stays_as_it_was(tuitrain: Shell):
+    tuitrain("run", "digits", "--optimizer", "muon", "--paused", "--detach", "--name", "a", *TWO)
+    tuitrain("ctl", "a", "stop")
+    before = tuitrain("show", "a", "--json").stdout
+    refused = tuitrain.here("resume", "a", "--strategy", "fsdp", code=None)
+    assert refused.returncode == 3
+    assert "computes with whole weights" in refused.stderr
+    assert tuitrain("show", "a", "--json").stdout == before

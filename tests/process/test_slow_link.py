@@ -71,13 +71,13 @@ def test_a_dialog_over_a_live_run_sends_itself_and_then_next_to_nothing(
     screen.expect("enter swaps")
     assert len(screen.raw) - before < LINK, "there within a second"
 
-    trainer.latest_batch_losses(100, {"cross-entropy": 0.5, "mse": 0.25})
+    trainer.latest_batch_losses(1, 100, {"cross-entropy": 0.5, "mse": 0.25})
     screen.expect("on batch 100")
     before = len(screen.raw)
     for look in range(5):  # the dialog itself looks once a second
         number = trains()
         trainer.latest_batch_losses(
-            101 + look, {"cross-entropy": 0.5 / number, "mse": 0.25 / number}
+            1, 101 + look, {"cross-entropy": 0.5 / number, "mse": 0.25 / number}
         )
         screen.expect(f"on batch {101 + look}")
     assert len(screen.raw) - before < 5 * 1024

@@ -66,8 +66,8 @@ class ScriptedTrainer:
         """Record a detail of the newest step."""
         self._writer.write([], [], [], [Detail(1, self._step, name, body)])
 
-    def latest_batch_losses(self, step: int, losses: dict[str, float]) -> None:
-        self._writer.latest_batch_losses(step, losses)
+    def latest_batch_losses(self, take: int, step: int, losses: dict[str, float]) -> None:
+        self._writer.latest_batch_losses(take, step, losses)
 
     def commands(self) -> list[Request]:
         found = [inbox.read(path) for path in inbox.waiting(self.paths.inbox)]

@@ -188,7 +188,7 @@ async def test_a_loss_in_use_with_parameters_stands_beside_the_usual_one_with_va
         trainer.records(
             EpochEnded(1, 23 * number, number, SMOOTH, 0.9, value, {"accuracy": 0.9}, False, losses)
         )
-    trainer.latest_batch_losses(46, {"cross-entropy": 0.25, SMOOTH: 0.5})
+    trainer.latest_batch_losses(1, 46, {"cross-entropy": 0.25, SMOOTH: 0.5})
     async with app.run_test(size=NARROW) as pilot:
         await pilot.pause()
         await seen(app)

@@ -49,7 +49,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     if not is_own:
         _check_that_it_fits(spec)
     if spec.strategy == "fsdp":
-        _check_sharded(spec)
+        check_sharded(spec)
     return _canonical(spec)
 
 
@@ -104,7 +104,7 @@ def _check_that_it_fits(spec: RunSpec) -> None:
         entry.arguments(choice.options, task.kind)
 
 
-def _check_sharded(spec: RunSpec) -> None:
+def check_sharded(spec: RunSpec) -> None:
     """Raise WrongUse or Refused for what has no shards; the trainer checks the user's own code."""
     if not spec.is_distributed:
         raise WrongUse(

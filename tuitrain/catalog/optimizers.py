@@ -103,7 +103,7 @@ OPTIMIZERS: Mapping[str, OptimizerEntry] = {
         OptimizerEntry(
             "muon",
             "tuitrain.engine.muon:MuonAdamW",
-            "Orthogonal steps for linear layers before the last, adamw for the rest, at adamw's lr",
+            "Orthogonal steps for layers before the last, adamw for the rest; its usual lr is 0.02",
             aliases=("Muon",),
             options={
                 "momentum": Option(_BELOW_1, 0.95, "momentum of the matrices"),

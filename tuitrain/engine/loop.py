@@ -218,10 +218,10 @@ def _skipped_warning(run: Training, ended: EpochEnded, skipped: int) -> tuple[Wa
     """Say how many batches of the epoch were skipped, if any."""
     if not skipped:
         return ()
-    batches = "batch was" if skipped == 1 else "batches were"
+    batches = "batch" if run.steps_per_epoch == 1 else "batches"
     what = (
-        f"epoch {ended.epoch:,}: {skipped:,} of {run.steps_per_epoch:,} {batches} skipped, "
-        "not finite"
+        f"epoch {ended.epoch:,}: {skipped:,} of {run.steps_per_epoch:,} {batches} "
+        f"{'was' if skipped == 1 else 'were'} skipped, not finite"
     )
     return (Warned(what, ended.take, ended.step),)
 

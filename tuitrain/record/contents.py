@@ -18,8 +18,8 @@ class Contents:
     events: list[Stamped] = field(default_factory=list)
     values: list[MeasuredRow] = field(default_factory=list)
     details: list[Detail] = field(default_factory=list)
-    latest: tuple[int, Mapping[str, float]] | None = None
-    """A step, and the loss of its batch by every loss function."""
+    latest: tuple[int, int, Mapping[str, float]] | None = None
+    """Take and step of a batch, and its loss by every loss function."""
 
     def __bool__(self) -> bool:
         return bool(

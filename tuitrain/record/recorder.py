@@ -217,9 +217,9 @@ class Recorder:
         nonfinite, self._nonfinite = self._nonfinite, []
         return nonfinite
 
-    def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
+    def latest_batch_losses(self, take: int, step: int, losses: Mapping[str, float]) -> None:
         """Store the loss of the newest batch by every loss function, with the next flush."""
-        self._waiting.latest = step, losses
+        self._waiting.latest = take, step, losses
 
     def _has_more(self) -> bool:
         """Return whether anything waits to be written."""

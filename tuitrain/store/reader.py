@@ -88,13 +88,16 @@ class RunReader:
             ).fetchone()
             return self._event_of(*row) if row else None
 
-    def latest_batch_losses(self) -> tuple[int, dict[str, float]]:
-        """Return the step of a recent batch and its loss by every fitting loss function."""
+    def latest_batch_losses(self, take: int) -> tuple[int, dict[str, float]]:
+        """Return the step of a recent batch of a take, and its loss by every fitting loss function.
+
+        Return (0, {}) while the newest one is of another take.
+        """
         with self._connection() as db:
             if db is None:
                 return 0, {}
             row = db.execute("select body from latest_batch_losses").fetchone()
-            return _latest_batch_losses(row[0]) if row else (0, {})
+            return _latest_batch_losses(row[0], take) if row else (0, {})
 
     def batches(self, after: int, every: int) -> list[BatchRow]:
         """Return the batches with a key above `after` whose step is a multiple of `every`."""
@@ -294,8 +297,10 @@ from batch where key > ? and key <= ? and number % ? = 0 order by key
 """  # noqa: S608 - names of our own
 
 
-def _latest_batch_losses(body: str) -> tuple[int, dict[str, float]]:
+def _latest_batch_losses(body: str, take: int) -> tuple[int, dict[str, float]]:
     stored = parsed(body)
+    if value_of(int, "take", stored.get("take", take)) != take:  # older records do not say it
+        return 0, {}
     step: int = value_of(int, "step", stored.get("step"))
     losses: dict[str, float] = value_of(Mapping[str, float], "losses", stored.get("losses"))
     return step, losses

@@ -132,9 +132,9 @@ class RunWriter:
             epoch if completed is None else completed,
         )
 
-    def latest_batch_losses(self, step: int, losses: Mapping[str, float]) -> None:
+    def latest_batch_losses(self, take: int, step: int, losses: Mapping[str, float]) -> None:
         """Store the loss of the newest batch by every loss function, replacing earlier ones."""
-        body = json.dumps({"step": step, "losses": to_strict(dict(losses))})
+        body = json.dumps({"take": take, "step": step, "losses": to_strict(dict(losses))})
         self._connection.execute(
             "insert or replace into latest_batch_losses values (1, ?)", (body,)
         )

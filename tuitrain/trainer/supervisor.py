@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tuitrain.catalog.new_spec import check_sharded
 from tuitrain.core import code_copies, python
 from tuitrain.core.commands import Change, Epoch, Request, Setting
 from tuitrain.core.errors import NameTaken, NotOnLineage, Refused, RunLocked, TuitrainError
@@ -204,7 +205,7 @@ def resume(
     run goes on. `ranks` are fields of the spec that say how many ranks train it from now on.
     Raises RunLocked if the run has not ended, NoSuchRun if it is deleted meanwhile, NotPlain if
     its directory contains links, Refused if it is finished and `epochs` is not higher, for a
-    watched script, and for code that the user never started by name.
+    watched script, for what has no shards, and for code that the user never started by name.
     """
     settings: dict[Setting, int | str | None] = {
         "epochs": epochs, "batch-size": batch_size, "schedule": lr_schedule,
@@ -215,6 +216,8 @@ def resume(
         before = paths.read_spec()
         check_not_watched(before, paths.name, "resumed")
         spec = hosts.resumed(before, ranks)
+        if spec.is_sharded:
+            check_sharded(spec)
         code_copies.check_known(paths.code, known_code())
         answered = Answered.read(paths.answered)  # before the record, which is written first
         missing = answered.why_not(RunReader(paths.record).rows())

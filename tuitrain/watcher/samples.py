@@ -58,7 +58,7 @@ class Samples:
         output = call.args[0] if call.args else None
         if isinstance(output, Tensor) and output.numel() <= _LARGEST_OUTPUT:
             values = _by_every_loss(call, self._loop.losses)
-            self._recorder.latest_batch_losses(self._loop.step + 1, values)
+            self._recorder.latest_batch_losses(self._loop.take, self._loop.step + 1, values)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tuitrain.core import python
@@ -83,15 +84,16 @@ def run_ranks(
 
     _set_environment(count, meeting)
     first, *arguments = command
-    agent = Agent(
-        WorkerSpec(
-            role="rank", local_world_size=count, entrypoint=first, args=tuple(arguments),
-            rdzv_handler=registry.get_rendezvous_handler(_rendezvous(meeting)),
-            max_restarts=max_restarts, monitor_interval=0.1,
-        ),
-        logs_specs=DefaultLogsSpecs(),
-    )  # fmt: skip
-    return agent.failure if agent.run().failures else None
+    with TemporaryDirectory(prefix="tuitrain-ranks-") as files:  # torch would leave its own behind
+        agent = Agent(
+            WorkerSpec(
+                role="rank", local_world_size=count, entrypoint=first, args=tuple(arguments),
+                rdzv_handler=registry.get_rendezvous_handler(_rendezvous(meeting)),
+                max_restarts=max_restarts, monitor_interval=0.1,
+            ),
+            logs_specs=DefaultLogsSpecs(log_dir=files),
+        )  # fmt: skip
+        return agent.failure if agent.run().failures else None
 
 
 def _set_environment(count: int, meeting: Meeting) -> None:

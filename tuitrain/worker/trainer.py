@@ -146,7 +146,7 @@ def _look_at_newest_batch(run: Training, recorder: Recorder) -> None:
     """Record the newest batch, and its loss by every loss function."""
     _take(batch_detail(run), recorder)
     recorder.latest_batch_losses(
-        run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
+        run.take, run.step, by_every_loss(run, *run.newest_batch) if run.newest_batch else {}
     )
 
 

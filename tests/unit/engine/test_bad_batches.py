@@ -180,6 +180,12 @@ def test_the_train_loss_is_the_mean_over_the_batches_that_were_not_skipped(is_sy
     assert (warned.take, warned.step) == (ended.take, ended.step)
 
 
+def test_one_batch_of_an_epoch_that_was_skipped_is_one_of_several():
+    run = spoilt((0, 1))
+    (warned,) = of(list(train(run, Steering(run))), Warned)
+    assert warned.text == "epoch 1: 1 of 6 batches was skipped, not finite"
+
+
 def test_a_batch_with_a_finite_loss_and_a_bad_gradient_is_left_out_as_well():
     mean = RunningMean()
     for number in range(1000):

@@ -45,16 +45,16 @@ def test_the_losses_of_the_newest_batch_are_known_no_sooner_than_the_batch(tmp_p
     writer, now = RunWriter(tmp_path / "run.db"), [0.0]
     recorder = Recorder(writer, clock=lambda: now[0])
     reader = RunReader(tmp_path / "run.db")
-    recorder.latest_batch_losses(1, {"mse": 0.5})
+    recorder.latest_batch_losses(1, 1, {"mse": 0.5})
     recorder.take(batch(1))
-    assert reader.latest_batch_losses() == (0, {})
+    assert reader.latest_batch_losses(1) == (0, {})
     now[0] = 1.0
     recorder.take(batch(2))
-    assert reader.latest_batch_losses() == (1, {"mse": 0.5})
-    recorder.latest_batch_losses(2, {"mse": 0.25})
+    assert reader.latest_batch_losses(1) == (1, {"mse": 0.5})
+    recorder.latest_batch_losses(1, 2, {"mse": 0.25})
     now[0] = 2.0
     recorder.flush_if_due()  # as in a pause, which comes right after
-    assert reader.latest_batch_losses() == (2, {"mse": 0.25})
+    assert reader.latest_batch_losses(1) == (2, {"mse": 0.25})
     writer.close()
 
 

@@ -372,11 +372,12 @@ def test_a_record_of_version_2_is_read_and_then_written_as_one_of_today(path, re
         db.execute("alter table latest_batch_losses rename to glance")
         db.execute("""insert into glance values (1, '{"step": 7, "losses": {"mse": 0.5}}')""")
         db.execute("pragma user_version = 2")
-    assert reader.latest_batch_losses() == (7, {"mse": 0.5})
+    assert reader.latest_batch_losses(1) == (7, {"mse": 0.5})
     assert reader.since(Cursor()).latest == batch(1)
     with closing(RunWriter(path)) as writer:
-        writer.latest_batch_losses(8, {"mse": 0.25})
-    assert reader.latest_batch_losses() == (8, {"mse": 0.25})
+        writer.latest_batch_losses(1, 8, {"mse": 0.25})
+    assert reader.latest_batch_losses(1) == (8, {"mse": 0.25})
+    assert reader.latest_batch_losses(2) == (0, {}), "after an undo"
 
 
 def test_events_of_a_newer_version_are_skipped_and_not_read_again(path, writer, reader):

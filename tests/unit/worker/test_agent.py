@@ -1,12 +1,17 @@
 """How a launcher tells of a rank that failed, from what torch's agent knows of it."""
 
 import json
+import os
+import sys
+import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import failure_of
+from tuitrain.worker.agent import Meeting, failure_of, run_ranks
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -41,3 +46,17 @@ def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
     here = failure_of({0: failure(0, 1, file)}, store)
     assert here == (there.text, 1)
     assert failure_of({0: failure(0, 1, file)}).text.endswith("lost its connection to another rank")
+
+
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_ranks_that_have_ended_leave_no_file_behind(
+    exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with patch.dict(os.environ):  # it sets some variables
+        failure = run_ranks(
+            1, [sys.executable, "-c", f"raise SystemExit({exit_code})"], Meeting(),
+            max_restarts=0, has_ended=lambda failed: False,
+        )  # fmt: skip
+    assert (failure.exit_code if failure else 0) == exit_code
+    assert not list(tmp_path.iterdir())

@@ -58,7 +58,7 @@ class LossesScreen(ModalScreen[str | None]):
     options = getters.query_one(OptionList)
 
     def __init__(
-        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[], BatchLosses]
+        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[int], BatchLosses]
     ) -> None:
         """`latest` returns the newest snapshot; `latest_batch_losses` is called in a thread."""
         super().__init__()
@@ -87,10 +87,12 @@ class LossesScreen(ModalScreen[str | None]):
     async def follow(self) -> None:
         """Show the value of each loss on a recent batch, and its trend over the validations."""
         try:
-            self._step, self._values = await asyncio.to_thread(self._latest_batch_losses)
+            self._run = self._latest()
+            self._step, self._values = await asyncio.to_thread(
+                self._latest_batch_losses, self._run.take
+            )
         except (TuitrainError, OSError, ValueError):  # the run screen reports it
             return
-        self._run = self._latest()
         highlighted = self.options.highlighted_option
         if self._loss_texts() != self._texts:
             self._fill(str(highlighted.id) if highlighted else self._run.loss)

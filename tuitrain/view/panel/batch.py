@@ -174,7 +174,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
 
 def _by_others(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
     """Yield the values of the other fitting losses on the batch."""
-    step, losses = details.latest_batch_losses()
+    step, losses = details.latest_batch_losses(run.take)
     own = loss_at(run, step)
     texts = [f"{words.loss(name)} {words.value(value)}" for name, value in losses.items()
              if name != own]  # fmt: skip

@@ -25,8 +25,8 @@ class Details(Protocol):
         """Return the newest detail `name` of a take up to a step, after its step; or None."""
         ...
 
-    def latest_batch_losses(self) -> tuple[int, Mapping[str, float]]:
-        """Return the step of a recent batch, and the value of every fitting loss on that batch."""
+    def latest_batch_losses(self, take: int) -> tuple[int, Mapping[str, float]]:
+        """Return the step of a recent batch of a take, and every fitting loss on that batch."""
         ...
 
 
