@@ -59,6 +59,14 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
     assert not (tmp_path / "b" / "home").exists()
 
 
+def test_a_stop_ends_the_wait_for_a_host_that_nobody_knows(tuitrain: Shell):
+    hosts = ("--nnodes", "2", "--rdzv-endpoint", "nowhere.invalid:29400")
+    tuitrain("run", "digits", *hosts, "--detach", "--name", "a")
+    assert "2 hosts at nowhere.invalid:29400" in tuitrain("show", "a").stdout
+    tuitrain("ctl", "a", "stop")
+    assert tuitrain.ended("a")["state"] == "stopped"
+
+
 @pytest.mark.parametrize(("options", "said"), [
     (("--nnodes", "2"), "--nnodes needs --rdzv-endpoint HOST:PORT"),
     (("--nnodes", "2", "--rdzv-endpoint", "a"), "takes HOST:PORT, with a port"),

@@ -206,4 +206,6 @@ def test_a_run_that_has_no_shards_is_not_resumed_with_some_and_stays_as_it_was(t
     refused = tuitrain.here("resume", "a", "--strategy", "fsdp", code=None)
     assert refused.returncode == 3
     assert "computes with whole weights" in refused.stderr
+    refused = tuitrain.here("resume", "a", "--strategy", "fsdp", "--nproc", "1", code=None)
+    assert "which --nproc N starts" in refused.stderr
     assert tuitrain("show", "a", "--json").stdout == before

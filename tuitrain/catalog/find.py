@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def find(what: str, name: str) -> Entry:
     for entry in entries.values():
         if name == entry.name or name in entry.aliases:
             return entry
-    if what == "optimizer" and (reason := REFUSED.get(name.lower())):
+    if what == "optimizer" and (reason := REFUSED.get(re.sub("[-_]", "", name.lower()))):
         raise Refused(f"{name} {reason}")
     raise UnknownName(what, name, entries)
 

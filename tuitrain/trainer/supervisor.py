@@ -216,7 +216,7 @@ def resume(
         before = paths.read_spec()
         check_not_watched(before, paths.name, "resumed")
         spec = hosts.resumed(before, ranks)
-        if spec.is_sharded:
+        if spec.is_sharded or ranks.get("strategy") == "fsdp":
             check_sharded(spec)
         code_copies.check_known(paths.code, known_code())
         answered = Answered.read(paths.answered)  # before the record, which is written first

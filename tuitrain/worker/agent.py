@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
@@ -20,8 +21,14 @@ _CAUSE, _CAUSE_WITHIN = "tuitrain-cause", timedelta(seconds=2)
 """The key in the store of all hosts under which one tells the others why a rank of it failed."""
 _NO_FILE = "<N/A>"
 """torch's, of a rank that left none."""
+_KNOWN_WITHIN_S = 60
+"""Time limit for the name of the first host to be known: that of a new one may come late."""
 COMES_WITHIN_S = 900
 """Time limit for all hosts to come, at the start and after a failure."""
+
+
+class NotFound(Exception):
+    """The host where the ranks meet is not there."""
 
 
 class Meeting(NamedTuple):
@@ -57,8 +64,8 @@ def run_ranks(
     """Let `count` ranks of this host train; return the failure that ended them, if one did.
 
     `has_ended` is told of each failure, and returns whether the run has ended: else all ranks of
-    all hosts start anew. `waiting` is around the time until all hosts are there. Raises torch's
-    RendezvousError where other hosts do not come.
+    all hosts start anew. `waiting` is around the time until all hosts are there. Raises NotFound
+    where the endpoint's host is not known, and torch's RendezvousError where others do not come.
     """
     from torch.distributed.elastic.agent.server.api import RunResult, WorkerSpec, WorkerState
     from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
@@ -83,6 +90,9 @@ def run_ranks(
             return result
 
     _set_environment(count, meeting)
+    if meeting.hosts > 1:
+        with waiting():
+            _wait_for_name(meeting.endpoint.rpartition(":")[0])
     first, *arguments = command
     with TemporaryDirectory(prefix="tuitrain-ranks-") as files:  # torch would leave its own behind
         agent = Agent(
@@ -94,6 +104,16 @@ def run_ranks(
             logs_specs=DefaultLogsSpecs(log_dir=files),
         )  # fmt: skip
         return agent.failure if agent.run().failures else None
+
+
+def _wait_for_name(host: str) -> None:
+    """Wait until a host is known by its name: torch's own wait is long, and says nothing of it."""
+    for _ in range(_KNOWN_WITHIN_S):
+        with suppress(OSError, UnicodeError):
+            socket.getaddrinfo(host.strip("[]"), None)
+            return
+        time.sleep(1)
+    raise NotFound(f"no host is known as {safe(host)}, the name in --rdzv-endpoint")
 
 
 def _set_environment(count: int, meeting: Meeting) -> None:

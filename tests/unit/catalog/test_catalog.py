@@ -103,7 +103,7 @@ def test_a_folder_without_its_slash_is_told_with_it(tmp_path, monkeypatch):
         catalog.new_spec("photos")
 
 
-@pytest.mark.parametrize("name", ["LBFGS", "lbfgs", "SparseAdam"])
+@pytest.mark.parametrize("name", ["LBFGS", "lbfgs", "SparseAdam", "sparse-adam"])
 def test_an_optimizer_that_no_run_can_use_is_refused_by_its_name(name):
     with pytest.raises(Refused, match=f"{name} (evaluates the loss|takes only the sparse)"):
         catalog.new_spec(optimizer=name)

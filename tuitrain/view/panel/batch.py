@@ -14,6 +14,7 @@ from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.panel.reads import Details, Reads, no_batch
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import loss_at
@@ -77,7 +78,8 @@ def _heading(run: Snapshot, row: BatchRow, width: int) -> Line:
     if run.steps_per_epoch and number and number <= run.steps_per_epoch:
         of = f"{words.count(number)}/{words.count(run.steps_per_epoch)}"
         parts.append(f"batch {of} of epoch {words.count(row.epoch)}")
-    parts.append(f"{words.count(row.samples)} sample{'' if row.samples == 1 else 's'}")
+    samples = f"{words.count(row.samples)} sample{'' if row.samples == 1 else 's'}"
+    parts.append(f"{samples}, below rank 0's" if rank_count(run) > 1 else samples)
     total = words.microseconds(sum(_times(row)))
     return fitted([Span(" · ".join(parts), "strong"), Span(f" · {total}", "smooth")], width)
 

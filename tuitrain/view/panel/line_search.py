@@ -11,6 +11,7 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture, Role, Span, filled, fitted, muted
+from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
@@ -64,7 +65,8 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
         return filled(lines, width, height)
     step, search = newest[0], _checked(decoded(LineSearch, newest[1]))
     said = verdict(search)
-    about = Span(f" step {words.count(step)} · {words.loss(loss_at(run, step))} ", "muted")
+    of = ", rank 0's samples" if rank_count(run) > 1 else ""
+    about = Span(f" step {words.count(step)} · {words.loss(loss_at(run, step))}{of} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
     is_short = sum(width_of(span.text) for span in (about, *heading)) < width
     parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]

@@ -38,6 +38,8 @@ def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
         if command.state == "pending"
     ] + list(pending)
     badge = [Span(f"● {run.condition}", STATE_ROLES[run.state])]
+    if run.state == "starting" and run.latest is not None:  # anew: no chart says what it waits for
+        badge.insert(0, Span(f"{safe(run.stage, limit=width // 2)} …  ", "accent"))
     if commands:
         badge.insert(0, Span(f"asked: {safe(', '.join(commands), limit=width // 2)}  ", "accent"))
     badge_cells = sum(width_of(piece.text) for piece in badge) + 2

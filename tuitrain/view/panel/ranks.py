@@ -29,7 +29,8 @@ def ranks(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         return filled([_line(_missing(run), "muted", width)], width, height)
     slowest = slowest_of(measured.ranks)
     heads, *rows = rows_of(measured)
-    lines = [_line(summary(measured), "text", width), _line(heads, "muted", width)]
+    about = summary(measured, is_sharded=run.spec.is_sharded)
+    lines = [_line(about, "text", width), _line(heads, "muted", width)]
     for number, row in enumerate(rows):
         lines.append(_line(row, "warn" if number == slowest else "text", width))
     return filled(lines, width, height)

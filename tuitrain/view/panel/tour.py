@@ -169,7 +169,7 @@ def _saw_rescue(run: Snapshot) -> str:
     accuracy, rate = _accuracy(run.epochs[-1]), run.settings["lr"]
     return (
         f"Accuracy {accuracy} and rate {rate:g}: as if the change had never been made. "
-        "What was abandoned stays in the chart, dashed and grey."
+        "What was abandoned stays in the chart, dashed and grey, where the axis reaches it."
     )
 
 

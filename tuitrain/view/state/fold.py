@@ -135,7 +135,7 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
         case WeightsCompared(is_same=is_same):
             return replace(run, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):
-            return replace(run, state="finished", position=(take, step, epoch), why=why)
+            return replace(run, state="finished", position=(take, step, epoch), why=why, rate=None)
         case Failed(error=error, exit_code=code, finished=finished):
             run = replace(run, error=error, exit_code=code)
             return replace(run, state="failed" if finished is None else "finished")
@@ -157,7 +157,7 @@ def _after_answer(run: Snapshot, event: Answer) -> Snapshot:
         case TakeOpened():  # the latest loss belongs to the abandoned segment
             return replace(run, rate_points=(), latest=None)
         case Stopped(why=why):
-            return replace(run, state="stopped", why=why)
+            return replace(run, state="stopped", why=why, rate=None)
         case other:
             assert_never(other)
 

@@ -15,9 +15,9 @@ _HEADS = ("rank", "device", "memory", "waits", "host")
 _MOST_HOST = 24
 
 
-def lines_of(measured: Ranks) -> list[str]:
+def lines_of(measured: Ranks, *, is_sharded: bool = False) -> list[str]:
     """Return what the ranks do together, and the table."""
-    return [summary(measured), *rows_of(measured)]
+    return [summary(measured, is_sharded=is_sharded), *rows_of(measured)]
 
 
 def rows_of(measured: Ranks) -> list[str]:
@@ -42,7 +42,7 @@ def slowest_of(ranks: Sequence[Rank]) -> int | None:
     return waits.index(min(waits)) if others and others[0] >= _SLOW else None
 
 
-def summary(measured: Ranks) -> str:
+def summary(measured: Ranks, *, is_sharded: bool = False) -> str:
     """Return the time of a batch, within how many steps commands take effect, and who is slow.
 
     It leaves out the ends of epochs, so it is not the inverse of the rate of the run.
@@ -50,6 +50,6 @@ def summary(measured: Ranks) -> str:
     batch_ms = measured.ranks[0].batch_ms if measured.ranks else 0.0
     batch = f"{batch_ms:.3g} ms a batch" if batch_ms > 0 else "–"
     every = "a step" if measured.every == 1 else f"{words.count(measured.every)} steps"
-    said = f"{batch} · commands within {every}"
+    said = f"{batch} · commands within {every}{' · sharded weights' if is_sharded else ''}"
     slowest = slowest_of(measured.ranks)
     return said if slowest is None else f"{said}; the others wait for rank {slowest}"

@@ -39,7 +39,8 @@ def as_lines(
     rows = [*_rows_of_setup(run), *_rows_of_results(run), *_rows_of_files(run)]
     cells = max(_LABEL, *(width_of(name) for name, _ in rows))
     lines = [run.title, *(f"  {padded(name, cells)} {text}" for name, text in rows)]
-    sections = [("ranks", lines_of(ranks) if ranks else []), *_sections(run, confusion)]
+    of_ranks = lines_of(ranks, is_sharded=run.spec.is_sharded) if ranks else []
+    sections = [("ranks", of_ranks), *_sections(run, confusion)]
     for title, section in sections:
         if section:
             lines += ["", f"  {title}", *(f"    {line}" for line in section)]

@@ -25,7 +25,7 @@ from tuitrain.core.detail import (
     LineSearch,
 )
 from tuitrain.core.errors import DamagedRecord
-from tuitrain.core.events import Paused
+from tuitrain.core.events import Paused, StartupReached
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.delta import Cursor
 from tuitrain.tui.views import VIEWS
@@ -35,6 +35,7 @@ from tuitrain.view.panel import batch, fit, health, loss_curve, model
 from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search, verdict
 from tuitrain.view.panel.output import output
+from tuitrain.view.panel.panels import header
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.panel.sample import sample
 from tuitrain.view.panel.surface import applies, surface
@@ -375,6 +376,24 @@ def test_a_line_search_says_whether_the_step_was_right(recorded, least, word, wh
     assert lines[0].endswith(" · step 23 · cross-entropy")
     signs = [line.index(sign) for sign in "○●" for line in lines[1:13] if sign in line]
     assert [round((at - 7) / 71 * 4 - 1, 1) for at in signs] == [0, 1]
+
+
+def test_of_several_ranks_it_says_that_the_first_one_is_looked_at(recorded):
+    begun = recorded.now().started
+    recorded.records(replace(begun, environment={"ranks": "2"}))
+    recorded.trains(1)
+    recorded.details(LINE_SEARCH, searched(1))
+    recorded.details(BATCH, BODY)
+    assert "64 samples, below rank 0's" in drawn(batch.steps, recorded)
+    assert "cross-entropy, rank 0's samples" in drawn(line_search, recorded)
+
+
+def test_a_run_that_starts_anew_says_above_its_charts_what_it_waits_for(recorded):
+    recorded.trains(1)
+    recorded.records(StartupReached("waiting for 2 hosts at ash:29400"))
+    (line,) = header(recorded.now(), (), 140)
+    said = "".join(span.text for span in line)
+    assert said.rstrip().endswith("waiting for 2 hosts at ash:29400 …  ● starting")
 
 
 def test_a_step_to_a_loss_that_is_not_finite_is_too_far_and_a_flat_line_is_flat():

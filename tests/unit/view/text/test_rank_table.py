@@ -19,6 +19,10 @@ def test_each_rank_has_a_row_and_the_slowest_is_named():
     ]
 
 
+def test_sharded_weights_are_said():
+    assert lines_of(ranks(0.0), is_sharded=True)[0].endswith("25 steps · sharded weights")
+
+
 def test_none_is_slow_while_the_others_hardly_wait():
     assert slowest_of(ranks(0.0, 0.04).ranks) is None
     assert slowest_of(ranks(0.0, 0.3, 0.04).ranks) is None
