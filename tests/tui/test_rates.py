@@ -104,7 +104,7 @@ def _ended(number: int):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The clock of the screen and its panels; no timer of theirs fires."""
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, time=lambda: clock.now)
     for module in (run, async_picture, metric_charts):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "PULL_S", 3600.0)
