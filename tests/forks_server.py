@@ -19,6 +19,7 @@ import subprocess
 import sys
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,7 @@ def _become_module(
     command: Sequence[str], env: Mapping[str, str], passed: Sequence[int], streams: Sequence[int]
 ) -> NoReturn:
     """Do in a fork what `python -P -m COMMAND...` does, with these standard streams."""
+    weakref.finalize._registry.clear()  # its parent's temporary folders are not its own
     os.setsid()
     os.environ.clear()
     os.environ.update(env)
