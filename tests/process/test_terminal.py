@@ -168,9 +168,10 @@ def test_a_terminal_with_the_protocol_of_kitty_gets_images_at_the_places_of_half
     tuitrain: Shell, terminals
 ):
     tuitrain.trained("a")
-    images, blocks = (_view_4(tuitrain, terminals, term) for term in ("xterm-kitty", "xterm"))
+    both = [_view_4(tuitrain, terminals, term) for term in ("xterm-kitty", "xterm")]
+    until(lambda: len({_in_blocks(screen) for screen in both}) == 1, "both show the same")
 
-    assert re.sub("\U0010eeee[^ -~]{2}", "▀", _screen_of(images)) == _screen_of(blocks)
+    images, blocks = (_left(screen) for screen in both)
     sent = re.findall(_APC.format(r"a=T,U=1,q=2,i=(\d+),[^\x1b]*"), images)
     assert len(sent) == len(set(sent)) > 1, "one transmission an image"
     assert set(sent) == set(re.findall("38;5;([0-9]+)(?:;48;[0-9;]+)?m\U0010eeee", images))
@@ -180,23 +181,29 @@ def test_a_terminal_with_the_protocol_of_kitty_gets_images_at_the_places_of_half
     assert "\U0010eeee" not in blocks
 
 
-def _view_4(tuitrain: Shell, terminals: list[Terminal], term: str) -> str:
-    """Return what the app writes to show the worst samples, and to leave."""
+def _view_4(tuitrain: Shell, terminals: list[Terminal], term: str) -> Terminal:
+    """Return a screen that shows the worst samples, though perhaps not yet all that it will."""
     screen = opened(terminals, tuitrain, "attach", "a", size=(140, 40), TERM=term)
     screen.expect("finished")
     screen.press("4")
     screen.expect("says 5")
+    return screen
+
+
+def _left(screen: Terminal) -> str:
+    """Leave the app, and return all that it wrote."""
     screen.press("q")
     until(screen.has_ended, "the app has ended")
     return screen.raw.decode()
 
 
-def _screen_of(written: str) -> str:
-    """Return the screen just before it is left."""
+def _in_blocks(terminal: Terminal) -> str:
+    """Return the screen, with half blocks for images."""
+    terminal.text()
+    written = re.sub(_APC.format("[^\x1b]*"), "", terminal.raw.decode(errors="ignore"))
     screen = pyte.Screen(140, 40)
-    text = re.sub(_APC.format("[^\x1b]*"), "", written[: written.rindex(_LEFT)])
-    pyte.Stream(screen).feed(re.sub(r"\x1b\[[?>]\w+", "", text))
-    return "\n".join(screen.display)
+    pyte.Stream(screen).feed(re.sub(r"\x1b\[[?>]\w+", "", written))
+    return re.sub("\U0010eeee[^ -~]{2}", "▀", "\n".join(screen.display))
 
 
 def test_a_dumb_terminal_gets_lines(tuitrain: Shell, terminals):

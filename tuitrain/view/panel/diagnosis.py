@@ -33,8 +33,9 @@ _LEAST_EPOCHS = 5
 _LITTLE = 0.01
 """A relative fall of the loss that is none."""
 _RISEN = 2.0
-_OVERFITTED = 1.15
-"""The validation loss over its least value; the training loss fell meanwhile by as much."""
+_OVERFITTED, _STILL_OVERFITTED = 1.15, 1.07
+"""The validation loss over its least value; the training loss fell meanwhile by as much. A loss
+that has risen so far and goes up and down there has not come back."""
 _PLATEAU_EPOCHS = 12
 _WAITING = 0.5
 """The share of the time spent waiting for data."""
@@ -270,20 +271,25 @@ def _overfitting(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     least = min(validated, key=lambda epoch: epoch.val_loss or 0.0)
     after = [epoch for epoch in validated if epoch.epoch > least.epoch]
-    if len(after) < 3 or not least.val_loss:
+    losses = [epoch.val_loss or 0.0 for epoch in after]
+    if not (least.val_loss and _has_risen(losses, least.val_loss)):
         return None
-    recent = [epoch.val_loss or 0.0 for epoch in after[-3:]]
-    falls = validated[-1].train_loss < least.train_loss / _OVERFITTED
-    if not (falls and min(recent) > _OVERFITTED * least.val_loss):
+    if min(epoch.train_loss for epoch in after) * _OVERFITTED >= least.train_loss:
         return None
     best, peak = run.best, monitored(run, run.best)
     at = f"; best {monitor_of(run)} {words.value(peak)} @{best.epoch:,}" if best and peak else ""
     return Finding(
         "overfitting",
         f"overfitting since epoch {least.epoch:,}: val loss {words.value(least.val_loss)} then, "
-        f"{words.value(recent[-1])} now{at}",
+        f"{words.value(losses[-1])} now{at}",
         (_back(run),),
     )
+
+
+def _has_risen(losses: Sequence[float], least: float) -> bool:
+    """Return whether three losses in a row were well above the least, and have not come back."""
+    three = [min(losses[at : at + 3]) / least for at in range(len(losses) - 2)]
+    return max(three, default=0) > _OVERFITTED and three[-1] > _STILL_OVERFITTED
 
 
 def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:

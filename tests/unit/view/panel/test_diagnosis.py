@@ -152,6 +152,16 @@ def test_overfitting_of_a_long_run_is_seen_from_its_best_epoch_on(recorded):
     assert found.line(recorded.now(), has_keys=True).endswith("f forks from its best epoch")
 
 
+def test_overfitting_whose_loss_goes_up_and_down_is_said_until_it_comes_back(recorded):
+    recorded.trains(5, val_loss=0.2, train_loss=0.5)
+    recorded.trains(3, val_loss=0.24, train_loss=0.1, improved=False)
+    said = []
+    for val_loss in (0.225, 0.24, 0.22, 0.23, 0.21):
+        recorded.trains(1, val_loss=val_loss, train_loss=0.1, improved=False)
+        said.append([finding.kind for finding in findings(recorded.now())])
+    assert said == [["overfitting"]] * 4 + [[]]
+
+
 def test_a_first_epoch_far_above_guessing_is_put_down_to_the_rate_of_that_time(recorded):
     recorded.trains(1, train_loss=1e8)
     assert "is the rate (0.001) right?" in text(picture(recorded.now(), 200))
