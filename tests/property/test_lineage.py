@@ -33,7 +33,7 @@ from tuitrain.core.events import EpochEnded, LossSwapped, RunStarted, TakeOpened
 from tuitrain.export.lineage import RunLineage
 from tuitrain.export.tables import write_csv
 from tuitrain.history import changes as history
-from tuitrain.store.epochs import PARTS, EpochValue
+from tuitrain.store.epoch_values import PARTS, EpochValue
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.live import planned
 from tuitrain.view.chart.run_charts import readout

@@ -59,22 +59,21 @@ def decoded(made: type[_T], values: Mapping[str, Any]) -> _T:
     Raises DamagedRecord, which names the field, for a missing value or one of another type.
     """
     checked: dict[str, Any] = {}
-    for name, read, is_required in _plan(made):  # type: ignore[arg-type]  # classes are hashable
-        if name in values:
-            checked[name] = _checked(name, read, values[name])
-        elif is_required:
-            raise DamagedRecord(f"it has no {name}")
+    try:
+        for name, read, is_required in _plan(made):  # type: ignore[arg-type]  # classes are hashable
+            if name in values:
+                checked[name] = read(values[name])
+            elif is_required:
+                raise DamagedRecord(f"it has no {name}")
+    except _Wrong:
+        raise DamagedRecord(f"its {name} is {values[name]!r:.60}") from None
     return made(**checked)
 
 
 def value_of(hint: Any, name: str, value: object) -> Any:
     """Return `value` decoded as the type `hint`; DamagedRecord, with `name`, for another type."""
-    return _checked(name, _reader(hint), value)
-
-
-def _checked(name: str, read: _Read, value: object) -> Any:
     try:
-        return read(value)
+        return _reader(hint)(value)
     except _Wrong:
         raise DamagedRecord(f"its {name} is {value!r:.60}") from None
 
@@ -159,8 +158,9 @@ _READERS: Mapping[Any, _Read] = {
 
 def _ruled(read: _Read, rules: tuple[Rule, ...], value: Any) -> Any:
     decoded_value = read(value)
-    if not all(rule(decoded_value) for rule in rules):
-        raise _Wrong
+    for rule in rules:  # `all` of a generator takes twice as long
+        if not rule(decoded_value):
+            raise _Wrong
     return decoded_value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded, Event, TakeOpened
@@ -69,31 +70,37 @@ def since(
         if (event := event_of(kind, body)) is not None
     )
     ended, latest = epochs.newest(db, cursor.epoch), newest_batch(db)
-    delta = Delta(
-        recorded,
-        tuple(epoch for _, epoch in ended),
-        latest,
-        Cursor(
-            rows[-1][0] if rows else cursor.event,
-            ended[-1][0] if ended else cursor.epoch,
-            latest.key if latest else cursor.batch,
-        ),
+    now = Cursor(
+        rows[-1][0] if rows else cursor.event,
+        ended[-1][0] if ended else cursor.epoch,
+        latest.key if latest else cursor.batch,
     )
+    delta = Delta(recorded, (), latest, now)
     if segments_after is not None:
-        return _of_segments(db, delta, cursor, segments_after(recorded))
+        return _of_segments(db, delta, ended, cursor, segments_after(recorded))
+    delta = delta._replace(epochs=tuple(starmap(epochs.epoch_of, ended)))
     if cursor.epoch == 0 and ended:
         return delta._replace(best=epochs.best_before(db, ended[0][0]))
     return delta
 
 
 def _of_segments(
-    db: sqlite3.Connection, delta: Delta, before: Cursor, segments: Sequence[Segment]
-) -> Delta:
-    """Return `delta` with the series of these segments, and with their epochs if read anew."""
+    db: sqlite3.Connection, delta: Delta, ended: Sequence[epochs.Row], before: Cursor,
+    segments: Sequence[Segment],
+) -> Delta:  # fmt: skip
+    """Return `delta` with the series and epochs of these segments; `ended` are the new epochs."""
     if delta.cursor == before:
         return delta  # a trainer writes values together with a batch, an epoch or an event
-    if not _must_reread(delta, before):
-        return delta._replace(series=series.newer(db, before.batch, segments[-1].take))
+    if _must_reread(delta.events, ended, before):
+        return _anew(db, delta, segments)
+    return delta._replace(
+        epochs=tuple(starmap(epochs.epoch_of, ended)),
+        series=series.newer(db, before.batch, segments[-1].take),
+    )
+
+
+def _anew(db: sqlite3.Connection, delta: Delta, segments: Sequence[Segment]) -> Delta:
+    """Return `delta` with the epochs and the series of these segments."""
     parts = [(segment.take, (segment.first, segment.last)) for segment in segments]
     newest, best = epochs.newest_of(db, segments)
     return delta._replace(
@@ -101,10 +108,10 @@ def _of_segments(
     )
 
 
-def _must_reread(delta: Delta, before: Cursor) -> bool:
+def _must_reread(events: Sequence[Recorded], ended: Sequence[epochs.Row], before: Cursor) -> bool:
     """Return whether the epochs after a cursor are not enough to update a screen."""
     return (
         before.epoch == 0
-        or len(delta.epochs) == epochs.EPOCHS_KEPT
-        or any(isinstance(recorded.event, TakeOpened) for recorded in delta.events)
+        or len(ended) == epochs.EPOCHS_KEPT
+        or any(isinstance(recorded.event, TakeOpened) for recorded in events)
     )

@@ -1,7 +1,7 @@
 """The adapter for records of older versions.
 
 Version 1 had no series, no details, no problem, and other event names. Up to version 2 the table of
-the latest batch losses was called `glance`.
+the latest batch losses was called `glance`. Up to version 3 no extremes of many epochs were stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tuitrain.catalog import problem_of_task
 from tuitrain.core.events import Event, RunStarted, from_json
 from tuitrain.core.problem import Problem
 from tuitrain.store.paths import RunPaths
-from tuitrain.store.schema import SERIES_TABLES, VERSION
+from tuitrain.store.schema import EPOCH_TABLES, SERIES_TABLES, VERSION
 
 RENAMED_KINDS = {
     "wish_accepted": "command_accepted",
@@ -65,7 +65,8 @@ def as_present_version(db: sqlite3.Connection, version: int) -> None:
     if version == VERSION:
         return
     db.execute("pragma query_only = off")  # it would forbid temporary tables as well
-    if version == 1:
-        db.executescript(SERIES_TABLES.replace("create table", "create temp table"))
-    db.execute("create temp view latest_batch_losses as select key, body from main.glance")
+    added = SERIES_TABLES + EPOCH_TABLES if version == 1 else EPOCH_TABLES
+    db.executescript(added.replace("create table", "create temp table"))
+    if version <= 2:
+        db.execute("create temp view latest_batch_losses as select key, body from main.glance")
     db.execute("pragma query_only = on")

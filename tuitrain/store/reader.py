@@ -18,10 +18,11 @@ from tuitrain.core.events import EpochEnded, Event
 from tuitrain.core.safe import safe
 from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
-from tuitrain.store import epochs, series, track
+from tuitrain.store import epoch_values, epochs, series, track
 from tuitrain.store.batches import BATCHES, batch_of, elapsed
 from tuitrain.store.delta import Cursor, Delta, SegmentsAfter, since
-from tuitrain.store.epochs import Best, EpochPart, EpochValue, EpochValues, RecordedEpoch
+from tuitrain.store.epoch_values import Best, EpochPart, EpochValue, EpochValues
+from tuitrain.store.epochs import RecordedEpoch
 from tuitrain.store.older_versions import DecodeEvents, as_present_version
 from tuitrain.store.opened import Takes, check_tables, open_read_only
 from tuitrain.store.rollup import Bucket
@@ -212,20 +213,12 @@ class RunReader:
         Of each 2^level steps the lowest and the highest are kept, and the first that is not finite.
         """
         with self._connection() as db:
-            return [] if db is None else epochs.validations(db, segment, level)
-
-    def first_validations(self, segment: Segment, level: int) -> list[EpochValue]:
-        """Return the first validation loss in each 2^level steps of a segment.
-
-        Few rows are read for it, however many epochs there are.
-        """
-        with self._connection() as db:
-            return [] if db is None else epochs.first_validations(db, segment, level)
+            return [] if db is None else epoch_values.validations(db, segment, level)
 
     def epoch_values(self, segment: Segment, level: int) -> EpochValues:
         """Return the metrics and losses of the epochs, each thinned as `validations` are."""
         with self._connection() as db:
-            return {} if db is None else epochs.values(db, segment, level)
+            return {} if db is None else epoch_values.values(db, segment, level)
 
     def last_epoch(self, segment: Segment) -> EpochEnded | None:
         """Return the last epoch that ended in a segment."""
@@ -235,11 +228,10 @@ class RunReader:
     def best(self, segment: Segment, part: EpochPart, signs: Mapping[str, int]) -> dict[str, Best]:
         """Return the best finite value of each name, and its epoch, among the epochs of a segment.
 
-        `signs` maps each name to 1 if higher is better and to -1 if lower is. The query reads
-        every epoch, so call it once per segment.
+        `signs` maps each name to 1 if higher is better and to -1 if lower is.
         """
         with self._connection() as db:
-            return {} if db is None else epochs.best(db, segment, part, signs)
+            return {} if db is None else epoch_values.best(db, segment, part, signs)
 
     @contextmanager
     def _moment(self) -> Iterator[sqlite3.Connection | None]:

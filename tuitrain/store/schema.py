@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-VERSION = 3
+VERSION = 4
 """Version 1 had neither series nor details; `older_versions` has all differences."""
 
 BASE_TABLES = """
@@ -85,7 +85,17 @@ create table if not exists detail (
 """
 """Values and buckets of the scalars that are not columns of `batch`; details of steps."""
 
-TABLES = BASE_TABLES + SERIES_TABLES
+EPOCH_TABLES = """
+create table if not exists epoch_bucket (
+    level integer not null,
+    key integer not null,
+    body text not null,
+    primary key (level, key)
+) strict, without rowid;
+"""
+"""The extremes of many epochs together: of those that ended in 2^level steps from its key on."""
+
+TABLES = BASE_TABLES + SERIES_TABLES + EPOCH_TABLES
 
 _TAKE_AT = 40
 STEP_BITS = (1 << _TAKE_AT) - 1

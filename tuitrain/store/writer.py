@@ -16,6 +16,7 @@ from tuitrain.core.numbers import to_strict
 from tuitrain.core.series import Series
 from tuitrain.store import track
 from tuitrain.store.answered import ANSWER_KINDS, Answered
+from tuitrain.store.epoch_values import store_extremes
 from tuitrain.store.older_versions import COMMAND_ID, event_of
 from tuitrain.store.rollup import BASE, Bucket, Rollup
 from tuitrain.store.schema import (
@@ -293,6 +294,7 @@ class RunWriter:
                     event.train_loss, event.val_loss, event.improved, to_json(event),
                 ),
             )  # fmt: skip
+            store_extremes(self._connection, event.take, event.step)
             return
         self._connection.execute(
             "insert into event (at, elapsed_ms, kind, body) values (?, ?, ?, ?)",

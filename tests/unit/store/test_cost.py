@@ -3,14 +3,19 @@
 Times would prove nothing on a machine that is busy.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from tuitrain.core.events import Detail, EpochEnded
+from tuitrain.core.segment import Segment
 from tuitrain.core.series import Series
+from tuitrain.store.reader import RunReader
+from tuitrain.store.rollup import level_for
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 
@@ -19,7 +24,7 @@ ROWS = 60
 WRITES = 64
 FEW, MANY = 200, 1000
 """Writes before those that are counted."""
-STATEMENTS = 20
+STATEMENTS = 22
 SERIES = Series("a")
 
 
@@ -56,6 +61,38 @@ def train(writer: RunWriter, first: int, writes: int) -> None:
         details = [Detail(1, keys[-1], "confusion", {"counts": [[1]]})]
         values = [MeasuredRow(keys[-1], SERIES, 0.5)]
         writer.write(rows, [Stamped(0.0, 0, ended)], values, details)
+
+
+def test_of_very_many_epochs_few_rows_are_read_for_a_chart(tmp_path: Path):
+    """Most of what a read takes is done for each of its columns."""
+    took = []
+    for epochs in (FEW, 16 * FEW):
+        path = tmp_path / f"{epochs}.db"
+        writer = RunWriter(path)
+        events = [
+            EpochEnded(
+                1, ROWS * epoch, epoch, "mse", 0.5, 1 / epoch, {"a": epoch % 7}, improved=False
+            )
+            for epoch in range(1, epochs + 1)
+        ]
+        writer.write([], [Stamped(0.0, 0, event) for event in events])
+        writer.close()
+        segment = Segment(1, 1, ROWS * epochs, 0, epochs)
+        took.append(
+            [_decoded(path, segment, level_for(segment.steps, columns)) for columns in (1, 30)]
+        )
+    (few, few_a_column), (many, many_a_column) = took
+    assert many <= 2 * few
+    assert many_a_column <= 1.5 * few_a_column
+
+
+def _decoded(path: Path, segment: Segment, level: int) -> int:
+    """Return how many bodies a read decodes for the values of a segment."""
+    with patch("tuitrain.core.decode.json.loads", wraps=json.loads) as loads:
+        reader = RunReader(path)
+        assert reader.epoch_values(segment, level)["metrics"]["a"]
+        assert reader.best(segment, "metrics", {"a": 1}) == {"a": (6, 6)}
+    return loads.call_count
 
 
 def test_a_write_costs_no_more_after_very_many_epochs_and_keeps_no_more(

@@ -274,16 +274,6 @@ def test_an_epoch_without_a_validation_has_no_loss_of_one(writer, reader):
     assert reader.last_epoch(of_steps(1, 1, 100)).val_loss is None
 
 
-def test_of_very_many_epochs_few_are_read_the_first_of_each_bucket(writer, reader):
-    writer.write([], stamped(*(epoch(number) for number in range(1, 101))))
-    assert len(reader.first_validations(of_steps(1, 1, 1000), 3)) == 100
-    for level in (0, 5, 7):
-        steps = [loss.step for loss in reader.first_validations(of_steps(1, 1, 1000), level)]
-        assert len({step - 1 >> level for step in steps}) == len(steps) <= 1 + (1000 >> level)
-    some = reader.first_validations(of_steps(1, 20, 40), 1)
-    assert [loss.step for loss in some] == [20, 30, 40]
-
-
 def epoch_ended(number, accuracy, mse, take=1):
     return EpochEnded(
         take, number * 10, number, "mse", 0.5, mse, {"accuracy": accuracy}, improved=False,

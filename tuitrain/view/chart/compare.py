@@ -10,7 +10,7 @@ from typing import Any
 
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.safe import safe
-from tuitrain.store.epochs import Best, EpochValues
+from tuitrain.store.epoch_values import Best, EpochValues
 from tuitrain.store.reader import RunReader
 from tuitrain.view.chart.curve_chart import SWAPPED
 from tuitrain.view.chart.curves import Curves

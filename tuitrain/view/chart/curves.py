@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.segment import FAR, Segment
-from tuitrain.store.epochs import PARTS, Best, EpochPart, EpochValue, EpochValues
+from tuitrain.store.epoch_values import PARTS, Best, EpochPart, EpochValue, EpochValues
 from tuitrain.store.reader import RunReader
 from tuitrain.store.rollup import level_for
 from tuitrain.store.schema import BatchRow
@@ -26,8 +26,6 @@ _MOST_ABANDONED = 12
 _MARKS = 2
 """Levels above that of the losses, so that a validation is marked every 2 to 4 cells at most."""
 _REMEMBERED = 64
-_MOST_EPOCHS = 20_000
-"""Epochs whose validation losses are all read for the loss chart."""
 _PIECE = 16
 """Buckets of a part of a segment that is read once."""
 _TIMES = 64
@@ -262,14 +260,10 @@ class Curves:
         return XMap(tuple((step, elapsed_ms / 1000) for step, elapsed_ms in times))
 
     def _marks(self, segment: Segment, level: int) -> tuple[tuple[int, float], ...]:
-        """Return (step, validation loss), with the extremes unless that takes too long."""
-        marks: Iterable[EpochValue]
-        if segment.last_epoch - segment.after_epoch > _MOST_EPOCHS:
-            marks = self._record.first_validations(segment, level)
-        else:
-            *ended, newest = _pieces(segment, level)
-            pieces = [self._ended_marks(piece, level) for piece in ended]
-            marks = chain(*pieces, self._record.validations(newest, level))
+        """Return (step, validation loss), the extremes among them."""
+        *ended, newest = _pieces(segment, level)
+        pieces = [self._ended_marks(piece, level) for piece in ended]
+        marks = chain(*pieces, self._record.validations(newest, level))
         return tuple((mark.step, mark.value) for mark in marks)
 
     def _epochs(self, segment: Segment, level: int) -> EpochValues:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
-from tuitrain.store.epochs import Best
+from tuitrain.store.epoch_values import Best
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.chart.curve_chart import curves_laid_out

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.problem import Problem
-from tuitrain.store.epochs import EpochPart, EpochValues
+from tuitrain.store.epoch_values import EpochPart, EpochValues
 from tuitrain.view.state.snapshot import Snapshot
 
 _FEW = 3

@@ -8,7 +8,7 @@ from tuitrain.core.detail import Confusion, Ranks
 from tuitrain.core.notes import LONGEST
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import command_of
-from tuitrain.store.epochs import Best
+from tuitrain.store.epoch_values import Best
 from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
 from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
