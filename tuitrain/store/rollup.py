@@ -78,6 +78,7 @@ def cover(first: int, last: int, level: int, base: int = BASE) -> Iterator[Span]
     """
     if first > last:
         return
+    level = min(level, (last - first + 1).bit_length() - 1)  # none above it fits
     if level < base:
         yield Span(0, first, last)
         return

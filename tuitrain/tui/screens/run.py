@@ -201,16 +201,24 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         latest = self._latest
         starting = latest.state == "starting"
         is_fast_due = self._refresh.is_fast_due(time.monotonic(), is_calm=self.views.shows_fast)
-        all_at_once = at_once or starting or self._refresh.is_slow_due
-        if all_at_once or (is_fast_due and self._is_of_shown_epoch(latest)):
+        if at_once or starting or self._refresh.is_slow_due:
+            await self._publish_all(latest, at_once=at_once)
+        elif is_fast_due and self._is_of_shown_epoch(latest):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
-        if all_at_once:
-            await self.metrics.draw_of(latest)  # its titles have numbers of the vitals, too
-            self.slow_snapshot = latest
         if starting:
             self.chart.mark_stale()
         self.phase = latest.state
+
+    async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
+        """Update all panels: together, for one frame, or else the numbers before the charts."""
+        if self.chart.is_due and not at_once:
+            await self.chart.draw_of(latest)
+        await self.views.draw_fast(latest)
+        if at_once:
+            self.fast_snapshot = latest
+        await self.metrics.draw_of(latest)  # its titles have numbers of the vitals, too
+        self.fast_snapshot = self.slow_snapshot = latest
 
     def _is_of_shown_epoch(self, latest: Snapshot) -> bool:
         """Return whether a batch may be shown beside the epochs that the screen shows now."""

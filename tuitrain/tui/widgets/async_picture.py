@@ -24,6 +24,8 @@ class AsyncPicture(Cells):
     PERIOD_S = 1 / 4
     MIN_INTERVAL_S = 0.0
     """Least time between two drawings; `refresh_now` overrides it."""
+    MOST_CPU = 1 / 25
+    """Share of a core that the drawings of a panel may take: on a slow machine they are fewer."""
 
     subject: var[Any] = var(None)
 
@@ -32,6 +34,7 @@ class AsyncPicture(Cells):
         self._draw = draw
         self._is_stale = False
         self._drawn_at = -math.inf
+        self._took_s = 0.0
         self._drawn_size = Size()
         self._one_at_a_time = asyncio.Lock()
 
@@ -65,10 +68,23 @@ class AsyncPicture(Cells):
         """Show what was drawn: a picture, or in a subclass more than that."""
         self.show(drawn)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last drawing is old enough for another one."""
+        return self._age_s >= self._interval_s
+
     async def draw_if_due(self) -> None:
-        """Draw if stale, and if the last drawing is older than `MIN_INTERVAL_S`."""
-        if time.monotonic() - self._drawn_at >= self.MIN_INTERVAL_S:
+        """Draw if stale, and if the last drawing is old enough."""
+        if self.is_due:
             await self.draw_if_stale()
+
+    @property
+    def _age_s(self) -> float:
+        return time.monotonic() - self._drawn_at
+
+    @property
+    def _interval_s(self) -> float:
+        return max(self.MIN_INTERVAL_S, self._took_s / self.MOST_CPU)
 
     async def draw_if_stale(self) -> None:
         """Draw the subject, if the picture is stale and the panel is visible."""
@@ -79,7 +95,7 @@ class AsyncPicture(Cells):
             size = self.size
             show: Callable[[Any], None] = self.show_drawn
             try:
-                drawn = await asyncio.to_thread(self._draw, self.subject, *size)
+                drawn = await asyncio.to_thread(self._timed, self.subject, *size)
             except Exception as error:  # noqa: BLE001 - an error in drawing must not end the app
                 show, drawn = self.show, unreadable(error, *size)
                 self._is_stale = True  # it may be readable the next time
@@ -88,6 +104,12 @@ class AsyncPicture(Cells):
                 show(drawn)
             else:
                 self._is_stale = True
+
+    def _timed(self, subject: Any, width: int, height: int) -> Any:
+        began = time.thread_time()
+        drawn = self._draw(subject, width, height)
+        self._took_s = time.thread_time() - began
+        return drawn
 
     @property
     def _may_change(self) -> bool:

@@ -45,6 +45,14 @@ class LossChart(AsyncPicture, can_focus=True):
             self.refresh_now()
         self._entitle_chart()
 
+    async def draw_if_due(self) -> None:
+        """Draw what nobody has drawn in time.
+
+        The screen of the run draws the chart together with the other panels, for one frame.
+        """
+        if self._age_s >= 2 * self._interval_s:
+            await self.draw_if_stale()
+
     def show_drawn(self, drawn: Any) -> None:
         """Show a chart and its title."""
         self._charted = drawn

@@ -66,7 +66,8 @@ class PanelPicture(AsyncPicture, can_focus=True):
         if self.subject is not None and applies is not None and self.parent is not None:
             self.applies = applies(self.subject)
             self.parent.set_class(self.applies, f"-{self._panel.id}")
-        self._retitle()
+        if self.is_on_screen:
+            self._retitle()
         self.mark_stale()
 
     def on_resize(self) -> None:
@@ -74,6 +75,7 @@ class PanelPicture(AsyncPicture, can_focus=True):
         self._retitle()
 
     async def on_show(self) -> None:
+        self._retitle()
         await self.draw_if_stale()
 
     def _retitle(self) -> None:

@@ -14,7 +14,7 @@ from tuitrain.store.epoch_values import Best
 from tuitrain.view.chart import plot
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.chart.curve_chart import curves_laid_out
-from tuitrain.view.chart.curves import Curves, curves_of
+from tuitrain.view.chart.curves import Curves, Validations, curves_of
 from tuitrain.view.chart.live import options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
@@ -45,6 +45,9 @@ class DrawnCharts(dict[tuple[str, int, int], tuple[bool, Picture]]):
 
     By name, width and height: whether its axis is logarithmic, and its cells.
     """
+
+    validations: Validations | None = None
+    """What their curves are of."""
 
 
 class Places(NamedTuple):
@@ -150,8 +153,10 @@ def of_run(
     if not shown:  # its problem is not known yet
         return grid((), width, height, options=options_for(run))
     across = places(len(shown), width, height).across
-    validations = curves.validations(run, plot.canvas_columns(width // across), view)
-    best = curves.best(run)
+    drawn = DrawnCharts() if drawn is None else drawn
+    if drawn.validations is None:
+        drawn.validations = curves.validations(run, plot.canvas_columns(width // across), view)
+    validations, best = drawn.validations, curves.best(run)
     swaps = tuple(validations.x.x(step) for step in rulers(run))
     at = run.last_epoch if view.cursor is None else curves.epoch_at(run, view.cursor)
     charts = [
