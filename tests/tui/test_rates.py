@@ -8,7 +8,9 @@ painted: what is sent depends on nothing that the machine does meanwhile.
 import math
 import re
 from collections.abc import Iterator
+from itertools import count
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from rich.color import ColorSystem
@@ -28,6 +30,7 @@ from tuitrain.tui.screens import run
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets import async_picture, metric_charts
 from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.view.chart.run_charts import loss_chart
 
 SIZE = (140, 40)
 EPOCH = 23
@@ -74,6 +77,10 @@ class Watched:
             await self._pilot.pause(0)
         return sum(len(piece.encode()) for piece in iter(CountedDriver.terminal.next_chunk, ""))
 
+    @property
+    def app(self) -> TuitrainApp:
+        return self._pilot.app
+
     def _train(self, steps: int) -> None:
         if not steps:
             return
@@ -104,7 +111,11 @@ def _ended(number: int):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The clock of the screen and its panels; no timer of theirs fires."""
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, time=lambda: clock.now)
+    cpu_s = count()
+    clock = SimpleNamespace(
+        now=0.0, monotonic=lambda: clock.now, time=lambda: clock.now,
+        a_drawing_takes=0.0, thread_time=lambda: clock.a_drawing_takes * next(cpu_s),
+    )  # fmt: skip
     for module in (run, async_picture, metric_charts):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "PULL_S", 3600.0)
@@ -157,7 +168,27 @@ async def test_a_screen_costs_few_bytes_with_keys_fewer_without_and_none_where_n
     clock.now += LIVELY_FOR_S
     sent = [await watched.turn(PACE) for _ in range(8 * SECOND)]
     assert 0 < sum(sent) / len(sent) <= 1.5 * 1024 * PULL_S, "calm"
+    assert "cannot" not in text_of(watched.app)
 
     trainer.records(Paused(None, 1, watched.steps, 0))
     quiet = [sum([await watched.turn() for _ in range(4 * SECOND)]) for _ in range(3)]
     assert quiet[-1] == 0, "paused; the first turns show that it is"
+
+
+async def test_a_chart_that_takes_long_to_draw_is_drawn_less_often(
+    watched: Watched, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+):
+    draw = Mock(wraps=loss_chart)
+    monkeypatch.setattr(run, "loss_chart", draw)
+    clock.now += LIVELY_FOR_S
+    drawings = []
+    for takes_s in (0.0, 0.02, 0.2):
+        clock.a_drawing_takes = takes_s
+        for _ in range(6 * SECOND):
+            await watched.turn(PACE)
+        draw.reset_mock()
+        for _ in range(12 * SECOND):
+            await watched.turn(PACE)
+        drawings.append(draw.call_count)
+    assert drawings[0] == drawings[1] >= 8, "about one a second, however fast they are"
+    assert 1 <= drawings[2] <= 12 / (0.2 / AsyncPicture.MOST_CPU)
