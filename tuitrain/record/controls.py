@@ -9,8 +9,9 @@ from pathlib import Path
 from tuitrain.core.commands import Request, SaveCheckpoint, Stop
 from tuitrain.store import inbox
 
-LOOK_AFTER_S = 0.02
-"""Time between two reads of the inbox."""
+LOOK_AFTER_S = 0.05
+"""Time between two reads of the inbox. A read takes as long as a tenth of a step of 1 ms, and a
+command may wait that long: a screen shows its answer a third of a second later at most."""
 CHECK_AFTER_S = 1.0
 """Time between two checks of the checkpoint folder."""
 
