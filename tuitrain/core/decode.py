@@ -88,6 +88,7 @@ def _plan(made: Any) -> tuple[tuple[str, _Read, bool], ...]:
     )  # fmt: skip
 
 
+@cache
 def _reader(hint: Any) -> _Read:
     """Return a function that decodes a value of that type and raises _Wrong for any other.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, SupportsFloat, get_args
 
 from tuitrain.core.commands import SETTINGS, Boundary, Setting
@@ -439,7 +439,7 @@ def finished_epoch(*events: Event | None) -> int | None:
 
 def to_json(event: Event) -> str:
     """Return the event's fields as strict JSON, without its kind."""
-    return json.dumps(to_strict(asdict(event)), separators=(",", ":"))
+    return json.dumps(to_strict(event), separators=(",", ":"))
 
 
 def from_json(kind: str, body: str) -> Event | None:

@@ -14,10 +14,9 @@ from itertools import chain, groupby
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from tuitrain.core.decode import parsed, value_of
-from tuitrain.core.events import EpochEnded
 from tuitrain.core.numbers import to_strict
 from tuitrain.core.segment import FAR, Segment
-from tuitrain.store.epochs import OF_SEGMENT, bounds, epoch_of
+from tuitrain.store.epochs import OF_SEGMENT, bounds
 from tuitrain.store.rollup import Span, cover
 from tuitrain.store.schema import STEP_BITS, key_of, split
 
@@ -63,20 +62,26 @@ def _is_epoch_value(numbers: tuple[float, ...]) -> bool:
     return len(numbers) == 3 and all(0 <= number <= FAR for number in numbers[:2])
 
 
+_NUMBERS = Mapping[str, float]
 _STORED = Mapping[str, tuple[Annotated[tuple[float, ...], _is_epoch_value], ...]]
-_VAL_LOSS = "val_loss"
+_Stored = EpochPart | Literal["val_loss"]
+_Values = dict[_Stored, dict[str, list[EpochValue]]]
+_VAL_LOSS: _Stored = "val_loss"
+"""The loss in use, under the name "": it has a column of its own."""
 _SELECTED = "coalesce(val_loss, json_extract(body, '$.val_loss'))"
 """The text nan for NaN, which SQLite keeps as NULL; NULL where nothing was validated."""
 
 
 def validations(db: sqlite3.Connection, segment: Segment, level: int) -> list[EpochValue]:
     """Return the validation losses of a segment, thinned by `extremes` in each 2^level steps."""
-    return _validations(db, _parts(db, segment, level), level)
+    found = _thinned(db, _parts(db, segment, level), level, (_VAL_LOSS,))
+    return found[_VAL_LOSS].get("", [])
 
 
 def values(db: sqlite3.Connection, segment: Segment, level: int) -> EpochValues:
     """Return all values of the epochs of a segment, thinned by `extremes` in each 2^level steps."""
-    return _values(db, _parts(db, segment, level), level)
+    found = _thinned(db, _parts(db, segment, level), level, PARTS)
+    return {part: found[part] for part in PARTS}
 
 
 def best(
@@ -105,35 +110,32 @@ def extremes(values: Sequence[EpochValue]) -> list[EpochValue]:
     return sorted(kept, key=lambda value: value.step)
 
 
-def store_extremes(db: sqlite3.Connection, take: int, step: int) -> None:
-    """Store the extremes of epochs that are many, and complete now that one ended at `step`.
+def store_extremes(db: sqlite3.Connection, take: int, steps: Sequence[int]) -> None:
+    """Store the extremes of epochs that are many, and complete now that some ended at these steps.
 
     A bucket of 2^level steps is complete, and never changes again, once an epoch ended after it.
     """
     rows = db.execute(
         "select key from epoch where key >= ? and key < ? order by key desc limit ?",
-        (key_of(take, 1), key_of(take, step), MANY),
+        (key_of(take, 1), key_of(take, steps[0]), MANY),
     ).fetchall()
-    if len(rows) < MANY:
-        return
-    newest, oldest = (split(key)[1] - 1 for (key,) in (rows[0], rows[-1]))
-    for level in range((newest ^ oldest).bit_length(), _HIGHEST):
-        number = newest >> level
-        if step - 1 >> level == number:
-            return
-        _store(db, take, Span(level, number, number))
+    ended = [*(split(key)[1] for (key,) in reversed(rows)), *steps]
+    for at in range(MANY, len(ended)):
+        oldest, newest, step = ended[at - MANY] - 1, ended[at - 1] - 1, ended[at] - 1
+        for level in range((newest ^ oldest).bit_length(), _HIGHEST):
+            if step >> level == newest >> level:
+                break
+            _store(db, take, level, newest >> level)
 
 
-def _store(db: sqlite3.Connection, take: int, span: Span) -> None:
-    level, number, _ = span
+def _store(db: sqlite3.Connection, take: int, level: int, number: int) -> None:
     first, last = (number << level) + 1, number + 1 << level
     segment = Segment(take, first, last, after_epoch=-1, last_epoch=FAR)
-    parts = list(_between(db, segment, (first, last), cover(first, last, level - 1)))
-    body = {str(part): by_name for part, by_name in _values(db, parts, level).items()}
-    body[_VAL_LOSS] = {"": _validations(db, parts, level)}
+    parts = _between(db, segment, (first, last), cover(first, last, level - 1))
+    body = to_strict(_thinned(db, parts, level, (*PARTS, _VAL_LOSS)))
     db.execute(
         "insert or replace into epoch_bucket (level, key, body) values (?, ?, ?)",
-        (level, key_of(take, first), json.dumps(to_strict(body), separators=(",", ":"))),
+        (level, key_of(take, first), json.dumps(body, separators=(",", ":"))),
     )
 
 
@@ -184,45 +186,47 @@ def _buckets(db: sqlite3.Connection, take: int, span: Span) -> list[_Bucket]:
     return [_Bucket(first, first + size - 1, body) for first, body in firsts]
 
 
-def _validations(
-    db: sqlite3.Connection, parts: Iterable[_Bucket | Segment], level: int
-) -> list[EpochValue]:
-    found = chain.from_iterable(
-        _stored(part.body, _VAL_LOSS).get("", [])
-        if isinstance(part, _Bucket)
-        else _losses(db, part)
-        for part in parts
-    )
-    return _thinned(found, level)
-
-
-def _values(
-    db: sqlite3.Connection, parts: Iterable[_Bucket | Segment], level: int
-) -> dict[EpochPart, dict[str, list[EpochValue]]]:
-    found: dict[EpochPart, dict[str, list[EpochValue]]] = {part: {} for part in PARTS}
-    for place in parts:
-        ended = [] if isinstance(place, _Bucket) else list(_epochs(db, place))
-        for part, by_name in found.items():
-            if isinstance(place, _Bucket):
-                for name, of_name in _stored(place.body, part).items():
-                    by_name.setdefault(name, []).extend(of_name)
-            for epoch in ended:
-                for name, value in getattr(epoch, part).items():
-                    of_epoch = EpochValue(epoch.step, epoch.epoch, value)
-                    by_name.setdefault(name, []).append(of_epoch)
+def _thinned(
+    db: sqlite3.Connection, parts: Iterable[_Bucket | Segment], level: int,
+    wanted: Sequence[_Stored],
+) -> _Values:  # fmt: skip
+    """Return the extremes of each value that is wanted in each 2^level steps."""
+    found: _Values = {part: {} for part in wanted}
+    for part in parts:
+        if isinstance(part, _Bucket):
+            _add_bucket(found, part)
+        elif wanted == (_VAL_LOSS,):
+            found[_VAL_LOSS].setdefault("", []).extend(_losses(db, part))
+        else:
+            _add_epochs(found, db, part)
     return {
-        part: {name: _thinned(of_name, level) for name, of_name in by_name.items()}
+        part: {name: list(_of_columns(of_name, level)) for name, of_name in by_name.items()}
         for part, by_name in found.items()
     }
 
 
-def _stored(body: str, part: str) -> dict[str, list[EpochValue]]:
-    """Return the values in a stored bucket; DamagedRecord for anything else."""
-    by_name = value_of(_STORED, part, parsed(body).get(part, {}))
-    return {
-        name: [EpochValue(int(step), int(epoch), value) for step, epoch, value in of_name]
-        for name, of_name in by_name.items()
-    }
+def _add_bucket(found: _Values, bucket: _Bucket) -> None:
+    """Add the values in a stored bucket; DamagedRecord for anything else in it."""
+    body = parsed(bucket.body)
+    for part, by_name in found.items():
+        for name, of_name in value_of(_STORED, part, body.get(part, {})).items():
+            stored = (EpochValue(int(step), int(epoch), value) for step, epoch, value in of_name)
+            by_name.setdefault(name, []).extend(stored)
+
+
+def _add_epochs(found: _Values, db: sqlite3.Connection, segment: Segment) -> None:
+    rows = db.execute(
+        f"select key, epoch, body from epoch where {OF_SEGMENT} order by key",  # noqa: S608 - names of our own
+        bounds(segment),
+    )
+    for key, epoch, body in rows:
+        step, fields = split(key)[1], parsed(body)
+        for part, by_name in found.items():
+            numbers = fields.get(part, {})
+            if part == _VAL_LOSS:
+                numbers = {} if numbers is None else {"": numbers}
+            for name, value in value_of(_NUMBERS, part, numbers).items():
+                by_name.setdefault(name, []).append(EpochValue(step, epoch, value))
 
 
 def _losses(db: sqlite3.Connection, segment: Segment) -> Iterator[EpochValue]:
@@ -235,19 +239,9 @@ def _losses(db: sqlite3.Connection, segment: Segment) -> Iterator[EpochValue]:
             yield EpochValue(split(key)[1], epoch, float(loss))
 
 
-def _epochs(db: sqlite3.Connection, segment: Segment) -> Iterator[EpochEnded]:
-    rows = db.execute(
-        f"select key, epoch, body from epoch where {OF_SEGMENT} order by key",  # noqa: S608 - names of our own
-        bounds(segment),
-    )
-    for row in rows:
-        yield epoch_of(*row)
-
-
-def _thinned(values: Iterable[EpochValue], level: int) -> list[EpochValue]:
-    """Return the extremes in each 2^level steps."""
-    columns = groupby(values, key=lambda value: value.step - 1 >> level)
-    return [value for _, column in columns for value in extremes(list(column))]
+def _of_columns(values: Iterable[EpochValue], level: int) -> Iterator[EpochValue]:
+    for _, column in groupby(values, key=lambda value: value.step - 1 >> level):
+        yield from extremes(list(column))
 
 
 def _value(of: EpochValue) -> float:

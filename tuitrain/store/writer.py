@@ -157,6 +157,7 @@ class RunWriter:
                 self._write_detail(detail)
             for stamped in events:
                 self._write_event(stamped)
+            self._write_extremes([event for _, _, event in events if isinstance(event, EpochEnded)])
             self._connection.execute("commit")
         except BaseException:
             self._rollups = rollups
@@ -294,12 +295,15 @@ class RunWriter:
                     event.train_loss, event.val_loss, event.improved, to_json(event),
                 ),
             )  # fmt: skip
-            store_extremes(self._connection, event.take, event.step)
             return
         self._connection.execute(
             "insert into event (at, elapsed_ms, kind, body) values (?, ?, ?, ?)",
             (at, elapsed_ms, event.kind, to_json(event)),
         )
+
+    def _write_extremes(self, ended: Sequence[EpochEnded]) -> None:
+        for take, of_take in groupby(ended, key=lambda epoch: epoch.take):
+            store_extremes(self._connection, take, [epoch.step for epoch in of_take])
 
 
 def _by_take(rows: Sequence[BatchRow]) -> Iterable[Sequence[BatchRow]]:
