@@ -141,6 +141,8 @@ def test_weights_load_with_plain_torch_and_tables_with_plain_python(
     assert [row["accuracy"] for row in rows if row["kind"] == "epoch"][-1] == (
         run["metrics"]["accuracy"]
     )
+    assert {row["kind"] for row in rows} == {"run", "batch", "series", "epoch"}
+    assert rows[0]["problem"]["kind"] == "multiclass"
 
 
 def test_the_best_weights_are_as_good_as_the_record_says(tuitrain: Shell, tmp_path: Path):

@@ -192,6 +192,42 @@ async def test_what_is_chosen_in_the_palette_is_done(app: TuitrainApp, trainer: 
         assert [command.command for command in trainer.commands()] == [Change("clip-norm", 2.0)]
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("undo", "Go back to just before the last change  u"),
+        ("stop", "End the run with a checkpoint (asks)  S"),
+        ("lr", "Change the learning rate  r"),
+        ("loss swap", "Swap the loss function  l"),
+    ],
+)
+async def test_the_palette_finds_words_of_the_footer_and_of_the_sentence(
+    app: TuitrainApp, trainer: ScriptedTrainer, typed: str, first: str
+):
+    trainer.records(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        assert (await searched(pilot, app, typed))[0] == first
+
+
+async def test_letters_strewn_over_a_sentence_are_not_found(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(STARTED)
+    async with app.run_test(size=NARROW) as pilot:
+        assert await searched(pilot, app, "export") == []
+
+
+async def searched(pilot, app: TuitrainApp, typed: str) -> list[str]:
+    """Type into the palette and return what it offers."""
+    await pilot.pause()
+    await seen(app)
+    await opened(pilot, app)
+    await pilot.press(*typed)
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    return offered(app)
+
+
 async def test_the_palette_of_a_run_that_ended_asks_nothing_of_it(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):

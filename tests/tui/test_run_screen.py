@@ -516,6 +516,9 @@ async def test_a_key_that_an_ended_run_cannot_follow_says_what_goes_on(app, trai
             app.clear_notifications()
             await pilot.pause()
             assert "R goes on." not in text_of(app)
+        await pilot.press("b")
+        await pilot.pause()
+        assert "The run is finished; f begins" in text_of(app)
     assert trainer.commands() == []
 
 

@@ -76,10 +76,12 @@ def _epoch_columns(lineage: RunLineage) -> list[str]:
 def write_jsonl(lineage: RunLineage, run: Row, interventions: Iterable[Row], path: Path) -> None:
     """Write one JSON object per line with its `kind`: run, intervention, batch, series, epoch.
 
+    The kind of a run stands in its `problem`, that of an intervention under `intervention`.
     Batches, series and epochs are in order of steps. The JSON is strict: nonfinite numbers are
     "nan", "inf" and "-inf".
     """
-    head = (("run", run), *(("intervention", row) for row in interventions))
+    changes = ({**row, "intervention": row["kind"]} for row in interventions)
+    head = (("run", run), *(("intervention", row) for row in changes))
     steps = merge(
         (("batch", row) for row in batch_rows(lineage)),
         (("series", row) for row in series_rows(lineage)),
@@ -88,7 +90,7 @@ def write_jsonl(lineage: RunLineage, run: Row, interventions: Iterable[Row], pat
     )
     with _create(path) as file:
         for kind, row in chain(head, steps):
-            body = to_strict({"kind": kind, **row})
+            body = to_strict({"kind": kind} | dict(row) | {"kind": kind})
             file.write(json.dumps(body, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -17,6 +17,8 @@ from tuitrain.tui.keys import keymap_of, shown
 
 class _Command(NamedTuple):
     description: str
+    names: str
+    """Its word in the footer, and its action."""
     key: str
     run: IgnoreReturnCallbackType
 
@@ -32,10 +34,10 @@ class ScreenCommands(Provider):
             )
 
     async def search(self, query: str) -> Hits:
-        """Yield the commands whose text matches the query."""
+        """Yield the commands that have each word of the query in their text or name."""
         matcher = self.matcher(query)
         for command in self._commands():
-            if (score := matcher.match(command.description)) > 0:
+            if score := _score(query, command):
                 line = _line(matcher.highlight(command.description), command.key)
                 yield Hit(score, line, command.run, command.description)
 
@@ -48,12 +50,25 @@ class ScreenCommands(Provider):
                 seen.add(binding.action)
                 if self._is_possible(binding.action):
                     run = partial(self.app.run_action, binding.action, screen)
-                    yield _Command(binding.tooltip, shown(binding, keymap), run)
+                    names = f"{binding.description} {binding.action}"
+                    yield _Command(binding.tooltip, names, shown(binding, keymap), run)
 
     def _is_possible(self, action: str) -> bool:
         destination, name, parameters = parse(action)
         owner = self.app if destination == "app" else self.screen
         return bool(owner.check_action(name, parameters))
+
+
+def _score(query: str, command: _Command) -> float:
+    """Return from 1 to 2 by the share of words that are in a command's names; 0 if one is nowhere.
+
+    Letters strewn over a sentence do not match: most sentences have those of a short word.
+    """
+    words, names = query.casefold().split(), command.names.casefold()
+    text = f"{names} {command.description.casefold()}"
+    if not all(word in text for word in words):
+        return 0.0
+    return 1 + sum(word in names for word in words) / max(1, len(words))
 
 
 def _line(description: Content, key: str) -> Content:

@@ -111,10 +111,11 @@ def test_lines_of_json_are_strict(line, tmp_path):
         raise AssertionError(f"{constant} is no JSON")
 
     file = tmp_path / "a.jsonl"
-    tables.write_jsonl(line, {"name": "a"}, [{"id": "w"}], file)
+    tables.write_jsonl(line, {"name": "a", "kind": "binary"}, [{"id": "w", "kind": "lr"}], file)
     rows = [json.loads(item, parse_constant=refuse) for item in file.read_text().splitlines()]
 
     assert [row["kind"] for row in rows[:3]] == ["run", "intervention", "batch"]
+    assert rows[1]["intervention"] == "lr"
     losses = [row["loss"] for row in rows if row["kind"] == "batch"]
     assert losses[29:31] == ["nan", "inf"]
     steps = [row["step"] for row in rows if "step" in row]

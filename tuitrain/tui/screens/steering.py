@@ -154,7 +154,7 @@ class SteeringScreen(Screen[None]):
         disabled = disabled_action(self, key)
         if disabled is None:
             return
-        why = why_not(self._latest, *disabled) or how_to_go_on(self._latest)
+        why = why_not(self._latest, *disabled) or how_to_go_on(self._latest, disabled[0])
         if why:
             self.notify(why, markup=False)
 

@@ -38,13 +38,15 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
     return _why_not_loss(run) if action == "losses" else None
 
 
-def how_to_go_on(run: Snapshot) -> str:
-    """Return what can be done with a run that has ended; "" for another."""
+def how_to_go_on(run: Snapshot, action: str = "") -> str:
+    """Return what can be done with a run that has ended, in place of `action`; "" for another."""
     if not run.has_ended:
         return ""
     if run.is_deleted:
         return "The run was deleted: nothing of it is left."
     way = again(run.spec) if run.is_watched else "R goes on"
+    if action == "rollback" and not run.is_watched:
+        way = "f begins another run from one of its epochs, R goes on"
     return f"The run is {run.condition}; {way}."
 
 
