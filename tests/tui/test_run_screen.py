@@ -487,6 +487,7 @@ async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app,
         assert "● deleted" in text
         assert "the run was deleted: nothing of it is left" in text
         assert "crashed" not in text
+        assert text.count("cannot read this: the run was deleted") == 2, "no chart of what is left"
 
 
 async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trainer, monkeypatch):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from tuitrain.core.errors import NoSuchRun
 from tuitrain.view.chart import plot, scale
 from tuitrain.view.chart.chart_view import USUAL, ChartView, Window
 from tuitrain.view.chart.x_axis import STEPS, XMap
 from tuitrain.view.state.progress import planned_steps
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DELETED, Snapshot
+
+
+def check_record(run: Snapshot) -> None:
+    """Raise NoSuchRun if the run was deleted: what was read of its curves before is not all."""
+    if run.is_deleted:
+        raise NoSuchRun(DELETED)
 
 
 def rulers(run: Snapshot) -> list[int]:

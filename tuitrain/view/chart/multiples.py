@@ -15,7 +15,7 @@ from tuitrain.view.chart import plot
 from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.chart.curve_chart import curves_laid_out
 from tuitrain.view.chart.curves import Curves, Validations, curves_of
-from tuitrain.view.chart.live import options_for, rulers
+from tuitrain.view.chart.live import check_record, options_for, rulers
 from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
@@ -145,6 +145,7 @@ def of_run(
     *, drawn: DrawnCharts | None = None,
 ) -> Picture:  # fmt: skip
     """Return the curves of a run that stay comparable when its loss is swapped; as `grid` does."""
+    check_record(run)
     shown = chosen(run, width, height)
     if not shown and run.is_watched and width > 0:
         text = " no validation seen: a loss computed without gradients is one"

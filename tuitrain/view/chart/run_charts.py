@@ -12,7 +12,7 @@ from tuitrain.view.chart.chart_view import USUAL, ChartView
 from tuitrain.view.chart.curve_chart import curves_laid_out
 from tuitrain.view.chart.curves import Curves, curves_of
 from tuitrain.view.chart.drawing import Drawing
-from tuitrain.view.chart.live import options_for, rulers
+from tuitrain.view.chart.live import check_record, options_for, rulers
 from tuitrain.view.chart.loss_chart import laid_out
 from tuitrain.view.chart.x_axis import STEPS, XMap
 from tuitrain.view.picture import Picture
@@ -51,6 +51,7 @@ def loss_chart(
 
     `was_log`: the chart of the run was logarithmic until now.
     """
+    check_record(run)
     if min(width, height) < 2:
         return Charted(plot.blank(width, height))
     segments = curves.losses(run, plot.canvas_columns(width), view)

@@ -6,7 +6,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.series import SHARES
 from tuitrain.store.series import Summary
 from tuitrain.view.chart import multiples, plot
-from tuitrain.view.chart.live import options_for, rulers
+from tuitrain.view.chart.live import check_record, options_for, rulers
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
@@ -15,6 +15,7 @@ from tuitrain.view.text import words
 
 def trends(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return a small chart of each series that fits, in width x height cells."""
+    check_record(run)
     shares = {series.name for series in SHARES.values()}
     shown = [summary for summary in run.series if summary.series.name not in shares]
     if not shown:
