@@ -490,6 +490,18 @@ async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app,
         assert text.count("cannot read this: the run was deleted") == 2, "no chart of what is left"
 
 
+async def test_the_footer_offers_no_key_for_an_ended_run_that_is_deleted(app, trainer):
+    trainer.records(STARTED, Finished(1, 92, 4))
+    async with app.run_test(size=WIDE) as pilot:
+        await seen(app)
+        await pilot.pause()
+        assert "Resume" in text_of(app)
+        shutil.rmtree(trainer.paths.directory)
+        assert "● deleted" in await seen(app)
+        await pilot.pause()
+        assert "Resume" not in text_of(app)
+
+
 async def test_opening_a_run_never_paints_it_before_its_record_is_read(app, trainer, monkeypatch):
     trainer.records(STARTED)
     trainer.trains([0.5] * 5)

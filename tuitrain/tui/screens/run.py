@@ -51,7 +51,7 @@ from tuitrain.view.panel.news import as_message, news
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.state.progress import has_begun
-from tuitrain.view.state.snapshot import Snapshot, State
+from tuitrain.view.state.snapshot import Snapshot
 
 
 def is_routine(event: Event) -> bool:
@@ -88,7 +88,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
     """For the numbers, and the bars of progress."""
     slow_snapshot: var[Snapshot | None] = var(None)
     """For everything else: of the same epoch as the fast one."""
-    phase: reactive[State] = reactive("starting", bindings=True, repaint=False)
+    phase: reactive[str] = reactive("starting", bindings=True, repaint=False)
 
     header = getters.query_one("#header", RunHeader)
     metrics = getters.query_one("#metrics", MetricCharts)
@@ -208,7 +208,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             self.fast_snapshot = latest
         if starting:
             self.chart.mark_stale()
-        self.phase = latest.state
+        self.phase = latest.condition
 
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
         """Update all panels: together, for one frame, or else the numbers before the charts."""
