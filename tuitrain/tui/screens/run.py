@@ -191,7 +191,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         await self.explain_silence()
         await self._publish(
             at_once=not all(is_routine(new.event) for new in self._follower.delta.events)
-            or (self._latest.state, self._latest.notes) != (before.state, before.notes)
+            or (self._latest.condition, self._latest.notes) != (before.condition, before.notes)
         )
 
     async def _publish(self, *, at_once: bool) -> None:
