@@ -98,7 +98,7 @@ CASES = {
         lambda trainer: learned(
             trainer, NotFinite(1, 69, 3, "loss"), Paused(None, 1, 69, 3)
         ),
-        "", ["weights are untouched", "r lower the rate"],
+        "", ["step is not taken", "r lower the rate"],
     ),
     "finished-80x24": (
         NARROW, lambda trainer: learned(trainer, Finished(1, 92, 4)), "", ["finished", "R"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tuitrain.core.events import NotFinite, Resumed, RunStarted, StepsTaken, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
-from tuitrain.history.changes import changes_training
+from tuitrain.history.changes import changes_training, last_change
 from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import DELETED, DIED, Snapshot
 from tuitrain.view.text import words
@@ -37,12 +37,14 @@ def advice(run: Snapshot) -> Advice | None:
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:
         return None
+    undo = ("u undo",) if last_change(run.lineage.events) is not None else ()
     if _has_changed_since(run, nonfinite):
-        ways: tuple[str, ...] = ("space go on", "u undo", "b go back")
+        ways: tuple[str, ...] = ("space go on", *undo, "b go back")
     else:
         lower = f"r lower the rate ({lr_of(run) or 0:g})"
-        ways = (lower, "l swap the loss", "b go back", "u undo", "space go on")
-    return Advice(f"{in_words(nonfinite)}: the weights are untouched", ways)
+        # steps before it may have ruined the weights, which a lower rate alone does not mend
+        ways = (lower, "b then go back", "l swap the loss", *undo, "space go on")
+    return Advice(f"{in_words(nonfinite)}: that step is not taken", ways)
 
 
 def after_crash(run: Snapshot) -> str:

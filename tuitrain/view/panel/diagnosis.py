@@ -185,18 +185,40 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     last = course[-1]
     before = [epoch for epoch in course[:-1] if math.isfinite(epoch.train_loss)]
-    ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
     if len(before) < 2:
         return None
     least = min(before, key=lambda epoch: epoch.train_loss)
     rises = last.train_loss > before[-1].train_loss or last.train_loss > before[0].train_loss
     if not (rises and _grew(least.train_loss, last.train_loss, before[0].train_loss)):
         return None
+    ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
     return Finding(
         "diverging",
         f"diverging: training loss {words.value(least.train_loss)} in epoch {least.epoch:,}, "
         f"{words.value(last.train_loss)} now",
         ways,
+    )
+
+
+def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    """Return advice on a loss that has risen far above that before the last change."""
+    if not course:
+        return None
+    began = course[0].epoch
+    earlier = [epoch for epoch in run.epochs if epoch.epoch < began and epoch.loss_name == run.loss]
+    if not earlier or trained_loss(run, earlier[-1]) is None:
+        return None
+    first, before, now = (epoch.train_loss for epoch in (earlier[0], earlier[-1], course[-1]))
+    if not _grew(before, now, first):
+        return None
+    return Finding(
+        "diverging",
+        f"diverging since the change: training loss {words.value(before)} in epoch "
+        f"{earlier[-1].epoch:,}, {words.value(now)} now",
+        (
+            Way("u undoes it", "tuitrain ctl NAME undo", "tuitrain fork NAME --epoch best goes on"),
+            _lower(run),
+        ),
     )
 
 
@@ -370,6 +392,7 @@ def _waits_for_data(run: Snapshot) -> Finding | None:
 
 
 _OF_COURSE: tuple[Callable[[Snapshot, Sequence[EpochEnded]], Finding | None], ...] = (
-    _nonfinite, _diverging, _dead, _unfit, _not_learning, _overfitting, _plateau
+    _nonfinite, _diverging, _dead, _worse_since_change, _unfit, _not_learning, _overfitting,
+    _plateau,
 )  # fmt: skip
 """The course of a run has one cause: the first of these signs."""

@@ -156,7 +156,7 @@ def _describe_trouble(
 ) -> tuple[str, Role] | None:
     match event:
         case NotFinite(step=step, what=what):
-            return f"{what} not finite at step {words.count(step)}: weights untouched", "bad"
+            return f"{what} not finite at step {words.count(step)}", "bad"
         case Warned(text=text):
             return text, "warn"
         case CheckpointGone(file=file, why=why):

@@ -56,8 +56,9 @@ def test_a_bad_batch_is_told_with_its_own_step_while_the_run_waits_for_it(events
     advised = advice(after(tmp_path, *events))
 
     assert advised is not None
-    assert advised.trouble == "loss not finite at step 7: the weights are untouched"
+    assert advised.trouble == "loss not finite at step 7: that step is not taken"
     assert advised.ways[0] == ("space go on" if LOWER in events else "r lower the rate (0.5)")
+    assert "u undo" not in advised.ways, "there is no checkpoint from before a change"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,21 @@ def test_the_course_begins_at_the_last_change_of_the_lineage(recorded):
     assert findings(recorded.now()) == []
 
 
+@pytest.mark.parametrize(("loss", "is_worse"), [(2.4, True), (0.3, False)])
+def test_a_rate_that_was_raised_too_far_is_diverging_from_the_first_epoch_on(
+    recorded, loss, is_worse
+):
+    recorded.trains(1, train_loss=1.0)
+    recorded.trains(3, train_loss=0.2)
+    recorded.changes("lr", 3.0, "w")
+    recorded.trains(1, train_loss=loss)
+    found = [finding.line(recorded.now(), has_keys=True) for finding in findings(recorded.now())]
+    assert found == [
+        "diverging since the change: training loss 0.2000 in epoch 4, 2.400 now · u undoes it · "
+        "r lowers the rate (3)"
+    ] * is_worse  # fmt: skip
+
+
 def test_more_epochs_are_a_new_course_only_for_a_schedule_that_ends_with_the_last(recorded):
     recorded.trains(2, train_loss=0.1)
     recorded.trains(1, train_loss=3.0)
