@@ -144,6 +144,8 @@ class Link:
         self.have_same_weights = have_same_weights
         self._group, self._store, self._leader = group, store, leader
         self._is_broken = False
+        self._ended = 0
+        """How many operations have ended, which every rank begins in the same order."""
         self._from_leader = distributed.BroadcastOptions()
         self._from_leader.rootRank, self._from_leader.rootTensor = leader, 0
 
@@ -180,11 +182,13 @@ class Link:
         return [json.loads(one.numpy().tobytes()) for one in of_all]
 
     def leave(self, *, keeps_settings: bool) -> None:
-        """Let the others know that this rank meets them no more, unless one of them has left."""
+        """Let the others know that this rank meets them no more, unless one left before it."""
         rank = self._group.rank()
         is_over = rank == self._leader and not keeps_settings
+        found, own = "", f"{rank} {int(is_over)} {self._ended}"
         with suppress(RuntimeError):  # the store has ended with its rank
-            self._store.compare_set(_LEFT, "", f"{rank} {int(is_over)}")
+            while not found or int(found.split()[-1]) > self._ended:
+                found = self._store.compare_set(_LEFT, found, own).decode()
 
     def _broadcast(self, tensor: Tensor, within_s: float = COMES_WITHIN_S) -> None:
         self._end(lambda: self._group.broadcast([tensor], self._from_leader), within_s)
@@ -199,25 +203,28 @@ class Link:
         except RuntimeError as error:
             raise Unreachable(_first_line(error)) from error
         self._is_broken = False
+        self._ended += 1
 
     def _wait(self, work: Any, within_s: float) -> None:
         give_up_at = time.monotonic() + within_s
         while not work.is_completed():
-            try:
+            with suppress(RuntimeError):  # the slice has passed, perhaps as the work ended
                 work.wait(_SLICE)
-            except RuntimeError:
-                if work.is_completed():
-                    raise
-                self._check_all_are_there()
-                if time.monotonic() > give_up_at:
-                    _keep(self._group)
-                    raise Unreachable(f"they did not come within {within_s:g} s") from None
+            if work.is_completed():
+                break
+            self._check_all_are_there()
+            if time.monotonic() > give_up_at:
+                _keep(self._group)
+                raise Unreachable(f"they did not come within {within_s:g} s")
+        work.wait()  # raises its error, if it has one
 
     def _check_all_are_there(self) -> None:
+        """Raise Unreachable if a rank has left without the operation in hand."""
         if self._store.check([_LEFT]):
-            _keep(self._group)
-            rank, is_over = _text(self._store, _LEFT).split()
-            raise Over if int(is_over) else Unreachable(f"rank {rank} has left")
+            rank, is_over, ended = map(int, _text(self._store, _LEFT).split())
+            if ended <= self._ended:
+                _keep(self._group)
+                raise Over if is_over else Unreachable(f"rank {rank} has left")
 
 
 def _head(order: Order, *values: int) -> Tensor:
