@@ -101,6 +101,7 @@ def test_a_spec_has_the_options_that_say_what_to_train():
         "data_sha256",
         "init_given",
         "watched",
+        "in_torchrun",
     }
     of_the_command = {"name", "node_rank", "config", "as_config", "without", *DISPLAY_OPTIONS}
     only_live = {option.name for option in OPTIONS.values() if set(option.places) <= {"resume"}}

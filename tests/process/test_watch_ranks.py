@@ -40,6 +40,7 @@ def test_ranks_train_to_the_same_weights_as_without_watching(scripts):
     run = scripts.run_of("a")
     assert [row.loss for row in run.batches()] == [step["loss"] for step in watched[0].steps]
     assert run.state == "finished"
+    assert f"torchrun ... -m tuitrain watch {SCRIPT} " in scripts.shell("show", "a").stdout
     assert [path.name for path in (scripts.shell.home / "runs").iterdir()] == ["a"]
 
 
@@ -117,6 +118,7 @@ def test_nproc_starts_the_ranks_and_they_stop_where_they_wait(scripts, tuitrain,
     run.step(2)
     run.stop()
     assert run.state == "stopped"
+    assert f"  tuitrain watch --nproc 2 {SCRIPT} " in tuitrain("show", "a").stdout
     reports = [(tmp_path / f"report-{rank}").read_text().splitlines() for rank in (0, 1)]
     assert [len(report) for report in reports] == [2, 2], "a stop ends the script within its step"
 

@@ -25,13 +25,12 @@ from tuitrain.core.events import (
     Warned,
 )
 from tuitrain.core.safe import safe
-from tuitrain.core.spec import RunSpec
 from tuitrain.store.delta import Cursor, Delta
 from tuitrain.store.schema import BatchRow, key_of
 from tuitrain.trainer import supervisor
 from tuitrain.view.panel.advice import after_crash
 from tuitrain.view.panel.event_log import describe
-from tuitrain.view.state.made_of import model_of, optimizer_of
+from tuitrain.view.state.made_of import batch_of, model_of, optimizer_of
 from tuitrain.view.state.metrics import brief
 from tuitrain.view.state.progress import planned_epochs, samples_seen
 from tuitrain.view.state.snapshot import Snapshot
@@ -130,17 +129,8 @@ def _heading(run: Snapshot) -> str:
     return (
         f"{run.title}: {run.task}, {model_of(run)}, {run.loss}, "
         f"{optimizer_of(run)} lr {spec.lr:g}, "
-        f"batch {words.count(spec.batch_size)}{_ranks(spec)}, {precision}seed {spec.seed}"
+        f"{batch_of(run)}, {precision}seed {spec.seed}"
     )
-
-
-def _ranks(spec: RunSpec) -> str:
-    if not spec.is_distributed:
-        return ""
-    if spec.nproc is None:
-        return " on each rank"
-    ranks = spec.nproc * spec.nnodes
-    return f" on each of {ranks} ranks, {spec.batch_size * ranks:,} together"
 
 
 def _notes(before: Snapshot, run: Snapshot) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -111,4 +112,5 @@ def _be_one_of_many(
         raise WrongUse("--detach is not for torchrun, which waits for its processes")
     if rank_of(os.environ):
         supervisor.follow_here(spec)
+    spec = replace(spec, in_torchrun=True)
     supervisor.watch_here(home, spec, name, notified=command_words(options["notify"]))

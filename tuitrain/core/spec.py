@@ -104,6 +104,8 @@ class RunSpec:
     watched: tuple[str, ...] = ()
     """The command of a script that is watched, SCRIPT ARGS... or -m MODULE ARGS...; or the name of
     a loop that a program watches itself. Such a run has no model, data and epochs of its spec."""
+    in_torchrun: bool = False
+    """Whether torchrun, or its like, started the processes of a script that is watched."""
 
     @property
     def began_at(self) -> tuple[int, int]:
@@ -192,6 +194,8 @@ def _take(name: str, value: object) -> Any:
             return OPTIONS["init_from"].take(value)
         case "watched":
             return _command(value)
+        case "in_torchrun":
+            return _flag(value)
         case "on_nonfinite" if value == "alert":
             return value  # of a watched script
         case "data_sha256":
@@ -230,6 +234,12 @@ def _command(value: object) -> tuple[str, ...]:
     ):
         return tuple(value)
     raise WrongUse("watched must be a list of words")
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise WrongUse(f"in_torchrun must be true or false, not {value!r:.40}")
 
 
 def _schedule(rows: object) -> tuple[Planned, ...]:

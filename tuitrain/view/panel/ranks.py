@@ -12,8 +12,8 @@ from tuitrain.view.text.rank_table import rows_of, slowest_of, summary
 
 
 def applies(run: Snapshot) -> bool:
-    """Return whether several ranks train the run."""
-    return rank_count(run) > 1
+    """Return whether several ranks train the run, as far as is known."""
+    return rank_count(run) != 1
 
 
 def newest_ranks(run: Snapshot, details: Details) -> Ranks | None:

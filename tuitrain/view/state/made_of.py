@@ -26,9 +26,22 @@ def device_of(run: Snapshot) -> str:
 
 
 def rank_count(run: Snapshot) -> int:
-    """Return how many processes train the run together, as it recorded; 1 before its start."""
-    text = run.started.environment.get("ranks", "") if run.started else ""
+    """Return how many processes train the run together; 0 while that is not known."""
+    if run.started is None or run.state == "starting":
+        return (run.spec.nproc or 0) * run.spec.nnodes
+    text = run.started.environment.get("ranks", "")
     return int(text) if text.isdecimal() else 1
+
+
+def batch_of(run: Snapshot) -> str:
+    """Return the samples of a batch, and those of a step where several batches make one."""
+    size, passes, ranks = run.settings["batch-size"], run.spec.accumulate, rank_count(run)
+    text = f"batch {size:,}" + (f" × {passes}" if passes > 1 else "")
+    if ranks == 1:
+        return text
+    return f"{text} on each " + (
+        f"of {ranks} ranks, {size * passes * ranks:,} together" if ranks else "rank"
+    )
 
 
 def tags_of(run: Snapshot) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tuitrain.store.epoch_values import Best
 from tuitrain.view.panel.advice import after_crash, in_words, nonfinite_pause
 from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.forks import made_from
-from tuitrain.view.state.made_of import device_of, model_of, optimizer_of, rank_count, tags_of
+from tuitrain.view.state.made_of import batch_of, device_of, model_of, optimizer_of, tags_of
 from tuitrain.view.state.metrics import ComparableMetric
 from tuitrain.view.state.progress import epochs_words, planned_steps
 from tuitrain.view.state.rate import lr_of
@@ -83,7 +83,7 @@ def _rows_of_files(run: Snapshot) -> _Rows:
         yield "weights", f"sha256 {safe(saved.weights_sha256)}"
     if begins := made_from(run):
         yield "begins as", begins
-    if command := command_of(run.spec.watched, run.spec.nproc):
+    if command := command_of(run.spec):
         yield "again with", command
     if tags_of(run):
         yield "tags", ", ".join(tags_of(run))
@@ -135,10 +135,7 @@ def _optimizer(run: Snapshot) -> str:
     if lr_of(run) is not None:
         parts.append(f"lr {lr_of(run):g}")
     if settings["batch-size"]:
-        passes = f" × {run.spec.accumulate}" if run.spec.accumulate > 1 else ""
-        size, ranks = settings["batch-size"], rank_count(run)
-        together = f" on each of {ranks} ranks, {size * run.spec.accumulate * ranks:,} together"
-        parts.append(f"batch {words.count(size)}{passes}{together if ranks > 1 else ''}")
+        parts.append(batch_of(run))
     if settings["weight-decay"]:
         parts.append(f"weight decay {settings['weight-decay']:g}")
     if settings["clip-norm"]:

@@ -66,9 +66,18 @@ def test_what_steers_any_run_steers_a_script():
         assert why_not(TRAINS, action) is None
 
 
+@pytest.mark.parametrize(("watched", "settings", "command"), [
+    (("resnet",), {}, ""),
+    (("-m", "package.train"), {}, "tuitrain watch -m package.train"),
+    (("./train", "a;b"), {}, "tuitrain watch ./train 'a;b'"),
+    (("train.py",), {"nproc": 2}, "tuitrain watch --nproc 2 train.py"),
+    (("train.py",), {"nproc": None}, "tuitrain watch --nproc auto train.py"),
+    (("train.py",), {"in_torchrun": True}, "torchrun ... -m tuitrain watch train.py"),
+])  # fmt: skip
+def test_a_script_is_started_again_by_the_command_that_started_it(watched, settings, command):
+    assert command_of(replace(OURS.spec, watched=watched, **settings)) == command
+
+
 def test_a_loop_in_a_program_has_no_command():
-    assert command_of(("resnet",)) == ""
-    assert command_of(("-m", "package.train")) == "tuitrain watch -m package.train"
-    assert command_of(("./train", "a;b")) == "tuitrain watch ./train 'a;b'"
     program = replace(TRAINS, spec=replace(TRAINS.spec, watched=("resnet",)))
     assert why_not(program, "fork").endswith("start the program with its loop again")

@@ -42,6 +42,19 @@ def test_a_run_that_starts_says_what_it_waits_for(run):
     )
 
 
+@pytest.mark.parametrize(("ranks", "batch"), [
+    ({"nproc": 2}, "batch 64 on each of 2 ranks, 128 together"),
+    ({"nproc": 2, "accumulate": 3}, "batch 64 × 3 on each of 2 ranks, 384 together"),
+    ({"nproc": None}, "batch 64 on each rank"),
+    ({}, "batch 64"),
+])  # fmt: skip
+def test_a_run_that_starts_says_what_its_ranks_will_train_on(home, ranks, batch):
+    run = in_home(home, "a", batch_size=64, **ranks)
+    run.records(StartupReached("starting the ranks"))
+    lines = report_lines.as_lines(run.now())
+    assert f"  {'optimizer':12} adam, lr 0.001, {batch}" in lines
+
+
 def test_a_metric_has_its_unit_and_the_data_their_origin(home, run):
     begun = started("diabetes")
     metrics = tuple(replace(metric, unit="kg" * (metric.name != "r2"))
