@@ -209,3 +209,17 @@ def test_a_run_that_has_no_shards_is_not_resumed_with_some_and_stays_as_it_was(t
     refused = tuitrain.here("resume", "a", "--strategy", "fsdp", "--nproc", "1", code=None)
     assert "which --nproc N starts" in refused.stderr
     assert tuitrain("show", "a", "--json").stdout == before
+
+
+def test_nor_is_one_whose_own_optimizer_may_need_whole_weights(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "own.py").write_text("import torch\n\n\nclass Signed(torch.optim.SGD):\n    pass\n")
+    own = ("--optimizer", f"{tmp_path / 'own.py'}:Signed")
+    tuitrain("run", "digits", *own, "--paused", "--detach", "--name", "a", *TWO)
+    tuitrain("ctl", "a", "stop")
+    before = tuitrain("show", "a", "--json").stdout
+    for command in (("resume", "a"), ("fork", "a", "--epoch", "0")):
+        refused = tuitrain.here(*command, "--strategy", "fsdp", code=None)
+        assert refused.returncode == 3
+        assert "Signed is not known to compute with each number by itself" in refused.stderr
+    assert tuitrain("show", "a", "--json").stdout == before
+    assert [run.name for run in (tuitrain.home / "runs").iterdir()] == ["a"]

@@ -104,8 +104,11 @@ def _check_that_it_fits(spec: RunSpec) -> None:
         entry.arguments(choice.options, task.kind)
 
 
-def check_sharded(spec: RunSpec) -> None:
-    """Raise WrongUse or Refused for what has no shards; the trainer checks the user's own code."""
+def check_sharded(spec: RunSpec, own_optimizer: str = "") -> None:
+    """Raise WrongUse or Refused for what has no shards; the trainer checks the user's own code.
+
+    `own_optimizer` is the class of an optimizer that such code made before, where that is known.
+    """
     if not spec.is_distributed:
         raise WrongUse(
             "--strategy fsdp shares a model among several processes, which --nproc N starts; "
@@ -113,14 +116,27 @@ def check_sharded(spec: RunSpec) -> None:
         )
     if spec.compile:
         raise WrongUse("--strategy fsdp shards no compiled model; leave out --compile")
-    if not spec.optimizer or own_python(spec.optimizer) is not None:
+    is_own = not spec.optimizer or own_python(spec.optimizer) is not None
+    name = own_optimizer if is_own else Choice.read("optimizer", spec.optimizer).name
+    if not name:
         return
-    optimizer = optimizer_named(Choice.read("optimizer", spec.optimizer).name)
+    try:
+        optimizer = optimizer_named(name)
+    except UnknownName:
+        raise Refused(not_by_itself(name)) from None
     if optimizer.needs_whole:
         raise Refused(
             f"{optimizer.name} computes with whole weights, which no process has with "
             "--strategy fsdp; adamw does not"
         )
+
+
+def not_by_itself(optimizer: str) -> str:
+    """Return why an optimizer of that class, which is not the catalogue's, has no shards."""
+    return (
+        f"--strategy fsdp: {optimizer} is not known to compute with each number by itself, and no "
+        "process has whole weights: adamw and most others of tuitrain optimizers do"
+    )
 
 
 def _canonical(spec: RunSpec) -> RunSpec:

@@ -474,8 +474,7 @@ class Training:
         is one of the catalogue; a plateau that stays goes on counting if the monitor stays, too.
         """
         names = ["loss", "lr", "batch-size", "epochs", "pace"]
-        is_named = self.spec.optimizer and not own_python(self.spec.optimizer)
-        if is_named or not with_optimizer:
+        if self._has_named_optimizer or not with_optimizer:
             names.append("schedule")
         if not with_optimizer:
             state = {**state, "optimizer": self.held.optimizer_state(self)}
@@ -515,8 +514,13 @@ class Training:
             problem=self.problem,
             card=self.card,
             model="" if self.spec.model else type(self.model).__name__,
-            optimizer="" if self.spec.optimizer else type(self.optimizer).__name__,
+            optimizer="" if self._has_named_optimizer else type(self.optimizer).__name__,
         )
+
+    @property
+    def _has_named_optimizer(self) -> bool:
+        """Whether the optimizer is one of the catalogue, by the name in its spec."""
+        return bool(self.spec.optimizer) and own_python(self.spec.optimizer) is None
 
     def _criterion_state(self) -> dict[str, Any]:
         """Return what a loss of the user's keeps from batch to batch; it need not keep anything."""

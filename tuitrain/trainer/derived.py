@@ -8,6 +8,7 @@ from typing import Any
 
 from tuitrain.catalog import new_spec
 from tuitrain.catalog.choice import shares_state, with_schedule
+from tuitrain.catalog.new_spec import check_sharded
 from tuitrain.core.commands import Epoch
 from tuitrain.core.errors import NotOnLineage, Refused, WrongUse
 from tuitrain.core.events import SAMPLES, CheckpointSaved, Event, RunStarted
@@ -62,6 +63,12 @@ def _conditions(earlier: Sequence[Event]) -> Mapping[str, str]:
     return started[-1] if started else {}
 
 
+def own_optimizer(earlier: Sequence[Event]) -> str:
+    """Return the class of the optimizer that a run's own code made; "" if it made none."""
+    started = [event.optimizer for event in earlier if isinstance(event, RunStarted)]
+    return started[-1] if started else ""
+
+
 def fork_of(
     spec: RunSpec,
     earlier: Sequence[Event],
@@ -98,6 +105,8 @@ def fork_of(
     made = new_spec(**{**own, "parent": parent, **changes})
     of_copies = {name: own[name] for name in _MAY_BE_CODE if changes.get(name) in (None, own[name])}
     made = replace(made, **of_copies)  # a file of that name in the working folder is another one
+    if made.strategy == "fsdp":
+        check_sharded(made, own_optimizer(earlier) if made.optimizer == spec.optimizer else "")
     keeps = shares_state(made.optimizer, spec.optimizer)
     made = replace(made, parent=replace(parent, keeps_optimizer=keeps))
     if made.epochs <= saved.epoch:

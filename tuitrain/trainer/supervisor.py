@@ -35,7 +35,7 @@ from tuitrain.store.owner import process_of
 from tuitrain.store.paths import RunPaths, make_folder
 from tuitrain.store.reader import RunReader
 from tuitrain.trainer import hosts, warm
-from tuitrain.trainer.derived import fork_of, replay_of
+from tuitrain.trainer.derived import fork_of, own_optimizer, replay_of
 from tuitrain.trainer.notify import notify
 
 _WATCH = "{0} has not ended; tuitrain attach {0} shows it"
@@ -217,7 +217,7 @@ def resume(
         check_not_watched(before, paths.name, "resumed")
         spec = hosts.resumed(before, ranks)
         if spec.is_sharded or ranks.get("strategy") == "fsdp":
-            check_sharded(spec)
+            check_sharded(spec, own_optimizer(RunReader(paths.record).events()))
         code_copies.check_known(paths.code, known_code())
         answered = Answered.read(paths.answered)  # before the record, which is written first
         missing = answered.why_not(RunReader(paths.record).rows())

@@ -15,6 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from tuitrain.catalog import OPTIMIZERS
+from tuitrain.catalog.new_spec import not_by_itself
 from tuitrain.core.errors import Refused
 from tuitrain.engine.models import has_sparse_gradients
 from tuitrain.engine.ranks.shards import Shards
@@ -29,7 +30,7 @@ class Sharded:
 
     def __init__(self, run: Training) -> None:
         if (reason := _why_not(run)) is not None:
-            raise Refused(f"--strategy fsdp: {reason}")
+            raise Refused(reason)
         self._divisor = _left_to_divide(run.device)
         self._losses: list[Tensor] = []
         """Those of the passes of a step, on this rank."""
@@ -76,13 +77,14 @@ def _why_not(run: Training) -> str | None:
     """Return why the weights of a run cannot be sharded; None if they can."""
     own = type(run.optimizer)
     if own not in {entry.load() for entry in OPTIMIZERS.values() if not entry.needs_whole}:
-        return (
-            f"{own.__name__} is not known to compute with each number by itself, and no rank has "
-            "whole weights: adamw and most others of tuitrain optimizers do"
-        )
+        return not_by_itself(own.__name__)
     if has_sparse_gradients(run.model):
-        return "an embedding with sparse gradients cannot be sharded: leave out sparse=True"
-    return "a compiled model is not sharded: leave out --compile" if run.spec.compile else None
+        return "--strategy fsdp shards no embedding with sparse gradients: leave out sparse=True"
+    return (
+        "--strategy fsdp shards no compiled model; leave out --compile"
+        if run.spec.compile
+        else None
+    )
 
 
 @torch.no_grad()
