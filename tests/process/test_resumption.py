@@ -110,3 +110,22 @@ def test_a_schedule_that_there_is_not_and_one_of_a_finished_run_are_refused(thre
     assert "as in step:size=5:warmup=1, not 'cosin'" in wrong
     assert "--epochs 4 trains on" in threaded("resume", "a", "--schedule", "cosine", code=3).stderr
     assert "schedule takes constant" in threaded("ctl", "a", "schedule", "x", code=2).stderr
+
+
+def warned(shell: Shell) -> list[str]:
+    return shell.show("a")["warnings"]
+
+
+def test_a_warm_up_that_lasts_to_the_end_is_warned_of_as_soon_as_that_is_known(threaded: Shell):
+    too_long = "the warm-up of cosine:warmup=3 lasts to the end of the run, epoch 2"
+    threaded("run", "digits", "--optimizer", "adam:schedule=cosine:warmup=3", "--epochs", "2",
+             "--plain", "--name", "a")  # fmt: skip
+    (text,) = warned(threaded)
+    assert text.startswith(too_long)
+    assert "a smaller warmup or more epochs" in text
+    threaded("resume", "a", "--epochs", "4", "--plain")
+    assert warned(threaded) == [text], "it has enough epochs now"
+    threaded("resume", "a", "--epochs", "5", "--schedule", "linear:warmup=1", "--plain")
+    assert (
+        "the warm-up of linear:warmup=1 lasts to the end of the run, epoch 5" in warned(threaded)[1]
+    )

@@ -188,6 +188,15 @@ class RateSchedule(NamedTuple):
             function = partial(function, **self.options)
         return rate_factor(function, trained, epochs, self.begin, self.warmup)
 
+    def doubt(self, epochs: int) -> str:
+        """Return what to warn of in a run of so many epochs; "" if there is nothing."""
+        if not self.warmup or self.begin + self.warmup < epochs:
+            return ""
+        return (
+            f"the warm-up of {self.head} lasts to the end of the run, epoch {epochs}, so that the "
+            "learning rate stays below lr: a smaller warmup or more epochs let it get there"
+        )
+
     @property
     def head(self) -> str:
         """Its name and options."""

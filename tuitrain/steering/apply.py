@@ -20,6 +20,7 @@ from tuitrain.core.events import (
     TakeOpened,
     Warned,
 )
+from tuitrain.core.schedules import RateSchedule
 from tuitrain.steering.directives import (
     Continue,
     Directive,
@@ -109,6 +110,14 @@ def _use(directive: MakeChange, run: Steerable, checkpoints: Keeper) -> Iterator
             run.change(setting, value)
             value = run.settings[setting]  # of a schedule, now with its place
             yield SettingChanged(*answers, setting, value, previous, run.steps_per_epoch)
+            if setting in ("schedule", "epochs"):
+                yield from _doubts(run)
+
+
+def _doubts(run: Steerable) -> Iterator[Warned]:
+    schedule, epochs = run.settings["schedule"], run.settings["epochs"]
+    if doubt := RateSchedule.read(schedule).doubt(epochs):
+        yield Warned(doubt, *run.position[:2])
 
 
 def _go_back(directive: Restore, run: Steerable, checkpoints: Keeper) -> Iterator[Event]:

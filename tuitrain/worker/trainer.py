@@ -72,7 +72,7 @@ def train_run(
         events = StartupEvents(paths, recorder, ending)
         with stoppable(events.stop_request), refusing_user_code():
             run = build(spec, events, code, device=team.device_of(spec.device) if team else None)
-            doubts = [] if writer.has_started else [*preflight(run), *run.warnings]
+            doubts = [] if writer.has_started else [*preflight(run), *_doubts(run)]
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)
         return
@@ -91,6 +91,13 @@ def train_run(
         if is_out_of_memory(error):
             raise OutOfMemory(paths.name, run.batch_size) from error
         raise
+
+
+def _doubts(run: Training) -> Iterator[str]:
+    """Yield what to warn of in the data and the settings of a run that is new."""
+    yield from run.warnings
+    if doubt := run.schedule.doubt(run.epochs):
+        yield doubt
 
 
 def _changed(original: str) -> str:
