@@ -29,6 +29,8 @@ class Loss(Entry):
     only_counts: str = ""
     """The reason why it takes only targets of 0 or more in their own unit, which the trainer alone
     knows; empty: it takes the targets of any problem of its kinds."""
+    positive_with: Mapping[str, Any] = field(default_factory=dict)
+    """Options, with their values, with which it takes positive predictions only."""
 
     def shapes(self, kind: str | None) -> str | None:
         """Return `takes` for that problem kind; None if it does not support the kind."""

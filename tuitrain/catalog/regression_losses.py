@@ -124,6 +124,7 @@ REGRESSION_LOSSES = (
         when_not="Where the variance is far above the mean. With log_input=no the output is the "
         "expected count itself, and must never be negative: the model has to see to that.",
         options={"log_input": Option(YesOrNo(), True, "the output is the logarithm of the count")},
+        positive_with={"log_input": False},
         takes={"regression": "logarithms z of counts (N,) float; targets of 0 or more (N,) float"},
         misfits=_NO_CLASSES,
         only_counts="it needs targets of 0 or more in their own unit, and those of built-in tasks "

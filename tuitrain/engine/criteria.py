@@ -163,11 +163,21 @@ class Losses:
             return output if self._takes_logarithms(trained) else None
         return self.predictions(trained, output)
 
-    def _takes_logarithms(self, text: str) -> bool:
+    def way_out(self, text: str, output: Tensor) -> str:
+        """Return what to do about a loss that is nonfinite for such outputs; "" if not known."""
         if self.is_own(text):
-            return False
-        choice = Choice.read("loss", text)
-        return bool(read_options(loss_named(choice.name), choice.options).get("log_input"))
+            return ""
+        entry, options = _entry_and_options(text)
+        only = entry.positive_with.items()
+        if not only or not only <= options.items() or bool((output > 0).all()):
+            return ""
+        return (
+            "its predictions must be positive: let the model end with nn.Softplus(), or use "
+            f"{entry.name}, whose outputs may be any"
+        )
+
+    def _takes_logarithms(self, text: str) -> bool:
+        return not self.is_own(text) and bool(_entry_and_options(text)[1].get("log_input"))
 
     def is_own(self, text: str) -> bool:
         """Return whether a loss is the user's."""
@@ -195,6 +205,13 @@ class Losses:
 
     def _unknown(self, text: str) -> UnknownName:
         return UnknownName("loss", text.partition(":")[0], [*self._own, *LOSSES])
+
+
+def _entry_and_options(text: str) -> tuple[Loss, dict[str, Any]]:
+    """Return the entry of a loss of the catalogue, and the values of its options."""
+    choice = Choice.read("loss", text)
+    entry = loss_named(choice.name)
+    return entry, dict(read_options(entry, choice.options))
 
 
 def name_of(criterion: Any) -> str:

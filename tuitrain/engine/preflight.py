@@ -242,7 +242,9 @@ def _tried(
             f"{text} does not depend on the output: leave .detach() and .item() out of it"
         )
     if must_be_finite and not bool(loss.isfinite()):
-        raise WrongUse(f"{text} is {float(loss.detach())} on the first batch")
+        way_out = run.losses.way_out(text, output)
+        said = f"{text} is {float(loss.detach())} on the first batch"
+        raise WrongUse(f"{said}: {way_out}" if way_out else said)
     criterion = run.losses.criterion(text)
     if isinstance(criterion, nn.Module) and any(True for _ in criterion.parameters()):
         pitfalls.warnings.append(

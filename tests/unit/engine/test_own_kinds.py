@@ -146,6 +146,18 @@ def test_a_loss_that_cannot_read_the_outputs_is_left_out_and_refuses_no_run(own)
         of_counts("poisson-nll")
 
 
+def test_a_loss_of_positive_predictions_says_so_where_others_make_it_nan(own):
+    run = own("counts", loss="poisson-nll:log_input=no")
+    with torch.no_grad():
+        run.model.bias.fill_(-100.0)
+    said = "is nan on the first batch: its predictions must be positive: .*Softplus.*poisson-nll,"
+    with pytest.raises(WrongUse, match=said):
+        preflight(run)
+    with torch.no_grad():
+        run.model.bias.fill_(100.0)
+    assert preflight(run) == []
+
+
 @pytest.mark.parametrize(
     ("task", "reason"),
     [
