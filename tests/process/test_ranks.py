@@ -107,7 +107,7 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tu
     assert [event.is_same for event in compared] == [True]
 
 
-def test_ranks_end_with_their_launcher(tuitrain: Shell):
+def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrain: Shell):
     tuitrain.start("a", *TWO, "--epochs", "4000")
     run = run_of(tuitrain, "a")
     launcher, ranks = launcher_of(run), ranks_of(run)
@@ -116,6 +116,11 @@ def test_ranks_end_with_their_launcher(tuitrain: Shell):
     _, alive = psutil.wait_procs(ranks, timeout=10)
     assert not alive
     assert run.state == "crashed"
+    assert (run.directory / "ranks").is_dir(), "what torch's agent wrote"
+    tuitrain("resume", "a", "--detach")
+    tuitrain("ctl", "a", "stop")
+    assert tuitrain.ended("a")["state"] == "stopped"
+    assert not (run.directory / "ranks").exists()
 
 
 def test_a_signal_stops_all_ranks_with_a_checkpoint(tuitrain: Shell):

@@ -93,7 +93,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except BaseException:
-        _remove(temporary)
+        remove(temporary)
         raise
 
 
@@ -169,7 +169,8 @@ def fill_standard_descriptors() -> None:
     os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with what is in it; of a link, the link."""
     if path.is_dir() and not path.is_symlink():
         from shutil import rmtree  # the app starts without it
 

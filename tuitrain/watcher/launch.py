@@ -25,7 +25,7 @@ from tuitrain.record.recording import recording
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
 _LOOK_S = 0.25
@@ -54,11 +54,11 @@ def main(argv: list[str]) -> int:
         return False
 
     with suppress(_Insisted):
+        count = local_count(paths.read_spec().nproc)
+        ranks = python.command("tuitrain.watcher.rank", directory, *command)
         failure = run_ranks(
-            local_count(paths.read_spec().nproc),
-            python.command("tuitrain.watcher.rank", directory, *command), Meeting(),
-            max_restarts=0, has_ended=has_ended,
-        )  # fmt: skip
+            LocalRanks(count, ranks, 0, paths.directory), Meeting(), has_ended=has_ended
+        )
     return _ended(paths, failure)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tuitrain.core import python
+from tuitrain.core.files import remove
 from tuitrain.core.safe import safe
 from tuitrain.worker.failure import is_of_another_rank
 
@@ -29,6 +31,16 @@ COMES_WITHIN_S = 900
 
 class NotFound(Exception):
     """The host where the ranks meet is not there."""
+
+
+class LocalRanks(NamedTuple):
+    """The ranks of this host."""
+
+    number: int
+    command: Sequence[str]
+    max_restarts: int
+    directory: Path | None = None
+    """The run directory, if this host has it: the agent writes into a folder of it."""
 
 
 class Meeting(NamedTuple):
@@ -53,15 +65,13 @@ class Failure(NamedTuple):
 
 
 def run_ranks(
-    count: int,
-    command: Sequence[str],
+    ranks: LocalRanks,
     meeting: Meeting,
     *,
-    max_restarts: int,
     has_ended: Callable[[Failure], bool],
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Failure | None:
-    """Let `count` ranks of this host train; return the failure that ended them, if one did.
+    """Let the ranks of this host train; return the failure that ended them, if one did.
 
     `has_ended` is told of each failure, and returns whether the run has ended: else all ranks of
     all hosts start anew. `waiting` is around the time until all hosts are there. Raises NotFound
@@ -89,21 +99,40 @@ def run_ranks(
                     return RunResult(state=WorkerState.SUCCEEDED)
             return result
 
-    _set_environment(count, meeting)
+    _set_environment(ranks.number, meeting)
     if meeting.hosts > 1:
         with waiting():
             _wait_for_name(meeting.endpoint.rpartition(":")[0])
-    first, *arguments = command
-    with TemporaryDirectory(prefix="tuitrain-ranks-") as files:  # torch would leave its own behind
+    first, *arguments = ranks.command
+    with _folder(ranks.directory) as files:  # torch would leave its own behind
         agent = Agent(
             WorkerSpec(
-                role="rank", local_world_size=count, entrypoint=first, args=tuple(arguments),
+                role="rank", local_world_size=ranks.number, entrypoint=first, args=tuple(arguments),
                 rdzv_handler=registry.get_rendezvous_handler(_rendezvous(meeting)),
-                max_restarts=max_restarts, monitor_interval=0.1,
+                max_restarts=ranks.max_restarts, monitor_interval=0.1,
             ),
             logs_specs=DefaultLogsSpecs(log_dir=files),
         )  # fmt: skip
         return agent.failure if agent.run().failures else None
+
+
+@contextmanager
+def _folder(directory: Path | None) -> Iterator[str]:
+    """Yield a new folder, and remove it after the block, with all that is in it.
+
+    In a run directory it replaces that of a launcher that was killed.
+    """
+    if directory is None:
+        with TemporaryDirectory(prefix="tuitrain-ranks-") as temporary:
+            yield temporary
+        return
+    folder = directory / "ranks"
+    remove(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield str(folder)
+    finally:
+        remove(folder)
 
 
 def _wait_for_name(host: str) -> None:

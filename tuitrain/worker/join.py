@@ -13,7 +13,7 @@ import sys
 from tuitrain.core import python
 from tuitrain.core.safe import safe
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
 
 
 def main(argv: list[str]) -> int:
@@ -26,9 +26,8 @@ def main(argv: list[str]) -> int:
     _say(f"waiting for {hosts} hosts at {endpoint} ...")
     try:
         failure = run_ranks(
-            count, python.command("tuitrain.worker.rank"),
-            Meeting(int(hosts), endpoint, name, is_first=False),
-            max_restarts=int(max_restarts), has_ended=_say_why,
+            LocalRanks(count, python.command("tuitrain.worker.rank"), int(max_restarts)),
+            Meeting(int(hosts), endpoint, name, is_first=False), has_ended=_say_why,
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
         return _after(error)

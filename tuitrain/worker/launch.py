@@ -25,7 +25,7 @@ from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failure, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
 from tuitrain.worker.startup import (
     StopRequested,
     stop_before_training,
@@ -77,9 +77,8 @@ def _train(paths: RunPaths) -> str:
 
     command = python.command("tuitrain.worker.rank", str(paths.directory))
     failure = run_ranks(
-        local_count(spec.nproc), command, meeting,
-        max_restarts=spec.max_restarts, has_ended=has_ended,
-        waiting=lambda: stoppable(lambda: waiting_stop(paths)),
+        LocalRanks(local_count(spec.nproc), command, spec.max_restarts, paths.directory), meeting,
+        has_ended=has_ended, waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
     return failure.text if failure else "its ranks died unexpectedly"
 

@@ -11,7 +11,7 @@ import pytest
 from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import Meeting, failure_of, run_ranks
+from tuitrain.worker.agent import LocalRanks, Meeting, failure_of, run_ranks
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -49,14 +49,17 @@ def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
+@pytest.mark.parametrize("has_directory", [False, True])
 def test_ranks_that_have_ended_leave_no_file_behind(
-    exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exit_code: int, has_directory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    """Nor does a launcher before them that was killed."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if has_directory:
+        (tmp_path / "ranks" / "of-a-killed-launcher").mkdir(parents=True)
     with patch.dict(os.environ):  # it sets some variables
-        failure = run_ranks(
-            1, [sys.executable, "-c", f"raise SystemExit({exit_code})"], Meeting(),
-            max_restarts=0, has_ended=lambda failed: False,
-        )  # fmt: skip
+        command = [sys.executable, "-c", f"raise SystemExit({exit_code})"]
+        ranks = LocalRanks(1, command, 0, tmp_path if has_directory else None)
+        failure = run_ranks(ranks, Meeting(), has_ended=lambda failed: False)
     assert (failure.exit_code if failure else 0) == exit_code
     assert not list(tmp_path.iterdir())
