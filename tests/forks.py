@@ -1,6 +1,7 @@
 """A process that has loaded PyTorch once, and runs commands and scripts in forks of itself."""
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -25,11 +26,15 @@ class Forks:
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.forks_server"], cwd=PROJECT, text=True,
+        """Start it with a pipe that is closed when this process ends, however it does."""
+        alive, self._alive = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.forks_server", str(alive)], cwd=PROJECT, text=True,
             env={**self._env, "PYTHONPATH": str(PROJECT)},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[alive],
         )  # fmt: skip
+        os.close(alive)
+        return process
 
     def submit(self, **request: Any) -> Any:
         """Return the answer to a request."""
@@ -39,7 +44,7 @@ class Forks:
         self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], PATIENCE_S)[0]:
             self._process.kill()
-            self._process.communicate()
+            self.close()
             self._process = self._start()  # for the tests that follow
             raise TimeoutError(f"{request} did not end")
         return json.loads(self._process.stdout.readline())
@@ -59,3 +64,4 @@ class Forks:
 
     def close(self) -> None:
         self._process.communicate()
+        os.close(self._alive)

@@ -1,6 +1,7 @@
 """Runs commands and scripts in forks of a process that has loaded PyTorch, which saves seconds.
 
-python -P -m tests.forks_server: for each line of its input, a request, it prints the answer.
+python -P -m tests.forks_server PIPE: for each line of its input, a request, it prints the answer.
+When the other end of the pipe is closed, all that it started is killed.
 {"run": [ARGUMENTS...], "log": FILE} runs `python ARGUMENTS...`, `tuitrain ARGUMENTS...` if they
 begin with watch, and answers with the pid; {"poll": PID} answers with the exit code, or null. With
 "env" it has these variables as well.
@@ -10,6 +11,7 @@ with "is_script", `python -W error ARGUMENTS...`.
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
@@ -58,6 +60,8 @@ _WATCHERS = {
     "tuitrain.watcher.launch": launch,
 }
 """Those that a command becomes."""
+_TESTS = int(sys.argv[1])
+"""A pipe that is closed when the tests end."""
 
 
 def main() -> None:
@@ -74,10 +78,20 @@ def main() -> None:
         print(json.dumps(answer), flush=True)  # noqa: T201 - it is the answer
 
 
+def _end_with_tests() -> None:
+    """Let this process be killed when the tests end, even if they are killed; on Linux."""
+    if hasattr(fcntl, "F_SETSIG"):
+        pipe = os.open(f"/dev/fd/{_TESTS}", os.O_RDONLY)  # anew, with an owner of its own
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(pipe, fcntl.F_SETFL, os.O_ASYNC)
+
+
 def _forked(run: Callable[[], int]) -> int:
     """Fork, have the child exit with what `run` returns, and return its pid."""
     pid = os.fork()
     if pid == 0:
+        _end_with_tests()
         try:
             code = run()
         except BaseException:  # noqa: BLE001 - as python prints it
@@ -152,9 +166,10 @@ def _become_module(
     torch.set_num_threads(int(env["OMP_NUM_THREADS"]))  # as PyTorch reads it when it is loaded
     _connect(*streams)
     for number in [int(file.name) for file in Path("/proc/self/fd").iterdir()]:
-        if number > 2 and number not in passed:
+        if number > 2 and number not in (*passed, _TESTS):
             with suppress(OSError):  # that of the folder itself is closed already
                 os.close(number)
+    _end_with_tests()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [*command]
     code: Any = 0
