@@ -63,6 +63,7 @@ async def test_marked_runs_are_shown_over_each_other(home, recorded, size):
     assert "accuracy" in text
     assert "★" in text
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in text), "curves"
+    assert ("v Next curves" in text) == ("more: v" in text)
 
 
 async def test_a_run_alone_is_compared_with_its_newest_neighbour_of_the_same_task(home, recorded):
@@ -142,6 +143,7 @@ async def test_the_next_curves_are_a_key_away(home, recorded):
         async with asyncio.timeout(20):
             while "4 more: v" not in await compared(app):  # it is laid out meanwhile
                 await pilot.pause()
+        assert "v Next curves" in text_of(app)
         await pilot.press("v")
         second = await compared(app)
         assert "cross-entropy" in second.split("what differs")[0]

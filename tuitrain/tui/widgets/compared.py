@@ -87,6 +87,11 @@ class ComparedCharts(AsyncPicture):
         super().on_resize()
         self._entitle_page()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is no room for all metrics."""
+        return bool(self.subject) and compare.has_more(self.subject, *self.size)
+
     def turn(self) -> None:
         """Show the next metrics; after the last ones, the first again."""
         self._page += 1

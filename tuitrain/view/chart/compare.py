@@ -165,6 +165,11 @@ def page_title(compared: Sequence[Compared], number: int, width: int, height: in
     return "validations by epoch" + (f" ({others} more: v)" if others else "")
 
 
+def has_more(compared: Sequence[Compared], width: int, height: int) -> bool:
+    """Return whether there is more than one page."""
+    return len(_on_page(compared, 0, width, height)) < len(shared_by(compared))
+
+
 def _on_page(
     compared: Sequence[Compared], number: int, width: int, height: int
 ) -> list[ComparableMetric]:
@@ -221,9 +226,19 @@ def _results(compared: Sequence[Compared], metric: ComparableMetric) -> tuple[Ro
     bests = [entry.best.get(metric.name) for entry in compared]
     epochs = [f"{NO_BREAK}@{words.count(best.epoch)}" if best else "" for best in bests]
     return (
-        Row(metric.name, _marked(newest, _leaders(compared, newest, metric), [""] * len(newest))),
-        Row("  best", _marked(peaks, _leaders(compared, peaks, metric), epochs)),
+        Row(metric.name, _marked(newest, _stars(compared, newest, metric), [""] * len(newest))),
+        Row("  best", _marked(peaks, _stars(compared, peaks, metric), epochs)),
     )
+
+
+def _stars(
+    compared: Sequence[Compared], values: Sequence[float | None], metric: ComparableMetric
+) -> list[bool]:
+    """Return which values are marked: the best, and those that look as it does, unless all do."""
+    leads = _leaders(compared, values, metric)
+    shown = [words.value(value) for value in values]
+    top = {text for text, leading in zip(shown, leads, strict=True) if leading}
+    return [text in top and len(set(shown)) > 1 for text in shown]
 
 
 def _leaders(

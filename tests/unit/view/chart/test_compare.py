@@ -167,6 +167,16 @@ def test_results_have_the_last_and_the_best_value_of_each_run(begin):
     assert lines[2].split() == ["best", *f"{peak} @3 ★ 0.5000 @1".split()]
 
 
+def test_no_run_is_called_better_by_less_than_is_shown(begin):
+    runs = [begin(name) for name in "abc"]
+    for run, value in zip(runs, (0.8, 0.96921, 0.96919), strict=True):
+        run.trains(1, metrics={"accuracy": value})
+    lines = plain(compare.results_table(compared(*runs), [ACCURACY], 80)).splitlines()
+    assert lines[1].split() == ["accuracy", "0.8000", "0.9692", "★", "0.9692", "★"]
+    lines = plain(compare.results_table(compared(*runs[1:]), [ACCURACY], 80)).splitlines()
+    assert "★" not in lines[1]
+
+
 def test_a_run_without_an_epoch_has_dashes(begin):
     one, other = begin("a"), begin("b")
     one.trains(1)
