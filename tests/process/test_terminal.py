@@ -162,6 +162,7 @@ def test_a_terminal_that_can_do_less_shows_the_run_all_the_same(
     screen.press("q")
     until(screen.has_ended, "the app has ended")
     assert screen.status == 0
+    assert b"its best weights: tuitrain export a --format weights --which best" in screen.raw
 
 
 def test_a_terminal_with_the_protocol_of_kitty_gets_images_at_the_places_of_half_blocks(

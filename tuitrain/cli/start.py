@@ -116,6 +116,9 @@ def _show(app: TuitrainApp) -> int:
     if last.has_ended:
         why = f": {last.error}" if last.error and not last.is_deleted else ""
         print_safe(f"{last.title} {last.condition} at step {words.count(last.step)}{why}")
+        if last.best is not None and not last.is_deleted:
+            command = f"tuitrain export {last.title} --format weights --which best"
+            print_safe(f"its best weights: {command}")
     else:
         print_safe(f"{last.title} goes on; tuitrain attach {last.title} shows it again")
     return 1 if last.state == "crashed" else last.exit_code
