@@ -78,6 +78,24 @@ async def test_before_the_first_batch_it_says_what_it_waits_for(
         assert re.search(r"waiting for 2 hosts at a:29400 … 36\d\d s", await seen(app))
 
 
+async def test_the_chart_names_no_stage_that_is_over_when_the_header_says_running(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(StartupReached("loading digits"))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        assert "loading digits … 0 s" in await seen(app)
+        trainer.records(STARTED)
+        await app.screen.follow()
+        text = text_of(app)
+        assert "● running" in text.splitlines()[0]
+        assert "waiting for the first batch … " in text
+        assert "loading digits … 0 s" not in text
+        trainer.trains([1.0])
+        await app.screen.follow()
+        assert "waiting for the first batch" not in text_of(app)
+
+
 KEYS = [
     ("space", Pause(), "batch"),
     ("p", Pause(), "epoch"),

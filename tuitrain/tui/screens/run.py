@@ -198,16 +198,17 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         """Update the panels, unless a dialog covers them."""
         if not self.is_active:
             return
-        latest = self._latest
-        starting = latest.state == "starting"
+        latest, shown = self._latest, self.slow_snapshot
+        waits = shown is None or not (has_begun(shown) and has_begun(latest))
         is_fast_due = self._refresh.is_fast_due(time.monotonic(), is_calm=self.views.shows_fast)
-        if at_once or starting or self._refresh.is_slow_due:
+        if at_once or waits or self._refresh.is_slow_due:
+            if waits:  # what stands in the chart's place is the reason for the header's state
+                self.chart.mark_stale()
+                await self.chart.draw_of(latest)
             await self._publish_all(latest, at_once=at_once)
         elif is_fast_due and self._is_of_shown_epoch(latest):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
-        if starting:
-            self.chart.mark_stale()
         self.phase = latest.condition
 
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:

@@ -41,7 +41,7 @@ from tuitrain.store.epochs import EPOCHS_KEPT
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.state.evaluated import Evaluated
 from tuitrain.view.state.interventions import interventions_after
-from tuitrain.view.state.snapshot import DIED, Snapshot
+from tuitrain.view.state.snapshot import DIED, LAST_STAGE, Snapshot
 
 _LOG_KEPT = 200
 _RATE_OVER_S = 5.0
@@ -131,7 +131,9 @@ def _after_milestone(run: Snapshot, event: Milestone) -> Snapshot:
         case NotFinite() | Warned() | RateReduced() | CheckpointSaved() | CheckpointGone():
             return run
         case RunStarted():
-            return replace(run, started=event, state="running", error=None)
+            return replace(
+                run, started=event, state="running", error=None, stage=LAST_STAGE, loaded=(0, 0)
+            )
         case WeightsCompared(is_same=is_same):
             return replace(run, same_weights=is_same)
         case Finished(take=take, step=step, epoch=epoch, why=why):

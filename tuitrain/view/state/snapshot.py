@@ -26,6 +26,7 @@ State = Literal[
 ]
 FIRST_STAGE = "starting the trainer"
 FIRST_STAGE_WATCHED = "starting the script"
+LAST_STAGE = "waiting for the first batch"
 DELETED = "the run was deleted"
 DIED = "the trainer process died unexpectedly"
 _LONG_S = 10
@@ -139,7 +140,11 @@ class Snapshot:
     @property
     def stage_since(self) -> float | None:
         """When the newest stage of a start was reached, in seconds since 1970; None before it."""
-        stages = (one.at for one in reversed(self.log) if isinstance(one.event, StartupReached))
+        stages = (
+            one.at
+            for one in reversed(self.log)
+            if isinstance(one.event, StartupReached | RunStarted)
+        )
         return next(stages, None)
 
     @property
