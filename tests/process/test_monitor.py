@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Shell
 from tuitrain.connection.follower import snapshot
-from tuitrain.view.panel import panels
+from tuitrain.view.panel import panels, vitals
 from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import monitored
 
@@ -45,7 +45,7 @@ def test_best_epoch_checkpoint_star_and_list_follow_the_monitor(
     now = snapshot(threaded.client("a"))
     starred = [line for line in plain(panels.epochs(now, 80, 60)).splitlines() if "★" in line]
     assert [int(line.split()[0]) for line in starred] == [epoch]
-    numbers = plain(panels.vitals(now, 120))
+    numbers = plain(vitals.vitals(now, 120))
     assert f" {monitor} " in numbers
     assert f"@{epoch}" in numbers
     assert math.isclose(monitored(now, now.best), shown["best"]["value"])

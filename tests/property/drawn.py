@@ -10,6 +10,7 @@ from tests.conftest import Shell
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.panel import event_log, panels
+from tuitrain.view.panel.vitals import vitals as vitals_of
 from tuitrain.view.picture import plain
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -25,7 +26,7 @@ def header(run: Snapshot) -> str:
 
 def vitals(run: Snapshot) -> dict[str, str]:
     """Return the fields by their labels."""
-    lines = plain(panels.vitals(run, 5 * _FIELD_CELLS)).splitlines()
+    lines = plain(vitals_of(run, 5 * _FIELD_CELLS)).splitlines()
     fields = [
         line[at : at + _FIELD_CELLS]
         for line in lines

@@ -1,10 +1,28 @@
 """At 40x10 nothing that matters is out of reach: loss texts, help, leaving; and no false key."""
 
+import pytest
+
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.events import Finished
 from tuitrain.tui.app import TuitrainApp
 
 SMALL = (40, 10)
+
+
+@pytest.mark.parametrize(
+    "size", [(40, 10), (60, 24), (80, 24), (100, 30), (109, 30), (110, 30), (140, 40), (200, 55)]
+)
+async def test_no_row_above_the_views_is_blank(
+    app: TuitrainApp, trainer: ScriptedTrainer, size: tuple[int, int]
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        lines = (await seen(app)).splitlines()
+        rows = lines[: app.screen.views.region.y]
+        assert all(row.strip() for row in rows), "\n".join(rows)
+        assert "device" in "".join(rows) or size[0] < 80, "and none is left out"
 
 
 async def test_the_text_of_a_loss_is_read_to_its_end(app: TuitrainApp, trainer: ScriptedTrainer):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.recorded import in_home
 from tuitrain.view.chart import compare
-from tuitrain.view.panel import panels
+from tuitrain.view.panel import panels, vitals
 from tuitrain.view.picture import Picture, plain
 from tuitrain.view.state.metrics import comparable_metrics
 from tuitrain.view.state.snapshot import Snapshot
@@ -15,7 +15,7 @@ from tuitrain.view.state.snapshot import Snapshot
 WIDE = 400
 PANELS = {
     "header": lambda run, width: panels.header(run, (), width),
-    "vitals": panels.vitals,
+    "vitals": vitals.vitals,
     "progress": panels.progress,
     "epochs": lambda run, width: panels.epochs(run, width, 12),
 }

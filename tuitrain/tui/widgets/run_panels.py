@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from textual.geometry import Size
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.panel import diagnosis, event_log, panels
+from tuitrain.view.panel import diagnosis, event_log, panels, vitals
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -49,10 +50,13 @@ class RunHeader(SnapshotPanel):
 
 
 class Vitals(SnapshotPanel):
-    """The numbers."""
+    """The numbers, as high as they need to be."""
+
+    def get_content_height(self, _container: Size, _viewport: Size, width: int) -> int:
+        return vitals.vitals_height(width)
 
     def picture(self, snapshot: Snapshot) -> Picture:
-        return panels.vitals(snapshot, self.size.width)
+        return vitals.vitals(snapshot, self.size.width)
 
 
 class Progress(SnapshotPanel):

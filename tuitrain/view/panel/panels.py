@@ -6,28 +6,22 @@ from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import advice
 from tuitrain.view.panel.forks import made_from
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
-from tuitrain.view.state.made_of import device_of, model_of, optimizer_of
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.state.made_of import model_of, optimizer_of
 from tuitrain.view.state.metrics import monitor_of, monitored
 from tuitrain.view.state.progress import epoch_began, epochs_words, planned_steps
 from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import cut, padded, to_the_right, width_of, wrapped
+from tuitrain.view.text.cells import cut, to_the_right, width_of, wrapped
 from tuitrain.view.text.listing import STATE_ROLES
 
-MOST_ACROSS = 5
-_FIELD_CELLS = 20
-_LABEL_CELLS = 10
 _NARROW_TABLE = 48
 _LEAST_CELLS = (6, 8, 8, 8)
 """Cells of the columns of epochs; more where a number needs more."""
 _LEAST_ROWS = 3
 _FAST_EPOCH_S = 1.0
-
-_Field = tuple[str, str, Role]
-"""Label, value, and the value's role."""
 
 
 def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
@@ -66,66 +60,6 @@ def _lr(run: Snapshot) -> str:
     if used is None or run.settings.get("schedule", "constant") == "constant":
         return f"{lr:g}"
     return f"{used:.2g} of {lr:g}"
-
-
-def vitals(run: Snapshot, width: int) -> Picture:
-    """Return rows of fields, as many side by side as there is room for."""
-    fields = _fields(run)
-    across = min(MOST_ACROSS, max(1, width // _FIELD_CELLS))
-    return tuple(
-        fitted([piece for field in fields[start : start + across]
-                for piece in _field(field, width // across)], width)
-        for start in range(0, len(fields), across)
-    )  # fmt: skip
-
-
-def _fields(run: Snapshot) -> list[_Field]:
-    last, best = run.last_epoch, run.best
-    metric, number = _leading(run, last)
-    train_loss, val_loss = _losses_in_use(run, last)
-    peak = monitored(run, best)
-    pace = f" ≤{run.settings['pace']:g}" if run.settings["pace"] else ""
-    return [
-        ("step", words.count(run.step), "strong"),
-        ("loss", words.value(run.latest.loss if run.latest else None), "smooth"),
-        ("val loss", words.value(val_loss), "validation"),
-        (metric, words.with_unit(number, run.problem.unit_of(metric)), "strong"),
-        ("epoch", epochs_words(run), "strong"),
-        ("train", words.value(train_loss), "text"),
-        (
-            "best",
-            f"{words.value(peak)} @{words.count(best.epoch)}" if best and peak is not None else "–",
-            "good",
-        ),
-        ("rate", words.rate(run.rate) + pace, "text"),
-        ("trained", words.duration(run.elapsed_s), "text"),
-        ("device", device_of(run), "text"),
-    ]
-
-
-def _losses_in_use(run: Snapshot, last: EpochEnded | None) -> tuple[float | None, float | None]:
-    """Return training and validation loss of the last epoch by the loss that is in use now.
-
-    After a swap no epoch was trained by it; the last one may have been validated by it.
-    """
-    if last is None or run.is_watched or last.loss_name == run.loss:
-        return trained_loss(run, last), last.val_loss if last else None
-    return None, last.val_losses.get(run.loss)
-
-
-def _leading(run: Snapshot, last: EpochEnded | None) -> tuple[str, float | None]:
-    """Return the monitored metric; of a watched script, the first that it logged, else its rate."""
-    if not run.is_watched:
-        return monitor_of(run), monitored(run, last)
-    return next(iter(last.metrics.items())) if last and last.metrics else ("lr", lr_of(run))
-
-
-def _field(field: _Field, cells: int) -> list[Span]:
-    """Return a field of so many cells; a long value comes nearer to a short label."""
-    label, text, role = field
-    name = cut(f" {label}", _LABEL_CELLS)
-    room = max(1, cells - _LABEL_CELLS, min(width_of(text) + 1, cells - width_of(name) - 1))
-    return [Span(padded(name, cells - room), "muted"), Span(padded(cut(text, room), room), role)]
 
 
 def progress(run: Snapshot, width: int) -> Picture:

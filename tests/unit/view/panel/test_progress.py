@@ -9,7 +9,8 @@ from tuitrain.core.events import CheckpointSaved, SettingChanged
 from tuitrain.core.problem import Card
 from tuitrain.history.lineage import Lineage
 from tuitrain.view.panel.event_log import events
-from tuitrain.view.panel.panels import epochs, progress, vitals
+from tuitrain.view.panel.panels import epochs, progress
+from tuitrain.view.panel.vitals import vitals
 from tuitrain.view.picture import plain
 
 

@@ -9,7 +9,7 @@ from tuitrain.catalog import TASKS
 from tuitrain.core.detail import Confusion
 from tuitrain.core.events import StartupReached
 from tuitrain.core.problem import Card
-from tuitrain.view.panel.panels import vitals
+from tuitrain.view.panel.vitals import vitals
 from tuitrain.view.picture import plain
 from tuitrain.view.text import report, report_lines
 from tuitrain.view.text.cells import width_of
