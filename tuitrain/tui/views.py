@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tuitrain.view.chart.trends import trends
 from tuitrain.view.panel import batch, fit, health, loss_curve, model, ranks, sample, surface
-from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.event_log import event_log
 from tuitrain.view.panel.layers import layers
 from tuitrain.view.panel.line_search import line_search
 from tuitrain.view.panel.output import output
@@ -42,7 +42,7 @@ class Panel(NamedTuple):
 
 
 def _events(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    return events(run, width, height, reads.search().strip())
+    return event_log(run, width, height, reads.search().strip())
 
 
 def _predictions(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:

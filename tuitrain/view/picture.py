@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from tuitrain.core.errors import TuitrainError
@@ -39,6 +40,8 @@ Role = ThemeRole | Part
 SERIES: tuple[Role, ...] = ("series1", "series2", "series3", "series4", "series5", "series6")
 """Roles of compared runs, which also differ by a sign."""
 
+_LEAST_PROSE = 10
+"""Cells of a line of text; it is cut where there are fewer."""
 _CHARACTERS_A_CELL = 4
 """Most characters in one cell; further combining characters are cut off."""
 
@@ -69,9 +72,16 @@ def fitted(spans: Iterable[Span], width: int) -> Line:
     return tuple(line)
 
 
-def muted(text: str, width: int) -> Line:
-    """Return a text in the muted colour, after a space, as one line of exactly `width` cells."""
-    return fitted([Span(f" {text}", "muted")], width)
+def whole(spans: Sequence[Span], width: int) -> Sequence[Span]:
+    """Return the first spans that fit into so many cells together without being cut."""
+    ends = accumulate(width_of(span.text) for span in spans)
+    return spans[: sum(end <= width for end in ends)]
+
+
+def prose(text: str, width: int, role: Role = "muted") -> Picture:
+    """Return a text in as many lines of exactly `width` cells as it needs, each after a space."""
+    lines = wrapped(safe(text), max(_LEAST_PROSE, width - 1))
+    return tuple(fitted([Span(f" {line}", role)], width) for line in lines)
 
 
 def filled(lines: Sequence[Line], width: int, height: int) -> Picture:
@@ -82,8 +92,7 @@ def filled(lines: Sequence[Line], width: int, height: int) -> Picture:
 def unreadable(error: Exception, width: int, height: int) -> Picture:
     """Return a picture of an error that occurred while data was read."""
     reason = str(error) if isinstance(error, TuitrainError | OSError) else type(error).__name__
-    lines = wrapped(f"cannot read this: {safe(reason)}", max(10, width - 2))
-    return filled([fitted([Span(f" {line}", "bad")], width) for line in lines], width, height)
+    return filled(prose(f"cannot read this: {reason}", width, "bad"), width, height)
 
 
 def plain(picture: Picture) -> str:

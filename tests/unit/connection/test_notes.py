@@ -9,7 +9,7 @@ from tests.recorded import in_home
 from tuitrain import connect
 from tuitrain.connection.follower import snapshot
 from tuitrain.core.notes import Note
-from tuitrain.view.panel.event_log import events
+from tuitrain.view.panel.event_log import event_log
 from tuitrain.view.picture import plain
 
 
@@ -109,11 +109,11 @@ def test_the_log_has_notes_at_their_time_and_a_search_finds_them(home):
     run.swaps("mse")
     client.write(Note("2", "tag", "odd", 1_800_000_001.0, 1, 23, 1))
     now = snapshot(client)
-    lines = plain(events(now, 70, 9)).split("\n")
+    lines = plain(event_log(now, 70, 9)).split("\n")
     assert lines[0][10:] == "note at step 23: swapped to see"
     shown = [line[10:] for line in lines if line]
     assert shown[-2:] == ["loss cross-entropy → mse after step 23", "tag odd at step 23"]
-    found = plain(events(now, 70, 9, "SWAPPED")).split("\n")
+    found = plain(event_log(now, 70, 9, "SWAPPED")).split("\n")
     assert found[0] == f" 1 of the last {len(shown)} events have SWAPPED"
     assert found[1].endswith("swapped to see")
-    assert plain(events(now, 70, 9, "zebra")).startswith(" none of the last ")
+    assert plain(event_log(now, 70, 9, "zebra")).startswith(" none of the last ")

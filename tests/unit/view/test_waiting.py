@@ -36,3 +36,11 @@ def test_a_run_that_ended_before_its_first_batch_says_so_and_not_what_it_did_the
 def test_why_it_failed_is_told_in_full(width):
     reason = "cannot download it: nobody is there; --data DIR reads mnist from a folder"
     assert f"failed: {reason}" in said(replace(run, state="failed", error=reason), width)
+
+
+@pytest.mark.parametrize("width", [30, 80])
+def test_what_it_waits_for_is_told_in_full(width):
+    stage = "waiting for 2 hosts at a-long-name:29400"
+    assert f"{stage} … 3 s" in said(replace(run, stage=stage), width)
+    paused = said(replace(run, state="paused"), width)
+    assert "paused before the first batch: space goes on, l chooses a loss" in paused

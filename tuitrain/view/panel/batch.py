@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tuitrain.core.decode import decoded
@@ -13,15 +13,16 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.schema import BatchRow
 from tuitrain.view.panel.reads import Details, Reads, no_batch
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import bar, padded, to_the_right, width_of
+from tuitrain.view.text.cells import bar, first_fitting, padded, to_the_right, width_of
 
 _NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
+_LEAST_NAME, _LEAST_RESULT = 12, 19
 _LEAST_BAR, _MOST_BAR = 6, 30
 _EARLIER = "*"
 """Marks what was measured at an earlier step than the newest."""
@@ -53,8 +54,7 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the parts of the newest step with bars of their times, in width x height cells."""
     row = run.latest
     if row is None:
-        lines = [fitted([Span(f" {no_batch(run)}", "muted")], width)]
-        return filled(lines, width, height)
+        return filled(prose(no_batch(run), width), width, height)
     look = _newest_look(reads.details, row)
     below = list(_footnote(row, look, width))
     below += _by_others(run, reads.details, row, width)
@@ -80,8 +80,10 @@ def _heading(run: Snapshot, row: BatchRow, width: int) -> Line:
         parts.append(f"batch {of} of epoch {words.count(row.epoch)}")
     samples = f"{words.count(row.samples)} sample{'' if row.samples == 1 else 's'}"
     parts.append(f"{samples}, below rank 0's" if rank_count(run) > 1 else samples)
-    total = words.microseconds(sum(_times(row)))
-    return fitted([Span(" · ".join(parts), "strong"), Span(f" · {total}", "smooth")], width)
+    total = f" · {words.microseconds(sum(_times(row)))}"
+    texts = [" · ".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    about = first_fitting(texts, width - width_of(total))
+    return fitted([Span(about, "strong"), Span(total, "smooth")], width)
 
 
 def _times(row: BatchRow) -> tuple[int, ...]:
@@ -93,56 +95,72 @@ def _parts(
 ) -> Iterator[Line]:
     times = _times(row)
     total = sum(times)
-    fixed = 1 + _NAME_CELLS + _TIME_CELLS + _SHARE_CELLS
-    bar_cells = min(_MOST_BAR, max(_LEAST_BAR, width - fixed - _RESULT_CELLS))
-    results = _results(run, row, look, width - fixed - bar_cells - 1)
+    columns = _Columns.of(width)
+    results = _results(run, row, look)
     for part, microseconds in zip(SHARES, times, strict=True):
         share = microseconds / total if total else 0.0
-        yield fitted(
-            [
-                Span(f" {padded(_NAMES[part], _NAME_CELLS)}", "accent"),
-                Span(bar(share, bar_cells), "bar"),
-                Span(to_the_right(words.microseconds(microseconds), _TIME_CELLS)),
-                Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) + "  "),
-                Span(results.get(part, "")),
-            ],
-            width,
-        )
+        spans = [
+            Span(f" {padded(_NAMES[part], columns.name)}", "accent"),
+            Span(bar(share, columns.bar), "bar"),
+            Span(to_the_right(words.microseconds(microseconds), _TIME_CELLS)),
+            Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) if columns.bar else "", "text"),
+        ]
+        result = first_fitting(results.get(part, [""]), columns.result)
+        yield fitted([*spans, Span(f"{'  ' if columns.bar else ' '}{result}")], width)
         if explained:
             yield fitted([Span(f" {'':<{_NAME_CELLS}}{_DOES[part]}", "muted")], width)
 
 
-def _results(run: Snapshot, row: BatchRow, look: _Look | None, room: int) -> Mapping[str, str]:
-    """Return what each part gave in this batch, the shapes without dtypes if there is no room."""
-    lr = f"lr {row.lr:.4g}"
-    results = {"loss": f"{words.loss(loss_at(run, row.step))} {words.value(row.loss)}", "step": lr}
+class _Columns(NamedTuple):
+    """Cells of the columns; without room for a bar it has none, and there is no share."""
+
+    name: int
+    bar: int
+    result: int
+
+    @classmethod
+    def of(cls, width: int) -> _Columns:
+        room = width - 1 - _NAME_CELLS - _TIME_CELLS - _SHARE_CELLS - 1
+        bar_cells = min(_MOST_BAR, max(_LEAST_BAR, room + 1 - _RESULT_CELLS))
+        if room - bar_cells >= _LEAST_RESULT:
+            return cls(_NAME_CELLS, bar_cells, room - bar_cells)
+        return cls(_LEAST_NAME, 0, width - 1 - _LEAST_NAME - _TIME_CELLS - 1)
+
+
+def _results(run: Snapshot, row: BatchRow, look: _Look | None) -> Mapping[str, Sequence[str]]:
+    """Return what each part gave in this batch, in full and in shorter ways."""
+    lr, loss = f"lr {row.lr:.4g}", words.value(row.loss)
+    results = {"loss": [f"{words.loss(loss_at(run, row.step))} {loss}", loss], "step": [lr]}
     if look is None:
         norms = [summary.last for summary in run.series if summary.series == GRADIENT_NORM]
-        last = {"backward": f"gradient norm {words.value(norms[0])} lately"} if norms else {}
-        return results | last
+        norm = words.value(norms[0]) if norms else ""
+        last = {"backward": [f"gradient norm {norm} lately", f"norm {norm} lately"]}
+        return results | last if norms else results
     batch, at = look.batch, "" if look.step == row.step else _EARLIER
     of_other_size = "" if _samples_in(batch) == row.samples else at
-    inputs = f"x {batch.input} · " if batch.input else ""
+    target, inputs = f"y {batch.target}{of_other_size}", f"x {batch.input}"
     results |= {
-        "data": _shapes(f"{inputs}y {batch.target}{of_other_size}", room),
-        "forward": _shapes(f"outputs {batch.output}{of_other_size}", room),
+        "data": _shapes(f"{inputs} · {target}", inputs) if batch.input else _shapes(target),
+        "forward": _shapes(f"outputs {batch.output}{of_other_size}"),
     }
     if batch.gradient_norm is not None:
-        results["backward"] = f"gradient norm {words.value(batch.gradient_norm)}{at}"
+        norm = f"norm {words.value(batch.gradient_norm)}{at}"
+        results["backward"] = [f"gradient {norm}", norm]
     if batch.update_ratio is not None:
-        results["step"] = f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}"
+        results["step"] = [f"{lr} · weights moved {100 * batch.update_ratio:.2g} %{at}", lr]
     return results
 
 
 def _footnote(row: BatchRow, look: _Look | None, width: int) -> Iterator[Line]:
     """Yield where the marked numbers are from, if they are of an earlier batch."""
     if look is not None and look.step != row.step:
-        text = f" {_EARLIER} at step {words.count(look.step)}: measured about once a second"
-        yield fitted([Span(text, "muted")], width)
+        text = f"{_EARLIER} at step {words.count(look.step)}: measured about once a second"
+        yield from prose(text, width)
 
 
-def _shapes(text: str, room: int) -> str:
-    return text if width_of(text) <= room else re.sub(r"\) \w+?\d+", ")", text)
+def _shapes(*texts: str) -> list[str]:
+    """Return texts with shapes, then without their dtypes."""
+    return [short for text in texts for short in (text, re.sub(r"\) \w+?\d+", ")", text))]
 
 
 def _samples_in(batch: Batch) -> int | None:
@@ -158,7 +176,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
             "of a watched script no shapes and samples are recorded" if run.is_watched
             else "shapes, gradient and samples of this batch are not in the record"
         )  # fmt: skip
-        return [fitted([Span(f" {missing}", "muted")], width)]
+        return [*prose(missing, width)]
     losses = look.batch.losses
     at = "" if look.step == row.step else _EARLIER
     is_still = run.state == "paused" or run.has_ended  # a list that changes cannot be read

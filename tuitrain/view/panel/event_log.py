@@ -33,9 +33,15 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.notes import Note
 from tuitrain.core.safe import safe
-from tuitrain.view.picture import Line, Picture, Role, Span, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import wrapped
+
+_LEAST_TEXT = 10
+"""Cells of a line of an event; it is cut where there are fewer."""
+_MANY = 8
+"""Lines from which events are shown in full."""
 
 
 class _Entry(NamedTuple):
@@ -44,8 +50,17 @@ class _Entry(NamedTuple):
     role: Role
 
 
-def events(run: Snapshot, width: int, height: int, wanted: str = "") -> Picture:
-    """Return the newest events and notes that fit, the newest at the bottom.
+def events(run: Snapshot, width: int, height: int) -> Picture:
+    """Return the newest events and notes, a line each where there are only a few."""
+    if height >= _MANY:
+        return event_log(run, width, height)
+    shown = list(_entries(run))[-height:] if height > 0 else []
+    rows = [_line(words.clock(at), safe(text), role, width) for at, text, role in shown]
+    return filled(rows, width, height)
+
+
+def event_log(run: Snapshot, width: int, height: int, wanted: str = "") -> Picture:
+    """Return the newest events and notes that fit, in full, the newest at the bottom.
 
     Only those with `wanted` in their text, below a line that says how many these are.
     """
@@ -54,11 +69,24 @@ def events(run: Snapshot, width: int, height: int, wanted: str = "") -> Picture:
         found = [entry for entry in entries if wanted.casefold() in entry.text.casefold()]
         heading = [found_line(len(found), len(entries), "events", wanted, width)]
         entries = found
-    rows = [
-        fitted([Span(f" {words.clock(at)} ", "muted"), Span(safe(text), role)], width)
-        for at, text, role in entries[len(heading) - height :]
-    ]
-    return tuple((heading + rows + [fitted([], width)] * height)[:height])
+    rows: list[Line] = []
+    for entry in reversed(entries):
+        if len(rows) >= height - len(heading):
+            break
+        rows[:0] = _lines(entry, width)
+    return filled([*heading, *rows[max(0, len(rows) + len(heading) - height) :]], width, height)
+
+
+def _lines(entry: _Entry, width: int) -> list[Line]:
+    """Return an event in as many lines as it needs."""
+    at, text, role = entry
+    clock = words.clock(at)
+    lines = wrapped(safe(text), max(_LEAST_TEXT, width - len(clock) - 2)) or [""]
+    return [_line("" if number else clock, line, role, width) for number, line in enumerate(lines)]
+
+
+def _line(clock: str, text: str, role: Role, width: int) -> Line:
+    return fitted([Span(f" {clock:<8} ", "muted"), Span(text, role)], width)
 
 
 def found_line(found: int, among: int, what: str, wanted: str, width: int) -> Line:

@@ -13,10 +13,10 @@ from tuitrain.store.schema import key_of
 from tuitrain.view.panel.bars import bars
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads, not_recorded
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import to_the_right, width_of
+from tuitrain.view.text.cells import first_fitting, to_the_right, width_of
 
 _SIGNS = "·∙•●"
 """One sample in a cell, two, up to four, and more."""
@@ -26,7 +26,7 @@ def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the predicted numbers over the true ones, with the line on which they are equal."""
     predictions = _fit(run, reads.details)
     if predictions is None:
-        return filled([not_recorded(run, "predictions", width)], width, height)
+        return filled(prose(not_recorded(run, "predictions"), width), width, height)
     pairs = [
         pair
         for pair in zip(predictions.true, predictions.predicted, strict=True)
@@ -38,21 +38,25 @@ def fit(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         if len(pairs) == predictions.samples
         else f"{shown} of {words.count(predictions.samples)}"
     )
-    text = f" epoch {words.count(_epoch(run))} · {shown} validation samples · on the line: right"
-    heading = fitted([Span(text, "muted")], width)
+    epoch = f"epoch {words.count(_epoch(run))}"
+    headings = [
+        f"{epoch} · {shown} validation samples · on the line: right",
+        f"{epoch} · {shown} samples · line: right",
+    ]
+    heading = prose(first_fitting(headings, width - 1), width)
     if not pairs:
-        text = " no prediction is finite"
-        return filled([heading, fitted([Span(text, "bad")], width)], width, height)
+        lines = prose("no prediction is finite", width, "bad")
+        return filled([*heading, *lines], width, height)
     ends = _with_margin([number for pair in pairs for number in pair])
-    plane = Plane.of(ends, ends, width, height - 1)
+    plane = Plane.of(ends, ends, width, height - len(heading))
     if plane.is_empty:
-        return filled([heading], width, height)
+        return filled(heading, width, height)
     grid: Grid = plane.curve(((end, end) for end in ends), "axis")
     cells = Counter(plane.cell(*pair) for pair in pairs)
     for cell, count in cells.items():
         if cell is not None:
             grid[cell] = Span(_SIGNS[min(3, (count - 1).bit_length())], "validation")
-    return filled([heading, *plane.framed(grid, "true", width)], width, height)
+    return filled([*heading, *plane.framed(grid, ["true"], width)], width, height)
 
 
 def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
@@ -61,10 +65,12 @@ def residuals(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if errors is None:
         return filled([], width, height)
     bias = f"{'+' if errors.mean > 0 else ''}{words.number(errors.mean)}"
+    median = words.number(errors.median)
+    texts, least = (" · half are off by less than ", " · half within ±"), f" mean {bias}{median}"
     heading = fitted(
         [
             Span(" mean "), Span(bias, "strong"),
-            Span(" · half are off by less than "), Span(words.number(errors.median), "strong"),
+            Span(first_fitting(texts, width - width_of(least))), Span(median, "strong"),
         ],
         width,
     )  # fmt: skip
@@ -83,6 +89,8 @@ def _axis(errors: Fit, cells: int, width: int) -> list[Line]:
     line = "─" * middle + "┴" + "─" * (cells - middle - 1)
     limit = words.number(errors.limit)
     low, zero, high = f"−{limit} or less", "0", f"{limit} or more"
+    if width_of(low + zero + high) + 2 > width - 1:
+        low, high = f"≤−{limit}", f"≥{limit}"
     gap = max(1, middle - width_of(low))
     text = f"{low}{' ' * gap}{zero}"
     text += to_the_right(high, max(width_of(high) + 1, cells - width_of(text)))

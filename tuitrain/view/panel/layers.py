@@ -10,7 +10,7 @@ from tuitrain.core.decode import decoded
 from tuitrain.core.detail import LAYERS, Layer, Layers
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.reads import Reads, no_batch
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, to_the_right, width_of
@@ -23,8 +23,8 @@ _MOST_DEAD = 0.5
 _LOG_CELLS, _GRADIENT_CELLS, _DEAD_CELLS = 6, 10, 12
 _LEAST_PLOT, _MOST_PLOT = 9, 49
 _LEAST_NAME, _MOST_NAME = 8, 32
-_ROOMY = 64
-"""Cells from which there is a column for the gradients."""
+_WORDY, _ROOMY = 44, 64
+"""Cells from which the heading says which layers are shown, and from which there are gradients."""
 
 
 class _Columns(NamedTuple):
@@ -47,16 +47,17 @@ def layers(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return a row for each layer, or for the ones that are worst off, in width x height cells."""
     newest = reads.details.newest_detail(run.take, run.step, LAYERS)
     if newest is None:
-        return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
+        return filled(prose(_missing(run), width), width, height)
     step, measured = newest[0], decoded(Layers, newest[1]).layers
     shown = _worst(measured, max(1, height - 1))
     left = f"step {words.count(step)}"
     if len(shown) < len(measured):
         left = f"{len(shown)} worst of {len(measured)}"
+        left = left if width >= _WORDY else f"{len(shown)} of {len(measured)}"
     columns = _Columns.of([left, *(safe(layer.name) for layer in shown)], width)
     if columns.plot < _LEAST_PLOT:
-        text = Span(" layers need more room: enter shows a panel alone", "muted")
-        return filled([fitted([text], width)], width, height)
+        text = "layers need more room: enter shows a panel alone"
+        return filled(prose(text, width), width, height)
     heading = _heading(left, columns, width)
     return filled([heading, *(_row(layer, columns, width) for layer in shown)], width, height)
 

@@ -10,13 +10,14 @@ from tuitrain.core.detail import LINE_SEARCH, LineSearch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Picture, Role, Span, filled, fitted, muted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import loss_at
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import width_of, wrapped
+from tuitrain.view.text.cells import width_of
 
+_AXIS_NAMES = ("in steps: ○ before, ● after", "○ before, ● after")
 _TAKEN = 1.0
 """The place of the weights after the step; those before it are at 0."""
 _LITTLE = 0.9
@@ -61,23 +62,31 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     """Return the newest loss along a step, with the places before and after the step."""
     newest = reads.details.newest_detail(run.take, run.step, LINE_SEARCH)
     if newest is None:
-        lines = [muted(line, width) for line in wrapped(_missing(run), max(16, width - 1))]
-        return filled(lines, width, height)
+        return filled(prose(_missing(run), width), width, height)
     step, search = newest[0], _checked(decoded(LineSearch, newest[1]))
     said = verdict(search)
     of = ", rank 0's samples" if rank_count(run) > 1 else ""
     about = Span(f" step {words.count(step)} · {words.loss(loss_at(run, step))}{of} ", "muted")
     heading = [Span(f" {said.word}", said.role), Span(f": {said.why}")]
-    is_short = sum(width_of(span.text) for span in (about, *heading)) < width
-    parts = [[*heading, Span(" ·"), about]] if is_short else [heading, [about]]
-    lines = [fitted(part, width) for part in parts]
+    lines = _heading(heading, about, width)
     finite = [loss for loss in search.losses if math.isfinite(loss)]
     low, high = min(finite, default=0.0), max(finite, default=1.0)
     ends = search.places[0], search.places[-1]
     plane = Plane.of(ends, (low, high if high > low else low + 1), width, height - len(lines))
     if not plane.is_empty:
-        lines += plane.framed(_curve(search, plane), "in steps: ○ before, ● after", width)
+        lines += plane.framed(_curve(search, plane), _AXIS_NAMES, width)
     return filled(lines, width, height)
+
+
+def _heading(said: list[Span], about: Span, width: int) -> list[Line]:
+    """Return one line, or two; without the reason where that would take a third."""
+    word, why = said
+    cells = width_of(word.text) + width_of(why.text)
+    if cells > width:
+        return [fitted([word, Span(" ·"), about], width)]
+    if cells + 2 + width_of(about.text) <= width:
+        return [fitted([*said, Span(" ·"), about], width)]
+    return [fitted(said, width), fitted([about], width)]
 
 
 def _curve(search: LineSearch, plane: Plane) -> Grid:

@@ -11,8 +11,8 @@ from tuitrain.core.detail import BATCH, LOSS_CURVES, Batch, LossCurve, LossCurve
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
-from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.panel.reads import Details, Reads, no_batch
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.training_loss import loss_at
@@ -26,8 +26,8 @@ _ALMOST = 1.2
 _NEAR = {"log-odds": (-5.0, 0.0, 5.0), "residual": (0.5, 1.0, 3.0)}
 """The places whose values and slopes stand in the table."""
 _AXIS_NAMES = {
-    "log-odds": "log-odds of the right class",
-    "residual": "prediction − target, in standard deviations",
+    "log-odds": ("log-odds of the right class", "log-odds"),
+    "residual": ("prediction − target, in standard deviations", "prediction − target"),
 }
 _LEAST_WIDTH, _LEAST_HEIGHT = 24, 5
 _FEW, _ROOMY = 2, 24
@@ -48,7 +48,7 @@ def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     seen = _seen(run, reads.details)
     own = seen.curves.curves.get(run.loss) if seen else None
     if seen is None or own is None or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-        return filled([fitted([Span(f" {_missing(run, seen)}", "muted")], width)], width, height)
+        return filled(prose(_missing(run, seen), width), width, height)
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
@@ -111,6 +111,8 @@ def _missing(run: Snapshot, seen: _Seen | None) -> str:
         return f"{safe(run.task)} is not loaded{'' if run.has_ended else ' yet'}"
     if run.problem.kind is None:
         return "the outputs of this task have no axis that a loss could be drawn over"
+    if seen is None and run.latest is None:
+        return no_batch(run)
     if seen is None:
         return "this record has no loss curves: those of today's runs do"
     if run.loss not in seen.curves.curves:
@@ -177,8 +179,9 @@ def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
     spans = [Span(f" {words.loss(run.loss)}", "smooth")]
     if seen.batch is not None and seen.batch.places:
         count = len(seen.batch.places)
-        text = f"  {_SAMPLE} the first {count} samples of step {words.count(seen.step)}"
-        spans.append(Span(text, "validation"))
+        at = f"of step {words.count(seen.step)}"
+        texts = [f"  {_SAMPLE} the first {count} samples {at}", f"  {_SAMPLE} {count} {at}", ""]
+        spans.append(Span(first_fitting(texts, width - width_of(spans[0].text)), "validation"))
     room = width - sum(width_of(span.text) for span in spans)
     ghosts = ("  grey: other losses, l lists them all", "  grey: other losses", "")
     return fitted([*spans, Span(first_fitting(ghosts, room), "muted")], width)
@@ -208,13 +211,13 @@ def _table(run: Snapshot, curves: LossCurves, width: int) -> Iterator[Line]:
 def _text(run: Snapshot, width: int) -> Iterator[Line]:
     """Yield the lesson of the catalogue on the loss in use."""
     if not run.loss:
-        yield fitted([Span(" the loss is known with the script's first step", "muted")], width)
+        yield from prose("the loss is known with the script's first step", width)
         return
     loss = entry_of(run.problem, run.loss)
     if loss is None:
-        yield fitted([Span(f" {words.loss(run.loss)}: a loss of this run's own", "muted")], width)
+        yield from prose(f"{words.loss(run.loss)}: a loss of this run's own", width)
         return
-    yield fitted([Span(f" {loss.formula}", "accent")], width)
+    yield from prose(loss.formula, width, "accent")
     rows: Mapping[str, str] = {"inside": loss.inside, "when": loss.when, "not": loss.when_not}
     for label, text in rows.items():
         for number, part in enumerate(wrapped(text, max(16, width - 9))):

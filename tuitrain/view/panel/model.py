@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.store.schema import key_of
 from tuitrain.view.panel.bars import bars
 from tuitrain.view.panel.reads import Details, Reads, not_recorded
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, first_fitting, padded, to_the_right, width_of
@@ -54,17 +54,20 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the matrix of the last epoch, true classes down and predicted ones across."""
     matrix = _matrix(run, reads.details)
     if matrix is None:
-        return filled([not_recorded(run, "confusion matrix", width)], width, height)
+        return filled(prose(not_recorded(run, "confusion matrix"), width), width, height)
     epoch, samples = words.count(matrix.epoch), words.count(matrix.samples)
     headings = [
-        f" epoch {epoch}{what} · down: true, across: predicted"
+        f"epoch {epoch}{what} · down: true, across: predicted"
         for what in (f" · {samples} validation samples", f" · {samples} samples", "")
     ]
-    lines = [fitted([Span(first_fitting(headings, width), "muted")], width)]
-    if len(matrix.counts) <= _MOST_NUMBERS:
-        lines += _numbers(matrix, width)
+    lines = [*prose(first_fitting(headings, width - 1), width)]
+    size = len(matrix.counts)
+    if size > _MOST_NUMBERS and _name_cells(matrix) + 2 + size <= width and size <= height - 4:
+        lines += _heat_map(matrix, width)
+    elif size <= _MOST_NUMBERS and _column_cells(matrix, width) and size < height:
+        lines = [*lines[: height - size - 1], *_numbers(matrix, width)]
     else:
-        lines += _heat_map(matrix, width, height - 4)
+        lines += prose(f"{size} x {size} classes need more room", width)
     lines.append(fitted([], width))
     lines += _worst(matrix, width, height - len(lines))
     return filled(lines, width, height)
@@ -77,10 +80,13 @@ def classes(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if not results:
         return filled([], width, height)
     scores = _scores(run, reads.details, matrix) if matrix else ()
-    room = width - 1 - len(_HEAD) - (2 + len(_SCORES_HEAD) if scores else 0)
+    room = width - 1 - len(_HEAD)
+    if scores and room - 2 - len(_SCORES_HEAD) < _SHORTEST_NAME:
+        scores = ()
+    room -= 2 + len(_SCORES_HEAD) if scores else 0
     cells = max(_SHORTEST_NAME, min(_cells_for([result.name for result in results]), room))
     rows = max(1, min(_MOST_ROWS, (height - 1) // len(results))) if scores else 1
-    head = f" {'':<{cells}}{_HEAD}  {_SCORES_HEAD if scores else ''}"
+    head = f" {'':<{cells}}{_HEAD}  {_SCORES_HEAD if scores else ''}".rstrip()
     lines = [fitted([Span(head, "muted")], width)]
     for result in sorted(results, key=lambda result: result.f1):
         counts = scores[result.at] if scores else ()
@@ -120,11 +126,7 @@ def _cells_for(names: Sequence[str]) -> int:
 
 
 def _numbers(matrix: Matrix, width: int) -> Iterator[Line]:
-    cells, size = _name_cells(matrix), len(matrix.counts)
-    number_cells = max(len(words.count(count)) for row in matrix.counts for count in row)
-    longest = max(number_cells, *map(width_of, matrix.names))
-    room = (width - cells - 2) // size - 1
-    column = max(number_cells, _SHORTEST_COLUMN, min(longest, _LONGEST_COLUMN, room))
+    cells, column = _name_cells(matrix), _column_cells(matrix, width)
     head = "".join(" " + to_the_right(cut(name, column), column) for name in matrix.names)
     yield fitted([Span(" " + " " * cells + head, "muted")], width)
     for true, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
@@ -136,6 +138,15 @@ def _numbers(matrix: Matrix, width: int) -> Iterator[Line]:
         yield fitted(spans, width)
 
 
+def _column_cells(matrix: Matrix, width: int) -> int:
+    """Return the cells of a column of numbers; 0 where there is no room for the numbers."""
+    number_cells = max(len(words.count(count)) for row in matrix.counts for count in row)
+    longest = max(number_cells, *map(width_of, matrix.names))
+    room = (width - _name_cells(matrix) - 1) // len(matrix.counts) - 1
+    usual = max(_SHORTEST_COLUMN, min(longest, _LONGEST_COLUMN))
+    return min(room, max(number_cells, usual)) if room >= number_cells else 0
+
+
 def _role(count: int, of: int, *, is_right: bool) -> Role:
     """Return the role of a count; a tenth of a true class on a wrong one is much."""
     if not count:
@@ -145,13 +156,9 @@ def _role(count: int, of: int, *, is_right: bool) -> Role:
     return "bad" if 10 * count >= of else "warn"
 
 
-def _heat_map(matrix: Matrix, width: int, height: int) -> Iterator[Line]:
+def _heat_map(matrix: Matrix, width: int) -> Iterator[Line]:
     """Yield a cell for each pair of classes, shaded by its share of the true class."""
-    cells, size = _name_cells(matrix), len(matrix.counts)
-    if cells + 2 + size > width or size > height:
-        text = f" {size} x {size} classes need more room: enter shows this panel alone"
-        yield fitted([Span(text, "muted")], width)
-        return
+    cells = _name_cells(matrix)
     for true, (name, row) in enumerate(zip(matrix.names, matrix.counts, strict=True)):
         of = sum(row)
         spans = [Span(" " + to_the_right(cut(name, cells), cells) + " ", "muted")]
@@ -236,13 +243,13 @@ def _result_lines(
         "–" if value is None else f"{value:.3f}" for value in (result.recall, result.precision)
     )
     never = "  never predicted" if result.precision is None else ""
-    room = width - width_of(before + lowest)
+    room = width - width_of(before + lowest) + (0 if lowest else 2)
     numbers = f"  {words.count(result.samples):>7}  {recall:>6}  {precision:>9}  {result.f1:>6.3f}"
     yield fitted(
         [
             Span(f" {padded(cut(result.name, cells), cells)}", "strong"),
-            Span(numbers + "  "),
-            Span(lowest, "bar"),
+            Span(numbers),
+            Span(f"  {lowest}" if lowest else "", "bar"),
             Span(never if width_of(never) <= room else "", "bad"),
         ],
         width,

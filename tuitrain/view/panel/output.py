@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.event_log import found_line
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.cells import width_of, wrapped
 
@@ -20,7 +20,7 @@ def output(_run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest lines that fit, the newest at the bottom; of a search, those that match."""
     lines, wanted = list(map(_shown, reads.output())), reads.search().strip()
     if not lines:
-        return filled([fitted([Span(" nothing was printed", "muted")], width)], width, height)
+        return filled(prose("nothing was printed", width), width, height)
     heading: list[Line] = []
     if wanted:
         found = [line for line in lines if wanted.casefold() in line.casefold()]

@@ -221,9 +221,11 @@ def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
             how = f"{run.state} without a step: tuitrain logs {run.title} has what it printed"
         lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
     elif run.state == "paused":
-        lines = [Span("paused before the first batch: space goes on, l chooses a loss", "warn")]
+        how = "paused before the first batch: space goes on, l chooses a loss"
+        lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
     else:
-        lines = [Span(f"{safe(run.stage)} … {waited_s:.0f} s", "accent")]
+        stage = f"{safe(run.stage)} … {waited_s:.0f} s"
+        lines = [Span(line, "accent") for line in wrapped(stage, max(10, width - 4))]
         done, total = run.loaded
         if total:
             cells = min(40, width - 4)

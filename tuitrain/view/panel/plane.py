@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tuitrain.view.chart.braille import ACROSS, UP, character, line
 from tuitrain.view.picture import Line, Role, Span, fitted
-from tuitrain.view.text.cells import cut, to_the_right, width_of
+from tuitrain.view.text.cells import cut, first_fitting, to_the_right, width_of
 
 Grid = dict[tuple[int, int], Span]
 """The signs by (column, row), counted from the lower left."""
@@ -70,8 +70,11 @@ class Plane(NamedTuple):
         if part:
             yield part
 
-    def framed(self, grid: Grid, x_name: str, width: int) -> Iterator[Line]:
-        """Yield the canvas, its topmost line first, with its axes and their ends."""
+    def framed(self, grid: Grid, x_names: Sequence[str], width: int) -> Iterator[Line]:
+        """Yield the canvas, its topmost line first, with its axes and their ends.
+
+        The x axis has the first of its names that there is room for.
+        """
         top, middle = self.rows - 1, (self.rows - 1) // 2
         heights = {0: 0.0, top: 1.0} | ({middle: middle / top} if top > 3 else {})
         low, high = self.y
@@ -84,7 +87,7 @@ class Plane(NamedTuple):
             yield fitted([head, Span("│", "axis"), *cells], width)
         yield fitted([Span(" " * (self.gutter + 1) + "└" + "─" * self.columns, "axis")], width)
         first, last = _numbers(self.x, self.x)
-        name = cut(x_name, max(0, self.columns - len(first) - len(last) - 2))
+        name = first_fitting([*x_names, ""], self.columns - len(first) - len(last) - 2)
         gap = max(0, self.columns - len(first) - len(last) - width_of(name))
         text = f"{first}{' ' * (gap // 2)}{name}{' ' * (gap - gap // 2)}{last}"
         yield fitted([Span(" " * (self.gutter + 2)), Span(text, "muted")], width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import RANKS, Ranks
 from tuitrain.view.panel.reads import Details, Reads, no_batch
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.rank_table import rows_of, slowest_of, summary
@@ -26,11 +26,11 @@ def ranks(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return a row for each rank, in width x height cells, below what they do together."""
     measured = newest_ranks(run, reads.details)
     if measured is None:
-        return filled([_line(_missing(run), "muted", width)], width, height)
+        return filled(prose(_missing(run), width), width, height)
     slowest = slowest_of(measured.ranks)
     heads, *rows = rows_of(measured)
     about = summary(measured, is_sharded=run.spec.is_sharded)
-    lines = [_line(about, "text", width), _line(heads, "muted", width)]
+    lines = [*prose(about, width, "text"), _line(heads, "muted", width)]
     for number, row in enumerate(rows):
         lines.append(_line(row, "warn" if number == slowest else "text", width))
     return filled(lines, width, height)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tuitrain.view.chart.chart_view import USUAL, ChartView
-from tuitrain.view.picture import Line, Span, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,17 +29,15 @@ class Details(Protocol):
         ...
 
 
-def not_recorded(run: Snapshot, what: str, width: int) -> Line:
+def not_recorded(run: Snapshot, what: str) -> str:
     """Return why there is none of what a validation records: predictions, confusion matrix."""
     if run.last_epoch is None:
-        why = "no epoch is validated yet"
-    elif run.is_watched:
-        why = f"of a watched script no {what} is recorded"
-    elif run.problem.kind == "multilabel":
-        why = f"several labels have no {what}; the results of each label are recorded"
-    else:
-        why = f"no {what} of the last epoch is in the record"
-    return fitted([Span(f" {why}", "muted")], width)
+        return "no epoch is validated yet"
+    if run.is_watched:
+        return f"of a watched script no {what} is recorded"
+    if run.problem.kind == "multilabel":
+        return f"several labels have no {what}; the results of each label are recorded"
+    return f"no {what} of the last epoch is in the record"
 
 
 def no_batch(run: Snapshot) -> str:

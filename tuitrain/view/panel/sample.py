@@ -12,12 +12,14 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.pixels import Pixels
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import bar, cut, padded, wrapped
+from tuitrain.view.text.cells import bar, cut, padded
 
 _NAME_CELLS, _NUMBER_CELLS, _MOST_BAR, _LEAST_BAR = 10, 8, 30, 4
+_LEAST_NUMBER = 7
+_LEAST_TABLE = 1 + _NAME_CELLS + 4 * _LEAST_NUMBER
 
 
 def applies(run: Snapshot) -> bool:
@@ -29,30 +31,30 @@ def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the most wrong sample of the last batch that was trained alone."""
     newest = reads.details.newest_detail(run.take, run.step, SAMPLE)
     if newest is None:
-        return filled(_missing(run, width), width, height)
+        return filled(prose(_missing(run), width), width, height)
     step, seen = newest[0], _checked(decoded(Sample, newest[1]))
     heading = (
-        f" sample {words.count(seen.number + 1)} of step {words.count(step)}, its most wrong: "
+        f"sample {words.count(seen.number + 1)} of step {words.count(step)}, its most wrong: "
         f"class {_class(run, seen.true)}"
     )
-    lines = [fitted([Span(heading, "strong")], width)]
-    picture = Pixels.read(seen.pixels, seen.width).resized(height - 1) if seen.width else None
+    lines = [*prose(heading, width, "strong")]
+    rows = height - len(lines)
+    picture = Pixels.read(seen.pixels, seen.width).resized(rows) if seen.width else None
+    if picture is not None and width - picture.size[0] - 2 < _LEAST_TABLE:
+        picture = None
     cells = picture.size[0] + 2 if picture else 0
-    beside = _table(run, seen, width - cells, height - 1)
+    beside = _table(run, seen, width - cells, rows)
     for part, row in zip_longest(picture.lines() if picture else (), beside, fillvalue=()):
         left = fitted([Span(" "), *part], cells) if picture else ()
         lines.append(fitted([*left, *row], width))
     return filled(lines, width, height)
 
 
-def _missing(run: Snapshot, width: int) -> list[Line]:
-    text = "not in this record: it is measured where . trains one batch"
-    if not run.has_ended:
-        text = ". trains one batch and takes its most wrong sample apart (models up to 4 million "
-        text += "weights)"
-    return [
-        fitted([Span(f" {line}", "muted")], width) for line in wrapped(text, max(16, width - 1))
-    ]
+def _missing(run: Snapshot) -> str:
+    if run.has_ended:
+        return "not in this record: it is measured where . trains one batch"
+    what = "takes its most wrong sample apart (models up to 4 million weights)"
+    return f". trains one batch and {what}"
 
 
 def _checked(seen: Sample) -> Sample:
@@ -70,9 +72,10 @@ def _table(run: Snapshot, seen: Sample, width: int, rows: int) -> Iterator[Line]
     """Yield logit and probability of the classes before and after the step, the likeliest first."""
     before, after = map(_softmax, (seen.before, seen.after))
     half = (width - _NAME_CELLS - 1) // 2
-    cells = min(_MOST_BAR, half - 2 * _NUMBER_CELLS - 2)
-    head = f"{'logit':>{_NUMBER_CELLS}}{'before':>{_NUMBER_CELLS}}"
-    head = padded(head, half) + f"{'logit':>{_NUMBER_CELLS}}{'after':>{_NUMBER_CELLS}}"
+    room = _NUMBER_CELLS if half >= 2 * _NUMBER_CELLS else _LEAST_NUMBER
+    cells = min(_MOST_BAR, half - 2 * room - 2)
+    heads = [f"{'logit':>{room}}{when:>{room}}" for when in ("before", "after")]
+    head = padded(heads[0], half) + heads[1]
     yield fitted([Span(" " + " " * _NAME_CELLS + head, "muted")], width)
     order = sorted(range(len(before)), key=lambda at: -max(before[at], after[at]))
     shown = order[: rows - 1]
@@ -83,8 +86,8 @@ def _table(run: Snapshot, seen: Sample, width: int, rows: int) -> Iterator[Line]
         name = padded(cut(f"{'▸' if is_true else ' '} {_class(run, at)}", _NAME_CELLS), _NAME_CELLS)
         spans = [Span(f" {name}", "good" if is_true else "text")]
         for logits, probabilities in ((seen.before, before), (seen.after, after)):
-            numbers = f"{logits[at]:{_NUMBER_CELLS}.2f}{probabilities[at]:{_NUMBER_CELLS}.3f} "
-            drawn = bar(probabilities[at], cells) if cells >= _LEAST_BAR else ""
+            numbers = f"{logits[at]:{room}.2f}{probabilities[at]:{room}.3f}"
+            drawn = f" {bar(probabilities[at], cells)}" if cells >= _LEAST_BAR else ""
             spans += fitted([Span(numbers), Span(drawn, "good" if is_true else "bar")], half)
         yield fitted(spans, width)
 

@@ -11,7 +11,7 @@ from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of
-from tuitrain.view.picture import Line, Picture, Span, filled, fitted, muted
+from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose, whole
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -30,16 +30,15 @@ def surface(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the newest surface or curve of the model, with the samples on it."""
     seen = _seen(run, reads.details)
     if seen is None:
-        return filled([muted(_missing(run), width)], width, height)
+        return filled(prose(_missing(run), width), width, height)
     plane = Plane.of(_ends(seen, 0), _upward(run, seen), width, height - 1)
     if plane.is_empty:
-        return filled([muted("this needs more room", width)],
-                       width, height)  # fmt: skip
+        return filled(prose("this needs more room", width), width, height)
     if len(seen.low) == 1:
-        grid, name = _curves(seen, plane, is_number=run.problem.kind == "regression"), "the input"
+        grid, name = _curves(seen, plane, is_number=run.problem.kind == "regression"), ["the input"]
     else:
         grid = regions(seen, plane, classes=len(_names(run, seen)))
-        name = "the first input, up: the second"
+        name = ["the first input, up: the second", "first input, up: second"]
     lines = [_heading(run, seen, width), *plane.framed(grid, name, width)]
     return filled(lines, width, height)
 
@@ -114,14 +113,14 @@ def _heading(run: Snapshot, seen: Surface, width: int) -> Line:
         what = f"{_POINT} samples" if len(seen.low) == 1 else (
             f"denser: more · samples: {ABOVE} above, {BELOW} below"
         )  # fmt: skip
-        return fitted([*spans, Span(f" · {what}", "validation")], width)
+        return fitted(whole([*spans, Span(f" · {what}", "validation")], width), width)
     names = _names(run, seen)
     spans += [
         Span(f" · {sign_of(at, len(names))} {safe(name, limit=16)}", role_of(at))
         for at, name in enumerate(names[:_NAMED])
     ]
     spans += [Span(" · wrong ones across the line", "bad")] if len(seen.low) == 2 else []
-    return fitted(spans, width)
+    return fitted(whole(spans, width), width)
 
 
 def _curves(seen: Surface, plane: Plane, *, is_number: bool) -> Grid:

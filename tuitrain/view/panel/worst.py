@@ -10,7 +10,7 @@ from tuitrain.core.detail import WORST, WorstSample, WorstSamples
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.pixels import Pixels
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
+from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, width_of
@@ -26,17 +26,17 @@ def worst(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     last = run.last_epoch
     newest = reads.details.newest_detail(last.take, last.step, WORST) if last else None
     if newest is None:
-        return filled([fitted([Span(f" {_missing(run)}", "muted")], width)], width, height)
+        return filled(prose(_missing(run), width), width, height)
     seen = decoded(WorstSamples, newest[1])
     if not seen.samples:
-        text = f" epoch {words.count(seen.epoch)}: no validation sample is wrong"
-        return filled([fitted([Span(text, "good")], width)], width, height)
+        text = f"epoch {words.count(seen.epoch)}: no validation sample is wrong"
+        return filled(prose(text, width, "good"), width, height)
     what = "largest errors" if run.problem.kind == "regression" else "most confidently wrong"
-    heading = f" epoch {words.count(seen.epoch)} · {what} first"
-    lines = [fitted([Span(heading, "muted")], width)]
+    lines = [*prose(f"epoch {words.count(seen.epoch)} · {what} first", width)]
+    heading = len(lines)
     if all(sample.pixels and sample.width for sample in seen.samples):
-        lines += _gallery(run, seen.samples, width, height - 1)
-    if len(lines) == 1:
+        lines += _gallery(run, seen.samples, width, height - len(lines))
+    if len(lines) == heading:
         lines += _lines(run, seen.samples, width)
     return filled(lines, width, height)
 
