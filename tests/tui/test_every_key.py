@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from textual.widgets._toast import Toast
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen
 from tuitrain.core.events import EpochEnded, Finished
@@ -10,6 +11,7 @@ from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.views import VIEWS
 from tuitrain.view.chart.chart_view import USUAL
+from tuitrain.view.state.possible import why_not
 
 STEPS = 23
 WITHOUT_AN_EFFECT = {"escape", "enter", "tab", "shift+tab"}
@@ -33,7 +35,7 @@ def trained(trainer: ScriptedTrainer) -> None:
 async def looks(app: TuitrainApp, trainer: ScriptedTrainer) -> tuple[object, ...]:
     """Return all that a key may change."""
     text = await seen(app)
-    notices = len(app._notifications)
+    notices = [notice.identity for notice in app._notifications]
     return text, app.screen, app.focused, app.theme, len(trainer.commands()), notices
 
 
@@ -75,3 +77,21 @@ async def test_a_key_acts_or_says_why_not(
             app.clear_notifications()
             before = await looks(app, trainer)
     assert silent == []
+
+
+async def test_a_key_pressed_again_and_again_says_once_why_it_does_nothing(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trained(trainer)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await seen(app)
+        await pilot.press(*"RRRRR")
+        await pilot.pause()
+        words = " ".join(why_not(app.screen.latest, "resume").split()[:3])
+        assert (await seen(app)).count(words) == 1
+        await pilot.press(*"uRuRu")
+        trainer.records(Finished(1, 3 * STEPS, 3))
+        await seen(app)
+        await pilot.press(*"lrc.LSbeu")
+        await pilot.pause()
+        assert len(app.screen.query(Toast)) <= 3, "old ones give way"

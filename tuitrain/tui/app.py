@@ -15,6 +15,7 @@ from textual.binding import Binding
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
+from textual.notifications import Notify
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -52,6 +53,8 @@ SCREENS: tuple[type[Screen[Any]], ...] = (
 _EXIT_WITHIN_S = 3
 _COMPLAINTS, _COMPLAIN_FOR_S = 3, 15
 """How many complaints about keys.toml or themes are shown at once, and for how many seconds."""
+_NOTICES = 3
+"""How many notifications stand on the screen together."""
 _LOOK_AT_THEMES_S = _LOOK_AT_TERMINAL_S = 1
 
 
@@ -177,6 +180,14 @@ class TuitrainApp(App[Snapshot]):
     def _complain(self, complaints: Sequence[str]) -> None:
         for complaint in complaints[:_COMPLAINTS]:
             self.notify(complaint, severity="warning", markup=False, timeout=_COMPLAIN_FOR_S)
+
+    def on_notify(self, event: Notify) -> None:
+        """Remove an equal notification, and the oldest ones: a key is easily pressed again."""
+        new, earlier = event.notification, [*self._notifications]
+        equal = [notice for notice in earlier if notice.message == new.message]
+        others = [notice for notice in earlier if notice.message != new.message]
+        for notice in (*equal, *others[: 1 - _NOTICES]):
+            self._unnotify(notice, refresh=False)
 
     def on_complete(self) -> None:
         """Show the first frame, and all that follow."""
