@@ -176,8 +176,15 @@ def _nonfinite(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
 def _from_the_start(run: Snapshot, again: str = "begin again with a lower rate") -> tuple[Way, ...]:
     if not any(saved.is_between_epochs and not saved.epoch for saved in run.checkpoints):
         return (_at_the_next_start(again),)
-    lower = _lower(run)._replace(afterwards=again)
-    return lower, Way("then b goes back to the start", "tuitrain ctl NAME rollback 0", again)
+    back = Way("b goes back to the start", "tuitrain ctl NAME rollback 0", again)
+    if _is_lowered(run):
+        return (back,)
+    return _lower(run)._replace(afterwards=again), back._replace(key=f"then {back.key}")
+
+
+def _is_lowered(run: Snapshot) -> bool:
+    """Return whether the next step has a lower rate than the newest one: half of what to do."""
+    return (lr_of(run) or 0.0) < (lr_at(run, run.step) or 0.0)
 
 
 def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
@@ -230,7 +237,8 @@ def _grew(least: float, last: float, first: float) -> bool:
 def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     last = {summary.series.name: summary.last for summary in run.series}
     norm, dead = last.get(GRADIENT_NORM.name, math.inf), last.get(DEAD_UNITS.name, 0.0)
-    if not (course and abs(course[-1].train_loss) > _LITTLE):
+    newest = course[-1] if course else run.last_epoch  # a change alone moves no weight
+    if newest is None or newest.loss_name != run.loss or not abs(newest.train_loss) > _LITTLE:
         return None
     if dead >= _DEAD_LAYER:
         said = f"{dead:.0%} of the units of a layer (5 Health) are 0 for a whole batch"
@@ -239,8 +247,8 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     else:
         return None
     ways = _from_the_start(run, "a new run with a lower --lr or another initialisation")
-    if run.best is not None and _was_alive(run.best, course[-1]):
-        ways = (_lower(run), _back(run))
+    if run.best is not None and _was_alive(run.best, newest):
+        ways = (_back(run),) if _is_lowered(run) else (_lower(run), _back(run))
     return Finding("dead gradients", f"dead gradients: {said}", ways)
 
 

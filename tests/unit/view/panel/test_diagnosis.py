@@ -72,6 +72,37 @@ def test_of_gradients_that_died_on_the_way_the_best_epoch_is_the_way_out(recorde
     assert line.endswith("for a whole batch · r lowers the rate (1) · b goes back")
 
 
+def dead_now(recorded, *, has_keys=True):
+    recorded.measures(DEAD_UNITS, lambda _step: 1.0)
+    run = recorded.now()
+    run = fold(run, recorded.reader.since(Cursor(), lambda _events: run.segments), alive=True)
+    return [found.line(run, has_keys=has_keys).partition(" batch · ")[2] for found in findings(run)
+            if found.kind == "dead gradients"]  # fmt: skip
+
+
+def test_of_dead_gradients_what_is_left_to_do_after_a_lower_rate_stays(recorded):
+    start = CheckpointSaved(1, 0, 0, "start", "00001-take1-step0.pt", 1, "00", "00")
+    recorded.records(start)
+    recorded.trains(2, train_loss=2.3, improved=False)
+    assert dead_now(recorded) == ["r lowers the rate (0.001) · then b goes back to the start"]
+    recorded.changes("lr", 0.0001, "w")
+    assert dead_now(recorded) == ["b goes back to the start"]
+    assert dead_now(recorded, has_keys=False) == ["tuitrain ctl a rollback 0"]
+    recorded.trains(1, train_loss=2.3, improved=False)
+    again = "r lowers the rate (0.0001) · then b goes back to the start"
+    assert dead_now(recorded) == [again], "it trained on, and they are still dead"
+    recorded.goes_back(0, "cross-entropy", why="rollback")
+    assert findings(recorded.now()) == []
+
+
+def test_of_gradients_that_died_on_the_way_going_back_is_left_after_a_lower_rate(recorded):
+    recorded.trains(12)
+    recorded.changes("lr", 1.0, "w")
+    recorded.trains(2, train_loss=2.3, improved=False)
+    recorded.changes("lr", 0.01, "x")
+    assert dead_now(recorded) == ["b goes back"]
+
+
 def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
