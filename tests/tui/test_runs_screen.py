@@ -430,6 +430,25 @@ async def test_marked_runs_are_deleted_together_and_a_tag_is_found_by_the_filter
         assert [paths.name for paths in runs_in(home)] == ["gamma"]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_a_new_tag_is_seen_however_small_the_terminal_is(home, made, size):
+    for name in ("alpha-of-a-long-name", "beta"):
+        made(name, EPOCH, Finished(1, 23, 1), ended=True)
+    app = TuitrainApp(home)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await at(pilot, app, "beta")
+        await pilot.press("number_sign", *"baseline", "enter")
+        await pilot.pause()
+        lines = await listed(app)
+        assert "has the tag" in "".join(lines)
+        assert size[0] < 80 or "baseline" in line_of(lines, "beta")
+        await pilot.press("number_sign", *"-baseline", "enter")
+        await pilot.pause()
+        lines = await listed(app)
+        assert "no longer" in "".join(lines)
+        assert "baseline" not in line_of(lines, "beta")
+
+
 async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_one_steers_it_alone(
     tuitrain: Shell,
 ):

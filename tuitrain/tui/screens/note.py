@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from textual import getters
 from textual.app import ComposeResult
@@ -35,9 +35,23 @@ def write(screen: Screen[Any], run: Snapshot, what: What, written: Callable[[], 
         except (TuitrainError, OSError) as error:
             screen.notify(f"cannot write it: {safe(error)}", severity="error", markup=False)
         else:
+            screen.notify(_kept(note, run), markup=False)
             written()
 
     screen.app.push_screen(NoteScreen(what, run), keep)
+
+
+def _kept(note: Note, run: Snapshot) -> str:
+    """Return what was written, for a screen that has no room to show it."""
+    match note.kind:
+        case "note":
+            return f"The note is kept at step {count(note.step)}; view 6 shows it."
+        case "tag":
+            return f"{run.title} has the tag {safe(note.text)} now."
+        case "untag":
+            return f"{run.title} no longer has the tag {safe(note.text)}."
+        case other:
+            assert_never(other)
 
 
 class NoteScreen(ModalScreen[Note | None]):

@@ -10,7 +10,7 @@ from textual.theme import Theme
 from textual.widgets import DataTable
 
 from tuitrain.tui.widgets.role_colours import colour_of
-from tuitrain.view.text.cells import cut_inside
+from tuitrain.view.text.cells import cut, cut_inside
 from tuitrain.view.text.listing import TREND_CELLS, Columns, Row, columns
 
 
@@ -20,7 +20,7 @@ class RunsTable(DataTable[Text]):
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cursor_foreground_priority="renderable")
         self._rows: dict[str, Row] = {}
-        self._columns = Columns((), 0)
+        self._columns = Columns((), 0, 0)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._recolour)
@@ -79,6 +79,8 @@ class RunsTable(DataTable[Text]):
         text, role = row.cell(name)
         if name == "name":
             text = cut_inside(text, self._columns.name_cells)
+        elif name == "tags":
+            text = cut(text, self._columns.tag_cells)
         colour = colour_of(str(role), self.app).rich_color
         return Text(text, style=Style(color=colour), no_wrap=True)
 

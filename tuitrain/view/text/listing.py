@@ -23,14 +23,14 @@ STATE_ROLES: dict[State, ThemeRole] = {
 _COLUMNS = (
     "mark", "name", "state", "task", "loss", "trend", "epoch", "val loss", "best", "tags", "started"
 )  # fmt: skip
-_LEFT_OUT = ("started", "tags", "loss", "task", "trend", "best", "val loss", "epoch")
+_LEFT_OUT = ("started", "loss", "task", "trend", "tags", "best", "val loss", "epoch")
 """The columns that are left out where there is no room, the first ones first."""
 TREND_CELLS = 10
 _TAG_CELLS = 24
 _NAMED = 5
 """Names in a question about several runs."""
-_LEAST_NAME = 12
-"""Cells down to which a name is cut before a column is left out."""
+_LEAST = {"name": 12, "tags": 8}
+"""Cells down to which a text is cut before a column is left out."""
 _PADDING = 2
 """Cells beside the text of a column."""
 ORDERS = ("newest", "name", "state", "task", "best")
@@ -93,23 +93,32 @@ class Row(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns that a list shows, and the cells for its names."""
+    """The columns that a list shows, and the cells for the names of runs and for their tags."""
 
     names: tuple[str, ...]
     name_cells: int
+    tag_cells: int
 
 
 def columns(rows: Sequence[Row], width: int) -> Columns:
-    """Return the columns that fit in so many cells; names are cut before a column is left out."""
+    """Return the columns that fit in so many cells.
+
+    Tags are cut before a column is left out, and names before tags.
+    """
     cells = {name: _cells(rows, name) for name in _COLUMNS}
+    least = {name: min(_LEAST.get(name, cells[name]), cells[name]) for name in _COLUMNS}
     shown = [name for name in _COLUMNS if name != "tags" or any(row.tags for row in rows)]
-    least = min(_LEAST_NAME, cells["name"])
     for left_out in _LEFT_OUT:
-        if sum(cells[name] + _PADDING for name in shown) - cells["name"] + least <= width:
+        if sum(least[name] + _PADDING for name in shown) <= width:
             break
         shown = [name for name in shown if name != left_out]
-    others = sum(cells[name] + _PADDING for name in shown if name != "name") + _PADDING
-    return Columns(tuple(shown), max(least, min(cells["name"], width - others)))
+    room = width - sum(least[name] + _PADDING for name in shown)
+    fitted = dict(least)
+    for name in ("tags", "name"):
+        if name in shown:
+            fitted[name] += max(0, min(room, cells[name] - least[name]))
+            room -= fitted[name] - least[name]
+    return Columns(tuple(shown), fitted["name"], fitted["tags"])
 
 
 def _cells(rows: Sequence[Row], name: str) -> int:

@@ -25,7 +25,7 @@ def test_no_column_of_numbers_is_cut_at_the_edge(home, width):
     run.trains(2)
     row = Row(home / "digits-1127-102723", run.now())
     unreadable = Row(home / "other", None, "its record is damaged, in many words " * 9)
-    names, name_cells = columns([row, unreadable], width)
+    names, name_cells, _ = columns([row, unreadable], width)
     texts = {name: max(width_of(name), width_of(row.cell(name).text)) for name in names[2:]}
     texts |= {"trend": TREND_CELLS} if "trend" in names else {}
     cells = 3 + name_cells + 2 + sum(cells + 2 for cells in texts.values())
@@ -67,6 +67,23 @@ def test_a_filter_has_words_of_name_task_and_tags(rows):
     assert ordered(tagged, "name", "digits zebra") == []
     assert "tags" in columns(tagged, 140).names
     assert "tags" not in columns(rows, 140).names, "nothing is in it"
+
+
+@pytest.mark.parametrize("width", [80, 100, 110, 140])
+def test_a_tag_stays_longer_than_what_a_run_has_from_its_start(rows, width):
+    client = Client(rows[0].directory)
+    client.write(Note.new("tag", "a-long-tag-of-one-run", (1, 0, 0)))
+    tagged = [rows[0]._replace(run=snapshot(client)), *rows[1:]]
+    names, name_cells, tag_cells = columns(tagged, width)
+    assert "tags" in names
+    assert "best" in names
+    assert tag_cells >= 8
+    assert width < 140 or tag_cells == len("a-long-tag-of-one-run")
+    others = [name for name in names if name not in ("mark", "name", "tags", "trend")]
+    cells = [max(width_of(row.cell(name).text) for row in rows) for name in others]
+    heads = sum(2 + max(cell, width_of(name)) for cell, name in zip(cells, others, strict=True))
+    trend = 2 + TREND_CELLS if "trend" in names else 0
+    assert 3 + name_cells + 2 + tag_cells + 2 + heads + trend <= width
 
 
 def test_the_marked_runs_that_ended_are_deleted_together(rows):
