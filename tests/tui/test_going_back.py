@@ -86,6 +86,31 @@ async def test_an_epoch_that_only_a_take_left_behind_has_is_said_to_be_of_it(
         assert "1  at step 23 of take 1, left behind" in text_of(app)
 
 
+async def test_of_a_present_within_an_epoch_it_says_how_it_can_be_forked(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    start = replace(SAVED, step=0, epoch=0, file="00001-take1-step0.pt", why="start")
+    trainer.records(BEGUN, start)
+    trainer.trains([1.0] * 7)
+    present = replace(SAVED, step=7, epoch=0, why="pause", is_between_epochs=False)
+    trainer.records(present, Paused(None, 1, 7, 0))
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.pause()
+        await seen(app)
+        await pilot.press("f")
+        await pilot.pause()
+        words = " ".join(text_of(app).replace("│", " ").split())
+        assert "step 7, is within epoch 1: space, then p goes on to its end." in words
+        await pilot.press("escape")
+        trainer.trains([1.0] * 16)
+        trainer.records(SAVED, Paused(None, 1, 23, 1))
+        await seen(app)
+        await pilot.press("f")
+        await pilot.pause()
+        assert "1  " in text_of(app)
+        assert "The present" not in text_of(app)
+
+
 async def test_without_a_kept_epoch_nothing_can_be_gone_back_to(
     app: TuitrainApp, trainer: ScriptedTrainer
 ):

@@ -14,7 +14,7 @@ from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.errors import show_error
 from tuitrain.tui.screens.epoch import FORK, EpochScreen
 from tuitrain.tui.screens.new_run import Fork, NewRunScreen
-from tuitrain.view.panel.forks import kept_epochs, none_kept
+from tuitrain.view.panel.forks import kept_epochs, none_kept, not_offered
 from tuitrain.view.state.snapshot import Snapshot
 
 
@@ -41,5 +41,6 @@ def fork(screen: Screen[Any], run: Snapshot, forked: Callable[[Started], Any]) -
         if started is not None:
             forked(started)
 
-    dialog = EpochScreen(f"fork {run.name} from the end of epoch", FORK, kept)
+    explained = f"{FORK} {not_offered(run)}".rstrip()
+    dialog = EpochScreen(f"fork {run.name} from the end of epoch", explained, kept)
     screen.app.push_screen(dialog, fill_in)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuitrain.core.events import CheckpointSaved, EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.history.checkpoints import at_epoch
+from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
@@ -70,6 +71,16 @@ def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
         )
         for saved, epoch in kept
     ]
+
+
+def not_offered(run: Snapshot) -> str:
+    """Return why the present of a run that waits is no epoch to fork; "" where it is one."""
+    is_still = run.state == "paused" or run.has_ended
+    if not is_still or run.step == epoch_began(run):
+        return ""
+    way = "R goes on from there" if run.has_ended else "space, then p goes on to its end"
+    step, epoch = words.count(run.step), words.count(run.epoch + 1)
+    return f"The present, step {step}, is within epoch {epoch}: {way}."
 
 
 def none_kept(run: Snapshot) -> str:
