@@ -115,6 +115,32 @@ async def rescue(app: TuitrainApp, pilot) -> None:
     assert "tuitrain attach tour shows it again" in text
 
 
+async def test_the_tour_goes_on_where_it_was_left_also_where_the_record_does_not_show_it(
+    app, home: Path, threaded: Shell
+):
+    paths = RunPaths(home / "runs" / "tour")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await learn(app, pilot)
+        await pilot.press("enter", "3")
+        await reaches(app, pilot, "mse levels off")
+        await pilot.pause()
+    async with app_on(paths).run_test(size=(80, 24)) as pilot:
+        await reaches(pilot.app, pilot, "mse levels off")
+        await pilot.press("enter")
+        await reaches(pilot.app, pilot, "Swap it in the live run")
+        await pilot.pause()
+    async with app_on(paths).run_test(size=(80, 24)) as pilot:
+        await reaches(pilot.app, pilot, "Swap it in the live run")
+    threaded("ctl", "tour", "stop", "--no-wait")
+    threaded.ended("tour")
+    (home / "runs" / "tour").rename(home / "gone")
+    supervisor.start(home, spec_of_tour(), "tour")
+    async with app_on(paths).run_test(size=(80, 24)) as pilot:
+        await reaches(pilot.app, pilot, "One batch at a time")  # another run
+    threaded("ctl", "tour", "stop", "--no-wait")
+    threaded.ended("tour")
+
+
 def places() -> list[str]:
     return [loss.name for loss in fitting_losses("multiclass")]
 

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from tuitrain.core.commands import Pause
+from tuitrain.tui import tour_place
 from tuitrain.tui.keys import keymap_of, shown
 from tuitrain.tui.last_view import LastView
 from tuitrain.tui.screens.run import RunScreen
@@ -21,11 +22,13 @@ class TourScreen(RunScreen):
 
     def compose_guide(self) -> ComposeResult:
         keymap = keymap_of(self.app)
-        yield Guide({
+        keys = {
             binding.id: shown(binding, keymap)
             for binding in RunScreen.BINDINGS
             if isinstance(binding, Binding) and binding.id
-        }).data_bind(snapshot=RunScreen.fast_snapshot)  # fmt: skip
+        }
+        guide = Guide(keys, tour_place.read(self.latest.directory))
+        yield guide.data_bind(snapshot=RunScreen.fast_snapshot)
 
     def on_mount(self) -> None:
         self.query_one(RunAdvice).remove()  # the tour gives its own, and needs the room
@@ -42,8 +45,9 @@ class TourScreen(RunScreen):
         if name == "Loss" and not self.has_class("-tall"):  # the guide takes its room
             self.views.enlarge_named("curve")
 
-    def on_guide_reached(self) -> None:
-        """Pause, so that nothing changes while the user reads."""
+    def on_guide_reached(self, event: Guide.Reached) -> None:
+        """Keep the place, and pause, so that nothing changes while the user reads."""
+        tour_place.write(self.latest.directory, event.place)
         if self.latest.state == "running":
             self.send(Pause())
 

@@ -26,10 +26,15 @@ class Guide(SnapshotPanel):
     class Reached(Message):
         """The run has done what a stop takes, or the next stop begins."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        """`keys` has the key of each binding by its id."""
+        def __init__(self, place: Place) -> None:
+            super().__init__()
+            self.place = place
+
+    def __init__(self, keys: Mapping[str, str], kept: Place) -> None:
+        """`keys` has the key of each binding by its id; `kept` is where the tour was left."""
         super().__init__()
         self._keys = keys
+        self._kept = kept
 
     def watch_view(self) -> None:
         self.draw()
@@ -39,7 +44,7 @@ class Guide(SnapshotPanel):
         if self._place is None or not self._place.has_seen:
             return False
         self._place = Place(self._place.done + 1)
-        self.post_message(self.Reached())
+        self.post_message(self.Reached(self._place))
         self.draw()
         return True
 
@@ -48,10 +53,10 @@ class Guide(SnapshotPanel):
         run = self.snapshot
         if run is None:
             return
-        before = self._place or Place.of(run)
+        before = self._place or max(self._kept, Place.of(run))
         self._place = before.after(run, self.view)
         if self._place != before:
-            self.post_message(self.Reached())
+            self.post_message(self.Reached(self._place))
         if self.size.width:
             width = self.screen.size.width
             picture = tour.picture(self._place, run, self.view, self._keys, width)

@@ -267,7 +267,7 @@ def is_contest(compared: Sequence[Compared]) -> bool:
 def results_title(compared: Sequence[Compared]) -> str:
     """Return the title of the table of results."""
     if is_contest(compared):
-        return "how they did: last, and best @ epoch; ★ is the better one"
+        return "how they did: last, and best @ epoch; ★ better"
     return "how they did: last, and best @ epoch; no contest, since their tasks differ"
 
 
