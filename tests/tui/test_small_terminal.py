@@ -1,10 +1,13 @@
 """At 40x10 nothing that matters is out of reach: loss texts, help, leaving; and no false key."""
 
+import re
+
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.core.events import Finished
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.views import VIEWS
 
 SMALL = (40, 10)
 
@@ -63,3 +66,17 @@ async def test_help_and_leaving_come_first_and_no_key_that_does_nothing(
 def footer(app: TuitrainApp) -> str:
     """Return the footer without its gaps."""
     return "".join(text_of(app).splitlines()[-1].split())
+
+
+async def test_the_title_of_a_panel_leads_to_those_without_room(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=SMALL) as pilot:
+        await seen(app)
+        for view in VIEWS[1:-1]:
+            await pilot.press(str(VIEWS.index(view) + 1))
+            await pilot.pause()
+            title = (await seen(app)).splitlines()[2].strip("─ ")
+            assert re.fullmatch(r"[^…]+ · tab(: \d more| \+\d)", title)

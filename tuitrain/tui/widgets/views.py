@@ -13,12 +13,10 @@ from tuitrain.view.panel.reads import Reads
 from tuitrain.view.panel.tabs import tabs
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
-from tuitrain.view.text.cells import cut
+from tuitrain.view.text.cells import first_fitting
 
 PANEL = "panel"
 """The class of a widget that can be enlarged."""
-_TITLE_MARGIN, _LEAST_TITLE = 2, 8
-"""Cells of the border beside a title, and those that it has however long the hint after it is."""
 _ALONE, _LARGE = "-alone", "-large"
 
 
@@ -88,9 +86,8 @@ class PanelPicture(AsyncPicture, can_focus=True):
         title = self._panel.title_for(self.subject)
         beside = self.parent.query_children(PanelPicture) if self.parent is not None else ()
         hidden = sum(panel.applies and not panel.display for panel in beside)
-        hint = f" · tab: {hidden} more" if hidden else ""
-        room = self.size.width - len(hint) - _TITLE_MARGIN
-        self.entitle(f"{cut(title, max(_LEAST_TITLE, room))}{hint}")
+        hints = (f" · tab: {hidden} more", f" · tab +{hidden}") if hidden else ("",)
+        self.entitle(first_fitting([f"{title}{hint}" for hint in hints], self.size.width - 2))
 
 
 class Views(ContentSwitcher):

@@ -22,7 +22,7 @@ from tuitrain.view.text import words
 from tuitrain.view.text.cells import bar, first_fitting, padded, to_the_right, width_of
 
 _NAME_CELLS, _TIME_CELLS, _SHARE_CELLS, _RESULT_CELLS = 13, 7, 6, 46
-_LEAST_NAME, _LEAST_RESULT = 12, 19
+_LEAST_NAME, _LEAST_RESULT = 11, 20
 _LEAST_BAR, _MOST_BAR = 6, 30
 _EARLIER = "*"
 """Marks what was measured at an earlier step than the newest."""

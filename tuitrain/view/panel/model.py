@@ -67,7 +67,9 @@ def confusion(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     elif size <= _MOST_NUMBERS and _column_cells(matrix, width) and size < height:
         lines = [*lines[: height - size - 1], *_numbers(matrix, width)]
     else:
-        lines += prose(f"{size} x {size} classes need more room", width)
+        text = f"{size} x {size} classes need more room"
+        lines += prose(text, width)
+        return filled([*lines, *_worst(matrix, width, height - len(lines))], width, height)
     lines.append(fitted([], width))
     lines += _worst(matrix, width, height - len(lines))
     return filled(lines, width, height)
