@@ -199,7 +199,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         if not self.is_active:
             return
         latest, shown = self._latest, self.slow_snapshot
-        waits = shown is None or not (has_begun(shown) and has_begun(latest))
+        waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
         is_fast_due = self._refresh.is_fast_due(time.monotonic(), is_calm=self.views.shows_fast)
         if at_once or waits or self._refresh.is_slow_due:
             if waits:  # what stands in the chart's place is the reason for the header's state
