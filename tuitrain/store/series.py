@@ -103,8 +103,10 @@ def _summary(
 ) -> Summary | None:
     last, buckets = None, []
     for take, steps in parts:
-        last = track.newest(db, recorded.track, take, steps) or last
-        buckets += track.read(db, recorded.track, take, steps, _WHOLE)
+        newest = track.newest(db, recorded.track, take, steps)
+        if newest is not None:  # mostly there is none since the last look
+            last = newest
+            buckets += track.read(db, recorded.track, take, steps, _WHOLE)
     if last is None:
         return None
     whole = joined(buckets)

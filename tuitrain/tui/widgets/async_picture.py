@@ -24,7 +24,7 @@ class AsyncPicture(Cells):
     PERIOD_S = 1 / 4
     MIN_INTERVAL_S = 0.0
     """Least time between two drawings; `refresh_now` overrides it."""
-    MOST_CPU = 1 / 25
+    MOST_CPU = 1 / 40
     """Share of a core that the drawings of a panel may take: on a slow machine they are fewer."""
 
     subject: var[Any] = var(None)
@@ -39,7 +39,14 @@ class AsyncPicture(Cells):
         self._one_at_a_time = asyncio.Lock()
 
     def on_mount(self) -> None:
-        self.set_interval(self.PERIOD_S, self.draw_if_due)
+        self._due = self.set_interval(self.PERIOD_S, self.draw_if_due, pause=True)
+
+    async def on_show(self) -> None:
+        self._due.resume()
+
+    def on_hide(self) -> None:
+        """Wake nobody for a picture that cannot be seen: a screen has many."""
+        self._due.pause()
 
     def mark_stale(self) -> None:
         """Let the next timer draw again."""
