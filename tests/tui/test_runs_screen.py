@@ -1,5 +1,6 @@
 """The list of runs and the form for a new one, in real homes."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
+from tuitrain.core.options import OPTIONS
 from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.torch_query import TorchQuery
@@ -192,7 +194,7 @@ async def test_an_empty_home_begins_with_the_form_where_enter_trains(home):
         await pilot.pause()
         assert isinstance(app.screen, NewRunScreen)
         text = text_of(app)
-        for part in ("digits", "cross-entropy", "mlp:hidden=256-128", "0.001", "40", "60"):
+        for part in ("digits", "cross-entropy", "mlp:hidden=256-128", "0.001", "40"):
             assert part in text
         await pilot.press("enter")
         await app.workers.wait_for_complete()
@@ -291,6 +293,16 @@ async def test_keys_go_from_field_to_field_in_a_form_that_is_taller_than_the_ter
         assert field(app, "task").has_focus
         assert "digitsx" in text_of(app), "the wrong field is in sight"
         await eventually(pilot, app, "no task")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_the_whole_help_of_the_field_with_the_focus_is_read(home, size):
+    async with TuitrainApp(home).run_test(size=size) as pilot:
+        await pilot.pause()
+        field(pilot.app, "monitor").focus()
+        await pilot.pause()
+        text = re.sub(r"[│\s]+", " ", text_of(pilot.app))
+        assert OPTIONS["monitor"].help_and_default.replace("  ", " ") in text
 
 
 async def test_torch_tells_the_form_how_large_a_run_is(home):
