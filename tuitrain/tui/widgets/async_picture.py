@@ -45,7 +45,7 @@ class AsyncPicture(Cells):
         self._due.resume()
 
     def on_hide(self) -> None:
-        """Wake nobody for a picture that cannot be seen: a screen has many."""
+        """Stop the timer: most pictures of a screen are hidden, and each would wake the app."""
         self._due.pause()
 
     def mark_stale(self) -> None:

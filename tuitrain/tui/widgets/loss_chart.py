@@ -46,9 +46,9 @@ class LossChart(AsyncPicture, can_focus=True):
         self._entitle_chart()
 
     async def draw_if_due(self) -> None:
-        """Draw what nobody has drawn in time.
+        """Draw a chart that the screen of the run has left stale for twice its interval.
 
-        The screen of the run draws the chart together with the other panels, for one frame.
+        Usually that screen draws it together with the other panels, for one frame.
         """
         if self._age_s >= 2 * self._interval_s:
             await self.draw_if_stale()
