@@ -19,11 +19,7 @@ from tuitrain.core.segment import FAR, Segment
 from tuitrain.store.epochs import OF_SEGMENT, bounds
 from tuitrain.store.rollup import Span, cover
 from tuitrain.store.schema import STEP_BITS, key_of, split
-
-MANY = 16
-"""Number of epochs from which their extremes are stored together."""
-_HIGHEST = 40
-"""The level at which one bucket covers any take."""
+from tuitrain.store.track import HIGHEST, MANY
 
 EpochPart = Literal["metrics", "val_losses"]
 """A field of an epoch that maps names to numbers."""
@@ -89,7 +85,7 @@ def best(
 ) -> dict[str, Best]:
     """Return the best finite value of each name, and its epoch; see `RunReader.best`."""
     found: dict[str, Best] = {}
-    for name, of_name in values(db, segment, _HIGHEST)[part].items():
+    for name, of_name in values(db, segment, HIGHEST)[part].items():
         finite = [value for value in of_name if math.isfinite(value.value)]
         if name in signs and finite:
             first_best = max(finite, key=lambda value: signs[name] * value.value)
@@ -122,7 +118,7 @@ def store_extremes(db: sqlite3.Connection, take: int, steps: Sequence[int]) -> N
     ended = [*(split(key)[1] for (key,) in reversed(rows)), *steps]
     for at in range(MANY, len(ended)):
         oldest, newest, step = ended[at - MANY] - 1, ended[at - 1] - 1, ended[at] - 1
-        for level in range((newest ^ oldest).bit_length(), _HIGHEST):
+        for level in range((newest ^ oldest).bit_length(), HIGHEST):
             if step >> level == newest >> level:
                 break
             _store(db, take, level, newest >> level)

@@ -17,8 +17,6 @@ from tuitrain.store.track import Track
 
 _MOST = 1_000
 """Series that are read from a record."""
-_WHOLE = 40
-"""The level at which one bucket covers any take."""
 
 Part = tuple[int, tuple[int, int]]
 """A take, and the (first, last) steps in it."""
@@ -106,7 +104,7 @@ def _summary(
         newest = track.newest(db, recorded.track, take, steps)
         if newest is not None:  # mostly there is none since the last look
             last = newest
-            buckets += track.read(db, recorded.track, take, steps, _WHOLE)
+            buckets += track.read(db, recorded.track, take, steps, track.HIGHEST)
     if last is None:
         return None
     whole = joined(buckets)

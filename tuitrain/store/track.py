@@ -17,7 +17,8 @@ from tuitrain.store.schema import STEP_BITS, from_column, key_of
 
 MANY = 1 << BASE
 """Number of values from which a bucket is stored."""
-_HIGHEST = 40
+HIGHEST = 40
+"""The level at which one bucket covers any take."""
 
 Pair = tuple[int, float]
 """A step and a value."""
@@ -92,7 +93,7 @@ def completed(
     touched, newest_before = [*before[-1:], *steps], before[-1] if before else 0
     if newest_before >> track.base == steps[-1] >> track.base:
         return
-    for level in range(_least_level(track, [*before, *steps]), _HIGHEST):
+    for level in range(_least_level(track, [*before, *steps]), HIGHEST):
         ends = {(step - 1 >> level) + 1 << level for step in touched}
         done = sorted(end for end in ends if newest_before < end <= steps[-1])
         if not done:
@@ -115,7 +116,7 @@ def _least_level(track: Track, steps: Sequence[int]) -> int:
     """Return the finest level at which a bucket may hold MANY of these steps."""
     runs = zip(steps, steps[MANY - 1 :], strict=False)
     levels = (((first - 1) ^ (last - 1)).bit_length() for first, last in runs)
-    return max(track.base, min(levels, default=_HIGHEST))
+    return max(track.base, min(levels, default=HIGHEST))
 
 
 def _to_store(db: sqlite3.Connection, track: Track, take: int, span: Span) -> Bucket | None:
