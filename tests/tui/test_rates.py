@@ -1,14 +1,14 @@
 """How old the screen of a run is, and how many bytes it sends, by the clock of the test.
 
-The screen looks at its run three times a second. Here a turn stands for such a look: the trainer
-trains as much as in a third of a second, and then all that is due is drawn, until nothing more is
+The screen pulls its run every 0.3 seconds. Here a turn stands for such a pull: the trainer
+trains as much as in that time, and then all that is due is drawn, until nothing more is
 painted: what is sent depends on nothing that the machine does meanwhile.
 """
 
 import math
 import re
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, cycle
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -34,9 +34,9 @@ from tuitrain.view.chart.run_charts import loss_chart
 
 SIZE = (140, 40)
 EPOCH = 23
-SECOND = round(1 / PULL_S)
+SECOND = math.ceil(1 / PULL_S)
 """Turns."""
-PACE = 60 // SECOND
+PACE = round(60 * PULL_S)
 """Batches in a turn of a run that the form starts."""
 KEYS = "l down escape left right_square_bracket plus y escape 2 4 5 1"
 
@@ -145,7 +145,7 @@ async def test_the_state_of_a_fast_loop_is_at_most_a_second_old_and_its_rate_rig
 ):
     trainer.ms_per_step = 1000 / per_second
     clock.now += LIVELY_FOR_S  # no key is pressed
-    steps = per_second // SECOND
+    steps = round(per_second * PULL_S)
     turns_old = 0
     for _ in range(4 * SECOND):
         await watched.turn(steps)
@@ -160,9 +160,9 @@ async def test_a_screen_costs_few_bytes_with_keys_fewer_without_and_none_where_n
     watched: Watched, trainer: ScriptedTrainer, clock: SimpleNamespace
 ):
     sent: list[int] = []
-    for key in KEYS.split():
+    for key, turns in zip(KEYS.split(), cycle((SECOND, SECOND - 1, SECOND - 1))):  # three in 3 s
         sent.append(await watched.turn(PACE, key))
-        sent += [await watched.turn(PACE) for _ in range(SECOND - 1)]
+        sent += [await watched.turn(PACE) for _ in range(turns - 1)]
     assert 0 < sum(sent) / len(sent) <= 6 * 1024 * PULL_S, "a key each second"
 
     clock.now += LIVELY_FOR_S

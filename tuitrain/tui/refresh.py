@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from tuitrain.view.state.snapshot import Snapshot
 
-PULL_S = 1 / 3
+PULL_S = 0.3
+READ_EVERY = 3
+"""Pulls between two reads of the record when no key was pressed lately: each updates all that is
+shown, and no number is older than a second. Also of a run that does not train: it may be resumed
+from elsewhere. Otherwise each pull reads."""
+LIVELY_FOR_S = 30.0
+"""Seconds after a key in which each pull reads."""
 SLOW_EVERY = 2
-"""Pulls between two updates of the slow snapshot: with them no number is older than a second.
+"""Pulls in these seconds between two updates of the slow snapshot.
 
 An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
 shown beside the old epoch's numbers, but with the new ones."""
-CALM_FAST_EVERY = 2
-"""Pulls between two updates of the fast snapshot when no key was pressed lately, or when a panel is
-shown that has many numbers of the newest batch; otherwise each pull updates it."""
-LIVELY_FOR_S = 30.0
-"""Seconds after a key in which the screen is updated at the higher rate."""
-IDLE_EVERY = 3
-"""Pulls between two reads of a run that does not train; it may be resumed from elsewhere."""
+MANY_EVERY = 2
+"""Pulls in these seconds between two updates of the fast snapshot when a panel is shown that has
+many numbers of the newest batch; otherwise each pull updates it."""
 
 
 class Refresh:
@@ -25,25 +27,27 @@ class Refresh:
     def __init__(self, now_s: float) -> None:
         self._pulls = 0
         self._key_at_s = now_s
+        self.is_calm = False
+        """Whether no key was pressed lately."""
 
     def key_pressed(self, now_s: float) -> None:
         """Update more often for a while."""
         self._key_at_s = now_s
 
-    def pull(self, *, is_idle: bool) -> bool:
+    def pull(self, now_s: float, *, is_idle: bool) -> bool:
         """Count a pull, and return whether the record is read at it."""
         self._pulls += 1
-        return not is_idle or self._pulls % IDLE_EVERY == 0
+        self.is_calm = now_s - self._key_at_s >= LIVELY_FOR_S
+        return not (self.is_calm or is_idle) or self._pulls % READ_EVERY == 0
 
     @property
     def is_slow_due(self) -> bool:
         """Whether the slow snapshot is updated, and the fast one with it."""
-        return self._pulls % SLOW_EVERY == 0
+        return self.is_calm or self._pulls % SLOW_EVERY == 0
 
-    def is_fast_due(self, now_s: float, *, is_calm: bool) -> bool:
-        """Return whether the fast snapshot is updated; less often if `is_calm` or without keys."""
-        is_lively = now_s - self._key_at_s < LIVELY_FOR_S and not is_calm
-        return is_lively or self._pulls % CALM_FAST_EVERY == 0
+    def is_fast_due(self, *, has_many: bool) -> bool:
+        """Return whether the fast snapshot is updated, of many numbers of a batch or of few."""
+        return not has_many or self._pulls % MANY_EVERY == 0
 
 
 def is_idle(run: Snapshot) -> bool:

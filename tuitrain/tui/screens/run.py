@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -173,7 +174,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         """Read new events and update the panels."""
         async with self._one_at_a_time:
             has_no_news = not self._pending and is_idle(self._latest)
-            if self._refresh.pull(is_idle=has_no_news):
+            if self._refresh.pull(time.monotonic(), is_idle=has_no_news):
                 await self._look()
 
     async def _look(self) -> None:
@@ -200,26 +201,34 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             return
         latest, shown = self._latest, self.slow_snapshot
         waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
-        is_fast_due = self._refresh.is_fast_due(time.monotonic(), is_calm=self.views.shows_fast)
         if at_once or waits or self._refresh.is_slow_due:
             if waits:  # what stands in the chart's place is the reason for the header's state
                 self.chart.mark_stale()
                 await self.chart.draw_of(latest)
             await self._publish_all(latest, at_once=at_once)
-        elif is_fast_due and self._is_of_shown_epoch(latest):
+        elif self._is_of_shown_epoch(latest) and self._is_fast_due:
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         self.phase = latest.condition
 
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
-        """Update all panels: together, for one frame, or else the numbers before the charts."""
-        if self.chart.is_due and not at_once:
-            await self.chart.draw_of(latest)
-        await self.views.draw_fast(latest)
-        if at_once:
-            self.fast_snapshot = latest
-        await self.metrics.draw_of(latest)  # its titles have numbers of the vitals, too
-        self.fast_snapshot = self.slow_snapshot = latest
+        """Update all panels: together, for one frame, or else the numbers before the charts.
+
+        While somebody presses keys, no frame waits for a drawing.
+        """
+        with self.app.batch_update() if self._refresh.is_calm else nullcontext():
+            if self.chart.is_due and not at_once:
+                await self.chart.draw_of(latest)
+            await self.views.draw_fast(latest)
+            if at_once:
+                self.fast_snapshot = latest
+            await self.metrics.draw_of(latest)  # its titles have numbers of the vitals, too
+            self.fast_snapshot = self.slow_snapshot = latest
+        self.check_idle()  # for a frame with what was held
+
+    @property
+    def _is_fast_due(self) -> bool:
+        return self._refresh.is_fast_due(has_many=self.views.shows_fast)
 
     def _is_of_shown_epoch(self, latest: Snapshot) -> bool:
         """Return whether a batch may be shown beside the epochs that the screen shows now."""

@@ -17,7 +17,7 @@ class LossChart(AsyncPicture, can_focus=True):
     """The loss of every batch. Clicks and the wheel of the mouse become messages with a step."""
 
     DEFAULT_CLASSES = "panel"
-    MIN_INTERVAL_S = 1.0
+    MIN_INTERVAL_S = 0.8
 
     @dataclass
     class Pointed(Message):

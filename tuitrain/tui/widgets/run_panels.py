@@ -71,19 +71,13 @@ class Progress(SnapshotPanel):
 class RunAdvice(SnapshotPanel):
     """Advice on the training; it takes no room if there is none."""
 
-    def watch_snapshot(self) -> None:
-        self._take_room()
-        super().watch_snapshot()
-
-    def on_resize(self) -> None:
-        self._take_room()
-        super().on_resize()
-
-    def _take_room(self) -> None:
-        snapshot = self.snapshot
-        lines = self.picture(snapshot) if snapshot else ()
-        self.display = bool(lines)
-        self.styles.height = max(1, len(lines))
+    def draw(self) -> None:
+        """Draw the advice, and take the room that it needs."""
+        if self.snapshot is not None:
+            lines = self.picture(self.snapshot)
+            self.display = bool(lines)
+            self.styles.height = max(1, len(lines))
+            self.show(lines)
 
     def picture(self, snapshot: Snapshot) -> Picture:
         width, height = self.screen.size
