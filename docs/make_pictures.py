@@ -29,6 +29,7 @@ _VIEWS = (
     ("batch", "2", "what happened in this batch"),
     ("loss", "3", "the loss over one prediction"),
     ("model", "4", "confusion matrix"),
+    ("health", "5", "shares of the last second"),
 )
 """Name, key and words of the pictures of a run's views."""
 

@@ -1,4 +1,5 @@
-"""What README promises is there: commands, options, keys, exit codes, tasks, losses, links."""
+"""What README and the pages behind it promise is there: commands, options, keys, exit codes, tasks,
+losses, links."""
 
 import ast
 import re
@@ -20,7 +21,11 @@ from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.watcher.loop import WatchedLoop
 
 README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+CATALOGUE, DATA, RUNS, TOUR = (
+    (PROJECT / "docs" / f"{page}.md").read_text() for page in ("catalogue", "data", "runs", "tour")
+)
+PAGES = CATALOGUE, DATA, RUNS, TOUR
+BLOCKS = re.findall(r"```sh\n(.*?)```", README + RUNS, re.DOTALL)
 LINES = [
     shlex.split(line, comments=True)
     for line in "\n".join(BLOCKS).splitlines()
@@ -28,9 +33,9 @@ LINES = [
 ]
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Return the cells of the table whose first heading this is, without its head."""
-    table = README.partition(f"\n| {heading} |")[2].partition("\n\n")[0]
+def rows(heading: str, page: str) -> list[list[str]]:
+    """Return the cells of a page's table whose first heading this is, without its head."""
+    table = page.partition(f"\n| {heading} |")[2].partition("\n\n")[0]
     lines = table.splitlines()[2:]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
@@ -67,7 +72,7 @@ def test_every_line_to_type_can_be_typed(line: list[str]):
     assert words_of(" ".join(words)) <= known
 
 
-@pytest.mark.parametrize("row", rows("command"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", rows("command", README), ids=lambda row: row[0])
 def test_every_option_in_the_table_of_commands_is_one_of_its_command(row: list[str]):
     names = re.findall(r"tuitrain (\w+)", row[0])
     known = options_of(command_named("run"))  # which the text refers to
@@ -94,26 +99,27 @@ def test_the_first_block_does_what_its_comments_say(threaded: Shell):
     assert loss["id"] in said[-1], "for --without"
 
 
-def test_every_key_is_one_of_its_screen():
-    for heading, screen in (
-        ("### Keys on the run screen", RunScreen),
-        ("In the list of", RunsScreen),
-    ):
-        text = README.partition(heading)[2].partition("\n\n")[0 if "list" in heading else 2]
-        text = text.partition("\n\n")[0]
-        named = {key for part in text.split("·") for key in re.findall(r"`([^`]+)`", part)}
-        bound = {
-            shown
-            for binding in (*screen.BINDINGS, *TuitrainApp.BINDINGS)
-            for key in binding.key.split(",")
-            for shown in (sign(key), binding.key_display)
-        }
-        assert named
-        assert named <= bound
+@pytest.mark.parametrize(
+    ("heading", "screen"),
+    [("## 1 Training", RunScreen), ("## Steering", RunScreen), ("## The list", RunsScreen)],
+)
+def test_every_key_of_the_tour_is_one_of_its_screen(heading, screen):
+    table = rows("key", TOUR.partition(heading)[2])
+    named = {key for row in table for key in re.findall(r"`([^`]+)`", row[0])}
+    bound = {
+        shown
+        for binding in (*screen.BINDINGS, *TuitrainApp.BINDINGS)
+        for key in binding.key.split(",")
+        for shown in (sign(key), binding.key_display)
+    }
+    assert named
+    assert named <= bound
 
 
 def test_every_exit_code_of_an_error_is_explained():
-    explained = set(map(int, re.findall(r"(?:^|[·:]) *(\d+) ", README.partition("Exit codes")[2])))
+    explained = set(
+        map(int, re.findall(r"(?:^|[·:])\s*(\d+) ", RUNS.partition("## Exit codes")[2]))
+    )
     kinds = [errors.TuitrainError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
@@ -123,7 +129,7 @@ def test_every_exit_code_of_an_error_is_explained():
 
 def test_every_task_is_there_with_its_defaults():
     named = []
-    for tasks, _, default in rows("task"):
+    for tasks, _, default in rows("task", CATALOGUE):
         for name in re.findall(r"`([^`]+)`", tasks):
             spec = new_spec(name)
             assert default == f"`{spec.model}`, {spec.epochs} epochs"
@@ -134,7 +140,7 @@ def test_every_task_is_there_with_its_defaults():
 def test_every_loss_is_there_with_what_it_fits():
     kinds = ("multiclass", "binary", "multilabel", "regression")
     usual = {kind: fitting_losses(kind)[0].name for kind in kinds}
-    found = rows("loss")
+    found = rows("loss", CATALOGUE)
     assert {row[0].strip("`") for row in found} == set(LOSSES)
     for name, *cells in ([row[0].strip("`"), *row[1:]] for row in found):
         for kind, cell in zip(kinds, cells, strict=True):
@@ -154,8 +160,9 @@ def test_what_python_is_shown_to_do_a_run_can():
 
 
 def test_every_page_and_every_make_target_is_there():
-    for page in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (PROJECT / page).exists(), page
+    for text, folder in ((README, PROJECT), *((text, PROJECT / "docs") for text in PAGES)):
+        for page in re.findall(r"\]\((?!http)([^)]+)\)", text):
+            assert (folder / page).exists(), page
     targets = re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make (\w+)`", README)) <= set(targets)
 
