@@ -10,11 +10,12 @@ from tests.recorded import started
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Request
 from tuitrain.core.events import Detail, Event, LastWord
+from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.schema import BatchRow, key_of
-from tuitrain.store.writer import RunWriter, Stamped
+from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 from tuitrain.trainer import warm
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
@@ -61,6 +62,15 @@ class ScriptedTrainer:
                          64, self._elapsed_ms, *times)
             )  # fmt: skip
         self._writer.write(rows, [])
+
+    def measures(self, **values: float) -> None:
+        """Record a value of each of these series at the newest step."""
+        key = key_of(1, self._step)
+        rows = [
+            MeasuredRow(key, Series(name.replace("_", "-")), value)
+            for name, value in values.items()
+        ]
+        self._writer.write([], [], rows)
 
     def details(self, name: str, body: dict[str, object]) -> None:
         """Record a detail of the newest step."""

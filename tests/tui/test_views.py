@@ -1,5 +1,7 @@
 """The six views of a run: a digit shows one, and what it does not show is not read."""
 
+import re
+
 import pytest
 
 from tests.recorded import started
@@ -240,6 +242,38 @@ async def test_a_search_finds_what_was_printed_and_esc_ends_it(
     assert "note at step 20: why a trace" in found, "events and notes are searched, too"
     assert "first line" not in found
     assert "first line" in every_line
+    assert training.commands() == [], "letters of a search are no keys"
+
+
+async def test_in_view_5_a_search_keeps_the_series_of_that_name_and_ends_with_the_view(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    training.measures(gradient_norm=0.05, dead_units=0.25)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5", "slash")
+        await pilot.pause()
+        every_series = await seen(app)
+        await pilot.press(*"NORM", "enter")
+        await pilot.pause()
+        found = await seen(app)
+        await pilot.press("slash", *"x", "enter")
+        await pilot.pause()
+        nothing = await seen(app)
+        await pilot.press("6")
+        await pilot.pause()
+        log = await seen(app)
+        await pilot.press("5")
+        await pilot.pause()
+        again = await seen(app)
+
+    assert "part of a series' name" in every_series
+    assert re.search(r"dead-units +0\.25", every_series)
+    assert re.search(r"gradient-norm +0\.05", found)
+    assert not re.search(r"dead-units +0\.25", found)
+    assert "no series has x in its name" in nothing
+    assert "NORM" not in log
+    assert "cross-entropy" in log, "the log is not searched for it"
+    assert re.search(r"dead-units +0\.25", again)
     assert training.commands() == [], "letters of a search are no keys"
 
 

@@ -63,6 +63,8 @@ class View(NamedTuple):
     """The question that the view answers."""
     panels: tuple[Panel, ...] = ()
     """Empty for the first view, whose panels are widgets of their own."""
+    searched: str = ""
+    """What is typed to search its panels, in words; "": there is nothing to search."""
 
     @property
     def has_charts(self) -> bool:
@@ -99,10 +101,10 @@ VIEWS = (
         Panel("ranks", "ranks: the processes that train it", ranks.ranks, applies=ranks.applies),
         Panel("layers", "layers: log10(update / weight)", layers),
         Panel("trends", "measured about once a second", trends, is_chart=True),
-    )),
+    ), searched="part of a series' name"),
     View("Log", "what happened, what did it print?", (
         Panel("log", "events and notes", _events),
         Panel("output", "output: / searches both", output),
-    )),
+    ), searched="part of a line"),
 )  # fmt: skip
 """In the order of their digits."""

@@ -128,7 +128,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
                     yield from map(self._made, view.panels)
         yield RunAdvice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
         yield from self.compose_guide()
-        yield Filter("part of a line")
+        yield Filter()
         yield KeysFooter()
 
     def _compose_training(self) -> ComposeResult:

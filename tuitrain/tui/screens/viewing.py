@@ -34,7 +34,7 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
         Binding("escape", "back", "Back", key_display="esc", show=False, id="run.back",
                 tooltip="Back to all panels of the view, without a search"),
         Binding("slash", "search", "Search", key_display="/", show=False, id="run.search",
-                tooltip="Search the log: events, notes, and what was printed"),
+                tooltip="Filter the series of view 5 by name; elsewhere search the log"),
     ]  # fmt: skip
 
     wanted = ""
@@ -67,7 +67,9 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
         last_view.write(self._client.paths, LastView(self.tabs.current, self.views.alone))
 
     def show_view(self, name: str) -> None:
-        """Show the view of that name."""
+        """Show the view of that name; a search ends with the view that it is of."""
+        if name != self.tabs.current:
+            self.search.reset()
         self.tabs.current = name
         self.views.switch(next(view.id for view in VIEWS if view.name == name))
 
@@ -85,7 +87,11 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
         self.keep_view()
 
     def action_search(self) -> None:
-        self.action_view(VIEWS[-1].name)
+        """Search the view that is shown, or else the log."""
+        searched = [view for view in VIEWS if view.searched]
+        view = next((view for view in searched if view.id == self.views.current), searched[-1])
+        self.action_view(view.name)
+        self.search.placeholder = view.searched
         self.search.open()
 
     def on_input_changed(self, event: Input.Changed) -> None:

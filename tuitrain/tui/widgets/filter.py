@@ -12,7 +12,7 @@ class Filter(Input):
     Filter { height: 1; }
     """
 
-    def __init__(self, placeholder: str) -> None:
+    def __init__(self, placeholder: str = "") -> None:
         super().__init__(placeholder=placeholder, compact=True)
 
     def on_mount(self) -> None:

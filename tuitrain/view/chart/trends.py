@@ -8,19 +8,24 @@ from tuitrain.store.series import Summary
 from tuitrain.view.chart import multiples, plot
 from tuitrain.view.chart.live import check_record, options_for, rulers
 from tuitrain.view.panel.reads import Reads
-from tuitrain.view.picture import Picture, Span, fitted
+from tuitrain.view.picture import Picture, Span, filled, prose
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
 
 def trends(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    """Return a small chart of each series that fits, in width x height cells."""
+    """Return a small chart of each series that fits, in width x height cells.
+
+    Only those with what is searched for in their names.
+    """
     check_record(run)
     shares = {series.name for series in SHARES.values()}
-    shown = [summary for summary in run.series if summary.series.name not in shares]
+    measured = [summary for summary in run.series if summary.series.name not in shares]
+    wanted = reads.search().strip()
+    shown = [one for one in measured if wanted.casefold() in one.series.name.casefold()]
     if not shown:
-        line = fitted([Span(" nothing is measured yet", "muted")], width)
-        return (line, *(fitted([], width),) * height)[:height]
+        why = f"no series has {safe(wanted)} in its name" if measured else "nothing is measured yet"
+        return filled(prose(why, width), width, height)
     across = multiples.places(len(shown), width, height).across
     columns = plot.canvas_columns(width // across)
     view = reads.chart_view()
