@@ -55,6 +55,9 @@ class DeviceTensor(Tensor):
     def __repr__(self) -> str:
         return f"DeviceTensor({self.inner!r}, {self.place})"
 
+    def __format__(self, form: str) -> str:
+        return format(self.inner.item(), form)
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

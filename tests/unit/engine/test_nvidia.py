@@ -1,6 +1,7 @@
 """Training on CUDA devices that are the CPU: which device is asked, and for what."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from tests.contract.test_program import printed_by, recipe_of
 from tests.stand_ins import nvidia
 from tests.unit.engine.test_gpus import Nvml
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import EpochEnded
+from tuitrain.core.spec import Parent
 from tuitrain.engine import gpus
 from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
@@ -20,6 +23,7 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.streaming import moved
 from tuitrain.engine.training import Training
+from tuitrain.export.program import program
 
 OWN = """\
 from torch import nn
@@ -155,3 +159,20 @@ def test_auto_takes_the_gpu_with_the_most_free_memory_and_says_so(monkeypatch):
     assert cuda.asked[0] == ("set_device", 2)
     (why,) = [note for note in run.card.notes if note.startswith("auto")]
     assert why == "auto: cuda:2 has the most free memory of 3 GPUs, 85.9 GB"
+
+
+def test_the_program_of_a_run_there_ends_with_its_weights_and_repeats_exactly(tmp_path: Path):
+    settings = {"model": "cnn:norm=batch,dropout=0.5", "epochs": 1}
+    spec = new_spec("digits", device="cuda:1", seed=1, batch_size=256, **settings)
+    with nvidia():
+        recipe, digest = recipe_of(spec)
+        origin = tmp_path / "origin.pt"
+        torch.save(tree_map(as_read_again, build(spec).state()), origin)
+        parent = Parent("parent")
+        fork = replace(recipe, spec=replace(spec, parent=parent), origin=origin)
+    for one in (recipe, fork):
+        with nvidia() as cuda:
+            assert printed_by(program(one, written_by="this test")) == digest
+            assert torch.are_deterministic_algorithms_enabled()
+        assert {number for _, number in cuda.asked} == {1}
+        assert (("set_rng_state", 1) in cuda.asked) == (one is fork)
