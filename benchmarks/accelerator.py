@@ -61,6 +61,7 @@ class Workload:
     def training(self, device: torch.device) -> Training:
         """Return a run of it on the device, the same each time."""
         devices.use(device)
+        devices.repeat_exactly(device, asked=None, is_exact=True)  # as a run does by default
         torch.manual_seed(0)
         model = self.made().to(device)
         weights = tuple(model.parameters())

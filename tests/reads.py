@@ -15,6 +15,8 @@ OPERATORS = {
     aten.nonzero.default,  # a mask as an index, too
     aten.unique_dim.default,
     aten._unique2.default,
+    aten.bincount.default,
+    aten.repeat_interleave.Tensor,
 }
 """What asks a device for a value, or for a size that depends on values."""
 METHODS = {"tolist", "numpy", "cpu", "__array__", "__dlpack__"}

@@ -2,10 +2,12 @@
 
 import copy
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from torch.utils.data import TensorDataset
 
 from tests.conftest import Shell
 from tests.contract.test_program import printed_by, recipe_of
+from tests.unit.engine.test_nvidia import OWN
 from tests.unit.engine.test_steering import trained
 from tuitrain.catalog import OPTIMIZERS, TORCHVISION, new_spec
 from tuitrain.core.commands import FindRate
@@ -23,6 +26,7 @@ from tuitrain.engine import streaming
 from tuitrain.engine.build import build, build_catalog_model
 from tuitrain.engine.data import shuffled
 from tuitrain.engine.loop import train
+from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
@@ -40,6 +44,8 @@ MODELS = pytest.mark.parametrize(
 
 
 OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # PyTorch looks once in a process
+
 READS = ("adafactor",)
 """It counts its steps on the host, so the flag of each batch is read."""
 
@@ -265,6 +271,16 @@ def test_streamed_batches_come_by_way_of_pinned_memory(monkeypatch, workers):
     assert [len(targets) for _, targets in streamed.batches(3)] == [3, 3, 2]
     streamed.close()
     assert pinned == [True] * 6
+
+
+@pytest.mark.parametrize("class_weights", [None, "balanced"])
+def test_the_users_own_code_is_tried_there_and_on_the_cpu(tmp_path: Path, class_weights):
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    run = digits(model=f"{file}:Net", class_weights=class_weights)
+    assert preflight(run) == []
+    if not class_weights:
+        assert run.why_not("loss", f"{file}:loss") is None
 
 
 def test_running_out_of_the_devices_memory_is_recognised():

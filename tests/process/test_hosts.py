@@ -22,10 +22,13 @@ def free_port() -> int:
 
 @contextmanager
 def second_host(shell: Shell, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the ranks of another host, with a home and a working folder of its own."""
-    folder.mkdir(exist_ok=True)
+    """Start the ranks of another host, with folders of its own: home, working and temporary."""
+    (folder / "temporary").mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tuitrain", "run", "digits", *options, "--node-rank", "1"]
-    env = {**shell.env, "TUITRAIN_HOME": str(folder / "home"), "HOME": str(folder)}
+    env = {
+        **shell.env, "TUITRAIN_HOME": str(folder / "home"), "HOME": str(folder),
+        "TMPDIR": str(folder / "temporary"),
+    }  # fmt: skip
     with subprocess.Popen(
         command, env=env, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -46,6 +49,7 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
         until(lambda: run.state == "running", "all have started anew")
         second.kill()
         until(lambda: run.state == "starting", "it waits for the other host")
+    assert any((tmp_path / "b" / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
     with second_host(tuitrain, tmp_path / "b", *hosts) as second:
         until(lambda: run.state == "running", "it goes on")
         tuitrain("ctl", "a", "pace", "off")
@@ -57,6 +61,7 @@ def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell,
     assert second.returncode == 0, said
     assert "tuitrain: the run has ended" in said.splitlines(), said
     assert not (tmp_path / "b" / "home").exists()
+    assert not any((tmp_path / "b" / "temporary").glob("tuitrain-*"))
 
 
 def test_a_stop_ends_the_wait_for_a_host_that_nobody_knows(tuitrain: Shell):

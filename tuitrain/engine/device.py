@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -68,14 +69,24 @@ def repeat_exactly(device: torch.device, *, asked: bool | None, is_exact: bool) 
     """Let operations of a GPU give the same bits in every run, or take the fastest ones.
 
     A CPU's always do. Where the user `asked` for it, an operation that cannot raises; otherwise it
-    warns in the log. cuBLAS reads `CUBLAS_WORKSPACE_CONFIG`, which `tuitrain.worker` sets.
+    warns in the log. Call it before CUDA is used: cuBLAS reads its variable once.
     """
     if device.type != "cuda":
         return
+    if is_exact:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(is_exact, warn_only=not asked)
     # what it would fill, nothing reads before it is written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's has no types
     torch.backends.cudnn.benchmark = not is_exact
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device; the host waits only for a copy to itself.
+
+    It can read such a copy at once, so its numbers must have come.
+    """
+    return tensor.to(device, non_blocking=device.type != "cpu")
 
 
 def precision(device: torch.device) -> torch.dtype:
@@ -167,10 +178,18 @@ def _cuda() -> dict[str, str]:
     return {
         "cuda": str(torch.version.cuda),
         "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]  # as above
-        "tf32": f"matmul {_word(torch.backends.cuda.matmul.allow_tf32)}, "
-                f"cudnn {_word(torch.backends.cudnn.allow_tf32)}",
+        "tf32": f"matmul {_tf32(torch.backends.cuda.matmul)}, cudnn {_tf32(torch.backends.cudnn)}",
         "deterministic": _word(torch.are_deterministic_algorithms_enabled()),
     }  # fmt: skip
+
+
+def _tf32(library: Any) -> str:
+    """Return whether a library may round float32 to TF32.
+
+    The older name of the setting raises where the user's code set the newer one, of PyTorch 2.9.
+    """
+    newer = getattr(getattr(library, "conv", library), "fp32_precision", None)
+    return _word(library.allow_tf32 if newer is None else newer == "tf32")
 
 
 def _word(setting: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,14 @@ from torch.nn import Parameter
 _INITIAL = 2.0**16
 _GROWTH, _BACKOFF, _GROW_EVERY = 2.0, 0.5, 2000
 """As in `torch.amp.GradScaler`."""
+
+
+def gradients_of(weights: Iterable[Parameter]) -> Iterator[Tensor]:
+    """Yield each gradient; for a sparse one, its values."""
+    for weight in weights:
+        gradient = weight.grad
+        if gradient is not None:
+            yield gradient._values() if gradient.is_sparse else gradient
 
 
 class GradientScale:
@@ -32,10 +40,11 @@ class GradientScale:
 
     def unscale(self, weights: Iterable[Parameter]) -> Tensor:
         """Divide the gradients by the scale; return 1 if one of them is not finite, else 0."""
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
         overflow = torch.zeros_like(self._scale)
         inverse = self._scale.double().reciprocal().float()
-        torch._amp_foreach_non_finite_check_and_unscale_(gradients, overflow, inverse)
+        torch._amp_foreach_non_finite_check_and_unscale_(
+            [*gradients_of(weights)], overflow, inverse
+        )
         return overflow
 
     def is_at_end(self) -> Tensor:

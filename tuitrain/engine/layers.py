@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from tuitrain.core.detail import LAYERS
 from tuitrain.core.events import Detail
 from tuitrain.core.numbers import rounded
+from tuitrain.engine.device import on_device
 
 _MOST_LAYERS, _LONGEST_NAME = 200, 200
 """How many layers are recorded, and characters of their names."""
@@ -66,7 +67,7 @@ class Layers:
         norms = torch._foreach_norm(list(tensors))
         device = norms[0].device
         squares = torch.stack([norm.to(device, torch.float32) for norm in norms]).square()
-        self._of_weights = self._of_weights.to(device, non_blocking=True)
+        self._of_weights = on_device(self._of_weights, device)
         return squares.new_zeros(len(self.names)).index_add(0, self._of_weights, squares)
 
 

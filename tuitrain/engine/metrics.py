@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuitrain.engine.device import precision, read
+from tuitrain.engine.device import on_device, precision, read
 
 _PENDING = 256
 _BINS = 15
@@ -82,7 +82,7 @@ class RunningMean:
         losses = losses.to(precision(losses.device))
         counts = torch.tensor([samples for _, samples, _ in self._pending], dtype=losses.dtype)
         skipped = self._nonfinite() != 0
-        weights = counts.to(losses.device, non_blocking=True).masked_fill(skipped, 0)
+        weights = on_device(counts, losses.device).masked_fill(skipped, 0)
         total = losses.masked_fill(skipped, 0) @ weights
         sums = torch.stack((total, weights.sum(), skipped.sum()))
         return sums if self._sums is None else self._sums + sums

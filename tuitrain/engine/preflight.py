@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -258,9 +259,7 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
 
     Raises UserCodeFailed with the line of the user's code.
     """
-    criterion = copied(run.losses.criterion(text))
-    if isinstance(criterion, nn.Module):
-        criterion = criterion.to(output.device)
+    criterion = _criterion_on(output.device, copied(run.losses.criterion(text)))
     shapes = f"output {described(output)}, target {described(target)}"
     version = target._version
     with failing_as(f"the loss {text} ({shapes})", criterion), pitfalls:
@@ -268,6 +267,15 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
     if target._version != version:
         raise WrongUse(f"{text} changes the targets in place, which other losses get, too")
     return scalar(value, text)
+
+
+def _criterion_on(device: torch.device, criterion: Any) -> Any:
+    """Return a loss whose own tensors, such as the weights of classes, are on the device."""
+    if isinstance(criterion, nn.Module):
+        return criterion.to(device)
+    if isinstance(criterion, partial):
+        return partial(criterion.func, *criterion.args, **moved(criterion.keywords, device))
+    return criterion
 
 
 def _first_output(run: Training) -> tuple[Tensor, Tensor]:

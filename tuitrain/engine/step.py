@@ -14,7 +14,8 @@ from torch.nn.utils import get_total_norm
 
 from tuitrain.core.events import BatchDone
 from tuitrain.engine.batches import rows
-from tuitrain.engine.gradient_scale import GradientScale
+from tuitrain.engine.device import on_device
+from tuitrain.engine.gradient_scale import GradientScale, gradients_of
 from tuitrain.engine.training import Training
 
 
@@ -33,20 +34,12 @@ def check_finite(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
     The result is a float32 scalar on the loss's device. Gradients may have any dtype and layout.
     """
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
-    for numbers in (loss, *_gradients(weights)):
+    for numbers in (loss, *gradients_of(weights)):
         groups.setdefault((numbers.device, numbers.dtype), []).append(numbers)
     nonfinite, *others = (_check_group(numbers, *kind) for kind, numbers in groups.items())
     for other in others:
-        nonfinite = torch.maximum(nonfinite, other.to(nonfinite.device, non_blocking=True))
+        nonfinite = torch.maximum(nonfinite, on_device(other, nonfinite.device))
     return nonfinite
-
-
-def _gradients(weights: Iterable[Parameter]) -> Iterator[Tensor]:
-    """Yield each gradient; for a sparse one, its values."""
-    for parameter in weights:
-        gradient = parameter.grad
-        if gradient is not None:
-            yield gradient._values() if gradient.is_sparse else gradient
 
 
 def _check_group(numbers: list[Tensor], device: torch.device, dtype: torch.dtype) -> Tensor:

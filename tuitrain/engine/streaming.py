@@ -21,6 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.engine.data import WHOLE, Batch, Part, generator_of, shuffled
+from tuitrain.engine.device import on_device
 from tuitrain.engine.user_errors import UserCodeFailed, user_code_message
 
 Augment = Callable[[Any, torch.Generator], Any]
@@ -247,7 +248,7 @@ def _generators_kept() -> Iterator[None]:
 def moved(value: Any, device: torch.device) -> Any:
     """Return a tensor, or a structure of tensors, on the device."""
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return on_device(value, device)
     if isinstance(value, Mapping):
         return {key: moved(part, device) for key, part in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

@@ -65,8 +65,6 @@ def train(
         recorder.take(StartupReached("loading PyTorch"))
         _warn(recorder, writer, network)
         spec = paths.read_spec()
-        if spec.is_deterministic:  # before CUDA is used, best before torch is imported
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         from tuitrain.worker.trainer import train_run
 
         gc.freeze()  # what PyTorch's import made stays: no collection needs to look through it

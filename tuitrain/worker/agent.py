@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tuitrain.core import python
 from tuitrain.core.files import remove
 from tuitrain.core.safe import safe
 from tuitrain.worker.failure import is_of_another_rank
+from tuitrain.worker.temporary import temporary_folder
 
 Failures = Mapping[int, Any]
 """By rank, torch's `ProcessFailure` of each that failed on this host."""
@@ -25,6 +25,8 @@ _NO_FILE = "<N/A>"
 """torch's, of a rank that left none."""
 _KNOWN_WITHIN_S = 60
 """Time limit for the name of the first host to be known: that of a new one may come late."""
+_ENDS_WITHIN_S = 30
+"""Time limit for the ranks of the other hosts to end, after those of this one."""
 COMES_WITHIN_S = 900
 """Time limit for all hosts to come, at the start and after a failure."""
 
@@ -111,7 +113,7 @@ def run_ranks(
                 rdzv_handler=registry.get_rendezvous_handler(_rendezvous(meeting)),
                 max_restarts=ranks.max_restarts, monitor_interval=0.1,
             ),
-            logs_specs=DefaultLogsSpecs(log_dir=files),
+            logs_specs=DefaultLogsSpecs(log_dir=files), exit_barrier_timeout=_ENDS_WITHIN_S,
         )  # fmt: skip
         return agent.failure if agent.run().failures else None
 
@@ -123,8 +125,8 @@ def _folder(directory: Path | None) -> Iterator[str]:
     In a run directory it replaces that of a launcher that was killed.
     """
     if directory is None:
-        with TemporaryDirectory(prefix="tuitrain-ranks-") as temporary:
-            yield temporary
+        with temporary_folder() as temporary:
+            yield str(temporary)
         return
     folder = directory / "ranks"
     remove(folder)

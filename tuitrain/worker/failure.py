@@ -18,9 +18,10 @@ from tuitrain.store.writer import RunWriter
 from tuitrain.worker.startup import StopRequested
 
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory"  # of CUDA, HIP, XPU, MPS, NCCL
+    r"out[ _]of[ _]memory"  # of CUDA, HIP, XPU, MPS, NCCL
     r"|(can't|cannot) allocate memory|not enough memory: you tried|std::bad_alloc"
-    r"|STATUS_ALLOC_FAILED"  # of cuBLAS, cuDNN, cuSOLVER, cuSPARSE
+    r"|_ALLOC(ATION)?_FAILED"  # of cuBLAS, cuDNN, cuFFT, cuSOLVER, cuSPARSE
+    r"|CUBLAS_STATUS_NOT_INITIALIZED.*cublasCreate"  # it has no memory for itself
     r"|CUDNN_STATUS_NOT_SUPPORTED.*(insufficient|memory|workspace)"
     r"|Unable to find a valid cuDNN algorithm",  # no workspace for any
     re.IGNORECASE | re.DOTALL,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tuitrain.core import code_copies
 from tuitrain.core.spec import RunSpec
@@ -14,6 +12,7 @@ from tuitrain.engine.loop import train
 from tuitrain.engine.ranks import group
 from tuitrain.engine.ranks.ranks import Ranks
 from tuitrain.engine.user_code import UserCode
+from tuitrain.worker.temporary import temporary_folder
 
 
 def follow() -> None:
@@ -23,7 +22,7 @@ def follow() -> None:
         text, copies = ranks.of_first(None)
         code = UserCode()
         if copies:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="tuitrain-")))
+            folder = stack.enter_context(temporary_folder())
             code_copies.unpack(folder, copies)
             code = UserCode(folder)
         spec = replace(RunSpec.from_json(text), init_from=None)  # the first rank has the weights

@@ -122,3 +122,14 @@ def test_the_program_of_a_compiled_model_leads_to_the_same_weights():
     text = program(recipe, written_by="this test")
     assert "model.compile()" in text
     assert printed_by(text) == digest
+
+
+def test_a_scale_takes_the_sparse_gradients_of_an_embedding():
+    scale = GradientScale(torch.device("cpu"))
+    embedding = torch.nn.Embedding(4, 2, sparse=True)
+    for factor, overflow in ((1.0, 0.0), (math.inf, 1.0)):
+        embedding.zero_grad()
+        scale.scaled((embedding(torch.tensor([1, 1])) * factor).sum()).backward()
+        assert scale.unscale(embedding.parameters()).item() == overflow
+        if not overflow:
+            assert embedding.weight.grad.to_dense()[1].tolist() == [2, 2]

@@ -171,6 +171,8 @@ WAYS_TO_READ = {
     "mask": lambda loss: loss[loss > 2],
     "equal": lambda loss: torch.equal(loss, loss),
     "unique": lambda loss: loss.unique(),
+    "bincount": lambda loss: loss.long().reshape(1).bincount(),
+    "repeat": lambda loss: loss.reshape(1).repeat_interleave(loss.long().reshape(1)),
     "max": lambda loss: max([loss, loss + 1]),
 }
 

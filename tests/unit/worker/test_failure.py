@@ -25,7 +25,13 @@ from tuitrain.worker.failure import OutOfMemory, failure_of, is_out_of_memory
         RuntimeError("MPS backend out of memory (MPS allocated: 9.05 GB, other allocations: 1 KB)"),
         RuntimeError("HIP out of memory. Tried to allocate 20.00 MiB"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling "
+                     "`cublasCreate(handle)`"),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY"),
+        RuntimeError("NCCL error in: NCCLUtils.cpp, unhandled cuda error\nLast error:\n"
+                     "Cuda failure 2 'out of memory'"),
         RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED: workspace size is insufficient"),
         RuntimeError("std::bad_alloc"),
     ],
@@ -41,6 +47,7 @@ def test_running_out_of_memory_is_recognised_on_host_and_device(error):
         RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed "
                      "in a non-contiguous input."),
         RuntimeError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasSgemm(...)`"),
         ValueError("a name with out of memory in it"),
     ],
 )  # fmt: skip

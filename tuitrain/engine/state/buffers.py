@@ -14,6 +14,8 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
+from tuitrain.engine.device import on_device
+
 Place = tuple[Mapping[str, Tensor | None], str]
 """A dictionary of tensors, such as that of a module's buffers, and a name in it. The tensor is
 looked up each time, since a module may assign another one."""
@@ -87,7 +89,7 @@ class _Group:
         """Select between the copies from before and after, by a condition on the device."""
         tensors = self.current()
         torch._foreach_copy_(self._after_views, tensors)
-        is_nonfinite = nonfinite.to(self._before.device, non_blocking=True) != 0
+        is_nonfinite = on_device(nonfinite, self._before.device) != 0
         torch.where(is_nonfinite, self._before, self._after, out=self._after)
         torch._foreach_copy_(tensors, self._after_views)
 

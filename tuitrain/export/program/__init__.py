@@ -87,7 +87,19 @@ def _constants(recipe: Recipe) -> Part:
     if recipe.started.device != "cpu":
         lines.append(f"device = torch.device({quoted(recipe.started.device)})")
     lines.append(f"torch.set_num_threads({int(recipe.environment['threads'])})")
-    return Part("\n".join(lines) + "\n" + _class_weights(recipe), (TORCH,))
+    constants = Part("\n".join(lines) + "\n" + _class_weights(recipe), (TORCH,))
+    return joined([_repeating_exactly(recipe), constants])
+
+
+def _repeating_exactly(recipe: Recipe) -> Part:
+    """Return the lines by which a GPU computes the same bits as in the run, where it did so."""
+    if recipe.environment.get("deterministic") != "on":
+        return Part("")
+    return Part(
+        'os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")\n'
+        "torch.use_deterministic_algorithms(True, warn_only=True)\n",
+        ("import os", TORCH),
+    )
 
 
 def _class_weights(recipe: Recipe) -> str:
@@ -142,6 +154,9 @@ def _inherited(recipe: Recipe) -> Part:
         text += 'optimizer.load_state_dict(origin["optimizer"])\n'
         text += indented(rate.setting("lr", repr(recipe.setting("lr"))), 0)
     text += 'if origin["seed"] == SEED:\n    torch.set_rng_state(origin["rng"]["cpu"])\n'
+    if recipe.started.device.startswith("cuda"):
+        text += '    if origin["rng"]["cuda"] is not None:\n'
+        text += '        torch.cuda.set_rng_state(origin["rng"]["cuda"], device)\n'
     text += "else:\n    torch.manual_seed(SEED)\n"
     return Part(text)
 
