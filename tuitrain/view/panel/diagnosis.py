@@ -219,7 +219,7 @@ def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding 
     if not _grew(before, now, first):
         return None
     return Finding(
-        "diverging",
+        "diverging since a change",
         f"diverging since the change: training loss {words.value(before)} in epoch "
         f"{earlier[-1].epoch:,}, {words.value(now)} now",
         (
