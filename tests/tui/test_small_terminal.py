@@ -63,6 +63,32 @@ async def test_help_and_leaving_come_first_and_no_key_that_does_nothing(
         assert "Pause" not in footer(app)
 
 
+@pytest.mark.parametrize(
+    ("width", "last"), [(50, "R Resume ^p All"), (40, "R Resume ^p All"), (36, "f Fork R Resume")]
+)
+async def test_the_footer_has_whole_keys_alone_also_in_another_size(
+    app: TuitrainApp, trainer: ScriptedTrainer, width: int, last: str
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await seen(app)
+        await pilot.pause()
+        whole = text_of(app).splitlines()[-1]
+        await pilot.resize_terminal(width, 10)
+        await pilot.pause()
+        shown = text_of(app).splitlines()[-1].rstrip()
+        assert shown.startswith("? Help q Leave space Pause")
+        assert whole[: len(shown) + 1] == f"{shown} "
+        trainer.records(Finished(1, 1, 0))
+        await seen(app)
+        await pilot.pause()
+        assert text_of(app).rstrip().endswith(last)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert text_of(app).rstrip().endswith("R Resume ^p All")
+
+
 def footer(app: TuitrainApp) -> str:
     """Return the footer without its gaps."""
     return "".join(text_of(app).splitlines()[-1].split())

@@ -10,7 +10,7 @@ _FIRST = ("help", "leave", "app.exit_now")
 
 
 class KeysFooter(Footer):
-    """Shows the keys that do something now; however narrow it is, those for help and leaving."""
+    """Shows the keys that do something now: as many as fit whole, first help and leaving."""
 
     DEFAULT_CSS = """
     KeysFooter FooterKey.-disabled { display: none; }
@@ -21,6 +21,14 @@ class KeysFooter(Footer):
 
     def compose(self) -> ComposeResult:
         yield from sorted(super().compose(), key=_place)
+        self.call_after_refresh(self._hide_cut_keys)
+
+    def on_resize(self) -> None:
+        self._hide_cut_keys()
+
+    def _hide_cut_keys(self) -> None:
+        for key in self.children:
+            key.visible = key.region.right <= self.region.right
 
 
 def _place(key: Widget) -> int:
