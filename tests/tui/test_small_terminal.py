@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
-from tuitrain.core.events import Finished
+from tests.tui.test_run_screen import epoch
+from tuitrain.core.events import Finished, NotFinite, Paused
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.views import VIEWS
 
@@ -87,6 +88,28 @@ async def test_the_footer_has_whole_keys_alone_also_in_another_size(
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert text_of(app).rstrip().endswith("R Resume ^p All")
+
+
+async def test_advice_is_seen_in_every_view(app: TuitrainApp, trainer: ScriptedTrainer):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    for number in range(1, 8):
+        trainer.records(epoch(number, train_loss=1 / number, val_loss=float(number)))
+    async with app.run_test(size=SMALL) as pilot:
+        for digit in range(1, len(VIEWS) + 1):
+            await pilot.press(str(digit))
+            await pilot.pause()
+            assert " ▲ overfitting · b goes back" in await seen(app)
+        trainer.records(NotFinite(1, 1, 0, "loss"), Paused(None, 1, 1, 0))
+        for digit in range(1, len(VIEWS) + 1):
+            await pilot.press(str(digit))
+            await pilot.pause()
+            lines = [line.rstrip() for line in (await seen(app)).splitlines()]
+            assert lines[-4:-1] == [
+                " ✗ loss not finite at step 1",
+                "   r lower the rate (0.001) ·",
+                "   b then go back · l swap the loss",
+            ]
 
 
 def footer(app: TuitrainApp) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Footer
+
+from tuitrain.view.text.cells import width_of
 
 _FIRST = ("help", "leave", "app.exit_now")
 
@@ -20,15 +24,24 @@ class KeysFooter(Footer):
         super().__init__(compact=True, show_command_palette=False)
 
     def compose(self) -> ComposeResult:
-        yield from sorted(super().compose(), key=_place)
-        self.call_after_refresh(self._hide_cut_keys)
+        keys = sorted(super().compose(), key=_place)
+        self._hide_cut(keys)
+        yield from keys
 
     def on_resize(self) -> None:
-        self._hide_cut_keys()
+        self._hide_cut(self.children)
 
-    def _hide_cut_keys(self) -> None:
-        for key in self.children:
-            key.visible = key.region.right <= self.region.right
+    def _hide_cut(self, keys: Iterable[Widget]) -> None:
+        right = 0
+        for key in keys:
+            if not key.has_class("-disabled"):
+                right += width_of(_text(key))
+                key.visible = right <= self.size.width
+                right += 1
+
+
+def _text(key: Widget) -> str:
+    return f"{getattr(key, 'key_display', '')} {getattr(key, 'description', '')}"
 
 
 def _place(key: Widget) -> int:
