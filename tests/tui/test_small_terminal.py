@@ -112,6 +112,22 @@ async def test_advice_is_seen_in_every_view(app: TuitrainApp, trainer: ScriptedT
             ]
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("l", "enter swaps · pgdn reads on ─"), ("r", "enter changes it · esc keeps it ─")],
+)
+async def test_a_dialog_names_whole_keys_on_its_border(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str, said: str
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=SMALL) as pilot:
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert said in text_of(app)
+
+
 def footer(app: TuitrainApp) -> str:
     """Return the footer without its gaps."""
     return "".join(text_of(app).splitlines()[-1].split())

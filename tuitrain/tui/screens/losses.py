@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.tui.screens.parameters import ParametersScreen
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.progress import has_no_boundary, waits_between_epochs
 from tuitrain.view.state.snapshot import Snapshot
@@ -71,7 +72,7 @@ class LossesScreen(ModalScreen[str | None]):
         self._values: Mapping[str, float] = {}
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             kind = f" ({self._run.problem.kind})" if self._run.problem.kind else ""
             dialog.border_title = f"loss for {self._run.task}{kind}"
             yield Static(id="heading")
@@ -104,10 +105,10 @@ class LossesScreen(ModalScreen[str | None]):
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
         self.lesson.scroll_home(animate=False)
-        more = " · o its parameters" if self._run.problem.parameters(text) else ""
+        more = ["o its parameters"] if self._run.problem.parameters(text) else []
         if self.app.size.height < _SHORT:
-            more = f"{more if self._cells() >= _ROOMY else ''} · pgdn reads on"
-        self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
+            more = [*(more if self._cells() >= _ROOMY else ()), "pgdn reads on"]
+        self.query_one(Dialog).keys = ("enter swaps", *more, "esc keeps it")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(None if event.option_id == self._run.loss else event.option_id)
