@@ -143,5 +143,8 @@ async def test_the_title_of_a_panel_leads_to_those_without_room(
         for view in VIEWS[1:-1]:
             await pilot.press(str(VIEWS.index(view) + 1))
             await pilot.pause()
-            title = (await seen(app)).splitlines()[2].strip("─ ")
-            assert re.fullmatch(r"[^…]+ · tab(: \d more| \+\d)", title)
+            for _ in view.panels:
+                title = (await seen(app)).splitlines()[2].strip("─ ")
+                assert re.fullmatch(r"[^…]+ · tab(: \d more| \+\d)", title)
+                await pilot.press("tab")
+                await pilot.pause()

@@ -23,6 +23,8 @@ ROLLBACK = (
     "Epochs whose checkpoint is kept. The run goes back to the end of one, with the settings of "
     "now. What came after it is left behind, but stays in the record, and an undo brings it back."
 )
+_BESIDE = 6
+"""Cells beside a row of the dialog in a terminal that is hardly wider."""
 
 
 class EpochScreen(ModalScreen[int | None]):
@@ -37,12 +39,13 @@ class EpochScreen(ModalScreen[int | None]):
         self._kept = kept
 
     def compose(self) -> ComposeResult:
+        cells = self.app.size.width - _BESIDE
         with Dialog() as dialog:
             dialog.border_title = Content(safe(self._title))  # no markup
             dialog.keys = ("enter goes on", "esc cancels")
             yield OptionList(
                 *(
-                    Option(Content(str(checkpoint)), str(checkpoint.epoch))
+                    Option(Content(checkpoint.line(cells)), str(checkpoint.epoch))
                     for checkpoint in self._kept
                 )
             )
