@@ -99,12 +99,16 @@ async def test_advice_is_seen_in_every_view(app: TuitrainApp, trainer: ScriptedT
         for digit in range(1, len(VIEWS) + 1):
             await pilot.press(str(digit))
             await pilot.pause()
-            assert " ▲ overfitting · b goes back" in await seen(app)
+            await seen(app)
+            await pilot.pause()  # it has got its room
+            assert " ▲ overfitting · b goes back" in text_of(app)
         trainer.records(NotFinite(1, 1, 0, "loss"), Paused(None, 1, 1, 0))
         for digit in range(1, len(VIEWS) + 1):
             await pilot.press(str(digit))
             await pilot.pause()
-            lines = [line.rstrip() for line in (await seen(app)).splitlines()]
+            await seen(app)
+            await pilot.pause()
+            lines = [line.rstrip() for line in text_of(app).splitlines()]
             assert lines[-4:-1] == [
                 " ✗ loss not finite at step 1",
                 "   r lower the rate (0.001) ·",
