@@ -60,9 +60,11 @@ def found(threaded: Shell, tmp_path: Path):
     """Train a run to its end, and return what is wrong with it."""
     (tmp_path / "own.py").write_text(OWN)
 
-    def train(task: str, *options: str) -> list:
+    def train(task: str, *options: str, commands: tuple[str, ...] = ()) -> list:
         where = f"{tmp_path}/{task}" if ":" in task else task
         threaded("run", where, "--name", "a", "--detach", *options)
+        for command in commands:
+            threaded("ctl", "a", *command.split())
         threaded.ended("a")
         client = threaded.client("a")
         run = snapshot(client)
@@ -75,6 +77,11 @@ def found(threaded: Shell, tmp_path: Path):
     ("kind", "task", "options"),
     [
         ("diverging", "diabetes", "--optimizer sgd --lr 0.9 --epochs 10 --on-nonfinite skip"),
+        (
+            "diverging since a change",
+            "digits",
+            "--model linear --epochs 6 --paused | step 92 | lr 30 | resume",
+        ),
         ("dead gradients", "own.py:dead", "--epochs 3"),
         ("dead gradients", "own.py:blocked", "--epochs 3"),
         ("unfit loss", "spirals", "--loss l1 --epochs 6"),
@@ -87,7 +94,9 @@ def found(threaded: Shell, tmp_path: Path):
     ],
 )
 def test_a_planted_fault_is_named_and_nothing_else(found, kind, task, options):
-    assert [finding.kind for finding in found(task, *options.split())] == [kind]
+    options, *commands = options.split(" | ")
+    diagnosed = found(task, *options.split(), commands=tuple(commands))
+    assert [finding.kind for finding in diagnosed] == [kind]
 
 
 @pytest.mark.parametrize(

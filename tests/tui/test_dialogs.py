@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
@@ -139,3 +140,19 @@ async def test_what_a_task_of_ones_own_has_is_asked_for_only_once_it_is_loaded(
         assert "mine.py is loaded" in text_of(app)
     trainer.dies()
     trainer.close()
+
+
+@pytest.mark.parametrize("key", ["question_mark", "l"])
+async def test_a_scrollbar_is_thin_and_has_the_colours_of_the_theme(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=(40, 10)) as pilot:
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        scrolled = [widget for widget in app.screen.query("*") if widget.show_vertical_scrollbar]
+        assert {widget.scrollbar_size_vertical for widget in scrolled} - {0} == {1}
+        background = Color.parse(app.theme_variables["background"])
+        assert {widget.styles.scrollbar_background for widget in scrolled} == {background}

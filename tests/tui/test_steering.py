@@ -3,8 +3,10 @@
 import pytest
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tests.tui.test_snapshots import BODY
+from tests.unit.view.panel.test_view_panels import CURVES
 from tuitrain.core.commands import Change, FindRate, SaveCheckpoint, SwapLoss, Undo
-from tuitrain.core.detail import RATE_SWEEP
+from tuitrain.core.detail import BATCH, LOSS_CURVES, RATE_SWEEP
 from tuitrain.core.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -15,6 +17,7 @@ from tuitrain.core.events import (
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.losses import LossesScreen
 from tuitrain.tui.screens.rate_sweep import RateSweepScreen
+from tuitrain.tui.widgets.async_picture import AsyncPicture
 
 NARROW = (80, 24)
 
@@ -222,3 +225,24 @@ async def test_a_loss_without_parameters_asks_for_none(app: TuitrainApp, trainer
         await pilot.press("o")
         await pilot.pause()
         assert isinstance(app.screen, LossesScreen)
+
+
+@pytest.mark.parametrize(("size", "pages"), [((140, 40), 0), ((80, 24), 5)])
+async def test_the_highlighted_loss_is_drawn_over_one_prediction_with_the_samples_on_it(
+    app: TuitrainApp, trainer: ScriptedTrainer, size: tuple[int, int], pages: int
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    trainer.details(LOSS_CURVES, CURVES)
+    trainer.details(BATCH, BODY)
+    async with app.run_test(size=size) as pilot:
+        await seen(app)
+        for keys, loss in ((["l"], "cross-entropy"), (["down", "down"], "mse")):
+            await pilot.press(*keys, *["pagedown"] * pages)
+            await pilot.pause()
+            for picture in app.screen.query(AsyncPicture):
+                await picture.draw_if_stale()
+            shown = text_of(app)
+            assert f"{loss}  ● " in shown
+            assert shown.count("●") >= 2 + 2, "in use, the heading, and two samples"
+            assert "log-odds of the right class" in shown

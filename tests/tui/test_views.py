@@ -90,9 +90,17 @@ async def test_the_five_steps_of_a_batch_have_their_times_shapes_and_numbers(
     steps = ["data", "1 zero_grad", "2 forward", "3 loss", "4 backward", "5 step"]
     at = [text.index(f" {name} ") for name in steps]
     assert at == sorted(at)
+    if size == WIDE:
+        for does in ("the next samples x and their targets y are fetched",
+                     "the gradients of the last batch are cleared",
+                     "the model computes its outputs from x",
+                     "one number says how wrong the outputs are for y",
+                     "the chain rule gives each weight its gradient",
+                     "the optimizer moves each weight to lower the loss"):  # fmt: skip
+            assert does in text
     for said in ("x (64, 1, 8, 8) float32 · y (64,) int64", "outputs (64, 10) float32",
                  "cross-entropy 0.0500", "gradient norm 0.83", "weights moved 0.04 %",
-                 "120 µs", "26%", "0.2500  2.500"):  # fmt: skip
+                 "120 µs", "26%", "lr 0.001", "█", "0.2500  2.500"):  # fmt: skip
         assert said in text
 
 

@@ -102,7 +102,7 @@ def _of_metrics(
         view.charts(compared, comparable_metrics),
         view.options_for([entry.run for entry in compared]),
         "epoch",
-        view.results_title(compared),
+        view.results_title(compared, width),
         view.results_table(compared, comparable_metrics, width),
         view.as_json(compared, comparable_metrics),
     )

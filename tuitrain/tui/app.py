@@ -63,8 +63,8 @@ class TuitrainApp(App[Snapshot]):
 
     TITLE = "tuitrain"
     CSS_PATH = [
-        "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss", "screens/dialogs.tcss",
-        "screens/compare.tcss", "palette.tcss",
+        "app.tcss", "screens/run.tcss", "screens/runs.tcss", "screens/new_run.tcss",
+        "screens/dialogs.tcss", "screens/compare.tcss",
     ]  # fmt: skip
     COMMANDS = set()
     """None of Textual's own: each screen has its own palette."""

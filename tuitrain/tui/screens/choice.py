@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Key
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
+
+from tuitrain.tui.widgets.dialog import Dialog
 
 
 class Choice(NamedTuple):
@@ -48,7 +49,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         self._choices = choices
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = self._title
             yield Label(Content(self._question))
             yield OptionList(*(Option(_line(choice), choice.name) for choice in self._choices))

@@ -40,6 +40,7 @@ class CompareScreen(Screen[None]):
 
     AUTO_FOCUS = "#tables"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]
     COMMANDS = {ScreenCommands}
     BINDINGS = [
         Binding("v", "next", "Next curves", id="compare.next",

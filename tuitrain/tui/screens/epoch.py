@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tuitrain.core.safe import safe
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.panel.forks import KeptEpoch
 
 FORK = (
@@ -23,6 +23,8 @@ ROLLBACK = (
     "Epochs whose checkpoint is kept. The run goes back to the end of one, with the settings of "
     "now. What came after it is left behind, but stays in the record, and an undo brings it back."
 )
+_BESIDE = 6
+"""Cells beside a row of the dialog in a terminal that is hardly wider."""
 
 
 class EpochScreen(ModalScreen[int | None]):
@@ -37,12 +39,13 @@ class EpochScreen(ModalScreen[int | None]):
         self._kept = kept
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        cells = self.app.size.width - _BESIDE
+        with Dialog() as dialog:
             dialog.border_title = Content(safe(self._title))  # no markup
-            dialog.border_subtitle = "enter goes on · esc cancels"
+            dialog.keys = ("enter goes on", "esc cancels")
             yield OptionList(
                 *(
-                    Option(Content(str(checkpoint)), str(checkpoint.epoch))
+                    Option(Content(checkpoint.line(cells)), str(checkpoint.epoch))
                     for checkpoint in self._kept
                 )
             )

@@ -17,14 +17,16 @@ from textual.widgets.option_list import Option
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
 from tuitrain.tui.screens.parameters import ParametersScreen
+from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.tui.widgets.dialog import Dialog
+from tuitrain.view.panel.loss_curve import curve_of
+from tuitrain.view.panel.reads import Details
+from tuitrain.view.picture import Picture
 from tuitrain.view.state.lesson import entry_of
 from tuitrain.view.state.progress import has_no_boundary, waits_between_epochs
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 from tuitrain.view.text.cells import cut, padded, width_of, wrapped
-
-BatchLosses = tuple[int, Mapping[str, float]]
-"""The step of a recent batch, and the value of each fitting loss on that batch."""
 
 _LOOK_S = 1.0
 _LABEL = 8
@@ -52,18 +54,17 @@ class LossesScreen(ModalScreen[str | None]):
         Binding("pageup", "read(-1)", "Read back", id="losses.read_back", priority=True,
                 tooltip="Further up in it"),
     ]  # fmt: skip
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-short"), (_SHORT, "-high")]
 
     lesson = getters.query_one("#lesson", VerticalScroll)
     options = getters.query_one(OptionList)
 
-    def __init__(
-        self, latest: Callable[[], Snapshot], latest_batch_losses: Callable[[int], BatchLosses]
-    ) -> None:
-        """`latest` returns the newest snapshot; `latest_batch_losses` is called in a thread."""
+    def __init__(self, latest: Callable[[], Snapshot], details: Details) -> None:
+        """`latest` returns the newest snapshot; `details` is read in a thread."""
         super().__init__()
         self._latest = latest
-        self._latest_batch_losses = latest_batch_losses
+        self._details = details
         self._run = latest()
         self._typed: list[str] = []
         self._texts: list[str] = []
@@ -71,13 +72,16 @@ class LossesScreen(ModalScreen[str | None]):
         self._values: Mapping[str, float] = {}
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             kind = f" ({self._run.problem.kind})" if self._run.problem.kind else ""
             dialog.border_title = f"loss for {self._run.task}{kind}"
-            yield Static(id="heading")
-            yield OptionList()
-            with VerticalScroll(id="lesson", can_focus=False):
-                yield Static(classes="teaching", id="teaching")
+            with Vertical(id="choices"):
+                yield Static(id="heading")
+                yield OptionList()
+                with VerticalScroll(id="lesson", can_focus=False):
+                    yield Static(classes="teaching", id="teaching")
+                    yield AsyncPicture(self._curve, id="below")
+            yield AsyncPicture(self._curve, id="beside")
 
     async def on_mount(self) -> None:
         self._fill(self._run.loss)
@@ -89,7 +93,7 @@ class LossesScreen(ModalScreen[str | None]):
         try:
             self._run = self._latest()
             self._step, self._values = await asyncio.to_thread(
-                self._latest_batch_losses, self._run.take
+                self._details.latest_batch_losses, self._run.take
             )
         except (TuitrainError, OSError, ValueError):  # the run screen reports it
             return
@@ -99,15 +103,26 @@ class LossesScreen(ModalScreen[str | None]):
         for at, text in enumerate(self._texts):
             self.options.replace_option_prompt_at_index(at, self._row(text))
         self.query_one("#heading", Static).update(self._heading())
+        if highlighted is not None:
+            self._show_curve(str(highlighted.id))
+
+    def _show_curve(self, text: str) -> None:
+        for picture in self.query(AsyncPicture):
+            picture.subject = text, self._run
+            picture.mark_stale()
+
+    def _curve(self, subject: tuple[str, Snapshot], width: int, height: int) -> Picture:
+        return curve_of(*subject, self._details, width, height)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         text = str(event.option_id)
         self.query_one("#teaching", Static).update(self._lesson(text))
         self.lesson.scroll_home(animate=False)
-        more = " · o its parameters" if self._run.problem.parameters(text) else ""
+        self._show_curve(text)
+        more = ["o its parameters"] if self._run.problem.parameters(text) else []
         if self.app.size.height < _SHORT:
-            more = f"{more if self._cells() >= _ROOMY else ''} · pgdn reads on"
-        self.query_one(".dialog").border_subtitle = f"enter swaps{more} · esc keeps it"
+            more = [*(more if self._cells() >= _ROOMY else ()), "pgdn reads on"]
+        self.query_one(Dialog).keys = ("enter swaps", *more, "esc keeps it")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(None if event.option_id == self._run.loss else event.option_id)

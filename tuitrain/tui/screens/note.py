@@ -8,7 +8,6 @@ from typing import Any, Literal, assert_never
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
@@ -17,6 +16,7 @@ from tuitrain.connection.client import Client
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.notes import Note, tag_of
 from tuitrain.core.safe import safe
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.state.made_of import tags_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text.words import count
@@ -69,9 +69,9 @@ class NoteScreen(ModalScreen[Note | None]):
 
     def compose(self) -> ComposeResult:
         run = self._run
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = Content(f"{self._what} · {run.title}")  # no markup
-            dialog.border_subtitle = "enter keeps it · esc cancels"
+            dialog.keys = ("enter keeps it", "esc cancels")
             yield Static(Content(self._question), classes="question")
             yield Input(id="value", classes="wide", compact=True)
             yield Static(id="verdict")

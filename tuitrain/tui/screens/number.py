@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -13,6 +12,7 @@ from textual.widgets import Input, Static
 from tuitrain.core.commands import LIVE, SETTINGS, Change, Setting
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.form.settings import strode, typed
 
 Number = float | int | None
@@ -48,9 +48,9 @@ class NumberScreen(ModalScreen[Change | None]):
         about = LIVE[self._setting].dialog
         assert about is not None
         strides = " ".join(f"{stride.sign} {stride.description}" for stride in about.strides)
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = about.title
-            dialog.border_subtitle = f"enter changes it · esc keeps it · {strides}"
+            dialog.keys = ("enter changes it", "esc keeps it", strides)
             yield Static(Content(about.question), classes="question")
             yield Input(self._typed, id="value", compact=True)
             yield Static(id="verdict")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -13,6 +12,7 @@ from textual.widgets import Input, Static
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.problem import Problem
 from tuitrain.core.safe import safe
+from tuitrain.tui.widgets.dialog import Dialog
 
 
 class ParametersScreen(ModalScreen[str | None]):
@@ -30,9 +30,9 @@ class ParametersScreen(ModalScreen[str | None]):
         self._parameters = problem.parameters(text)
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = f"{safe(self._loss_name, limit=40)} with parameters"
-            dialog.border_subtitle = "enter takes them · esc leaves them"
+            dialog.keys = ("enter takes them", "esc leaves them")
             description = [
                 ", ".join(filter(None, (f"{option.key}: {option.description}", option.takes)))
                 for option in self._problem.options[self._loss_name]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tuitrain.tui.widgets.async_picture import AsyncPicture
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.chart import rate_sweep
 from tuitrain.view.panel.reads import Details
 from tuitrain.view.picture import Picture
@@ -37,7 +37,7 @@ class RateSweepScreen(ModalScreen[float | None]):
         self._details = details
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = "learning-rate finder"
             yield AsyncPicture(self._draw, id="sweep")
 
@@ -49,8 +49,8 @@ class RateSweepScreen(ModalScreen[float | None]):
         """Show how far the sweep has come."""
         run = self._latest()
         swept = rate_sweep.result(run)
-        use = "enter changes the rate · " if swept and swept.suggestion else ""
-        self.query_one(".dialog").border_subtitle = f"{use}esc keeps it"
+        use = ("enter changes the rate",) if swept and swept.suggestion else ()
+        self.query_one(Dialog).keys = (*use, "esc keeps it")
         if run is not self.picture.subject or swept is None:  # its points come without an event
             self.picture.mark_stale()
         self.picture.subject = run

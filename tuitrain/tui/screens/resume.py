@@ -7,7 +7,6 @@ from typing import Any
 
 from textual import getters
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
@@ -18,6 +17,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor
 from tuitrain.trainer.notify import command_words, notify
 from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.tui.widgets.form_field import FormField
 from tuitrain.view.form import form
 from tuitrain.view.form.settings import strode
@@ -64,9 +64,9 @@ class ResumeScreen(ModalScreen[Resumption | None]):
 
     def compose(self) -> ComposeResult:
         run = self._run
-        with Vertical(classes="dialog") as dialog:
+        with Dialog() as dialog:
             dialog.border_title = Content(f"resume {run.title}")  # no markup
-            dialog.border_subtitle = "enter resumes · esc cancels · tab next field · ↑ ↓ change"
+            dialog.keys = ("enter resumes", "esc cancels", "tab next field", "↑ ↓ change")
             question = f"It is finished after {count(run.epoch)} epochs. It goes on with"
             yield Static(Content(question), classes="question")
             yield FormField("epochs", str(2 * run.epoch))

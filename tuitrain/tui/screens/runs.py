@@ -132,7 +132,11 @@ class RunsScreen(Screen[None]):
         self._list = runs
         self.table.show(runs.shown)
         self._mark_highlighted()
-        self.heading.update(Content.styled(runs.heading(), "$cell-muted"))
+        self._head()
+
+    def _head(self) -> None:
+        heading = self._list.heading(self.size.width)
+        self.heading.update(Content.styled(heading, "$cell-muted"))
 
     def _mark_highlighted(self) -> None:
         row = self.row
@@ -146,6 +150,9 @@ class RunsScreen(Screen[None]):
         if action not in ("open", "stop", "resume", "tag"):
             return True
         return True if self.row is not None and self.row.allows(action) else None
+
+    def on_resize(self) -> None:
+        self._head()
 
     def on_key(self, event: events.Key) -> None:
         """Say why a greyed key does nothing."""

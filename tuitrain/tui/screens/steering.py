@@ -188,7 +188,7 @@ class SteeringScreen(Screen[None]):
     def action_losses(self) -> None:
         if not self._is_known("loss"):
             return
-        dialog = LossesScreen(lambda: self._latest, self._client.record.latest_batch_losses)
+        dialog = LossesScreen(lambda: self._latest, self._client.record)
         self.app.push_screen(dialog, lambda loss: self.send(SwapLoss(loss)) if loss else None)
 
     def action_change(self, setting: Setting) -> None:

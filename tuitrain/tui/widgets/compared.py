@@ -66,7 +66,7 @@ class Results(_FittedPanel):
     """The last and the best value of each metric."""
 
     def picture(self, compared: tuple[Compared, ...]) -> Picture:
-        self.entitle(compare.results_title(compared))
+        self.entitle(compare.results_title(compared, self.size.width - 2))
         return compare.results_table(compared, compare.shared_by(compared), self.size.width)
 
 

@@ -6,7 +6,8 @@ from textual.geometry import Size
 from textual.reactive import var
 
 from tuitrain.tui.widgets.cells import Cells
-from tuitrain.view.panel import diagnosis, event_log, panels, vitals
+from tuitrain.view.panel import event_log, panels, vitals
+from tuitrain.view.panel.advice_lines import advice_lines
 from tuitrain.view.picture import Picture
 from tuitrain.view.state.snapshot import Snapshot
 
@@ -81,7 +82,7 @@ class RunAdvice(SnapshotPanel):
 
     def picture(self, snapshot: Snapshot) -> Picture:
         width, height = self.screen.size
-        return diagnosis.picture(snapshot, width, _ADVICE_LINES if height >= _HIGH else 1)
+        return advice_lines(snapshot, width, _ADVICE_LINES if height >= _HIGH else 1)
 
 
 class EpochTable(SnapshotPanel, can_focus=True):

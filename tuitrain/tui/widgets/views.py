@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
@@ -87,7 +89,9 @@ class PanelPicture(AsyncPicture, can_focus=True):
         beside = self.parent.query_children(PanelPicture) if self.parent is not None else ()
         hidden = sum(panel.applies and not panel.display for panel in beside)
         hints = (f" · tab: {hidden} more", f" · tab +{hidden}") if hidden else ("",)
-        self.entitle(first_fitting([f"{title}{hint}" for hint in hints], self.size.width - 2))
+        short = re.split(r": |, | that ", title)[0]
+        titles = [f"{text}{hint}" for text in (title, short) for hint in hints]
+        self.entitle(first_fitting([*titles, title, short], self.size.width - 2))
 
 
 class Views(ContentSwitcher):

@@ -23,13 +23,16 @@ from tuitrain.view.state.progress import epochs_words, planned_epochs
 from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import differences, report, words
-from tuitrain.view.text.cells import width_of, wrapped
+from tuitrain.view.text.cells import first_fitting, whole_parts, width_of, wrapped
 from tuitrain.view.text.listing import STATE_ROLES
 from tuitrain.view.text.table import NO_BREAK, Row, table
 
 SIGNS = string.ascii_uppercase
 """One for each run; there are more signs than colours."""
-_OTHER_TASKS = "their tasks differ: no value of one says anything about another"
+_OTHER_TASKS = (
+    "their tasks differ: no value of one says anything about another",
+    "their tasks differ: no contest",
+)
 _COUNTS = ("epochs", "batch size")
 _AT_EPOCH = NO_BREAK.join(("", "@", "epoch", ""))
 
@@ -113,7 +116,8 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
     if any(differences.changes(entry.run, "loss") for entry in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
     if not is_contest(compared):
-        lines.append(fitted([Span(f"    {_OTHER_TASKS}", "warn")], width))
+        why = first_fitting(_OTHER_TASKS, width - 4)
+        lines.append(fitted([Span(f"    {why}", "warn")], width))
     return tuple(lines)
 
 
@@ -121,18 +125,16 @@ def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
     run = compared.run
     lr = lr_of(run)
     rate = f" lr {lr:g}" if lr is not None else ""
-    about = f"{run.task} · {run.loss or '–'} · {optimizer_of(run)}{rate}"
-    return fitted(
-        [
-            Span(f" {compared.sign}━ ", compared.role),
-            *fitted([Span(safe(run.name), "strong")], name_cells),
-            Span("  "),
-            Span(f"● {run.condition}".ljust(12), STATE_ROLES[run.state]),
-            Span(f"epoch {epochs_words(run)}  "),
-            Span(safe(about), "muted"),
-        ],
-        width,
-    )
+    spans = [
+        Span(f" {compared.sign}━ ", compared.role),
+        *fitted([Span(safe(run.name), "strong")], name_cells),
+        Span("  "),
+        Span(f"● {run.condition}".ljust(12), STATE_ROLES[run.state]),
+        Span(f"epoch {epochs_words(run)}  "),
+    ]
+    parts = [safe(run.task), safe(run.loss or "–"), f"{optimizer_of(run)}{rate}"]
+    about = whole_parts(parts, width - sum(width_of(span.text) for span in spans))
+    return fitted([*spans, Span(about, "muted")], width)
 
 
 def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list[Chart]:
@@ -264,11 +266,11 @@ def is_contest(compared: Sequence[Compared]) -> bool:
     return len({entry.run.spec.task for entry in compared}) == 1
 
 
-def results_title(compared: Sequence[Compared]) -> str:
-    """Return the title of the table of results."""
-    if is_contest(compared):
-        return "how they did: last, and best @ epoch; ★ better"
-    return "how they did: last, and best @ epoch; no contest, since their tasks differ"
+def results_title(compared: Sequence[Compared], cells: int) -> str:
+    """Return the title of the table of results, for so many cells."""
+    last = "★ better" if is_contest(compared) else "no contest, since their tasks differ"
+    titles = ("how they did: last, and best @ epoch; ", "last, and best @ epoch; ", "")
+    return first_fitting([f"{title}{last}" for title in titles], cells)
 
 
 def better(values: Sequence[float | None], metric: ComparableMetric) -> list[bool]:

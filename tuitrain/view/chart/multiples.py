@@ -20,11 +20,13 @@ from tuitrain.view.picture import Line, Picture, Span, fitted
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import width_of
+from tuitrain.view.text.cells import first_fitting, width_of
 
 LEAST_WIDTH, LEAST_HEIGHT = 26, 5
 """Least cells of a small chart, including its title."""
 _GAP = 2
+_CORNERS = 2
+"""Cells of the border beside a title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +182,12 @@ def title(
     """Return the title of the small charts of a run, with the number of those that do not fit."""
     hidden = len(metrics_of(run)) - len(chosen(run, width, height))
     more = f" ({hidden} more{'' if is_large else ': v'})" if hidden else ""
-    which = "comparable across swaps"
+    which = ", comparable across swaps"
     if view.cursor is not None:
-        which = f"at step {words.count(view.cursor)}"
-    return " · ".join([f"validations, {which}{more}", *view.notes(is_log=False)])
+        which = f", at step {words.count(view.cursor)}"
+    notes = view.notes(is_log=False)
+    titles = [" · ".join([f"validations{part}{more}", *notes]) for part in (which, "")]
+    return first_fitting(titles, width - _CORNERS)
 
 
 def chosen(run: Snapshot, width: int, height: int) -> list[ComparableMetric]:

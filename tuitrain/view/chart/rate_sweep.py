@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tuitrain.core.commands import FindRate
 from tuitrain.core.decode import decoded
@@ -16,6 +16,7 @@ from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.rate import lr_of
 from tuitrain.view.state.snapshot import Intervention, Snapshot
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import width_of
 
 _ENDS = math.log10(SWEPT_RATES[0]), math.log10(SWEPT_RATES[1])
 
@@ -23,7 +24,7 @@ _ENDS = math.log10(SWEPT_RATES[0]), math.log10(SWEPT_RATES[1])
 def chart(run: Snapshot, details: Details, width: int, height: int) -> Picture:
     """Return the newest sweep of the run in width x height cells."""
     sweep = _sweep(run, details)
-    heading = fitted(_heading(run), width)
+    heading = fitted(_whole(_heading(run), width), width)
     is_earlier = sweep is not None and sweep.suggestion is not None and result(run) is None
     if sweep is None or is_earlier:
         return (heading, *(fitted([], width),) * height)[:height]
@@ -52,6 +53,14 @@ def result(run: Snapshot) -> RateSwept | None:
     events = (recorded.event for recorded in reversed(run.log))
     swept = next((event for event in events if isinstance(event, RateSwept)), None)
     return swept if swept and asked and swept.command == asked.id else None
+
+
+def _whole(spans: Iterable[Span], width: int) -> list[Span]:
+    """Return the first spans, as many as there is room for, and one at least."""
+    heading = list(spans)
+    while len(heading) > 1 and sum(width_of(span.text) for span in heading) > width:
+        heading.pop()
+    return heading
 
 
 def _heading(run: Snapshot) -> Iterator[Span]:

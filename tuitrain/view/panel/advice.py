@@ -1,4 +1,4 @@
-"""Advice for a run that waits for a decision; shown in place of the progress bars."""
+"""Advice for a run that waits for a decision."""
 
 from __future__ import annotations
 

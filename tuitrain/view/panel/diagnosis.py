@@ -15,15 +15,12 @@ from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
 from tuitrain.history.changes import changes_training
-from tuitrain.view.panel.advice import advice as waits
-from tuitrain.view.picture import Picture, Span, fitted
 from tuitrain.view.state.metrics import monitor_of, monitored
 from tuitrain.view.state.rate import lr_at, lr_of
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.state.timings import timings
 from tuitrain.view.state.training_loss import trained_loss
 from tuitrain.view.text import words
-from tuitrain.view.text.cells import wrapped
 
 _GUESSING = {"multiclass": "cross-entropy", "binary": "bce-with-logits"}
 """The loss whose value is known for a model that guesses: the entropy of the classes."""
@@ -42,7 +39,6 @@ _WAITING = 0.5
 _LEAST_EPOCHS_WAITING, _LEAST_S_WAITING = 3, 2.0
 """The first batches wait for what is set up only once; and of a few milliseconds the shares are
 those of the machine's other work. After two seconds the newest share is of one second."""
-_MARK = " ▲ "
 _DEAD = 1e-8
 """A gradient norm below this moves no weight, whatever the learning rate."""
 _DEAD_LAYER = 0.95
@@ -73,14 +69,17 @@ class Finding(NamedTuple):
 
     def line(self, run: Snapshot, *, has_keys: bool) -> str:
         """Return what is wrong and what to do, on a screen with keys or in a shell."""
+        return " · ".join(self.parts(run, has_keys=has_keys))
+
+    def parts(self, run: Snapshot, *, has_keys: bool) -> list[str]:
+        """Return what is wrong, and each thing to do, on a screen with keys or in a shell."""
         if run.has_ended:
             ways = [(has_keys and way.key_afterwards) or way.afterwards for way in self.ways]
         elif has_keys:
             ways = [way.key for way in self.ways]
         else:
             ways = [way.command for way in self.ways]
-        line = " · ".join([self.text, *dict.fromkeys(ways)])
-        return line.replace("NAME", safe(run.name))
+        return [part.replace("NAME", safe(run.name)) for part in (self.text, *dict.fromkeys(ways))]
 
 
 _NEXT_TIME = "the next run"
@@ -120,22 +119,6 @@ def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]
     of_course = next(filter(None, signs), None) or _never_predicts(run, confusion)
     found = [of_course or _starts_high(run), _waits_for_data(run)]
     return [finding for finding in found if finding is not None]
-
-
-def picture(run: Snapshot, width: int, most: int = 3) -> Picture:
-    """Return advice for the run's screen, in at most so many lines; nothing without any."""
-    found = findings(run)
-    if not found or waits(run) is not None:
-        return ()
-    more = f"  (+{len(found) - 1})" if len(found) > 1 else ""
-    text = f"{found[0].line(run, has_keys=True)}{more}"
-    lines = wrapped(text, max(1, width - len(_MARK)))
-    lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
-    heads = [_MARK, *[" " * len(_MARK)] * most]
-    return tuple(
-        fitted([Span(f"{head}{line}", "warn")], width)
-        for head, line in zip(heads, filter(None, lines), strict=False)
-    )
 
 
 def present_course(run: Snapshot) -> list[EpochEnded]:
@@ -219,7 +202,7 @@ def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding 
     if not _grew(before, now, first):
         return None
     return Finding(
-        "diverging",
+        "worse since a change",
         f"diverging since the change: training loss {words.value(before)} in epoch "
         f"{earlier[-1].epoch:,}, {words.value(now)} now",
         (

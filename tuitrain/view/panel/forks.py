@@ -11,6 +11,7 @@ from tuitrain.history.checkpoints import at_epoch
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
+from tuitrain.view.text.cells import first_fitting
 
 
 def made_from(run: Snapshot) -> str:
@@ -39,15 +40,18 @@ class KeptEpoch(NamedTuple):
     def epoch(self) -> int:
         return self.saved.epoch
 
-    def __str__(self) -> str:
+    def line(self, cells: int) -> str:
+        """Return what is known of the epoch; without its loss where both have no room."""
+        number = f"{words.count(self.epoch):>6}  "
         if self.ended is None:
             step = self.saved.step
             what = f"at step {words.count(step)}" if step else "before the first batch"
             left = f" of take {self.saved.take}, left behind" if self.is_left else ""
-            return f"{words.count(self.epoch):>6}  {what}{left}"
-        metrics = [f"{name} {words.value(number)}" for name, number in self.ended.metrics.items()]
-        val_loss = f"{words.count(self.epoch):>6}  val loss {words.value(self.ended.val_loss):<8}"
-        return " ".join([val_loss, *metrics[:1]]) + ("  best" if self.is_best else "")
+            return f"{number}{what}{left}"
+        metrics = [f"{name} {words.value(value)}" for name, value in self.ended.metrics.items()]
+        val_loss, best = f"val loss {words.value(self.ended.val_loss):<8}", "  best" * self.is_best
+        told = ([val_loss, *metrics[:1]], metrics[:1] or [val_loss])
+        return first_fitting([f"{number}{' '.join(parts)}{best}" for parts in told], cells)
 
 
 def kept_epochs(run: Snapshot) -> list[KeptEpoch]:

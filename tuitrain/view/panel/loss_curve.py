@@ -45,27 +45,35 @@ class _Seen(NamedTuple):
 
 def curve(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     """Return the loss in use over one prediction, the other losses behind it, and the samples."""
-    seen = _seen(run, reads.details)
-    own = seen.curves.curves.get(run.loss) if seen else None
+    return curve_of(run.loss, run, reads.details, width, height)
+
+
+def curve_of(loss: str, run: Snapshot, details: Details, width: int, height: int) -> Picture:
+    """Return a loss over one prediction, as if it were the one in use."""
+    seen = _seen(run, details)
+    own = seen.curves.curves.get(loss) if seen else None
     if seen is None or own is None or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-        return filled(prose(_missing(run, seen), width), width, height)
+        return filled(prose(_missing(loss, run, seen), width), width, height)
     places, curves = seen.curves.places, seen.curves.curves
     top = _value_at(own, places, _TOP_AT[seen.curves.axis])
     top = top if math.isfinite(top) and top > 0 else 1.0
     highest = max(filter(math.isfinite, own.values), default=top)
     top = highest if top < highest < _ALMOST * top else top
     plane = Plane.of((places[0], places[-1]), (0.0, top), width, height - 1)
-    ghosts = _ghosts(run, curves, most=_FEW if height < _ROOMY else len(curves))
+    ghosts = _ghosts(loss, run, curves, most=_FEW if height < _ROOMY else len(curves))
     grid: Grid = {}
     for ghost in ghosts.values():
         grid |= plane.curve(zip(places, ghost.values, strict=True), "past")
     grid |= plane.curve(zip(places, own.values, strict=True), "smooth")
     if seen.batch is not None:
-        _put_samples(grid, seen.batch, plane)
+        losses = seen.batch.losses
+        if loss != run.loss:  # where they would lie
+            losses = tuple(_value_at(own, places, place) for place in seen.batch.places)
+        _put_samples(grid, zip(seen.batch.places, losses, strict=False), plane)
     for name, ghost in ghosts.items():
         _name(grid, safe(name), zip(places, ghost.values, strict=True), plane)
     chart = plane.framed(grid, _AXIS_NAMES[seen.curves.axis], width)
-    return filled([_heading(run, seen, width), *chart], width, height)
+    return filled([_heading(loss, seen, width), *chart], width, height)
 
 
 def lesson(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
@@ -104,7 +112,7 @@ def _checked(curves: LossCurves) -> LossCurves:
     return curves
 
 
-def _missing(run: Snapshot, seen: _Seen | None) -> str:
+def _missing(loss: str, run: Snapshot, seen: _Seen | None) -> str:
     if run.is_watched:
         return "of a watched script no loss is recorded as a curve"
     if run.started is None:
@@ -115,8 +123,8 @@ def _missing(run: Snapshot, seen: _Seen | None) -> str:
         return no_batch(run)
     if seen is None:
         return "this record has no loss curves: those of today's runs do"
-    if run.loss not in seen.curves.curves:
-        return f"{words.loss(run.loss)} has no curve over this axis"
+    if loss not in seen.curves.curves:
+        return f"{words.loss(loss)} has no curve over this axis"
     return f"a curve needs {_LEAST_WIDTH} x {_LEAST_HEIGHT} cells"
 
 
@@ -128,14 +136,16 @@ def _index(places: Sequence[float], place: float) -> int:
     return min(range(len(places)), key=lambda index: abs(places[index] - place))
 
 
-def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve], *, most: int) -> dict[str, LossCurve]:
-    """Return the curves behind that of the loss in use, in the order of the catalogue.
+def _ghosts(
+    loss: str, run: Snapshot, curves: Mapping[str, LossCurve], *, most: int
+) -> dict[str, LossCurve]:
+    """Return the curves behind that of a loss, in the order of the catalogue.
 
     They are those of the usual loss, of the losses that the run has used, and of at most so many
     others: the one that is flattest where the model is wrong, then the next.
     """
     known = [name for name in {**dict.fromkeys(run.problem.losses), **curves} if name in curves]
-    used = {run.loss, *known[:1], *(segment.loss for segment in run.segments)}
+    used = {loss, run.loss, *known[:1], *(segment.loss for segment in run.segments)}
     shown = [curves[name] for name in known if name in used]
     others: list[str] = []
     for name in known:
@@ -144,7 +154,7 @@ def _ghosts(run: Snapshot, curves: Mapping[str, LossCurve], *, most: int) -> dic
             shown.append(curves[name])
     others.sort(key=lambda name: round(curves[name].values[0], 1))  # stable: the flattest first
     others = [*others[:1], *(name for name in known if name in others[1:])]
-    names = used.union(others[:most]) - {run.loss}
+    names = used.union(others[:most]) - {loss}
     return {name: curves[name] for name in known if name in names}
 
 
@@ -160,23 +170,27 @@ def _name(grid: Grid, name: str, points: Iterable[tuple[float, float]], plane: P
         for at in (row + 1, row - 1, row + 2, row - 2):
             places = [(column + 1 + offset, at) for offset in range(width_of(name))]
             is_inside = places[-1][0] < plane.columns and 0 <= at < plane.rows
-            if is_inside and not any(place in grid for place in places):
+            before, after = (column, at), (places[-1][0] + 1, at)
+            is_apart = not any(
+                grid.get(place, Span("")).role == "muted" for place in (before, after)
+            )
+            if is_inside and is_apart and not any(place in grid for place in places):
                 grid.update({place: Span(character, "muted")
                              for place, character in zip(places, name, strict=False)})  # fmt: skip
                 return
 
 
-def _put_samples(grid: Grid, batch: Batch, plane: Plane) -> None:
+def _put_samples(grid: Grid, samples: Iterable[tuple[float, float]], plane: Plane) -> None:
     """Put each sample at its loss; one beyond the chart at its edge."""
     (low, high), (_, top) = plane.x, plane.y
-    for place, loss in zip(batch.places, batch.losses, strict=False):
+    for place, loss in samples:
         cell = plane.cell(min(high, max(low, place)), min(top, max(0.0, loss)))
         if cell is not None and math.isfinite(place) and math.isfinite(loss):
             grid[cell] = Span(_ABOVE if loss > top else _SAMPLE, "validation")
 
 
-def _heading(run: Snapshot, seen: _Seen, width: int) -> Line:
-    spans = [Span(f" {words.loss(run.loss)}", "smooth")]
+def _heading(loss: str, seen: _Seen, width: int) -> Line:
+    spans = [Span(f" {words.loss(loss)}", "smooth")]
     if seen.batch is not None and seen.batch.places:
         count = len(seen.batch.places)
         at = f"of step {words.count(seen.step)}"

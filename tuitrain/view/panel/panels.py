@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
-from tuitrain.view.panel.advice import advice
 from tuitrain.view.panel.forks import made_from
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted
 from tuitrain.view.state.made_of import model_of, optimizer_of
@@ -63,16 +62,7 @@ def _lr(run: Snapshot) -> str:
 
 
 def progress(run: Snapshot, width: int) -> Picture:
-    """Return two bars, of this epoch and of the whole run, with the remaining time.
-
-    If the run waits for a decision, return advice instead.
-    """
-    if (advised := advice(run)) is not None:
-        ways = " · ".join(advised.ways)
-        return (
-            fitted([Span(" ✗ ", "bad"), Span(advised.trouble, "bad")], width),
-            fitted([Span("   "), Span(ways, "warn")], width),
-        )
+    """Return two bars, of this epoch and of the whole run, with the remaining time."""
     per_epoch, planned = run.steps_per_epoch or 0, planned_steps(run) or 0
     in_epoch = min(per_epoch, max(0, run.step - epoch_began(run)))
     if run.state == "finished":

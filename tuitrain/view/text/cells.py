@@ -60,6 +60,12 @@ def first_fitting(texts: Sequence[str], cells: int) -> str:
     return next((text for text in texts if width_of(text) <= cells), texts[-1])
 
 
+def whole_parts(parts: Sequence[str], cells: int) -> str:
+    """Return as many parts as fit whole, with dots between them; the first one may be cut."""
+    counts = range(len(parts), 0, -1)
+    return cut(first_fitting([" · ".join(parts[:count]) for count in counts], cells), cells)
+
+
 def bar(share: float, cells: int) -> str:
     """Return a bar that fills that share of so many cells, to an eighth, and blanks after it."""
     full, eighths = divmod(round(min(1.0, max(0.0, share)) * cells * 8), 8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.safe import safe
+from tuitrain.view.text.cells import whole_parts
 from tuitrain.view.text.listing import ORDERS, Row, ordered
 
 
@@ -43,8 +44,8 @@ class RunList:
         """The rows that have the wanted words, in order."""
         return ordered(self._with_marks(), self.order, self.wanted)
 
-    def heading(self) -> str:
-        """Return the line above the list: the numbers of runs, the order, and the keys."""
+    def heading(self, cells: int) -> str:
+        """Return the line above the list: the numbers of runs, the order, and the keys that fit."""
         if not self.rows:
             return " no runs yet: n begins one"
         rows, shown = self._with_marks(), len(self.shown)
@@ -59,7 +60,7 @@ class RunList:
         ]
         if self.wanted:
             parts.insert(1, f"with {safe(self.wanted, limit=30)!r} in name, tag or task")
-        return " · ".join(parts)
+        return whole_parts(parts, cells)
 
     def to_compare(self, highlighted: Row | None) -> list[Row]:
         """Return the rows of the marked runs.

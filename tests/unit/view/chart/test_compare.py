@@ -268,3 +268,21 @@ def test_counts_have_separators_in_the_tables_and_none_for_programs(begin):
     assert re.search(r"batch size +2,048 +64$", shown, re.MULTILINE)
     assert compare.as_json(found, [])["differs"]["epochs"] == ["40000", "40"]
     assert "epoch 1/40,000" in plain(compare.legend(found, 80))
+
+
+@pytest.mark.parametrize(
+    ("width", "why", "title"),
+    [
+        (
+            140,
+            "no value of one says anything about another",
+            "how they did: last, and best @ epoch",
+        ),
+        (60, "no contest", "last, and best @ epoch"),
+        (40, "no contest", "no contest, since their tasks differ"),
+    ],
+)
+def test_runs_of_different_tasks_are_said_to_be_no_contest_in_whole_words(begin, width, why, title):
+    found = compared(begin("one"), begin("two", task="breast-cancer"))
+    assert plain(compare.legend(found, width)).splitlines()[-1].split("differ: ")[1].strip() == why
+    assert compare.results_title(found, width).startswith(title)

@@ -170,6 +170,7 @@ def test_small_charts_begin_with_the_leading_metric_and_mark_the_loss_in_use(run
     assert "★" in title_of(picture, "accuracy")
     assert "f1_macro" not in plain(picture), "there is no room"
     assert "4 more" in multiples.title(now, 93, 9)
+    assert multiples.title(now, 38, 9) == "validations (6 more: v)"
     whole = multiples.of_run(now, curves, 93, 24)
     assert all(item.name in plain(whole) for item in EVERY)
     assert "more" not in multiples.title(now, 93, 24)

@@ -9,7 +9,8 @@ from tests.recorded import STEPS, in_home
 from tuitrain.core.events import CheckpointSaved, Finished, NotFinite, Paused, TakeOpened
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
 from tuitrain.store.delta import Cursor
-from tuitrain.view.panel.diagnosis import findings, picture
+from tuitrain.view.panel.advice_lines import advice_lines
+from tuitrain.view.panel.diagnosis import findings
 from tuitrain.view.panel.panels import epochs
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.training_loss import trained_loss
@@ -106,7 +107,7 @@ def test_of_gradients_that_died_on_the_way_going_back_is_left_after_a_lower_rate
 def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
-    line = text(picture(recorded.now(), 100))
+    line = text(advice_lines(recorded.now(), 100))
     assert line.startswith(" ▲ diverging: the training loss is NaN · r lowers the rate (0.001)")
 
 
@@ -115,7 +116,7 @@ def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
     recorded.trains(2, improved=False)
     assert findings(recorded.now()) == []
     recorded.trains(1, train_loss=math.nan, improved=False)
-    line = text(picture(recorded.now(), 100)).rstrip()
+    line = text(advice_lines(recorded.now(), 100)).rstrip()
     assert line == " ▲ diverging: the training loss is NaN · begin again with a lower rate"
     recorded.records(CheckpointSaved(1, 0, 0, "start", "00001-take1-step0.pt", 1, "00", "00"))
     (found,) = findings(recorded.now())
@@ -182,9 +183,11 @@ def test_more_epochs_are_a_new_course_only_for_a_schedule_that_ends_with_the_las
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
-    assert picture(recorded.now(), 80)
+    assert "diverging" in text(advice_lines(recorded.now(), 80))
     recorded.records(NotFinite(1, 3 * STEPS, 3, "loss"), Paused(None, 1, 3 * STEPS, 3))
-    assert picture(recorded.now(), 80) == ()
+    said = text(advice_lines(recorded.now(), 80))
+    assert said.startswith(" ✗ loss not finite at step 69: that step is not taken")
+    assert "diverging" not in said
 
 
 def test_overfitting_of_a_long_run_is_seen_from_its_best_epoch_on(recorded):
@@ -210,9 +213,9 @@ def test_overfitting_whose_loss_goes_up_and_down_is_said_until_it_comes_back(rec
 
 def test_a_first_epoch_far_above_guessing_is_put_down_to_the_rate_of_that_time(recorded):
     recorded.trains(1, train_loss=1e8)
-    assert "is the rate (0.001) right?" in text(picture(recorded.now(), 200))
+    assert "is the rate (0.001) right?" in text(advice_lines(recorded.now(), 200))
     recorded.changes("lr", 0.5, "w")
-    assert "was the rate (0.001) right?" in text(picture(recorded.now(), 200))
+    assert "was the rate (0.001) right?" in text(advice_lines(recorded.now(), 200))
 
 
 def test_a_rollback_to_the_start_begins_with_the_rate_of_now(recorded):
@@ -222,4 +225,29 @@ def test_a_rollback_to_the_start_begins_with_the_rate_of_now(recorded):
     recorded.records(opening)
     recorded.records(replace(recorded._ended(1, 1e8), take=2))
     run = recorded.now()
-    assert "is the rate (0.5) right?" in text(picture(run, 200))
+    assert "is the rate (0.5) right?" in text(advice_lines(run, 200))
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (140, "overfitting since epoch 1: val loss 0.2000 then, 0.9000 now; best accuracy 0.3376 @1"
+              " · b goes back"),
+        (60, "overfitting since epoch 1 · b goes back"),
+        (40, "overfitting · b goes back"),
+        (20, "overfitting"),
+    ],
+)  # fmt: skip
+def test_the_only_line_for_advice_says_first_what_to_do_and_cuts_no_word(recorded, width, said):
+    recorded.trains(1, val_loss=0.2, train_loss=0.5)
+    recorded.trains(9, val_loss=0.9, train_loss=0.01, improved=False)
+    (line,) = advice_lines(recorded.now(), width, 1)
+    assert text([line]) == f" ▲ {said}".ljust(width)
+
+
+def test_advice_in_several_lines_has_each_way_out_in_one(recorded):
+    recorded.trains(20, train_loss=0.5, val_loss=0.5)
+    for width in range(76, 120):
+        lines = text(advice_lines(recorded.now(), width)).splitlines()
+        for way in ("r raises the rate (0.001)", "targets belong together?"):
+            assert sum(way in line for line in lines) == 1

@@ -10,12 +10,13 @@ from tests.recorded import RecordedRun
 from tests.unit.view.panel.test_view_panels import FITTED, LINE, WHOLE, counts, reads
 from tuitrain.catalog import new_spec
 from tuitrain.core.detail import BATCH, CONFUSION, FIT, SURFACE
-from tuitrain.core.events import Warned
+from tuitrain.core.events import CheckpointSaved, Warned
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.delta import Cursor
 from tuitrain.tui.views import VIEWS, Panel
 from tuitrain.view.panel import health, loss_curve, model
 from tuitrain.view.panel.event_log import event_log, events
+from tuitrain.view.panel.forks import KeptEpoch
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
@@ -120,3 +121,14 @@ def test_where_the_matrix_has_no_room_the_most_confused_classes_are_told(digits)
     )
     assert "0 taken for 9  3 of 10  30%" in small
     assert "0  7  ·  ·  ·  ·  ·  ·  ·  ·  3" in wide, "all columns, in fewer cells"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [(70, "2  val loss 1.719    accuracy 0.4270  best"), (34, "2  accuracy 0.4270  best")],
+)
+def test_a_kept_epoch_has_the_metric_in_its_line_before_the_loss(digits, cells, said):
+    digits.trains(2)
+    ended = digits.now().last_epoch
+    saved = CheckpointSaved(1, ended.step, 2, "best", "00002-take1-step46.pt", 1, "00", "00")
+    assert KeptEpoch(saved, ended, is_best=True).line(cells).strip() == said

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from tuitrain.core.safe import safe
 from tuitrain.view.picture import Span, fitted, plain
-from tuitrain.view.text.cells import NARROW, cut, cut_inside, padded, width_of, wrapped
+from tuitrain.view.text.cells import (
+    NARROW,
+    cut,
+    cut_inside,
+    padded,
+    whole_parts,
+    width_of,
+    wrapped,
+)
 from tuitrain.view.text.table import Row, table
 
 ASTRIDE = "損失 e\u0301 नमस्ते ❤️ 👩\u200d👩\u200d👧 🇩🇪 한국어 mse "
@@ -72,3 +80,10 @@ def test_a_column_stays_a_column_below_a_wide_name():
     heads, loss, rate = lines
     second = [(heads, "B two"), (loss, "mse"), (rate, "0.2")]
     assert {width_of(line.partition(text)[0]) for line, text in second} == {14}
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"), [(30, "one · two · three"), (16, "one · two"), (4, "one"), (2, "o…")]
+)
+def test_of_several_parts_those_are_shown_that_fit_whole(cells, shown):
+    assert whole_parts(["one", "two", "three"], cells) == shown

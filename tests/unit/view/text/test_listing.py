@@ -103,16 +103,16 @@ def test_marks_stay_in_their_order_when_the_runs_are_read_again(rows):
     assert [row.is_marked for row in runs.read([new, one]).shown] == [False, True]
     alone = runs.toggled(one.directory)
     assert names(alone.to_compare(other)) == ["beta", "new"], "the newest other run of its task"
-    assert "1 marked: C compares" in alone.heading()
+    assert "1 marked: C compares" in alone.heading(100)
 
 
 def test_a_list_turns_its_orders_and_keeps_its_filter(rows):
     runs = RunList().read(rows).with_words("digits").in_next_order()
     assert names(runs.shown) == ["alpha", "beta", "new"]
-    assert runs.heading().startswith(" 3 runs · with 'digits' in name, tag or task · ")
+    assert runs.heading(100).startswith(" 3 runs · with 'digits' in name, tag or task · ")
     for _ in range(4):
         runs = runs.in_next_order()
-    assert "by newest" in runs.heading()
+    assert "by newest" in runs.heading(100)
 
 
 def test_a_line_of_blocks_shows_how_the_loss_went_since_the_last_swap(home):
