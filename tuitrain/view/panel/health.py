@@ -52,4 +52,6 @@ def _gpu(run: Snapshot) -> str:
     """Return what of a GPU is measured, beside the charts of its series."""
     if any(summary.series == GPU_MEMORY for summary in run.series):
         return "gpu-…: of all programs on the GPU"
+    if run.started is None:
+        return "its device is not known yet"
     return "no GPU" if device_of(run) == "cpu" else f"nothing is measured of {device_of(run)}"

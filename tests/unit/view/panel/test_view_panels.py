@@ -499,6 +499,11 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     assert "no GPU" in said
 
 
+def test_before_a_device_is_known_none_is_said_not_to_be_measured(recorded):
+    begun = Snapshot.begin("a", Path("a"), new_spec("digits"), 0.0)
+    assert "its device is not known yet" in plain(health.shares(begun, reads(recorded), 100, 30))
+
+
 def test_layers_have_their_place_by_the_line_at_a_thousandth_and_their_dead_units(recorded):
     recorded.trains(1)
     assert "layers are not in the record" in drawn(layers, recorded)
