@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from tuitrain.core.commands import Change, Command, Epoch, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import CheckpointSaved, CommandDropped, Event
@@ -13,6 +13,9 @@ from tuitrain.history.checkpoints import epochs_kept, to_roll_back_to
 from tuitrain.history.lineage import Lineage
 from tuitrain.steering.directives import Directive, MakeChange, Restore, SaveBest
 from tuitrain.steering.steerable import Keeper, Steerable
+
+ChangeCommand: TypeAlias = SwapLoss | Change | Undo | Rollback
+"""The commands that change the run; they also wait for a resume."""
 
 
 class Changes:
@@ -59,7 +62,7 @@ class Changes:
                 return None
 
     def make(
-        self, command: str, change: SwapLoss | Change | Undo | Rollback, *, again: bool = False
+        self, command: str, change: ChangeCommand, *, again: bool = False
     ) -> Iterator[Event | Directive]:
         """Yield the directives of the change. One made `again` was saved before the first time.
 
@@ -126,5 +129,5 @@ class Changes:
 
 
 def is_change(command: Command) -> bool:
-    """Return whether the command changes the run; such a command also waits for a resume."""
-    return isinstance(command, SwapLoss | Change | Undo | Rollback)
+    """Return whether the command changes the run."""
+    return isinstance(command, ChangeCommand)

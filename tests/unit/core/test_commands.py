@@ -2,6 +2,7 @@ import itertools
 import json
 import math
 import time
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -12,16 +13,13 @@ from tuitrain.core.commands import (
     COMMANDS,
     SETTINGS,
     Change,
-    FindRate,
     Pause,
     Request,
-    Resume,
     Rollback,
     SaveCheckpoint,
     Step,
     Stop,
     SwapLoss,
-    Undo,
     command_of,
     read_epoch,
 )
@@ -40,15 +38,12 @@ values = {
 changes = st.one_of(*(st.builds(Change, st.just(item), value) for item, value in values.items()))
 
 ways_to_command = {
-    Pause: st.builds(Pause),
-    Resume: st.builds(Resume),
+    **{command: st.builds(command) for command in COMMANDS.values() if not fields(command)},
     Step: st.builds(Step, st.integers(1, 1 << 40)),
     SwapLoss: st.builds(SwapLoss, st.sampled_from(sorted(LOSSES))),
     Change: changes,
     SaveCheckpoint: st.builds(SaveCheckpoint),
     Rollback: st.builds(Rollback, st.none() | st.just("best") | st.integers(0, 1 << 31)),
-    Undo: st.builds(Undo),
-    FindRate: st.builds(FindRate),
     Stop: st.builds(Stop, st.text()),
 }
 commands = st.one_of(*ways_to_command.values())
