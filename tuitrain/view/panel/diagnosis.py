@@ -179,7 +179,7 @@ def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         return None
     least = min(before, key=lambda epoch: epoch.train_loss)
     rises = last.train_loss > before[-1].train_loss or last.train_loss > before[0].train_loss
-    if not (rises and _grew(least.train_loss, last.train_loss, before[0].train_loss)):
+    if not (rises and _grew(least, last, before[0])):
         return None
     ways = (_lower(run), _back(run)) if run.best else (_lower(run),)
     return Finding(
@@ -198,8 +198,8 @@ def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding 
     earlier = [epoch for epoch in run.epochs if epoch.epoch < began and epoch.loss_name == run.loss]
     if not earlier or trained_loss(run, earlier[-1]) is None:
         return None
-    first, before, now = (epoch.train_loss for epoch in (earlier[0], earlier[-1], course[-1]))
-    if not _grew(before, now, first):
+    before, now = earlier[-1].train_loss, course[-1].train_loss
+    if not _grew(earlier[-1], course[-1], earlier[0]):
         return None
     return Finding(
         "worse since a change",
@@ -212,9 +212,14 @@ def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding 
     )
 
 
-def _grew(least: float, last: float, first: float) -> bool:
-    """Return whether a loss rose by more than the noise of a loss that is nearly zero."""
-    return last > _RISEN * least and last - least > 0.25 * abs(first)
+def _grew(before: EpochEnded, now: EpochEnded, first: EpochEnded) -> bool:
+    """Return whether the training loss rose by more than the noise of one that is nearly zero.
+
+    The first epoch of a long run is not at hand: the validation says, too, what is nearly zero.
+    """
+    risen = now.train_loss - before.train_loss
+    scale = max(abs(first.train_loss), abs(before.val_loss or 0.0))
+    return now.train_loss > _RISEN * before.train_loss and risen > 0.25 * scale
 
 
 def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:

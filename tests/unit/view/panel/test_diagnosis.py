@@ -180,6 +180,20 @@ def test_more_epochs_are_a_new_course_only_for_a_schedule_that_ends_with_the_las
     assert findings(recorded.now()) == []
 
 
+def test_a_loss_of_nearly_zero_that_rises_to_nearly_zero_is_not_diverging(recorded):
+    """Of a long run the first epochs are not at hand: the validation is what it is held against."""
+    recorded.trains(5, train_loss=1e-9, val_loss=0.1)
+    recorded.trains(1, train_loss=4e-6, val_loss=0.1)
+    assert findings(recorded.now()) == []
+    recorded.trains(1, train_loss=0.5, val_loss=0.6)
+    assert [found.kind for found in findings(recorded.now())] == ["diverging"]
+    recorded.changes("lr", 3.0, "w")
+    recorded.trains(1, train_loss=1e-9, val_loss=0.1)
+    recorded.changes("lr", 2.0, "x")
+    recorded.trains(1, train_loss=4e-6, val_loss=0.1)
+    assert findings(recorded.now()) == []
+
+
 def test_a_run_that_waits_for_a_decision_gets_no_further_advice(recorded):
     recorded.trains(2)
     recorded.trains(1, train_loss=math.nan)
