@@ -21,6 +21,8 @@ _LEAST_CELLS = (6, 8, 8, 8)
 """Cells of the columns of epochs; more where a number needs more."""
 _LEAST_ROWS = 3
 _FAST_EPOCH_S = 1.0
+_LEAST_BESIDE = 30
+"""Cells kept for the text beside a bar, so that its length seldom changes."""
 
 
 def header(run: Snapshot, pending: tuple[str, ...], width: int) -> Picture:
@@ -81,10 +83,8 @@ def progress(run: Snapshot, width: int) -> Picture:
         return _so_far(run, done, words_of_epoch, width)
     run_left_s = words.remaining(run.step, planned, per_second=rate)
     words_of_run = f"{epochs_words(run)} epochs  {_time_left(run_left_s)}"
-    return (
-        _bar("epoch", done, words_of_epoch, width),
-        _bar("run", run.step / planned if planned else 0.0, words_of_run, width),
-    )
+    of_run = run.step / planned if planned else 0.0
+    return _bars(width, ("epoch", done, words_of_epoch), ("run", of_run, words_of_run))
 
 
 def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Picture:
@@ -93,32 +93,35 @@ def _so_far(run: Snapshot, done: float, words_of_epoch: str, width: int) -> Pict
     epochs = f"{words.count(run.epoch)} epoch{'' if run.epoch == 1 else 's'}"
     if not run.steps_per_epoch:
         text = f"{steps}, no epochs seen" if run.started else "no step seen"
-        return _bar("run", None, text, width), fitted([], width)
-    return (
-        _bar("epoch", done, words_of_epoch, width),
-        _bar("run", None, f"{epochs}, {steps}", width),
-    )
+        return *_bars(width, ("run", None, text)), fitted([], width)
+    return _bars(width, ("epoch", done, words_of_epoch), ("run", None, f"{epochs}, {steps}"))
 
 
 def _time_left(seconds: float | None) -> str:
     return "" if seconds is None else f"{words.duration(seconds)} left"
 
 
-def _bar(label: str, done: float | None, text: str, width: int) -> Line:
+def _bars(width: int, *bars: tuple[str, float | None, str]) -> Picture:
+    """Return bars of one length, each with a label, how far it is done, and a text beside it.
+
+    They are as long as the longest text leaves room for.
+    """
+    beside = max(_LEAST_BESIDE, *(width_of(text) + 2 for _, _, text in bars))
+    cells = max(0, width - 8 - beside)
+    return tuple(
+        fitted(
+            [Span(f" {label:<6} ", "muted"), *_bar(done, cells), Span(f"  {text}", "text")], width
+        )
+        for label, done, text in bars
+    )
+
+
+def _bar(done: float | None, cells: int) -> tuple[Span, Span]:
     """Return a bar that is filled as far as it is done, dotted where no end is known."""
-    cells = max(0, width - 8 - 30)
     halves = round(min(1.0, max(0.0, done or 0.0)) * cells * 2)
     full, half = divmod(halves, 2)
     trough = "━" if done is not None else "·"
-    return fitted(
-        [
-            Span(f" {label:<6} ", "muted"),
-            Span("━" * full + "╸" * half, "bar"),
-            Span(trough * (cells - full - half), "trough"),
-            Span(f"  {text}", "text"),
-        ],
-        width,
-    )
+    return Span("━" * full + "╸" * half, "bar"), Span(trough * (cells - full - half), "trough")
 
 
 def epochs(run: Snapshot, width: int, height: int) -> Picture:

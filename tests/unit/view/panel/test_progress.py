@@ -39,6 +39,19 @@ def test_large_counts_have_separators(run):
     assert "1,234/40,000" in plain(vitals(long, 120))
 
 
+def test_the_time_left_of_a_long_run_is_not_cut(run):
+    run.trains(1)
+    now, more = run.now(), SettingChanged("w", 1, STEPS, 1, "epochs", 40_000, 2, 15_625)
+    long = replace(
+        now, lineage=now.lineage.after([more]), rate=100.0, state="running",
+        position=(1, 5_000, 11_234),
+    )  # fmt: skip
+    epoch, whole = plain(progress(long, 80)).splitlines()
+    assert whole.rstrip().endswith(" left")
+    ends = [max(line.rfind("━"), line.rfind("╸")) for line in (epoch, whole)]
+    assert ends[0] == ends[1]
+
+
 def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
     run.trains(1)
     for epoch in range(1, 300):
