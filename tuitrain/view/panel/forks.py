@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuitrain.core.events import CheckpointSaved, EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.history.checkpoints import at_epoch
+from tuitrain.view.state.metrics import monitor_of
 from tuitrain.view.state.progress import epoch_began
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -35,6 +36,8 @@ class KeptEpoch(NamedTuple):
     is_best: bool = False
     is_left: bool = False
     """Of a take that was left behind: with other weights than the epoch of that number now."""
+    monitor: str = ""
+    """What decides the best epoch; if no metric, the first metric is told."""
 
     @property
     def epoch(self) -> int:
@@ -48,15 +51,18 @@ class KeptEpoch(NamedTuple):
             what = f"at step {words.count(step)}" if step else "before the first batch"
             left = f" of take {self.saved.take}, left behind" if self.is_left else ""
             return f"{number}{what}{left}"
-        metrics = [f"{name} {words.value(value)}" for name, value in self.ended.metrics.items()]
+        values = self.ended.metrics
+        names = [self.monitor] if self.monitor in values else [*values][:1]
+        metrics = [f"{safe(name)} {words.value(values[name])}" for name in names]
         val_loss, best = f"val loss {words.value(self.ended.val_loss):<8}", "  best" * self.is_best
-        told = ([val_loss, *metrics[:1]], metrics[:1] or [val_loss])
+        told = ([val_loss, *metrics], metrics or [val_loss])
         return first_fitting([f"{number}{' '.join(parts)}{best}" for parts in told], cells)
 
 
 def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
     """Return the kept epochs, newest first; checkpoints of the lineage take precedence."""
-    ended = {(epoch.take, epoch.step, epoch.epoch): epoch for epoch in run.epochs}
+    known = [*run.epochs, *([run.best] if run.best else [])]  # a long run has the newest only
+    ended = {(epoch.take, epoch.step, epoch.epoch): epoch for epoch in known}
     epochs = {saved.epoch for saved in run.checkpoints if saved.is_between_epochs}
     checkpoints = (
         at_epoch(run.checkpoints, run.lineage, epoch) for epoch in sorted(epochs, reverse=True)
@@ -72,6 +78,7 @@ def kept_epochs(run: Snapshot) -> list[KeptEpoch]:
             epoch,
             is_best=epoch is not None and epoch == run.best,
             is_left=saved.step > 0 and not run.lineage.has_checkpoint(saved),
+            monitor=monitor_of(run),
         )
         for saved, epoch in kept
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.recorded import RecordedRun
+from tests.recorded import STEPS, RecordedRun
 from tests.unit.view.panel.test_view_panels import FITTED, LINE, WHOLE, counts, reads
 from tuitrain.catalog import new_spec
 from tuitrain.core.detail import BATCH, CONFUSION, FIT, SURFACE
@@ -16,7 +16,7 @@ from tuitrain.store.delta import Cursor
 from tuitrain.tui.views import VIEWS, Panel
 from tuitrain.view.panel import health, loss_curve, model
 from tuitrain.view.panel.event_log import event_log, events
-from tuitrain.view.panel.forks import KeptEpoch
+from tuitrain.view.panel.forks import KeptEpoch, kept_epochs
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
@@ -132,3 +132,23 @@ def test_a_kept_epoch_has_the_metric_in_its_line_before_the_loss(digits, cells, 
     ended = digits.now().last_epoch
     saved = CheckpointSaved(1, ended.step, 2, "best", "00002-take1-step46.pt", 1, "00", "00")
     assert KeptEpoch(saved, ended, is_best=True).line(cells).strip() == said
+
+
+def test_a_kept_epoch_is_told_with_what_decided_the_best(digits):
+    digits.trains(2)
+    ended = digits.now().last_epoch
+    saved = CheckpointSaved(1, ended.step, 2, "best", "00002-take1-step46.pt", 1, "00", "00")
+    said = KeptEpoch(saved, ended, monitor="auroc").line(70)
+    assert said.strip() == f"2  val loss 1.719    auroc {ended.metrics['auroc']:.4f}"
+
+
+def test_the_best_epoch_of_a_long_run_is_among_the_kept_and_marked(digits):
+    digits.trains(1)
+    file = f"00001-take1-step{STEPS}.pt"
+    digits.records(CheckpointSaved(1, STEPS, 1, "best", file, 1, "00", "00"))
+    digits.trains(600, improved=False)
+    run = digits.now()
+    assert run.best not in run.epochs, "those of a long run are the newest"
+    (kept,) = kept_epochs(run)
+    assert kept.is_best
+    assert kept.line(70).rstrip().endswith("  best")
