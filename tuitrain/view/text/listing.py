@@ -27,6 +27,8 @@ _LEFT_OUT = ("started", "loss", "task", "trend", "tags", "best", "val loss", "ep
 """The columns that are left out where there is no room, the first ones first."""
 TREND_CELLS = 10
 _TAG_CELLS = 24
+_METRIC_CELLS = 18
+"""Cells for the name of the metric that decides the best epoch: a user's own may be long."""
 _NAMED = 5
 """Names in a question about several runs."""
 _LEAST = {"name": 12, "tags": 8}
@@ -195,4 +197,5 @@ def _best(run: Snapshot) -> Span:
     best = monitored(run, run.best)
     if best is None:
         return Span("–", "muted")
-    return Span(f"{words.loss(monitor_of(run))} {words.value(best)}", "good")
+    name = cut(words.loss(monitor_of(run)), _METRIC_CELLS)
+    return Span(f"{name} {words.value(best)}", "good")

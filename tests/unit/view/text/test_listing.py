@@ -1,5 +1,7 @@
 """The columns, the order and the filter of the list of runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.recorded import in_home
@@ -67,6 +69,16 @@ def test_a_filter_has_words_of_name_task_and_tags(rows):
     assert ordered(tagged, "name", "digits zebra") == []
     assert "tags" in columns(tagged, 140).names
     assert "tags" not in columns(rows, 140).names, "nothing is in it"
+
+
+def test_a_long_name_of_a_metric_leaves_the_numbers_of_all_runs_room(rows):
+    own = "share_of_the_patients_that_are_found"
+    begun = rows[0].run.started
+    known = replace(begun, problem=replace(begun.problem, monitor=own))
+    best = replace(rows[0].run.best, metrics={own: 0.9})
+    long = rows[0]._replace(run=replace(rows[0].run, started=known, best=best))
+    assert long.cell("best").text == "share_of_the_pati… 0.9000"
+    assert columns([long, *rows[1:]], 80).names[-2:] == ("val loss", "best")
 
 
 @pytest.mark.parametrize("width", [80, 100, 110, 140])
