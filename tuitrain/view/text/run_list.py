@@ -47,7 +47,8 @@ class RunList:
     def heading(self, cells: int) -> str:
         """Return the line above the list: the numbers of runs, the order, and the keys that fit."""
         if not self.rows:
-            return " no runs yet: n begins one"
+            tour = "tuitrain tour in a shell teaches it step by step"
+            return whole_parts([" no runs yet: n begins one", tour], cells)
         rows, shown = self._with_marks(), len(self.shown)
         live = sum(1 for row in rows if row.allows("stop"))
         marked = sum(1 for row in rows if row.is_marked)

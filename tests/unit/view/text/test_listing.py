@@ -150,3 +150,12 @@ def test_a_run_of_any_length_costs_a_few_dozen_rows(home, monkeypatch):
 
     assert len(sparkline(run.now(), Counted(home / "runs/long/run.db"), 10)) == 10
     assert len(rows) <= 20
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [(80, " no runs yet: n begins one · tuitrain tour in a shell teaches it step by step"),
+     (40, " no runs yet: n begins one")],
+)  # fmt: skip
+def test_an_empty_list_says_how_to_begin_and_where_there_is_room_who_teaches_it(cells, said):
+    assert RunList().heading(cells) == said
