@@ -78,7 +78,7 @@ def found(threaded: Shell, tmp_path: Path):
     [
         ("diverging", "diabetes", "--optimizer sgd --lr 0.9 --epochs 10 --on-nonfinite skip"),
         (
-            "diverging since a change",
+            "worse since a change",
             "digits",
             "--model linear --epochs 6 --paused | step 92 | lr 30 | resume",
         ),
