@@ -19,7 +19,7 @@ from tuitrain.store.writer import MeasuredRow, RunWriter, Stamped
 from tuitrain.trainer import warm
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
-from tuitrain.tui.refresh import READ_EVERY
+from tuitrain.tui.refresh import UPDATE_EVERY
 from tuitrain.tui.screens import new_run
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.async_picture import AsyncPicture
@@ -132,7 +132,7 @@ def app(trainer: ScriptedTrainer) -> TuitrainApp:
 async def seen(app: TuitrainApp) -> str:
     """Follow the run and draw it now, and return the screen's text."""
     screen = next(item for item in app.screen_stack if isinstance(item, RunScreen))
-    for _ in range(READ_EVERY):  # a run that does not train is read less often
+    for _ in range(UPDATE_EVERY):  # a run that does not train is read less often
         await screen.follow()
     for panel in screen.query(AsyncPicture):
         await panel.draw_if_stale()

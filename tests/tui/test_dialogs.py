@@ -6,16 +6,31 @@ from pathlib import Path
 import pytest
 from textual.color import Color
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tests.tui.test_run_screen import epoch
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Stop
+from tuitrain.core.events import CheckpointSaved
 from tuitrain.core.problem import LossOption, Problem
 from tuitrain.store.paths import RunPaths
-from tuitrain.tui.app import TuitrainApp
+from tuitrain.store.reader import RunReader
+from tuitrain.tui.app import DIALOGS, TuitrainApp
+from tuitrain.tui.screens.choice import Choice, ChoiceScreen
+from tuitrain.tui.screens.epoch import FORK, EpochScreen
+from tuitrain.tui.screens.help import HelpScreen
+from tuitrain.tui.screens.losses import LossesScreen
+from tuitrain.tui.screens.note import NoteScreen
+from tuitrain.tui.screens.number import NumberScreen
+from tuitrain.tui.screens.parameters import ParametersScreen
+from tuitrain.tui.screens.rate_sweep import RateSweepScreen
+from tuitrain.tui.screens.resume import ResumeScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.cells import Cells
+from tuitrain.view.panel.forks import KeptEpoch
+from tuitrain.view.state.snapshot import Snapshot
 
 WIDE = (140, 40)
 PANELS = ("header", "vitals", "epochs", "events", "progress", "loss", "metrics")
@@ -156,3 +171,48 @@ async def test_a_scrollbar_is_thin_and_has_the_colours_of_the_theme(
         assert {widget.scrollbar_size_vertical for widget in scrolled} - {0} == {1}
         background = Color.parse(app.theme_variables["background"])
         assert {widget.styles.scrollbar_background for widget in scrolled} == {background}
+
+
+def _dialogs(run: Snapshot) -> dict[type[ModalScreen], ModalScreen]:
+    """Return each dialog with the longest texts that it has."""
+    problem = run.problem
+    parameters = max(problem.options, key=lambda name: len(problem.options[name]))
+    kept = [KeptEpoch(CheckpointSaved(1, 23 * number, number, "epoch", "", 1, "00", "00"),
+                      epoch(number), is_best=number == 1) for number in range(1, 5)]  # fmt: skip
+    yes_or_no = [Choice("yes", "y", "Yes"), Choice("no", "n", "No")]
+    made = (
+        ChoiceScreen("Stop", "It is running. Stop it at this step, with a checkpoint?", yes_or_no),
+        EpochScreen("fork a", FORK, kept),
+        LossesScreen(lambda: run, RunReader(RunPaths(run.directory).record)),
+        NoteScreen("tag", run),
+        NumberScreen("lr", 0.001),
+        ParametersScreen(problem, parameters),
+        ResumeScreen(run),
+    )
+    return {type(dialog): dialog for dialog in made}
+
+
+async def test_in_a_dialog_the_choices_stand_before_the_prose(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(STARTED)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await trained_on(app, trainer, pilot, range(1, 3))
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        dialogs = _dialogs(screen.latest)
+        without_choices = {HelpScreen, RateSweepScreen}
+        assert {*DIALOGS} == {*dialogs} | without_choices
+        for dialog in dialogs.values():
+            app.push_screen(dialog)
+            await pilot.pause()
+            focused = dialog.focused
+            assert isinstance(focused, Input | OptionList), dialog
+            above = [text for text in dialog.query(Static) if text.region.y < focused.region.y]
+            rows = sum(text.region.height for text in above)
+            is_of_parameters = isinstance(dialog, ParametersScreen)
+            assert rows <= (2 if is_of_parameters else 1), (
+                f"{dialog}: a question, or a row for each"
+            )
+            app.pop_screen()
+            await pilot.pause()

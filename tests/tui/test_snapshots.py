@@ -26,7 +26,7 @@ from tuitrain.tui.app import TuitrainApp
 
 HERE = Path(__file__).parent / "snapshots"
 STEPS, CLASSES = 23, 10
-NARROW, WIDE, HUGE, SHORT = (80, 24), (140, 40), (200, 55), (40, 10)
+NARROW, MIDDLE, WIDE, HUGE, SHORT = (80, 24), (120, 36), (140, 40), (200, 55), (40, 10)
 BODY = {
     "input": "(64, 1, 8, 8) float32", "target": "(64,) int64", "output": "(64, 10) float32",
     "gradient_norm": 0.83, "update_ratio": 0.0004, "losses": [0.25, 2.5], "places": [1.26, -2.41],
@@ -82,6 +82,9 @@ def swapped(trainer: ScriptedTrainer) -> None:
 
 CASES = {
     "training-80x24": (NARROW, learned, "", ["loss: cross-entropy", "epoch    3/4", "0.7992"]),
+    "training-120x36": (
+        MIDDLE, learned, "", ["comparable across swaps", "best     0.7992 @3", "1 Training"]
+    ),
     "training-140x40": (WIDE, learned, "", ["comparable across swaps", "best     0.7992 @3"]),
     "training-200x55": (HUGE, learned, "", ["what happened in this batch", "2 forward"]),
     "training-40x10": (SHORT, learned, "", ["step", "69"]),

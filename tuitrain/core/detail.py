@@ -238,6 +238,8 @@ class Sample:
     width: int = 0
     pixels: _Pixels = ""
     """As those of a `WorstSample`."""
+    gradient: _Numbers = ()
+    """Of the loss of this sample by each logit, before the step; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,21 @@ def _sample(
         "true": int(target[number]),
         "before": rounded(before[number].tolist()),
         "after": rounded(after[number].tolist()),
+        "gradient": _gradient(run, before[number], target[number]),
         **(pixels_of(data[number]) if isinstance(data, Tensor) else {}),
     }
+
+
+def _gradient(run: Training, logits: Tensor, true: Tensor) -> list[float]:
+    """Return that of a sample's loss by its logits; empty for a loss that refuses one sample."""
+    criterion = copied(run.criterion) if run.losses.is_own(run.loss_name) else run.criterion
+    try:
+        with torch.enable_grad():
+            logits = logits.detach()[None].requires_grad_()
+            (gradient,) = torch.autograd.grad(criterion(logits, true[None]), logits)
+    except Exception:  # noqa: BLE001 - a loss of the user's own may raise anything
+        return []
+    return rounded(gradient[0].tolist())
 
 
 def _along(

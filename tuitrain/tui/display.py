@@ -30,6 +30,13 @@ _SHOW_ON_BLANKS = {"4", "7", "9", "21", "53"}
 """Attributes, such as underlined or reversed, that are visible on a blank, too."""
 
 
+_GREYS = {f"{grey};{grey};{grey}": f"5;{232 + at}" for at, grey in enumerate(range(8, 239, 10))}
+"""The greys of the palette of 256 colours, of which pictures are made: in half as many bytes."""
+
+
+_HALF = "▀"
+
+
 class Look(NamedTuple):
     """The look of a cell as SGR parameters; None where any value looks the same."""
 
@@ -160,6 +167,8 @@ class Display:
 
 def _cells(text: str, look: Look) -> list[Cell]:
     blank = (" ", _on_blank(look))
+    if not text.strip(_HALF) and (look.foreground or "")[2:] == look.background[2:]:
+        return [blank] * len(text)  # both halves have the colour of the background
     if NARROW.fullmatch(text):
         return [blank if character == " " else (character, look) for character in text]
     cells: list[Cell] = []
@@ -196,8 +205,8 @@ def looks(parameters: str, before: Look) -> Look:
             attributes = foreground = background = ""
         elif code in ("38", "48"):
             kind = next(codes, "")
-            rest = [next(codes, "") for _ in range(3 if kind == "2" else 1)]
-            color = ";".join((code, kind, *rest))
+            rest = ";".join(next(codes, "") for _ in range(3 if kind == "2" else 1))
+            color = f"{code};{_GREYS.get(rest) or f'{kind};{rest}'}"
             foreground, background = (color, background) if code == "38" else (foreground, color)
         elif code in ("39", "49") or code[:-1] in ("3", "4", "9", "10"):
             color = "" if code in ("39", "49") else code

@@ -5,20 +5,17 @@ from __future__ import annotations
 from tuitrain.view.state.snapshot import Snapshot
 
 PULL_S = 0.3
-READ_EVERY = 3
-"""Pulls between two reads of the record when no key was pressed lately: each updates all that is
-shown, and no number is older than a second. Also of a run that does not train: it may be resumed
-from elsewhere. Otherwise each pull reads."""
-LIVELY_FOR_S = 30.0
-"""Seconds after a key in which each pull reads."""
-SLOW_EVERY = 2
-"""Pulls in these seconds between two updates of the slow snapshot.
+UPDATE_EVERY = 3
+"""Pulls between two updates of all that is shown: with them no number is older than a second.
 
-An event updates both snapshots at once, unless it is routine; and a batch of another epoch is not
-shown beside the old epoch's numbers, but with the new ones."""
+An event updates all at once, unless it is routine; and a batch of another epoch is not shown beside
+the old epoch's numbers, but with the new ones. Where no key was pressed lately, and of a run that
+does not train, only these pulls read the record."""
+LIVELY_FOR_S = 30.0
+"""Seconds after a key in which each pull reads, and updates the numbers of the newest batch."""
 MANY_EVERY = 2
-"""Pulls in these seconds between two updates of the fast snapshot when a panel is shown that has
-many numbers of the newest batch; otherwise each pull updates it."""
+"""Pulls in these seconds between two such updates when a panel is shown that has many of these
+numbers."""
 
 
 class Refresh:
@@ -38,12 +35,12 @@ class Refresh:
         """Count a pull, and return whether the record is read at it."""
         self._pulls += 1
         self.is_calm = now_s - self._key_at_s >= LIVELY_FOR_S
-        return not (self.is_calm or is_idle) or self._pulls % READ_EVERY == 0
+        return not (self.is_calm or is_idle) or self._pulls % UPDATE_EVERY == 0
 
     @property
     def is_slow_due(self) -> bool:
         """Whether the slow snapshot is updated, and the fast one with it."""
-        return self.is_calm or self._pulls % SLOW_EVERY == 0
+        return self._pulls % UPDATE_EVERY == 0
 
     def is_fast_due(self, *, has_many: bool) -> bool:
         """Return whether the fast snapshot is updated, of many numbers of a batch or of few."""

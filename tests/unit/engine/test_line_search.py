@@ -65,6 +65,20 @@ def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_
     after = run.model(data[sample.number][None])[0].tolist()
     assert sample.after == pytest.approx(after, rel=1e-4)
     assert (sample.width, len(sample.pixels)) == (8, 64)
+    pull = before[sample.number].softmax(dim=0)
+    pull[sample.true] -= 1
+    assert sample.gradient == pytest.approx(pull.tolist(), rel=1e-4)
+
+
+def test_the_gradient_of_a_sample_is_that_of_the_loss_in_use():
+    run = digits(loss="mse")
+    events = after_a_step(run, 1)
+    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
+    sample = decoded(Sample, detail.body)
+    logits = torch.tensor([sample.before], requires_grad=True)
+    run.criterion(logits, torch.tensor([sample.true])).backward()
+    assert sample.gradient == pytest.approx(logits.grad[0].tolist(), rel=1e-3)
+    assert len(sample.gradient) == len(sample.before)
 
 
 def test_after_the_step_it_is_the_loss_of_the_same_batch_with_the_new_weights():

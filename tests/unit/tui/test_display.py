@@ -37,6 +37,18 @@ def test_of_a_row_only_the_cells_that_changed_are_sent():
     assert sent(shown) == "\x1b[2;11H\x1b[38;2;250;0;0;48;2;1;2;3m7\x1b[19G1\x1b[m\x1b[1;1H"
 
 
+def test_greys_are_sent_by_their_number_in_the_palette_of_256_colours():
+    shown = display()
+    shown.take(f"{HOME}\x1b[38;2;8;8;8;48;2;238;238;238m▀{END}\x1b[38;2;9;9;9;48;2;8;8;8m▀{END}")
+    assert sent(shown).startswith("\x1b[1;1H\x1b[38;5;232;48;5;255m▀\x1b[38;2;9;9;9;48;5;232m▀")
+
+
+def test_a_half_block_of_one_colour_is_sent_as_a_blank():
+    shown = display()
+    shown.take(f"{HOME}\x1b[38;2;8;8;8;48;2;8;8;8m▀▀{END}{RED}▀{END}")
+    assert sent(shown).startswith(f"\x1b[1;1H\x1b[48;5;232m  {RED}▀")
+
+
 def test_what_is_painted_over_before_it_is_sent_is_never_sent():
     shown = display()
     for number in range(100):

@@ -60,6 +60,9 @@ class ChartingScreen(SteeringScreen, inherit_bindings=False):
 
     chart = getters.query_one("#loss", LossChart)
 
+    def on_mount(self) -> None:
+        self.chart_view = replace(self.chart_view, has_colour=not self.app.no_color)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave esc to others where the charts are live."""
         if action == "live" and self.chart_view.is_live:

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.view.chart.run_charts import Charted
+from tuitrain.view.chart.validations import SIGNS
 from tuitrain.view.state.snapshot import Snapshot
 
 
@@ -63,7 +64,8 @@ class LossChart(AsyncPicture, can_focus=True):
         run: Snapshot | None = self.subject
         if run is not None:
             loss = f"loss: {run.loss}" if run.loss else "loss"
-            self.entitle(" · ".join([self._charted.readout or loss, *self._charted.notes]))
+            signs = [SIGNS] if self.app.no_color else []
+            self.entitle(" · ".join([self._charted.readout or loss, *self._charted.notes, *signs]))
 
     def on_click(self, event: events.Click) -> None:
         if (step := self._step_under(event)) is not None:

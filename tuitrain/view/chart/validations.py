@@ -12,7 +12,8 @@ from tuitrain.view.picture import Role
 
 LOW, HIGH = "o", "°"
 """A point in the lower and in the upper half of a row, where colours do not distinguish lines."""
-LEGEND = f"{LOW} {HIGH}: validation; dots: batches and their smoothed line"
+SIGNS = f"{LOW} {HIGH}: validation"
+LEGEND = f"{SIGNS}; dots: batches and their smoothed line"
 """Of a chart without colours."""
 _DOTS_APART = 8
 """Least average dots from one point to the next for points that are drawn larger."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from tuitrain.core.detail import Confusion
@@ -34,6 +34,9 @@ _OVERFITTED, _STILL_OVERFITTED = 1.15, 1.07
 """The validation loss over its least value; the training loss fell meanwhile by as much. A loss
 that has risen so far and goes up and down there has not come back."""
 _PLATEAU_EPOCHS = 12
+_CLEARLY = 0.02
+"""A relative fall in so many epochs that ends a plateau; one begins where it is little. A loss that
+falls by about as much as that does not come and go as one."""
 _WAITING = 0.5
 """The share of the time spent waiting for data."""
 _LEAST_EPOCHS_WAITING, _LEAST_S_WAITING = 3, 2.0
@@ -311,18 +314,26 @@ def _has_risen(losses: Sequence[float], least: float) -> bool:
 
 
 def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
-    recent, before = course[-_PLATEAU_EPOCHS:], course[:-_PLATEAU_EPOCHS]
-    if not before or len(recent) < _PLATEAU_EPOCHS:
+    train, val = (_falls([loss(epoch) for epoch in course]) for loss in (_train_loss, _val_loss))
+    falls = reversed([*map(max, train, val)])
+    last_sign = next((fall for fall in falls if not _LITTLE < fall <= _CLEARLY), math.inf)
+    if not last_sign <= _LITTLE:
         return None
-    for loss in (_train_loss, _val_loss):
-        earlier, later = min(map(loss, before)), min(map(loss, recent))
-        if not math.isfinite(earlier) or earlier - later > _LITTLE * abs(earlier):
-            return None
     return Finding(
         "plateau",
-        f"plateau: no loss fell by 1 % in {_PLATEAU_EPOCHS} epochs",
+        f"plateau: no loss fell by 2 % in {_PLATEAU_EPOCHS} epochs",
         (_lower(run), Way("S stops", "tuitrain ctl NAME stop", "more epochs change little")),
     )
+
+
+def _falls(losses: Sequence[float]) -> list[float]:
+    """Return, for the 13th epoch and each later one, by which share the least loss fell in 12."""
+    before = accumulate(losses[:-_PLATEAU_EPOCHS], min)
+    windows = (losses[at : at + _PLATEAU_EPOCHS] for at in range(1, len(losses)))
+    return [
+        (earlier - min(recent)) / (abs(earlier) or 1.0) if math.isfinite(earlier) else math.inf
+        for earlier, recent in zip(before, windows, strict=False)
+    ]
 
 
 def _train_loss(epoch: EpochEnded) -> float:

@@ -63,7 +63,7 @@ def curve_of(loss: str, run: Snapshot, details: Details, width: int, height: int
     ghosts = _ghosts(loss, run, curves, most=_FEW if height < _ROOMY else len(curves))
     grid: Grid = {}
     for ghost in ghosts.values():
-        grid |= plane.curve(zip(places, ghost.values, strict=True), "past")
+        grid |= plane.curve(zip(places, ghost.values, strict=True), "past", is_dashed=True)
     grid |= plane.curve(zip(places, own.values, strict=True), "smooth")
     if seen.batch is not None:
         losses = seen.batch.losses
@@ -197,7 +197,7 @@ def _heading(loss: str, seen: _Seen, width: int) -> Line:
         texts = [f"  {_SAMPLE} the first {count} samples {at}", f"  {_SAMPLE} {count} {at}", ""]
         spans.append(Span(first_fitting(texts, width - width_of(spans[0].text)), "validation"))
     room = width - sum(width_of(span.text) for span in spans)
-    ghosts = ("  grey: other losses, l lists them all", "  grey: other losses", "")
+    ghosts = ("  dashed: other losses, l lists them all", "  dashed: other losses", "")
     return fitted([*spans, Span(first_fitting(ghosts, room), "muted")], width)
 
 

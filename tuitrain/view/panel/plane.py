@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tuitrain.view.chart.braille import ACROSS, UP, character, line
+from tuitrain.view.chart.braille import ACROSS, UP, character, dashed, line
 from tuitrain.view.picture import Line, Role, Span, fitted
 from tuitrain.view.text.cells import cut, first_fitting, to_the_right, width_of
 
@@ -51,11 +51,14 @@ class Plane(NamedTuple):
         dot = self.dot(x, y)
         return (dot[0] // ACROSS, dot[1] // UP) if dot else None
 
-    def curve(self, points: Iterable[tuple[float, float]], role: Role) -> Grid:
+    def curve(
+        self, points: Iterable[tuple[float, float]], role: Role, *, is_dashed: bool = False
+    ) -> Grid:
         """Return a line through points, with a gap where one is off the plane."""
+        cells_of = dashed if is_dashed else line
         grid: Grid = {}
         for part in self._parts(points):
-            grid |= {cell: Span(character(bits), role) for cell, bits in line(part).items()}
+            grid |= {cell: Span(character(bits), role) for cell, bits in cells_of(part).items()}
         return grid
 
     def _parts(self, points: Iterable[tuple[float, float]]) -> Iterator[list[tuple[int, int]]]:

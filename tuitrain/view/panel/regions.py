@@ -14,15 +14,22 @@ _FILLS = " ░▒▓"
 _UNSURE, _SURE = "·", 0.9 * 255
 """The fill where the predicted class is less likely than that."""
 _TWO, _MANY = "○●", "0123456789abcdefghijklmnopqrstuvwxyz"
+_TWO_WRONG, _MANY_WRONG = "◇◆", "⓪①②③④⑤⑥⑦⑧⑨ⓐⓑⓒⓓⓔⓕⓖⓗⓘⓙⓚⓛⓜⓝⓞⓟⓠⓡⓢⓣⓤⓥⓦⓧⓨⓩ"
 ABOVE, BELOW = "▲", "▼"
 
 _Rows = Sequence[bytes]
 
 
-def sign_of(at: int, classes: int) -> str:
-    """Return the sign of a class's samples."""
-    signs = _TWO if classes <= len(_TWO) else _MANY
+def sign_of(at: int, classes: int, *, is_wrong: bool = False) -> str:
+    """Return the sign of a class's samples, or of those that are taken for another class."""
+    two, many = (_TWO_WRONG, _MANY_WRONG) if is_wrong else (_TWO, _MANY)
+    signs = two if classes <= len(two) else many
     return signs[at % len(signs)]
+
+
+def wrong_in_words(classes: int) -> str:
+    """Return how a sample that is taken for another class looks."""
+    return f"{' '.join(_TWO_WRONG)} wrong" if classes <= len(_TWO) else "ringed: wrong"
 
 
 def role_of(at: int) -> Role:
@@ -97,7 +104,7 @@ def _samples(seen: Surface, plane: Plane, classes: int) -> Grid:
         if cell is not None:
             is_right = target == predicted
             (grid if is_right else wrong)[cell] = Span(
-                sign_of(at, classes), role_of(at) if is_right else "bad"
+                sign_of(at, classes, is_wrong=not is_right), role_of(at) if is_right else "bad"
             )
     return grid | wrong
 

@@ -20,6 +20,9 @@ from tuitrain.view.text.cells import bar, cut, padded
 _NAME_CELLS, _NUMBER_CELLS, _MOST_BAR, _LEAST_BAR = 10, 8, 30, 4
 _LEAST_NUMBER = 7
 _LEAST_TABLE = 1 + _NAME_CELLS + 4 * _LEAST_NUMBER
+_GRADIENT_CELLS = 10
+_LEAST_WITH_GRADIENT = 1 + _NAME_CELLS + 2 * (2 * _NUMBER_CELLS + 2 + _LEAST_BAR) + _GRADIENT_CELLS
+"""Cells of a table that has room for bars, too."""
 
 
 def applies(run: Snapshot) -> bool:
@@ -58,7 +61,8 @@ def _missing(run: Snapshot) -> str:
 
 
 def _checked(seen: Sample) -> Sample:
-    if not len(seen.before) == len(seen.after) > seen.true >= 0:
+    known = {len(seen.before), len(seen.after), len(seen.gradient) or len(seen.before)}
+    if len(known) > 1 or not len(seen.before) > seen.true >= 0:
         raise DamagedRecord("its sample is cut off")
     return seen
 
@@ -69,13 +73,18 @@ def _class(run: Snapshot, index: int) -> str:
 
 
 def _table(run: Snapshot, seen: Sample, width: int, rows: int) -> Iterator[Line]:
-    """Yield logit and probability of the classes before and after the step, the likeliest first."""
+    """Yield logit and probability of the classes before and after the step, the likeliest first.
+
+    Where there is room, also the gradient of the loss by the logit before it.
+    """
     before, after = map(_softmax, (seen.before, seen.after))
-    half = (width - _NAME_CELLS - 1) // 2
+    has_gradient = bool(seen.gradient) and width >= _LEAST_WITH_GRADIENT
+    half = (width - _NAME_CELLS - 1 - has_gradient * _GRADIENT_CELLS) // 2
     room = _NUMBER_CELLS if half >= 2 * _NUMBER_CELLS else _LEAST_NUMBER
     cells = min(_MOST_BAR, half - 2 * room - 2)
     heads = [f"{'logit':>{room}}{when:>{room}}" for when in ("before", "after")]
-    head = padded(heads[0], half) + heads[1]
+    head = padded(heads[0], half) + padded(heads[1], half)
+    head += f"{'gradient':>{_GRADIENT_CELLS}}" if has_gradient else ""
     yield fitted([Span(" " + " " * _NAME_CELLS + head, "muted")], width)
     order = sorted(range(len(before)), key=lambda at: -max(before[at], after[at]))
     shown = order[: rows - 1]
@@ -89,6 +98,8 @@ def _table(run: Snapshot, seen: Sample, width: int, rows: int) -> Iterator[Line]
             numbers = f"{logits[at]:{room}.2f}{probabilities[at]:{room}.3f}"
             drawn = f" {bar(probabilities[at], cells)}" if cells >= _LEAST_BAR else ""
             spans += fitted([Span(numbers), Span(drawn, "good" if is_true else "bar")], half)
+        if has_gradient:
+            spans.append(Span(f"{seen.gradient[at]:+{_GRADIENT_CELLS}.3f}"))
         yield fitted(spans, width)
 
 

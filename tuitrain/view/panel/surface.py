@@ -10,7 +10,7 @@ from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.plane import Grid, Plane
 from tuitrain.view.panel.reads import Details, Reads
-from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of
+from tuitrain.view.panel.regions import ABOVE, BELOW, regions, role_of, sign_of, wrong_in_words
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose, whole
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -119,7 +119,7 @@ def _heading(run: Snapshot, seen: Surface, width: int) -> Line:
         Span(f" · {sign_of(at, len(names))} {safe(name, limit=16)}", role_of(at))
         for at, name in enumerate(names[:_NAMED])
     ]
-    spans += [Span(" · wrong ones across the line", "bad")] if len(seen.low) == 2 else []
+    spans += [Span(f" · {wrong_in_words(len(names))}", "bad")] if len(seen.low) == 2 else []
     return fitted(whole(spans, width), width)
 
 

@@ -5,15 +5,22 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import torch
 
-from tests.recorded import STEPS, RecordedRun, decay
-from tuitrain.core.events import CommandAccepted, SettingChanged
+from tests.recorded import STEPS, RecordedRun, decay, started
+from tuitrain.catalog import new_spec
+from tuitrain.core.events import BatchDone, CommandAccepted, Paused, Resumed, SettingChanged
+from tuitrain.record.recorder import Recorder
+from tuitrain.store.delta import Cursor
+from tuitrain.store.reader import RunReader
+from tuitrain.store.writer import RunWriter
 from tuitrain.view.chart import multiples
 from tuitrain.view.chart.chart_view import ChartView, Window
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.run_charts import loss_chart
 from tuitrain.view.chart.x_maps import map_of, units_of
 from tuitrain.view.picture import plain
+from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
 
 SIZE = 100, 18
@@ -115,6 +122,40 @@ def test_on_an_axis_of_time_a_take_begins_when_it_was_trained(run):
     numbers = plain(charted(run, ChartView("time")).picture).splitlines()[-1].split()
     assert numbers[0] == "0s"
     assert charted(run, ChartView("time")).notes == ("by time",)
+
+
+def test_an_axis_of_time_leaves_out_an_hour_of_pause(tmp_path):
+    now, spec = [0.0], new_spec("digits")
+    path, hour = tmp_path / "run.db", 3600.0
+    recorder = Recorder(RunWriter(path), clock=lambda: now[0])
+
+    def trains(steps: range) -> None:
+        for step in steps:
+            now[0] += 0.1
+            recorder.take(BatchDone(1, step, 1, torch.tensor(1 / step), 0.1, 64, (0,) * 7,
+                                    torch.tensor(0.0)))  # fmt: skip
+
+    recorder.take(started())
+    trains(range(1, 101))
+    recorder.take(Paused("p", 1, 100, 1))
+    now[0] += hour
+    recorder.take(Resumed("r", 1, 100, 1))
+    trains(range(101, 201))
+    recorder.close()
+
+    reader = RunReader(path)
+    begun = Snapshot.begin("a", tmp_path, spec, 0.0)
+    run, curves = fold(begun, reader.since(Cursor()), alive=True), Curves(reader)
+    seconds = [curves.x_map(run, "time").x(step) for step in (1, 100, 101, 200)]
+    assert seconds == pytest.approx([0.1, 10, 10.1, 20])
+    chart = loss_chart(run, curves, *SIZE, ChartView("time", cursor=200))
+    assert chart.readout.endswith("· 20.00 s")
+    assert plain(chart.picture).splitlines()[-1].split() == [
+        "0:00", "0:05", "0:10", "0:15", "0:20"
+    ]  # fmt: skip
+    rows = plain(chart.picture).splitlines()[1:-2]
+    drawn = {at for row in rows for at, sign in enumerate(row) if "\u2800" < sign <= "\u28ff"}
+    assert drawn == set(range(min(drawn), max(drawn) + 1)), "no gap where it was paused"
 
 
 def test_on_an_axis_of_time_no_line_leads_over_the_time_of_an_abandoned_take(run):

@@ -225,6 +225,25 @@ def test_overfitting_whose_loss_goes_up_and_down_is_said_until_it_comes_back(rec
     assert said == [["overfitting"]] * 4 + [[]]
 
 
+def test_a_plateau_at_the_threshold_is_said_until_a_loss_falls_clearly(recorded):
+    recorded.trains(1, train_loss=2.0, val_loss=1.0)
+    recorded.trains(13, train_loss=1.0, val_loss=1.0)
+    said = []
+    for epoch in range(32):  # by 0.7 % or 1.4 % in 12 epochs, in turns
+        recorded.trains(1, train_loss=0.993 ** (epoch // 8), val_loss=1.0)
+        said.append([finding.kind for finding in findings(recorded.now())])
+    assert said == [["plateau"]] * 32
+    recorded.trains(1, train_loss=0.96, val_loss=1.0)
+    assert findings(recorded.now()) == []
+
+
+def test_a_loss_that_always_falls_by_more_than_little_is_no_plateau(recorded):
+    recorded.trains(1, train_loss=2.0, val_loss=1.0)
+    for epoch in range(60):
+        recorded.trains(1, train_loss=0.9988**epoch, val_loss=1.0)  # by 1.4 % in 12 epochs
+        assert findings(recorded.now()) == []
+
+
 def test_a_first_epoch_far_above_guessing_is_put_down_to_the_rate_of_that_time(recorded):
     recorded.trains(1, train_loss=1e8)
     assert "is the rate (0.001) right?" in text(advice_lines(recorded.now(), 200))

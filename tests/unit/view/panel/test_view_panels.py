@@ -156,6 +156,7 @@ DAMAGED = [
     {"layers": [{"name": "x" * 300, "gradient_norm": 1.0}]},
     {"number": 0, "true": 3, "before": [1.0], "after": [1.0]},
     {"number": 0, "true": 0, "before": [1.0], "after": [1.0], "width": 3, "pixels": "f"},
+    {"number": 0, "true": 0, "before": [1.0], "after": [1.0], "gradient": [1.0, 0.0]},
 ]  # fmt: skip
 
 
@@ -313,13 +314,24 @@ def test_a_plane_has_the_regions_of_its_classes_the_border_and_the_samples(toy):
     assert "no outputs of this model over its inputs" in drawn(surface, toy)
     toy.details(SURFACE, PLANE)
     lines = drawn(surface, toy, (60, 23)).splitlines()
-    assert lines[0] == " epoch 1 · ○ upper · ● lower · wrong ones across the line"
+    assert lines[0] == " epoch 1 · ○ upper · ● lower · ◇ ◆ wrong"
     canvas = [line.partition("│")[2] for line in lines[1:21]]
     above, border, below = canvas[:9], canvas[9] + canvas[10], canvas[11:]
-    assert {*"".join(above)} == {"░", "●"}
+    assert {*"".join(above)} == {"░", "◆"}, "it is taken for the other class"
     assert {*border} & {chr(code) for code in range(0x2801, 0x2900)}
     assert {*"".join(below)} == {" ", "○"}
     assert below[3].index("○") == pytest.approx(53 / 4, abs=1)
+
+
+def test_of_more_classes_a_sample_that_is_taken_for_another_one_has_a_ring(toy):
+    wrong = {"inputs": [[-0.5, -0.5], [0.5, 0.5], [0.0, 0.9]], "targets": [0, 1, 2],
+             "predicted": [0, 1, 1]}  # fmt: skip
+    toy.details(SURFACE, PLANE | wrong)
+    lines = drawn(surface, toy, (60, 23)).splitlines()
+    assert lines[0].endswith("· ringed: wrong")
+    canvas = "".join(line.partition("│")[2] for line in lines[1:21])
+    assert {"0", "1", "②"} <= {*canvas}
+    assert "2" not in canvas
 
 
 def test_where_the_model_is_unsure_the_region_is_dotted(toy):
@@ -592,6 +604,20 @@ def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(rec
     assert re.search(r"▸ 7 +3\.00 +0\.267 █+[▉-▏]? +3\.50 +0\.617 █+", lines[3])
     assert not lines[4].split()[2].startswith("0.5"), "the others have less"
     assert "▸ 7" in drawn(sample, recorded, (60, 3)), "the true class has the last row"
+
+
+def test_the_gradient_of_a_sample_by_its_logits_stands_where_there_is_room_for_bars(recorded):
+    recorded.trains(1)
+    gradient = [0.002, 0.726, *[0.001] * 5, -0.733, 0.001, 0.001]
+    recorded.details(SAMPLE, TAKEN_APART | {"gradient": gradient})
+    lines = drawn(sample, recorded, (100, 8)).splitlines()
+    assert lines[1].endswith("  gradient")
+    assert lines[2].endswith("    +0.726")
+    assert lines[3].endswith("    -0.733")
+    assert "█" in lines[3]
+    assert "gradient" not in drawn(sample, recorded, (60, 8))
+    recorded.details(SAMPLE, TAKEN_APART)
+    assert "gradient" not in drawn(sample, recorded, (100, 8)), "an older record has none"
 
 
 def test_what_the_model_says_of_numbers_stands_below_each_other(numbers):
