@@ -20,9 +20,13 @@ class MetricCharts(AsyncPicture, can_focus=True):
 
     DEFAULT_CLASSES = "panel"
     CURVES_EVERY_S = 4.0
+    """Least time between two drawings of the curves."""
+    MOST_CPU_OF_CURVES = 1 / 200
+    """Share of a core that they may take: they change least of all that is shown."""
 
     _view = USUAL
     _forgotten_at = 0.0
+    _curves_took_s = 0.0
 
     def __init__(self, curves: Curves, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(self._draw_curves, id=id)
@@ -31,13 +35,18 @@ class MetricCharts(AsyncPicture, can_focus=True):
         """The curves that need not be drawn again."""
 
     def _draw_curves(self, run: Snapshot, width: int, height: int) -> Picture:
-        return multiples.of_run(run, self._curves, width, height, self._view, drawn=self.drawn)
+        has_curves, began = self.drawn.validations is not None, time.thread_time()
+        drawn = multiples.of_run(run, self._curves, width, height, self._view, drawn=self.drawn)
+        if not has_curves:
+            self._curves_took_s = time.thread_time() - began
+        return drawn
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
         if subject is None or (before and _inputs_of(before) == _inputs_of(subject)):
             return
         self.mark_stale()
-        if time.monotonic() - self._forgotten_at >= self.CURVES_EVERY_S:
+        every_s = max(self.CURVES_EVERY_S, self._curves_took_s / self.MOST_CPU_OF_CURVES)
+        if time.monotonic() - self._forgotten_at >= every_s:
             self._forget()
         if before is None or (before.loss, before.state) != (subject.loss, subject.state):
             self.refresh_now()
