@@ -299,6 +299,7 @@ async def test_the_next_run_is_opened_in_the_last_view_and_with_its_panel_alone(
             await pilot.pause()
             assert app.screen.views.current == view
             assert app.screen.views.alone == panel
+            assert ("esc: all panels" in text_of(app)) == bool(panel)
 
 
 async def test_a_view_that_cannot_be_kept_is_shown_all_the_same(

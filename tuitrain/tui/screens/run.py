@@ -154,6 +154,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         view, panel = self.first_view()
         self.show_view(view)
         self.views.enlarge_named(panel)
+        self.tabs.is_alone = bool(self.views.alone)
         self.run_worker(self._begin())
         self.set_interval(PULL_S, self.follow)
 

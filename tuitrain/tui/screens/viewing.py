@@ -64,6 +64,7 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
 
     def keep_view(self) -> None:
         """Keep the view and its enlarged panel for the next run that is opened."""
+        self.tabs.is_alone = bool(self.views.alone)
         last_view.write(self._client.paths, LastView(self.tabs.current, self.views.alone))
 
     def show_view(self, name: str) -> None:

@@ -26,8 +26,13 @@ class Tabs(Cells):
     """The names of the views, the current one marked."""
 
     current: var[str] = var(VIEWS[0].name)
+    is_alone: var[bool] = var(False)
+    """Whether one panel of the current view is shown alone."""
 
     def watch_current(self) -> None:
+        self.draw()
+
+    def watch_is_alone(self) -> None:
         self.draw()
 
     def on_resize(self) -> None:
@@ -37,7 +42,8 @@ class Tabs(Cells):
     def draw(self) -> None:
         """Draw the names, if there is room."""
         if self.size.area:
-            self.show(tabs([view.name for view in VIEWS], self.current, self.size.width))
+            names = [view.name for view in VIEWS]
+            self.show(tabs(names, self.current, self.size.width, is_alone=self.is_alone))
 
 
 class PanelPicture(AsyncPicture, can_focus=True):

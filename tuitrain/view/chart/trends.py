@@ -45,7 +45,9 @@ def trends(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
 
 def _numbers(summary: Summary) -> tuple[tuple[Span, ...], ...]:
     unit = f" {safe(summary.series.unit)}" if summary.series.unit else ""
-    extremes = f"  {words.number(summary.low)} to {words.number(summary.high)}"
+    extremes = ""
+    if summary.low != summary.high:
+        extremes = f"  {words.number(summary.low)} to {words.number(summary.high)}"
     return (
         (Span(f" {words.number(summary.last)}{unit}", "validation"),),
         (Span(extremes, "muted"),),

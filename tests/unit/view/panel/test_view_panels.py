@@ -504,6 +504,8 @@ def test_health_has_a_chart_of_each_series_and_says_when_data_starve_the_loop(re
     run = fold(run, delta, alive=True)
     said = plain(trends(run, reads(recorded), 100, 30))
     assert re.search("gradient-norm +0.02174  0.02174 to 1", said)
+    assert re.search("lr +0.001", said)
+    assert "0.001 to" not in said, "it has one value"
     assert "share-data" not in said
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in said)
     said = plain(health.shares(run, reads(recorded), 100, 30))
