@@ -143,7 +143,11 @@ def test_undo_restores_model_and_optimizer_so_that_the_same_losses_come_again(sc
 def test_the_best_epoch_is_kept_and_gone_back_to_with_the_schedule_of_then(scripts):
     process, run = waiting(scripts, "turning")
     run.step(6)
-    until(lambda: run.show()["best"]["epoch"] == 3, "the third epoch is the best")
+    until(
+        lambda: run.show()["best"]["epoch"] == 3,
+        "the third epoch is the best",
+        lambda: str(run.show()),
+    )
     run.rollback("best")
     assert (run.show()["step"], run.show()["epoch"]) == (3, 3)
     run.resume()

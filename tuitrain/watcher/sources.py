@@ -9,6 +9,7 @@ from weakref import ref
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from tuitrain.watcher.hooks import LOADER
 
@@ -37,6 +38,8 @@ class Sources:
         """The data set of the newest batch."""
         self._target = range(0)
         """Addresses of the target of a training batch."""
+        self._memory: StorageWeakRef | None = None
+        """That of the target: once it is given back, what comes to lie there is another one."""
 
     @property
     def loader(self) -> Any:
@@ -67,6 +70,9 @@ class Sources:
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
         self._target = _addresses(target)
+        self._memory = None
+        if self._target:
+            self._memory = StorageWeakRef(target.untyped_storage())  # type: ignore[no-untyped-call]  # torch's has no types
 
     def step(self) -> None:
         """The newest batch trained the model."""
@@ -93,6 +99,8 @@ class Sources:
         loader = self.loader
         if loader is not None and not (self._is_exhausted and self.unused == 0):
             return None if any(known() is loader for known, _ in self._training) else loader
+        if self._memory is not None and self._memory.expired():  # type: ignore[no-untyped-call]  # as above
+            self._target, self._memory = range(0), None
         addresses = _addresses(target)
         if any(_overlap(addresses, trained) for trained in (self._target, *self._data_in_use())):
             return None

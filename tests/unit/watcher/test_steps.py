@@ -123,6 +123,15 @@ def test_tensors_evaluated_after_the_last_batch_are_a_validation_of_their_own():
     assert here != sources.of_validation(torch.ones(3))
 
 
+def test_tensors_where_a_training_batch_lay_that_is_gone_are_a_validation():
+    sources, memory = Sources(), bytearray(24)
+    target = torch.frombuffer(memory, dtype=torch.float64)
+    sources.train_on(target[:2])
+    assert sources.of_validation(target) is None, "it is there"
+    del target
+    assert sources.of_validation(torch.frombuffer(memory, dtype=torch.float64)) is not None
+
+
 def test_an_optimizer_made_anew_takes_the_place_of_the_one_that_is_gone():
     parts, number = Parts(), 0
     for fold in range(3):
