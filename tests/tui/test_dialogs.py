@@ -71,7 +71,7 @@ async def test_behind_a_dialog_nothing_is_drawn_and_all_is_when_it_closes(
             assert not isinstance(app.screen, RunScreen), key
             drawn.clear()
             await trained_on(app, trainer, pilot, range(newest - 3, newest + 1))
-            assert drawn == [], key
+            assert set(drawn) <= {"beside"}, f"{key}: the picker draws its own curve"
 
             await pilot.press("escape")
             while not isinstance(app.screen, RunScreen):
