@@ -215,7 +215,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
         """Update all panels: together, for one frame, or else the numbers before the charts.
 
-        While somebody presses keys, no frame waits for a drawing.
+        While keys are pressed, no frame waits for a drawing.
         """
         with self.app.batch_update() if self._refresh.is_calm else nullcontext():
             if self.chart.is_due and not at_once:
