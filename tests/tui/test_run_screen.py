@@ -29,7 +29,9 @@ from tuitrain.core.events import (
 from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import run
+from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.view.panel import panels
+from tuitrain.view.picture import plain
 
 WIDE, NARROW = (140, 40), (80, 24)
 
@@ -320,6 +322,24 @@ async def test_curves_that_compare_are_drawn_anew_only_when_an_epoch_ends(
         for _ in range(6):
             await seen(app)
         assert len(pictures) == 1
+
+
+async def test_the_first_epochs_are_drawn_at_once_however_long_a_drawing_takes(
+    app: TuitrainApp, trainer: ScriptedTrainer, monkeypatch
+):
+    monkeypatch.setattr(MetricCharts, "MOST_CPU_OF_CURVES", 1e-9)
+    trainer.records(STARTED)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.pause()
+        await seen(app)
+        trainer.trains([2.0] * 46)
+        trainer.records(epoch(1, val_losses=VAL_LOSSES), epoch(2, val_losses=VAL_LOSSES))
+        pictures = []
+        monkeypatch.setattr(app.screen.metrics, "show", pictures.append)
+        while not pictures:
+            await seen(app)
+    cells = plain(pictures[-1])
+    assert any(0x2800 < ord(cell) <= 0x28FF for cell in cells)
 
 
 async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):

@@ -23,10 +23,13 @@ class MetricCharts(AsyncPicture, can_focus=True):
     """Least time between two drawings of the curves."""
     MOST_CPU_OF_CURVES = 1 / 200
     """Share of a core that they may take: they change least of all that is shown."""
+    MUCH_LONGER = 1.25
+    """Times the epochs that are drawn: so many are drawn at once, as the first ones of a run."""
 
     _view = USUAL
     _forgotten_at = 0.0
     _curves_took_s = 0.0
+    _epochs_drawn = 0
 
     def __init__(self, curves: Curves, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(self._draw_curves, id=id)
@@ -39,6 +42,7 @@ class MetricCharts(AsyncPicture, can_focus=True):
         drawn = multiples.of_run(run, self._curves, width, height, self._view, drawn=self.drawn)
         if not has_curves:
             self._curves_took_s = time.thread_time() - began
+            self._epochs_drawn = _epochs(run)
         return drawn
 
     def watch_subject(self, before: Snapshot | None, subject: Snapshot | None) -> None:
@@ -46,7 +50,8 @@ class MetricCharts(AsyncPicture, can_focus=True):
             return
         self.mark_stale()
         every_s = max(self.CURVES_EVERY_S, self._curves_took_s / self.MOST_CPU_OF_CURVES)
-        if time.monotonic() - self._forgotten_at >= every_s:
+        is_much_longer = _epochs(subject) > self._epochs_drawn * self.MUCH_LONGER
+        if is_much_longer or time.monotonic() - self._forgotten_at >= every_s:
             self._forget()
         if before is None or (before.loss, before.state) != (subject.loss, subject.state):
             self.refresh_now()
@@ -75,6 +80,10 @@ class MetricCharts(AsyncPicture, can_focus=True):
             is_large = self.screen.has_class("-metrics")
             title = multiples.title(self.subject, *self.size, self._view, is_large=is_large)
             self.entitle(title)
+
+
+def _epochs(run: Snapshot) -> int:
+    return run.last_epoch.epoch if run.last_epoch else 0
 
 
 def _inputs_of(run: Snapshot) -> tuple[object, ...]:
