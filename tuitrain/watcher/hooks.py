@@ -313,9 +313,13 @@ def _nothing(*_: Any) -> None:
     """Do nothing."""
 
 
-def signature(name: str) -> inspect.Signature:
-    """Return the signature of a function of LOSSES, whatever a script put in its place since."""
-    return _SIGNATURES[name]
+def signature(name: str) -> inspect.Signature | None:
+    """Return the signature of a function of LOSSES, whatever a script put in its place since.
+
+    None where one that tells nothing was put there before tuitrain was imported.
+    """
+    found = _SIGNATURES[name]
+    return found if "reduction" in found.parameters else None
 
 
 _SIGNATURES = {name: inspect.signature(getattr(functional, name)) for name in LOSSES}

@@ -71,12 +71,18 @@ class Call(NamedTuple):
 
     def arguments(self) -> dict[str, Any]:
         """Return its arguments by name, with their defaults."""
-        if self.function == OWN:
+        known = None if self.function == OWN else signature(self.function)
+        if known is None:
             named = dict(zip(("input", "target"), self.args, strict=False))
             return {"reduction": "mean", **named, **self.kwargs}
-        bound = signature(self.function).bind(*self.args, **self.kwargs)
+        bound = known.bind(*self.args, **self.kwargs)
         bound.apply_defaults()
         return bound.arguments
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether it has an input and a target, as another loss takes them."""
+        return self.arguments().keys() >= {"input", "target"}
 
     def without_data(self) -> Call:
         """Return the call with the shapes and types of its tensors alone, for `why_not`."""
@@ -106,6 +112,8 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
     if entry is not None and entry.only_counts:
         return f"{entry.name} needs targets of 0 or more, which those of a script need not be"
     kind = kind or call.kind
+    if not call.has_pair:
+        return f"{call.function} has no input and target, which another loss takes"
     if kind is None:
         return f"{call.function} has an input of its own kind, which no other loss takes"
     try:

@@ -154,7 +154,8 @@ class Watched:
         """The losses that can be swapped in, the script's own first."""
         if self.call is None:
             return (losses.UNKNOWN,)
-        return tuple(dict.fromkeys([*losses.fitting(self.call, self.kind), *self.registered]))
+        own = self.registered if self.call.has_pair else ()
+        return tuple(dict.fromkeys([*losses.fitting(self.call, self.kind), *own]))
 
     def loss_named(self, text: str) -> str:
         """Return the canonical name of a loss; WrongUse if there is none of that name."""
@@ -190,7 +191,7 @@ class Watched:
         return None
 
     def _why_not_loss(self, loss: str) -> str | None:
-        if loss in self.registered and self.call is not None:
+        if loss in self.registered and self.call is not None and self.call.has_pair:
             return None
         return losses.why_not(self.call, loss, self.kind)
 

@@ -184,3 +184,48 @@ def test_what_is_logged_to_tensorboard_is_recorded_as_well(tmp_path: Path):
     series = {one["name"] for one in tuitrain.connect("a", home=tmp_path).show()["series"]}
     assert {"accuracy", "losses/train"} <= series
     assert list(tuitrain.connect("a", home=tmp_path).series("accuracy")[1]) == [0.0, 0.5, 1.0]
+
+
+def triplets(model: nn.Module, inputs: Tensor) -> Tensor:
+    return functional.triplet_margin_loss(model(inputs), model(inputs + 1), model(-inputs))
+
+
+class Backwards(nn.Module):
+    """A criterion whose arguments have names of its own."""
+
+    def forward(self, *, truth: Tensor, guess: Tensor) -> Tensor:
+        return (truth - guess).abs().mean()
+
+
+def told(model: nn.Module, inputs: Tensor) -> Tensor:
+    return CRITERION(truth=inputs[:, :3], guess=model(inputs))
+
+
+CRITERION = Backwards()
+
+
+@pytest.mark.parametrize("loss", [triplets, told])
+def test_a_loss_without_an_input_and_a_target_is_seen_and_cannot_be_swapped(
+    tmp_path: Path, capfd, loss
+):
+    inputs, model = torch.randn(8, 4), nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    losses = []
+    with tuitrain.watch(
+        "a", home=tmp_path, kind="regression", losses={"half": half}, criterion=CRITERION
+    ):
+        inbox.put(RunPaths(tmp_path / "runs" / "a").inbox, Request.new(SwapLoss("half")))
+        inbox.put(RunPaths(tmp_path / "runs" / "a").inbox, Request.new(SwapLoss("l1")))
+        for _ in range(3):
+            with torch.no_grad():
+                loss(model, inputs)
+            optimizer.zero_grad()
+            value = loss(model, inputs)
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+    run = tuitrain.connect("a", home=tmp_path)
+    assert [row.loss for row in run.batches()] == losses
+    refused = [event.reason for event in run.events(follow=False) if hasattr(event, "reason")]
+    assert [reason.count("no input and target") for reason in refused] == [1, 1]
+    assert "cannot be seen" not in capfd.readouterr().err

@@ -1,11 +1,14 @@
 """Another loss in the place of a call: it has the call's reduction, targets and samples."""
 
+import inspect
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from tuitrain.watcher import hooks
 from tuitrain.watcher.losses import Call, fitting, replaced, why_not
 
 REDUCTIONS = st.sampled_from(["mean", "sum"])
@@ -95,7 +98,8 @@ LOGITS, TARGET = classes(0)
         (Call("cross_entropy", (LOGITS, LOGITS.softmax(1)), {}), "mse", "only (N, C)"),
         (Call("cross_entropy", (torch.ones(2, 5000), TARGET[:2]), {}), "mse", "too large"),
         (Call("mse_loss", (LOGITS, LOGITS[:1]), {}), "l1", "differ in shape"),
-        (Call("ctc_loss", (LOGITS, TARGET, TARGET, TARGET), {}), "mse", "input of its own kind"),
+        (Call("ctc_loss", (LOGITS, TARGET, TARGET, TARGET), {}), "mse", "no input and target"),
+        (Call("kl_div", (LOGITS, LOGITS), {}), "mse", "input of its own kind"),
         (Call("mse_loss", (LOGITS, LOGITS), {}), "cross-entropy", "regression"),
         (Call("mse_loss", (LOGITS, LOGITS), {}), "poisson-nll", "targets of 0 or more"),
     ],
@@ -110,3 +114,14 @@ def test_the_own_loss_comes_first_among_those_that_fit():
     call = Call("nll_loss", (LOGITS, TARGET), {})
     assert fitting(call, None)[:2] == ["nll", "cross-entropy"]
     assert fitting(Call("ctc_loss", (LOGITS,), {}), None) == ["ctc"]
+
+
+def test_a_function_that_was_wrapped_before_by_one_without_names_can_be_swapped(monkeypatch):
+    outputs, target = torch.randn(4), torch.randn(4)
+    nameless = inspect.signature(lambda *args, **kwargs: (args, kwargs))
+    monkeypatch.setitem(hooks._SIGNATURES, "mse_loss", nameless)
+    for call in (
+        Call("mse_loss", (outputs, target), {"reduction": "sum"}),
+        Call("mse_loss", (), {"target": target, "input": outputs, "reduction": "sum"}),
+    ):
+        torch.testing.assert_close(replaced(call, "l1"), (outputs - target).abs().sum())
