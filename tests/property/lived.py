@@ -100,6 +100,8 @@ class RecordedLife(Life):
         self.lived, self.take = Lived(), 1
         self.every_batch: dict[tuple[int, int], Batch] = {}
         self._at_checkpoints: dict[str, Lived] = {"": Lived()}
+        self._went_back_to = -1
+        """The step at which the present take began, if by an undo or a rollback."""
 
     @classmethod
     def begin(
@@ -144,7 +146,7 @@ class RecordedLife(Life):
             case CheckpointSaved():  # a best epoch's comes later
                 self._at_checkpoints[event.file] = self.lived.up_to(event.step, event.epoch)
             case TakeOpened():
-                self.lived, self.take = self._at_checkpoints[event.origin], event.take
+                self._open(event)
         if is_new_setting(event):
             self.lived = self.lived._replace(changed=event.step)
         self.recorder.take(event)
@@ -153,6 +155,13 @@ class RecordedLife(Life):
         if not isinstance(event, Fact):
             self.recorder.flush()
             self.followed(self.follower.look())
+
+    def _open(self, opened: TakeOpened) -> None:
+        self.lived, self.take = self._at_checkpoints[opened.origin], opened.take
+        if opened.why != "resume":
+            self._went_back_to = opened.step
+        elif opened.step == self._went_back_to:  # the settings that stayed then stay now
+            self.lived = self.lived._replace(changed=opened.step)
 
     def followed(self, now: Snapshot) -> None:
         """Is called with what a screen shows after each event."""

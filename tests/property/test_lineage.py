@@ -447,3 +447,12 @@ def test_an_undo_of_an_undo_and_a_rollback_to_the_start_are_shown_in_a_fork_too(
     )
     fork = at_batches((2, SwapLoss("mse")), (3, Undo()), (8, SwapLoss("l1")), (9, Rollback()))
     check(Plan(commands, [14], Fork(Plan(fork))))
+
+
+def test_a_loss_that_stays_in_a_rollback_stays_in_a_resumption_from_the_same_checkpoint():
+    clip, swap, back = Change("clip-norm", 0.5), SwapLoss("mse"), Rollback(1)
+    commands = [
+        (5, Request.new(clip, "batch")),
+        *((2 * PER_EPOCH, Request.new(command, "epoch")) for command in (swap, back)),
+    ]
+    check(Plan(commands, [16, 29]))
