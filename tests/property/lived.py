@@ -18,6 +18,7 @@ from tuitrain.core.events import (
     Fact,
     LossSwapped,
     Measured,
+    RunStarted,
     SettingChanged,
     TakeOpened,
 )
@@ -100,8 +101,8 @@ class RecordedLife(Life):
         self.lived, self.take = Lived(), 1
         self.every_batch: dict[tuple[int, int], Batch] = {}
         self._at_checkpoints: dict[str, Lived] = {"": Lived()}
-        self._went_back_to = -1
-        """The step at which the present take began, if by an undo or a rollback."""
+        self._settings: dict[str, Mapping[str, Any]] = {}
+        """Those in use when a checkpoint was saved, by its file."""
 
     @classmethod
     def begin(
@@ -145,6 +146,7 @@ class RecordedLife(Life):
                 self.lived = self.lived._replace(epochs=(*self.lived.epochs, event))
             case CheckpointSaved():  # a best epoch's comes later
                 self._at_checkpoints[event.file] = self.lived.up_to(event.step, event.epoch)
+                self._settings[event.file] = self.run.settings
             case TakeOpened():
                 self._open(event)
         if is_new_setting(event):
@@ -158,9 +160,9 @@ class RecordedLife(Life):
 
     def _open(self, opened: TakeOpened) -> None:
         self.lived, self.take = self._at_checkpoints[opened.origin], opened.take
-        if opened.why != "resume":
-            self._went_back_to = opened.step
-        elif opened.step == self._went_back_to:  # the settings that stayed then stay now
+        started = next(event for event in self.events if isinstance(event, RunStarted))
+        before = self._settings[opened.origin] if opened.origin else started.settings
+        if {**opened.settings, "pace": None} != {**before, "pace": None}:
             self.lived = self.lived._replace(changed=opened.step)
 
     def followed(self, now: Snapshot) -> None:

@@ -456,3 +456,9 @@ def test_a_loss_that_stays_in_a_rollback_stays_in_a_resumption_from_the_same_che
         *((2 * PER_EPOCH, Request.new(command, "epoch")) for command in (swap, back)),
     ]
     check(Plan(commands, [16, 29]))
+
+
+def test_a_rate_that_stays_in_a_rollback_stays_in_a_resumption_and_the_epoch_before_has_another():
+    lr, back = Change("lr", 0.01), Rollback(1)
+    at = (8, Request.new(lr, "batch")), (2 * PER_EPOCH, Request.new(back, "epoch"))
+    check(Plan(at, [25]))

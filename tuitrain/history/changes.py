@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 from tuitrain.core.events import CheckpointSaved, Event, LossSwapped, SettingChanged, TakeOpened
 from tuitrain.core.schedules import SCHEDULES
+from tuitrain.history.lineage import Lineage
 
 Change = LossSwapped | SettingChanged | TakeOpened
 
@@ -34,10 +35,40 @@ def changes_training(event: Event, schedule: str) -> TypeGuard[Change]:
     A number of epochs matters only to a `schedule` that depends on the last one, as in use since.
     """
     if isinstance(event, SettingChanged) and event.setting == "epochs":
-        shape = SCHEDULES.get(re.split("[:@]", schedule)[0])
-        has_end = shape is None or shape.has_end  # one of the user's may depend on it, too
-        return has_end and is_change(event)
+        return _has_end(schedule) and is_change(event)
     return is_change(event)
+
+
+def _has_end(schedule: str) -> bool:
+    """Return whether the last epoch matters to a schedule: to one of the user's it may."""
+    shape = SCHEDULES.get(re.split("[:@]", schedule)[0])
+    return shape is None or shape.has_end
+
+
+def last_changed(lineage: Lineage) -> int:
+    """Return the step since which batches are trained as now; 0: since the first one.
+
+    A resumption keeps what a rollback had left in force: then its take began with other settings
+    than those of its checkpoint.
+    """
+    changed, before, schedule = 0, lineage.initial_settings, lineage.settings["schedule"]
+    for event, settings in lineage.settled():
+        if changes_training(event, schedule) or (
+            isinstance(event, TakeOpened) and _differ(before, settings, schedule)
+        ):
+            changed = event.step
+        before = settings
+    return changed
+
+
+def _differ(before: Mapping[str, Any], after: Mapping[str, Any], schedule: str) -> bool:
+    """Return whether batches are trained differently by these settings."""
+    of_no_batch = ("pace",) if _has_end(schedule) else ("pace", "epochs")
+    return any(
+        value != after[name]
+        for name, value in before.items()
+        if name in after and name not in of_no_batch
+    )
 
 
 def last_change(events: Sequence[Event]) -> tuple[Change, CheckpointSaved] | None:

@@ -192,18 +192,23 @@ class Lineage:
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """Those in use now: the loss, and those of `tuitrain.core.commands.SETTINGS`."""
-        settings = dict(self.initial_settings)
+        *_, (_, settings) = (None, self.initial_settings), *self.settled()
+        return settings
+
+    def settled(self) -> Iterator[tuple[Event, Mapping[str, Any]]]:
+        """Yield each event of these takes, with the settings that are in use after it."""
+        settings = self.initial_settings
         for event in self.kept_events:
             match event:
                 case LossSwapped(loss=loss):
-                    settings["loss"] = loss
+                    settings = {**settings, "loss": loss}
                 case SettingChanged(setting=setting, value=value):
-                    settings[setting] = value
+                    settings = {**settings, setting: value}
                 case TakeOpened(settings=opened):
-                    settings |= opened
+                    settings = {**settings, **opened}
                 case _:
                     pass
-        return settings
+            yield event, settings
 
     @cached_property
     def initial_settings(self) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from tuitrain.core.detail import Confusion
 from tuitrain.core.events import EpochEnded
 from tuitrain.core.safe import safe
 from tuitrain.core.series import DEAD_UNITS, GRADIENT_NORM
-from tuitrain.history.changes import changes_training
+from tuitrain.history.changes import last_changed
 from tuitrain.view.state.metrics import monitor_of, monitored
 from tuitrain.view.state.rate import lr_at, lr_of
 from tuitrain.view.state.snapshot import Snapshot
@@ -129,8 +129,7 @@ def present_course(run: Snapshot) -> list[EpochEnded]:
 
     Of a long run these are the best one and the newest ones.
     """
-    events, schedule = run.lineage.kept_events, run.settings["schedule"]
-    changed = max((event.step for event in events if changes_training(event, schedule)), default=0)
+    changed = last_changed(run.lineage)
     best = [run.best] if run.best and run.best.step < run.epochs[0].step else []
     since = takewhile(
         lambda epoch: epoch.loss_name == run.loss and epoch.step > changed,
