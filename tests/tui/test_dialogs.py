@@ -13,7 +13,7 @@ from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tests.tui.test_run_screen import epoch
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Stop
-from tuitrain.core.events import CheckpointSaved
+from tuitrain.core.events import CheckpointSaved, Finished, NotFinite, Paused, Resumed
 from tuitrain.core.problem import LossOption, Problem
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
@@ -216,3 +216,37 @@ async def test_in_a_dialog_the_choices_stand_before_the_prose(
             )
             app.pop_screen()
             await pilot.pause()
+
+
+@pytest.mark.parametrize("key", ["q", "r", "l", "question_mark"])
+async def test_a_dialog_says_that_the_run_behind_it_is_paused_goes_on_or_has_ended(
+    app: TuitrainApp, trainer: ScriptedTrainer, key: str
+):
+    trainer.records(STARTED)
+    trainer.trains([1.0])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await seen(app)
+        await pilot.press(key)
+        await pilot.pause()
+        assert "the run" not in await border(app, pilot)
+        for event, said in (
+            (NotFinite(1, 1, 0, "loss"), ""),
+            (Paused(None, 1, 1, 0), "the run is paused: loss not finite at step 1"),
+            (Resumed("w", 1, 1, 0), ""),
+            (Finished(1, 1, 0), "the run has finished"),
+        ):
+            trainer.records(event)
+            below = await border(app, pilot)
+            assert said in below
+            assert ("the run" in below) == bool(said)
+        await pilot.press("escape")
+        while not isinstance(app.screen, RunScreen):
+            await pilot.pause()
+        assert "finished" in await seen(app)
+
+
+async def border(app: TuitrainApp, pilot: Pilot) -> str:
+    """Follow the run and return the lower border of the dialog over it."""
+    await seen(app)
+    await pilot.pause()
+    return next(line for line in text_of(app).splitlines() if "╰" in line and "╯" in line)

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tuitrain.tui.keys import keymap_of, shown
+from tuitrain.tui.widgets.dialog import Dialog
 from tuitrain.view.text.cells import wrapped
 
 _COLUMN_CELLS = 60
@@ -39,6 +40,13 @@ SIGNS = [
 ]
 
 
+class ScrolledDialog(Dialog, can_focus=True):
+    """A dialog whose text may be longer than the terminal is high."""
+
+    DEFAULT_CSS = "ScrolledDialog { overflow-y: auto; }"
+    BINDINGS = VerticalScroll.BINDINGS
+
+
 class HelpScreen(ModalScreen[None]):
     """Show the keys and the signs, with their meaning."""
 
@@ -53,9 +61,9 @@ class HelpScreen(ModalScreen[None]):
         self._explained = list(bindings)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog") as dialog:
+        with ScrolledDialog() as dialog:
             dialog.border_title = "help"
-            dialog.border_subtitle = "esc closes"
+            dialog.keys = ("esc closes",)
             app = [binding for binding in self.app.BINDINGS if isinstance(binding, Binding)]
             keymap = keymap_of(self.app)
             room = min(_WIDEST, int(self.app.size.width * 0.96)) - _FRAME

@@ -34,6 +34,7 @@ from tuitrain.tui.screens.resume import resume
 from tuitrain.tui.screens.steering import SteeringScreen
 from tuitrain.tui.screens.viewing import ViewingScreen
 from tuitrain.tui.views import STEPS, VIEWS, Panel
+from tuitrain.tui.widgets.dialog import dialogs_over
 from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.tui.widgets.loss_chart import LossChart
@@ -48,7 +49,7 @@ from tuitrain.tui.widgets.run_panels import (
 )
 from tuitrain.tui.widgets.views import PanelPicture, Tabs, Views
 from tuitrain.view.chart.run_charts import Charted, loss_chart
-from tuitrain.view.panel.news import as_message, news
+from tuitrain.view.panel.news import as_message, news, since_shown
 from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.state.progress import has_begun
@@ -197,8 +198,9 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         )
 
     async def _publish(self, *, at_once: bool) -> None:
-        """Update the panels, unless a dialog covers them."""
+        """Update the panels, unless a dialog covers them: then the dialog says what happened."""
         if not self.is_active:
+            self._tell_dialogs()
             return
         latest, shown = self._latest, self.slow_snapshot
         waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
@@ -211,6 +213,11 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             await self.views.draw_fast(latest)  # first: it has the numbers of the vitals
             self.fast_snapshot = latest
         self.phase = latest.condition
+
+    def _tell_dialogs(self) -> None:
+        if (shown := self.slow_snapshot) is not None:
+            for dialog in dialogs_over(self):
+                dialog.news = since_shown(shown, self._latest)
 
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
         """Update all panels: together, for one frame, or else the numbers before the charts.

@@ -7,7 +7,7 @@ from typing import Literal
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.advice import in_words, nonfinite_pause
 from tuitrain.view.state.metrics import monitor_of, monitored
-from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.state.snapshot import DELETED, Snapshot
 from tuitrain.view.text import words
 
 News = Literal["finished", "failed", "crashed", "paused"]
@@ -25,6 +25,19 @@ def news(before: Snapshot, run: Snapshot) -> News | None:
             case "paused" if nonfinite_pause(run) is not None:
                 return "paused"
     return None
+
+
+def since_shown(shown: Snapshot, run: Snapshot) -> str:
+    """Return what became of the run since the screen behind a dialog showed it; "" for nothing."""
+    if run.condition == shown.condition:
+        return ""
+    if run.is_deleted:
+        return DELETED
+    if run.has_ended:
+        return f"the run has {run.state}"
+    bad = nonfinite_pause(run)
+    why = f": {in_words(bad)}" if bad else ""
+    return "the run goes on" if run.state == "running" else f"the run is {run.state}{why}"
 
 
 def as_message(run: Snapshot) -> str:
