@@ -286,13 +286,31 @@ async def test_keys_go_from_field_to_field_in_a_form_that_is_taller_than_the_ter
     made("taken", ended=True)
     app = TuitrainApp(home)
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
-        await pilot.press("n", "x", *["down"] * 4)
+        await pilot.press("n", "end", "x", *["down"] * 4)
         assert field(app, "lr").has_focus
         await pilot.press("enter")
         await pilot.pause()
         assert field(app, "task").has_focus
         assert "digitsx" in text_of(app), "the wrong field is in sight"
         await eventually(pilot, app, "no task")
+
+
+async def test_typing_replaces_the_text_of_a_field_that_is_entered_and_a_colon_adds_options(home):
+    app = TuitrainApp(home)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press(*"moons")
+        assert field(app, "task").value == "moons", "the field with the focus at the start"
+        await pilot.press("tab", *":gamma=2")
+        assert field(app, "loss").value == "bce-with-logits:gamma=2"
+        await pilot.click(field(app, "optimizer"), offset=(2, 0))
+        await pilot.press(*"sgd")
+        assert field(app, "optimizer").value == "sgd"
+        await pilot.click(field(app, "optimizer"), offset=(1, 0))
+        await pilot.press("x")
+        assert field(app, "optimizer").value == "sxgd", "a further click places the cursor"
+        await pilot.press("shift+tab", "pagedown", "pageup", *"ab")
+        assert field(app, "model").value == "ab", "a choice is replaced as well"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])

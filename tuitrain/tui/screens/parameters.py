@@ -8,6 +8,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.problem import Problem
@@ -43,7 +44,11 @@ class ParametersScreen(ModalScreen[str | None]):
             yield Static(id="verdict")
 
     def on_mount(self) -> None:
+        """Select the first value, so that typing replaces it."""
         self.field.focus()
+        name, sign, value = ",".join(self._parameters[:1]).partition("=")
+        start = len(name + sign)
+        self.field.selection = Selection(start, start + len(value))
 
     def on_input_changed(self) -> None:
         self._text()

@@ -7,10 +7,36 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Key, MouseDown
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from tuitrain.view.form import form
+
+
+class FieldInput(Input):
+    """An input whose text is selected when it is entered, so that typing replaces it.
+
+    A colon is put after the text: no name begins with one, but the options of an entry do.
+    """
+
+    _is_just_entered = False
+
+    def on_focus(self) -> None:
+        self._is_just_entered = True
+        self.call_later(self._stay)
+
+    def _stay(self) -> None:
+        self._is_just_entered = False
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Keep the selection at the click that enters; further ones place the cursor."""
+        if self._is_just_entered:
+            event.prevent_default()
+
+    def on_key(self, event: Key) -> None:
+        if event.character == ":" and self.selected_text == self.value:
+            self.action_end()
 
 
 class FormField(Horizontal):
@@ -37,7 +63,7 @@ class FormField(Horizontal):
         suggester = SuggestFromList(self.choices) if self.choices else None
         label = (self.name or "").replace("_", " ")
         yield Static(Content(label), classes="label")
-        yield Input(self._initial, compact=True, suggester=suggester, select_on_focus=False)
+        yield FieldInput(self._initial, compact=True, suggester=suggester)
         yield Static(classes="said")
 
     @property
@@ -46,7 +72,10 @@ class FormField(Horizontal):
 
     @text.setter
     def text(self, text: str) -> None:
-        self.query_one(Input).value = text
+        field = self.query_one(Input)
+        field.value = text
+        if field.has_focus:
+            field.select_all()
 
     def suggest(self, default: str) -> None:
         """Show what is used where nothing is typed."""
