@@ -215,7 +215,7 @@ async def test_the_app_shows_it_and_offers_its_own_losses(foreign: Foreign, home
         await pilot.press("o")
         await pilot.pause()
         assert "gap: least lead, a number from 0 to 9" in text_of(app)
-        await pilot.press("0", "enter")
+        await pilot.press(*"10", "enter")
         await pilot.pause()
         assert "gap takes a number from 0 to 9 (least lead), not 10" in text_of(app)
         await pilot.press("backspace", "backspace", "3", "enter")

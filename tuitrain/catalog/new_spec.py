@@ -9,6 +9,7 @@ from typing import Any
 from tuitrain.catalog.choice import Choice, loss_text
 from tuitrain.catalog.find import find, loss_named, optimizer_named, task_named, unreadable_file
 from tuitrain.catalog.losses import fitting_losses
+from tuitrain.catalog.tasks import Task
 from tuitrain.core.commands import SwapLoss
 from tuitrain.core.errors import Refused, UnknownName, WrongUse
 from tuitrain.core.files import expanded, missing
@@ -97,11 +98,21 @@ def _check_that_it_fits(spec: RunSpec) -> None:
     for loss in (spec.loss, *swapped, *recorded):
         if own_python(loss) is not None:
             continue
+        _check_name(loss.partition(":")[0], task)
         choice = Choice.read("loss", loss)
         entry = loss_named(choice.name)
         if entry not in fitting_losses(task.kind):
             raise Refused(f"{entry.why_not(task.kind)} (tuitrain losses --task {task.name})")
         entry.arguments(choice.options, task.kind)
+
+
+def _check_name(loss: str, task: Task) -> None:
+    """Raise UnknownName, with the losses that fit the task, for one that the catalogue lacks."""
+    try:
+        loss_named(loss)
+    except UnknownName:
+        fitting = [entry.name for entry in fitting_losses(task.kind)]
+        raise UnknownName("loss", loss, fitting, whose=f"for {task.name}") from None
 
 
 def check_sharded(spec: RunSpec, own_optimizer: str = "") -> None:

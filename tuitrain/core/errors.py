@@ -18,12 +18,14 @@ TuitrainError                 1  the run failed, the home cannot be written
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tuitrain.core.safe import safe
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MOST_NAMES = 24
+"""In one message."""
 
 
 class TuitrainError(Exception):
@@ -60,16 +62,18 @@ class WrongUse(TuitrainError):
 
 
 class UnknownName(WrongUse):
-    """A name that is not one of the known ones; the message suggests the nearest, or lists all.
+    """A name that is not one of the known ones; the message suggests the nearest, or lists them.
 
-    `where` follows the name: "in run.toml".
+    `where` follows the name: "in run.toml". `whose` says which ones are known: "for digits".
+    Of more than a line holds, it lists the first ones.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
-        names = sorted(known)
+    def __init__(
+        self, what: str, name: str, known: Iterable[str], *, where: str = "", whose: str = ""
+    ) -> None:
+        names = list(known)
         near = nearest(name, names)
-        listed = f"there are: {', '.join(names)}" if names else "there are none"
-        hint = f"did you mean {near!r}?" if near else listed
+        hint = f"did you mean {near!r}?" if near else _listed(names, whose)
         super().__init__(f"no {what} {name!r}{f' {where}' * bool(where)}; {hint}")
 
 
@@ -114,6 +118,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
     names = {other.lower(): other for other in known}
     return next((names[near] for near in get_close_matches(name.lower(), names, n=1)), None)
+
+
+def _listed(names: Sequence[str], whose: str) -> str:
+    if not names:
+        return "there are none"
+    more = len(names) - _MOST_NAMES
+    shown = [*names[:_MOST_NAMES], f"and {more} more"] if more > 0 else sorted(names)
+    return f"{f'{whose} ' * bool(whose)}there are: {', '.join(shown)}"
 
 
 def is_full(error: BaseException) -> bool:

@@ -254,7 +254,8 @@ def _given(name: str, text: str) -> tuple[tuple[str, Any], ...]:
     shape = SCHEDULES[name]
     pairs = dict(part.partition("=")[::2] for part in re.split("[:,]", text))
     for key in pairs.keys() - shape.all_options.keys():
-        raise _UnfitOption(UnknownName("option", key, shape.all_options, f"of the schedule {name}"))
+        where = f"of the schedule {name}"
+        raise _UnfitOption(UnknownName("option", key, shape.all_options, where=where))
     values = {
         key: (_value(f"{name}:{key}", type_, pairs[key]), default)
         for key, (type_, default) in shape.all_options.items()

@@ -204,7 +204,8 @@ class Losses:
         return name, self._own[name], _given(self._own[name], as_file)
 
     def _unknown(self, text: str) -> UnknownName:
-        return UnknownName("loss", text.partition(":")[0], [*self._own, *LOSSES])
+        fitting = (loss.name for loss in fitting_losses(self.kind))
+        return UnknownName("loss", text.partition(":")[0], [*self._own, *fitting])
 
 
 def _entry_and_options(text: str) -> tuple[Loss, dict[str, Any]]:

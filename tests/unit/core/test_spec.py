@@ -70,7 +70,11 @@ def test_aliases_become_the_names_of_the_catalogue():
         ({"model": "mlp:hiden=3"}, "did you mean 'hidden'"),
         ({"optimizer": "adamm"}, "did you mean 'adam'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
-        ({"loss": "zzz"}, "there are: bce-with-logits, brier, cross-entropy"),
+        ({"loss": "zzz"}, "for digits there are: bce-with-logits, brier, cross-entropy, focal, l1"),
+        ({"loss": "zzz", "task": "sine"}, "for sine there are: huber, l1, log-cosh, mse, quant"),
+        ({"loss": "hubr", "task": "sine"}, "did you mean 'huber'"),
+        ({"loss": "hubr"}, "for digits there are"),
+        ({"model": "zzz"}, "there are: linear, mlp, cnn, lenet, resnet18, .*, and 60 more$"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_one(settings, hint):
