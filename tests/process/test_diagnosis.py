@@ -1,5 +1,7 @@
 """Planted faults, each of which is named and nothing else; healthy runs, of which nothing is."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,10 +59,10 @@ rare = classes((X[:300], torch.where(torch.arange(300) < 4, 2, Y[:300].clamp(max
 
 @pytest.fixture
 def found(threaded: Shell, tmp_path: Path):
-    """Train a run to its end, and return what is wrong with it."""
+    """Train a run to its end, and return it with what is wrong with it."""
     (tmp_path / "own.py").write_text(OWN)
 
-    def train(task: str, *options: str, commands: tuple[str, ...] = ()) -> list:
+    def train(task: str, *options: str, commands: tuple[str, ...] = ()):
         where = f"{tmp_path}/{task}" if ":" in task else task
         threaded("run", where, "--name", "a", "--detach", *options)
         for command in commands:
@@ -68,7 +70,7 @@ def found(threaded: Shell, tmp_path: Path):
         threaded.ended("a")
         client = threaded.client("a")
         run = snapshot(client)
-        return findings(run, best_confusion(client, run))
+        return run, findings(run, best_confusion(client, run))
 
     return train
 
@@ -95,8 +97,11 @@ def found(threaded: Shell, tmp_path: Path):
 )
 def test_a_planted_fault_is_named_and_nothing_else(found, kind, task, options):
     options, *commands = options.split(" | ")
-    diagnosed = found(task, *options.split(), commands=tuple(commands))
+    run, diagnosed = found(task, *options.split(), commands=tuple(commands))
     assert [finding.kind for finding in diagnosed] == [kind]
+    for state in ("running", "finished"):
+        line = diagnosed[0].line(replace(run, state=state), has_keys=True)
+        assert not re.search("--|tuitrain ", line), "the screen names keys"
 
 
 @pytest.mark.parametrize(
@@ -104,4 +109,4 @@ def test_a_planted_fault_is_named_and_nothing_else(found, kind, task, options):
 )
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_of_a_healthy_run_nothing_is_said(found, task, seed):
-    assert found(task, "--epochs", "8", "--seed", seed) == []
+    assert found(task, "--epochs", "8", "--seed", seed)[1] == []

@@ -28,7 +28,7 @@ def test_a_download_tells_how_far_it_is():
 @pytest.mark.parametrize("width", [30, 80])
 def test_a_run_that_ended_before_its_first_batch_says_so_and_not_what_it_did_then(width):
     ended = replace(run, stage="downloading a.gz", loaded=(1, 4), state="stopped")
-    assert "stopped before the first batch: tuitrain resume a goes on" in said(ended, width)
+    assert "stopped before the first batch: R goes on" in said(ended, width)
     assert "downloading" not in said(ended, width)
 
 

@@ -164,7 +164,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             try:
                 weights_file(self._home, values["init_from"])
             except TuitrainError as error:
-                errors["init_from"] = str(error)
+                errors["init_from"] = form.in_fields(str(error))
         return errors
 
     async def query_sizes(self) -> None:
@@ -183,7 +183,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
             for name, default in facts.get("defaults", {}).items():
                 self._field(name).suggest(str(default))
         except TuitrainError as error:
-            self._facts = str(error)
+            self._facts = form.in_fields(str(error))
         if self.is_mounted:
             self._check()
             warm.warm_up()
@@ -256,5 +256,5 @@ def _errors_of_table(spec: RunSpec) -> dict[str, str]:
     try:
         check_table(spec)
     except (TuitrainError, OSError) as error:
-        return {"target": str(error).replace("--target one of", "one of")}
+        return {"target": form.in_fields(str(error).replace("--target one of", "one of"))}
     return {}

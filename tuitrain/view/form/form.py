@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -96,13 +97,22 @@ def checked(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
                 settings[name] = value
                 catalog.new_spec(task if "task" not in errors else "digits", **{name: value})
         except TuitrainError as error:
-            errors[name] = str(error)
+            errors[name] = in_fields(str(error))
     if errors:
         return None, errors
     try:
         return catalog.new_spec(task, **settings), {}
     except TuitrainError as error:  # each value is valid, but not their combination
-        return None, {"task": str(error)}
+        return None, {"task": in_fields(str(error))}
+
+
+def in_fields(text: str) -> str:
+    """Return a text about options of the command line with the names of their fields."""
+    return re.sub(r"--([a-z-]+)", _field_of, text)
+
+
+def _field_of(option: re.Match[str]) -> str:
+    return option[1].replace("-", " ") if option[1].replace("-", "_") in FIELDS else option[0]
 
 
 def same_sizes(one: RunSpec, other: RunSpec) -> bool:

@@ -31,7 +31,7 @@ def advice(run: Snapshot) -> Advice | None:
     if run.state == "crashed":
         is_intact = run.started and safe(run.error).startswith(DIED)
         intact = "; nothing on record is lost" if is_intact else ""
-        return Advice(f"{safe(run.error)}{intact}", (after_crash(run),))
+        return Advice(f"{safe(run.error)}{intact}", _keys_after_crash(run))
     if run.busy is not None and run.busy.is_long and run.pid is not None:
         return Advice(words.busy(**run.busy._asdict()), (words.how_to_kill(run.pid),))
     nonfinite = nonfinite_pause(run)
@@ -48,13 +48,21 @@ def advice(run: Snapshot) -> Advice | None:
 
 
 def after_crash(run: Snapshot) -> str:
-    """Return what to do about a run whose trainer died."""
+    """Return what to do in a shell about a run whose trainer died."""
     name = safe(run.name)
     if run.is_watched:
         return again(run.spec)
     if run.started is None:
         return f"tuitrain logs {name} has its last words, tuitrain rm {name} deletes it"
     return f"tuitrain resume {name} goes on from its last checkpoint"
+
+
+def _keys_after_crash(run: Snapshot) -> tuple[str, ...]:
+    if run.is_watched:
+        return (again(run.spec),)
+    if run.started is None:
+        return "6 has its last words", "D deletes it in the list of runs"
+    return ("R goes on from its last checkpoint",)
 
 
 def in_words(nonfinite: NotFinite) -> str:

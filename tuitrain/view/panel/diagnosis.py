@@ -105,11 +105,13 @@ def _lower(run: Snapshot, what: str = "lowers") -> Way:
         f"{verb} the rate {lr} in its script"
         if run.is_watched
         else f"{verb} --lr {lr} in {_NEXT_TIME}",
+        "" if run.is_watched else f"{verb} the rate {lr} in {_NEXT_TIME}",
     )
 
 
-def _at_the_next_start(what: str) -> Way:
-    return Way(what, what, what)
+def _at_the_next_start(what: str, on_screen: str = "") -> Way:
+    """Return a way that is the same before the end and after it; `on_screen` without options."""
+    return Way(on_screen or what, what, what, on_screen)
 
 
 def findings(run: Snapshot, confusion: Confusion | None = None) -> list[Finding]:
@@ -208,7 +210,7 @@ def _worse_since_change(run: Snapshot, course: Sequence[EpochEnded]) -> Finding 
         f"diverging since the change: training loss {words.value(before)} in epoch "
         f"{earlier[-1].epoch:,}, {words.value(now)} now",
         (
-            Way("u undoes it", "tuitrain ctl NAME undo", "tuitrain fork NAME --epoch best goes on"),
+            _back(run)._replace(key="u undoes it", command="tuitrain ctl NAME undo"),
             _lower(run),
         ),
     )
@@ -236,7 +238,7 @@ def _dead(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         said = f"their norm is {f'{norm:.0e}' if norm else 0}, so no weight moves"
     else:
         return None
-    ways = _from_the_start(run, "a new run with a lower --lr or another initialisation")
+    ways = _from_the_start(run, "a new run with a lower rate or another initialisation")
     if run.best is not None and _was_alive(run.best, newest):
         ways = (_back(run),) if _is_lowered(run) else (_lower(run), _back(run))
     return Finding("dead gradients", f"dead gradients: {said}", ways)
@@ -265,7 +267,7 @@ def _unfit(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
         (
             Way(
                 f"l swaps to {safe(usual)}", f"tuitrain ctl NAME loss {safe(usual)}",
-                f"--loss {safe(usual)} in {_NEXT_TIME}",
+                f"--loss {safe(usual)} in {_NEXT_TIME}", f"f forks it with {safe(usual)}",
             ),
         ),
     )  # fmt: skip
@@ -352,14 +354,14 @@ def _never_predicts(run: Snapshot, confusion: Confusion | None) -> Finding | Non
     if not never:
         return None
     names = [safe(run.problem.classes[number], limit=24) for number in never]
-    way = "more samples of it"
-    if not run.spec.class_weights:
-        way = f"--class-weights balanced in a new run, or {way}"
-    return Finding(
-        "never predicted",
-        f"never predicted: {', '.join(names)}",
-        (_at_the_next_start(way),),
+    more = "more samples of it"
+    way = _at_the_next_start(
+        f"--class-weights balanced in a new run, or {more}",
+        f"balanced class weights in the form of a new run, or {more}",
     )
+    if run.spec.class_weights:
+        way = _at_the_next_start(more)
+    return Finding("never predicted", f"never predicted: {', '.join(names)}", (way,))
 
 
 def _starts_high(run: Snapshot) -> Finding | None:
@@ -393,8 +395,11 @@ def _waits_for_data(run: Snapshot) -> Finding | None:
     has_settled = run.epoch >= _LEAST_EPOCHS_WAITING and run.elapsed_s >= _LEAST_S_WAITING
     if share < _WAITING or not has_settled:
         return None
-    way = "more workers for its DataLoader" if run.is_watched else "--workers at the next start"
-    return Finding("waiting for data", f"{share:.0%} of the time goes into waiting for data: {way}")
+    way = _at_the_next_start("more workers for its DataLoader")
+    if not run.is_watched:
+        way = _at_the_next_start("more --workers at the next start", "f forks it with more workers")
+    text = f"waiting for data: {share:.0%} of the time goes into it"
+    return Finding("waiting for data", text, (way,))
 
 
 _OF_COURSE: tuple[Callable[[Snapshot, Sequence[EpochEnded]], Finding | None], ...] = (

@@ -209,9 +209,9 @@ def waiting(run: Snapshot, waited_s: float, width: int, height: int) -> Picture:
         error_lines = wrapped(f"{run.condition}: {safe(run.error)}", max(10, width - 4))
         lines = [Span(line, "bad") for line in error_lines]
     elif run.has_ended:
-        how = f"{run.state} before the first batch: tuitrain resume {run.title} goes on"
+        how = f"{run.state} before the first batch: R goes on"
         if run.is_watched:
-            how = f"{run.state} without a step: tuitrain logs {run.title} has what it printed"
+            how = f"{run.state} without a step: 6 has what it printed"
         lines = [Span(line, "warn") for line in wrapped(how, max(10, width - 4))]
     elif run.state == "paused":
         how = "paused before the first batch: space goes on, l chooses a loss"

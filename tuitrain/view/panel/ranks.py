@@ -42,5 +42,6 @@ def _line(text: str, role: Role, width: int) -> Line:
 
 def _missing(run: Snapshot) -> str:
     if not applies(run):
-        return "one process trains it: --nproc N starts several"
+        several = "--nproc N starts" if run.is_watched else "nproc in the form of a run starts"
+        return f"one process trains it: {several} several"
     return no_batch(run) if run.latest is None else "nothing of the ranks is in the record yet"

@@ -21,3 +21,13 @@ def test_an_option_that_cannot_be_is_told_at_its_field():
     assert errors == {
         "model": "mlp:dropout takes a number from 0 to 0.99 (dropout probability), not 2"
     }
+
+
+def test_an_error_names_fields_and_not_the_options_of_the_command_line():
+    values = form.filled("digits") | {"strategy": "fsdp"}
+    _, errors = form.checked(values)
+    assert errors["strategy"] == (
+        "strategy fsdp shares a model among several processes, which nproc N starts; "
+        "strategy ddp is for one, too"
+    )
+    assert form.in_fields("each has its own --node-rank") == "each has its own --node-rank"
