@@ -64,6 +64,7 @@ def test_what_cannot_be_read_is_one_sentence_and_hides_no_other(damaged, capfd, 
     assert "good" in listed.out
     assert listed.err.startswith("tuitrain: bad cannot be read: its ")
     assert len(listed.err.splitlines()) == 1
+    assert listed.err.endswith("; tuitrain rm bad deletes it\n")
     assert cli.run(["ls", "--json"]) == 0
     assert [run["name"] for run in json.loads(capfd.readouterr().out)] == ["good"]
     for command in (

@@ -175,6 +175,25 @@ async def test_an_ended_run_is_deleted_once_that_is_confirmed(home, made):
         assert "gone" not in "\n".join(await listed(app))
 
 
+@pytest.mark.parametrize("size", [(140, 40), (80, 24), (40, 10)])
+async def test_of_a_run_that_cannot_be_read_the_list_says_how_it_is_deleted(home, made, size):
+    made("kept", ended=True)
+    folder = home / "runs" / "bad"
+    folder.mkdir()
+    (folder / "spec.json").write_text("{}")
+    app = TuitrainApp(home)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await at(pilot, app, "kept")
+        assert "2 runs" in text_of(app)
+        await at(pilot, app, "bad")
+        assert text_of(app).startswith(" D deletes bad, which cannot be read: ")
+        await pilot.press("R")
+        await eventually(pilot, app, "deletes bad, which")
+        await pilot.press("D", "y")
+        await pilot.pause()
+        assert [item.name for item in runs_in(home)] == ["kept"]
+
+
 async def test_a_hostile_name_is_shown_and_not_obeyed(home):
     folder = home / "runs" / "[@click=app.exit_now]x\x1b]0;owned\x07[b]"
     folder.mkdir(parents=True)

@@ -93,10 +93,17 @@ def find_run(ctx: click.Context, run: str | None) -> Client:
 
 
 def snapshot(client: Client) -> Snapshot:
-    """Return the present snapshot of a run, read once."""
+    """Return the present snapshot of a run, read once.
+
+    Raises DamagedRecord, which says how to delete the run, if it cannot be read.
+    """
     from tuitrain.connection import follower
 
-    return follower.snapshot(client)
+    try:
+        return follower.snapshot(client)
+    except DamagedRecord as error:
+        title = client.paths.title
+        raise DamagedRecord(f"{error.reason}; tuitrain rm {title} deletes it", title) from None
 
 
 def has_terminal() -> bool:

@@ -135,7 +135,7 @@ class RunsScreen(Screen[None]):
         self._head()
 
     def _head(self) -> None:
-        heading = self._list.heading(self.size.width)
+        heading = self._list.heading(self.size.width, self.row)
         self.heading.update(Content.styled(heading, "$cell-muted"))
 
     def _mark_highlighted(self) -> None:
@@ -156,12 +156,15 @@ class RunsScreen(Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Say why a greyed key does nothing."""
-        disabled, run = disabled_action(self, event.key), self.row.run if self.row else None
-        if disabled is not None and run is not None and (why := why_not(run, *disabled)):
+        disabled, row = disabled_action(self, event.key), self.row
+        if disabled is None or row is None:
+            return
+        if why := why_not(row.run, *disabled) if row.run else self._list.why_not_read(row):
             self.notify(why, markup=False)
 
     def on_data_table_row_highlighted(self) -> None:
         self._mark_highlighted()
+        self._head()
 
     def on_data_table_row_selected(self) -> None:
         self.action_open()

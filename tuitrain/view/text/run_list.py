@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuitrain.core.safe import safe
-from tuitrain.view.text.cells import whole_parts
+from tuitrain.view.text.cells import cut, whole_parts
 from tuitrain.view.text.listing import ORDERS, Row, ordered
 
 
@@ -44,8 +44,13 @@ class RunList:
         """The rows that have the wanted words, in order."""
         return ordered(self._with_marks(), self.order, self.wanted)
 
-    def heading(self, cells: int) -> str:
-        """Return the line above the list: the numbers of runs, the order, and the keys that fit."""
+    def heading(self, cells: int, highlighted: Row | None = None) -> str:
+        """Return the line above the list: the numbers of runs, the order, and the keys that fit.
+
+        Of a highlighted run that cannot be read, it is why, and how to delete it.
+        """
+        if highlighted is not None and highlighted.run is None:
+            return cut(f" {self.why_not_read(highlighted)}", cells)
         if not self.rows:
             tour = "tuitrain tour in a shell teaches it step by step"
             return whole_parts([" no runs yet: n begins one", tour], cells)
@@ -62,6 +67,11 @@ class RunList:
         if self.wanted:
             parts.insert(1, f"with {safe(self.wanted, limit=30)!r} in name, tag or task")
         return whole_parts(parts, cells)
+
+    def why_not_read(self, row: Row) -> str:
+        """Return why a run cannot be read, after the keys that delete it."""
+        keys = "m, then D" if self.marked and row.directory not in self.marked else "D"
+        return f"{keys} deletes {row.name}, which cannot be read: {row.reason}"
 
     def to_compare(self, highlighted: Row | None) -> list[Row]:
         """Return the rows of the marked runs.
