@@ -195,8 +195,12 @@ class RunsScreen(Screen[None]):
             self.app.pop_screen()
 
     def action_open(self) -> None:
-        if (row := self.row) is not None:
+        if (row := self.row) is None:
+            return
+        if row.allows("open"):
             self.open(RunPaths(row.directory))
+        else:
+            self.notify(self._list.why_not_read(row), markup=False)
 
     def action_new(self) -> None:
         self.app.push_screen(NewRunScreen(self._home.directory), self._open_started)
