@@ -129,10 +129,18 @@ async def test_runs_are_sorted_and_filtered(home, made):
         await listed(app)
         await pilot.press("s")
         assert names_in(await listed(app)) == ["alpha", "beta", "gamma"]
-        await pilot.press("slash", *"amm", "enter")
+        await pilot.press("slash", *"amm")
+        await pilot.pause()
+        assert [*re.findall(r"[A-Z]\w+", (await listed(app))[-1])] == ["Keep", "Clear", "All"]
+        await pilot.press("enter")
         assert names_in(await listed(app)) == ["gamma"]
         await pilot.press("escape")
         assert len(names_in(await listed(app))) == 3
+        await pilot.press("slash", *"amm", "escape", "s")
+        await pilot.pause()
+        lines = await listed(app)
+        assert len(names_in(lines)) == 3
+        assert "by state" in lines[0], "the list has the keys again"
 
 
 async def test_a_run_is_opened_and_left_for_the_list(home, made):

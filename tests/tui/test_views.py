@@ -242,14 +242,24 @@ async def test_a_search_finds_what_was_printed_and_esc_ends_it(
         await pilot.press(*"trace")
         await pilot.pause()
         found = await seen(app)
-        await pilot.press("enter", "escape")
+        await pilot.press("enter")
+        await pilot.pause()
+        kept = await seen(app)
+        await pilot.press("escape")
         await pilot.pause()
         every_line = await seen(app)
+        await pilot.press("slash", *"trace", "escape")
+        await pilot.pause()
+        again = await seen(app)
 
     assert "1 of the last 2 lines have trace" in found
     assert "note at step 20: why a trace" in found, "events and notes are searched, too"
     assert "first line" not in found
+    assert "first line" not in kept
     assert "first line" in every_line
+    assert "first line" in again
+    assert found.splitlines()[-1].startswith("⏎ Keep esc Clear ")
+    assert "Help" in again.splitlines()[-1]
     assert training.commands() == [], "letters of a search are no keys"
 
 
