@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import SURFACE, Surface
@@ -16,6 +17,8 @@ from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
 
 _POINT = "•"
+_SIGNS_APART = 18
+"""Cells from one sign of a curve to the next, if there are several curves."""
 _NAMED = 6
 """Classes that the heading names."""
 
@@ -125,20 +128,46 @@ def _heading(run: Snapshot, seen: Surface, width: int) -> Line:
 
 def _curves(seen: Surface, plane: Plane, *, is_number: bool) -> Grid:
     """Return the predicted number over one input, or the probabilities, with the samples."""
-    grid: Grid = {}
-    is_binary = not is_number and len(seen.curves) == 1
-    for (x, *_), target in zip(seen.inputs, seen.targets, strict=True):
-        height = target if is_number or is_binary else 0.0
-        cell = plane.cell(x, height)
-        if cell is not None:
-            at = 0 if is_number else int(target)
-            classes = 2 if is_binary else len(seen.curves)
-            grid[cell] = (
-                Span(_POINT, "validation") if is_number else Span(sign_of(at, classes), role_of(at))
-            )
+    samples = _samples(seen, plane, is_number=is_number)
     low, high = plane.x
+    curves: Grid = {}
+    signs: Grid = {}
     for at, curve in enumerate(seen.curves):
         xs = (low + (high - low) * index / (len(curve) - 1) for index in range(len(curve)))
-        role = "smooth" if is_number else role_of(1 if is_binary else at)
-        grid |= plane.curve(zip(xs, curve, strict=True), role)
+        points = [*zip(xs, curve, strict=True)]
+        if len(seen.curves) == 1:
+            return samples | plane.curve(points, "smooth" if is_number else role_of(1))
+        curves |= plane.curve(points, role_of(at))
+        sign = Span(sign_of(at, len(seen.curves)), role_of(at))
+        signs |= dict.fromkeys(_places_of_signs(plane, points, at / len(seen.curves)), sign)
+    return curves | signs | samples
+
+
+def _samples(seen: Surface, plane: Plane, *, is_number: bool) -> Grid:
+    """Return the samples at their number or, where there is one curve, at their class."""
+    has_height = len(seen.curves) == 1
+    grid: Grid = {}
+    for (x, *_), target in zip(seen.inputs, seen.targets, strict=True):
+        cell = plane.cell(x, target if has_height else 0.0)
+        if cell is not None and is_number:
+            grid[cell] = Span(_POINT, "validation")
+        elif cell is not None:
+            at = int(target)
+            grid[cell] = Span(sign_of(at, 2 if has_height else len(seen.curves)), role_of(at))
     return grid
+
+
+def _places_of_signs(
+    plane: Plane, points: Sequence[tuple[float, float]], offset: float
+) -> Iterator[tuple[int, int]]:
+    """Yield the cells for the signs of a curve: its highest one, and others that are far apart.
+
+    The lowest row is left to the samples. `offset` is a share of the distance, for each curve its
+    own.
+    """
+    cells = list(filter(None, (plane.cell(*point) for point in points)))
+    highest = max(cells, key=lambda cell: cell[1], default=(0, 0))
+    marked = {round((number + offset) * _SIGNS_APART) for number in range(plane.columns)}
+    for column, row in (dict(cells) | {highest[0]: highest[1]}).items():
+        if row and (column in marked or (column, row) == highest):
+            yield column, row

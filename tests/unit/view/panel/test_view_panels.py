@@ -349,6 +349,21 @@ def test_one_input_of_two_classes_has_the_probability_over_it_and_the_samples_at
     assert rising == sorted(rising)
 
 
+def test_the_probabilities_of_several_classes_over_one_input_have_the_signs_of_their_classes(toy):
+    last = [1 - abs(at - 40) / 10 if 30 < at < 50 else 0.0 for at in range(50)]
+    first = [1.0 - at / 49 for at in range(50)]
+    second = [max(0.0, 1.0 - one - other) for one, other in zip(first, last, strict=True)]
+    toy.details(SURFACE, LINE | {"curves": [first, second, last], "predicted": [0, 2],
+                                 "targets": [0, 2]})  # fmt: skip
+    canvas = [line.partition("│")[2] for line in drawn(surface, toy, (60, 23)).splitlines()[1:21]]
+    assert [*canvas[-1]].count("0") == [*canvas[-1]].count("2") == 1, "the samples"
+    places = [(row, at) for row in range(19) for at, cell in enumerate(canvas[row]) if cell == "0"]
+    assert len(places) == 3
+    assert places == sorted(places, key=lambda place: place[1]), "0 is along the falling line"
+    assert "1" in "".join(canvas[:-1])
+    assert "2" in canvas[0], "a narrow peak has a sign as well"
+
+
 def test_a_fitted_curve_runs_through_the_samples(numbers):
     numbers.details(SURFACE, {**LINE, "targets": [0.9, 0.1]})
     said = drawn(surface, numbers, (60, 23))
