@@ -4,6 +4,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from tests.conftest import PATIENCE_S, Shell, until
@@ -18,8 +20,10 @@ from tuitrain.core.events import (
     TakeOpened,
 )
 from tuitrain.tui.app import TuitrainApp
+from tuitrain.tui.screens.epoch import EpochScreen
 from tuitrain.tui.screens.new_run import NewRunScreen
 from tuitrain.tui.screens.run import RunScreen
+from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.tui.widgets.form_field import FormField
 
 NARROW = (80, 24)
@@ -154,3 +158,37 @@ async def test_a_fork_is_chosen_filled_in_and_watched(threaded: Shell, home: Pat
         until(lambda: app.screen._started.process.poll() is not None, "its trainer has gone")
     found = tuitrain.show("a-fork")
     assert (found["loss"], found["epoch"], found["lr"]) == ("l1", 4, 0.004)
+
+
+@pytest.mark.parametrize("begins_with", [RunsScreen, RunScreen])
+async def test_who_leaves_a_fork_comes_to_the_screen_that_the_app_began_with(
+    threaded: Shell, home: Path, begins_with: type
+):
+    threaded("run", "diabetes", "--epochs", "1", "--plain", "--name", "a")
+    paths = threaded.client("a").paths
+    app = TuitrainApp(home, watch=paths if begins_with is RunScreen else None)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        if begins_with is RunsScreen:
+            await app.screen.follow()
+            await pilot.press("enter")
+        await seen(app)
+        for key, screen in (("f", EpochScreen), ("enter", NewRunScreen), ("enter", RunScreen)):
+            await pilot.press(key)
+            await on(pilot, app, screen)
+        child = app.screen
+        assert "a-fork" in await seen(app)
+        until(lambda: child._started.process.poll() is not None, "its trainer has gone")
+        while not child.latest.has_ended:
+            await child.follow()
+        await pilot.press("q")
+        await on(pilot, app, begins_with)
+        assert len(app.screen_stack) == 1
+
+
+async def on(pilot: Pilot, app: TuitrainApp, screen: type) -> None:
+    """Wait until that screen is shown."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not isinstance(app.screen, screen):
+        assert time.monotonic() < deadline, f"{screen} never came"
+        await pilot.pause()

@@ -265,8 +265,9 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         fork(self, self._latest, self._show_fork)
 
     def _show_fork(self, started: Started) -> None:
-        child = RunScreen(started.paths.directory, started, leave=self._come_back)
-        self.app.push_screen(child)
+        """Show the fork; who leaves it comes to the list of runs, or here if the app began here."""
+        leave = self._come_back if self.app.screen_stack[0] is self else self._close
+        self.app.push_screen(RunScreen(started.paths.directory, started, leave=leave))
 
     def _come_back(self, _last: Snapshot) -> None:
         while self.app.screen is not self:
