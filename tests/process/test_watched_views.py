@@ -150,7 +150,7 @@ def test_an_epoch_without_a_validation_leaves_no_mark_on_the_chart(tuitrain: She
 
 def test_scripts_without_a_validation_have_nothing_to_compare_but_series(tuitrain: Shell):
     said = tuitrain("compare", "loaded", "validated", code=3).stderr
-    assert "no validation was seen of loaded: --metric NAME compares a series" in said
+    assert "no validation was seen of loaded: tuitrain compare --metric NAME compares" in said
     compared = tuitrain("compare", "loaded", "validated", "--metric", "lr").stdout
     assert "by epoch" in compared
     assert "SGD lr 0.1" in compared

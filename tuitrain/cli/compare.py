@@ -54,7 +54,8 @@ def compare(
     """Print runs over each other, and tables of how they differ.
 
     The curves are by epoch: the metrics and, if all runs are of one kind of problem, the losses
-    that all have evaluated. These are comparable, whatever loss a run is trained with.
+    that all have evaluated. These are comparable, whatever loss a run is trained with. Where the
+    runs have none in common, what two of them share is shown, and which run lacks it.
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series

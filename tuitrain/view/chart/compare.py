@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +54,18 @@ class Compared:
         validations = curves.validations(run, points).lineage
         return cls(SIGNS[number], role, run, validations, curves.best(run))
 
+    def has(self, metric: ComparableMetric) -> bool:
+        """Return whether the run has the metric: others may share it without this one."""
+        return metric in metrics_of(self.run)
+
     def newest(self, metric: ComparableMetric) -> float | None:
         """Return the value of the metric at the end of the last epoch."""
-        return metric.of(self.run.last_epoch) if self.run.last_epoch else None
+        last = self.run.last_epoch
+        return metric.of(last) if last and self.has(metric) else None
 
-    def peak(self, metric: ComparableMetric) -> float | None:
-        """Return the best value of the metric."""
-        return self.best[metric.name].value if metric.name in self.best else None
+    def peak(self, metric: ComparableMetric) -> Best | None:
+        """Return the best value of the metric, with its epoch."""
+        return self.best.get(metric.name) if self.has(metric) else None
 
 
 def read_all(runs: Sequence[Snapshot], records: Iterable[RunReader], points: int) -> list[Compared]:
@@ -75,17 +80,27 @@ def read_all(runs: Sequence[Snapshot], records: Iterable[RunReader], points: int
 def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
     """Return the metrics that all the runs have, the leading metric first.
 
-    Losses are included only if all problems are of one kind; otherwise their values are not
-    comparable.
+    Where they have none in common, return those that two or more of them have. Losses are included
+    only if the problems of these are of one kind; otherwise their values are not comparable.
     """
-    first, *others = [metrics_of(run) for run in runs]
-    common = [metric for metric in first if all(metric in other for other in others)]
-    have_one_kind = len({run.problem.kind for run in runs}) == 1
-    return common if have_one_kind else [metric for metric in common if metric.part == "metrics"]
+    having: dict[ComparableMetric, list[Snapshot]] = {}
+    for run in runs:
+        for metric in metrics_of(run):
+            having.setdefault(metric, []).append(run)
+    several = {
+        metric: owners for metric, owners in having.items()
+        if len(owners) > 1 and (metric.part == "metrics" or _have_one_kind(owners))
+    }  # fmt: skip
+    of_all = [metric for metric, owners in several.items() if len(owners) == len(runs)]
+    return of_all or [*several]
+
+
+def _have_one_kind(runs: Iterable[Snapshot]) -> bool:
+    return len({run.problem.kind for run in runs}) == 1
 
 
 def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
-    """Return the metrics that all of the compared runs have."""
+    """Return the metrics that the compared runs share."""
     return shared([entry.run for entry in compared])
 
 
@@ -96,7 +111,10 @@ def nothing_shared(runs: Sequence[Snapshot]) -> str:
     )
     unseen = [safe(run.name) for run in runs if run.is_watched and not metrics_of(run)]
     if unseen:
-        return f"no validation was seen of {', '.join(unseen)}: --metric NAME compares a series"
+        names = ", ".join(unseen)
+        return (
+            f"no validation was seen of {names}: tuitrain compare --metric NAME compares a series"
+        )
     return f"these runs have no metric in common: {kinds}; compare runs of one kind of problem"
 
 
@@ -115,10 +133,28 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
     lines = [_legend_line(entry, min(names, width // 3), width) for entry in compared]
     if any(differences.changes(entry.run, "loss") for entry in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
+    for lack in _lacks(compared):
+        lines += [fitted([Span(f"    {line}", "warn")], width) for line in wrapped(lack, width - 4)]
     if not is_contest(compared):
         why = first_fitting(_OTHER_TASKS, width - 4)
         lines.append(fitted([Span(f"    {why}", "warn")], width))
     return tuple(lines)
+
+
+def _lacks(compared: Sequence[Compared]) -> Iterator[str]:
+    """Yield, for each run without a metric that others share, which it lacks, and why."""
+    of = shared_by(compared)
+    for entry in compared:
+        missing = [safe(metric.name) for metric in of if not entry.has(metric)]
+        what = "none of these metrics" if len(missing) == len(of) else f"no {', '.join(missing)}"
+        if missing:
+            yield f"{entry.sign} has {what}: {_why_missing(entry.run)}"
+
+
+def _why_missing(run: Snapshot) -> str:
+    if not metrics_of(run):
+        return "no validation was seen of it"
+    return f"it is {run.problem.kind or 'of no kind'} ({safe(run.task)})"
 
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:
@@ -142,7 +178,7 @@ def charts(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> list
     return [
         Chart(
             Span(f" {safe(metric.name)}", "muted"),
-            (tuple(_number(entry, metric) for entry in compared),),
+            (tuple(_number(entry, metric) for entry in compared if entry.has(metric)),),
             tuple(_curve(entry, metric) for entry in compared),
             may_be_log=metric.is_loss,
         )
@@ -187,7 +223,8 @@ def _number(entry: Compared, metric: ComparableMetric) -> Span:
 
 def _curve(entry: Compared, metric: ComparableMetric) -> Curve:
     swaps = tuple(float(epoch) for epoch, _ in differences.changes(entry.run, "loss"))
-    return Curve(tuple(metric.points(entry.validations, "epoch")), entry.role, entry.sign, swaps)
+    points = tuple(metric.points(entry.validations, "epoch")) if entry.has(metric) else ()
+    return Curve(points, entry.role, entry.sign, swaps)
 
 
 def heads(compared: Sequence[Compared]) -> list[Span]:
@@ -224,8 +261,8 @@ def results_table(
 
 def _results(compared: Sequence[Compared], metric: ComparableMetric) -> tuple[Row, Row]:
     newest = [entry.newest(metric) for entry in compared]
-    peaks = [entry.peak(metric) for entry in compared]
-    bests = [entry.best.get(metric.name) for entry in compared]
+    bests = [entry.peak(metric) for entry in compared]
+    peaks = [best and best.value for best in bests]
     epochs = [f"{NO_BREAK}@{words.count(best.epoch)}" if best else "" for best in bests]
     return (
         Row(metric.name, _marked(newest, _stars(compared, newest, metric), [""] * len(newest))),
@@ -300,8 +337,8 @@ def as_json(compared: Sequence[Compared], of: Sequence[ComparableMetric]) -> dic
 
 def _metric_json(compared: Sequence[Compared], metric: ComparableMetric) -> dict[str, object]:
     newest = [entry.newest(metric) for entry in compared]
-    peaks = [entry.peak(metric) for entry in compared]
-    bests = [entry.best.get(metric.name) for entry in compared]
+    bests = [entry.peak(metric) for entry in compared]
+    peaks = [best and best.value for best in bests]
     return {
         "name": metric.name,
         "is_loss": metric.part == "val_losses",

@@ -59,6 +59,25 @@ def test_classes_and_numbers_share_nothing_and_the_reason_is_told(begin):
     assert "b is regression (diabetes)" in said
 
 
+def test_where_no_metric_is_of_all_runs_those_of_a_pair_are_shown_and_who_lacks_them(begin):
+    runs = begin("a"), begin("n", task="diabetes"), begin("b", loss="mse")
+    for run in runs:
+        run.trains(2)
+    entries = compared(*runs)
+    of = compare.shared_by(entries)
+    names = [metric.name for metric in of]
+    assert names[:4] == ["accuracy", "f1_macro", "auroc", "cross-entropy"]
+    assert {*names} & {"mae", "rmse", "mse"} == set(), "an mse of numbers is none of classes"
+    legend = plain(compare.legend(entries, 80))
+    assert "B has none of these metrics: it is regression (diabetes)" in legend
+    results = plain(compare.results_table(entries, of, 80)).splitlines()
+    (accuracy,) = [line.split() for line in results if line.split()[:1] == ["accuracy"]]
+    assert [value == "–" for value in accuracy[1:]] == [False, True, False]
+    curves = compare.charts(entries, of)[0].curves
+    assert [len(curve.points) for curve in curves] == [2, 0, 2]
+    assert " has no" not in plain(compare.legend(compared(runs[0], runs[2]), 80))
+
+
 def test_only_settings_that_differ_are_told(begin):
     one, other = begin("a"), begin("b", lr=0.01, seed=3, epochs=9, optimizer="adamw")
     shown = differences.differing([one.now(), other.now()])
