@@ -224,6 +224,16 @@ class LineSearch:
     """In steps: 0 are the weights before the step, 1 those after it."""
     losses: _Numbers
 
+    @property
+    def by_place(self) -> dict[float, float]:
+        """The losses by their places."""
+        return dict(zip(self.places, self.losses, strict=True))
+
+    @property
+    def after(self) -> float:
+        """The loss after the step."""
+        return self.by_place[1.0]
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -12,6 +12,7 @@ from tuitrain.core.detail import BATCH, Batch
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.series import GRADIENT_NORM, SHARES
 from tuitrain.store.schema import BatchRow
+from tuitrain.view.panel.line_search import search_at
 from tuitrain.view.panel.reads import Details, Reads, no_batch
 from tuitrain.view.picture import Line, Picture, Span, filled, fitted, prose
 from tuitrain.view.state.made_of import rank_count
@@ -56,7 +57,7 @@ def steps(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     if row is None:
         return filled(prose(no_batch(run), width), width, height)
     look = _newest_look(reads.details, row)
-    below = list(_footnote(row, look, width))
+    below = [*_footnote(row, look, width), *_again(run, reads.details, row, width)]
     below += _by_others(run, reads.details, row, width)
     below += _below(run, row, look, width, height - 1 - 2 * len(SHARES) - len(below))
     is_high = height >= 1 + 2 * len(SHARES) + len(below)
@@ -158,6 +159,26 @@ def _footnote(row: BatchRow, look: _Look | None, width: int) -> Iterator[Line]:
         yield from prose(text, width)
 
 
+def _again(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
+    """Yield the loss of the same batch after its step, where the run rests and it was measured."""
+    if not _is_still(run) or rank_count(run) > 1:  # it is measured of the first rank's samples
+        return
+    try:
+        search = search_at(details, row.take, row.step)
+    except DamagedRecord:
+        return
+    if search is not None:
+        after = search.after
+        losses = f"{words.value(row.loss)} → {words.value(after)}"
+        said = Span(f"{losses} ▼", "good") if after < row.loss else Span(f"{losses} ▲", "bad")
+        yield fitted([Span(" the same batch again: ", "muted"), said], width)
+
+
+def _is_still(run: Snapshot) -> bool:
+    """Return whether nothing is trained: what changes cannot be read."""
+    return run.state == "paused" or run.has_ended
+
+
 def _shapes(*texts: str) -> list[str]:
     """Return texts with shapes, then without their dtypes."""
     return [short for text in texts for short in (text, re.sub(r"\) \w+?\d+", ")", text))]
@@ -179,8 +200,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         return [*prose(missing, width)]
     losses = look.batch.losses
     at = "" if look.step == row.step else _EARLIER
-    is_still = run.state == "paused" or run.has_ended  # a list that changes cannot be read
-    if is_still and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
+    if _is_still(run) and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
         head = f" the loss of the first {len(losses)} samples{at}, the highest first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
         return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import LINE_SEARCH, LineSearch
 from tuitrain.core.errors import DamagedRecord
+from tuitrain.store.schema import key_of
 from tuitrain.view.panel.plane import Grid, Plane
-from tuitrain.view.panel.reads import Reads
+from tuitrain.view.panel.reads import Details, Reads
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted, prose
 from tuitrain.view.state.made_of import rank_count
 from tuitrain.view.state.snapshot import Snapshot
@@ -38,8 +39,8 @@ class Verdict(NamedTuple):
 
 def verdict(search: LineSearch) -> Verdict:
     """Return how far the step was by the losses along it, or that these are flat."""
-    losses = dict(zip(search.places, search.losses, strict=True))
-    before, after = losses[0.0], losses[_TAKEN]
+    losses, after = search.by_place, search.after
+    before = losses[0.0]
     if not (math.isfinite(after) and math.isfinite(before)):
         return Verdict("too far", "the loss is not finite after it", "bad")
     ahead = {at: loss for at, loss in losses.items() if at >= 0 and math.isfinite(loss)}
@@ -78,6 +79,12 @@ def line_search(run: Snapshot, reads: Reads, width: int, height: int) -> Picture
     return filled(lines, width, height)
 
 
+def search_at(details: Details, take: int, step: int) -> LineSearch | None:
+    """Return what was measured along that very step; None if it was not."""
+    body = details.detail(key_of(take, step), LINE_SEARCH)
+    return _checked(decoded(LineSearch, body)) if body is not None else None
+
+
 def _heading(said: list[Span], about: Span, width: int) -> list[Line]:
     """Return one line, or two; without the reason where that would take a third."""
     word, why = said
@@ -90,7 +97,7 @@ def _heading(said: list[Span], about: Span, width: int) -> list[Line]:
 
 
 def _curve(search: LineSearch, plane: Plane) -> Grid:
-    losses = dict(zip(search.places, search.losses, strict=True))
+    losses = search.by_place
     grid = plane.curve(losses.items(), "smooth")
     for place, sign in ((0.0, "○"), (_TAKEN, "●")):
         cell = plane.cell(place, losses[place])

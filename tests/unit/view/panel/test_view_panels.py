@@ -43,6 +43,7 @@ from tuitrain.view.panel.worst import worst
 from tuitrain.view.picture import plain
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Snapshot
+from tuitrain.view.text import words
 from tuitrain.view.text.cells import width_of
 
 SIZES = [(80, 24), (140, 40), (200, 55), (40, 10), (1, 1)]
@@ -215,6 +216,18 @@ def test_the_samples_of_a_paused_run_are_ranked_by_their_loss(recorded):
     assert lines[at + 1].endswith("right class 8.2%")
     assert lines[at + 2].split()[:3] == ["sample", "1", "0.2500"]
     assert lines[at + 1].count("█") == 10 * lines[at + 2].count("█") == 50
+
+
+@pytest.mark.parametrize("after", [0.0, 99.0])
+def test_of_a_batch_that_was_trained_alone_the_loss_after_its_step_is_told(recorded, after):
+    recorded.trains(1)
+    recorded.details(BATCH, BODY)
+    recorded.details(LINE_SEARCH, {"places": [-1.0, 0.0, 1.0, 2.0], "losses": [9, 5, after, 1]})
+    assert "again" not in drawn(batch.steps, recorded), "another batch is trained the next moment"
+    recorded.records(Paused(None, 1, 23, 1))
+    loss = re.search(r"3 loss.*cross-entropy (\S+)", drawn(batch.steps, recorded))[1]
+    said = f" the same batch again: {loss} → {words.value(after)} {'▲' if after else '▼'}"
+    assert said in drawn(batch.steps, recorded).splitlines()
 
 
 def test_a_batch_trained_before_a_swap_keeps_its_loss(recorded):
