@@ -8,8 +8,8 @@ from tests.recorded import started
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.catalog import new_spec
 from tuitrain.connection.client import Client
-from tuitrain.core.detail import BATCH, CONFUSION, SURFACE, WORST
-from tuitrain.core.events import EpochEnded
+from tuitrain.core.detail import BATCH, CONFUSION, SAMPLE, SURFACE, WORST
+from tuitrain.core.events import EpochEnded, Paused
 from tuitrain.core.notes import Note
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
@@ -102,6 +102,27 @@ async def test_the_five_steps_of_a_batch_have_their_times_shapes_and_numbers(
                  "cross-entropy 0.0500", "gradient norm 0.83", "weights moved 0.04 %",
                  "120 µs", "26%", "lr 0.001", "█", "0.2500  2.500"):  # fmt: skip
         assert said in text
+
+
+async def test_arrows_show_another_sample_of_a_batch_that_was_trained_alone(
+    app: TuitrainApp, training: ScriptedTrainer
+):
+    sample = {"number": 0, "true": 7, "before": [1.0] * 10, "after": [1.0] * 10}
+    training.details(SAMPLE, sample | {"others": [sample | {"number": 1}, sample | {"number": 2}]})
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.press("2")
+        await pilot.pause()
+        assert "sample 1 of step 20, its most wrong (← →)" in await seen(app)
+        await pilot.press("right")
+        await pilot.pause()
+        assert ". trains one batch: then the arrows" in await seen(app)
+        training.records(Paused("p", 1, 20, 0))
+        await seen(app)
+        for keys, number in ((["right"], 2), (["right", "right"], 1), (["left"], 3)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert f"sample {number} of step 20, its " in await seen(app)
+        assert app.screen.chart_view.cursor is None, "no cursor moves in the charts of view 1"
 
 
 async def test_enter_shows_the_focused_panel_alone_and_esc_all_of_them_again(

@@ -35,7 +35,7 @@ LINE_SEARCH = "line-search"
 """The loss along a step: that of a batch trained alone, or the last one of several."""
 
 SAMPLE = "sample"
-"""The sample of a batch trained alone that is most wrong, before and after the step."""
+"""The samples of a batch trained alone that are most wrong, before and after the step."""
 
 LAYERS = "layers"
 """Measurements of each layer, about once a second and at each single step."""
@@ -250,6 +250,18 @@ class Sample:
     """As those of a `WorstSample`."""
     gradient: _Numbers = ()
     """Of the loss of this sample by each logit, before the step; empty if it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSamples(Sample):
+    """The most wrong sample of a batch, and a few others that follow it."""
+
+    others: tuple[Sample, ...] = ()
+
+    @property
+    def all(self) -> tuple[Sample, ...]:
+        """All of them, the most wrong one first."""
+        return (self, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A step and its batch: the loss along the step, and its most wrong sample before and after it."""
+"""A step and its batch: the loss along the step, and its most wrong samples before and after it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from tuitrain.engine.training import Training
 PLACES = tuple(quarter / 4 for quarter in range(-4, 13))
 """In steps from the weights before it: 1 are those after it."""
 _MOST_CLASSES = 100
+_SAMPLES = 6
+"""Of a batch, at most."""
 
 
 class _Place(NamedTuple):
@@ -35,7 +37,7 @@ class _Place(NamedTuple):
 def line_search(
     run: Training, before: Sequence[Tensor], batch: tuple[Any, Tensor], drawn: Mapping[str, Any]
 ) -> list[Detail]:
-    """Return `core.detail.LineSearch` of the step just taken, and for classes a `Sample` of it.
+    """Return `core.detail.LineSearch` of the step just taken, and for classes `WrongSamples` of it.
 
     The training stays as it is. `before` are the weights before the step, and `drawn` is the state
     of the random number generators then, so that a dropout drops the same. Empty for a model that
@@ -44,22 +46,31 @@ def line_search(
     try:
         line = dict(zip(PLACES, _along(run, before, batch, drawn), strict=True))
         losses = read([place.loss for place in line.values()])
-        sample = _sample(run, batch, line[0.0].output, line[1.0].output)
+        wrong = _wrong_samples(run, batch, line[0.0].output, line[1.0].output)
     except Exception:  # noqa: BLE001 - what is only looked at must not end the training
         return []
-    bodies = {LINE_SEARCH: {"places": list(PLACES), "losses": rounded(losses)}, SAMPLE: sample}
+    bodies = {LINE_SEARCH: {"places": list(PLACES), "losses": rounded(losses)}, SAMPLE: wrong}
     return [Detail(run.take, run.step, name, body) for name, body in bodies.items() if body]
 
 
-def _sample(
+def _wrong_samples(
     run: Training, batch: tuple[Any, Tensor], before: Tensor, after: Tensor
 ) -> dict[str, Any]:
-    """Return the sample whose class had the lowest probability; nothing if it has no class."""
-    data, target = batch
+    """Return the samples whose classes had the lowest probabilities; nothing without classes."""
+    target = batch[1]
     is_of_classes = run.data.kind == "multiclass" and (before.dim(), target.dim()) == (2, 1)
     if not is_of_classes or before.shape[1] > _MOST_CLASSES:
         return {}
-    number = int(before.log_softmax(dim=1).gather(1, target[:, None]).argmin())
+    sureness = before.log_softmax(dim=1).gather(1, target[:, None]).nan_to_num(nan=-torch.inf)
+    numbers = sureness[:, 0].argsort(stable=True)[:_SAMPLES].tolist()
+    first, *others = [_sample(run, batch, number, before, after) for number in numbers]
+    return {**first, "others": others}
+
+
+def _sample(
+    run: Training, batch: tuple[Any, Tensor], number: int, before: Tensor, after: Tensor
+) -> dict[str, Any]:
+    data, target = batch
     return {
         "number": number,
         "true": int(target[number]),

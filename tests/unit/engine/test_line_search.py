@@ -6,7 +6,7 @@ import torch
 from tests.unit.engine.test_loop import digits
 from tuitrain.core.commands import Request, Step
 from tuitrain.core.decode import decoded
-from tuitrain.core.detail import LINE_SEARCH, SAMPLE, LineSearch, Sample
+from tuitrain.core.detail import LINE_SEARCH, SAMPLE, LineSearch, Sample, WrongSamples
 from tuitrain.core.events import BatchDone, Detail, Finished
 from tuitrain.engine import step_probe
 from tuitrain.engine.line_search import PLACES
@@ -68,6 +68,20 @@ def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_
     pull = before[sample.number].softmax(dim=0)
     pull[sample.true] -= 1
     assert sample.gradient == pytest.approx(pull.tolist(), rel=1e-4)
+
+
+def test_a_few_more_samples_follow_the_most_wrong_one():
+    run = digits()
+    data, target = next(run.batches())
+    with torch.no_grad():
+        before = run.model(data)
+    events = after_a_step(run, 1)
+    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
+    samples = decoded(WrongSamples, detail.body).all
+    losses = torch.nn.functional.cross_entropy(before, target, reduction="none")
+    numbers = losses.argsort(descending=True)[:6].tolist()
+    assert [sample.number for sample in samples] == numbers
+    assert [sample.true for sample in samples] == target[numbers].tolist()
 
 
 def test_the_gradient_of_a_sample_is_that_of_the_loss_in_use():

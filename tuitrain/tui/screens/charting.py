@@ -46,7 +46,7 @@ class ChartingScreen(SteeringScreen, inherit_bindings=False):
         Binding("left", "move(-1)", "Left", show=False, id="chart.left",
                 tooltip="Cursor to earlier steps; the title has its values"),
         Binding("right", "move(1)", "Right", show=False, id="chart.right",
-                tooltip="Cursor to later steps"),
+                tooltip="Cursor to later steps; in view 2 both show another sample"),
         Binding("home", "first", "First", show=False, id="chart.first",
                 tooltip="Cursor to the first step"),
         Binding("end", "newest", "Newest", show=False, id="chart.newest",

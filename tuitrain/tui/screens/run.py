@@ -110,6 +110,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         self._reads = Reads(
             client.record, self._curves, client.output,
             search=lambda: self.wanted, chart_view=lambda: self.chart_view,
+            sample=lambda: self.sample,
         )  # fmt: skip
         self._close = leave
         self._started = started

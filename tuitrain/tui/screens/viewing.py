@@ -12,6 +12,11 @@ from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.views import VIEWS
 from tuitrain.tui.widgets.filter import Filter
 from tuitrain.tui.widgets.views import Tabs, Views
+from tuitrain.view.panel.batch import is_still
+from tuitrain.view.panel.sample import applies as takes_apart
+
+_OF_THE_BATCH = "view-batch"
+_RUNS_ON = ". trains one batch: then the arrows show its samples, one after another."
 
 
 class ViewingScreen(ChartingScreen, inherit_bindings=False):
@@ -39,6 +44,8 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
 
     wanted = ""
     """The text that is searched for."""
+    sample = 0
+    """Which sample of the batch is shown."""
 
     tabs = getters.query_one("#tabs", Tabs)
     views = getters.query_one("#views", Views)
@@ -73,6 +80,16 @@ class ViewingScreen(ChartingScreen, inherit_bindings=False):
             self.search.reset()
         self.tabs.current = name
         self.views.switch(next(view.id for view in VIEWS if view.name == name))
+
+    def action_move(self, cells: int) -> None:
+        """Move the cursor or, in the view of the batch, show another one of its samples."""
+        if self.views.current != _OF_THE_BATCH or not takes_apart(self.latest):
+            super().action_move(cells)
+        elif is_still(self.latest):
+            self.sample += cells
+            self.views.mark_stale()
+        else:
+            self.notify(_RUNS_ON)
 
     def action_next_panel(self, step: int) -> None:
         self.views.turn(step)

@@ -161,7 +161,7 @@ def _footnote(row: BatchRow, look: _Look | None, width: int) -> Iterator[Line]:
 
 def _again(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterator[Line]:
     """Yield the loss of the same batch after its step, where the run rests and it was measured."""
-    if not _is_still(run) or rank_count(run) > 1:  # it is measured of the first rank's samples
+    if not is_still(run) or rank_count(run) > 1:  # it is measured of the first rank's samples
         return
     try:
         search = search_at(details, row.take, row.step)
@@ -174,7 +174,7 @@ def _again(run: Snapshot, details: Details, row: BatchRow, width: int) -> Iterat
         yield fitted([Span(" the same batch again: ", "muted"), said], width)
 
 
-def _is_still(run: Snapshot) -> bool:
+def is_still(run: Snapshot) -> bool:
     """Return whether nothing is trained: what changes cannot be read."""
     return run.state == "paused" or run.has_ended
 
@@ -200,7 +200,7 @@ def _below(run: Snapshot, row: BatchRow, look: _Look | None, width: int, rows: i
         return [*prose(missing, width)]
     losses = look.batch.losses
     at = "" if look.step == row.step else _EARLIER
-    if _is_still(run) and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
+    if is_still(run) and rows >= _LEAST_LIST and len(look.batch.places) == len(losses) > 0:
         head = f" the loss of the first {len(losses)} samples{at}, the highest first"
         ranked = list(_ranked(run, look.batch, width))[: rows - 2]
         return [fitted([], width), fitted([Span(head, "muted")], width), *ranked]

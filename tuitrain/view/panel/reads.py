@@ -57,3 +57,5 @@ class Reads(NamedTuple):
     """Returns what the user searches for; empty for nothing."""
     chart_view: Callable[[], ChartView] = lambda: USUAL
     """Returns how the user looks at the charts."""
+    sample: Callable[[], int] = lambda: 0
+    """Returns which sample of a batch is shown: a number from any range, taken cyclically."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from tuitrain.core.decode import decoded
-from tuitrain.core.detail import SAMPLE, Sample
+from tuitrain.core.detail import SAMPLE, Sample, WrongSamples
 from tuitrain.core.errors import DamagedRecord
 from tuitrain.core.safe import safe
 from tuitrain.view.panel.pixels import Pixels
@@ -31,14 +31,16 @@ def applies(run: Snapshot) -> bool:
 
 
 def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
-    """Return the most wrong sample of the last batch that was trained alone."""
+    """Return one of the most wrong samples of the last batch that was trained alone."""
     newest = reads.details.newest_detail(run.take, run.step, SAMPLE)
     if newest is None:
         return filled(prose(_missing(run), width), width, height)
-    step, seen = newest[0], _checked(decoded(Sample, newest[1]))
+    step, samples = newest[0], decoded(WrongSamples, newest[1]).all
+    at = reads.sample() % len(samples)
+    seen = _checked(samples[at])
     heading = (
-        f"sample {words.count(seen.number + 1)} of step {words.count(step)}, its most wrong: "
-        f"class {_class(run, seen.true)}"
+        f"sample {words.count(seen.number + 1)} of step {words.count(step)}, "
+        f"{_rank(at, len(samples))}: class {_class(run, seen.true)}"
     )
     lines = [*prose(heading, width, "strong")]
     rows = height - len(lines)
@@ -51,6 +53,12 @@ def sample(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
         left = fitted([Span(" "), *part], cells) if picture else ()
         lines.append(fitted([*left, *row], width))
     return filled(lines, width, height)
+
+
+def _rank(at: int, count: int) -> str:
+    """Return how wrong a sample is among the most wrong ones, and the keys that show the others."""
+    ordinal = {0: "", 1: "2nd ", 2: "3rd "}.get(at, f"{at + 1}th ")
+    return f"its {ordinal}most wrong{' (← →)' if count > 1 else ''}"
 
 
 def _missing(run: Snapshot) -> str:

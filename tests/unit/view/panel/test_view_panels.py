@@ -636,6 +636,21 @@ def test_the_most_wrong_sample_of_a_batch_is_shown_before_and_after_its_step(rec
     assert "▸ 7" in drawn(sample, recorded, (60, 3)), "the true class has the last row"
 
 
+def test_the_samples_that_are_nearly_as_wrong_are_shown_one_after_another(recorded):
+    recorded.trains(1)
+    others = [TAKEN_APART | {"number": number, "true": number} for number in (8, 2)]
+    recorded.details(SAMPLE, TAKEN_APART | {"others": others})
+    every = reads(recorded)
+    for at, said in (
+        (0, "sample 5 of step 23, its most wrong (← →): class 7"),
+        (1, "sample 9 of step 23, its 2nd most wrong (← →): class 8"),
+        (-1, "sample 3 of step 23, its 3rd most wrong (← →): class 2"),
+        (3, "sample 5 of step 23, its most wrong"),
+    ):
+        shown = sample(recorded.now(), every._replace(sample=lambda at=at: at), 100, 8)
+        assert plain(shown).startswith(f" {said}")
+
+
 def test_the_gradient_of_a_sample_by_its_logits_stands_where_there_is_room_for_bars(recorded):
     recorded.trains(1)
     gradient = [0.002, 0.726, *[0.001] * 5, -0.733, 0.001, 0.001]
