@@ -59,14 +59,15 @@ def compare(
     """
     from tuitrain.view.chart import compare as view
     from tuitrain.view.chart.compare_series import shared_series
+    from tuitrain.view.chart.shared_metrics import nothing_shared, shared
     from tuitrain.view.state.metrics import named
 
     clients = _clients(ctx, runs)
     records = [client.record for client in clients]
     snapshots = [snapshot(client) for client in clients]
-    common, series = view.shared(snapshots), shared_series(snapshots)
+    common, series = shared(snapshots), shared_series(snapshots)
     if not common and metric not in series:
-        raise Refused(view.nothing_shared(snapshots))
+        raise Refused(nothing_shared(snapshots))
     aliases = snapshots[0].problem.aliases
     chosen = None if metric is None else named(metric, common, series, aliases)
     cells = width or shutil.get_terminal_size().columns

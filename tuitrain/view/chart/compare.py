@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tuitrain.view.chart.curve_chart import SWAPPED
 from tuitrain.view.chart.curves import Curves
 from tuitrain.view.chart.multiples import Chart, grid, places
 from tuitrain.view.chart.plot import ChartOptions, Curve
+from tuitrain.view.chart.shared_metrics import lack_of, nothing_shared, shared
 from tuitrain.view.picture import SERIES, Line, Picture, Role, Span, fitted
 from tuitrain.view.state.made_of import optimizer_of
 from tuitrain.view.state.metrics import ComparableMetric, metrics_of
@@ -77,45 +78,9 @@ def read_all(runs: Sequence[Snapshot], records: Iterable[RunReader], points: int
     ]
 
 
-def shared(runs: Sequence[Snapshot]) -> list[ComparableMetric]:
-    """Return the metrics that all the runs have, the leading metric first.
-
-    Where they have none in common, return those that two or more of them have. Losses are included
-    only if the problems of these are of one kind; otherwise their values are not comparable.
-    """
-    having: dict[ComparableMetric, list[Snapshot]] = {}
-    for run in runs:
-        for metric in metrics_of(run):
-            having.setdefault(metric, []).append(run)
-    several = {
-        metric: owners for metric, owners in having.items()
-        if len(owners) > 1 and (metric.part == "metrics" or _have_one_kind(owners))
-    }  # fmt: skip
-    of_all = [metric for metric, owners in several.items() if len(owners) == len(runs)]
-    return of_all or [*several]
-
-
-def _have_one_kind(runs: Iterable[Snapshot]) -> bool:
-    return len({run.problem.kind for run in runs}) == 1
-
-
 def shared_by(compared: Sequence[Compared]) -> list[ComparableMetric]:
     """Return the metrics that the compared runs share."""
     return shared([entry.run for entry in compared])
-
-
-def nothing_shared(runs: Sequence[Snapshot]) -> str:
-    """Return why there is nothing to compare."""
-    kinds = ", ".join(
-        f"{safe(run.name)} is {run.problem.kind or 'of no kind'} ({run.task})" for run in runs
-    )
-    unseen = [safe(run.name) for run in runs if run.is_watched and not metrics_of(run)]
-    if unseen:
-        names = ", ".join(unseen)
-        return (
-            f"no validation was seen of {names}: tuitrain compare --metric NAME compares a series"
-        )
-    return f"these runs have no metric in common: {kinds}; compare runs of one kind of problem"
 
 
 def options_for(runs: Sequence[Snapshot]) -> ChartOptions:
@@ -133,28 +98,14 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
     lines = [_legend_line(entry, min(names, width // 3), width) for entry in compared]
     if any(differences.changes(entry.run, "loss") for entry in compared):
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
-    for lack in _lacks(compared):
-        lines += [fitted([Span(f"    {line}", "warn")], width) for line in wrapped(lack, width - 4)]
+    for entry in compared:
+        if lack := lack_of(entry.run, shared_by(compared)):
+            told = wrapped(f"{entry.sign} {lack}", width - 4)
+            lines += [fitted([Span(f"    {line}", "warn")], width) for line in told]
     if not is_contest(compared):
         why = first_fitting(_OTHER_TASKS, width - 4)
         lines.append(fitted([Span(f"    {why}", "warn")], width))
     return tuple(lines)
-
-
-def _lacks(compared: Sequence[Compared]) -> Iterator[str]:
-    """Yield, for each run without a metric that others share, which it lacks, and why."""
-    of = shared_by(compared)
-    for entry in compared:
-        missing = [safe(metric.name) for metric in of if not entry.has(metric)]
-        what = "none of these metrics" if len(missing) == len(of) else f"no {', '.join(missing)}"
-        if missing:
-            yield f"{entry.sign} has {what}: {_why_missing(entry.run)}"
-
-
-def _why_missing(run: Snapshot) -> str:
-    if not metrics_of(run):
-        return "no validation was seen of it"
-    return f"it is {run.problem.kind or 'of no kind'} ({safe(run.task)})"
 
 
 def _legend_line(compared: Compared, name_cells: int, width: int) -> Line:

@@ -11,6 +11,7 @@ from tests.recorded import decay, in_home, problem, started
 from tests.unit.view.chart.test_plot import cells
 from tuitrain.core.events import TakeOpened
 from tuitrain.view.chart import compare
+from tuitrain.view.chart.shared_metrics import nothing_shared, shared
 from tuitrain.view.picture import plain
 from tuitrain.view.state.metrics import comparable_metrics
 from tuitrain.view.state.snapshot import Snapshot
@@ -38,23 +39,23 @@ def compared(*runs):
 
 def test_runs_of_one_kind_share_metrics_and_losses(begin):
     one, other = begin("a"), begin("b", loss="mse")
-    at_first = [item.name for item in compare.shared([one.now(), other.now()])]
+    at_first = [item.name for item in shared([one.now(), other.now()])]
     assert at_first == ["accuracy", "f1_macro", "auroc", "cross-entropy"]
     for run in (one, other):
         run.trains(1)
-    found = compare.shared([one.now(), other.now()])
+    found = shared([one.now(), other.now()])
     assert found == comparable_metrics(problem("multiclass")), "those that both have evaluated"
 
 
 def test_runs_of_two_kinds_of_classes_share_metrics_but_no_loss(begin):
     found = [begin("a").now(), begin("b", task="breast-cancer").now()]
-    assert [item.name for item in compare.shared(found)] == ["accuracy", "f1_macro", "auroc"]
+    assert [item.name for item in shared(found)] == ["accuracy", "f1_macro", "auroc"]
 
 
 def test_classes_and_numbers_share_nothing_and_the_reason_is_told(begin):
     found = [begin("a").now(), begin("b", task="diabetes").now()]
-    assert compare.shared(found) == []
-    said = compare.nothing_shared(found)
+    assert shared(found) == []
+    said = nothing_shared(found)
     assert "a is multiclass (digits)" in said
     assert "b is regression (diabetes)" in said
 
