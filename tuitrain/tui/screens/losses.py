@@ -248,7 +248,7 @@ class LossesScreen(ModalScreen[str | None]):
         is_left_out = _of_logarithms(self._run, text) and not _of_logarithms(
             self._run, self._run.loss
         )
-        asked = "" if is_left_out else f", or from the start if val losses of the form name {text}"
+        asked = "" if is_left_out else f", or from the start with {text} in the form's val losses"
         return f"its validation value is recorded once it is used{asked}"
 
     def _cells(self) -> int:

@@ -100,7 +100,7 @@ def legend(compared: Sequence[Compared], width: int) -> Picture:
         lines.append(fitted([Span(f" {SWAPPED}  its loss was swapped", "muted")], width))
     for entry in compared:
         if lack := lack_of(entry.run, shared_by(compared)):
-            told = wrapped(f"{entry.sign} {lack}", width - 4)
+            told = wrapped(f"{entry.sign} {lack}", max(1, width - 4))
             lines += [fitted([Span(f"    {line}", "warn")], width) for line in told]
     if not is_contest(compared):
         why = first_fitting(_OTHER_TASKS, width - 4)
