@@ -517,11 +517,13 @@ async def test_a_panel_that_cannot_be_drawn_says_so_and_the_app_goes_on(app, tra
 async def test_a_run_that_is_deleted_under_its_screen_is_said_to_be_deleted(app, trainer):
     trainer.records(STARTED)
     trainer.trains([0.5] * 5)
-    async with app.run_test(size=WIDE):
+    async with app.run_test(size=WIDE) as pilot:
         assert "● running" in await seen(app)
         trainer.dies()
         shutil.rmtree(trainer.paths.directory)
-        text = await seen(app)
+        await seen(app)
+        await pilot.pause()  # advice takes a line, for which the screen is laid out anew
+        text = text_of(app)
         assert "● deleted" in text
         assert "the run was deleted: nothing of it is left" in text
         assert "crashed" not in text
