@@ -102,7 +102,7 @@ def _parts(
         share = microseconds / total if total else 0.0
         spans = [
             Span(f" {padded(_NAMES[part], columns.name)}", "accent"),
-            Span(bar(share, columns.bar), "bar"),
+            Span(padded(bar(share, max(0, columns.bar - 1)), columns.bar), "bar"),
             Span(to_the_right(words.microseconds(microseconds), _TIME_CELLS)),
             Span(to_the_right(f"{share:.0%}", _SHARE_CELLS - 1) if columns.bar else "", "text"),
         ]
