@@ -13,6 +13,7 @@ from tests.conftest import Shell, until
 from tuitrain import connect
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
+from tuitrain.worker.agent import local_count
 
 NET = """
 from torch import nn
@@ -30,6 +31,23 @@ class Net(nn.Module):
 
 def mild(outputs, targets):
     return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+"""
+FAILS = """
+import os
+
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 10))
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += self.training
+        if self.calls == 30 and os.environ.get("RANK") == "1":
+            raise ValueError("planted")
+        return super().forward(images)
 """
 ONE_SAMPLE_OVERFLOWS = """
 import torch
@@ -123,9 +141,22 @@ def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrai
     assert not (run.directory / "ranks").exists()
 
 
-def test_a_signal_stops_all_ranks_with_a_checkpoint(tuitrain: Shell):
-    tuitrain.start("a", *TWO, "--epochs", "4000")
+def test_a_rank_for_each_processor_meets_the_others_four_times_a_second_or_after_each_step(
+    tuitrain: Shell,
+):
+    """A signal stops them all, with a checkpoint."""
+    tuitrain.start("a", "--nproc", "auto", "--batch-size", "8", "--epochs", "4000")
     run = run_of(tuitrain, "a")
+    assert len(ranks_of(run)) == local_count(None)
+    until(lambda: "commands within" in tuitrain("show", "a").stdout, "the ranks are measured")
+
+    def says(within: str) -> bool:
+        return f"commands within {within}" in tuitrain("show", "a").stdout
+
+    until(lambda: not says("a step") and says(""), "they meet after several steps")
+    run.pause()
+    until(lambda: run.step() or says("a step\n"), "they meet after each")
+    run.resume()
     launcher_of(run).send_signal(signal.SIGTERM)
     shown = tuitrain.ended("a")
     assert shown["state"] == "stopped"
@@ -133,15 +164,15 @@ def test_a_signal_stops_all_ranks_with_a_checkpoint(tuitrain: Shell):
 
 
 def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
-    """Code of the user's with a weight that is never used, and parts of 7 of 3 ranks."""
+    """Code of the user's with a weight that is never used, and parts of 7 of 4 ranks."""
     (tmp_path / "net.py").write_text(NET)
     tuitrain("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", "--loss",
-           f"{tmp_path / 'net.py'}:mild", "--nproc", "3", "--batch-size", "7", "--accumulate", "2",
+           f"{tmp_path / 'net.py'}:mild", "--nproc", "4", "--batch-size", "7", "--accumulate", "2",
            "--epochs", "1", "--plain", "--name", "own", "--seed", "1")  # fmt: skip
     shown = tuitrain.show("own")
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.5
-    assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 3
+    assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 4
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_alone_leaves_the_weights_of_all_as_they_were(
@@ -175,6 +206,24 @@ def test_a_loss_that_is_not_finite_pauses_a_run_whose_epochs_have_few_batches(
     assert run.state == "paused"
 
 
+def test_a_rank_that_fails_is_named_and_all_start_anew_as_often_as_allowed(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "net.py").write_text(FAILS)
+    tuitrain("run", "digits", "--model", f"{tmp_path / 'net.py'}:Net", *TWO, "--max-restarts", "1",
+             "--epochs", "4", "--plain", "--name", "a", code=1)  # fmt: skip
+    run = run_of(tuitrain, "a")
+    shown = tuitrain.show("a")
+    assert shown["state"] == "failed"
+    named = r"rank 1 on \S+ failed: ValueError: planted"
+    (warning,) = (text for text in shown["warnings"] if "anew" in text)
+    assert re.fullmatch(f"{named}; all ranks started anew", warning)
+    assert re.fullmatch(f"{named}; tuitrain resume a goes on", shown["error"])
+    log = (run.directory / "trainer.log").read_text()
+    assert log.count("Traceback") == 2
+    assert len(re.findall(r'net.py", line \d+, in forward\n.*\nValueError: planted\n', log)) == 2
+
+
 def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tuitrain: Shell):
     tuitrain.start("a", *TWO, "--epochs", "4", "--paused")
     for command in (("step", "30"), ("stop",)):
@@ -183,7 +232,10 @@ def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tui
     tuitrain("resume", "a", "--nproc", "1", "--plain")
     shown = tuitrain.show("a")
     assert shown["state"] == "finished"
-    assert any("ranks was 2 and is 1" in text for text in shown["warnings"])
+    assert any(
+        "not the same to the last bit any more: ranks was 2 and is 1" in text
+        for text in shown["warnings"]
+    )
     *_, first = (row for row in run_of(tuitrain, "a").batches() if row.step == 24)
     assert (first.epoch, first.samples) == (2, 32)
     assert shown["step"] == 23 + 3 * 45

@@ -43,3 +43,11 @@ def test_without_a_gpu_there_is_a_rank_for_each_processor_and_they_talk_over_glo
     assert device_of("auto") == "cpu"
     with joined(leads=True):
         assert distributed.get_backend() == "gloo"
+    assert not distributed.is_initialized()
+
+
+def test_one_that_fails_leaves_the_others_when_it_ends_and_not_before_it_has_told_why(rank: int):
+    with pytest.raises(ValueError, match="planted"), joined(leads=True):
+        raise ValueError("planted")
+    assert distributed.is_initialized()
+    distributed.destroy_process_group()

@@ -19,6 +19,8 @@ _YES, _NO = "yes", "no"
 def joined(*, leads: bool) -> Iterator[None]:
     """Join the processes that the launcher's environment names; leave them after the block.
 
+    After an error they see that this one has left when it ends, so once it has told of the error.
+
     The one that leads becomes rank 0, and the others follow in the launcher's order, which does
     not say on which host the run directory is. Raises Refused if none leads.
     """
@@ -32,10 +34,8 @@ def joined(*, leads: bool) -> Iterator[None]:
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=store, rank=(number - answers.index(_YES)) % count, world_size=count,
     )  # fmt: skip
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    yield
+    distributed.destroy_process_group()
 
 
 def _store(number: int, count: int) -> Store:

@@ -77,9 +77,11 @@ def resume(
 
 def _trained_again(step: int, recorded: int) -> Iterator[Event]:
     if step < recorded:
+        count = recorded - step
+        steps = "1 step after that is" if count == 1 else f"{count:,} steps after that are"
         yield Warned(
             f"goes on from step {step:,}, since other batches begin with an epoch: "
-            f"{recorded - step:,} steps after that are trained again"
+            f"{steps} trained again"
         )
 
 
