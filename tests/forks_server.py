@@ -3,8 +3,8 @@
 python -P -m tests.forks_server PIPE: for each line of its input, a request, it prints the answer.
 When the other end of the pipe is closed, all that it started is killed.
 {"run": [ARGUMENTS...], "log": FILE} runs `python ARGUMENTS...`, `tuitrain ARGUMENTS...` if they
-begin with watch, and answers with the pid; {"poll": PID} answers with the exit code, or null. With
-"env" it has these variables as well.
+begin with watch or run, and answers with the pid; {"poll": PID} answers with the exit code, or
+null. With "env" it has these variables as well, and "folder" is where it works.
 {"command": [ARGUMENTS...], "env": {...}, "folder": FOLDER, "out": FILE, "err": FILE} runs
 `tuitrain ARGUMENTS...` to its end, whose trainers are forks, too, and answers with the exit code;
 with "is_script", `python -W error ARGUMENTS...`.
@@ -19,6 +19,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 import weakref
@@ -43,6 +44,7 @@ import tuitrain.worker.trainer  # noqa: F401 - loaded once, for all that are for
 from tuitrain import cli
 from tuitrain.watcher import __main__ as watcher
 from tuitrain.watcher import follow, launch
+from tuitrain.worker import join
 
 _MODULES = (
     "tuitrain.watcher.launch",
@@ -54,10 +56,11 @@ _MODULES = (
     "tuitrain.worker.torch_query",
 )
 """Those that tuitrain starts as processes, and that import PyTorch."""
-_WATCHERS = {
+_BECOMES = {
     "tuitrain.watcher": watcher,
     "tuitrain.watcher.follow": follow,
     "tuitrain.watcher.launch": launch,
+    "tuitrain.worker.join": join,
 }
 """Those that a command becomes."""
 _TESTS = int(sys.argv[1])
@@ -125,8 +128,13 @@ def _command(
         sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
         runpy.run_path(command[0], run_name="__main__")
         return 0
+    return _ours(command)
+
+
+def _ours(command: list[str]) -> int:
+    """Run `tuitrain COMMAND...` without starting PyTorch anew."""
     subprocess.Popen = subprocess_handler.Popen = Forked
-    os.execve = _become_watcher
+    os.execve = _become
     return cli.run(command)
 
 
@@ -180,27 +188,30 @@ def _become_module(
     _exit(code or 0)
 
 
-def _script(run: list[str], log: str, env: Mapping[str, str] | None = None) -> int:
+def _script(
+    run: list[str], log: str, env: Mapping[str, str] | None = None, folder: str = "."
+) -> int:
     command = run
     os.setsid()
+    os.chdir(folder)
     os.environ.update(env or {})
+    tempfile.tempdir = None  # that of its own variables
     with Path(log).open("ab", 0) as file, Path(os.devnull).open() as nothing:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
         os.dup2(nothing.fileno(), 0)
     sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
-    if command[0] == "watch":
-        os.execve = _become_watcher  # the interpreter is started already
-        return cli.run(command)
+    if command[0] in ("watch", "run"):
+        return _ours(command)
     runpy.run_path(command[0], run_name="__main__")
     return 0
 
 
-def _become_watcher(_file: str, line: list[str], _environment: dict[str, str]) -> NoReturn:
-    """Become the watched script as a new interpreter would."""
+def _become(_file: str, line: list[str], _environment: dict[str, str]) -> NoReturn:
+    """Become what a new interpreter would: this one is started already."""
     sys.path.pop(0)
     module, *arguments = line[line.index("-m") + 1 :]
-    _exit(_WATCHERS[module].main(arguments))
+    _exit(_BECOMES[module].main(arguments))
 
 
 def _poll(pid: int) -> int | None:

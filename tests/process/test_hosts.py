@@ -1,67 +1,144 @@
 """Two launchers on this machine, as two hosts that meet over loopback, train one run."""
 
+import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import PATIENCE_S, Shell, until
+from tests.conftest import Shell, until
+from tests.forks import Forks
+from tests.process.test_ranks import launcher_of
+from tests.watching import Script, free_port
 from tuitrain import connect
 
+NET = """
+from pathlib import Path
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return listener.getsockname()[1]
+from torch import nn
+
+
+class Net(nn.Sequential):
+    "Fails once on the host in whose home there is a file of that name."
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+    def forward(self, images):
+        if (fail := Path.home() / "fail").exists():
+            fail.unlink()
+            raise ValueError("planted")
+        return super().forward(images)
+"""
+ONE_IS_STOPPED = """
+"The rank of one host ends once the launcher of the other is stopped, whose rank never ends."
+import os, signal, sys, time
+from contextlib import nullcontext
+from multiprocessing import get_context
+from pathlib import Path
+
+from tuitrain.worker import agent
+
+agent._ENDS_WITHIN_S = 1
+RANKS = (
+    "import sys, time; sys.stdin.close()\\nwhile not open('stopped').read(): time.sleep(0.05)",
+    "import os, signal; open('began', 'w').write(str(os.getpid())); signal.pause()",
+)
+
+
+def host(number):
+    ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", RANKS[number]], 0)
+    meeting = agent.Meeting(2, f"localhost:{sys.argv[1]}", "x", is_first=not number)
+    failure = agent.run_ranks(ranks, meeting, has_ended=lambda failure: False)
+    os._exit(failure is not None)
+
+
+Path("stopped").touch()
+fork = get_context("fork")
+first, second = hosts = [fork.Process(target=host, args=(number,)) for number in (0, 1)]
+for one in hosts:
+    one.start()
+began = time.monotonic()
+while not (Path("began").exists() and Path("began").read_text()):
+    time.sleep(0.05)
+    assert time.monotonic() < began + 60
+os.kill(second.pid, signal.SIGSTOP)
+Path("stopped").write_text("yes")
+first.join(60)
+os.kill(int(Path("began").read_text()), signal.SIGKILL)
+code = first.exitcode
+for one in hosts:
+    one.kill()
+assert code == 0, code
+"""
 
 
 @contextmanager
-def second_host(shell: Shell, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def second_host(forks: Forks, folder: Path, *options: str) -> Iterator[Script]:
     """Start the ranks of another host, with folders of its own: home, working and temporary."""
     (folder / "temporary").mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tuitrain", "run", "digits", *options, "--node-rank", "1"]
     env = {
-        **shell.env, "TUITRAIN_HOME": str(folder / "home"), "HOME": str(folder),
+        "TUITRAIN_HOME": str(folder / "home"), "HOME": str(folder),
         "TMPDIR": str(folder / "temporary"),
     }  # fmt: skip
-    with subprocess.Popen(
-        command, env=env, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        yield process
+    pid = forks.submit(
+        run=["run", "digits", *options, "--node-rank", "1"], log=str(folder / "log"), env=env,
+        folder=str(folder),
+    )  # fmt: skip
+    process = psutil.Process(pid)
+    yield Script(forks, pid, folder)
+    with suppress(psutil.NoSuchProcess):
         process.kill()
 
 
-def test_two_hosts_train_one_run_and_the_second_one_may_be_lost(tuitrain: Shell, tmp_path: Path):
+def test_two_hosts_train_one_run_and_either_may_be_lost(
+    tuitrain: Shell, forks: Forks, tmp_path: Path
+):
     hosts = ("--nnodes", "2", "--rdzv-endpoint", f"localhost:{free_port()}", "--rdzv-id", "both")
-    with second_host(tuitrain, tmp_path / "b", *hosts) as second:
-        tuitrain.start("a", *hosts, "--batch-size", "32", "--epochs", "40", "--pace", "60")
+    (tmp_path / "net.py").write_text(NET)
+    b = tmp_path / "b"
+    with second_host(forks, b, *hosts) as second:
+        tuitrain.start("a", *hosts, "--model", f"{tmp_path / 'net.py'}:Net", "--batch-size", "32",
+                       "--epochs", "40", "--pace", "60")  # fmt: skip
         run = connect("a", home=tuitrain.home)
         until(lambda: run.epoch >= 2, "it trains")
         assert len(run.show()["ranks"]) == len(tuitrain.show("a")["ranks"]) == 2
-        for rank in psutil.Process(second.pid).children():
-            rank.kill()
-        until(lambda: "ended by SIGKILL" in str(tuitrain.show("a")["warnings"]), "it is named")
-        until(lambda: run.state == "running", "all have started anew")
-        second.kill()
+        (b / "fail").touch()
+        until(lambda: "failed: ValueError: planted" in str(run.show()["warnings"]), "it is named")
+        until(lambda: run.state == "running", "all have started anew", lambda: second.log)
+        assert second.log.count("ValueError: planted\n") == 1, second.log
+        assert re.search(r"tuitrain: rank \d on \S+ failed: ValueError: planted; wait", second.log)
+        psutil.Process(second.pid).kill()
         until(lambda: run.state == "starting", "it waits for the other host")
-    assert any((tmp_path / "b" / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
-    with second_host(tuitrain, tmp_path / "b", *hosts) as second:
-        until(lambda: run.state == "running", "it goes on")
+    assert any((b / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
+    with second_host(forks, b, *hosts) as second:
+        until(lambda: run.state == "running", "it goes on", lambda: second.log)
+        launcher_of(run).kill()
+        assert second.ended() == 1, second.log
+    assert second.log.splitlines()[-1] == "tuitrain: the first host cannot be reached"
+    assert run.state == "crashed"
+    tuitrain("resume", "a", "--detach")
+    with second_host(forks, b, *hosts) as second:
+        until(lambda: run.state == "running", "it goes on", lambda: second.log)
         tuitrain("ctl", "a", "pace", "off")
         shown = tuitrain.ended("a")
-        said, _ = second.communicate(timeout=PATIENCE_S)
+        assert second.ended() == 0, second.log
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.95
     assert any("lost its connection to another rank" in text for text in shown["warnings"])
-    assert second.returncode == 0, said
-    assert "tuitrain: the run has ended" in said.splitlines(), said
-    assert not (tmp_path / "b" / "home").exists()
-    assert not any((tmp_path / "b" / "temporary").glob("tuitrain-*"))
+    assert second.log.splitlines()[-1] == "tuitrain: the run has ended"
+    assert not (b / "home").exists()
+    assert not any((b / "temporary").glob("tuitrain-*"))
+
+
+def test_a_host_waits_a_while_for_the_end_of_another_and_not_for_ever(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "hosts.py").write_text(ONE_IS_STOPPED)
+    tuitrain.python("hosts.py", str(free_port()), folder=tmp_path)
 
 
 def test_a_stop_ends_the_wait_for_a_host_that_nobody_knows(tuitrain: Shell):
