@@ -1,10 +1,10 @@
 """Two launchers on this machine, as two hosts that meet over loopback, train one run."""
 
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,6 +14,7 @@ from tests.forks import Forks
 from tests.process.test_ranks import launcher_of
 from tests.watching import Script, free_port
 from tuitrain import connect
+from tuitrain.connection.run import Run
 
 NET = """
 from pathlib import Path
@@ -94,23 +95,23 @@ def second_host(forks: Forks, folder: Path, *options: str) -> Iterator[Script]:
         process.kill()
 
 
-def test_two_hosts_train_one_run_and_either_may_be_lost(
-    tuitrain: Shell, forks: Forks, tmp_path: Path
+@pytest.fixture
+def hosts() -> tuple[str, ...]:
+    """The options that two hosts are given."""
+    return ("--nnodes", "2", "--rdzv-endpoint", f"localhost:{free_port()}", "--rdzv-id", "both")
+
+
+def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_stops_it(
+    tuitrain: Shell, forks: Forks, tmp_path: Path, hosts: tuple[str, ...]
 ):
-    hosts = ("--nnodes", "2", "--rdzv-endpoint", f"localhost:{free_port()}", "--rdzv-id", "both")
     (tmp_path / "net.py").write_text(NET)
-    b = tmp_path / "b"
+    b, net = tmp_path / "b", f"{tmp_path / 'net.py'}:Net"
     with second_host(forks, b, *hosts) as second:
-        tuitrain.start("a", *hosts, "--model", f"{tmp_path / 'net.py'}:Net", "--batch-size", "32",
-                       "--epochs", "40", "--pace", "60")  # fmt: skip
+        tuitrain.start("a", *hosts, "--model", net, "--batch-size", "32", "--epochs", "4000")
         run = connect("a", home=tuitrain.home)
         until(lambda: run.epoch >= 2, "it trains")
         assert len(run.show()["ranks"]) == len(tuitrain.show("a")["ranks"]) == 2
-        (b / "fail").touch()
-        until(lambda: "failed: ValueError: planted" in str(run.show()["warnings"]), "it is named")
-        until(lambda: run.state == "running", "all have started anew", lambda: second.log)
-        assert second.log.count("ValueError: planted\n") == 1, second.log
-        assert re.search(r"tuitrain: rank \d on \S+ failed: ValueError: planted; wait", second.log)
+        fails_there(run, second)
         psutil.Process(second.pid).kill()
         until(lambda: run.state == "starting", "it waits for the other host")
     assert any((b / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
@@ -122,16 +123,33 @@ def test_two_hosts_train_one_run_and_either_may_be_lost(
     assert run.state == "crashed"
     tuitrain("resume", "a", "--detach")
     with second_host(forks, b, *hosts) as second:
-        until(lambda: run.state == "running", "it goes on", lambda: second.log)
-        tuitrain("ctl", "a", "pace", "off")
-        shown = tuitrain.ended("a")
-        assert second.ended() == 0, second.log
-    assert shown["state"] == "finished"
-    assert shown["metrics"]["accuracy"] > 0.95
+        until(lambda: run.metrics.get("accuracy", 0) > 0.95, "it has learned", lambda: second.log)
+        shown = stopped_as_by_a_scheduler(tuitrain, run, second)
     assert any("lost its connection to another rank" in text for text in shown["warnings"])
-    assert second.log.splitlines()[-1] == "tuitrain: the run has ended"
     assert not (b / "home").exists()
     assert not any((b / "temporary").glob("tuitrain-*"))
+
+
+def fails_there(run: Run, second: Script) -> None:
+    """Let the rank of the second host fail: it is named on both, and all start anew."""
+    (second.folder / "fail").touch()
+    until(lambda: "failed: ValueError: planted" in str(run.show()["warnings"]), "it is named")
+    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
+    assert "Traceback" in second.log
+    assert second.log.count("ValueError: planted\n") == 1, "the last line of the traceback"
+    assert re.search(r"tuitrain: rank \d on \S+ failed: ValueError: planted; wait", second.log)
+
+
+def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[str, Any]:
+    """Tell both hosts that their time is over; return what is shown of the run."""
+    for process in (psutil.Process(second.pid), launcher_of(run)):
+        process.terminate()
+    shown = shell.ended("a")
+    assert second.ended() == 0, second.log
+    assert second.log.splitlines()[-1] == "tuitrain: the run has ended"
+    assert shown["state"] == "stopped"
+    assert shown["checkpoints"][-1]["step"] == shown["step"]
+    return shown
 
 
 def test_a_host_waits_a_while_for_the_end_of_another_and_not_for_ever(

@@ -1,7 +1,6 @@
 """What several ranks train and validate of any task is what one process does."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest

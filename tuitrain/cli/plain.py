@@ -96,7 +96,7 @@ def follow(
     run, newest = follower.run, 0
     said: list[Event] = []
     if since is not None:
-        run, newest = follower.look_at_a_restart(), since.batch
+        run, newest = follower.look_at_a_restart(since), since.batch
         said = [entry.event for entry in follower.delta.events if entry.id > since.event]
     print_safe(_heading(run), *_in_order(run, said, []))
     before, cursor = run, follower.delta.cursor

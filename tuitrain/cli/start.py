@@ -60,7 +60,7 @@ def _detach(started: Started) -> int:
 
     follower = Follower(Client(started.paths.directory))
     if started.since is not None:
-        follower.look_at_a_restart()
+        follower.look_at_a_restart(started.since)
     run = next(filter(_is_detached, follower.until_ended(every_s=_LOOK_S)))
     if was_refused(run):
         started.process.wait()

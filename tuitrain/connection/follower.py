@@ -76,12 +76,16 @@ class Follower:
             return None
         return Silence(int(time.time() - silent.since), silent.where, silent.is_validating)
 
-    def look_at_a_restart(self) -> Snapshot:
-        """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet."""
-        self._run = replace(
-            self.look(), state="starting", stage="", loaded=(0, 0), error=None, why=""
-        )
-        return self._run
+    def look_at_a_restart(self, since: Cursor | None) -> Snapshot:
+        """Return the snapshot of a resumed run whose new trainer may have recorded nothing yet.
+
+        `since` is the end of the record before that trainer; None if it is not known.
+        """
+        run = self.look()
+        if since is None or self.delta.cursor.event <= since.event:
+            run = replace(run, state="starting", stage="", loaded=(0, 0), error=None, why="")
+        self._run = run
+        return run
 
 
 def reads_until_end(

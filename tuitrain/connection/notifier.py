@@ -31,7 +31,7 @@ def main(directory: Path, command: Sequence[str]) -> None:
     follower = Follower(Client(directory))
     before, run = follower.run, follower.look()
     if not run.has_ended:
-        run = follower.look_at_a_restart()
+        run = follower.look_at_a_restart(None)
     if os.fork():
         os._exit(0)  # who started it waits for this one, and has no child to reap later
     follow(follower, before, run, command)

@@ -21,6 +21,7 @@ from tuitrain.connection.parent import curves_of
 from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
 from tuitrain.core.safe import safe
+from tuitrain.store.delta import Cursor
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.alert import Alert
 from tuitrain.tui.driver import Complete
@@ -286,11 +287,11 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
 
     def _follow_again(self, started: Started) -> None:
         self._started, self._opened_at = started, time.time()
-        self.run_worker(self._look_again())
+        self.run_worker(self._look_again(started.since))
 
-    async def _look_again(self) -> None:
+    async def _look_again(self, since: Cursor | None) -> None:
         async with self._one_at_a_time:
-            self._latest = await asyncio.to_thread(self._follower.look_at_a_restart)
+            self._latest = await asyncio.to_thread(self._follower.look_at_a_restart, since)
             await self._publish(at_once=True)
 
     def action_help(self) -> None:
