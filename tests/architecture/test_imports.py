@@ -178,7 +178,9 @@ def test_text_leaves_a_command_by_one_door_and_the_rest_is_json():
                 assert "json.dumps(" in line, f"{path.name}: {line.strip()}"
 
 
-def test_a_run_that_is_prepared_loads_nothing_that_takes_as_long_as_torch(tmp_path, monkeypatch):
+def test_a_run_of_one_process_loads_nothing_that_takes_as_long_as_torch_or_that_several_need(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     build(new_spec("digits", device="cpu"))  # the first one reads scikit-learn's
     loaded = loaded_by("""
@@ -186,11 +188,16 @@ from tuitrain.catalog import new_spec
 from tuitrain.engine.loop import train
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.build import build
+import tuitrain.worker.trainer
 run = build(new_spec("digits", device="cpu", epochs=1))
 list(train(run, Steering(run)))
 """)
     assert "torch" in loaded
     assert not loaded & {"sklearn", "scipy", "torchvision", "torch._dynamo"}
+    several = {"leading", "following", "launch", "agent", "rank", "torchrun", "join"}
+    of_ranks = {"tuitrain.engine.ranks", *(f"tuitrain.worker.{name}" for name in several)}
+    assert not loaded & of_ranks
+    assert not loaded & {"torch.distributed.elastic", "torch.distributed.fsdp"}
 
 
 def test_a_script_in_one_process_is_watched_without_what_several_need():

@@ -21,6 +21,9 @@ Failures = Mapping[int, Any]
 """By rank, torch's `ProcessFailure` of each that failed on this host."""
 _CAUSE, _CAUSE_WITHIN = "tuitrain-cause", timedelta(seconds=2)
 """The key in the store of all hosts under which one tells the others why a rank of it failed."""
+_FIRST = "tuitrain-first"
+"""The key under which the first host tells them the number that torch gave its first rank: that is
+rank 0, and numbers follow from it."""
 _NO_FILE = "<N/A>"
 """torch's, of a rank that left none."""
 _KNOWN_WITHIN_S = 60
@@ -90,13 +93,16 @@ def run_ranks(
         def _rendezvous(self, worker_group: Any) -> None:
             with waiting():
                 super()._rendezvous(worker_group)
+            if meeting.hosts > 1 and meeting.is_first:
+                worker_group.store.set(_FIRST, str(worker_group.workers[0].global_rank))
 
         def _monitor_workers(self, worker_group: Any) -> Any:
             result = super()._monitor_workers(worker_group)
             if result.failures:
-                self.failure = failure_of(
-                    result.failures, self._store if meeting.hosts > 1 else None
-                )
+                failures, store = result.failures, self._store if meeting.hosts > 1 else None
+                if store is not None:
+                    failures = from_first(failures, store, worker_group.workers[0].world_size)
+                self.failure = failure_of(failures, store)
                 if has_ended(self.failure):
                     return RunResult(state=WorkerState.SUCCEEDED)
             return result
@@ -178,6 +184,15 @@ def local_count(asked: int | None) -> int:
     import torch
 
     return torch.cuda.device_count() or os.cpu_count() or 1
+
+
+def from_first(failures: Failures, store: Any, count: int) -> Failures:
+    """Return the failures by their numbers among `count` ranks, of which the first host's is 0."""
+    with suppress(Exception):  # torch's, of a store that is gone with its host
+        store.wait([_FIRST], _CAUSE_WITHIN)
+        first = int(store.get(_FIRST))
+        return {(rank - first) % count: failure for rank, failure in failures.items()}
+    return failures
 
 
 def failure_of(failures: Failures, store: Any = None) -> Failure:

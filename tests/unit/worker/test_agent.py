@@ -11,7 +11,7 @@ import pytest
 from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import LocalRanks, Meeting, failure_of, run_ranks
+from tuitrain.worker.agent import LocalRanks, Meeting, failure_of, from_first, run_ranks
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -46,6 +46,16 @@ def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
     here = failure_of({0: failure(0, 1, file)}, store)
     assert here == (there.text, 1)
     assert failure_of({0: failure(0, 1, file)}).text.endswith("lost its connection to another rank")
+
+
+def test_ranks_of_several_hosts_are_counted_from_the_first_one_of_the_first_host():
+    store, failed = HashStore(), failure(0, -9)
+    store.set("tuitrain-first", "3")
+    assert from_first({0: failed, 3: failed, 5: failed}, store, 6) == {
+        3: failed,
+        0: failed,
+        2: failed,
+    }
 
 
 @pytest.mark.parametrize("exit_code", [0, 3])
