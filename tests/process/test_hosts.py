@@ -112,7 +112,10 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
         until(lambda: run.epoch >= 2, "it trains")
         assert len(run.show()["ranks"]) == len(tuitrain.show("a")["ranks"]) == 2
         fails_there(run, second)
-        psutil.Process(second.pid).kill()
+        launcher = psutil.Process(second.pid)
+        ranks = launcher.children()
+        launcher.kill()
+        assert [len(some) for some in psutil.wait_procs(ranks, timeout=10)] == [1, 0]
         until(lambda: run.state == "starting", "it waits for the other host")
     assert any((b / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
     with second_host(forks, b, *hosts) as second:

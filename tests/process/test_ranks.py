@@ -109,6 +109,7 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tu
     until(lambda: run.epoch >= 3, "it trains")
     ranks_of(run)[1].send_signal(signal.SIGKILL)
     until(lambda: run.state != "running", "it starts anew")
+    assert "has not ended" in tuitrain("resume", "a", "--plain", code=3).stderr
     tuitrain("ctl", "a", "pace", "off")
     tuitrain.ended("a")
     assert run.state == "finished"

@@ -35,3 +35,4 @@ def test_what_it_has_recorded_before_the_first_look_is_seen(home, stopped: Recor
     stopped.records(StartupReached("waiting for 2 hosts at ash:29400"))
     found = Follower(Client(home / "runs" / "a")).look_at_a_restart(since)
     assert (found.state, found.stage) == ("starting", "waiting for 2 hosts at ash:29400")
+    assert (found.error, found.why) == (None, "")
