@@ -37,7 +37,6 @@ class Net(nn.Sequential):
 ONE_IS_STOPPED = """
 "The rank of one host ends once the launcher of the other is stopped, whose rank never ends."
 import os, signal, sys, time
-from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
