@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+
 from tests.conftest import PROJECT
+from tuitrain.cli import cli
 from tuitrain.cli.train import run
 
 PROGRAMS = {
@@ -39,7 +42,8 @@ def test_each_host_of_a_job_is_given_the_same_run_and_its_own_number(tmp_path: P
     )  # fmt: skip
     hosts = [json.loads(line) for line in done.stdout.splitlines()]
     assert [arguments.pop(0) for arguments in hosts] == ["run", "run"]
-    first, second = (run.make_context("run", arguments).params for arguments in hosts)
+    group = click.Context(cli, **cli.context_settings)
+    first, second = (run.make_context("run", arguments, parent=group).params for arguments in hosts)
     assert [one.pop("node_rank") for one in (first, second)] == [0, 1]
     assert first == second
     asked = {"task": "digits", "nproc": None, "nnodes": 2, "rdzv_id": "17", "plain": True,

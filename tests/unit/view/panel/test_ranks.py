@@ -42,4 +42,4 @@ def test_each_rank_has_a_line_and_the_one_that_the_others_wait_for_is_named(of_t
 
 def test_of_a_process_alone_it_says_how_several_are_started(recorded):  # noqa: F811 - the fixture
     recorded.trains(1)
-    assert "--nproc N starts several" in drawn(ranks, recorded)
+    assert "one process trains it: nproc" in drawn(ranks, recorded)
