@@ -36,6 +36,9 @@ ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
 
+# Nothing of what is imported is garbage, and little of what a test leaves: it is looked for seldom.
+gc.set_threshold(20_000, 10, 10)
+
 # Two cores have four of these processes: threads that wait for each other would spin.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -67,9 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Leave out of garbage collections what all tests share: they took a fifth of their time."""
-    gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
 
 
 settings.register_profile(  # how long an example takes proves nothing; each run draws others
