@@ -1,5 +1,6 @@
 """A run for the screen to follow: a real record, written here in a trainer's place."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,16 +114,24 @@ def styles_are_parsed_once() -> Iterator[None]:
         yield
 
 
+class QueryHere(TorchQuery):
+    """Has queries answered in this process, which has PyTorch, instead of in one that starts it."""
+
+    def _send(self, line: str) -> dict[str, object]:
+        from tuitrain.worker.torch_query import answer  # torch, only where it is needed
+
+        return json.loads(json.dumps(answer(line)))
+
+
 @pytest.fixture(scope="session")
-def torch_query() -> Iterator[TorchQuery]:
-    torch_query = TorchQuery()
-    yield torch_query
-    torch_query.close()
+def torch_query() -> TorchQuery:
+    """The answers that the forms of all tests share."""
+    return QueryHere()
 
 
 @pytest.fixture(autouse=True)
 def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
-    """Let every form ask the same process, since each of its own would start PyTorch.
+    """Let every form ask this process, since each of its own would start PyTorch.
 
     For the same reason no trainer waits for the run of a form.
     """
