@@ -34,6 +34,8 @@ _LONG = ("process", "tui")
 """Folders of tests that take seconds each."""
 ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
+PACED = ("--epochs", "5000", "--pace", "60")
+"""A run that outlasts its test, and leaves the cores to others."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
 
 # Nothing of what is imported is garbage, and little of what a test leaves: it is looked for seldom.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import DataTable, Input
 
-from tests.conftest import PATIENCE_S, Shell, until
+from tests.conftest import PACED, PATIENCE_S, Shell, until
 from tests.recorded import in_home, started
 from tests.tui.conftest import ScriptedTrainer, text_of
 from tuitrain.catalog import new_spec
@@ -511,7 +511,7 @@ async def test_a_new_tag_is_seen_however_small_the_terminal_is(home, made, size)
 async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_one_steers_it_alone(
     tuitrain: Shell,
 ):
-    runs = {name: tuitrain.start(name, "--epochs", "100000") for name in ("alpha", "beta")}
+    runs = {name: tuitrain.start(name, *PACED) for name in ("alpha", "beta")}
     assert {tuitrain.show(name)["state"] for name in runs} == {"running"}
     app = TuitrainApp(tuitrain.home)
     async with app.run_test(size=(100, 30)) as pilot:
