@@ -255,6 +255,7 @@ async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
         assert "mse (usual), l1" in text_of(app)
 
 
+@pytest.mark.usefixtures("threaded")
 async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, made):
     saved = CheckpointSaved(1, 23, 1, "finish", "00001-take1-step23.pt", 7, "", "", True, True)
     made("first", saved, Finished(1, 23, 1), ended=True)
@@ -446,8 +447,8 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
     until((home / "notified").exists, "the command is notified")
 
 
-async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: Shell):
-    client = tuitrain.trained("a")
+async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, threaded: Shell):
+    client = threaded.trained("a")
     app = TuitrainApp(home, watch=client.paths)
     async with app.run_test(size=(100, 30)) as pilot:
         await app.screen.follow()
