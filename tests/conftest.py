@@ -1,5 +1,6 @@
 """What tests share: a home of their own, the command line as a user has it, patience."""
 
+import gc
 import io
 import json
 import os
@@ -33,7 +34,12 @@ _LONG = ("process", "tui")
 """Folders of tests that take seconds each."""
 ASKING = ("devices", "export", "predict")
 """Commands that ask a process with PyTorch."""
+PACED = ("--epochs", "5000", "--pace", "60")
+"""A run that outlasts its test, and leaves the cores to others."""
 STARTING = ("run", "watch", "resume", "replay", "fork", "--home")
+
+# Nothing of what is imported is garbage, and little of what a test leaves: it is looked for seldom.
+gc.set_threshold(20_000, 10, 10)
 
 # Two cores have four of these processes: threads that wait for each other would spin.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -62,6 +68,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for tests in (long, short)
             for item in tests[number * len(tests) // count : (number + 1) * len(tests) // count]
         ]
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of garbage collections what all tests share: they took a fifth of their time."""
+    gc.freeze()
 
 
 settings.register_profile(  # how long an example takes proves nothing; each run draws others

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import Shell, until
+from tests.conftest import PACED, Shell, until
 from tuitrain import connect
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
@@ -127,7 +127,7 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tu
 
 
 def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrain: Shell):
-    tuitrain.start("a", *TWO, "--epochs", "4000")
+    tuitrain.start("a", *TWO, *PACED)
     run = run_of(tuitrain, "a")
     launcher, ranks = launcher_of(run), ranks_of(run)
     assert len(ranks) == 2
@@ -143,7 +143,7 @@ def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrai
 
 
 def test_a_rank_for_each_processor_trains_and_a_signal_stops_all_with_a_checkpoint(tuitrain: Shell):
-    tuitrain.start("a", "--nproc", "auto", "--batch-size", "8", "--epochs", "4000")
+    tuitrain.start("a", "--nproc", "auto", "--batch-size", "8", *PACED)
     run = run_of(tuitrain, "a")
     assert len(ranks_of(run)) == local_count(None)
     said = until(

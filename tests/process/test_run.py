@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Shell, until
+from tests.conftest import PACED, Shell, until
 
 TRAIN = ("run", "digits", "--plain", "--seed", "1")
 
@@ -81,7 +81,7 @@ def test_what_show_says_of_a_finished_run_is_complete(tuitrain: Shell):
 
 
 def test_a_run_is_steered_from_a_shell_and_every_answer_is_true(tuitrain: Shell):
-    run = tuitrain.start("a", "--epochs", "5000")
+    run = tuitrain.start("a", *PACED)
     per_epoch = tuitrain.show("a")["steps_per_epoch"]
 
     tuitrain("ctl", "a", "pause", "--at", "epoch")
@@ -129,7 +129,7 @@ def test_a_trainer_killed_at_once_reads_as_crashed_and_is_told_to_a_command(
 ):
     script, said = tmp_path / "tell.py", tmp_path / "news"
     script.write_text(f"import sys; open({str(said)!r}, 'w').write(sys.argv[1])")
-    tuitrain.start("a", "--epochs", "5000", "--notify", f"{sys.executable} {script}")
+    tuitrain.start("a", *PACED, "--notify", f"{sys.executable} {script}")
     pid = tuitrain.show("a")["pid"]
     step = tuitrain.show("a")["step"]
 
@@ -146,7 +146,7 @@ def test_a_trainer_killed_at_once_reads_as_crashed_and_is_told_to_a_command(
 
 
 def test_sigterm_ends_a_trainer_truthfully_with_a_checkpoint(tuitrain: Shell):
-    tuitrain.start("a", "--epochs", "5000")
+    tuitrain.start("a", *PACED)
 
     os.kill(tuitrain.show("a")["pid"], signal.SIGTERM)
 
@@ -159,7 +159,7 @@ def test_sigterm_ends_a_trainer_truthfully_with_a_checkpoint(tuitrain: Shell):
 def owner(tuitrain: Shell, name: str) -> subprocess.Popen[str]:
     """Start `run --plain`, which owns its run, and wait until it trains."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tuitrain", *TRAIN, "--epochs", "5000", "--name", name],
+        [sys.executable, "-m", "tuitrain", *TRAIN, *PACED, "--name", name],
         env=tuitrain.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     until((tuitrain.home / "runs" / name / "spec.json").exists, "the run is there")

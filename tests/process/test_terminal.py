@@ -112,6 +112,7 @@ def test_a_terminal_that_reads_nothing_and_is_lost_leaves_no_process_behind(
     for _ in range(200):  # each makes the screen repaint: its writes fill the terminal's buffer
         screen.press("?")
     until(lambda: tuitrain.show("a")["step"] > begun + 1000, "the run went on meanwhile")
+    tuitrain("ctl", "a", "pace", "60")
 
     screen.hang_up()
 

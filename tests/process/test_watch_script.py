@@ -2,13 +2,16 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PATIENCE_S, PROJECT, Shell, until
+from tests.forks import Forks
 
 SHOWN = """
 import json, os, pickle, sys
@@ -160,18 +163,17 @@ def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
     assert run["checkpoints"][-1]["step"] == run["step"] >= 5
 
 
-def test_a_signal_ends_a_script_that_takes_no_more_steps(tuitrain: Shell, tmp_path: Path):
-    script = tmp_path / "evaluates.py"
+def test_a_signal_ends_a_script_that_takes_no_more_steps(
+    tuitrain: Shell, of_forks: Callable[[], Forks], tmp_path: Path
+):
+    script, log = tmp_path / "evaluates.py", tmp_path / "log"
     script.write_text(STEPS + "import time\nprint('evaluating', flush=True)\ntime.sleep(600)\n")
-    command = [sys.executable, "-m", "tuitrain", "watch", "--plain", "--name", "a", str(script)]
-    with subprocess.Popen(
-        command, env=tuitrain.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "evaluating\n"
-        process.terminate()
-        process.communicate(timeout=PATIENCE_S)
-    run = tuitrain.show("a")
+    log.touch()
+    line = ["watch", "--plain", "--home", str(tuitrain.home), "--name", "a", str(script)]
+    pid = of_forks().submit(run=line, log=str(log))
+    until(lambda: "evaluating" in log.read_text(), "it evaluates", log.read_text)
+    os.kill(pid, signal.SIGTERM)
+    run = tuitrain.ended("a")
     assert (run["state"], run["step"]) == ("stopped", 3)
 
 

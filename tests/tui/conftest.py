@@ -1,10 +1,13 @@
 """A run for the screen to follow: a real record, written here in a trainer's place."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 
 from tests.recorded import started
 from tuitrain.catalog import new_spec
@@ -92,16 +95,46 @@ class ScriptedTrainer:
         self._writer.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def styles_are_parsed_once() -> Iterator[None]:
+    """Let the apps of all tests share the rules that Textual reads from the same styles.
+
+    Reading them takes a tenth of the time of a test, and each app reads them twice.
+    """
+    parse, known = getattr(Stylesheet, "_parse_rules", None), {}
+
+    def parse_once(sheet: Stylesheet, *source: object, **about: object) -> list[RuleSet]:
+        key = (*source, *sorted(about.items()), frozenset(sheet._variables.items()))
+        if key not in known:
+            known[key] = parse(sheet, *source, **about)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        if parse is not None:  # private to Textual, which may have no such function one day
+            patch.setattr(Stylesheet, "_parse_rules", parse_once)
+        if RuleSet.__eq__ is object.__eq__:
+            patch.setattr(RuleSet, "__hash__", object.__hash__)  # the same, without Python's call
+        yield
+
+
+class QueryHere(TorchQuery):
+    """Has queries answered in this process, which has PyTorch, instead of in one that starts it."""
+
+    def _send(self, line: str) -> dict[str, object]:
+        from tuitrain.worker.torch_query import answer  # torch, only where it is needed
+
+        return json.loads(json.dumps(answer(line)))
+
+
 @pytest.fixture(scope="session")
-def torch_query() -> Iterator[TorchQuery]:
-    torch_query = TorchQuery()
-    yield torch_query
-    torch_query.close()
+def torch_query() -> TorchQuery:
+    """The answers that the forms of all tests share."""
+    return QueryHere()
 
 
 @pytest.fixture(autouse=True)
 def one_torch_query(torch_query: TorchQuery, monkeypatch) -> None:
-    """Let every form ask the same process, since each of its own would start PyTorch.
+    """Let every form ask this process, since each of its own would start PyTorch.
 
     For the same reason no trainer waits for the run of a form.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import DataTable, Input
 
-from tests.conftest import PATIENCE_S, Shell, until
+from tests.conftest import PACED, PATIENCE_S, Shell, until
 from tests.recorded import in_home, started
 from tests.tui.conftest import ScriptedTrainer, text_of
 from tuitrain.catalog import new_spec
@@ -255,6 +255,7 @@ async def test_the_form_follows_the_task_but_not_over_what_was_typed(home):
         assert "mse (usual), l1" in text_of(app)
 
 
+@pytest.mark.usefixtures("threaded")
 async def test_a_run_may_begin_with_the_weights_of_another_by_its_name(home, made):
     saved = CheckpointSaved(1, 23, 1, "finish", "00001-take1-step23.pt", 7, "", "", True, True)
     made("first", saved, Finished(1, 23, 1), ended=True)
@@ -446,8 +447,8 @@ async def test_a_finished_run_is_resumed_with_another_schedule(home, tuitrain: S
     until((home / "notified").exists, "the command is notified")
 
 
-async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, tuitrain: Shell):
-    client = tuitrain.trained("a")
+async def test_a_run_that_ended_is_resumed_on_its_own_screen(home, threaded: Shell):
+    client = threaded.trained("a")
     app = TuitrainApp(home, watch=client.paths)
     async with app.run_test(size=(100, 30)) as pilot:
         await app.screen.follow()
@@ -511,7 +512,7 @@ async def test_a_new_tag_is_seen_however_small_the_terminal_is(home, made, size)
 async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_one_steers_it_alone(
     tuitrain: Shell,
 ):
-    runs = {name: tuitrain.start(name, "--epochs", "100000") for name in ("alpha", "beta")}
+    runs = {name: tuitrain.start(name, *PACED) for name in ("alpha", "beta")}
     assert {tuitrain.show(name)["state"] for name in runs} == {"running"}
     app = TuitrainApp(tuitrain.home)
     async with app.run_test(size=(100, 30)) as pilot:
