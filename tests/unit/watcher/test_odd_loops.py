@@ -551,3 +551,41 @@ def test_a_compiled_step_is_seen_and_its_hooks_are_not_compiled(tmp_path: Path, 
     both = watched(tmp_path, loop, capfd)
     assert [one.step for one in both.epochs] == [4, 8]
     assert [one.val_loss for one in both.epochs] == pytest.approx(both.lived.val_losses)
+
+
+# `for batch in run(...)`
+
+
+def generated(start: int, end: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(INPUTS[start:end].split(16), TARGETS[start:end].split(16), strict=True)
+
+
+def listed(start: int, end: int) -> list[tuple[Tensor, Tensor]]:
+    return list(generated(start, end))
+
+
+@cache
+def loader_of(start: int, end: int) -> DataLoader:
+    return DataLoader(TensorDataset(INPUTS[start:end], TARGETS[start:end]), 16)
+
+
+def loaded(start: int, end: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return (batch for batch in loader_of(start, end))
+
+
+@pytest.mark.parametrize("made", [generated, listed, loaded])
+def test_batches_that_are_made_anew_in_one_line_are_an_epoch_each_time(tmp_path: Path, capfd, made):
+    def train(run: Callable[[Any], Any] = iter) -> Loop:
+        loop = Loop()
+        for _ in range(3):
+            loop.train(run(made(0, 64)))
+            loop.validate(run(made(64, 96)))
+        return loop
+
+    alone = train().lived()
+    with tuitrain.watch("a", home=tmp_path) as run:
+        lived = train(run).lived()
+    assert all(map(torch.equal, alone.weights, lived.weights))
+    both = Both(tuitrain.connect("a", home=tmp_path), lived)
+    assert [one.step for one in both.epochs] == [4, 8, 12]
+    assert [one.val_loss for one in both.epochs] == pytest.approx(both.lived.val_losses)
