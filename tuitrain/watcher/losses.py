@@ -112,8 +112,8 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
     """Return why a loss cannot take the place of a call; None if it can."""
     if call is None:
         return (
-            "no loss function of torch.nn.functional was called in training: a loss written out by "
-            "hand cannot be swapped"
+            "no loss function of torch.nn.functional was called in training, or only within what "
+            "torch.compile made: a loss written out by hand cannot be swapped"
         )
     if loss == call.name:
         return None

@@ -377,8 +377,17 @@ class Watch(Stepping):
         )  # fmt: skip
         if optimizer is not None and ranks.count() > 1:
             self.loop.is_sharded = self.loop.is_sharded or objects.is_sharded(optimizer)
+        self._check_loss()
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
+
+    def _check_loss(self) -> None:
+        """Go on with the script's own loss if the one asked for at the start cannot be used."""
+        loop = self.loop
+        name, reason = loop.loss_name, loop.why_not("loss", loop.loss_name)
+        if loop.is_swapped and reason is not None:
+            self._warnings.append(Warned(f"the loss {name} is not used: {reason}"))
+            loop.change("loss", loop.own_loss)
 
     # the other processes that train with this one, where there are any
 
