@@ -58,9 +58,8 @@ def test_a_script_sees_what_python_would_show_it(
 ):
     (tmp_path / "neighbour.py").write_text("VALUE = 7\n")
     (tmp_path / "shown.py").write_text("import neighbour\n" + SHOWN)
-    if is_module:
-        monkeypatch.chdir(tmp_path)
-    script = ["-m", "shown"] if is_module else [str(tmp_path / "shown.py")]
+    monkeypatch.chdir(tmp_path)
+    script = ["-m", "shown"] if is_module else ["shown.py"]
     script += ["--epochs", "3", "--name", "its own"]
 
     alone = as_python(script, tuitrain, "from stdin")

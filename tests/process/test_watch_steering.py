@@ -70,6 +70,15 @@ def test_a_loss_that_could_not_be_honoured_is_refused_with_the_reason(scripts, c
     assert losses(run) == report["losses"]
 
 
+def test_a_loss_asked_for_at_the_start_that_cannot_be_honoured_is_said_not_to_be_used(scripts):
+    process = scripts.watch("asked", "fixed_batch", "hand", options=("--loss", "mse"))
+    report, run = process.report(), scripts.run_of("asked")
+    assert losses(run) == report["losses"]
+    assert run.show()["loss"] == "its own loss"
+    (warned,) = events(run, Warned)
+    assert warned.text.startswith("the loss mse is not used: no loss function of torch.nn")
+
+
 def test_of_a_loss_of_two_terms_a_swap_changes_one(scripts):
     process, run = waiting(scripts, "fixed_batch", "terms")
     run.swap_loss("mse", at="batch")

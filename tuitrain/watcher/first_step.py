@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -105,15 +106,25 @@ def has_other_terms(loss: Any, returned: Tensor | None) -> bool:
 
 def length(loader: Any) -> int:
     """Return the number of a loader's batches; 0 if it does not know."""
-    try:
+    with _unasked(loader), suppress(Exception):  # a script may say in its own way that it has none
         return len(loader)
-    except TypeError:
-        return 0
+    return 0
+
+
+@contextmanager
+def _unasked(loader: Any) -> Iterator[None]:
+    """Let a loader forget that it was asked: it compares an answer with the samples that come."""
+    name = "_IterableDataset_len_called"
+    known = getattr(loader, name, None)
+    try:
+        yield
+    finally:
+        if hasattr(loader, name):
+            setattr(loader, name, known)
 
 
 def _samples(loader: Any) -> int:
     """Return the number of a loader's samples; 0 if it does not know."""
-    try:
+    with suppress(Exception):
         return len(loader.dataset)
-    except (AttributeError, TypeError):
-        return 0
+    return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from weakref import WeakMethod, ref
 import torch
 from torch import Tensor, nn
 from torch._C import _is_tracing
+from torch._C._functorch import peek_interpreter_stack as _in_func
 from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -31,7 +33,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from tuitrain.watcher.criterion import OWN, WatchedForward
-from tuitrain.watcher.watching import Watching
+from tuitrain.watcher.dynamo import apart, is_real, whole_apart
+from tuitrain.watcher.watching import UNSEEN, Watching
 
 LOSSES = tuple(
     name
@@ -66,10 +69,18 @@ class Hooks:
         self._thread: int | None = None
         """The thread of the loop; None before the first backward pass."""
         self._is_inside_loss = self._is_inside_backward = self._is_inside_step = False
+        self._pass: tuple[int, Any, Any] | None = None
+        """The backward pass in hand: when it began, and of what; None once it is reported."""
+        self.fetched_at = 0
+        """When a DataLoader was asked for its newest batch."""
+        self._nests = False
+        """Whether a step of an optimizer was seen that calls that of its own base class."""
 
     def install(self) -> None:
         """Put all hooks in their places; `remove` takes them out."""
         self._is_on = True
+        for name in UNSEEN:
+            whole_apart(getattr(type(self._watching), name))
         for name in LOSSES:
             self._originals[name] = getattr(functional, name)
             self._replace(functional, name, self._loss(name, self._originals[name]))
@@ -78,6 +89,7 @@ class Hooks:
         self._replace(torch.amp.GradScaler, "step", self._scaler_step(torch.amp.GradScaler.step))
         self._replace(torch.jit, "script", self._script(torch.jit.script))
         self._replace(DataLoader, "__iter__", self._iter(DataLoader.__iter__))
+        self._replace(_BaseDataLoaderIter, "__init__", self._made(_BaseDataLoaderIter.__init__))
         self._replace(_BaseDataLoaderIter, "__next__", self._next(_BaseDataLoaderIter.__next__))
         handles = (
             register_optimizer_step_pre_hook(self._before_step()),
@@ -145,6 +157,11 @@ class Hooks:
                 return None
             if self._thread != get_ident() and not self._looks():
                 return None
+            if _is_within_itself(optimizer):
+                self._nests = True
+                return None
+            if self._is_inside_backward:
+                self._report_pass()
             self._is_inside_step = True
             try:
                 return watching.before_step(optimizer, args, kwargs)
@@ -154,7 +171,7 @@ class Hooks:
             finally:
                 self._is_inside_step = False
 
-        return before_step
+        return whole_apart(before_step)
 
     def _after_step(self) -> Callable[..., None]:
         watching = self._watching
@@ -162,6 +179,12 @@ class Hooks:
         def after_step(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
             if self._thread != get_ident() and not self._looks():
                 return
+            if self._is_inside_backward:
+                self._report_pass()
+            if self._nests:
+                watching.calm = None
+                if _is_within_itself(optimizer):
+                    return
             self._is_inside_step = True
             try:
                 watching.after_step(optimizer)
@@ -170,7 +193,7 @@ class Hooks:
             finally:
                 self._is_inside_step = False
 
-        return after_step
+        return whole_apart(after_step)
 
     def _loss(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         watching = self._watching
@@ -178,7 +201,7 @@ class Hooks:
         @functools.wraps(original)
         def loss(*args: Any, **kwargs: Any) -> Any:
             # Dynamo evaluates the first condition while it compiles, and leaves out the rest
-            if is_dynamo_compiling() or self._is_inside_loss or _is_tracing():
+            if is_dynamo_compiling() or self._is_inside_loss or _is_tracing() or _in_func():
                 return original(*args, **kwargs)
             if self._thread != get_ident() and not self._looks():
                 return original(*args, **kwargs)
@@ -191,7 +214,8 @@ class Hooks:
                 if value is None:
                     value = original(*args, **kwargs)
                 try:
-                    watching.after_loss(name, value, args, kwargs, began)
+                    if type(value) is Tensor or is_real(value):  # a criterion may return several
+                        watching.after_loss(name, value, args, kwargs, began)
                 except Exception as error:  # noqa: BLE001 - the loop must go on
                     self._lose("after_loss", error)
                 return value
@@ -219,19 +243,30 @@ class Hooks:
                 if not self._looks():
                     return original(tensors, grad_tensors, *args, **kwargs)
                 self._thread = get_ident()
+            if type(tensors) is not Tensor and isinstance(tensors, Iterator):
+                tensors = tuple(tensors)
             self._is_inside_backward = True
             began = perf_counter_ns()
+            self._pass = began, tensors, grad_tensors
             try:
                 original(tensors, grad_tensors, *args, **kwargs)
+                if self._pass is None:  # a step within it is of this pass
+                    return None
             finally:
-                self._is_inside_backward = False
+                self._is_inside_backward, self._pass = False, None
             try:
                 watching.after_backward(tensors, grad_tensors, began)
             except Exception as error:  # noqa: BLE001 - the loop must go on
                 self._lose("after_backward", error)
             return None
 
-        return backward
+        return apart(backward)
+
+    def _report_pass(self) -> None:
+        """Report the backward pass in hand: a hook on a gradient takes a step within it."""
+        if self._pass is not None:
+            (began, tensors, gradients), self._pass = self._pass, None
+            self.see("after_backward", tensors, gradients, began)
 
     def _scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -241,7 +276,7 @@ class Hooks:
                 self.see("scaled", scaled, outputs, self_)
             return scaled
 
-        return scale
+        return apart(scale)
 
     def _scaler_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -253,18 +288,24 @@ class Hooks:
             self.see("after_scaler_step")
             return result
 
-        return step
+        return apart(step)
 
     def _iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def begin(self_: DataLoader[Any]) -> Any:
             if self._looks():
                 self.see("before_epoch", self_)
-            iterator = original(self_)
-            setattr(iterator, LOADER, ref(self_))
-            return iterator
+            return original(self_)
 
-        return begin
+        return apart(begin)
+
+    def _made(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def made(self_: Any, loader: DataLoader[Any], *args: Any, **kwargs: Any) -> None:
+            original(self_, loader, *args, **kwargs)
+            setattr(self_, LOADER, ref(loader))
+
+        return apart(made)
 
     def _next(self, original: Callable[..., Any]) -> Callable[..., Any]:
         watching = self._watching
@@ -273,7 +314,7 @@ class Hooks:
         def fetch(self_: Any) -> Any:
             if self._thread != get_ident() and not self._looks():
                 return original(self_)
-            began = perf_counter_ns()
+            self.fetched_at = began = perf_counter_ns()
             try:
                 batch = original(self_)
             except StopIteration:
@@ -285,7 +326,7 @@ class Hooks:
                 self._lose("after_fetch", error)
             return batch
 
-        return fetch
+        return apart(fetch)
 
     def _script(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Give TorchScript the original loss functions: it compiles their source."""
@@ -311,6 +352,20 @@ class Hooks:
 
 def _nothing(*_: Any) -> None:
     """Do nothing."""
+
+
+_STEP = Optimizer.profile_hook_step(_nothing).__code__
+"""The code that calls the hooks around a step."""
+
+
+def _is_within_itself(optimizer: Optimizer) -> bool:
+    """Return whether the step that calls a hook was called by another one of the same optimizer."""
+    frame = sys._getframe(2).f_back
+    while frame is not None:
+        if frame.f_code is _STEP and frame.f_locals.get("self") is optimizer:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def signature(name: str) -> inspect.Signature | None:

@@ -29,11 +29,14 @@ from tuitrain.watcher.frameworks import request_end
 from tuitrain.watcher.hooks import LOADER
 from tuitrain.watcher.losses import Own
 from tuitrain.watcher.session import AnySession, Session
+from tuitrain.watcher.sources import place
 from tuitrain.watcher.watch import Ending
 
 _Batch = TypeVar("_Batch")
 _REACTIONS = ("alert", "pause", "skip", "stop")
 _MOST_SETTINGS = 50
+_OURS = 2
+"""References to a loader that nobody else has: an attribute's, and that of a call's argument."""
 _OTHERS_COME_WITHIN_S = 5.0
 """The program may watch its loop on rank 0 alone; the others come to the block before a step."""
 
@@ -95,7 +98,7 @@ class WatchedLoop:
         self._losses, self._given = losses, given
         self._session: AnySession | None = None
         self._owns_session = False
-        self._loaders: dict[int, _Source] = {}
+        self._sources: list[_Source] = []
         self._is_in_loader = False
 
     @property
@@ -143,34 +146,52 @@ class WatchedLoop:
     def __call__(self, loader: Iterable[_Batch]) -> Iterator[_Batch]:
         """Yield the batches of a loader; end early once the run is stopped.
 
-        One loader is one epoch each time. Without it, only a DataLoader's epochs are seen.
+        One loader is one epoch each time, and so is an iterator, or a list, that is made anew in
+        the same line. Without it, only a DataLoader's epochs are seen.
         """
+        return self._until_stopped(loader, place())
+
+    def _until_stopped(self, loader: Iterable[_Batch], line: object) -> Iterator[_Batch]:
         session = self._session
         if session is None:
             yield from loader
             return
         was_in_loader, self._is_in_loader = self._is_in_loader, True
         try:
-            yield from self._batches(loader, session)
+            yield from self._batches(loader, line, session)
         finally:
             self._is_in_loader = was_in_loader  # that of a validation ends in another's
 
-    def _batches(self, loader: Iterable[_Batch], session: AnySession) -> Iterator[_Batch]:
+    def _batches(
+        self, loader: Iterable[_Batch], line: object, session: AnySession
+    ) -> Iterator[_Batch]:
         """Yield batches until the run is stopped; report those of a loader that no hook sees."""
-        source = self._loaders.setdefault(id(loader), _Source(loader))
-        is_seen = isinstance(loader, DataLoader)
-        if not is_seen:
-            session.hooks.see("before_epoch", source)
         iterator = iter(loader)
+        source = self._source(None if iterator is loader else loader, line)
+        if not isinstance(loader, DataLoader):
+            session.hooks.see("before_epoch", source)
         while not self.stopped:
             began = perf_counter_ns()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
-            if not is_seen:
+            if session.hooks.fetched_at < began:  # else by a DataLoader, perhaps within `enumerate`
                 session.hooks.see("after_fetch", source, began)
             yield batch
+
+    def _source(self, loader: Any, line: object) -> _Source:
+        """Return what stands for a loader, or for one before it in that line that is used up.
+
+        None is an iterator: it can be used only once.
+        """
+        known = [one for one in self._sources if one.loader is loader is not None]
+        known += [one for one in self._sources if one.has_gone(line)]
+        if not known:
+            known = [_Source(line)]
+            self._sources += known
+        known[0].loader = loader
+        return known[0]
 
     def log(self, **values: Any) -> None:
         """Record numbers or scalar tensors by name, at the present step; read later."""
@@ -210,9 +231,18 @@ class WatchedLoop:
 class _Source:
     """A loader, and its own iterator, for loaders that are no DataLoader."""
 
-    def __init__(self, loader: Any) -> None:
-        self.loader = loader
+    loader: Any = None
+    """None for an iterator."""
+
+    def __init__(self, line: object) -> None:
+        """It is iterated over in that line of the program."""
+        self._line = line
         setattr(self, LOADER, ref(self))
+
+    def has_gone(self, line: object) -> bool:
+        """Return whether nothing but this has the loader of that line any more."""
+        is_gone = self.loader is None or sys.getrefcount(self.loader) <= _OURS
+        return is_gone and self._line == line
 
     def __len__(self) -> int:
         return len(self.loader)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn._reduction import legacy_get_string
 
 from tuitrain import catalog
 from tuitrain.catalog import loss_text
@@ -38,12 +39,15 @@ _NAMES: Mapping[str, str] = {
     "mse_loss": "mse",
     "l1_loss": "l1",
 }
+_NO_PAIR = "{} has no input and target tensors, which another loss takes"
 UNKNOWN = "its own loss"
 """The name of a loss that no function of `torch.nn.functional` returned."""
 _MOST_CLASSES = 4096
 """A one-hot target of more classes takes too much memory."""
 _OVER_CLASSES = ("bce-with-logits", "mse", "l1")
 """The losses whose mean over a batch is one over its samples and classes, not over its samples."""
+_OF_THE_USER = (OWN, "triplet_margin_with_distance_loss")
+"""Functions that call code of the user, which may draw random numbers or count its calls."""
 _WITH_ONE_HOT = (*_OVER_CLASSES, "brier")
 
 Own = Callable[[Tensor, Tensor], Tensor]
@@ -77,12 +81,17 @@ class Call(NamedTuple):
             return {"reduction": "mean", **named, **self.kwargs}
         bound = known.bind(*self.args, **self.kwargs)
         bound.apply_defaults()
-        return bound.arguments
+        given = bound.arguments
+        old = given.get("size_average"), given.get("reduce")
+        if old != (None, None):
+            given["reduction"] = legacy_get_string(*old, emit_warning=False)
+        return given
 
     @property
     def has_pair(self) -> bool:
         """Whether it has an input and a target, as another loss takes them."""
-        return self.arguments().keys() >= {"input", "target"}
+        given = self.arguments()
+        return all(isinstance(given.get(name), Tensor) for name in ("input", "target"))
 
     def without_data(self) -> Call:
         """Return the call with the shapes and types of its tensors alone, for `why_not`."""
@@ -103,8 +112,8 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
     """Return why a loss cannot take the place of a call; None if it can."""
     if call is None:
         return (
-            "no loss function of torch.nn.functional was called in training: a loss written out by "
-            "hand cannot be swapped"
+            "no loss function of torch.nn.functional was called in training, or only within what "
+            "torch.compile made: a loss written out by hand cannot be swapped"
         )
     if loss == call.name:
         return None
@@ -113,7 +122,7 @@ def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None
         return f"{entry.name} needs targets of 0 or more, which those of a script need not be"
     kind = kind or call.kind
     if not call.has_pair:
-        return f"{call.function} has no input and target, which another loss takes"
+        return _NO_PAIR.format(call.function)
     if kind is None:
         return f"{call.function} has an input of its own kind, which no other loss takes"
     try:
@@ -131,7 +140,9 @@ def _why_not_arguments(call: Call, given: Mapping[str, Any], loss: str, kind: st
         what = weights[0] if weights else "size_average"
         return f"{call.function} is called with {what}, which {loss} would leave out"
     if given["reduction"] == "none":
-        return f"{call.function} is called with reduction='none': the script reduces it itself"
+        return _reduced_by_script(call)
+    if prediction.is_complex():
+        return f"{call.function} has complex numbers, which {loss} does not take"
     if kind == "multiclass":
         return _why_not_classes(call, prediction, target, loss)
     if prediction.shape != target.shape:
@@ -139,6 +150,17 @@ def _why_not_arguments(call: Call, given: Mapping[str, Any], loss: str, kind: st
             f"its input {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape"
         )
     return None
+
+
+def why_not_own(call: Call) -> str | None:
+    """Return why no loss that the user registered can take the place of a call; None if one can."""
+    if not call.has_pair:
+        return _NO_PAIR.format(call.function)
+    return _reduced_by_script(call) if call.arguments()["reduction"] == "none" else None
+
+
+def _reduced_by_script(call: Call) -> str:
+    return f"{call.function} is called with reduction='none': the script reduces it itself"
 
 
 def _why_not_classes(call: Call, prediction: Tensor, target: Tensor, loss: str) -> str | None:
@@ -182,8 +204,10 @@ _criterion = cache(criterion_for)
 
 
 def has_value(call: Call, name: str) -> bool:
-    """Return whether a loss can be evaluated for a call without a side effect."""
-    return is_in_catalogue(name) or (name == call.name and call.function != OWN)
+    """Return whether a loss can be evaluated for a call without a side effect, as a scalar."""
+    if name != call.name:
+        return is_in_catalogue(name)
+    return call.function not in _OF_THE_USER and call.arguments()["reduction"] != "none"
 
 
 def is_in_catalogue(name: str) -> bool:
@@ -197,4 +221,7 @@ def canonical(text: str) -> str:
 
 
 def _empty(value: Any) -> Any:
-    return torch.empty_like(value, device="meta") if isinstance(value, Tensor) else value
+    """Return a tensor without its data; of a container, which may keep a graph alive, its class."""
+    if isinstance(value, Tensor):
+        return torch.empty_like(value, device="meta")
+    return value if isinstance(value, str | float | int | None) else type(value)

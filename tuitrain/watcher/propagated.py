@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 
 Loss = float | Tensor
 """A number, or a scalar that is still on an accelerator. It is a copy: the script may change its
@@ -33,8 +36,10 @@ class Propagated:
         self._total: Loss = math.nan
         self._type = torch.float32
         self._evaluations = 0
-        self._scaled: Any = None
-        """The value that a GradScaler returned, the loss, and the scaler; None without one."""
+        self._scaled: list[tuple[ref[Tensor], Tensor]] = []
+        """The values that a GradScaler returned, and the losses, until they are propagated."""
+        self._scaler: Any = None
+        """It scaled a loss since the pass before; None without one."""
 
     def evaluates(self) -> None:
         """Count an evaluation of a closure."""
@@ -42,9 +47,13 @@ class Propagated:
         self._is_plain = False
 
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
-        """Remember which loss a GradScaler scaled."""
-        self._scaled = scaled, loss, scaler
-        self._is_plain = False
+        """Remember which loss a GradScaler scaled, or which losses."""
+        both = [(scaled, loss)] if isinstance(loss, Tensor) else []
+        if isinstance(loss, list | tuple):
+            both = list(zip(scaled, loss, strict=True))
+        alive = [pair for pair in self._scaled if pair[0]() is not None]
+        self._scaled = alive + [(ref(one), own.detach()) for one, own in both]
+        self._scaler, self._is_plain = scaler, False
 
     def add(self, loss: Any, gradient: Any, samples: int = 0) -> None:
         """Add what `torch.autograd.backward` was called with, and the samples that it is of."""
@@ -52,13 +61,16 @@ class Propagated:
             self.last = self._total = loss.item()  # it has no more than one number
             self.passes, self.samples, self._is_plain = 1, samples, False
             return
-        scaled, self._scaled = self._scaled, None
         if self._evaluations > 1:
+            self._scaler = None
             return
-        if gradient is not None or not isinstance(loss, Tensor) or loss.numel() != 1:
-            loss = _dot(loss, gradient)
-        elif scaled is not None:
-            loss = scaled[1] if loss is scaled[0] else loss.detach() / _scale_of(scaled[2])
+        pairs = _pairs(loss, gradient)
+        if not all(isinstance(one, Tensor) for one, _ in pairs):  # it names a node of the graph
+            self._total, self.passes = math.nan, self.passes + 1
+            self.samples += samples
+            return
+        loss = _dot([(self._unscaled(one), factor) for one, factor in pairs])
+        self._scaler = None
         if loss.is_complex():
             loss = loss.real
         value = loss.item() if loss.is_cpu else copied(loss)
@@ -71,6 +83,14 @@ class Propagated:
         self.passes += 1
         self.samples += samples
 
+    def _unscaled(self, loss: Tensor) -> Tensor:
+        """Return what a GradScaler made a loss of; one that it never had is as it is."""
+        for index, (scaled, own) in enumerate(self._scaled):
+            if scaled() is loss:
+                del self._scaled[index]
+                return own
+        return loss if self._scaler is None else loss.detach() / _scale_of(self._scaler)
+
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""
         if isinstance(self._total, Tensor):
@@ -82,7 +102,7 @@ class Propagated:
 
         NaN if there was none at all.
         """
-        self._is_plain = self.passes == 1 and self._scaled is None
+        self._is_plain = self.passes == 1 and self._scaler is None and not self._scaled
         self.passes, self.samples, self._evaluations = 0, 0, 0
         return self._total
 
@@ -98,15 +118,20 @@ def _scale_of(scaler: Any) -> Any:
     return 1 if scale is None else scale
 
 
+def _pairs(losses: Any, gradients: Any) -> list[tuple[Any, Tensor | None]]:
+    """Return each loss that `torch.autograd.backward` was called with, and its gradient."""
+    if isinstance(losses, Tensor | GradientEdge):
+        losses = [losses]
+    if gradients is None or isinstance(gradients, Tensor):
+        gradients = [gradients] * len(losses)
+    return list(zip(losses, gradients, strict=True))
+
+
 @torch.no_grad()
-def _dot(losses: Any, gradients: Any) -> Tensor:
+def _dot(pairs: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     """Return the scalar whose gradient is propagated: the sum of losses times gradients."""
-    pairs = [(losses, gradients)]
-    if not isinstance(losses, Tensor):
-        rest = gradients if gradients is not None else [None] * len(losses)
-        pairs = list(zip(losses, rest, strict=True))
-    terms = [one.sum() if factor is None else (one * factor).sum() for one, factor in pairs]
-    total: Tensor = terms[0]
-    for term in terms[1:]:
+    terms = [one if factor is None else one * factor for one, factor in pairs]
+    total, *rest = [term.detach() if term.dim() == 0 else term.sum() for term in terms]
+    for term in rest:
         total = total + term
     return total

@@ -67,7 +67,7 @@ def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
     values = {}
     for name in names:
         if losses.has_value(call, name):
-            with suppress(NotImplementedError):  # PyTorch has no kernel of it for this dtype
+            with suppress(RuntimeError):  # PyTorch has no kernel of it for these tensors
                 is_own = name == call.name
                 values[name] = losses.own(call) if is_own else losses.replaced(call, name)
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import os
 import runpy
 import sys
 import types
@@ -65,13 +66,13 @@ def run(command: Sequence[str]) -> None:
         return
     script = Path(command[0])
     main = types.ModuleType("__main__")
-    main.__file__ = str(script)
+    main.__file__ = os.path.abspath(script)  # noqa: PTH100 - as `python` does: links stay
     main.__builtins__ = builtins  # type: ignore[attr-defined]  # as `python` does
     sys.argv = list(command)
     sys.path.insert(0, str(script.resolve().parent))
     sys.modules["__main__"] = main
     with script.open("rb") as file:
-        code = compile(file.read(), str(script), "exec", dont_inherit=True)
+        code = compile(file.read(), main.__file__, "exec", dont_inherit=True)
     exec(code, main.__dict__)  # noqa: S102 - the user named this script
 
 

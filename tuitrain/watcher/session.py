@@ -230,6 +230,7 @@ class Session:
         """Make the loop end: by its framework, or by an interrupt."""
         self.hooks.remove()  # the script may go on, with what follows its training
         if not self._end():
+            _say_nothing_in_threads()
             raise Ending("stopped")
 
     def _lose_hook(self, hook: str, error: Exception) -> None:
@@ -273,6 +274,17 @@ class Session:
         self.watch.leave()
         self._tees.remove()
         current = None
+
+
+def _say_nothing_in_threads() -> None:
+    """Let no traceback be printed of a thread that a stop ends, as of the main one."""
+    usual = threading.excepthook
+
+    def hook(ended: threading.ExceptHookArgs) -> None:
+        if not issubclass(ended.exc_type, Ending):
+            usual(ended)
+
+    threading.excepthook = hook
 
 
 def say(text: str) -> None:

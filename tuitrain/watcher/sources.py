@@ -10,6 +10,7 @@ from weakref import ref
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.data import TensorDataset
 
 from tuitrain.watcher.hooks import LOADER
 
@@ -29,7 +30,12 @@ class Sources:
         """Batches of it, since another one yielded a batch."""
         self.unused = 0
         """Those whose loss is not computed yet: accelerate fetches a batch ahead."""
-        self._is_exhausted = False
+        self.samples = 0
+        """Those of the batch that was trained last."""
+        self._is_exhausted = self._trains = False
+        """Whether it has yielded its last batch; whether the loss of one was computed to train."""
+        self._over: ref[Any] | None = None
+        """The loader that yielded its last batch last, until it begins anew."""
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
         self.trained: ref[Any] | None = None
@@ -53,19 +59,24 @@ class Sources:
         """
         if iterator is None:
             self._is_exhausted = True
+            if any(known is self.newest for known, _ in self._training):
+                self._over = self.newest
             return False
         newest = getattr(iterator, LOADER, None)
         is_other = newest is not self.newest or self._is_exhausted
         if is_other:
-            self.newest, self.fetched, self.unused, self._is_exhausted = newest, 0, 0, False
+            self.newest, self.fetched, self.unused = newest, 0, 0
+            self._is_exhausted = self._trains = False
+            self._over = None if self._over is newest else self._over
             self._data = _reference(getattr(iterator, "_dataset", None))
         self.fetched += 1
         self.unused += 1
         return is_other
 
-    def use(self) -> None:
-        """The loss of a batch is computed."""
+    def use(self, *, trains: bool = False) -> None:
+        """The loss of a batch is computed, to train or not."""
         self.unused = max(0, self.unused - 1)
+        self._trains |= trains
 
     def train_on(self, target: Any) -> None:
         """Take note of the target of a training batch."""
@@ -75,7 +86,12 @@ class Sources:
             self._memory = StorageWeakRef(target.untyped_storage())  # type: ignore[no-untyped-call]  # torch's has no types
 
     def step(self) -> None:
-        """The newest batch trained the model."""
+        """The newest batch trained the model, if it was not evaluated, as the last of its loader.
+
+        Then that of the step was kept from before, as `itertools.cycle` keeps batches.
+        """
+        if self._is_exhausted and not (self._trains or self.unused):
+            return
         newest = self.newest
         if newest is not None and not any(newest is known for known, _ in self._training):
             self._training.append((newest, self._data))
@@ -89,30 +105,40 @@ class Sources:
             for known, of_known in self._training
         )
 
+    def succeeds(self) -> bool:
+        """Return whether the newest loader is another than those of this epoch, which are over."""
+        known = [known for known, _ in self._training]
+        return bool(known) and all(
+            one is not self.newest and (one is self._over or one() is None) for one in known
+        )
+
     def begin_epoch(self) -> None:
         """Forget the loaders of the epoch before."""
         self._training.clear()
         self.trained = None
 
-    def of_validation(self, target: Any) -> object:
-        """Return what tells one evaluation from another; None if it is of training data."""
+    def of_validation(self, target: Any, samples: int) -> object:
+        """Return what tells one evaluation from another; None if it is of training data.
+
+        Of other size than the batch that was trained last, it is not that batch once more.
+        """
         loader = self.loader
-        if loader is not None and not (self._is_exhausted and self.unused == 0):
-            return None if any(known() is loader for known, _ in self._training) else loader
+        trains = any(known() is loader for known, _ in self._training)
+        is_used = self.unused == 0 and (self._is_exhausted or (trains and samples != self.samples))
+        if loader is not None and not is_used:
+            return None if trains else loader
         if self._memory is not None and self._memory.expired():  # type: ignore[no-untyped-call]  # as above
             self._target, self._memory = range(0), None
         addresses = _addresses(target)
         if any(_overlap(addresses, trained) for trained in (self._target, *self._data_in_use())):
             return None
-        return _place()
+        return place()
 
     def _data_in_use(self) -> list[range]:
         loaders = [known() for known, _ in self._training]
-        return [
-            _addresses(tensor)
-            for loader in loaders
-            for tensor in getattr(getattr(loader, "dataset", None), "tensors", ())
-        ]
+        data = [getattr(loader, "dataset", None) for loader in loaders]
+        known = [one for one in data if isinstance(one, TensorDataset)]
+        return [_addresses(tensor) for one in known for tensor in one.tensors]
 
 
 def _reference(data: Any) -> ref[Any] | None:
@@ -136,7 +162,7 @@ def _overlap(one: range, other: range) -> bool:
     return max(one.start, other.start) < min(one.stop, other.stop)
 
 
-def _place() -> object:
+def place() -> object:
     """Return the lines of the script that are computing a loss."""
     lines: list[tuple[str, int]] = []
     frame = sys._getframe(1)

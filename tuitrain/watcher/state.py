@@ -133,6 +133,8 @@ class Parts:
         weights, saved = self.weights(), state["model"]
         if _shapes(weights) != _shapes(saved):
             raise Damaged("the checkpoint is of another model, which the script does not train now")
+        if any(map(_has_other_groups, self.optimizers, state["optimizers"])):
+            raise Damaged("the checkpoint is of an optimizer with other parameter groups than now")
         with torch.no_grad():
             for name, tensor in weights.items():
                 tensor.copy_(saved[name])
@@ -154,10 +156,21 @@ class Parts:
 
 def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]:
     if model is not None:
-        return {
-            name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)
+        own: dict[str, Tensor] = {}
+        own |= dict(model.named_parameters(remove_duplicate=False))
+        own |= dict(model.named_buffers(remove_duplicate=False))
+        return {  # a model may have a `state_dict` of its own, which copies
+            name: own.get(name, value).detach()
+            for name, value in model.state_dict().items()
+            if isinstance(value, Tensor)
         }
     return {f"{index}": one for index, one in enumerate(parameters_of(optimizer))}
+
+
+def _has_other_groups(optimizer: Optimizer, state: Mapping[str, Any]) -> bool:
+    """Return whether an optimizer has parameters in other groups than one whose state it is."""
+    now = [len(group["params"]) for group in optimizer.param_groups]
+    return now != [len(group["params"]) for group in state["param_groups"]]
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

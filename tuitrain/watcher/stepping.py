@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, is_grad_enabled
+from torch import Tensor, is_grad_enabled, nn
 from torch.optim import Optimizer
 
 from tuitrain.watcher.losses import Call
@@ -48,21 +48,21 @@ class Stepping:
         if loop.factor != 1:
             loop.lend_rates(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is not None:
+        if callable(closure) and not isinstance(closure, nn.Module):  # else it is another argument
             return self._with_closure(optimizer, closure, args, kwargs)
         if loop.clip_norm is not None or loop.on_nonfinite != "alert":
             self._before_update(optimizer)
         return None
 
     def _with_closure(
-        self, optimizer: Optimizer, closure: Callable[[], Any], args: tuple[Any, ...],
+        self, optimizer: Optimizer, closure: Callable[..., Any], args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
         """Check and clip the gradients that a closure has just computed."""
 
-        def checked() -> Any:
+        def checked(*given: Any, **named: Any) -> Any:
             self.evaluates()
-            value = closure()
+            value = closure(*given, **named)
             self._before_update(optimizer)
             return value
 

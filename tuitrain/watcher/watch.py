@@ -102,9 +102,9 @@ class Watch(Stepping):
         spent[LOSS] += now - began
         self._last = now
         if not self._samples:  # the further terms of a loss are of the same samples
-            self._samples = samples
+            self._samples = self._sources.samples = samples
             if self._sources.unused:
-                self._sources.use()
+                self._sources.use(trains=True)
         if self.calm is None:
             self._learn(Call(name, args, kwargs), target, value)
 
@@ -118,7 +118,7 @@ class Watch(Stepping):
 
     def _validate(self, call: Call, value: Tensor, samples: int) -> None:
         given = call.arguments()
-        source = self._sources.of_validation(given.get("target"))
+        source = self._sources.of_validation(given.get("target"), samples)
         self._sources.use()
         if value.numel() != 1 or source is None:
             return  # no mean, or training data evaluated once more
@@ -184,7 +184,13 @@ class Watch(Stepping):
         self._attend()
 
     def meet(self, optimizer: Optimizer) -> None:
-        """Find the number of the optimizer; keep the state before the first step of a new one."""
+        """Find the number of the optimizer; keep the state before the first step of a new one.
+
+        A new one with a loader of its own, as that of a further fold, ends the epoch before it.
+        """
+        is_new = optimizer not in self.loop.parts.optimizers
+        if is_new and self.loop.batch and self._sources.succeeds():
+            self._begin_epoch()
         self.optimizer = self.calm = None  # the one before may have no other owner left
         self._number = self.loop.parts.meet(optimizer)
         self.optimizer = optimizer
@@ -341,8 +347,8 @@ class Watch(Stepping):
         self._last = now = perf_counter_ns()
         if is_grad_enabled():
             self._spent[DATA] += now - began
-        if self._sources.fetch(iterator):
-            self.calm = None
+        if self._sources.fetch(iterator):  # the loader of a validation, or that of training again
+            self.calm, self._samples = None, 0
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""
@@ -371,8 +377,17 @@ class Watch(Stepping):
         )  # fmt: skip
         if optimizer is not None and ranks.count() > 1:
             self.loop.is_sharded = self.loop.is_sharded or objects.is_sharded(optimizer)
+        self._check_loss()
         self.started = run_started(self.loop, self.title, first)
         self.recorder.take(self.started)
+
+    def _check_loss(self) -> None:
+        """Go on with the script's own loss if the one asked for at the start cannot be used."""
+        loop = self.loop
+        name, reason = loop.loss_name, loop.why_not("loss", loop.loss_name)
+        if loop.is_swapped and reason is not None:
+            self._warnings.append(Warned(f"the loss {name} is not used: {reason}"))
+            loop.change("loss", loop.own_loss)
 
     # the other processes that train with this one, where there are any
 

@@ -154,7 +154,7 @@ class Watched:
         """The losses that can be swapped in, the script's own first."""
         if self.call is None:
             return (losses.UNKNOWN,)
-        own = self.registered if self.call.has_pair else ()
+        own = () if losses.why_not_own(self.call) else self.registered
         return tuple(dict.fromkeys([*losses.fitting(self.call, self.kind), *own]))
 
     def loss_named(self, text: str) -> str:
@@ -168,7 +168,7 @@ class Watched:
         if setting in _OF_THE_SCRIPT:
             return _OF_THE_SCRIPT[setting]
         if setting == "loss":
-            return self._why_not_loss(str(value))
+            return self._why_not_loss(self.call, str(value))
         if setting == "pace":
             return None
         if setting in _OF_WEIGHTS:
@@ -190,10 +190,10 @@ class Watched:
             return f"{type(optimizer).__name__} has no weight decay"
         return None
 
-    def _why_not_loss(self, loss: str) -> str | None:
-        if loss in self.registered and self.call is not None and self.call.has_pair:
-            return None
-        return losses.why_not(self.call, loss, self.kind)
+    def _why_not_loss(self, call: Call | None, loss: str) -> str | None:
+        if loss in self.registered and call is not None:
+            return losses.why_not_own(call)
+        return losses.why_not(call, loss, self.kind)
 
     def change(self, setting: str, value: Any) -> None:
         """Use another value from the next step on."""
@@ -248,6 +248,8 @@ class Watched:
         """Return the value of the swapped loss for a call; None for another term of the loss."""
         if self.call is not None and call.function != self.call.function:
             return None
+        if self._why_not_loss(call, self.loss_name) is not None:
+            return None  # another term than that which it takes the place of
         own = self.registered.get(self.loss_name)
         if own is not None:
             given = call.arguments()

@@ -114,22 +114,22 @@ def test_tensors_evaluated_after_the_last_batch_are_a_validation_of_their_own():
     sources.fetch(Iterator(loader))
     sources.use()
     sources.step()
-    assert sources.of_validation(torch.ones(3)) is None, "the batch in hand"
+    assert sources.of_validation(torch.ones(3), 0) is None, "the batch in hand"
     sources.fetch(None)
-    assert sources.of_validation(target[1:]) is None, "the training data"
-    here, there = sources.of_validation(torch.ones(3)), sources.of_validation(torch.ones(3))
+    assert sources.of_validation(target[1:], 1) is None, "the training data"
+    here, there = sources.of_validation(torch.ones(3), 1), sources.of_validation(torch.ones(3), 1)
     assert here is not None
     assert here == there, "one line"
-    assert here != sources.of_validation(torch.ones(3))
+    assert here != sources.of_validation(torch.ones(3), 1)
 
 
 def test_tensors_where_a_training_batch_lay_that_is_gone_are_a_validation():
     sources, memory = Sources(), bytearray(24)
     target = torch.frombuffer(memory, dtype=torch.float64)
     sources.train_on(target[:2])
-    assert sources.of_validation(target) is None, "it is there"
+    assert sources.of_validation(target, 1) is None, "it is there"
     del target
-    assert sources.of_validation(torch.frombuffer(memory, dtype=torch.float64)) is not None
+    assert sources.of_validation(torch.frombuffer(memory, dtype=torch.float64), 1) is not None
 
 
 def test_an_optimizer_made_anew_takes_the_place_of_the_one_that_is_gone():

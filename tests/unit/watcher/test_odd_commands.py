@@ -1,0 +1,118 @@
+"""Commands on watched loops that are no textbook's."""
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import tuitrain
+from tests.conftest import until
+from tests.odd_loops import INPUTS, TARGETS, Loop
+from tuitrain.core.commands import Change, Command, Request, Rollback, Stop, SwapLoss, Undo
+from tuitrain.core.events import CommandDropped, TakeOpened
+from tuitrain.store import inbox
+from tuitrain.store.paths import RunPaths
+from tuitrain.watcher.losses import Call, replaced
+
+
+def steered(home: Path, loop: Loop, commands: list[Command], **options: Any) -> list[Any]:
+    """Train, with one command after the other, and return the events of the run."""
+    run = tuitrain.connect
+
+    def is_answered(request: Request) -> bool:
+        loop.step(loop.loss())
+        events = run("a", home=home).events(follow=False)
+        return any(getattr(event, "command", None) == request.id for event in events)
+
+    with tuitrain.watch("a", home=home, **options):
+        for _ in range(5):
+            loop.step(loop.loss())
+        for command in commands:
+            request = Request.new(command)
+            inbox.put(RunPaths(home / "runs" / "a").inbox, request)
+            until(partial(is_answered, request), "it is answered")
+            loop.step(loop.loss())
+    return list(run("a", home=home).events(follow=False))
+
+
+class Copying(nn.Sequential):
+    """A model that gives away copies of its weights."""
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        return {name: one.clone() for name, one in super().state_dict(*args, **kwargs).items()}
+
+
+def test_an_undo_puts_the_weights_back_of_a_model_that_saves_copies(tmp_path: Path):
+    loop = Loop()
+    loop.model = Copying(nn.Linear(8, 4))
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.5)
+    events = steered(tmp_path, loop, [Change("lr", 0.4), Undo()])
+    (take,) = [event for event in events if isinstance(event, TakeOpened)]
+    assert loop.losses[take.left_at] == loop.losses[take.step], "the step after it, once more"
+
+
+def test_a_rollback_to_other_parameter_groups_is_refused_and_watching_goes_on(tmp_path: Path):
+    loop = Loop()
+    first, *_, last = loop.model
+    loop.optimizer = torch.optim.Adam(last.parameters())
+    step = loop.step
+
+    def unfreezing(loss: Tensor) -> None:
+        if len(loop.losses) == 3:
+            loop.optimizer.add_param_group({"params": first.parameters()})
+        step(loss)
+
+    loop.step = unfreezing  # type: ignore[method-assign]
+    events = steered(tmp_path, loop, [Rollback(0)])
+    (dropped,) = [event for event in events if isinstance(event, CommandDropped)]
+    assert "other parameter groups" in dropped.reason
+    assert events[-1].kind == "finished"
+
+
+def test_a_registered_loss_is_refused_where_the_script_reduces_it(tmp_path: Path):
+    loop = Loop()
+    loop.loss = lambda: functional.cross_entropy(  # type: ignore[method-assign]
+        loop.model(INPUTS), TARGETS, reduction="none"
+    ).mean()
+    events = steered(tmp_path, loop, [SwapLoss("own")], losses={"own": functional.cross_entropy})
+    assert [event.kind for event in events].count("loss-swapped") == 0
+    assert "reduction='none'" in str(events)
+
+
+def test_a_swap_leaves_a_weighted_call_of_the_same_function_as_it_is(tmp_path: Path, capfd):
+    loop = Loop()
+    loop.model = nn.Sequential(nn.Linear(8, 4))
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.0)
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+    def terms() -> list[Tensor]:
+        outputs = loop.model(INPUTS)
+        return [
+            functional.cross_entropy(outputs, TARGETS),
+            functional.cross_entropy(outputs, TARGETS, weight=weight),
+        ]
+
+    first, second = (one.item() for one in terms())
+    loop.loss = lambda: sum(terms())  # type: ignore[method-assign]
+    brier = replaced(Call("cross_entropy", (loop.model(INPUTS), TARGETS), {}), "brier").item()
+    steered(tmp_path, loop, [SwapLoss("brier")])
+    assert loop.losses[0] == pytest.approx(first + second)
+    assert loop.losses[-1] == pytest.approx(brier + second)
+    assert "cannot be seen" not in capfd.readouterr().err
+
+
+def test_a_stop_ends_the_thread_of_a_loop_without_a_traceback(tmp_path: Path, capfd):
+    loop, usual = Loop(), threading.excepthook
+    with tuitrain.watch("a", home=tmp_path):
+        inbox.put(RunPaths(tmp_path / "runs" / "a").inbox, Request.new(Stop()))
+        thread = threading.Thread(target=lambda: [loop.step(loop.loss()) for _ in range(10**5)])
+        thread.start()
+        thread.join()
+    threading.excepthook = usual
+    assert tuitrain.connect("a", home=tmp_path).state == "stopped"
+    assert "Traceback" not in capfd.readouterr().err
