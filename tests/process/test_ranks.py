@@ -143,7 +143,7 @@ def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrai
 
 
 def test_a_rank_for_each_processor_trains_and_a_signal_stops_all_with_a_checkpoint(tuitrain: Shell):
-    tuitrain.start("a", "--nproc", "auto", "--batch-size", "8", *PACED)
+    tuitrain.start("a", "--nproc", "auto", "--batch-size", "8", "--epochs", "4000")
     run = run_of(tuitrain, "a")
     assert len(ranks_of(run)) == local_count(None)
     said = until(
