@@ -1,5 +1,6 @@
 """The run screen over a real record: what it shows is what the trainer said, no more."""
 
+import asyncio
 import math
 import re
 import shutil
@@ -29,6 +30,7 @@ from tuitrain.core.events import (
 from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import run
+from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.view.panel import panels
 from tuitrain.view.picture import plain
@@ -65,6 +67,22 @@ async def test_who_ran_the_app_has_the_signal_handlers_of_before(app: TuitrainAp
     async with app.run_test():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+async def test_an_app_that_ends_within_a_look_at_its_run_ends_without_an_error(
+    app: TuitrainApp, monkeypatch
+):
+    draw, draws, is_gone = LossChart.draw_of, asyncio.Event(), asyncio.Event()
+
+    async def draw_until_it_is_gone(chart: LossChart, subject: object) -> None:
+        await draw(chart, subject)
+        draws.set()
+        await is_gone.wait()
+
+    monkeypatch.setattr(LossChart, "draw_of", draw_until_it_is_gone)
+    monkeypatch.setattr(LossChart, "on_unmount", lambda _chart: is_gone.set(), raising=False)
+    async with app.run_test():
+        await draws.wait()
 
 
 async def test_before_the_first_batch_it_says_what_it_waits_for(

@@ -1,14 +1,37 @@
-"""Errors as notifications."""
+"""Errors as notifications, and those that are none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
+
+_Of = TypeVar("_Of", bound=Screen[Any])
+_Arguments = ParamSpec("_Arguments")
+_Method = Callable[Concatenate[_Of, _Arguments], Coroutine[Any, Any, None]]
+
+
+def until_left(method: _Method[_Of, _Arguments]) -> _Method[_Of, _Arguments]:
+    """Let a method of a screen end quietly where the screen is left within one of its awaits.
+
+    Textual takes the widgets away meanwhile, so that they are not found after it.
+    """
+
+    @functools.wraps(method)
+    async def quiet(screen: _Of, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        try:
+            await method(screen, *args, **kwargs)
+        except NoMatches:
+            if screen.app.is_running and screen in screen.app.screen_stack:
+                raise
+
+    return quiet
 
 
 def attempt(screen: Screen[Any], what: str, do: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ _STAND_INS = ("FakeTensor", "FunctionalTensor")
 
 def apart(function: _Function) -> _Function:
     """Let a function run as it is, also within what is compiled; what it calls may be compiled."""
-    function._torchdynamo_disable = True  # type: ignore[attr-defined]
+    function._torchdynamo_disable = True  # type: ignore[attr-defined]  # an attribute that Dynamo reads
     _skip(function.__code__, together=False)
     return function
 
@@ -24,7 +24,7 @@ def apart(function: _Function) -> _Function:
 def whole_apart(function: _Function) -> _Function:
     """Let a function run as it is, also within what is compiled, and all that it calls."""
     with suppress(AttributeError):  # a method
-        function._torchdynamo_disable = True  # type: ignore[attr-defined]
+        function._torchdynamo_disable = True  # type: ignore[attr-defined]  # an attribute that Dynamo reads
     _skip(function.__code__, together=True)
     return function
 

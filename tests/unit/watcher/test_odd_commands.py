@@ -67,7 +67,7 @@ def test_a_rollback_to_other_parameter_groups_is_refused_and_watching_goes_on(tm
             loop.optimizer.add_param_group({"params": first.parameters()})
         step(loss)
 
-    loop.step = unfreezing  # type: ignore[method-assign]
+    loop.step = unfreezing  # type: ignore[method-assign]  # as a script may
     events = steered(tmp_path, loop, [Rollback(0)])
     (dropped,) = [event for event in events if isinstance(event, CommandDropped)]
     assert "other parameter groups" in dropped.reason
@@ -76,7 +76,7 @@ def test_a_rollback_to_other_parameter_groups_is_refused_and_watching_goes_on(tm
 
 def test_a_registered_loss_is_refused_where_the_script_reduces_it(tmp_path: Path):
     loop = Loop()
-    loop.loss = lambda: functional.cross_entropy(  # type: ignore[method-assign]
+    loop.loss = lambda: functional.cross_entropy(  # type: ignore[method-assign]  # as a script may
         loop.model(INPUTS), TARGETS, reduction="none"
     ).mean()
     events = steered(tmp_path, loop, [SwapLoss("own")], losses={"own": functional.cross_entropy})
@@ -98,7 +98,7 @@ def test_a_swap_leaves_a_weighted_call_of_the_same_function_as_it_is(tmp_path: P
         ]
 
     first, second = (one.item() for one in terms())
-    loop.loss = lambda: sum(terms())  # type: ignore[method-assign]
+    loop.loss = lambda: sum(terms())  # type: ignore[method-assign]  # as a script may
     brier = replaced(Call("cross_entropy", (loop.model(INPUTS), TARGETS), {}), "brier").item()
     steered(tmp_path, loop, [SwapLoss("brier")])
     assert loop.losses[0] == pytest.approx(first + second)

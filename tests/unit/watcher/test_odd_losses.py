@@ -161,7 +161,7 @@ class Parts(nn.Module):
 
 
 class Whole(Parts):
-    def forward(self, outputs: dict[str, Tensor], targets: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, outputs: dict[str, Tensor], targets: Tensor) -> Tensor:  # type: ignore[override]  # as scripts do
         return super().forward(outputs, targets)["loss"] * 2
 
 

@@ -13,7 +13,7 @@ from tests.odd_loops import Loop, train_loader, val_loader, watched
 class Scaled(torch.optim.SGD):
     """An optimizer whose step has an argument of its own."""
 
-    def step(self, scale: float = 1.0, closure: Any = None) -> Any:  # type: ignore[override]
+    def step(self, scale: float = 1.0, closure: Any = None) -> Any:  # type: ignore[override]  # as scripts do
         for parameter in self.param_groups[0]["params"]:
             parameter.grad.mul_(scale)
         return super().step(closure)
@@ -22,7 +22,7 @@ class Scaled(torch.optim.SGD):
 class Careful(torch.optim.SGD):
     """An optimizer that calls its closure with an argument."""
 
-    def step(self, closure: Any) -> Any:  # type: ignore[override]
+    def step(self, closure: Any) -> Any:  # type: ignore[override]  # as scripts do
         with torch.enable_grad():
             loss = closure(backward=True)
         super().step()

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from tuitrain.connection.client import Client
 from tuitrain.connection.follower import Follower
 from tuitrain.core.safe import safe
-from tuitrain.tui.errors import Complaint
+from tuitrain.tui.errors import Complaint, until_left
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.help import HelpScreen
 from tuitrain.tui.widgets.compared import ComparedCharts, Legend, Results, Settings
@@ -80,6 +80,7 @@ class CompareScreen(Screen[None]):
     async def on_screen_resume(self) -> None:
         await self.follow()
 
+    @until_left
     async def follow(self) -> None:
         """Read new events and update the panels, except under a dialog."""
         async with self._one_at_a_time:

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.safe import safe
+from tuitrain.tui.errors import until_left
 from tuitrain.tui.screens.parameters import ParametersScreen
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.tui.widgets.dialog import Dialog
@@ -88,6 +89,7 @@ class LossesScreen(ModalScreen[str | None]):
         await self.follow()
         self.set_interval(_LOOK_S, self.follow)
 
+    @until_left
     async def follow(self) -> None:
         """Show the value of each loss on a recent batch, and its trend over the validations."""
         try:

@@ -24,6 +24,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.trainer import supervisor, warm
 from tuitrain.trainer.notify import command_words, notify
 from tuitrain.trainer.torch_query import TorchQuery
+from tuitrain.tui.errors import until_left
 from tuitrain.tui.widgets.form_field import FormField
 from tuitrain.tui.widgets.keys_footer import KeysFooter
 from tuitrain.view.form import form
@@ -167,6 +168,7 @@ class NewRunScreen(Screen[supervisor.Started | None]):
                 errors["init_from"] = form.in_fields(str(error))
         return errors
 
+    @until_left
     async def query_sizes(self) -> None:
         """Query the sizes of data and model again if the form has changed them."""
         spec, _ = form.checked(self._values())

@@ -25,6 +25,7 @@ from tuitrain.store.delta import Cursor
 from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.alert import Alert
 from tuitrain.tui.driver import Complete
+from tuitrain.tui.errors import until_left
 from tuitrain.tui.refresh import PULL_S, Refresh, is_idle
 from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.fork import fork
@@ -174,6 +175,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         await self.follow()
         self.call_after_refresh(self.post_message, Complete())
 
+    @until_left
     async def follow(self) -> None:
         """Read new events and update the panels."""
         async with self._one_at_a_time:
@@ -199,6 +201,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             or (self._latest.condition, self._latest.notes) != (before.condition, before.notes)
         )
 
+    @until_left
     async def _publish(self, *, at_once: bool) -> None:
         """Update the panels, unless a dialog covers them: then the dialog says what happened."""
         if not self.is_active:
@@ -278,6 +281,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
     def action_write(self, what: What) -> None:
         write(self, self._latest, what, lambda: self.run_worker(self._look_now()))
 
+    @until_left
     async def _look_now(self) -> None:
         async with self._one_at_a_time:
             await self._look()
@@ -289,6 +293,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         self._started, self._opened_at = started, time.time()
         self.run_worker(self._look_again(started.since))
 
+    @until_left
     async def _look_again(self, since: Cursor | None) -> None:
         async with self._one_at_a_time:
             self._latest = await asyncio.to_thread(self._follower.look_at_a_restart, since)

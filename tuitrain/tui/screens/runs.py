@@ -20,7 +20,7 @@ from tuitrain.trainer.supervisor import Started
 from tuitrain.tui.alert import Alert
 from tuitrain.tui.disabled import disabled_action
 from tuitrain.tui.driver import Complete
-from tuitrain.tui.errors import Complaint, attempt
+from tuitrain.tui.errors import Complaint, attempt, until_left
 from tuitrain.tui.home import Home
 from tuitrain.tui.palette import ScreenCommands
 from tuitrain.tui.screens.compare import CompareScreen
@@ -109,6 +109,7 @@ class RunsScreen(Screen[None]):
         """The highlighted run."""
         return self.table.highlighted
 
+    @until_left
     async def follow(self, *, is_news: bool = True) -> None:
         """Read changed runs and update the list, the newest runs first.
 
