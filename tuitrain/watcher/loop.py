@@ -36,7 +36,7 @@ _Batch = TypeVar("_Batch")
 _REACTIONS = ("alert", "pause", "skip", "stop")
 _MOST_SETTINGS = 50
 _OURS = 2
-"""References to a loader that nobody else has: an attribute's, and that of a call's argument."""
+"""References to a loader that the script has given up: an attribute's, and a call's argument."""
 _OTHERS_COME_WITHIN_S = 5.0
 """The program may watch its loop on rank 0 alone; the others come to the block before a step."""
 
