@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from textual.app import App, ComposeResult
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
 from tuitrain.connection import pending
@@ -30,6 +31,7 @@ from tuitrain.core.events import (
 from tuitrain.store.delta import Cursor, SegmentsAfter
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens import run
+from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.tui.widgets.loss_chart import LossChart
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.view.panel import panels
@@ -358,6 +360,26 @@ async def test_the_first_epochs_are_drawn_at_once_however_long_a_drawing_takes(
             await seen(app)
     cells = plain(pictures[-1])
     assert any(0x2800 < ord(cell) <= 0x28FF for cell in cells)
+
+
+class Slow(AsyncPicture):
+    MOST_CPU = 1e-9
+
+
+async def test_the_first_drawing_which_imports_what_it_needs_does_not_put_off_the_next():
+    class Alone(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Slow(lambda *_: ())
+
+    async with Alone().run_test() as pilot:
+        await pilot.pause()
+        picture = pilot.app.query_one(Slow)
+        picture.mark_stale()
+        await picture.draw_of("first")
+        assert picture.is_due
+        picture.mark_stale()
+        await picture.draw_of("second")
+        assert not picture.is_due, "the next one comes as late as that one took"
 
 
 async def test_a_refusal_is_told_with_its_reason(app: TuitrainApp, trainer: ScriptedTrainer):

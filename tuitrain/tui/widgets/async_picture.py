@@ -35,6 +35,8 @@ class AsyncPicture(Cells):
         self._is_stale = False
         self._drawn_at = -math.inf
         self._took_s = 0.0
+        """Not that of the first drawing, which imports what it needs."""
+        self._was_drawn = False
         self._drawn_size = Size()
         self._one_at_a_time = asyncio.Lock()
 
@@ -115,7 +117,9 @@ class AsyncPicture(Cells):
     def _timed(self, subject: Any, width: int, height: int) -> Any:
         began = time.thread_time()
         drawn = self._draw(subject, width, height)
-        self._took_s = time.thread_time() - began
+        if self._was_drawn:
+            self._took_s = time.thread_time() - began
+        self._was_drawn = True
         return drawn
 
     @property
