@@ -14,6 +14,7 @@ from tuitrain.engine.loop import train
 from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.training import Training
 
 DRAWS = "mlp:hidden=16,norm=batch,dropout=0.5"
 
@@ -51,15 +52,25 @@ def test_before_the_step_it_is_the_loss_of_the_batch_also_with_dropout():
     assert losses[0.0] == pytest.approx(float(done.loss), rel=1e-5)
 
 
-def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_picture():
+def first_batch() -> tuple[Training, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a run, its first batch, and the logits and losses of that before its step."""
     run = digits()
     data, target = next(run.batches())
     with torch.no_grad():
         before = run.model(data)
-    events = after_a_step(run, 1)
-    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
-    sample = decoded(Sample, detail.body)
     losses = torch.nn.functional.cross_entropy(before, target, reduction="none")
+    return run, data, target, before, losses
+
+
+def wrong_samples(run: Training) -> Detail:
+    """Train a batch, and return what is said of its most wrong samples."""
+    events = after_a_step(run, 1)
+    return next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
+
+
+def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_picture():
+    run, data, target, before, losses = first_batch()
+    sample = decoded(Sample, wrong_samples(run).body)
     assert (sample.number, sample.true) == (int(losses.argmax()), int(target[losses.argmax()]))
     assert sample.before == pytest.approx(before[sample.number].tolist(), rel=1e-4)
     after = run.model(data[sample.number][None])[0].tolist()
@@ -71,14 +82,8 @@ def test_the_most_wrong_sample_has_its_logits_before_and_after_the_step_and_its_
 
 
 def test_a_few_more_samples_follow_the_most_wrong_one():
-    run = digits()
-    data, target = next(run.batches())
-    with torch.no_grad():
-        before = run.model(data)
-    events = after_a_step(run, 1)
-    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
-    samples = decoded(WrongSamples, detail.body).all
-    losses = torch.nn.functional.cross_entropy(before, target, reduction="none")
+    run, _, target, _, losses = first_batch()
+    samples = decoded(WrongSamples, wrong_samples(run).body).all
     numbers = losses.argsort(descending=True)[:6].tolist()
     assert [sample.number for sample in samples] == numbers
     assert [sample.true for sample in samples] == target[numbers].tolist()
@@ -86,8 +91,7 @@ def test_a_few_more_samples_follow_the_most_wrong_one():
 
 def test_the_gradient_of_a_sample_is_that_of_the_loss_in_use():
     run = digits(loss="mse")
-    events = after_a_step(run, 1)
-    detail = next(event for event in events if isinstance(event, Detail) and event.name == SAMPLE)
+    detail = wrong_samples(run)
     sample = decoded(Sample, detail.body)
     logits = torch.tensor([sample.before], requires_grad=True)
     run.criterion(logits, torch.tensor([sample.true])).backward()
