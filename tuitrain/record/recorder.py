@@ -74,8 +74,8 @@ class Recorder:
         self._clock = clock
         self._check = check
         self.batches: list[TimedBatch] = []
-        """Batches that wait for the next flush. A loop for which a call of `take` takes too long
-        adds them itself, and calls `flush_if_due`."""
+        """Batches that wait for the next flush; it stays the same list. A loop for which a call of
+        `take` takes too long adds them itself, and calls `flush_if_due`."""
         self._unread: list[tuple[int, Series, SupportsFloat]] = []
         self._waiting = Contents()
         self._is_awaited = False
@@ -194,14 +194,15 @@ class Recorder:
         ]
         if batches:
             self._add_rows(batches, losses, rates)
-        self.batches = []
+        self.batches.clear()
 
     def fail(self, failure: Failed) -> None:
         """Make the failure the last word, even if the device with the last batches failed."""
         try:
             self.flush()
         except Exception:  # noqa: BLE001 - these steps are lost; a resume repeats them
-            self.batches, self._unread = [], []
+            self.batches.clear()
+            self._unread.clear()
         self.take(failure)
 
     def close(self) -> None:

@@ -14,15 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import get_ident
-from time import perf_counter_ns
 from typing import Any
 from weakref import WeakMethod, ref
 
 import torch
 from torch import Tensor, nn
-from torch._C import _is_tracing
-from torch._C._functorch import peek_interpreter_stack as _in_func
-from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -32,8 +28,10 @@ from torch.optim.optimizer import (
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from tuitrain.watcher import every_step
 from tuitrain.watcher.criterion import OWN, WatchedForward
-from tuitrain.watcher.dynamo import apart, is_real, whole_apart
+from tuitrain.watcher.dynamo import apart, whole_apart
+from tuitrain.watcher.sources import LOADER
 from tuitrain.watcher.watching import UNSEEN, Watching
 
 LOSSES = tuple(
@@ -44,9 +42,6 @@ LOSSES = tuple(
 )  # fmt: skip
 """The functions of `torch.nn.functional` that return a loss; its modules call them by name."""
 
-LOADER = "_tuitrain_loader"
-"""Attribute of a loader's iterator: a weak reference to the loader."""
-
 
 class Hooks:
     """The hooks of one watched loop; they are global, so there is at most one.
@@ -55,45 +50,46 @@ class Hooks:
     nor what forked processes do, such as the workers of a loader: they lose the hooks.
 
     Hooks cannot break the loop: whatever one of them raises is reported, and it does nothing
-    afterwards. A KeyboardInterrupt passes, and so does the end that a stop asks for. What is called
-    at every step catches errors itself, since `see` would cost as much as the rest of it.
+    afterwards. A KeyboardInterrupt passes, and so does the end that a stop asks for.
     """
 
     def __init__(self, watching: Watching, lose: Callable[[str, Exception], None]) -> None:
         """`lose` is called with the name of a hook that failed, and the error."""
-        self._watching = watching
+        self.watching = watching
         self._report = lose
         self._undo = ExitStack()
         self._originals: dict[str, Callable[..., Any]] = {}
         self._is_on = False
-        self._thread: int | None = None
+        self.thread: int | None = None
         """The thread of the loop; None before the first backward pass."""
-        self._is_inside_loss = self._is_inside_backward = self._is_inside_step = False
-        self._pass: tuple[int, Any, Any] | None = None
+        self.is_inside_loss = self.is_inside_backward = self._is_inside_step = False
+        self.backward_pass: tuple[int, Any, Any] | None = None
         """The backward pass in hand: when it began, and of what; None once it is reported."""
         self.fetched_at = 0
         """When a DataLoader was asked for its newest batch."""
-        self._nests = False
+        self.nests = False
         """Whether a step of an optimizer was seen that calls that of its own base class."""
 
     def install(self) -> None:
         """Put all hooks in their places; `remove` takes them out."""
         self._is_on = True
         for name in UNSEEN:
-            whole_apart(getattr(type(self._watching), name))
+            whole_apart(getattr(type(self.watching), name))
         for name in LOSSES:
             self._originals[name] = getattr(functional, name)
-            self._replace(functional, name, self._loss(name, self._originals[name]))
-        self._replace(torch.autograd, "backward", self._backward(torch.autograd.backward))
+            self._replace(functional, name, every_step.of_loss(self, name, self._originals[name]))
+        backward = every_step.of_backward(self, torch.autograd.backward)
+        self._replace(torch.autograd, "backward", backward)
         self._replace(torch.amp.GradScaler, "scale", self._scale(torch.amp.GradScaler.scale))
         self._replace(torch.amp.GradScaler, "step", self._scaler_step(torch.amp.GradScaler.step))
         self._replace(torch.jit, "script", self._script(torch.jit.script))
         self._replace(DataLoader, "__iter__", self._iter(DataLoader.__iter__))
         self._replace(_BaseDataLoaderIter, "__init__", self._made(_BaseDataLoaderIter.__init__))
-        self._replace(_BaseDataLoaderIter, "__next__", self._next(_BaseDataLoaderIter.__next__))
+        fetch = every_step.of_fetch(self, _BaseDataLoaderIter.__next__)
+        self._replace(_BaseDataLoaderIter, "__next__", fetch)
         handles = (
-            register_optimizer_step_pre_hook(self._before_step()),
-            register_optimizer_step_post_hook(self._after_step()),
+            register_optimizer_step_pre_hook(every_step.before(self)),
+            register_optimizer_step_post_hook(every_step.after(self)),
         )
         self._undo.callback(self._remove_handles, handles)
         in_child = WeakMethod(self.remove)
@@ -101,7 +97,7 @@ class Hooks:
 
     def watch_criterion(self, criterion: nn.Module) -> None:
         """See the calls of a criterion of the user's own as those of a loss function."""
-        forward = WatchedForward(criterion, partial(self._loss, OWN))
+        forward = WatchedForward(criterion, partial(every_step.of_loss, self, OWN))
         criterion.forward = forward
 
         def put_back() -> None:
@@ -112,18 +108,20 @@ class Hooks:
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""
-        self._is_on, self._thread = False, None
+        self._is_on, self.thread = False, None
         self._undo.close()
 
     def see(self, hook: str, *args: Any) -> None:
         """Call a hook."""
         try:
-            getattr(self._watching, hook)(*args)
+            getattr(self.watching, hook)(*args)
         except Exception as error:  # noqa: BLE001 - the loop must go on, whatever it is
-            self._lose(hook, error)
+            self.lose(hook, error)
 
-    def _lose(self, hook: str, error: Exception) -> None:
-        setattr(self._watching, hook, _nothing)
+    def lose(self, hook: str, error: Exception) -> None:
+        """Report that a hook failed; it does nothing from now on."""
+        self.watching.in_hand.may_be_calm, self.watching.in_hand.calm = False, None
+        setattr(self.watching, hook, _nothing)
         self._report(hook, error)
 
     def _remove_handles(self, handles: Iterable[Any]) -> None:
@@ -132,12 +130,12 @@ class Hooks:
             for handle in handles:
                 handle.remove()
 
-    def _looks(self) -> bool:
+    def looks(self) -> bool:
         """Return whether the caller is the watched loop.
 
         At every step the thread is compared without this call, which would cost more.
         """
-        return self._is_on and (self._thread is None or self._thread == get_ident())
+        return self._is_on and (self.thread is None or self.thread == get_ident())
 
     def _replace(self, owner: Any, name: str, wrapped: Any) -> None:
         original = getattr(owner, name)
@@ -149,130 +147,62 @@ class Hooks:
         setattr(owner, name, wrapped)
         self._undo.callback(put_back)
 
-    def _before_step(self) -> Callable[..., Any]:
-        watching = self._watching
-
-        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-            if optimizer is watching.calm and len(args) == 1 and not kwargs:
-                return None
-            if self._thread != get_ident() and not self._looks():
-                return None
-            if _is_within_itself(optimizer):
-                self._nests = True
-                return None
-            if self._is_inside_backward:
-                self._report_pass()
-            self._is_inside_step = True
-            try:
-                return watching.before_step(optimizer, args, kwargs)
-            except Exception as error:  # noqa: BLE001 - the loop must go on
-                self._lose("before_step", error)
-                return None
-            finally:
-                self._is_inside_step = False
-
-        return whole_apart(before_step)
-
-    def _after_step(self) -> Callable[..., None]:
-        watching = self._watching
-
-        def after_step(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
-            if self._thread != get_ident() and not self._looks():
-                return
-            if self._is_inside_backward:
-                self._report_pass()
-            if self._nests:
-                watching.calm = None
-                if _is_within_itself(optimizer):
-                    return
-            self._is_inside_step = True
-            try:
-                watching.after_step(optimizer)
-            except Exception as error:  # noqa: BLE001 - the loop must go on
-                self._lose("after_step", error)
-            finally:
-                self._is_inside_step = False
-
-        return whole_apart(after_step)
-
-    def _loss(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        watching = self._watching
-
-        @functools.wraps(original)
-        def loss(*args: Any, **kwargs: Any) -> Any:
-            # Dynamo evaluates the first condition while it compiles, and leaves out the rest
-            if is_dynamo_compiling() or self._is_inside_loss or _is_tracing() or _in_func():
-                return original(*args, **kwargs)
-            if self._thread != get_ident() and not self._looks():
-                return original(*args, **kwargs)
-            self._is_inside_loss = True
-            began = perf_counter_ns()
-            try:
-                value = None
-                if watching.calm is None and watching.loop.is_swapped:
-                    value = self._swapped(name, args, kwargs)
-                if value is None:
-                    value = original(*args, **kwargs)
-                try:
-                    if type(value) is Tensor or is_real(value):  # a criterion may return several
-                        watching.after_loss(name, value, args, kwargs, began)
-                except Exception as error:  # noqa: BLE001 - the loop must go on
-                    self._lose("after_loss", error)
-                return value
-            finally:
-                self._is_inside_loss = False
-
-        return loss
-
-    def _swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+    def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+        """An optimizer takes a step that may not be a calm one."""
+        if _is_within_itself(optimizer):
+            self.nests = True
+            return None
+        if self.is_inside_backward:
+            self._report_pass()
+        self._is_inside_step = True
         try:
-            return self._watching.before_loss(name, args, kwargs)
+            return self.watching.before_step(optimizer, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the loop must go on
-            self._lose("before_loss", error)
+            self.lose("before_step", error)
             return None
+        finally:
+            self._is_inside_step = False
 
-    def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap `torch.autograd.backward`, which `Tensor.backward` calls."""
-        watching = self._watching
+    def after_step(self, optimizer: Optimizer) -> None:
+        """It took it."""
+        if self.is_inside_backward:
+            self._report_pass()
+        if self.nests:
+            self.watching.in_hand.calm = None
+            if _is_within_itself(optimizer):
+                return
+        self._is_inside_step = True
+        try:
+            self.see("after_step", optimizer)
+        finally:
+            self._is_inside_step = False
 
-        @functools.wraps(original)
-        def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> Any:
-            if self._is_inside_backward:  # a checkpointed part has its own
-                return original(tensors, grad_tensors, *args, **kwargs)
-            if self._thread != get_ident():
-                if not self._looks():
-                    return original(tensors, grad_tensors, *args, **kwargs)
-                self._thread = get_ident()
-            if type(tensors) is not Tensor and isinstance(tensors, Iterator):
-                tensors = tuple(tensors)
-            self._is_inside_backward = True
-            began = perf_counter_ns()
-            self._pass = began, tensors, grad_tensors
-            try:
-                original(tensors, grad_tensors, *args, **kwargs)
-                if self._pass is None:  # a step within it is of this pass
-                    return None
-            finally:
-                self._is_inside_backward, self._pass = False, None
-            try:
-                watching.after_backward(tensors, grad_tensors, began)
-            except Exception as error:  # noqa: BLE001 - the loop must go on
-                self._lose("after_backward", error)
+    def look(self, optimizer: Optimizer) -> None:
+        """Look around after a calm step."""
+        self._is_inside_step = True
+        try:
+            self.watching.in_hand.look(optimizer)
+        finally:
+            self._is_inside_step = False
+
+    def swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+        try:
+            return self.watching.before_loss(name, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the loop must go on
+            self.lose("before_loss", error)
             return None
-
-        return apart(backward)
 
     def _report_pass(self) -> None:
         """Report the backward pass in hand: a hook on a gradient takes a step within it."""
-        if self._pass is not None:
-            (began, tensors, gradients), self._pass = self._pass, None
+        if self.backward_pass is not None:
+            (began, tensors, gradients), self.backward_pass = self.backward_pass, None
             self.see("after_backward", tensors, gradients, began)
 
     def _scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def scale(self_: Any, outputs: Any) -> Any:
             scaled = original(self_, outputs)
-            if self._looks():
+            if self.looks():
                 self.see("scaled", scaled, outputs, self_)
             return scaled
 
@@ -281,7 +211,7 @@ class Hooks:
     def _scaler_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def step(*args: Any, **kwargs: Any) -> Any:
-            if not self._looks():
+            if not self.looks():
                 return original(*args, **kwargs)
             self.see("before_scaler_step")
             result = original(*args, **kwargs)
@@ -293,7 +223,7 @@ class Hooks:
     def _iter(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def begin(self_: DataLoader[Any]) -> Any:
-            if self._looks():
+            if self.looks():
                 self.see("before_epoch", self_)
             return original(self_)
 
@@ -306,27 +236,6 @@ class Hooks:
             setattr(self_, LOADER, ref(loader))
 
         return apart(made)
-
-    def _next(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        watching = self._watching
-
-        @functools.wraps(original)
-        def fetch(self_: Any) -> Any:
-            if self._thread != get_ident() and not self._looks():
-                return original(self_)
-            self.fetched_at = began = perf_counter_ns()
-            try:
-                batch = original(self_)
-            except StopIteration:
-                self.see("after_fetch", None, began)
-                raise
-            try:
-                watching.after_fetch(self_, began)
-            except Exception as error:  # noqa: BLE001 - the loop must go on
-                self._lose("after_fetch", error)
-            return batch
-
-        return apart(fetch)
 
     def _script(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Give TorchScript the original loss functions: it compiles their source."""
@@ -360,7 +269,7 @@ _STEP = Optimizer.profile_hook_step(_nothing).__code__
 
 def _is_within_itself(optimizer: Optimizer) -> bool:
     """Return whether the step that calls a hook was called by another one of the same optimizer."""
-    frame = sys._getframe(2).f_back
+    frame = sys._getframe(3).f_back
     while frame is not None:
         if frame.f_code is _STEP and frame.f_locals.get("self") is optimizer:
             return True

@@ -26,10 +26,9 @@ from tuitrain.watcher import ranks
 from tuitrain.watcher import session as sessions
 from tuitrain.watcher.criterion import is_of_the_users
 from tuitrain.watcher.frameworks import request_end
-from tuitrain.watcher.hooks import LOADER
 from tuitrain.watcher.losses import Own
 from tuitrain.watcher.session import AnySession, Session
-from tuitrain.watcher.sources import place
+from tuitrain.watcher.sources import LOADER, place
 from tuitrain.watcher.watch import Ending
 
 _Batch = TypeVar("_Batch")

@@ -22,6 +22,11 @@ class Propagated:
     Of a closure that a step evaluates several times, the first evaluation counts.
     """
 
+    __slots__ = (
+        "_evaluations", "_scaled", "_scaler", "_type", "device", "has_any", "has_plain",
+        "is_plain", "last", "passes", "samples", "total",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.passes, self.samples = 0, 0
         """Backward passes and samples since the last step."""
@@ -31,9 +36,12 @@ class Propagated:
         """That of the first loss."""
         self.has_any = False
         """Whether there was a backward pass at all."""
-        self._is_plain = False
+        self.is_plain = False
         """Whether the next pass is the first of a step, neither scaled nor of a closure."""
-        self._total: Loss = math.nan
+        self.has_plain = False
+        """Whether such a pass was the only one of the step in hand so far."""
+        self.total: Loss = math.nan
+        """The sum of those of the step in hand."""
         self._type = torch.float32
         self._evaluations = 0
         self._scaled: list[tuple[ref[Tensor], Tensor]] = []
@@ -44,7 +52,7 @@ class Propagated:
     def evaluates(self) -> None:
         """Count an evaluation of a closure."""
         self._evaluations += 1
-        self._is_plain = False
+        self.is_plain = self.has_plain = False
 
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
         """Remember which loss a GradScaler scaled, or which losses."""
@@ -53,20 +61,17 @@ class Propagated:
             both = list(zip(scaled, loss, strict=True))
         alive = [pair for pair in self._scaled if pair[0]() is not None]
         self._scaled = alive + [(ref(one), own.detach()) for one, own in both]
-        self._scaler, self._is_plain = scaler, False
+        self._scaler, self.is_plain, self.has_plain = scaler, False, False
 
     def add(self, loss: Any, gradient: Any, samples: int = 0) -> None:
         """Add what `torch.autograd.backward` was called with, and the samples that it is of."""
-        if self._is_plain and gradient is None and type(loss) is Tensor and loss.is_cpu:
-            self.last = self._total = loss.item()  # it has no more than one number
-            self.passes, self.samples, self._is_plain = 1, samples, False
-            return
+        self.is_plain = self.has_plain = False
         if self._evaluations > 1:
             self._scaler = None
             return
         pairs = _pairs(loss, gradient)
         if not all(isinstance(one, Tensor) for one, _ in pairs):  # it names a node of the graph
-            self._total, self.passes = math.nan, self.passes + 1
+            self.total, self.passes = math.nan, self.passes + 1
             self.samples += samples
             return
         loss = _dot([(self._unscaled(one), factor) for one, factor in pairs])
@@ -79,7 +84,7 @@ class Propagated:
             value = copied(self._total_as(loss) + loss.detach().reshape(()))
         elif not self.has_any:
             self.device, self.has_any = loss.device, True
-        self._total, self._type = value, loss.dtype
+        self.total, self._type = value, loss.dtype
         self.passes += 1
         self.samples += samples
 
@@ -93,18 +98,19 @@ class Propagated:
 
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""
-        if isinstance(self._total, Tensor):
-            return self._total.to(loss.device)
-        return torch.tensor(self._total, dtype=self._type, device=loss.device)
+        if isinstance(self.total, Tensor):
+            return self.total.to(loss.device)
+        return torch.tensor(self.total, dtype=self._type, device=loss.device)
 
     def take(self) -> Loss:
         """Return the loss of a step; without a backward pass for it, that of the step before.
 
         NaN if there was none at all.
         """
-        self._is_plain = self.passes == 1 and self._scaler is None and not self._scaled
+        self.is_plain = self.passes == 1 and self._scaler is None and not self._scaled
         self.passes, self.samples, self._evaluations = 0, 0, 0
-        return self._total
+        self.has_plain = False
+        return self.total
 
 
 def copied(scalar: Tensor) -> Loss:

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.data import TensorDataset
 
-from tuitrain.watcher.hooks import LOADER
+LOADER = "_tuitrain_loader"
+"""Attribute of a loader's iterator: a weak reference to the loader."""
 
 _OF_TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)

@@ -1,6 +1,7 @@
 """What belongs to a step or a validation: losses, durations, loaders."""
 
 import math
+from weakref import ref
 
 import pytest
 import torch
@@ -10,9 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from tuitrain.core.errors import Damaged
-from tuitrain.watcher.hooks import LOADER, ref
 from tuitrain.watcher.propagated import Propagated
-from tuitrain.watcher.sources import Sources
+from tuitrain.watcher.sources import LOADER, Sources
 from tuitrain.watcher.state import Parts
 from tuitrain.watcher.times import BACKWARD, DATA, PARTS, microseconds
 from tuitrain.watcher.validations import Validations
