@@ -117,7 +117,7 @@ def of_backward(  # noqa: C901 - as above
                 tensors.item() if tensors.is_cpu else copied(tensors)
             )
             propagated.passes, propagated.samples, step.samples = 1, step.samples, 0
-            propagated.is_plain, propagated.has_plain = False, True
+            propagated.dtype, propagated.is_plain, propagated.has_plain = tensors.dtype, False, True
         except Exception as error:  # noqa: BLE001 - the loop must go on
             hooks.lose("after_backward", error)
         return None

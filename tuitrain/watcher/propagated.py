@@ -23,7 +23,7 @@ class Propagated:
     """
 
     __slots__ = (
-        "_evaluations", "_scaled", "_scaler", "_type", "device", "has_any", "has_plain",
+        "_evaluations", "_scaled", "_scaler", "device", "dtype", "has_any", "has_plain",
         "is_plain", "last", "passes", "samples", "total",
     )  # fmt: skip
 
@@ -42,7 +42,8 @@ class Propagated:
         """Whether such a pass was the only one of the step in hand so far."""
         self.total: Loss = math.nan
         """The sum of those of the step in hand."""
-        self._type = torch.float32
+        self.dtype = torch.float32
+        """That of the total."""
         self._evaluations = 0
         self._scaled: list[tuple[ref[Tensor], Tensor]] = []
         """The values that a GradScaler returned, and the losses, until they are propagated."""
@@ -84,7 +85,7 @@ class Propagated:
             value = copied(self._total_as(loss) + loss.detach().reshape(()))
         elif not self.has_any:
             self.device, self.has_any = loss.device, True
-        self.total, self._type = value, loss.dtype
+        self.total, self.dtype = value, loss.dtype
         self.passes += 1
         self.samples += samples
 
@@ -100,7 +101,7 @@ class Propagated:
         """Return the total as the tensor that the script would have added up."""
         if isinstance(self.total, Tensor):
             return self.total.to(loss.device)
-        return torch.tensor(self.total, dtype=self._type, device=loss.device)
+        return torch.tensor(self.total, dtype=self.dtype, device=loss.device)
 
     def take(self) -> Loss:
         """Return the loss of a step; without a backward pass for it, that of the step before.
