@@ -12,7 +12,7 @@ from textual.css.stylesheet import Stylesheet
 from tests.recorded import started
 from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Detail, Event, LastWord
+from tuitrain.core.events import Detail, EpochEnded, Event, LastWord
 from tuitrain.core.series import Series
 from tuitrain.core.spec import RunSpec
 from tuitrain.store import inbox, lock
@@ -28,6 +28,12 @@ from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 
 STARTED = started("digits", epochs=4)
+
+
+def epoch(number: int, **more) -> EpochEnded:
+    values = {"loss_name": "cross-entropy", "train_loss": 0.5, "val_loss": 0.75,
+              "metrics": {"accuracy": 0.875}, "improved": True}  # fmt: skip
+    return EpochEnded(1, 23 * number, number, **{**values, **more})
 
 
 class ScriptedTrainer:
