@@ -18,7 +18,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import psutil
 
 from benchmarks import runs, workload
 from benchmarks.figures import Figure
@@ -30,10 +32,22 @@ COLD_S = 0.3
 """Left out of every turn: caches and clocks have to come back."""
 
 
+class Rate(NamedTuple):
+    """How fast a way trained in a turn."""
+
+    steps: float
+    """Steps a second."""
+    per_cpu: float
+    """Steps per second of CPU time of the processes that train, whatever else used their cores."""
+
+
 class Way(Protocol):
     """Something that trains, and can be put to sleep."""
 
     pids: list[int]
+    """The processes that train."""
+    watchers: list[int]
+    """Those that watch it."""
 
     def progress(self) -> list[tuple[float, int]]:
         """Return (seconds, step) of what was trained since the last call."""
@@ -49,7 +63,7 @@ class Run:
         self._key = 0
         trainer = client.look(Cursor()).pid
         assert trainer is not None
-        self.pids = [trainer, *watchers]
+        self.pids, self.watchers = [trainer], list(watchers)
 
     def progress(self) -> list[tuple[float, int]]:
         rows = self._client.record.batches(self._key, 1)
@@ -63,7 +77,7 @@ class Loop:
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._log = log
         self._read = 0
-        self.pids = [process.pid]
+        self.pids, self.watchers = [process.pid], list[int]()
         runs.wait_until(lambda: log.exists() and log.stat().st_size > 0)
 
     def progress(self) -> list[tuple[float, int]]:
@@ -146,9 +160,9 @@ def measure(home: Path, *, rounds: int, seconds: float) -> list[Figure]:
     ]
 
 
-def taken_in_turns(ways: Mapping[str, Way], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Return each way's steps a second in each round, the first round left out as a warm-up."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
+def taken_in_turns(ways: Mapping[str, Way], rounds: int, seconds: float) -> dict[str, list[Rate]]:
+    """Return how fast each way was in each round, the first round left out as a warm-up."""
+    rates: dict[str, list[Rate]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
             rate = turn(way, seconds)
@@ -158,32 +172,55 @@ def taken_in_turns(ways: Mapping[str, Way], rounds: int, seconds: float) -> dict
     return rates
 
 
-def turn(way: Way, seconds: float) -> float:
-    """Let it train for so long, alone, and return its steps a second."""
+def turn(way: Way, seconds: float) -> Rate:
+    """Let it train for so long, alone, and return how fast it was."""
     way.progress()
     tell(way, signal.SIGCONT)
-    time.sleep(COLD_S + seconds)
+    time.sleep(COLD_S)
+    at, cpu = time.monotonic(), cpu_s(way)
+    time.sleep(seconds)
+    cpu, at = cpu_s(way) - cpu, time.monotonic() - at
     tell(way, signal.SIGSTOP)
     seen = way.progress()
     # the first reading may be from before the sleep: it came to the record only now
     warm = [pair for pair in seen if pair[0] >= seen[-1][0] - seconds + COLD_S]
     (began, first), (ended, last) = warm[0], warm[-1]
-    return (last - first) / (ended - began)
+    steps = (last - first) / (ended - began)
+    return Rate(steps, steps * at / cpu)
+
+
+def cpu_s(way: Way) -> float:
+    """Return the seconds of CPU time that the processes that train have used."""
+    used = [psutil.Process(pid).cpu_times() for pid in way.pids]
+    return sum(one.user + one.system for one in used)
 
 
 def tell(way: Way, number: signal.Signals) -> None:
-    for pid in way.pids:
+    for pid in (*way.pids, *way.watchers):
         os.kill(pid, number)
 
 
-def _figure(way: str, rates: list[float], bare: list[float]) -> Figure:
+def _figure(way: str, rates: list[Rate], bare: list[Rate]) -> Figure:
     if way == BARE:
-        return Figure("steps/s: bare loop", f"{statistics.median(rates):.0f}")
-    ratios = [rate / alone for rate, alone in zip(rates, bare, strict=True)]
-    low, _, high = statistics.quantiles(ratios, n=4)
+        return Figure(
+            "steps/s: bare loop", f"{statistics.median(rate.steps for rate in rates):.0f}", "",
+            f"per CPU second {statistics.median(rate.per_cpu for rate in rates):.0f}",
+        )  # fmt: skip
+    return compared(f"steps/s / bare: {way}", rates, bare, GOALS.get(way))
+
+
+def compared(name: str, rates: list[Rate], others: list[Rate], goal: float | None) -> Figure:
+    """Return how fast a way is beside another one: medians of the ratios of their turns."""
+    pairs = list(zip(rates, others, strict=True))
+    median, half = _quartiles([ours.steps / other.steps for ours, other in pairs])
+    of_cpu, half_of_cpu = _quartiles([ours.per_cpu / other.per_cpu for ours, other in pairs])
     return Figure(
-        f"steps/s / bare: {way}",
-        f"{statistics.median(ratios):.3f}",
-        f">= {GOALS[way]}" if way in GOALS else "",
-        f"half of {len(ratios)} rounds: {low:.3f} to {high:.3f}",
-    )
+        name, median, f">= {goal}" if goal else "",
+        f"half of {len(pairs)} rounds: {half}; per CPU second {of_cpu}: {half_of_cpu}",
+    )  # fmt: skip
+
+
+def _quartiles(ratios: list[float]) -> tuple[str, str]:
+    """Return the median, and between which values half of them are."""
+    low, median, high = statistics.quantiles(ratios, n=4)
+    return f"{median:.3f}", f"{low:.3f} to {high:.3f}"
