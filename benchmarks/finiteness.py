@@ -51,7 +51,7 @@ def kernel(run: Training, loss: Tensor) -> Tensor:
 def _step(run: Training, data: Tensor, target: Tensor, check: Check) -> tuple[int, int]:
     """Train a batch; return what it took without the check, and what the check took."""
     began = perf_counter_ns()
-    zero_grad(run.weights)
+    zero_grad(run)
     loss = run.criterion(run.model(data), target)
     loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
     traced = perf_counter_ns()

@@ -4,17 +4,22 @@
 Each tensor there has one on the CPU, which computes, and so does what is computed from them, until
 it is copied to the CPU. As on a GPU, tensors of two devices do not compute with each other, and a
 copy to the CPU that is not waited for has arbitrary numbers.
+
+`with graphs():` compiles nothing, and lets the passes of a step overwrite what those of the step
+before left, as CUDA graphs do.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._dynamo import eval_frame
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import return_and_correct_aliasing
@@ -246,3 +251,50 @@ def nvidia(count: int = 2) -> Iterator[Cuda]:
         stack.enter_context(_Devices(cuda.made, "cuda"))
         stack.enter_context(_overwriting())
         yield cuda
+
+
+@dataclass
+class Graphs:
+    """What is asked of `torch.compile`, and steps that overwrite what the one before left."""
+
+    modes: list[str | None] = field(default_factory=list)
+    marks: int = 0
+    replays: int = 0
+    _left: list[Tensor] = field(default_factory=list)
+    """Outputs and gradients of the step that was marked last."""
+    _is_over: bool = False
+
+    def compile(self, model: nn.Module, *, dynamic: bool, mode: str | None) -> None:
+        assert not dynamic
+        self.modes.append(mode)
+        if mode == "reduce-overhead":
+            model._compiled_call_impl = partial(self._replay, model)
+            for weight in model.parameters():
+                weight.register_post_accumulate_grad_hook(lambda one: self._left.append(one.grad))
+
+    def mark(self) -> None:
+        self.marks += 1
+        self._is_over = True
+
+    def _replay(self, model: nn.Module, *inputs: Any) -> Any:
+        if eval_frame._stance.stance == "force_eager":
+            return model._call_impl(*inputs)
+        self.replays += 1
+        if self._is_over:
+            for tensor in self._left:
+                tensor.detach().fill_(float("nan"))
+            self._left, self._is_over = [], False
+        output = model._call_impl(*inputs)
+        self._left.append(output.detach())
+        return output
+
+
+@contextmanager
+def graphs() -> Iterator[Graphs]:
+    """Have CUDA graphs in the block; yield what is asked of them."""
+    asked = Graphs()
+    with (
+        mock.patch.object(nn.Module, "compile", lambda model, **how: asked.compile(model, **how)),
+        mock.patch.object(torch.compiler, "cudagraph_mark_step_begin", asked.mark),
+    ):
+        yield asked

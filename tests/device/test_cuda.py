@@ -31,6 +31,7 @@ from tuitrain.engine.state import rng
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step import check_finite
+from tuitrain.engine.step_probe import batch_detail
 from tuitrain.engine.streaming import Streamed
 from tuitrain.engine.training import Training
 from tuitrain.export.program import program
@@ -97,14 +98,36 @@ def test_a_step_in_16_bits_repeats_exactly_and_makes_the_host_wait_for_nothing(p
     assert len(digests) == 1
 
 
-def test_a_compiled_model_repeats_exactly():
-    digests = set()
-    for _ in range(2):
-        run = digits(model="cnn", compile=True, epochs=1)
-        for _ in train(run, Steering(run)):
-            pass
-        digests.add(weights_sha256(run.model))
-    assert len(digests) == 1
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_compiled_model_repeats_exactly_and_by_way_of_a_checkpoint(accumulate, precision):
+    settings = {"accumulate": accumulate, "precision": precision}
+    model = "cnn:norm=batch,dropout=0.5"
+    runs = [digits(model=model, compile=True, **settings) for _ in range(3)]
+    first, second, resumed = runs
+    spoil(second, 1), spoil(resumed, 1), spoil(first, 1)
+    assert first.has_graphs
+    list(train(first, Steering(first)))
+    events = train(second, Steering(second))
+    for _ in range(8):
+        next(events)
+    resumed.restore(copy.deepcopy(second.state()))
+    for run, rest in ((second, events), (resumed, train(resumed, Steering(resumed)))):
+        for event in rest:
+            if isinstance(event, BatchDone | EpochEnded):  # a pause may follow either
+                batch_detail(run)
+    assert len({weights_sha256(run.model) for run in runs}) == 1
+    assert all(value.isfinite().all() for value in first.model.state_dict().values())
+
+
+def test_a_step_that_graphs_replay_makes_the_host_wait_for_nothing():
+    run = digits(model="mlp:hidden=32", compile=True)
+    events = train(run, Steering(run))
+    while run.epoch < 1:  # until both shapes are captured
+        next(events)
+    with no_waiting():
+        for _ in range(run.steps_per_epoch - 2):
+            next(events)
 
 
 def test_what_repeating_depends_on_is_recorded():

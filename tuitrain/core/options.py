@@ -382,7 +382,8 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "compile", Flag(),
-            "Compile the model: the first steps take minutes or less, later ones less time.",
+            "Compile the model, on a GPU with CUDA graphs (never tried on one): the first steps "
+            "take minutes or less, later ones less time.",
             default=False, group="The run", places=_NEW,
         ),
         RunOption(

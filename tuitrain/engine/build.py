@@ -22,7 +22,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.evaluation import Metrics
-from tuitrain.engine.forward import DTYPES, compute_in
+from tuitrain.engine.forward import DTYPES, compile_model, compute_in, has_graphs
 from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.known_targets import why_no_counts
 from tuitrain.engine.models import has_sparse_gradients
@@ -77,6 +77,7 @@ def build(
         loss_name=spec.loss,
         base_lr=spec.lr,
         batch_size=spec.batch_size,
+        has_graphs=has_graphs(spec, chosen),
         gradient_scale=GradientScale(chosen) if spec.precision == "fp16" else None,
         accumulate=spec.accumulate,
         epochs=spec.epochs,
@@ -135,7 +136,7 @@ def _compute(model: nn.Module, spec: RunSpec, device: torch.device) -> None:
     if dtype := DTYPES.get(spec.precision):
         compute_in(model, device.type, dtype)
     if spec.compile:
-        model.compile()
+        compile_model(model, "reduce-overhead" if has_graphs(spec, device) else None)
 
 
 def _load(

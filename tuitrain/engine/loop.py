@@ -29,6 +29,7 @@ from tuitrain.core.events import (
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.data import Samples
 from tuitrain.engine.device import read
+from tuitrain.engine.forward import without_graphs
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
@@ -114,7 +115,8 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
 
     `with_samples` adds the details that take longer, as does the last epoch.
     """
-    seen, loss = _validated(run)
+    with without_graphs(run):
+        seen, loss = _validated(run)
     output, target = seen.output, seen.target
     predicted = run.losses.predictions(run.loss_name, output)
     values, confusion = run.metrics.evaluate(predicted, target, unit=run.data.unit)

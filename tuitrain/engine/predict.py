@@ -16,6 +16,7 @@ from tuitrain.core.safe import safe
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Dataset
+from tuitrain.engine.forward import without_graphs
 from tuitrain.engine.state.checkpoint_file import read_state
 from tuitrain.engine.tasks.opened import Names, NewData, OpenedTask
 from tuitrain.engine.user_code import UserCode
@@ -53,7 +54,9 @@ def predict(
     rows: list[list[Value]] = []
     for inputs, targets in new.source.to(run.device).batches(_BATCH):
         shown = targets if new.has_targets else None
-        output = run.losses.predictions(state["settings"]["loss"], run.model(inputs)).cpu()
+        with without_graphs(run):
+            output = run.model(inputs)
+        output = run.losses.predictions(state["settings"]["loss"], output).cpu()
         rows += _rows(data, output, None if shown is None else shown.cpu())
     width = len(rows[0]) if rows else 0
     columns = [*new.names.columns, *_columns(data, width, has_targets=new.has_targets)]

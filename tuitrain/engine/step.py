@@ -19,13 +19,15 @@ from tuitrain.engine.gradient_scale import GradientScale, gradients_of
 from tuitrain.engine.training import Training
 
 
-def zero_grad(weights: Iterable[Parameter]) -> None:
-    """Clear the gradients of the last batch.
+def zero_grad(run: Training) -> None:
+    """Clear the gradients of the last step; CUDA graphs may overwrite what it left from here on.
 
     Does what `optimizer.zero_grad()` does without its profiler hook: 0.5 instead of 12 µs.
     """
-    for parameter in weights:
+    for parameter in run.weights:
         parameter.grad = None
+    if run.has_graphs:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's has no types
 
 
 def check_finite(loss: Tensor, weights: Iterable[Parameter]) -> Tensor:
@@ -163,6 +165,8 @@ def _add_gradients(
     """Add the gradients of the loss of a batch, or of its share of a mean loss, to the weights'."""
     mark = run.stopwatch.mark
     output = call(data)
+    if run.has_graphs:
+        output = output.clone()  # the next step overwrites it
     after_forward = mark()
     loss = run.criterion(output, target)
     if share is not None:
@@ -209,7 +213,7 @@ def train_step(
     """
     mark = run.stopwatch.mark
     after_fetch = mark()
-    zero_grad(run.weights)
+    zero_grad(run)
     run.unclipped_norm = None
     after_zero_grad = mark()
     run.buffers.keep()

@@ -90,6 +90,8 @@ class Training:
     """Doubts about its data."""
     own_schedule: Schedule | None = None
     """The schedule that a task of the user's own brings, if any."""
+    has_graphs: bool = False
+    """Whether CUDA graphs replay a step: their outputs and gradients hold until the next one."""
     gradient_scale: GradientScale | None = None
     """For gradients of 16-bit floats of few exponents; None where they need no scale."""
     accumulate: int = 1

@@ -115,12 +115,23 @@ def test_the_program_of_a_run_in_bf16_leads_to_its_weights_and_one_in_fp16_is_re
         program(replace(recipe, spec=spec_of("fp16")), written_by="this test")
 
 
+def test_a_compiled_run_that_is_killed_ends_with_the_weights_of_an_undisturbed_one():
+    def in_a_new_process(spec: RunSpec) -> Training:
+        torch._dynamo.reset()
+        return build(spec)
+
+    spec = spec_of("fp32", compile=True, epochs=2)
+    undisturbed, _ = lived((), (), in_a_new_process, spec)
+    resumed, _ = lived((), (18,), in_a_new_process, spec)
+    assert resumed == undisturbed
+
+
 def test_the_program_of_a_compiled_model_leads_to_the_same_weights():
     spec = new_spec("digits", model="mlp:hidden=8", compile=True, epochs=1, batch_size=1500)
     recipe, digest = recipe_of(spec)
     assert not [name for name in build(spec).model.state_dict() if "_orig_mod" in name]
     text = program(recipe, written_by="this test")
-    assert "model.compile()" in text
+    assert "compile_model(model)" in text
     assert printed_by(text) == digest
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from tests.contract.test_program import printed_by, recipe_of
-from tests.stand_ins import nvidia
+from tests.stand_ins import graphs, nvidia
 from tests.unit.engine.test_gpus import Nvml
 from tuitrain.catalog import new_spec
-from tuitrain.core.events import EpochEnded
+from tuitrain.core.events import BatchDone, EpochEnded
 from tuitrain.core.spec import Parent
 from tuitrain.engine import gpus
 from tuitrain.engine.build import build
@@ -21,6 +21,7 @@ from tuitrain.engine.loop import train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state import rng
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step_probe import batch_detail
 from tuitrain.engine.streaming import moved
 from tuitrain.engine.training import Training
 from tuitrain.export.program import program
@@ -34,6 +35,9 @@ class Net(nn.Sequential):
 
 def loss(output, target):
     return nn.functional.cross_entropy(output, target)
+
+def view(output, target):
+    return output[0, 0]
 """
 
 
@@ -176,3 +180,39 @@ def test_the_program_of_a_run_there_ends_with_its_weights_and_repeats_exactly(tm
             assert torch.are_deterministic_algorithms_enabled()
         assert {number for _, number in cuda.asked} == {1}
         assert (("set_rng_state", 1) in cuda.asked) == (one is fork)
+
+
+@pytest.mark.parametrize(
+    ("loss", "accumulate"), [("cross-entropy", 1), ("cross-entropy", 2), (":view", 1)]
+)
+def test_nothing_that_is_kept_of_a_step_is_overwritten_by_the_graphs_of_the_next_one(
+    tmp_path: Path, loss, accumulate
+):
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    chosen = {"loss": f"{file}{loss}" if loss == ":view" else loss, "accumulate": accumulate}
+
+    def lived(**settings) -> tuple[list[float], list[dict]]:
+        run = built("cuda:1", model="mlp:hidden=32,norm=batch", **chosen, **settings)
+        events, details = [], []
+        for event in train(run, Steering(run)):
+            events.append(event)
+            if isinstance(event, BatchDone | EpochEnded):  # a pause may follow either
+                details.append(batch_detail(run).body)
+        losses = [float(event.loss) for event in events if isinstance(event, BatchDone)]
+        return losses, details
+
+    with nvidia(), graphs() as asked:
+        found = lived(compile=True)
+    with nvidia():
+        assert found == lived()
+    assert asked.modes == ["reduce-overhead"]
+    assert (asked.marks, asked.replays) == (len(found[0]), 24)
+
+
+@pytest.mark.parametrize("settings", [{"device": "cpu"}, {"device": "cuda:0", "nproc": 2}])
+def test_a_cpu_and_several_ranks_compile_without_graphs(settings):
+    with nvidia(), graphs() as asked:
+        run = built(compile=True, epochs=1, **settings)
+        list(train(run, Steering(run)))
+    assert (asked.modes, asked.marks) == ([None], 0)

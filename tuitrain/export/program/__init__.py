@@ -119,7 +119,10 @@ def _on_device(recipe: Recipe, names: Iterable[str]) -> Part:
 
 def _computed(recipe: Recipe) -> Part:
     """Return the lines after which the forward passes of the model are computed as in the run."""
-    compiled = Part("model.compile()\n" if recipe.spec.compile else "")
+    compiled = Part("")
+    if recipe.spec.compile:
+        compile_model = function("tuitrain.engine.forward:compile_model")
+        compiled = Part("compile_model(model)\n", (), (compile_model,))
     if recipe.spec.precision == "fp32":
         return compiled
     device = quoted(recipe.started.device.partition(":")[0])
