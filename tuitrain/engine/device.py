@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, SupportsFloat
 import torch
 from torch import Tensor
 
+from tuitrain.core import cublas
 from tuitrain.core.errors import DeviceAbsent
 from tuitrain.engine.gpus import Gpu, listed_gpus
 
@@ -69,12 +69,11 @@ def repeat_exactly(device: torch.device, *, asked: bool | None, is_exact: bool) 
     """Let operations of a GPU give the same bits in every run, or take the fastest ones.
 
     A CPU's always do. Where the user `asked` for it, an operation that cannot raises; otherwise it
-    warns in the log. Call it before CUDA is used: cuBLAS reads its variable once.
+    warns in the log. Call it before CUDA is used: cuBLAS reads its variable then.
     """
     if device.type != "cuda":
         return
-    if is_exact:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cublas.repeat() if is_exact else cublas.repeat_or_not()
     torch.use_deterministic_algorithms(is_exact, warn_only=not asked)
     # what it would fill, nothing reads before it is written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's has no types

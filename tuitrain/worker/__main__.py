@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from tuitrain.core import cublas
 from tuitrain.core.events import Failed, StartupReached, Warned
 from tuitrain.record import process
 from tuitrain.record.files import Files, Lost
@@ -33,6 +34,7 @@ from tuitrain.worker.failure import is_final, record_failure
 
 def main(argv: list[str]) -> int:
     """Train the run in a directory to its end and return the exit code."""
+    cublas.repeat()
     paths, descriptors = RunPaths(Path(argv[0])), [int(text) for text in argv[1:]]
     if not descriptors:
         from tuitrain.worker.torchrun import train_rank

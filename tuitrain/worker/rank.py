@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tuitrain.core import cublas
 from tuitrain.core.safe import safe
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
@@ -28,6 +29,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main(argv: list[str]) -> int:
     """Train the run together with the other ranks, and return the exit code."""
+    cublas.repeat()
     end_with_launcher()
     leads = bool(argv) and os.environ.get("LOCAL_RANK", "0") == "0"
     return with_error_file(lambda: _lead(RunPaths(Path(argv[0]))) if leads else follow_first())

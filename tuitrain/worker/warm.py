@@ -13,6 +13,7 @@ import socket
 import sys
 from importlib import import_module
 
+from tuitrain.core import cublas
 from tuitrain.worker.__main__ import main, run_to_end
 
 _LONGEST = 1 << 16
@@ -21,6 +22,7 @@ _MOST_DESCRIPTORS = 3
 
 def wait(descriptor: int) -> list[str]:
     """Return the arguments of the run, with this process's descriptors; empty if there is none."""
+    cublas.repeat()
     import_module("tuitrain.worker.trainer")
     with socket.socket(fileno=descriptor) as connection:
         message, descriptors, *_ = socket.recv_fds(connection, _LONGEST, _MOST_DESCRIPTORS)

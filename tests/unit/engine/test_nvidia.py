@@ -13,6 +13,7 @@ from tests.contract.test_program import printed_by, recipe_of
 from tests.stand_ins import graphs, nvidia
 from tests.unit.engine.test_gpus import Nvml
 from tuitrain.catalog import new_spec
+from tuitrain.core import cublas
 from tuitrain.core.events import BatchDone, EpochEnded
 from tuitrain.core.spec import Parent
 from tuitrain.engine import gpus
@@ -117,10 +118,14 @@ def test_a_copy_to_the_cpu_is_there_when_it_is_read():
 
 
 @pytest.mark.parametrize("deterministic", [None, True, False])
+@pytest.mark.parametrize("in_a_trainer", [False, True])
 def test_operations_repeat_exactly_from_before_the_first_use_of_a_device(
-    monkeypatch: pytest.MonkeyPatch, deterministic
+    monkeypatch: pytest.MonkeyPatch, deterministic, in_a_trainer
 ):
+    monkeypatch.setattr(cublas, "_GIVEN", None)
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if in_a_trainer:
+        cublas.repeat()  # as it does before it knows its run
     set_for_torch = torch.use_deterministic_algorithms
     seen = []
 
@@ -195,7 +200,7 @@ def test_nothing_that_is_kept_of_a_step_is_overwritten_by_the_graphs_of_the_next
     def lived(**settings) -> tuple[list[float], list[dict]]:
         run = built("cuda:1", model="mlp:hidden=32,norm=batch", **chosen, **settings)
         events, details = [], []
-        for event in train(run, Steering(run)):
+        for event in train(run, Steering(run), clock=lambda: 0.0):
             events.append(event)
             if isinstance(event, BatchDone | EpochEnded):  # a pause may follow either
                 details.append(batch_detail(run).body)
