@@ -1,7 +1,9 @@
 """The loop that a person writes without tuitrain, and usual ways of logging its losses.
 
-python -m benchmarks.bare_loop bare|item|tqdm|tensorboard|wandb|lightning FILE: writes its progress
-to the file. Lightning has a loop of its own, which trains the same batches.
+python -m benchmarks.bare_loop bare|unfused|direct|item|tqdm|tensorboard|wandb|lightning FILE:
+writes its progress to the file. Adam is fused, as tuitrain's is, but for "unfused", and is called
+by its methods, but for "direct", which does as tuitrain's loop does. Lightning has a loop of its
+own, which trains the same batches.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +25,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.engine.build import build
 from tuitrain.engine.data import Samples, shuffled
 from tuitrain.engine.metrics import metrics_of
+from tuitrain.engine.step import zero_grad
 from tuitrain.engine.training import Training
 
 EVERY = 10
@@ -40,14 +44,42 @@ def main(way: str, progress: str) -> None:
 
         if way == "lightning":
             train_by_lightning(run, note)
-        with LOGS[way]() as log:
-            for step in train(run, log):
+        optimizer = OPTIMIZERS[way](run) if way in OPTIMIZERS else run.optimizer
+        with LOGS.get(way, bare)() as log:
+            for step in train(run, log, optimizer):
                 note(step)
 
 
-def train(run: Training, log: Log) -> Iterator[int]:
+class Steps(Protocol):
+    """What a loop calls of an optimizer."""
+
+    def zero_grad(self) -> None: ...
+
+    def step(self) -> object: ...
+
+
+class Direct:
+    """Calls the kernel of a fused Adam as tuitrain's loop does, without what is around it."""
+
+    def __init__(self, run: Training) -> None:
+        self._run = run
+
+    def zero_grad(self) -> None:
+        zero_grad(self._run)
+
+    def step(self) -> None:
+        self._run.steps.take(self._run.optimizer)
+
+
+OPTIMIZERS: dict[str, Callable[[Training], Steps]] = {
+    "unfused": lambda run: torch.optim.Adam(run.weights, lr=run.base_lr),
+    "direct": Direct,
+}
+
+
+def train(run: Training, log: Log, optimizer: Steps) -> Iterator[int]:
     """Yield after each step; the same weights at each as tuitrain has."""
-    model, optimizer, criterion = run.model, run.optimizer, run.criterion
+    model, criterion = run.model, run.criterion
     step = 0
     for epoch in count():
         model.train()
@@ -171,8 +203,7 @@ def train_by_lightning(run: Training, note: Callable[[int], object]) -> None:
 
 
 LOGS = {
-    "bare": bare, "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard,
-    "wandb": with_wandb,
+    "item": item, "tqdm": with_tqdm, "tensorboard": with_tensorboard, "wandb": with_wandb,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -126,7 +126,8 @@ def loop(home: Path, kind: str) -> Iterator[Way]:
 
 BARE = "bare loop"
 LOOPS = {
-    BARE: "bare", "loss.item()": "item", "tqdm": "tqdm", "TensorBoard": "tensorboard",
+    BARE: "bare", "Adam not fused": "unfused", "its kernel called directly": "direct",
+    "loss.item()": "item", "tqdm": "tqdm", "TensorBoard": "tensorboard",
     "W&B, offline": "wandb", "Lightning": "lightning",
 }  # fmt: skip
 RUNS = {
@@ -203,7 +204,7 @@ def tell(way: Way, number: signal.Signals) -> None:
 def _figure(way: str, rates: list[Rate], bare: list[Rate]) -> Figure:
     if way == BARE:
         return Figure(
-            "steps/s: bare loop", f"{statistics.median(rate.steps for rate in rates):.0f}", "",
+            "steps/s: bare loop, fused Adam", f"{statistics.median(rate.steps for rate in rates):.0f}", "",
             f"per CPU second {statistics.median(rate.per_cpu for rate in rates):.0f}",
         )  # fmt: skip
     return compared(f"steps/s / bare: {way}", rates, bare, GOALS.get(way))
