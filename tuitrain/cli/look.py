@@ -29,7 +29,7 @@ def ls(ctx: click.Context, as_json: bool) -> int:
     all_paths, runs = runs_in(home_of(ctx)), []
     for paths in all_paths:
         try:
-            runs.append(snapshot(Client(paths.directory)))
+            runs.append(snapshot(Client(paths.directory, with_series=as_json)))
         except Exception as error:  # noqa: BLE001 - an unreadable run must not hide the others
             print_safe(f"tuitrain: {unreadable(error, paths.directory)}", err=True)
     if as_json:

@@ -32,9 +32,10 @@ class Look(NamedTuple):
 class Client:
     """Access to a run directory. It keeps no file open; any thread may use it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, with_series: bool = True) -> None:
+        """`with_series` lets `look` read series; a list of runs shows none."""
         self.paths = RunPaths(directory)
-        self.record = RunReader(self.paths.record)
+        self.record = RunReader(self.paths.record, with_series=with_series)
         self.notes = notes.Notes(self.paths.notes)
         """Returns the notes and tags of the run, oldest first."""
 

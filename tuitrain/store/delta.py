@@ -58,6 +58,8 @@ def since(
     cursor: Cursor,
     event_of: Decode,
     segments_after: SegmentsAfter | None = None,
+    *,
+    with_series: bool = True,
 ) -> Delta:
     """Return what was recorded after `cursor`; see `RunReader.since`."""
     rows = db.execute(
@@ -77,7 +79,12 @@ def since(
     )
     delta = Delta(recorded, (), latest, now)
     if segments_after is not None:
-        return _of_segments(db, delta, ended, cursor, segments_after(recorded))
+        delta, newer = _of_segments(db, delta, ended, cursor, segments_after(recorded))
+        if newer and with_series:
+            return delta._replace(series=series.summaries(db, newer))
+        if newer:
+            series.tracks(db)  # raises for a damaged record, as reading them would
+        return delta
     delta = delta._replace(epochs=tuple(starmap(epochs.epoch_of, ended)))
     if cursor.epoch == 0 and ended:
         return delta._replace(best=epochs.best_before(db, ended[0][0]))
@@ -87,25 +94,19 @@ def since(
 def _of_segments(
     db: sqlite3.Connection, delta: Delta, ended: Sequence[epochs.Row], before: Cursor,
     segments: Sequence[Segment],
-) -> Delta:  # fmt: skip
-    """Return `delta` with the series and epochs of these segments; `ended` are the new epochs."""
+) -> tuple[Delta, Sequence[series.Part]]:  # fmt: skip
+    """Return `delta` with the epochs of these segments, and the parts whose series are newer.
+
+    `ended` are the new epochs.
+    """
     if delta.cursor == before:
-        return delta  # a trainer writes values together with a batch, an epoch or an event
+        return delta, ()  # a trainer writes values together with a batch, an epoch or an event
     if _must_reread(delta.events, ended, before):
-        return _anew(db, delta, segments)
-    return delta._replace(
-        epochs=tuple(starmap(epochs.epoch_of, ended)),
-        series=series.newer(db, before.batch, segments[-1].take),
-    )
-
-
-def _anew(db: sqlite3.Connection, delta: Delta, segments: Sequence[Segment]) -> Delta:
-    """Return `delta` with the epochs and the series of these segments."""
-    parts = [(segment.take, (segment.first, segment.last)) for segment in segments]
-    newest, best = epochs.newest_of(db, segments)
-    return delta._replace(
-        epochs=newest, best=best, is_anew=True, series=series.summaries(db, parts)
-    )
+        newest, best = epochs.newest_of(db, segments)
+        parts = [(segment.take, (segment.first, segment.last)) for segment in segments]
+        return delta._replace(epochs=newest, best=best, is_anew=True), parts
+    delta = delta._replace(epochs=tuple(starmap(epochs.epoch_of, ended)))
+    return delta, [series.part_after(before.batch, segments[-1].take)]
 
 
 def _must_reread(events: Sequence[Recorded], ended: Sequence[epochs.Row], before: Cursor) -> bool:

@@ -33,8 +33,10 @@ from tuitrain.store.series import Value
 class RunReader:
     """Read the record of a run; the record may not exist yet."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, with_series: bool = True) -> None:
+        """`with_series` lets `since` read values of series: as much as all else."""
         self._path = path
+        self._with_series = with_series
         self._takes = Takes()
         self._event_of = DecodeEvents(path)
 
@@ -47,7 +49,7 @@ class RunReader:
         with self._moment() as db:
             if db is None:
                 return Delta((), (), None, cursor)
-            return since(db, cursor, self._event_of, segments_after)
+            return since(db, cursor, self._event_of, segments_after, with_series=self._with_series)
 
     def end(self) -> Cursor:
         """Return the cursor at the present end of the record."""

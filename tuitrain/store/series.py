@@ -74,10 +74,10 @@ def summaries(db: sqlite3.Connection, parts: Sequence[Part]) -> tuple[Summary, .
     return tuple(summary for summary in all_series if summary is not None)
 
 
-def newer(db: sqlite3.Connection, key: int, take: int) -> tuple[Summary, ...]:
-    """Return a summary of each series in the present take since the batch with that key."""
+def part_after(key: int, take: int) -> Part:
+    """Return the part of the present take since the batch with that key."""
     key_take, step = split(key)
-    return summaries(db, [(take, (step if key_take == take else 0, STEP_BITS))])
+    return take, (step if key_take == take else 0, STEP_BITS)
 
 
 def values(

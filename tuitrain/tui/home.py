@@ -75,7 +75,8 @@ class Home:
         """Return the follower of a run; a new one if the run had ended: it may be another."""
         follower = self._followers.get(paths.directory)
         if follower is None or follower.run.has_ended:
-            follower = self._followers[paths.directory] = Follower(Client(paths.directory))
+            client = Client(paths.directory, with_series=False)
+            follower = self._followers[paths.directory] = Follower(client)
         return follower
 
 

@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import re
+import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,8 @@ from tuitrain import cli, connect
 from tuitrain.core.detail import CONFUSION
 from tuitrain.core.errors import UnknownName
 from tuitrain.core.series import SHARES, Series
+from tuitrain.store import reader
+from tuitrain.store.opened import open_read_only
 
 TEMPERATURE = Series("gpu-temperature", "°C")
 
@@ -42,6 +47,28 @@ def runs(tmp_path):
     two.measures(TEMPERATURE, lambda step: math.nan if step == 5 else 20.0)
     two.measures(SHARES["data"], lambda _: 0.25, every=STEPS)
     two.finishes()
+
+
+@pytest.fixture
+def statements(monkeypatch) -> list[str]:
+    """The statements that are run on records."""
+    run: list[str] = []
+
+    def opened(path: Path) -> sqlite3.Connection:
+        connection = open_read_only(path)
+        connection.set_trace_callback(run.append)
+        return connection
+
+    monkeypatch.setattr(reader, "open_read_only", opened)
+    return run
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_series_are_read_for_a_list_only_where_it_has_them(said, statements, options):
+    said("ls", *options)
+    values = [text for text in statements if re.search(r"\b(measured|bucket)\b", text)]
+    assert bool(values) == bool(options)
+    assert options or len(statements) <= 2 * 13, "of two runs"
 
 
 def test_show_has_the_series_of_the_lineage_alone(said):
