@@ -15,7 +15,9 @@ def why_silent(client: Client, state: State) -> str:
     """Return why the trainer of a live run does not answer, and how to fix it."""
     if (stopped := why_stopped(client)) is not None:
         return stopped
-    return "it is starting" if state == "starting" else _why_busy(client)
+    if state == "starting":
+        return "it is starting; what was asked for is done then"
+    return _why_busy(client)
 
 
 def why_stopped(client: Client) -> str | None:

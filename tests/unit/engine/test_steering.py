@@ -148,6 +148,12 @@ def test_a_run_can_wait_before_its_first_batch():
     assert [event.step for event in of(events, LossSwapped)] == [0]
 
 
+def test_a_step_that_is_asked_for_before_a_paused_run_waits_is_trained():
+    events = trained(small(), (0, Step(1)), (99, Resume()), paused=True)
+
+    assert [event.step for event in of(events, Paused, StepsTaken)] == [0, 1, 1]
+
+
 def test_steps_are_trained_one_by_one_and_then_it_pauses():
     events = trained(small(), (3, Pause()), (99, Step(2)), (99, Resume()))
 

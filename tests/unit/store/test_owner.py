@@ -79,7 +79,7 @@ def test_a_suspended_trainer_is_distinguished_from_a_busy_one(
     process = process_of(run_paths.owner)
     assert process is not None
     assert "busy or hangs" in why_silent(client, "running")
-    assert "starting" in why_silent(client, "starting")
+    assert why_silent(client, "starting").endswith("what was asked for is done then")
     trainer.send_signal(signal.SIGSTOP)
     until(lambda: is_stopped(process), "it is stopped")
     assert f"kill -CONT {trainer.pid} wakes it" in why_silent(client, "running")
