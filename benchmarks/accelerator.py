@@ -6,6 +6,10 @@ turn; plain and watched are shares of the bare loop's steps a second, medians ov
 counts how often a step makes the host wait, and trains each model again, once in one piece with a
 change half way (replay) and once by way of a checkpoint (resume): the weights must be the same to
 the bit. What did not run says so.
+
+--ways: another table instead, of ways to compute a step, each as a share of the steps a second of
+the engine's loop without it: in 16 bits, with channels last, and compiled (on CUDA with graphs),
+which takes minutes more on a slow processor.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -32,6 +37,8 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import Dataset, Samples
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.forward import DTYPES, compile_model, compute_in
+from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.loop import train_epoch
 from tuitrain.engine.losses import criterion_for
 from tuitrain.engine.models import cnn, mlp
@@ -51,6 +58,23 @@ COLUMNS = ("model", "batch", "bare steps/s", "plain", "watched", "waits/step", "
 NOT_RUN = "not run"
 
 
+class Way(NamedTuple):
+    """How a step is computed."""
+
+    name: str
+    precision: str = "fp32"
+    layout: torch.memory_format = torch.contiguous_format
+    is_compiled: bool = False
+
+
+PLAIN = Way("steps/s")
+WAYS = (
+    PLAIN, Way("bf16", "bf16"), Way("fp16", "fp16"),
+    Way("channels last", layout=torch.channels_last), Way("compiled", is_compiled=True),
+    Way("compiled, bf16", "bf16", is_compiled=True),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Workload:
     name: str
@@ -58,12 +82,17 @@ class Workload:
     shape: tuple[int, ...]
     batch_size: int
 
-    def training(self, device: torch.device) -> Training:
+    def training(self, device: torch.device, way: Way = PLAIN) -> Training:
         """Return a run of it on the device, the same each time."""
         devices.use(device)
         devices.repeat_exactly(device, asked=None, is_exact=True)  # as a run does by default
         torch.manual_seed(0)
-        model = self.made().to(device)
+        model: nn.Module = self.made().to(device, memory_format=way.layout)  # type: ignore[call-overload]  # torch's lacks it
+        has_graphs = way.is_compiled and device.type == "cuda"
+        if way.precision in DTYPES:
+            compute_in(model, device.type, DTYPES[way.precision])
+        if way.is_compiled:
+            compile_model(model, "reduce-overhead" if has_graphs else None)
         weights = tuple(model.parameters())
         optimizer = build_optimizer("adam", model, 1e-3, device)
         return Training(
@@ -71,7 +100,8 @@ class Workload:
             criterion=criterion_for("cross-entropy", "multiclass"), data=self._data().to(device),
             device=device, stopwatch=devices.stopwatch(device),
             is_synchronous=device.type == "cpu", loss_name="cross-entropy", base_lr=1e-3,
-            batch_size=self.batch_size, epochs=1_000_000, seed=0,
+            gradient_scale=GradientScale(device) if way.precision == "fp16" else None,
+            has_graphs=has_graphs, batch_size=self.batch_size, epochs=1_000_000, seed=0,
             losses=Losses("multiclass"), metrics=Metrics("multiclass", 10),
             monitor=Monitor(Monitored("accuracy", 1)), spec=new_spec("digits"), code=UserCode(),
         )  # fmt: skip
@@ -154,6 +184,21 @@ def speeds(
     return [f"{statistics.median(rate[0] for rate in rates):.1f}", *(f"{s:.3f}" for s in shares)]
 
 
+def ways_of(
+    workload: Workload, device: torch.device, *, rounds: int, seconds: float
+) -> list[str]:  # fmt: skip
+    """Return the steps a second of the engine's loop, and each way's share of them."""
+    loops = [plain(workload.training(device, way)) for way in WAYS]
+    for loop in loops:
+        list(islice(loop, WARM_STEPS))
+    rates = [[_rate(loop, device, seconds) for loop in loops] for _ in range(rounds)]
+    shares = [statistics.median(rate[at] / rate[0] for rate in rates) for at in range(len(WAYS))]
+    return [
+        f"{statistics.median(rate[0] for rate in rates):.1f}",
+        *(f"{s:.3f}" for s in shares[1:]),
+    ]
+
+
 def _rate(loop: Iterator[object], device: torch.device, seconds: float) -> float:
     _wait_for(device)
     began, steps = time.perf_counter(), 0
@@ -224,9 +269,9 @@ def row(
     ]  # fmt: skip
 
 
-def table(device: torch.device, *, quick: bool) -> Iterator[list[str]]:
+def table(device: torch.device, *, quick: bool, of_ways: bool) -> Iterator[list[str]]:
     began = time.monotonic()
-    yield list(COLUMNS)
+    yield ["model", "batch", *(way.name for way in WAYS)] if of_ways else list(COLUMNS)
     rounds, seconds = (1, 0.3) if quick else (5, 1.5)
     with tempfile.TemporaryDirectory() as folder:
         for workload in workloads(quick=quick):
@@ -234,6 +279,10 @@ def table(device: torch.device, *, quick: bool) -> Iterator[list[str]]:
                 yield [workload.name, str(workload.batch_size), f"{NOT_RUN}: out of time"]
                 continue
             try:
+                if of_ways:
+                    shares = ways_of(workload, device, rounds=rounds, seconds=seconds)
+                    yield [workload.name, str(workload.batch_size), *shares]
+                    continue
                 yield row(workload, device, Path(folder), rounds=rounds, seconds=seconds)
             except (RuntimeError, MemoryError) as error:
                 said = str(error).partition("\n")[0]
@@ -244,12 +293,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what tuitrain costs on an accelerator.")
     parser.add_argument("--device", default="auto", help="cuda:0, mps, cpu (default: the fastest)")
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
+    parser.add_argument("--ways", action="store_true", help="a table of ways to compute a step")
     asked = parser.parse_args()
     device = devices.choose(asked.device).device
     print(f"device: {devices.environment(device)['device']}, torch {torch.__version__}")
-    if device.type != "cuda":
+    if device.type != "cuda" and not asked.ways:
         print("waits per step: not run, since torch can tell of them on CUDA only")
-    for cells in table(device, quick=asked.quick):
+    for cells in table(device, quick=asked.quick, of_ways=asked.ways):
         print(" | ".join(cells), flush=True)
 
 

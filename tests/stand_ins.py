@@ -160,6 +160,7 @@ class Cuda:
     """What is asked of `torch.cuda`, in order: which device is used, and for what."""
 
     count: int
+    free_bytes: int = 1 << 40
     current: int = 0
     asked: list[tuple[str, int]] = field(default_factory=list)
 
@@ -180,6 +181,10 @@ class Cuda:
         number = int(name.partition(":")[2] or self.current)
         self._note("tensor", number)
         return DeviceTensor(inner, torch.device("cuda", number))
+
+    def mem_get_info(self, device: torch.device) -> tuple[int, int]:
+        self._note("mem_get_info", self._index(device))
+        return self.free_bytes, 1 << 40
 
     def event(self, *, enable_timing: bool) -> "_Event":
         assert enable_timing
@@ -224,14 +229,15 @@ def _by_place(grouped: Any) -> Any:
 
 
 @contextmanager
-def nvidia(count: int = 2) -> Iterator[Cuda]:
+def nvidia(count: int = 2, free_bytes: int = 1 << 40) -> Iterator[Cuda]:
     """Have CUDA devices in the block; yield what is asked of them."""
-    cuda, settings = Cuda(count), torch.are_deterministic_algorithms_enabled()
+    cuda, settings = Cuda(count, free_bytes), torch.are_deterministic_algorithms_enabled()
     names = {
         "is_available": lambda: True, "device_count": lambda: count,
         "get_device_name": lambda _: "a CPU", "get_device_capability": lambda _: (9, 0),
         "Event": cuda.event,
-        **{name: getattr(cuda, name) for name in ("set_device", "get_rng_state", "set_rng_state")},
+        **{name: getattr(cuda, name) for name in
+           ("set_device", "get_rng_state", "set_rng_state", "mem_get_info")},
     }  # fmt: skip
     with ExitStack() as stack:
         for name, function in names.items():

@@ -65,12 +65,13 @@ def build(
     spec = replace(spec, lr=lr, model=by_file_name(spec.model),
                    optimizer=by_file_name(spec.optimizer))  # fmt: skip
     metrics, monitor = _evaluation(spec, task, losses)
+    data = task.data.to(chosen)
     run = Training(
         model=model,
         weights=trainable(model),
         optimizer=optimizer,
         criterion=losses.criterion(spec.loss),
-        data=task.data.to(chosen),
+        data=data,
         device=chosen,
         stopwatch=devices.stopwatch(chosen),
         is_synchronous=chosen.type == "cpu",
@@ -89,7 +90,7 @@ def build(
         code=code,
         try_own_loss=why_not_loss,
         task=task,
-        card=replace(task.card, notes=(*task.card.notes, *filter(None, [why]))),
+        card=replace(task.card, notes=(*task.card.notes, *filter(None, [why, data.why_copied]))),
         warnings=task.warnings,
         own_schedule=task.schedule,
         on_nonfinite=spec.on_nonfinite,

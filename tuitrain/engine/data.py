@@ -1,4 +1,4 @@
-"""Data as whole tensors on the device, batched by index: no Python call per sample."""
+"""Data as whole tensors, on the device if it has room, batched by index: no call per sample."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tuitrain.catalog import Task
+from tuitrain.engine.device import has_room, on_device
 
 Batch = tuple[Any, Tensor]
 """Inputs (n, ...), or a structure of them, and targets (n, ...), on the device."""
@@ -98,6 +99,8 @@ class Samples:
 
     inputs: Tensor
     targets: Tensor
+    copied_to: torch.device | None = None
+    """The device that each batch is copied to, since it has no room for all of them."""
 
     def __len__(self) -> int:
         return self.targets.shape[0]  # len() of a tensor takes ten times as long
@@ -108,7 +111,10 @@ class Samples:
         return tuple(self.inputs.shape[1:])
 
     def to(self, device: torch.device) -> Samples:
-        """Return the samples on that device."""
+        """Return the samples on that device; in the host's memory, if it has no room for them."""
+        size = self.inputs.nbytes + self.targets.nbytes
+        if self.targets.device != device and not has_room(device, size):
+            return replace(self, copied_to=device)
         return Samples(self.inputs.to(device), self.targets.to(device))
 
     def batches(self, size: int, part: Part = WHOLE) -> Iterator[Batch]:
@@ -116,20 +122,26 @@ class Samples:
         own = slice(part.rank, None, part.count)
         inputs, targets = self.inputs[own], self.targets[own]
         for start in range(0, len(targets), size):
-            yield inputs[start : start + size], targets[start : start + size]
+            batch = inputs[start : start + size], targets[start : start + size]
+            yield batch if self.copied_to is None else self._copied(*batch)
 
     def epoch(
         self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
     ) -> Iterator[Batch]:
         """Yield an epoch's batches after the first `skip`, shuffled by seed and number.
 
-        The samples are on the device already, so batches are not moved.
+        Samples that are on the device already are not moved.
         """
         order = part.of(shuffled(len(self), seed=seed, epoch=number), size)
         order = order.to(self.targets.device)
         for start in range(skip * size, len(order), size):
             index = order[start : start + size]
-            yield self.inputs.index_select(0, index), self.targets.index_select(0, index)
+            batch = self.inputs.index_select(0, index), self.targets.index_select(0, index)
+            yield batch if self.copied_to is None else self._copied(*batch)
+
+    def _copied(self, inputs: Tensor, targets: Tensor) -> Batch:
+        assert self.copied_to is not None
+        return on_device(inputs, self.copied_to), on_device(targets, self.copied_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +188,15 @@ class Dataset:
         """Whether the targets of a regression are in deviations from their mean."""
         return (self.unit, self.offset) != (1.0, 0.0)
 
+    @property
+    def why_copied(self) -> str:
+        """Why each batch is copied to the device; empty if the samples are there, or streamed."""
+        samples = getattr(self.train, "pixels", self.train)
+        place = samples.copied_to if isinstance(samples, Samples) else None
+        return f"{place} has no room for the data: each batch is copied to it" if place else ""
+
     def to(self, device: torch.device) -> Dataset:
-        """Return the data on that device."""
+        """Return the data for use on that device."""
         return replace(self, train=self.train.to(device), val=self.val.to(device))
 
 

@@ -88,6 +88,14 @@ def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type != "cpu")
 
 
+def has_room(device: torch.device, size: int) -> bool:
+    """Return whether so many bytes leave half of the memory that a CUDA device has free.
+
+    True for other devices, whose memory the host shares.
+    """
+    return device.type != "cuda" or 2 * size <= torch.cuda.mem_get_info(device)[0]
+
+
 def precision(device: torch.device) -> torch.dtype:
     """Return the dtype for sums on a device: float64, except on Apple's GPUs, which lack it."""
     return torch.float32 if device.type == "mps" else torch.float64

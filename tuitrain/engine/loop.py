@@ -174,7 +174,9 @@ def _of_all_ranks(run: Training, parts: Sequence[list[Tensor]]) -> list[Tensor]:
     if run.team is None:
         return own
     val = run.data.val
-    if isinstance(val, Samples):  # what is given to all is not sent to them
+    if (
+        isinstance(val, Samples) and val.copied_to is None
+    ):  # what is given to all is not sent to them
         return [*run.team.gathered(own[:1], len(val)), *(val.targets, val.inputs)[: len(own) - 1]]
     return run.team.gathered(own, len(val))
 

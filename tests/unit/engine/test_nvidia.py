@@ -18,12 +18,15 @@ from tuitrain.core.events import BatchDone, EpochEnded
 from tuitrain.core.spec import Parent
 from tuitrain.engine import gpus
 from tuitrain.engine.build import build
+from tuitrain.engine.data import Samples
 from tuitrain.engine.loop import train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state import rng
+from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
 from tuitrain.engine.step_probe import batch_detail
 from tuitrain.engine.streaming import moved
+from tuitrain.engine.tasks.normalised import Normalised, spread
 from tuitrain.engine.training import Training
 from tuitrain.export.program import program
 
@@ -71,7 +74,9 @@ def test_a_run_trains_and_goes_on_from_its_state_there_as_on_the_cpu(task):
     assert found.metrics == pytest.approx(expected.metrics, rel=1e-9)
     assert cuda.asked[0] == ("set_device", 1), "before anything lies on a device, or is timed"
     used = {what for what, number in cuda.asked if number == 1}
-    assert used == {"set_device", "tensor", "event", "get_rng_state", "set_rng_state"}
+    assert used == {
+        "set_device", "tensor", "event", "get_rng_state", "set_rng_state", "mem_get_info",
+    }  # fmt: skip
     assert {number for _, number in cuda.asked} == {1}, "nothing of any other device"
 
 
@@ -221,3 +226,40 @@ def test_a_cpu_and_several_ranks_compile_without_graphs(settings):
         run = built(compile=True, epochs=1, **settings)
         list(train(run, Steering(run)))
     assert (asked.modes, asked.marks) == ([None], 0)
+
+
+@pytest.mark.parametrize("task", ["digits", "moons", "diabetes"])
+def test_data_without_room_on_the_device_are_copied_batch_by_batch(task):
+    def trained(**how) -> tuple[str, list[float], str]:
+        with nvidia(**how):
+            run = built("cuda:1", task, val_losses=("all",))
+            place = {str(one.inputs.device) for one in (run.data.train, run.data.val)}
+            is_said = any("no room for the data" in note for note in run.card.notes)
+            assert is_said == ("free_bytes" in how)
+            events = list(train(run, Steering(run)))
+            losses = [event.val_loss for event in events if isinstance(event, EpochEnded)]
+            return *place, losses, weights_sha256(run.model)
+
+    there, *found = trained()
+    here, *copied = trained(free_bytes=1000)
+    assert (there, here) == ("cuda:1", "cpu")
+    assert copied == found
+
+
+def test_images_lie_on_the_device_as_bytes_and_become_numbers_batch_by_batch():
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(16, 1, 4, 4)
+    images = Normalised(Samples(pixels, torch.arange(16)), *spread(pixels))
+    (whole, _), *_ = images.batches(16)
+    with nvidia() as cuda:
+        there = images.to(torch.device("cuda:1"))
+        assert isinstance(there.pixels, Samples)
+        assert (there.pixels.inputs.dtype, str(there.pixels.inputs.device)) == (
+            torch.uint8,
+            "cuda:1",
+        )
+        batches = [inputs for inputs, _ in there.batches(5)]
+        assert {(batch.dtype, str(batch.device)) for batch in batches} == {
+            (torch.float32, "cuda:1")
+        }
+        assert torch.equal(torch.cat(batches).cpu(), whole)
+    assert {number for _, number in cuda.asked} == {1}
