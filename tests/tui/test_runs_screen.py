@@ -17,7 +17,7 @@ from tuitrain.core.commands import Stop
 from tuitrain.core.events import CheckpointSaved, EpochEnded, Finished, Paused
 from tuitrain.core.options import OPTIONS
 from tuitrain.store.paths import RunPaths, runs_in
-from tuitrain.trainer import supervisor
+from tuitrain.trainer import supervisor, warm
 from tuitrain.trainer.torch_query import TorchQuery
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.screens.new_run import NewRunScreen
@@ -353,14 +353,21 @@ async def test_the_whole_help_of_the_field_with_the_focus_is_read(home, size):
         assert OPTIONS["monitor"].help_and_default.replace("  ", " ") in text
 
 
-async def test_torch_tells_the_form_how_large_a_run_is(home):
+async def test_torch_tells_the_form_how_large_a_run_is_and_then_a_trainer_warms_up(
+    home, monkeypatch
+):
+    warmed: list[str] = []
+    monkeypatch.setattr(warm, "warm_up", lambda: warmed.append("up"))
+    monkeypatch.setattr(warm, "cool_down", lambda: warmed.append("down"))
     app = TuitrainApp(home)
     async with app.run_test(size=(140, 40)) as pilot:
         await pilot.pause()
         await eventually(pilot, app, "1,437 to train on, 360 to validate, each 1×8×8; 10 classes")
         assert "50,826 parameters; 23 steps an epoch, 920 in all" in text_of(app)
+        assert set(warmed) == {"up"}
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)
+    assert warmed[-1] == "down"
 
 
 async def test_the_form_asks_for_the_column_of_a_table_and_says_what_it_found(home, tmp_path):
