@@ -43,7 +43,7 @@ def compile_model(model: nn.Module, mode: str | None = None) -> None:
     Code for any shape adds up numbers in another order than code for one, and PyTorch takes the one
     or the other by the shapes that came before: a resumed run would end with other bits.
     """
-    torch._dynamo.config.recompile_limit = 64  # further shapes are not compiled
+    torch._dynamo.config.cache_size_limit = 64  # further shapes are not compiled
     model.compile(dynamic=False, mode=mode)
 
 

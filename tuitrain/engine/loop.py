@@ -28,7 +28,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.engine.criteria import copied
 from tuitrain.engine.data import Samples
-from tuitrain.engine.device import read
+from tuitrain.engine.device import on_device, read
 from tuitrain.engine.forward import without_graphs
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
@@ -174,10 +174,10 @@ def _of_all_ranks(run: Training, parts: Sequence[list[Tensor]]) -> list[Tensor]:
     if run.team is None:
         return own
     val = run.data.val
-    if (
-        isinstance(val, Samples) and val.copied_to is None
-    ):  # what is given to all is not sent to them
-        return [*run.team.gathered(own[:1], len(val)), *(val.targets, val.inputs)[: len(own) - 1]]
+    if isinstance(val, Samples):  # what is given to all is not sent to them
+        known = (val.targets, val.inputs)[: len(own) - 1]
+        outputs = run.team.gathered(own[:1], len(val))
+        return [*outputs, *(on_device(part, run.device) for part in known)]
     return run.team.gathered(own, len(val))
 
 
