@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from itertools import cycle, islice
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,9 @@ from tuitrain.store.delta import Cursor
 PACE = 92
 _NUMBERS = b"val loss"
 """What only the app paints, above the charts."""
+_VIEW = b"Training"
+"""The name of view 2, whose colours change with the view."""
+_BETWEEN_KEYS_S = 0.7
 
 
 def cost(home: Path, *, settle_s: float, watch_s: float) -> list[Figure]:
@@ -41,6 +45,20 @@ def cost(home: Path, *, settle_s: float, watch_s: float) -> list[Figure]:
         Figure("bytes/s while paused", f"{idle_bytes_per_s:.0f}", "0", f"CPU {idle_share:.1%}"),
         Figure("the screen's memory", f"{memory / 1e6:.0f} MB", "<= 80 MB", "resident"),
     ]
+
+
+def keys(home: Path, *, times: int) -> Figure:
+    """Press a key that shows another view, beside a trainer at full speed: the first of it."""
+    command, run = runs.new(home)
+    with runs.killing(run), Terminal(command, workload.environment(home)) as terminal:
+        terminal.first_s(_NUMBERS)
+        took = []
+        for key in islice(cycle((b"2", b"1")), times + 2):  # the first two import what they draw
+            time.sleep(_BETWEEN_KEYS_S)
+            took.append(1000 * terminal.press(key, _VIEW))
+    *_, late = statistics.quantiles(took[2:], n=20)
+    remark = f"p95 of {times}; median {statistics.median(took[2:]):.0f} ms"
+    return Figure("key to screen at full speed", f"{late:.0f} ms", "<= 50 ms", remark)
 
 
 def _load(app: psutil.Process, terminal: Terminal, seconds: float) -> tuple[float, float]:

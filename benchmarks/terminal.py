@@ -52,12 +52,21 @@ class Terminal:
         """Return how many bytes came between two values of time.perf_counter()."""
         return sum(len(data) for at, data in list(self._painted) if began <= at < ended)
 
-    def first_s(self, text: bytes, patience_s: float = 30) -> float:
-        """Return after how many seconds `text` was painted, waiting for it; b"": the first byte."""
+    def press(self, key: bytes, text: bytes) -> float:
+        """Press a key, and return after how many seconds `text` was painted, waiting for it."""
+        pressed, seen = time.perf_counter(), len(self._painted)
+        os.write(self._ours, key)
+        return self.began + self.first_s(text, seen=seen) - pressed
+
+    def first_s(self, text: bytes, patience_s: float = 30, *, seen: int = 0) -> float:
+        """Return after how many seconds `text` was painted, waiting for it; b"": the first byte.
+
+        The first `seen` pieces of what was painted are left out.
+        """
         give_up_at = time.perf_counter() + patience_s
         while time.perf_counter() < give_up_at:
             painted = b""
-            for at, data in list(self._painted):
+            for at, data in self._painted[seen:]:
                 painted += data
                 if text in painted:
                     return at - self.began
