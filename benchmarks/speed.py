@@ -203,8 +203,9 @@ def tell(way: Way, number: signal.Signals) -> None:
 
 def _figure(way: str, rates: list[Rate], bare: list[Rate]) -> Figure:
     if way == BARE:
+        steps = statistics.median(rate.steps for rate in rates)
         return Figure(
-            "steps/s: bare loop, fused Adam", f"{statistics.median(rate.steps for rate in rates):.0f}", "",
+            "steps/s: bare loop, fused Adam", f"{steps:.0f}", "",
             f"per CPU second {statistics.median(rate.per_cpu for rate in rates):.0f}",
         )  # fmt: skip
     return compared(f"steps/s / bare: {way}", rates, bare, GOALS.get(way))
