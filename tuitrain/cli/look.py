@@ -75,12 +75,13 @@ def logs(ctx: click.Context, run: str | None, follow: bool) -> int:
     """Print what the trainer and user code printed. Default: the newest run."""
     from tuitrain.core.files import open_plain
     from tuitrain.store import lock
+    from tuitrain.store.output import new_lines
 
     paths = find_run(ctx, run).paths
     with os.fdopen(open_plain(paths.log, os.O_RDONLY), encoding="utf-8", errors="replace") as log:
         while True:
             alive = lock.is_held(paths.lock)  # before reading, so that the last lines are read, too
-            for line in log:
+            for line in new_lines(log):
                 print_safe(line.rstrip("\n"))
             if not (follow and alive):
                 return 0

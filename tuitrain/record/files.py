@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 
 from tuitrain.core.errors import TuitrainError
+from tuitrain.store import output
 from tuitrain.store.paths import RunPaths
 
 
@@ -55,6 +56,11 @@ class Files:
         if not (self._moved or _is_same(_stat(self._paths.directory), self._opened)):
             self._moved = True
             raise Lost("its directory was moved", may_record=True)
+
+    def look_after(self) -> None:
+        """Check them as `check` does, and keep the log within bounds."""
+        self.check()
+        output.trim(self._paths.log)
 
     def close(self) -> None:
         """Let the directory go."""

@@ -91,7 +91,7 @@ class Session:
         self._writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
         self.paths, self._end = paths, end
         self._files = Files(paths, lock)
-        self.recorder = Recorder(self._writer, time.perf_counter, check=self._files.check)
+        self.recorder = Recorder(self._writer, time.perf_counter, check=self._files.look_after)
         self.recorder.time_with(microseconds)
         self._signal: str | None = None
         self._pid = os.getpid()

@@ -62,7 +62,7 @@ def train(
     journal: Literal["wal", "delete"] = "delete" if network else "wal"
     writer = RunWriter(paths.record, answered=paths.answered, journal=journal)
     files = Files(paths, lock)
-    recorder = Recorder(writer, check=files.check, executor=ThreadPoolExecutor(1))
+    recorder = Recorder(writer, check=files.look_after, executor=ThreadPoolExecutor(1))
     try:
         recorder.take(StartupReached("loading PyTorch"))
         _warn(recorder, writer, network)
