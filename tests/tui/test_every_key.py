@@ -1,6 +1,9 @@
 """Every key of the screen of a run does something that is seen, or says why it does not."""
 
 import math
+import os
+import threading
+import traceback
 
 import pytest
 from textual.widgets._toast import Toast
@@ -39,13 +42,29 @@ async def looks(app: TuitrainApp, trainer: ScriptedTrainer) -> tuple[object, ...
     return text, app.screen, app.focused, app.theme, len(trainer.commands()), notices
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where the thread that answers keys waited until the disk had a file."""
+    where: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            where.append("".join(traceback.format_stack(limit=6)))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return where
+
+
 @pytest.mark.parametrize(
     ("digit", "has_ended", "prefix"),
     [("1", False, ""), ("3", True, "chart."), ("5", False, "chart.")],
 )
-async def test_a_key_acts_or_says_why_not(
-    app: TuitrainApp, trainer: ScriptedTrainer, digit: str, has_ended: bool, prefix: str
-):
+async def test_a_key_acts_or_says_why_not_and_never_waits_for_the_disk(
+    app: TuitrainApp, trainer: ScriptedTrainer, waits: list[str],
+    digit: str, has_ended: bool, prefix: str,
+):  # fmt: skip
     trained(trainer)
     if has_ended:
         trainer.records(Finished(1, 3 * STEPS, 3))
@@ -77,6 +96,7 @@ async def test_a_key_acts_or_says_why_not(
             app.clear_notifications()
             before = await looks(app, trainer)
     assert silent == []
+    assert waits == []
 
 
 async def test_a_key_pressed_again_and_again_says_once_why_it_does_nothing(

@@ -116,9 +116,9 @@ def atomic(path: Path, *, mode: int = 0o600, survives_crash: bool = True) -> Ite
         _sync_folder(path.parent)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` with a file that contains the text."""
-    with atomic(path) as file:
+def write_atomically(path: Path, text: str, *, survives_crash: bool = True) -> None:
+    """Replace `path` with a file that contains the text, as `atomic` does."""
+    with atomic(path, survives_crash=survives_crash) as file:
         file.write(text.encode())
 
 

@@ -35,7 +35,8 @@ def write(paths: RunPaths, view: LastView) -> None:
     """Keep it, unless the home cannot be written."""
     with suppress(OSError):
         if paths.directory.parent.name == "runs":  # a copy of a run elsewhere has no home
-            write_atomically(_file(paths), f"{view.name}\n{view.panel}\n")
+            text = f"{view.name}\n{view.panel}\n"
+            write_atomically(_file(paths), text, survives_crash=False)  # a key need not wait
 
 
 def _file(paths: RunPaths) -> Path:

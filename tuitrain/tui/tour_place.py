@@ -27,4 +27,5 @@ def read(directory: Path) -> Place:
 def write(directory: Path, place: Place) -> None:
     """Keep the place, unless the directory cannot be written."""
     with suppress(OSError):
-        write_atomically(directory / FILE, "\n".join(f"{int(part)}" for part in place))
+        text = "\n".join(f"{int(part)}" for part in place)
+        write_atomically(directory / FILE, text, survives_crash=False)  # the screen need not wait
