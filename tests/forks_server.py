@@ -3,8 +3,9 @@
 python -P -m tests.forks_server PIPE: for each line of its input, a request, it prints the answer.
 When the other end of the pipe is closed, all that it started is killed.
 {"run": [ARGUMENTS...], "log": FILE} runs `python ARGUMENTS...`, `tuitrain ARGUMENTS...` if they
-begin with watch or run, and answers with the pid; {"poll": PID} answers with the exit code, or
-null. With "env" it has these variables as well, and "folder" is where it works.
+begin with watch or run, what they name if they begin with torchrun, whose ranks are forks, too, and
+answers with the pid; {"poll": PID} answers with the exit code, or null. With "env" it has these
+variables as well, and "folder" is where it works.
 {"command": [ARGUMENTS...], "env": {...}, "folder": FOLDER, "out": FILE, "err": FILE} runs
 `tuitrain ARGUMENTS...` to its end, whose trainers are forks, too, and answers with the exit code;
 with "is_script", `python -W error ARGUMENTS...`.
@@ -33,7 +34,7 @@ import psutil  # noqa: F401 - loaded once, for all that are forked
 import sklearn.compose
 import sklearn.datasets  # noqa: F401 - loaded once, for all that are forked
 import torch._dynamo  # which the first optimizer of a process loads, for seconds
-import torch.distributed.elastic.agent.server.local_elastic_agent
+import torch.distributed.run
 import torch.utils.data
 import torchvision  # noqa: F401 - loaded once, for all that are forked
 from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
@@ -68,6 +69,7 @@ _TESTS = int(sys.argv[1])
 
 
 def main() -> None:
+    subprocess_handler.Popen = Forked  # the ranks of torch's agent
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
@@ -133,7 +135,7 @@ def _command(
 
 def _ours(command: list[str]) -> int:
     """Run `tuitrain COMMAND...` without starting PyTorch anew."""
-    subprocess.Popen = subprocess_handler.Popen = Forked
+    subprocess.Popen = Forked
     os.execve = _become
     return cli.run(command)
 
@@ -151,22 +153,29 @@ class Forked(subprocess.Popen):
     """A process; if it is one of ours, a fork of this one instead of a new Python."""
 
     def _execute_child(self, args: Sequence[str], *how: Any) -> None:
-        if list(args[:3]) != [sys.executable, "-P", "-m"] or args[3] not in _MODULES:
+        if not (command := _of_python(args)):
             super()._execute_child(args, *how)  # type: ignore[misc]  # of CPython alone
             return
         _, _, _, passed, _, env, _, _, _, *pipes = how[:15]
         stdin, _, _, stdout, _, stderr = pipes
         self.pid = os.fork()
         if self.pid == 0:
-            _become_module(args[3:], env, passed, (stdin, stdout, stderr))
+            _become_python(command, env, passed, (stdin, stdout, stderr))
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # of CPython alone
 
 
-def _become_module(
+def _of_python(args: Sequence[str]) -> list[str]:
+    """Return the arguments of a Python that tuitrain or torchrun starts; of others, none."""
+    first, *command = args
+    is_ours = command[:2] == ["-P", "-m"] and command[2] in _MODULES
+    return command[1:] if first == sys.executable and (is_ours or command[0] == "-u") else []
+
+
+def _become_python(
     command: Sequence[str], env: Mapping[str, str], passed: Sequence[int], streams: Sequence[int]
 ) -> NoReturn:
-    """Do in a fork what `python -P -m COMMAND...` does, with these standard streams."""
+    """Do in a fork what `python COMMAND...` does, with these standard streams."""
     weakref.finalize._registry.clear()  # its parent's temporary folders are not its own
     os.setsid()
     os.environ.clear()
@@ -178,14 +187,33 @@ def _become_module(
             with suppress(OSError):  # that of the folder itself is closed already
                 os.close(number)
     _end_with_tests()
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):  # of its parent
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [*command]
     code: Any = 0
     try:
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        code = _run(command)
     except SystemExit as error:
         code = error.code
+    except Exception:  # noqa: BLE001 - as python prints it
+        traceback.print_exc()
+        code = 1
     _exit(code or 0)
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run `python COMMAND...`, and return its exit code."""
+    if command[:2] == ["-m", "tuitrain"]:
+        return _ours([*command[2:]])
+    is_module = command[0] == "-m"
+    sys.argv = [*command[is_module:]]
+    if is_module:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(sys.argv[0]).parent)
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    return 0
 
 
 def _script(
@@ -200,11 +228,13 @@ def _script(
         for number in (1, 2):
             os.dup2(file.fileno(), number)
         os.dup2(nothing.fileno(), 0)
-    sys.argv, sys.path[0] = command, str(Path(command[0]).parent)
+    sys.argv = command
     if command[0] in ("watch", "run"):
         return _ours(command)
-    runpy.run_path(command[0], run_name="__main__")
-    return 0
+    if command[0] == "torchrun":
+        torch.distributed.run.main(command[1:])
+        return 0
+    return _run(command)
 
 
 def _become(_file: str, line: list[str], _environment: dict[str, str]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from tuitrain.core.events import EpochEnded, RunStarted
 SCRIPTS = PROJECT / "tests" / "watched"
 
 
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"}
+"""The variable that lets ranks of one machine talk there."""
+_TWO_RANKS = ("torchrun", "--nproc-per-node", "2")
+
 Server = Forks
 
 
@@ -26,7 +31,6 @@ class Script:
     server: Server
     pid: int
     folder: Path
-    rank: int = 0
 
     @property
     def log(self) -> str:
@@ -45,10 +49,10 @@ class Script:
         return codes[0]
 
     @property
-    def steps(self) -> list[dict[str, Any]]:
-        """What it, as one of several ranks, wrote of each step."""
-        lines = (self.folder / f"report-{self.rank}").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+    def steps(self) -> list[list[dict[str, Any]]]:
+        """What each of its ranks wrote of each step."""
+        reports = sorted(self.folder.glob("report-*"))
+        return [[json.loads(line) for line in one.read_text().splitlines()] for one in reports]
 
     def report(self) -> dict[str, Any]:
         """Return what it wrote once it came to its end."""
@@ -66,47 +70,36 @@ class Scripts:
 
     def start(self, script: str, *arguments: str) -> Script:
         """Start it as `python script.py` does; its first argument is the file of its report."""
-        folder = self._new_folder()
-        line = [str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments]
-        return Script(self.server, self.server.submit(run=line, log=str(folder / "log")), folder)
+        return self._reporting(script, arguments)
 
     def watch(
         self, name: str, script: str, *arguments: str, options: tuple[str, ...] = ()
     ) -> Script:
         """Start it as `tuitrain watch --plain OPTIONS script.py` does."""
+        return self._reporting(script, arguments, *self._watch(name, *options))
+
+    def start_ranks(self, *arguments: str) -> Script:
+        """Start distributed.py as `torchrun --nproc-per-node 2` does."""
+        return self._reporting("distributed", arguments, *_TWO_RANKS)
+
+    def watch_ranks(self, name: str, *arguments: str, options: tuple[str, ...] = ()) -> Script:
+        """Start it as `torchrun --nproc-per-node 2 -m tuitrain watch OPTIONS` does."""
+        watch = "-m", "tuitrain", *self._watch(name, *options)
+        return self._reporting("distributed", arguments, *_TWO_RANKS, *watch)
+
+    def _reporting(self, script: str, arguments: Sequence[str], *before: str) -> Script:
         folder = self._new_folder()
-        line = [
-            "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options,
-            str(SCRIPTS / f"{script}.py"), str(folder / "report"), *arguments,
-        ]  # fmt: skip
-        return Script(self.server, self.server.submit(run=line, log=str(folder / "log")), folder)
+        file, report = str(SCRIPTS / f"{script}.py"), str(folder / "report")
+        return self.run(*before, file, report, *arguments, folder=folder)
 
-    def start_ranks(self, *arguments: str, count: int = 2) -> list[Script]:
-        """Start distributed.py as `torchrun --nproc-per-node COUNT` does."""
-        return self._ranks([str(SCRIPTS / "distributed.py")], arguments, count)
+    def run(self, *line: str, folder: Path | None = None) -> Script:
+        """Start what the forks' server runs; `folder` is a new one, for its log."""
+        folder = folder or self._new_folder()
+        pid = self.server.submit(run=line, log=str(folder / "log"), env=LOOPBACK)
+        return Script(self.server, pid, folder)
 
-    def watch_ranks(
-        self, name: str, *arguments: str, options: tuple[str, ...] = (), count: int = 2
-    ) -> list[Script]:
-        """Start it as `torchrun ... -m tuitrain watch OPTIONS distributed.py` does."""
-        line = [
-            "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options,
-            str(SCRIPTS / "distributed.py"),
-        ]  # fmt: skip
-        return self._ranks(line, arguments, count)
-
-    def _ranks(self, line: list[str], arguments: tuple[str, ...], count: int) -> list[Script]:
-        folder, port = self._new_folder(), free_port()
-        ranks = []
-        for rank in range(count):
-            env = {
-                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
-                "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
-            }  # fmt: skip
-            run = [*line, str(folder / "report"), *arguments]
-            pid = self.server.submit(run=run, log=str(folder / "log"), env=env)
-            ranks.append(Script(self.server, pid, folder, rank))
-        return ranks
+    def _watch(self, name: str, *options: str) -> tuple[str, ...]:
+        return "watch", "--plain", "--home", str(self.shell.home), "--name", name, *options
 
     def run_of(self, name: str) -> Run:
         return connect(name, home=self.shell.home)

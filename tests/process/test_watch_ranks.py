@@ -20,13 +20,13 @@ def scripts(server: Server, tuitrain: Shell, tmp_path) -> Scripts:  # noqa: F811
     return Scripts(server, tuitrain, tmp_path)
 
 
-def waiting(scripts: Scripts, *arguments: str) -> tuple[list[Script], Run]:
+def waiting(scripts: Scripts, *arguments: str) -> tuple[Script, Run]:
     """Return the ranks of distributed.py, paused after their first step."""
-    processes = scripts.watch_ranks("a", *arguments, options=("--paused",))
+    script = scripts.watch_ranks("a", *arguments, options=("--paused",))
     until((scripts.shell.home / "runs" / "a" / "run.db").exists, "it records")
     run = scripts.run_of("a")
-    until(lambda: run.state == "paused", "it waits", lambda: processes[0].log)
-    return processes, run
+    until(lambda: run.state == "paused", "it waits", lambda: script.log)
+    return script, run
 
 
 def of_kind(run: Run, kind: type) -> list:
@@ -35,45 +35,17 @@ def of_kind(run: Run, kind: type) -> list:
 
 def test_ranks_train_to_the_same_weights_as_without_watching(scripts):
     alone, watched = scripts.start_ranks("40"), scripts.watch_ranks("a", "40")
-    assert [process.ended() for process in (*alone, *watched)] == [0] * 4, watched[0].log
-    assert [one.steps for one in watched] == [one.steps for one in alone]
+    assert alone.ended() == watched.ended() == 0, watched.log
+    assert watched.steps == alone.steps
     run = scripts.run_of("a")
-    assert [row.loss for row in run.batches()] == [step["loss"] for step in watched[0].steps]
+    assert [row.loss for row in run.batches()] == [step["loss"] for step in watched.steps[0]]
     assert run.state == "finished"
     assert f"torchrun ... -m tuitrain watch {SCRIPT} " in scripts.shell("show", "a").stdout
     assert [path.name for path in (scripts.shell.home / "runs").iterdir()] == ["a"]
 
 
-def test_a_command_takes_effect_at_the_same_step_on_all_ranks(scripts):
-    processes, run = waiting(scripts, "100000")
-    run.step(2)
-    measured = until(lambda: scripts.shell.show("a").get("ranks"), "the ranks are measured")
-    assert [rank["device"] for rank in measured] == ["cpu", "cpu"]
-    run.swap_loss("mse", at="batch")
-    run.step(2)
-    assert [[step["is_swapped"] for step in one.steps[:4]] for one in processes] == [
-        [False, False, False, True]
-    ] * 2, "each script is still in its fifth step"
-    run.set_lr(1e-3)
-    run.step()
-    run.undo()
-    run.step()
-    assert [row.lr for row in run.batches()] == [0.01] * 5 + [0.001] + [0.01]
-    run.undo()
-    run.set_clip_norm(0.1)
-    run.resume()
-    run.pause()
-    run.stop()
-    assert [process.ended() for process in processes] == [0, 0], processes[0].log
-    first, second = (process.steps for process in processes)
-    assert len(first) == len(second)
-    assert [step["weights"] for step in first] == [step["weights"] for step in second]
-    assert run.state == "stopped"
-    assert "Traceback" not in processes[0].log
-
-
 def test_of_weights_in_parts_only_what_needs_them_whole_is_refused(scripts):
-    processes, run = waiting(scripts, "8", "sharded")
+    script, run = waiting(scripts, "8", "sharded")
     for command in (run.undo, run.checkpoint, lambda: run.set_clip_norm(1.0)):
         with pytest.raises(Refused, match="each rank has a part of"):
             command()
@@ -81,29 +53,29 @@ def test_of_weights_in_parts_only_what_needs_them_whole_is_refused(scripts):
     run.set_lr(1e-3)
     run.step(2)
     run.resume()
-    assert [process.ended() for process in processes] == [0, 0], processes[0].log
-    swapped = [[step["is_swapped"] for step in one.steps] for one in processes]
+    assert script.ended() == 0, script.log
+    swapped = [[step["is_swapped"] for step in steps] for steps in script.steps]
     assert swapped == [[False, *[True] * 7]] * 2
     assert not run.show()["checkpoints"]
 
 
 def test_a_step_whose_gradients_are_nan_on_all_ranks_is_left_out_by_all(scripts):
     options = ("--on-nonfinite", "pause")
-    processes = scripts.watch_ranks("a", "100", "nonfinite", options=options)
+    script = scripts.watch_ranks("a", "100", "nonfinite", options=options)
     until((scripts.shell.home / "runs" / "a" / "run.db").exists, "it records")
     run = scripts.run_of("a")
-    until(lambda: run.state == "paused", "it waits", lambda: processes[0].log)
+    until(lambda: run.state == "paused", "it waits", lambda: script.log)
     run.resume()
-    assert [process.ended() for process in processes] == [0, 0], processes[0].log
-    weights = [[step["weights"] for step in one.steps] for one in processes]
+    assert script.ended() == 0, script.log
+    weights = [[step["weights"] for step in steps] for steps in script.steps]
     assert weights[0] == weights[1]
     assert weights[0][3] == weights[0][2]
     assert [event.what for event in of_kind(run, NotFinite)] == ["gradient"]
 
 
 def test_a_rank_that_ends_earlier_lets_the_others_go_on_without_being_steered(scripts):
-    processes = scripts.watch_ranks("a", "600", "apart")
-    assert [process.ended() for process in processes] == [0, 0], processes[0].log
+    script = scripts.watch_ranks("a", "600", "apart")
+    assert script.ended() == 0, script.log
     run = scripts.run_of("a")
     assert (run.state, run.steps) == ("finished", 600)
     (warning,) = of_kind(run, Warned)
