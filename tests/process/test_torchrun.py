@@ -17,7 +17,6 @@ from tests.forks import Forks
 from tests.watching import LOOPBACK, SCRIPTS, Script, Scripts
 from tuitrain import connect
 from tuitrain.connection.run import Run
-from tuitrain.core.events import WeightsCompared
 
 TORCHRUN = Path(sys.executable).with_name("torchrun")
 TWO = ("--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0")
@@ -96,10 +95,9 @@ def test_a_script_is_steered_on_both_ranks_of_the_real_command_at_the_same_steps
     assert [row.lr for row in rows] == [0.01] * 5 + [0.003, 0.01] + [0.002] * (len(rows) - 7)
 
 
-def test_a_run_is_steered_under_the_real_command_and_replayed_to_the_same_weights(
-    tuitrain: Shell, tmp_path: Path
-):
-    run, log = halted(tuitrain, "a", *PACED), tmp_path / "log"
+def test_under_the_real_command_a_run_is_steered_as_in_one_process(tuitrain: Shell, tmp_path: Path):
+    """Whose batches are those of both ranks; each change is made at the same step on both."""
+    run, log = halted(tuitrain, "a", "--seed", "1", *PACED), tmp_path / "log"
     with started(tuitrain, log, "-m", "tuitrain.worker", str(run.directory)) as process:
         until(lambda: run.steps >= 3, "it trains", log.read_text)
         tuitrain("ctl", "a", "pause")
@@ -109,16 +107,17 @@ def test_a_run_is_steered_under_the_real_command_and_replayed_to_the_same_weight
     assert log.read_text().count("tuitrain: trains on 2 ranks; tuitrain attach a shows it") == 1
     shown = tuitrain.show("a")
     assert (shown["state"], len(shown["ranks"])) == ("stopped", 2)
-    rows, undone = run.batches(), before + 3
-    assert [row.lr for row in rows] == (
-        [0.001] * undone + [0.003, 0.001] + [0.002] * (run.steps - undone - 1)
+    tuitrain.start("one", "--batch-size", "64", "--seed", "1", *PACED, "--paused")
+    tuitrain("ctl", "one", "step", str(before))
+    steered(tuitrain, "one")
+    rows, wanted = (one.batches() for one in (run, connect("one", home=tuitrain.home)))
+    assert [row.lr for row in rows[: before + 7]] == (
+        [0.001] * (before + 3) + [0.003, 0.001] + [0.002] * 2
     )
-    del rows[undone]
-    tuitrain("replay", "a", "--plain", "--name", "again")
-    again = connect("again", home=tuitrain.home)
-    assert [row.loss for row in again.batches()] == [row.loss for row in rows]
-    (compared,) = (one for one in again.events(follow=False) if isinstance(one, WeightsCompared))
-    assert compared.is_same
+    both = min(len(rows), len(wanted)) - 3  # they may have been paused at other steps
+    assert [row.loss for row in rows[:both]] == pytest.approx(
+        [row.loss for row in wanted[:both]], rel=1e-4
+    )
 
 
 def test_it_leads_where_the_lock_is_and_starts_all_anew_where_a_rank_is_killed(
