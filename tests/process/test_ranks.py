@@ -4,6 +4,7 @@ import json
 import math
 import re
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,27 @@ class Net(nn.Module):
 
 def mild(outputs, targets):
     return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+"""
+NOTES = """
+from pathlib import Path
+
+import torch
+from torch import distributed, nn
+from torch.distributed.distributed_c10d import _world
+
+
+class Net(nn.Sequential):
+    "Notes before each batch what the ranks' own group and the other ones have been asked for."
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+    def forward(self, images):
+        if self.training and torch.is_grad_enabled() and distributed.is_initialized():
+            asked = [group._get_sequence_number_for_group() for group in _world.pg_map]
+            with Path(__file__).with_name(f"asked-{distributed.get_rank()}").open("a") as notes:
+                print(*asked, file=notes)
+        return super().forward(images)
 """
 FAILS = """
 import os
@@ -82,10 +104,12 @@ def ranks_of(run: Run) -> list[psutil.Process]:
 
 
 def test_two_ranks_train_what_one_does_with_twice_the_batch_and_are_steered_at_the_same_steps(
-    tuitrain: Shell,
+    tuitrain: Shell, tmp_path: Path
 ):
+    (tmp_path / "net.py").write_text(NOTES)
+    model = ("--model", f"{tmp_path / 'net.py'}:Net")
     for name, options in (("two", TWO), ("one", ("--batch-size", "64", "--seed", "1"))):
-        tuitrain.start(name, *options, "--epochs", "4", "--paused")
+        tuitrain.start(name, *options, *model, "--epochs", "4", "--paused")
         for command in (
             ("step", "5"), ("loss", "mse", "--at", "batch"), ("step", "30"), ("lr", "0.01"),
             ("step", "3"), ("undo",), ("step", "2"), ("batch-size", "16"), ("resume",),
@@ -101,6 +125,20 @@ def test_two_ranks_train_what_one_does_with_twice_the_batch_and_are_steered_at_t
     losses, others = ([row.loss for row in which if row.step <= 40] for which in (rows, wanted))
     assert losses == pytest.approx(others, rel=1e-4)
     assert max(row.samples for row in rows if row.epoch == 4) == 32
+    paused_after = {5, 35, 38, 40}
+    for rank in (0, 1):
+        waits_in_gloo(tmp_path / f"asked-{rank}", paused_after)
+
+
+def waits_in_gloo(notes: Path, paused_after: set[int]) -> None:
+    """The group of the gradients, NCCL's on GPUs, is asked for nothing during a pause."""
+    asked = [tuple(map(int, line.split())) for line in notes.read_text().splitlines()]
+    asked = asked[asked[0] == (0, 0) :]  # the model is tried before
+    more = [(own - a, agreed - b) for (a, b), (own, agreed) in pairwise(asked)]
+    epochs = [after for after, (own, _) in enumerate(more, 1) if own != more[0][0]]
+    assert len(epochs) == 3, "between the first three epochs and the next, validations come, too"
+    assert not paused_after.intersection(epochs)
+    assert all(agreed > 1 for after, (_, agreed) in enumerate(more, 1) if after in paused_after)
 
 
 def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tuitrain: Shell):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -88,6 +89,8 @@ def test_a_script_is_steered_on_both_ranks_of_the_real_command_at_the_same_steps
     assert [step["weights"] for step in first] == [step["weights"] for step in second]
     for steps in (first, second):
         assert [step["is_swapped"] for step in steps] == [False] * 3 + [True] * (len(first) - 3)
+        _, *more = [two["asked"] - one["asked"] for one, two in pairwise(steps)]
+        assert len(set(more)) == 1, "a paused rank asks the script's own group for nothing"
     run = connect("t", home=tuitrain.home)
     assert run.state == "stopped"
     *rows, _ = run.batches()  # it ended within its last step
