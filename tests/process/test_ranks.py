@@ -12,8 +12,10 @@ import pytest
 
 from tests.conftest import PACED, Shell, until
 from tuitrain import connect
+from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
+from tuitrain.store.paths import RunPaths
 from tuitrain.worker.agent import local_count
 
 NET = """
@@ -254,6 +256,18 @@ def test_a_rank_that_fails_is_named_and_all_start_anew_as_often_as_allowed(
     log = (run.directory / "trainer.log").read_text()
     assert log.count("Traceback") == 2
     assert len(re.findall(r'net.py", line \d+, in forward\n.*\nValueError: planted\n', log)) == 2
+
+
+def test_one_gpu_is_not_shared_by_several_ranks(tuitrain: Shell):
+    """Unlike the processors, and unlike the first GPU of each of several hosts."""
+    options = ("--device", "cuda:1", "--nproc")
+    for count in ("2", "auto"):
+        said = tuitrain.here("run", "digits", *options, count, code=2).stderr
+        assert "--device cuda:1 is one device, and each of several processes needs its" in said
+    paths = RunPaths(tuitrain.home / "runs" / "a")
+    paths.directory.mkdir(parents=True)
+    paths.write_spec(new_spec("digits", device="cuda:1", nnodes=2, rdzv_endpoint="a:1"))
+    assert "is one device" in tuitrain.here("resume", "a", "--nproc", "2", code=2).stderr
 
 
 def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tuitrain: Shell):

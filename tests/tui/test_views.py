@@ -1,6 +1,7 @@
 """The six views of a run: a digit shows one, and what it does not show is not read."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -217,6 +218,17 @@ async def test_the_surface_of_a_toy_comes_first_and_has_a_column_where_there_is_
         assert title in wide
     assert "decision surface · tab: 3 more" in alone
     assert "○ upper · ● lower" in alone
+
+
+async def test_a_title_beside_another_panel_names_its_key_whole(
+    app: TuitrainApp, trainer: ScriptedTrainer
+):
+    trainer.records(replace(STARTED, environment={"ranks": "2"}))
+    trainer.trains([0.5])
+    async with app.run_test(size=NARROW) as pilot:
+        await pilot.press("5")
+        await pilot.pause()
+        assert "ranks · tab: 1 more─" in await seen(app)
 
 
 async def test_advice_has_as_many_lines_as_it_needs(app: TuitrainApp, training: ScriptedTrainer):

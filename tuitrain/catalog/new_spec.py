@@ -49,6 +49,7 @@ def new_spec(task: str = "digits", **settings: Any) -> RunSpec:
     spec = RunSpec(**defaults | checked(given))
     if not is_own:
         _check_that_it_fits(spec)
+    check_devices(spec.device, spec.nproc)
     if spec.strategy == "fsdp":
         check_sharded(spec)
     return _canonical(spec)
@@ -113,6 +114,15 @@ def _check_name(loss: str, task: Task) -> None:
     except UnknownName:
         fitting = [entry.name for entry in fitting_losses(task.kind)]
         raise UnknownName("loss", loss, fitting, whose=f"for {task.name}") from None
+
+
+def check_devices(device: str, nproc: int | None) -> None:
+    """Raise WrongUse where all ranks of a host would train on one GPU."""
+    if nproc != 1 and device not in ("auto", "cpu", "cuda"):
+        raise WrongUse(
+            f"--device {device} is one device, and each of several processes needs its own: "
+            "--device cuda gives each a GPU, and cpu is for all of them"
+        )
 
 
 def check_sharded(spec: RunSpec, own_optimizer: str = "") -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from tuitrain.catalog.new_spec import check_devices
 from tuitrain.core import python
 from tuitrain.core.errors import WrongUse
 from tuitrain.core.spec import RunSpec
@@ -35,6 +36,7 @@ def resumed(spec: RunSpec, ranks: Mapping[str, Any]) -> RunSpec:
         spec = replace(spec, rdzv_endpoint=None)
     spec = replace(spec, **ranks)
     check_hosts(spec)
+    check_devices(spec.device, spec.nproc)
     return spec
 
 

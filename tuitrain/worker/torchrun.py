@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import replace
 
+from tuitrain.catalog.new_spec import check_devices
 from tuitrain.core import code_copies
 from tuitrain.core.errors import Refused, RunLocked, TuitrainError, WrongUse
 from tuitrain.core.events import finished_epoch
@@ -51,6 +52,7 @@ def _lock_of(paths: RunPaths) -> int | None:
     paths.check_plain()
     spec = paths.read_spec()
     check_not_watched(spec, paths.name, "trained by torchrun")
+    check_devices(spec.device, int(os.environ["LOCAL_WORLD_SIZE"]))
     code_copies.check_known(paths.code, known_code())
     if (finished := finished_epoch(RunReader(paths.record).last_word())) is not None:
         raise Refused(f"{safe(paths.name)} is finished after {finished} epochs")

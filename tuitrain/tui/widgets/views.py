@@ -97,7 +97,9 @@ class PanelPicture(AsyncPicture, can_focus=True):
         hints = (f" · tab: {hidden} more", f" · tab +{hidden}") if hidden else ("",)
         short = re.split(r": |, | that ", title)[0]
         titles = [f"{text}{hint}" for text in (title, short) for hint in hints]
-        self.entitle(first_fitting([*titles, title, short], self.size.width - 2))
+        self.entitle(
+            first_fitting([*titles, title, short], self.size.width - self.gutter.width - 2)
+        )
 
 
 class Views(ContentSwitcher):
