@@ -109,7 +109,7 @@ class Steering(steering.Steering):
     def __init__(self, run: Watched, commands: Commands, **named: Any) -> None:
         super().__init__(run, self._heard, **named)
         self._loop, self._read = run, commands
-        self._measures, self._rhythm = Every(MEASURE_EVERY_S), Rhythm(0)
+        self._measures, self._rhythm = Every(MEASURE_EVERY_S), Rhythm()
         self.numbers: Numbers | None = None
         self._has_lost_pause = False
         """Whether the others were lost in a pause, which ends it."""
@@ -148,7 +148,7 @@ class Steering(steering.Steering):
         self._stay_together()
         if self.has_to_do:
             run.tell(Wait())
-        if step_s is not None and run.step > 1 and self._measures.is_due():
+        if step_s is not None and self._measures.is_due():
             yield from self._measured(max(step_s, 1 / run.pace if run.pace else 0))
         if run.link is not None:
             yield from events

@@ -12,10 +12,10 @@ _MOST_STEPS = 1 << 16
 class Rhythm:
     """The number of steps from one meeting to the next."""
 
-    def __init__(self, step: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.steps = 1
         self._clock = clock
-        self._went_on = clock(), step
+        self._went_on: tuple[float, int] | None = None
         """When, and at which step, they went on from the last meeting."""
 
     def meet(self, step: int) -> None:
@@ -25,6 +25,8 @@ class Rhythm:
 
     def step_s(self, step: int) -> float | None:
         """Return the time of a step since the last meeting; None if there was none."""
+        if self._went_on is None:  # a run that is resumed has steps behind it
+            return None
         since, before = self._went_on
         trained, took_s = step - before, self._clock() - since
         return took_s / trained if trained > 0 and took_s > 0 else None

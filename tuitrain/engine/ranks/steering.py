@@ -45,7 +45,7 @@ class Leading(Steering):
         self._ranks = ranks
         self._training = run
         self._meet_at = 0
-        self._rhythm = Rhythm(run.step)
+        self._rhythm = Rhythm()
         self._numbers = Every(MEASURE_EVERY_S)
         self._measurements = Every(MEASURE_EVERY_S)
         self.measures = Measure.NOTHING
