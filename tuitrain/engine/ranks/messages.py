@@ -17,6 +17,9 @@ from torch import Tensor, distributed
 _FOR_EVER = timedelta(days=365)
 """A pause has no time limit. A rank that ends is noticed at once: its connections are closed."""
 _NONE = -1
+_TELL = -1
+"""In place of the size of a call."""
+_LONGEST_TEXT = 1024
 
 
 class Call(NamedTuple):
@@ -42,26 +45,34 @@ class GoOn(NamedTuple):
     """What each of them measures of the next step, a `Measure`."""
 
 
+class Tell(NamedTuple):
+    """Tell what you have measured of yourself."""
+
+
 class Channel:
     """The way from the first rank to the others."""
 
     def __init__(self) -> None:
         self._group: Any = distributed.new_group(backend="gloo", timeout=_FOR_EVER)
 
-    def send(self, message: Call | GoOn) -> None:
+    def send(self, message: Call | GoOn | Tell) -> None:
         """Send a message to all other ranks; for the first rank."""
         if isinstance(message, GoOn):
             self._broadcast(_numbers(message))
-            return
-        body = packed(tuple(message))
-        self._broadcast(torch.tensor([len(body), *[0] * len(GoOn._fields)]))
-        self._broadcast(body)
+        elif isinstance(message, Tell):
+            self._broadcast(_head(_TELL))
+        else:
+            body = packed(tuple(message))
+            self._broadcast(_head(len(body)))
+            self._broadcast(body)
 
-    def receive(self) -> Call | GoOn:
+    def receive(self) -> Call | GoOn | Tell:
         """Return the next message of the first rank; waits for it without limit."""
         numbers = torch.zeros(1 + len(GoOn._fields), dtype=torch.int64)
         self._broadcast(numbers)
         size, *rest = numbers.tolist()
+        if size == _TELL:
+            return Tell()
         if not size:
             return _go_on(rest)
         body = torch.empty(size, dtype=torch.uint8)
@@ -97,6 +108,12 @@ class Channel:
         bodies = self._gathered(padded)
         return [unpacked(one[: int(size)]) for one, size in zip(bodies, sizes, strict=True)]
 
+    def texts_to_first(self, text: str) -> list[str]:
+        """Return the short texts of all ranks, on the first one; on the others, nothing."""
+        body = text.encode().ljust(_LONGEST_TEXT)[:_LONGEST_TEXT]
+        gathered = self._gathered(torch.frombuffer(bytearray(body), dtype=torch.uint8))
+        return [one.numpy().tobytes().decode() for one in gathered]
+
     def _gathered(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of all ranks, on the first one."""
         count = distributed.get_world_size() if distributed.get_rank() == 0 else 0
@@ -106,6 +123,10 @@ class Channel:
 
     def _broadcast(self, tensor: Tensor) -> None:
         distributed.broadcast(tensor, 0, group=self._group)
+
+
+def _head(size: int) -> Tensor:
+    return torch.tensor([size, *[0] * len(GoOn._fields)])
 
 
 def _numbers(message: GoOn) -> Tensor:

@@ -19,6 +19,7 @@ class Numbers:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._host = socket.gethostname()
+        self._process = psutil.Process()
         self._batches = 0
         self._backward_s = 0.0
 
@@ -41,7 +42,7 @@ class Numbers:
     def _memory_mb(self) -> float:
         if self._device.type == "cuda":
             return torch.cuda.memory_allocated(self._device) / _MB
-        return psutil.Process().memory_info().rss / _MB
+        return self._process.memory_info().rss / _MB
 
 
 def body_of(ranks: Sequence[Mapping[str, Any]], batch_s: float, every: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -131,6 +132,11 @@ class Ranks:
     def share_buffers(self, run: Training) -> None:
         """Give each rank's model the buffers of the first."""
         share(run.model.buffers())
+
+    def told(self) -> list[Any]:
+        """Return what all ranks measured of themselves, on the first one."""
+        own = json.dumps(self.numbers.taken())  # torch.save takes ten times as long
+        return [json.loads(text) for text in self.channel.texts_to_first(own)]
 
     def states(self, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the states of the generators of all ranks, on the first one."""

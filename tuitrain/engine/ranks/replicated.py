@@ -22,7 +22,10 @@ class Replicated:
         self._passes = _Passes(run.model, run.device)
         # a model of the user's may not use each of its weights for each batch
         is_own = not run.spec.model or own_python(run.spec.model) is not None
-        self._parallel = DistributedDataParallel(self._passes, find_unused_parameters=is_own)
+        self._parallel = DistributedDataParallel(
+            self._passes, find_unused_parameters=is_own,
+            gradient_as_bucket_view=True,  # else each gradient is copied out of what was sent
+        )  # fmt: skip
 
     @contextmanager
     def passing(self, *, is_last: bool) -> Iterator[None]:
@@ -40,7 +43,7 @@ class Replicated:
         del run
         loss, self._passes.mean_loss.grad = self._passes.mean_loss.grad, None
         assert loss is not None
-        return loss
+        return loss.clone()  # the next step is sent in the same place
 
     def to_send(self, argument: Any) -> Any:
         """Return an argument of a method of the run as the first rank sends it to the others."""

@@ -14,7 +14,7 @@ from tuitrain.core.detail import RANKS
 from tuitrain.core.events import BatchDone, Detail, Event, Fact
 from tuitrain.core.every import Every
 from tuitrain.engine.nonfinite import NonfiniteBatches
-from tuitrain.engine.ranks.messages import Call, GoOn
+from tuitrain.engine.ranks.messages import GoOn, Tell
 from tuitrain.engine.ranks.numbers import body_of
 from tuitrain.engine.ranks.ranks import Ranks
 from tuitrain.engine.ranks.rhythm import Rhythm
@@ -24,8 +24,6 @@ from tuitrain.engine.step_probe import Measure
 from tuitrain.engine.training import Training
 
 MEASURE_EVERY_S = 1.0
-NUMBERS = "numbers"
-"""In place of a method: every rank tells its numbers."""
 
 
 def _is_meeting(run: Training, agreed: int) -> bool:
@@ -91,9 +89,8 @@ class Leading(Steering):
 
     def _measured(self, batch_s: float) -> Detail:
         """Return what each rank measured of itself since this was last asked for."""
-        self._ranks.channel.send(Call(NUMBERS))
-        ranks = self._ranks.channel.to_first(self._ranks.numbers.taken())
-        run = self._training
+        self._ranks.channel.send(Tell())
+        ranks, run = self._ranks.told(), self._training
         return Detail(run.take, run.step, RANKS, body_of(ranks, batch_s, self._rhythm.steps))
 
     def _send(self, *, has_stopped: bool) -> None:
@@ -136,9 +133,9 @@ class Following(Steering):
 
     def _meet(self) -> None:
         run = self._training
-        while isinstance(message := self._ranks.channel.receive(), Call):
-            if message.method == NUMBERS:
-                self._ranks.channel.to_first(self._ranks.numbers.taken())
+        while not isinstance(message := self._ranks.channel.receive(), GoOn):
+            if isinstance(message, Tell):
+                self._ranks.told()
             else:
                 getattr(run, message.method)(*message.arguments, **message.named)
         run.take, run.until = message.take, message.until
