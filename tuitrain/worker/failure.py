@@ -114,7 +114,8 @@ def is_final(error: BaseException) -> bool:
         return False
     from tuitrain.engine.user_errors import has_user_line
 
-    return isinstance(error, TuitrainError) or is_out_of_memory(error) or has_user_line(error)
+    has_no_room = is_out_of_memory(error) or is_full(error) or _is_full_record(error)
+    return isinstance(error, TuitrainError) or has_no_room or has_user_line(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tuitrain.core.errors import DeviceAbsent
-from tuitrain.worker.failure import OutOfMemory, failure_of, is_out_of_memory
+from tuitrain.worker.failure import OutOfMemory, failure_of, is_final, is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,7 @@ def test_a_disk_without_room_says_what_to_do_next():
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
     for error in (full, OSError(errno.ENOSPC, "No space left on device")):
         assert "make room, then: tuitrain resume a" in failure_of(error, "a").error
+        assert is_final(error), "several ranks do not start anew on a full disk"
 
 
 def test_an_error_of_ours_keeps_its_sentence_and_code():
