@@ -190,6 +190,23 @@ def test_the_first_ctrl_c_saves_a_checkpoint_and_exits_130(tuitrain: Shell):
     assert shown["checkpoints"][-1]["step"] == shown["step"]
 
 
+def test_the_second_ctrl_c_ends_a_trainer_that_does_not_answer_and_says_how_to_go_on(
+    tuitrain: Shell,
+):
+    process = owner(tuitrain, "a")
+    os.kill(int(tuitrain.show("a")["pid"]), signal.SIGSTOP)
+
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert any("Ctrl-C again" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+
+    assert process.returncode == 130
+    assert "ended at once, as asked; tuitrain resume a goes on from its last checkpoint" in said
+    assert "unexpectedly" not in said
+
+
 def test_a_detached_run_outlives_its_terminal_and_attach_prints_all_its_events(
     tuitrain: Shell,
 ):

@@ -65,6 +65,8 @@ def own(started: supervisor.Started, *, every: int) -> int:
     if was_refused(end):
         print_safe(f"tuitrain: {safe(end.error)}", err=True)
         supervisor.delete_refused(started.paths)
+    elif interrupts > 1 and end.state == "crashed":
+        print_safe(f"tuitrain: ended at once, as asked; {after_crash(end)}", err=True)
     elif end.error:
         is_crash = end.state == "crashed"
         how = how_it_died(code) if is_crash else ""
