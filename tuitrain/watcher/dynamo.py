@@ -31,7 +31,12 @@ def whole_apart(function: _Function) -> _Function:
 
 def is_real(value: Any) -> bool:
     """Return whether a value is a tensor that has numbers."""
-    return isinstance(value, Tensor) and type(value).__name__ not in _STAND_INS
+    return isinstance(value, Tensor) and not is_simulated(value)
+
+
+def is_simulated(value: Any) -> bool:
+    """Return whether a value is a tensor without numbers: of a compiler, or of an estimate."""
+    return isinstance(value, Tensor) and (type(value).__name__ in _STAND_INS or value.is_meta)
 
 
 def _skip(code: CodeType, *, together: bool) -> None:

@@ -53,6 +53,7 @@ def of_loss(  # noqa: C901, PLR0915 - a call would cost as much as the rest of t
                     step.calm is not None
                     and not step.samples
                     and type(value) is Tensor
+                    and not value.is_meta
                     and is_grad_enabled()
                 ):
                     now, spent, sources = perf_counter_ns(), step.spent, step.sources
@@ -64,7 +65,7 @@ def of_loss(  # noqa: C901, PLR0915 - a call would cost as much as the rest of t
                     step.samples = sources.samples = shape[0] if shape else 1
                     if sources.unused:
                         sources.use(trains=True)
-                elif type(value) is Tensor or is_real(value):  # a criterion may return several
+                elif is_real(value):  # a criterion may return several
                     watching.after_loss(name, value, args, kwargs, began)
             except Exception as error:  # noqa: BLE001 - the loop must go on
                 hooks.lose("after_loss", error)
@@ -106,6 +107,7 @@ def of_backward(  # noqa: C901 - as above
                 and step.propagated.is_plain
                 and grad_tensors is None
                 and type(tensors) is Tensor
+                and not tensors.is_meta
             ):
                 watching.after_backward(tensors, grad_tensors, began)
                 return None
@@ -130,10 +132,12 @@ def before(hooks: Hooks) -> Callable[..., Any]:
     step = hooks.watching.in_hand
 
     def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        if optimizer is step.calm and len(args) == 1 and not kwargs:
+        if optimizer is step.calm and len(args) == 1 and not kwargs and not step.begun:
+            step.begun = True
             return None
         if hooks.thread != get_ident() and not hooks.looks():
             return None
+        step.begun = True
         return hooks.before_step(optimizer, args, kwargs)
 
     return whole_apart(before_step)
@@ -146,6 +150,7 @@ def after(hooks: Hooks) -> Callable[..., None]:
     def after_step(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         if hooks.thread != get_ident() and not hooks.looks():
             return
+        step.begun = False
         if optimizer is not step.calm or hooks.is_inside_backward or hooks.nests:
             hooks.after_step(optimizer)
             return
@@ -155,7 +160,7 @@ def after(hooks: Hooks) -> Callable[..., None]:
             step.spent, step.last = [0] * PARTS, now
             loop, propagated = watching.loop, step.propagated
             loss, samples = propagated.total, propagated.samples
-            lr = optimizer.param_groups[0]["lr"]
+            lr = optimizer.param_groups[0].get("lr")
             if propagated.has_plain:
                 propagated.passes = propagated.samples = 0
                 propagated.is_plain, propagated.has_plain = True, False

@@ -18,8 +18,8 @@ class StepInHand:
     """What is known of a step before it is over; the hooks change it. Times are nanoseconds."""
 
     __slots__ = (
-        "calm", "last", "look", "look_at", "may_be_calm", "propagated", "record", "samples",
-        "sources", "spent",
+        "begun", "calm", "last", "look", "look_at", "may_be_calm", "propagated", "record",
+        "samples", "sources", "spent",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +35,8 @@ class StepInHand:
         self.calm: Optimizer | None = None
         """The optimizer whose next step is only recorded: no loss is swapped, and `before_step`
         need not be called, but for a step that has a closure. None: there may be more to do."""
+        self.begun = False
+        """Whether an optimizer is within a step of its own: it may call that of its base class."""
         self.propagated, self.sources = Propagated(), Sources()
         self.spent, self.last = [0] * PARTS, perf_counter_ns()
         """The time of each part so far, and the end of what was measured last."""

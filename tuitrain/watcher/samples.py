@@ -21,6 +21,8 @@ from tuitrain.watcher.losses import Call
 from tuitrain.watcher.watched import Watched, gradient_norm
 
 _EVERY_S = 1.0
+_MOST_MISSED = 3
+"""The loss has become another function once the one known was not called for so many seconds."""
 _LARGEST_OUTPUT = 1 << 20
 """For outputs of more numbers, the values of the other losses are not computed."""
 
@@ -33,11 +35,14 @@ class Samples:
         self._usage, self._due = Usage(), Every(_EVERY_S)
         self.wants_call = True
         """Whether the next call of the loss function shall be kept."""
+        self._missed = 0
+        """How often it was not called from one measurement to the next."""
 
     def take_if_due(self, optimizer: Optimizer | None) -> None:
         """Record a step that was just taken."""
         if not self._due.is_due():
             return
+        self._missed += self.wants_call
         self.wants_call = True
         weights = optimizer.param_groups[0]["params"] if optimizer is not None else ()
         device = str(weights[0].device) if weights else "cpu"
@@ -47,14 +52,14 @@ class Samples:
             if norm is not None:
                 values[GRADIENT_NORM] = norm
             for number, group in enumerate(optimizer.param_groups[1:], start=2):
-                values[Series(f"lr-group-{number}")] = self._loop.scaled(group["lr"])
+                values[Series(f"lr-group-{number}")] = self._loop.scaled(group.get("lr"))
         self._recorder.take(Measured(self._loop.take, self._loop.step, values))
 
     def keep(self, call: Call) -> None:
         """Learn from a call of the loss, and record the value of each loss that fits for it."""
-        if not self._loop.learn(call.without_data()):
+        if not self._loop.learn(call.without_data(), anew=self._missed >= _MOST_MISSED):
             return  # another term of the loss
-        self.wants_call = False
+        self.wants_call, self._missed = False, 0
         output = call.args[0] if call.args else None
         if isinstance(output, Tensor) and output.numel() <= _LARGEST_OUTPUT:
             values = _by_every_loss(call, self._loop.losses)

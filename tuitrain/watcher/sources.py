@@ -39,6 +39,8 @@ class Sources:
         """The loader that yielded its last batch last, until it begins anew."""
         self._training: list[tuple[ref[Any], ref[Any] | None]] = []
         """The loaders, and their data sets where these can be referenced."""
+        self._known: list[tuple[ref[Any], ref[Any] | None]] = []
+        """Those of earlier epochs, too."""
         self.trained: ref[Any] | None = None
         """The newest loader, once it is among them: there is nothing to be done at a step."""
         self._data: ref[Any] | None = None
@@ -91,27 +93,41 @@ class Sources:
 
         Then that of the step was kept from before, as `itertools.cycle` keeps batches.
         """
-        if self._is_exhausted and not (self._trains or self.unused):
+        if self._is_kept:
             return
         newest = self.newest
         if newest is not None and not any(newest is known for known, _ in self._training):
             self._training.append((newest, self._data))
+            others = [one for one in self._known if one[0] is not newest]
+            self._known = [one for one in others if not _is_replaced(one, self._data)]
+            self._known.append((newest, self._data))
         self.trained = newest
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the batch of a step is none of the newest loader, all of whose were evaluated."""
+        return self._is_exhausted and not (self._trains or self.unused)
 
     def has_trained(self, loader: Any) -> bool:
         """Return whether the loader trained in this epoch, or one of its data that is gone."""
-        data = _reference(getattr(loader, "dataset", None))
-        return any(
-            known() is loader or (known() is None and data is not None and data is of_known)
-            for known, of_known in self._training
-        )
+        return _is_among(self._training, loader)
 
     def succeeds(self) -> bool:
         """Return whether the newest loader is another than those of this epoch, which are over."""
         known = [known for known, _ in self._training]
-        return bool(known) and all(
-            one is not self.newest and (one is self._over or one() is None) for one in known
-        )
+        if self.newest is self.trained or not known or self._is_kept:
+            return False
+        return all(one is not self.newest and (one is self._over or one() is None) for one in known)
+
+    def replaces(self, *, is_first_epoch: bool) -> bool:
+        """Return whether the newest loader goes on where those of this epoch ended for good.
+
+        It never trained before; in the first epoch, where it may train by turns with others, these
+        are gone.
+        """
+        if not self.succeeds() or _is_among(self._known, self.loader):
+            return False
+        return not is_first_epoch or all(known() is None for known, _ in self._training)
 
     def begin_epoch(self) -> None:
         """Forget the loaders of the epoch before."""
@@ -140,6 +156,21 @@ class Sources:
         data = [getattr(loader, "dataset", None) for loader in loaders]
         known = [one for one in data if isinstance(one, TensorDataset)]
         return [_addresses(tensor) for one in known for tensor in one.tensors]
+
+
+def _is_among(known: list[tuple[ref[Any], ref[Any] | None]], loader: Any) -> bool:
+    """Return whether a loader is one of these, or has the data of one that is gone."""
+    data = _reference(getattr(loader, "dataset", None))
+    return any(
+        one() is loader or (one() is None and data is not None and data is of_one)
+        for one, of_one in known
+    )
+
+
+def _is_replaced(known: tuple[ref[Any], ref[Any] | None], data: ref[Any] | None) -> bool:
+    """Return whether a loader is gone, and its data are gone too, or those of another one."""
+    one, of_one = known
+    return one() is None and (of_one is None or of_one() is None or of_one is data)
 
 
 def _reference(data: Any) -> ref[Any] | None:

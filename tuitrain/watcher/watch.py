@@ -18,6 +18,7 @@ from tuitrain.record.recorder import Recorder
 from tuitrain.steering.apply import or_warned
 from tuitrain.store.schema import BatchRow
 from tuitrain.watcher import objects, ranks
+from tuitrain.watcher.dynamo import is_simulated
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
 from tuitrain.watcher.in_hand import StepInHand
@@ -105,10 +106,20 @@ class Watch(Stepping):
     def _learn(self, call: Call, target: Any, value: Tensor) -> None:
         """Learn what the loss is, once a second, and what the first step is of."""
         if self._rare.wants_call:
+            before = self.loop.own_loss
             self._rare.keep(call)
+            if self.started is not None and self.loop.own_loss != before:
+                self._report_loss(before)
         if self.started is None:
             self._sources.train_on(target)
             self._returned = value
+
+    def _report_loss(self, before: str) -> None:
+        """Warn that the script computes another loss; keep no other one that does not fit it."""
+        now = self.loop.own_loss
+        text = f"the script's loss is {now} now, and no longer {before}: they do not compare"
+        self._warnings.append(Warned(text, step=self.loop.step))
+        self._check_loss()
 
     def _validate(self, call: Call, value: Tensor, samples: int) -> None:
         given = call.arguments()
@@ -127,6 +138,8 @@ class Watch(Stepping):
     # the backward pass
 
     def after_backward(self, loss: Any, gradient: Any, began: int) -> None:
+        if is_simulated(loss):
+            return
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
@@ -164,6 +177,8 @@ class Watch(Stepping):
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._is_hand_made = False
+        if self.loop.batch and self._sources.replaces(is_first_epoch=not self.loop.epoch):
+            self._begin_epoch()
         return super().before_step(optimizer, args, kwargs)
 
     def evaluates(self) -> None:
@@ -202,7 +217,7 @@ class Watch(Stepping):
         samples, loss = self._propagated.samples, self._propagated.take()
         loop.step += 1
         loop.batch += 1
-        lr = loop.scaled(0.0 if optimizer is None else optimizer.param_groups[0]["lr"])
+        lr = loop.scaled(None if optimizer is None else optimizer.param_groups[0].get("lr"))
         if self._number and optimizer is not None:
             self._record_other(loss, lr)
         else:

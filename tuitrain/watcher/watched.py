@@ -127,14 +127,21 @@ class Watched:
     def lr(self) -> float:
         """The learning rate of the next step, of the first group."""
         optimizer = self.optimizer
-        return float(optimizer.param_groups[0]["lr"]) * self.factor if optimizer else 0.0
+        return float(self.scaled(optimizer.param_groups[0].get("lr"))) if optimizer else 0.0
 
-    def learn(self, call: Call) -> bool:
-        """Keep a call of the loss function, without its graph; False for another function's."""
+    def learn(self, call: Call, *, anew: bool = False) -> bool:
+        """Keep a call of the loss function, without its graph; False for another function's.
+
+        `anew` the loss may have become another function, whose values compare with none before; not
+        among several ranks, which would not do so at the same step.
+        """
         if self.call is not None and self.call.function != call.function:
-            return False
+            if not anew or ranks.count() > 1:
+                return False
+            self.best_val_loss = math.nan
+        is_own = self.loss_name in (losses.UNKNOWN, self.own_loss)
         self.call, self.own_loss = call, call.name
-        self._use_loss(call.name if self.loss_name == losses.UNKNOWN else self.loss_name)
+        self._use_loss(call.name if is_own else self.loss_name)
         return True
 
     @property
@@ -145,8 +152,9 @@ class Watched:
         }  # fmt: skip
         if self.optimizer is not None:
             group = self.optimizer.param_groups[0]
-            weight_decay = float(group.get("weight_decay", 0.0))
-            settings |= {"lr": self.lr, "weight-decay": weight_decay}
+            if _has_rate(group):
+                settings["lr"] = self.lr
+            settings["weight-decay"] = float(group.get("weight_decay", 0.0))
         return settings
 
     @property
@@ -184,6 +192,8 @@ class Watched:
     @staticmethod
     def _why_not_of(optimizer: Optimizer, setting: str) -> str | None:
         group = optimizer.param_groups[0]
+        if setting == "lr" and not _has_rate(group):
+            return f"{type(optimizer).__name__} has no learning rate"
         if setting == "lr" and not float(group["lr"]):
             return "its learning rate is 0 now, and no factor makes it another; try again later"
         if setting == "weight-decay" and "weight_decay" not in group:
@@ -262,14 +272,20 @@ class Watched:
             clip_grad_norm_(parameters_of(optimizer), self.clip_norm)
 
     def scaled(self, lr: Any) -> Loss:
-        """Return the rate that is used for one of the script; on an accelerator a copy."""
-        return (copied(lr) if isinstance(lr, Tensor) else float(lr)) * self.factor
+        """Return the rate that is used for one of the script; on an accelerator a copy.
+
+        0 without one, as of an optimizer that finds its own.
+        """
+        if isinstance(lr, Tensor):
+            return copied(lr) * self.factor
+        return 0.0 if lr is None else float(lr) * self.factor
 
     def lend_rates(self, optimizer: Optimizer) -> None:
         """Put the user's learning rate into an optimizer for one step."""
         self.take_back_rates()  # a step may have raised, and the script gone on
         if self.factor != 1:
-            self._rates = [(group, group["lr"]) for group in optimizer.param_groups]
+            groups = filter(_has_rate, optimizer.param_groups)
+            self._rates = [(group, group["lr"]) for group in groups]
             for group, lr in self._rates:
                 group["lr"] = lr * self.factor
 
@@ -296,6 +312,10 @@ class Watched:
         for group in decaying:
             if "weight_decay" in group:
                 group["weight_decay"] = weight_decay
+
+
+def _has_rate(group: Mapping[str, Any]) -> bool:
+    return group.get("lr") is not None
 
 
 def gradient_norm(optimizer: Optimizer) -> Tensor | None:

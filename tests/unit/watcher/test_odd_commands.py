@@ -14,9 +14,10 @@ import tuitrain
 from tests.conftest import until
 from tests.odd_loops import INPUTS, TARGETS, Loop
 from tuitrain.core.commands import Change, Command, Request, Rollback, Stop, SwapLoss, Undo
-from tuitrain.core.events import CommandDropped, TakeOpened
+from tuitrain.core.events import CommandDropped, LossSwapped, TakeOpened
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
+from tuitrain.watcher import samples, watch
 from tuitrain.watcher.losses import Call, replaced
 
 
@@ -38,6 +39,13 @@ def steered(home: Path, loop: Loop, commands: list[Command], **options: Any) -> 
             until(partial(is_answered, request), "it is answered")
             loop.step(loop.loss())
     return list(run("a", home=home).events(follow=False))
+
+
+class Unrated(torch.optim.Optimizer):
+    """An optimizer without a learning rate."""
+
+    def step(self) -> None:  # type: ignore[override]  # as scripts do
+        """Move nothing."""
 
 
 class Copying(nn.Sequential):
@@ -104,6 +112,38 @@ def test_a_swap_leaves_a_weighted_call_of_the_same_function_as_it_is(tmp_path: P
     assert loop.losses[0] == pytest.approx(first + second)
     assert loop.losses[-1] == pytest.approx(brier + second)
     assert "cannot be seen" not in capfd.readouterr().err
+
+
+def test_a_rate_is_refused_where_the_optimizer_has_none(tmp_path: Path):
+    loop = Loop()
+    loop.optimizer = Unrated(loop.model.parameters(), {})
+    events = steered(tmp_path, loop, [Change("lr", 0.4), Undo()])
+    assert "Unrated has no learning rate" in str(events)
+    assert events[-1].kind == "finished"
+
+
+def test_a_loss_that_the_script_has_put_in_the_place_of_the_first_can_be_swapped(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(samples, "_EVERY_S", 0.0)
+    monkeypatch.setattr(watch, "_LOOK_AFTER_NS", 0)
+    loop, ones = Loop(), torch.ones(96, 4)
+    loop.model = nn.Sequential(nn.Linear(8, 4))
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.0)
+    l1 = functional.l1_loss(loop.model(INPUTS), ones).item()
+
+    def loss() -> Tensor:
+        outputs = loop.model(INPUTS)
+        if len(loop.losses) < 2:
+            return functional.cross_entropy(outputs, TARGETS)
+        return functional.mse_loss(outputs, ones)
+
+    loop.loss = loss  # type: ignore[method-assign]  # as a script may
+    events = steered(tmp_path, loop, [SwapLoss("l1")])
+    assert "the script's loss is mse now, and no longer cross-entropy" in str(events)
+    (swapped,) = [event for event in events if isinstance(event, LossSwapped)]
+    assert (swapped.previous, swapped.loss) == ("mse", "l1")
+    assert loop.losses[-1] == pytest.approx(l1)
 
 
 def test_a_stop_ends_the_thread_of_a_loop_without_a_traceback(tmp_path: Path, capfd):

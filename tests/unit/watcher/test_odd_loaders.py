@@ -101,6 +101,49 @@ def left_early() -> Loop:
     return loop
 
 
+def of_growing_batches() -> Loop:
+    """Two epochs of small batches, then two of large ones; both loaders are there throughout."""
+    loop, loader, val = Loop(), train_loader(), val_loader()
+    large = DataLoader(loader.dataset, 32)
+    for epoch in range(4):
+        loop.train(large if epoch > 1 else loader)
+        loop.validate(val)
+    return loop
+
+
+def of_growing_data() -> Loop:
+    loop, val = Loop(), val_loader()
+    for count in (16, 32):
+        loader = DataLoader(TensorDataset(INPUTS[:count], TARGETS[:count]), 8)
+        for _ in range(2):
+            loop.train(loader)
+            loop.validate(val)
+    return loop
+
+
+@pytest.mark.parametrize(
+    ("loop", "ends"),
+    [(of_growing_batches, [4, 8, 10, 12]), (of_growing_data, [2, 4, 8, 12])],
+)
+def test_another_loader_that_goes_on_with_the_training_begins_an_epoch(
+    tmp_path: Path, capfd, loop, ends
+):
+    both = watched(tmp_path, loop, capfd)
+    assert [one.step for one in both.epochs] == ends
+    assert [one.val_loss for one in both.epochs] == pytest.approx(both.lived.val_losses)
+
+
+def test_two_loaders_that_train_by_turns_are_one_epoch_together(tmp_path: Path, capfd):
+    def by_turns() -> Loop:
+        loop, both = Loop(), [train_loader(), train_loader()]
+        for _ in range(3):
+            for loader in both:
+                loop.train(loader)
+        return loop
+
+    assert [one.step for one in watched(tmp_path, by_turns, capfd).epochs] == [8, 16, 24]
+
+
 @pytest.mark.parametrize(("loop", "steps"), [(folds, 4), (left_early, 3)])
 def test_each_epoch_has_its_own_validation(tmp_path: Path, capfd, loop, steps):
     both = watched(tmp_path, loop, capfd)

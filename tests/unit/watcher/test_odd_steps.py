@@ -1,11 +1,14 @@
 """Steps of optimizers of one's own, and compiled ones: watched, each is one step."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.nn import functional
 
 from tests.odd_loops import Loop, train_loader, val_loader, watched
 
@@ -84,10 +87,67 @@ def steps_in_backward() -> Loop:
     return loop
 
 
+class Warming(torch.optim.SGD):
+    """An optimizer that takes its first steps by itself, and later ones by its base class."""
+
+    taken = 0
+
+    def step(self) -> None:  # type: ignore[override]  # as scripts do
+        self.taken += 1
+        if self.taken > 4:
+            super().step()
+
+
+def steps_within_later_steps() -> Loop:
+    loop = Loop()
+    torch.optim.SGD(loop.model.parameters())
+    loop.optimizer = Warming(loop.model.parameters(), lr=0.1)
+    for _ in range(8):
+        loop.step(loop.loss())
+    return loop
+
+
+class Adaptive(torch.optim.Optimizer):
+    """An optimizer that finds its own rate."""
+
+    def step(self) -> None:  # type: ignore[override]  # as scripts do
+        with torch.no_grad():
+            for parameter in self.param_groups[0]["params"]:
+                parameter -= 0.1 * parameter.grad
+
+
+def without_a_rate(**defaults: Any) -> Loop:
+    loop = Loop()
+    loop.optimizer = Adaptive(loop.model.parameters(), defaults)
+    for _ in range(4):
+        loop.step(loop.loss())
+    return loop
+
+
+def estimated() -> Loop:
+    """A step of a model without numbers is taken first, and once more in the midst."""
+    loop = Loop()
+    for _ in range(2):
+        for mode in (FakeTensorMode(), torch.device("meta")):
+            with mode:
+                model = torch.nn.Linear(8, 4)
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                targets = torch.empty(96, dtype=torch.long)
+                functional.cross_entropy(model(torch.empty(96, 8)), targets).backward()
+                optimizer.step()
+        for _ in range(4):
+            loop.step(loop.loss())
+    return loop
+
+
 @pytest.mark.parametrize(
     "loop",
-    [steps_with_a_number, closures_with_an_argument, steps_within_steps, steps_in_backward],
-)
+    [
+        steps_with_a_number, closures_with_an_argument, steps_within_steps,
+        steps_within_later_steps, steps_in_backward, without_a_rate,
+        partial(without_a_rate, lr=None), estimated,
+    ],
+)  # fmt: skip
 def test_a_step_of_an_optimizer_of_ones_own_is_one_step(tmp_path: Path, capfd, loop):
     assert watched(tmp_path, loop, capfd).run.show()["loss"] == "cross-entropy"
 
