@@ -190,9 +190,15 @@ class Hooks:
             self._is_inside_step = False
 
     def swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
+        """Return the value of the swapped loss for a call; None if it has its own.
+
+        Raises what the script's own function raises for it.
+        """
         try:
             return self.watching.before_loss(name, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the loop must go on
+            if name in self._originals:  # it may raise, too: then the call is wrong
+                self._originals[name](*args, **kwargs)
             self.lose("before_loss", error)
             return None
 

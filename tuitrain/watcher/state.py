@@ -133,6 +133,8 @@ class Parts:
         weights, saved = self.weights(), state["model"]
         if _shapes(weights) != _shapes(saved):
             raise Damaged("the checkpoint is of another model, which the script does not train now")
+        if any(map(_is_of_another, self.optimizers, state["optimizers"])):
+            raise Damaged("the checkpoint is of an optimizer with other settings than now")
         if any(map(_has_other_groups, self.optimizers, state["optimizers"])):
             raise Damaged("the checkpoint is of an optimizer with other parameter groups than now")
         with torch.no_grad():
@@ -148,7 +150,11 @@ class Parts:
 
     def _restore_optimizers(self, state: Mapping[str, Any]) -> None:
         for optimizer, of_it in zip(self.optimizers, state["optimizers"], strict=False):
+            now = optimizer.param_groups
             optimizer.load_state_dict(of_it)
+            for group, before in zip(optimizer.param_groups, now, strict=True):
+                for name, value in before.items():  # as of a scheduler that began since
+                    group.setdefault(name, value)
         for optimizer, of_it in zip(self.optimizers, state["schedulers"], strict=False):
             for scheduler, saved in zip(self.schedulers_of(optimizer), of_it, strict=False):
                 scheduler.load_state_dict(saved)
@@ -165,6 +171,12 @@ def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]
             if isinstance(value, Tensor)
         }
     return {f"{index}": one for index, one in enumerate(parameters_of(optimizer))}
+
+
+def _is_of_another(optimizer: Optimizer, state: Mapping[str, Any]) -> bool:
+    """Return whether a state lacks what the optimizer needs: that which left it was another one."""
+    needed = {name for name, value in optimizer.defaults.items() if _is_plain(value)}
+    return any(not group.keys() >= needed for group in state["param_groups"])
 
 
 def _has_other_groups(optimizer: Optimizer, state: Mapping[str, Any]) -> bool:

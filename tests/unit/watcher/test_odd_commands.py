@@ -1,6 +1,7 @@
 """Commands on watched loops that are no textbook's."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
 
 import tuitrain
 from tests.conftest import until
@@ -17,7 +19,7 @@ from tuitrain.core.commands import Change, Command, Request, Rollback, Stop, Swa
 from tuitrain.core.events import CommandDropped, LossSwapped, TakeOpened
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
-from tuitrain.watcher import samples, watch
+from tuitrain.watcher import samples, session, watch
 from tuitrain.watcher.losses import Call, replaced
 
 
@@ -80,6 +82,58 @@ def test_a_rollback_to_other_parameter_groups_is_refused_and_watching_goes_on(tm
     (dropped,) = [event for event in events if isinstance(event, CommandDropped)]
     assert "other parameter groups" in dropped.reason
     assert events[-1].kind == "finished"
+
+
+def once_changed(loop: Loop, act: Callable[[], None]) -> None:
+    """Let a script act once before the first step that a user's learning rate applies to."""
+    step, acts = loop.step, [act]
+
+    def acting(loss: Tensor) -> None:
+        assert session.current is not None
+        if session.current.watch.loop.factor != 1 and acts:
+            acts.pop()()
+        step(loss)
+
+    loop.step = acting  # type: ignore[method-assign]  # as a script may
+
+
+def test_an_undo_to_an_optimizer_of_another_class_is_refused(tmp_path: Path):
+    loop = Loop()
+
+    def replace() -> None:
+        loop.optimizer = torch.optim.Adam(loop.model.parameters())
+
+    once_changed(loop, replace)
+    events = steered(tmp_path, loop, [Change("lr", 0.4), Undo()])
+    (dropped,) = [event for event in events if isinstance(event, CommandDropped)]
+    assert "other settings" in dropped.reason
+    assert events[-1].kind == "finished"
+
+
+def test_an_undo_leaves_a_scheduler_that_began_since_what_it_needs(tmp_path: Path):
+    loop = Loop()
+    cycles: list[Any] = []
+    once_changed(
+        loop, lambda: cycles.append(OneCycleLR(loop.optimizer, max_lr=0.2, total_steps=1000))
+    )
+    events = steered(tmp_path, loop, [Change("lr", 0.4), Undo()])
+    assert [event for event in events if isinstance(event, TakeOpened)]
+    cycles[0].step()
+    assert {"initial_lr", "max_lr"} <= loop.optimizer.param_groups[0].keys()
+
+
+def test_a_swap_outlives_a_wrong_call_of_the_loss(tmp_path: Path, capfd):
+    loop = Loop()
+    step = loop.step
+
+    def after_a_wrong_call(loss: Tensor) -> None:
+        with pytest.raises(ValueError, match="batch_size"):
+            functional.cross_entropy(loop.model(INPUTS), TARGETS[:3])
+        step(loss)
+
+    loop.step = after_a_wrong_call  # type: ignore[method-assign]  # as a script may
+    steered(tmp_path, loop, [SwapLoss("brier")])
+    assert "cannot be seen" not in capfd.readouterr().err
 
 
 def test_a_registered_loss_is_refused_where_the_script_reduces_it(tmp_path: Path):
