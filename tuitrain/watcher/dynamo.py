@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any, TypeVar
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _STAND_INS = ("FakeTensor", "FunctionalTensor")
@@ -37,6 +38,13 @@ def is_real(value: Any) -> bool:
 def is_simulated(value: Any) -> bool:
     """Return whether a value is a tensor without numbers: of a compiler, or of an estimate."""
     return isinstance(value, Tensor) and (type(value).__name__ in _STAND_INS or value.is_meta)
+
+
+def estimates(optimizer: Optimizer) -> bool:
+    """Return whether an optimizer trains weights without numbers, to estimate what they need."""
+    with suppress(Exception):  # it may have groups of its own kind
+        return any(map(is_simulated, optimizer.param_groups[0]["params"][:1]))
+    return False
 
 
 def _skip(code: CodeType, *, together: bool) -> None:

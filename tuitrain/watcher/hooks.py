@@ -30,7 +30,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from tuitrain.watcher import every_step
 from tuitrain.watcher.criterion import OWN, WatchedForward
-from tuitrain.watcher.dynamo import apart, is_simulated, whole_apart
+from tuitrain.watcher.dynamo import apart, estimates, whole_apart
 from tuitrain.watcher.sources import LOADER
 from tuitrain.watcher.watching import UNSEEN, Watching
 
@@ -152,7 +152,7 @@ class Hooks:
         if _is_within_itself(optimizer):
             self.nests = True
             return None
-        if _is_simulated(optimizer):
+        if estimates(optimizer):
             return None
         if self.is_inside_backward:
             self._report_pass()
@@ -173,7 +173,7 @@ class Hooks:
             self.watching.in_hand.calm = None
             if _is_within_itself(optimizer):
                 return
-        if _is_simulated(optimizer):
+        if estimates(optimizer):
             return
         self._is_inside_step = True
         try:
@@ -285,11 +285,6 @@ def _is_within_itself(optimizer: Optimizer) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _is_simulated(optimizer: Optimizer) -> bool:
-    """Return whether an optimizer trains weights without numbers, to estimate what they need."""
-    return any(map(is_simulated, optimizer.param_groups[0]["params"][:1]))
 
 
 def signature(name: str) -> inspect.Signature | None:

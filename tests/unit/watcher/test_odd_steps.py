@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensorMode
 from torch.nn import functional
 
+import tuitrain
 from tests.odd_loops import Loop, train_loader, val_loader, watched
 
 
@@ -150,6 +151,33 @@ def estimated() -> Loop:
 )  # fmt: skip
 def test_a_step_of_an_optimizer_of_ones_own_is_one_step(tmp_path: Path, capfd, loop):
     assert watched(tmp_path, loop, capfd).run.show()["loss"] == "cross-entropy"
+
+
+class Ungrouped(Adaptive):
+    """An optimizer that keeps its parameters to itself."""
+
+    def step(self) -> None:  # type: ignore[override]  # as scripts do
+        if self.param_groups:
+            self.own, self.param_groups = self.param_groups, []
+        with torch.no_grad():
+            for parameter in self.own[0]["params"]:
+                parameter -= 0.1 * parameter.grad
+
+
+def test_an_optimizer_that_cannot_be_understood_trains_as_without_watching(tmp_path: Path):
+    def weights() -> list[Tensor]:
+        loop = Loop()
+        loop.optimizer = Ungrouped(loop.model.parameters(), {})
+        for _ in range(4):
+            loop.loss().backward()
+            loop.optimizer.step()
+        return loop.lived().weights
+
+    alone = weights()
+    with tuitrain.watch("a", home=tmp_path):
+        assert all(map(torch.equal, alone, weights()))
+    events = list(tuitrain.connect("a", home=tmp_path).events(follow=False))
+    assert "the steps cannot be seen any more" in str(events)
 
 
 def compiled_steps() -> Loop:
