@@ -98,17 +98,17 @@ def test_a_script_is_steered_on_both_ranks_of_the_real_command_at_the_same_steps
     assert [row.lr for row in rows] == [0.01] * 5 + [0.003, 0.01] + [0.002] * (len(rows) - 7)
 
 
-def test_under_the_real_command_a_run_is_steered_as_in_one_process(tuitrain: Shell, tmp_path: Path):
+def test_under_torchrun_a_run_is_steered_as_in_one_process(tuitrain: Shell, scripts: Scripts):
     """Whose batches are those of both ranks; each change is made at the same step on both."""
-    run, log = halted(tuitrain, "a", "--seed", "1", *PACED), tmp_path / "log"
-    with started(tuitrain, log, "-m", "tuitrain.worker", str(run.directory)) as process:
-        measured = until(lambda: tuitrain.show("a").get("ranks"), "it trains", log.read_text)
+    run = halted(tuitrain, "a", "--seed", "1", *PACED)
+    with forked(scripts, TWO, run.directory) as script:
+        measured = until(lambda: tuitrain.show("a").get("ranks"), "it trains", lambda: script.log)
         assert len(measured) == 2
         tuitrain("ctl", "a", "pause")
         before = run.steps
         steered(tuitrain, "a")
-        assert process.wait(PATIENCE_S) == 0, log.read_text()
-    assert log.read_text().count("tuitrain: trains on 2 ranks; tuitrain attach a shows it") == 1
+        assert script.ended() == 0, script.log
+    assert script.log.count("tuitrain: trains on 2 ranks; tuitrain attach a shows it") == 1
     assert run.state == "stopped"
     tuitrain.start("one", "--batch-size", "64", "--seed", "1", *PACED, "--paused")
     tuitrain("ctl", "one", "step", str(before))

@@ -2,10 +2,12 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
+import torch._inductor.compile_fx
 
 from tests.contract.test_program import printed_by, recipe_of
 from tests.property.test_replay import replayed
@@ -16,6 +18,7 @@ from tuitrain.core.errors import Refused
 from tuitrain.core.events import EpochEnded, NotFinite
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
+from tuitrain.engine.forward import compile_model
 from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
@@ -115,15 +118,22 @@ def test_the_program_of_a_run_in_bf16_leads_to_its_weights_and_one_in_fp16_is_re
         program(replace(recipe, spec=spec_of("fp16")), written_by="this test")
 
 
-def test_a_compiled_run_that_is_killed_ends_with_the_weights_of_an_undisturbed_one():
-    def in_a_new_process(spec: RunSpec) -> Training:
-        torch._dynamo.reset()
-        return build(spec)
+def test_a_model_is_compiled_for_each_size_of_a_batch_alone(monkeypatch: pytest.MonkeyPatch):
+    """Code for any size adds up in another order: a run that is resumed would have other bits."""
+    sizes = []
 
-    spec = spec_of("fp32", compile=True, epochs=2)
-    undisturbed, _ = lived((), (), in_a_new_process, spec)
-    resumed, _ = lived((), (18,), in_a_new_process, spec)
-    assert resumed == undisturbed
+    def compiled(graph: torch.fx.GraphModule, inputs: list[torch.Tensor], **_: object) -> Callable:
+        sizes.extend(len(one) for one in inputs if one.dim() == 2 and not one.requires_grad)
+        return graph.forward
+
+    monkeypatch.setattr(torch._inductor.compile_fx, "compile_fx", compiled)
+    torch._dynamo.reset()
+    model = torch.nn.Linear(4, 2)
+    compile_model(model)
+    for size in (3, 5, 4, 5, 3):
+        model(torch.zeros(size, 4))
+    assert sizes == [3, 5, 4]
+    assert all(type(size) is int for size in sizes)
 
 
 def test_the_program_of_a_compiled_model_leads_to_the_same_weights():
