@@ -301,10 +301,11 @@ async def test_an_error_stands_beside_its_field_and_nothing_is_trained(home, mad
             field(app, name).value = text
             await pilot.pause()
             label = name.replace("_", " ")
-            lines = [line.strip("│ ") for line in text_of(app).splitlines()]
+            shown = text_of(app)
+            lines = [line.strip("│ ") for line in shown.splitlines()]
             line = next(line for line in lines if line.startswith(label))
             assert "✗" in line, (name, text)
-            assert description in text_of(app)
+            assert description in shown
             await pilot.press("enter")
             assert field(app, name).has_focus
             field(app, name).value = before
