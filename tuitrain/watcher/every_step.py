@@ -1,8 +1,7 @@
 """The hooks that a loop calls at every step.
 
-Of a calm step each keeps the numbers itself, and calls nothing: at a thousand steps a second, a
-call costs as much as the rest of a hook. Of any other step `Watching` is told. For the same reason
-each catches errors itself.
+Of a calm step each keeps the numbers itself, so that a step makes few calls of Python. Of any other
+step `Watching` is told. For the same reason each catches errors itself.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from tuitrain.watcher.hooks import Hooks
 
 
-def of_loss(  # noqa: C901, PLR0915 - a call would cost as much as the rest of the hook
+def of_loss(  # noqa: C901, PLR0915 - it makes few calls, since it runs at every step
     hooks: Hooks, name: str, original: Callable[..., Any]
 ) -> Callable[..., Any]:
     """Wrap a function of LOSSES, or the `forward` of a criterion."""
