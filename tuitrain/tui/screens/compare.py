@@ -106,9 +106,6 @@ class CompareScreen(Screen[None]):
     def watch_compared(self) -> None:
         self.refresh_bindings()
 
-    def on_resize(self) -> None:
-        self.refresh_bindings()
-
     def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
         """Offer the next curves only where some have no room."""
         return action != "next" or self.charts.has_more

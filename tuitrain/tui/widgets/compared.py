@@ -86,6 +86,7 @@ class ComparedCharts(AsyncPicture):
     def on_resize(self) -> None:
         super().on_resize()
         self._entitle_page()
+        self.screen.refresh_bindings()  # the other panels may take the room for some curves
 
     @property
     def has_more(self) -> bool:
