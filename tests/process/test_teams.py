@@ -15,6 +15,8 @@ import json, os, socket, sys
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
 from tests.reads import Reads
 from tuitrain.catalog import new_spec
 from tuitrain.core.events import BatchDone, EpochEnded
@@ -22,7 +24,7 @@ from tuitrain.engine.build import build
 from tuitrain.engine.loop import train
 from tuitrain.engine.ranks import group, replicated, sharded
 from tuitrain.engine.ranks.ranks import Ranks
-from tuitrain.engine.step import train_step
+from tuitrain.engine.step import check_finite_fast, train_step
 from tuitrain.engine.steering import Steering
 
 RANKS, SIZE, TASKS = int(sys.argv[1]), 8, json.loads(sys.argv[2])
@@ -55,6 +57,18 @@ def reads_of(run):
     return reads.count
 
 
+def checked_of(run):
+    "Return how many tensors are checked after a step, and which weights' gradients are not seen."
+    train_step(run, *next(run.batches()), run.stopwatch.mark())
+    loss, unseen = torch.tensor(0.0), []
+    for number, weight in enumerate(run.weights):
+        kept = weight.grad.clone()
+        weight.grad.view(-1)[-1] = torch.nan
+        unseen += [] if check_finite_fast(run, loss) else [number]
+        weight.grad.copy_(kept)
+    return len(run.held.gradients(run)), unseen, check_finite_fast(run, loss).item()
+
+
 def rank(number, port):
     os.environ |= {"RANK": str(number), "WORLD_SIZE": str(RANKS), "MASTER_ADDR": "127.0.0.1",
                    "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
@@ -68,6 +82,9 @@ def rank(number, port):
             run, team = run_of("digits", SIZE, nproc=RANKS, strategy=strategy), Ranks()
             team.train(run)
             told[strategy] = reads_of(run)
+        run, team = run_of("digits", SIZE, nproc=RANKS), Ranks()
+        team.train(run)
+        told["checked"] = checked_of(run)
     Path(f"rank-{number}").write_text(json.dumps(told))
 
 
@@ -155,3 +172,9 @@ def test_any_task_is_trained_and_validated_as_by_one_process(
 def test_no_step_of_a_rank_makes_the_host_wait(told: tuple[list[Told], Told]):
     ranks, _ = told
     assert [(one["ddp"], one["fsdp"]) for one in ranks] == [(0, 0)] * RANKS
+
+
+def test_gradients_are_checked_where_they_were_sent_together(told: tuple[list[Told], Told]):
+    """In one tensor, instead of one for each of the weights; a NaN in any of them is found."""
+    ranks, _ = told
+    assert [one["checked"] for one in ranks] == [[1, [], 0.0]] * RANKS

@@ -62,6 +62,10 @@ class Held:
         """Load what `optimizer_state` returned."""
         run.optimizer.load_state_dict(dict(state))
 
+    def gradients(self, run: Training) -> Sequence[Tensor]:
+        """Return tensors that together have all gradients, of any layout, and nothing else."""
+        return [weight.grad for weight in run.weights if weight.grad is not None]
+
     def agreed(self, run: Training, flag: Tensor) -> Tensor:
         """Return 1 if the flag, 0 or 1, is set for any part of the gradients, else 0."""
         del run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tuitrain.core.own import own_python
+from tuitrain.engine.held import Held
 from tuitrain.engine.ranks.strategy import Passed
 from tuitrain.engine.training import Training
 
@@ -26,6 +27,7 @@ class Replicated:
             self._passes, find_unused_parameters=is_own,
             gradient_as_bucket_view=True,  # else each gradient is copied out of what was sent
         )  # fmt: skip
+        run.held = _InBuckets()
 
     @contextmanager
     def passing(self, *, is_last: bool) -> Iterator[None]:
@@ -65,4 +67,14 @@ class _Passes(nn.Module):
     def forward(self, run: Training, forward: Callable[[], Passed]) -> Passed:
         output, loss, marks = forward()
         propagated = loss if run.gradient_scale is None else run.gradient_scale.scaled(loss)
-        return output, propagated + self.mean_loss * loss.detach(), marks
+        return output, torch.addcmul(propagated, self.mean_loss, loss.detach()), marks
+
+
+class _InBuckets(Held):
+    """Whole; the gradients are parts of the few tensors in which they are sent."""
+
+    def gradients(self, run: Training) -> Sequence[Tensor]:
+        """Return these tensors, which have the mean loss as well."""
+        parts = super().gradients(run)
+        wholes = [part if part._base is None else part._base for part in parts]
+        return list({id(whole): whole for whole in wholes}.values())
