@@ -86,7 +86,7 @@ class Parts:
             new = [one for one in objects.schedulers() if all(one is not old for old in known)]
             known += new
             self._schedulers = [ref(one) for one in known]
-        return [one for one in known if getattr(one, "optimizer", None) is optimizer]
+        return [one for one in known if _has_groups_of(optimizer, one)]
 
     @property
     def device(self) -> torch.device:
@@ -171,6 +171,15 @@ def _weights(model: nn.Module | None, optimizer: Optimizer) -> dict[str, Tensor]
             if isinstance(value, Tensor)
         }
     return {f"{index}": one for index, one in enumerate(parameters_of(optimizer))}
+
+
+def _has_groups_of(optimizer: Optimizer, scheduler: Any) -> bool:
+    """Return whether a scheduler sets the rates of an optimizer: itself, or through a wrapper.
+
+    That of Transformers has the optimizer that accelerate put around the one that steps.
+    """
+    owner = getattr(scheduler, "optimizer", None)
+    return getattr(owner, "param_groups", None) is optimizer.param_groups
 
 
 def _is_of_another(optimizer: Optimizer, state: Mapping[str, Any]) -> bool:
