@@ -236,6 +236,7 @@ class Watched:
             **self.parts.state(),
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},
             "settings": self.settings,
+            "is_swapped": self.is_swapped,
             "factor": self.factor,
             "epoch_loss": self.epoch_loss.state(),
             "last_val_loss": self.last_val_loss,
@@ -243,7 +244,10 @@ class Watched:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore objects, position and settings in place."""
+        """Restore objects, position and settings in place.
+
+        The script's own loss is that which it computes now, whichever it was then.
+        """
         self.parts.restore(state)
         self.epoch_loss.restore(state["epoch_loss"])
         self.step, self.epoch, self.batch = (
@@ -252,7 +256,9 @@ class Watched:
         self._left_factor, self.factor = self.factor, state["factor"]
         best = state["best_val_loss"]
         self.best_val_loss = math.nan if best is None else best  # None: of earlier versions
-        self.use({name: state["settings"][name] for name in ("loss", "clip-norm")})
+        then = state["settings"]
+        loss = then["loss"] if state["is_swapped"] else self.own_loss
+        self.use({"loss": loss, "clip-norm": then["clip-norm"]})
 
     def instead(self, call: Call) -> Tensor | None:
         """Return the value of the swapped loss for a call; None for another term of the loss."""

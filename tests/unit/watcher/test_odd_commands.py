@@ -200,6 +200,42 @@ def test_a_loss_that_the_script_has_put_in_the_place_of_the_first_can_be_swapped
     assert loop.losses[-1] == pytest.approx(l1)
 
 
+def test_an_undo_leaves_a_loss_that_the_script_has_changed_since_as_it_is(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(samples, "_EVERY_S", 0.0)
+    monkeypatch.setattr(watch, "_LOOK_AFTER_NS", 0)
+    loop = Loop()
+    loop.model = nn.Sequential(nn.Linear(8, 4))
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.0)
+
+    def smoothed() -> Tensor:
+        return functional.cross_entropy(loop.model(INPUTS), TARGETS, label_smoothing=0.5)
+
+    def stepped(is_done: Callable[[], bool]) -> bool:
+        loop.step(loop.loss())
+        return is_done()
+
+    def ask(command: Command, is_done: Callable[[], bool]) -> None:
+        inbox.put(RunPaths(tmp_path / "runs" / "a").inbox, Request.new(command))
+        until(partial(stepped, is_done), "it is done")
+
+    loop.loss = lambda: functional.nll_loss(  # type: ignore[method-assign]  # as a script may
+        loop.model(INPUTS).log_softmax(1), TARGETS
+    )
+    by_hand = smoothed().item()
+    with tuitrain.watch("a", home=tmp_path):
+        assert session.current is not None
+        watched = session.current.watch.loop
+        ask(Change("clip-norm", 1e9), lambda: watched.clip_norm is not None)
+        loop.loss = smoothed  # type: ignore[method-assign]  # as a script may
+        until(partial(stepped, lambda: watched.own_loss == "cross-entropy"), "it is seen")
+        ask(Undo(), lambda: watched.take == 2)
+        loop.step(loop.loss())
+    assert loop.losses[-1] == pytest.approx(by_hand)
+    assert tuitrain.connect("a", home=tmp_path).show()["loss"] == "cross-entropy"
+
+
 def test_a_stop_ends_the_thread_of_a_loop_without_a_traceback(tmp_path: Path, capfd):
     loop, usual = Loop(), threading.excepthook
     with tuitrain.watch("a", home=tmp_path):
