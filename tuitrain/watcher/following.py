@@ -15,7 +15,6 @@ from tuitrain.engine.ranks.numbers import Numbers
 from tuitrain.watcher import losses, objects, ranks
 from tuitrain.watcher import session as sessions
 from tuitrain.watcher.hooks import Hooks
-from tuitrain.watcher.in_hand import StepInHand
 from tuitrain.watcher.link import FOR_EVER_S, Entry, GoOn, Link, Measure, Over, Unreachable
 from tuitrain.watcher.ranks import COMES_WITHIN_S
 from tuitrain.watcher.stepping import Stepping
@@ -31,7 +30,6 @@ class Follower(Stepping):
     ) -> None:
         """`end` makes the loop end, and `leave` lets it go on as the script has it."""
         self.loop, self._entry, self._end, self._leave = loop, entry, end, leave
-        self.in_hand = StepInHand()
         self.has_ended = self._is_alone = False
         self.notes: list[str] = []
         """Remarks of the user, which the rank that leads records."""

@@ -63,12 +63,13 @@ class Hooks:
         self.thread: int | None = None
         """The thread of the loop; None before the first backward pass."""
         self.is_inside_loss = self.is_inside_backward = self._is_inside_step = False
-        self.backward_pass: tuple[int, Any, Any] | None = None
-        """The backward pass in hand: when it began, and of what; None once it is reported."""
+        self.backward_pass: tuple[Any, Any, int] | None = None
+        """The backward pass in hand: of what, and when it began; None once it is reported."""
         self.fetched_at = 0
         """When a DataLoader was asked for its newest batch."""
-        self.nests = False
-        """Whether a step of an optimizer was seen that calls that of its own base class."""
+        self.begun = self.nests = False
+        """Whether a step began that is not over, and whether another one began within such a step:
+        it may be that of the optimizer's base class."""
 
     def install(self) -> None:
         """Put all hooks in their places; `remove` takes them out."""
@@ -120,7 +121,6 @@ class Hooks:
 
     def lose(self, hook: str, error: Exception) -> None:
         """Report that a hook failed; it does nothing from now on."""
-        self.watching.in_hand.may_be_calm, self.watching.in_hand.calm = False, None
         setattr(self.watching, hook, _nothing)
         self._report(hook, error)
 
@@ -147,45 +147,20 @@ class Hooks:
         setattr(owner, name, wrapped)
         self._undo.callback(put_back)
 
-    def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        """An optimizer takes a step that may not be a calm one."""
-        if _is_within_itself(optimizer):
-            self.nests = True
+    def see_step(self, hook: str, optimizer: Optimizer, *args: Any) -> Any:
+        """Call a hook on a step, unless the step is part of another one, or only an estimate."""
+        if self.nests and _is_within_itself(optimizer):
             return None
-        if estimates(optimizer):
+        if optimizer is not self.watching.calm and estimates(optimizer):
             return None
         if self.is_inside_backward:
             self._report_pass()
         self._is_inside_step = True
         try:
-            return self.watching.before_step(optimizer, args, kwargs)
+            return getattr(self.watching, hook)(optimizer, *args)
         except Exception as error:  # noqa: BLE001 - the loop must go on
-            self.lose("before_step", error)
+            self.lose(hook, error)
             return None
-        finally:
-            self._is_inside_step = False
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """It took it."""
-        if self.is_inside_backward:
-            self._report_pass()
-        if self.nests:
-            self.watching.in_hand.calm = None
-            if _is_within_itself(optimizer):
-                return
-        if estimates(optimizer):
-            return
-        self._is_inside_step = True
-        try:
-            self.see("after_step", optimizer)
-        finally:
-            self._is_inside_step = False
-
-    def look(self, optimizer: Optimizer) -> None:
-        """Look around after a calm step."""
-        self._is_inside_step = True
-        try:
-            self.watching.in_hand.look(optimizer)
         finally:
             self._is_inside_step = False
 
@@ -205,8 +180,8 @@ class Hooks:
     def _report_pass(self) -> None:
         """Report the backward pass in hand: a hook on a gradient takes a step within it."""
         if self.backward_pass is not None:
-            (began, tensors, gradients), self.backward_pass = self.backward_pass, None
-            self.see("after_backward", tensors, gradients, began)
+            found, self.backward_pass = self.backward_pass, None
+            self.see("after_backward", *found)
 
     def _scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -237,7 +237,7 @@ class Watch(watch.Watch):
     def after_step(self, optimizer: Optimizer | None) -> None:
         """Record a step; after that at which they meet, look around."""
         if self.steering.numbers is not None:
-            self.steering.numbers.add(self.in_hand.spent[BACKWARD] / 1e9)
+            self.steering.numbers.add(self._spent[BACKWARD] / 1e9)
         if self.loop.link is not None and self.loop.step + 1 >= self.steering.meet_at:
             self._attend()
         super().after_step(optimizer)
@@ -247,7 +247,6 @@ class Watch(watch.Watch):
 
     def expect_others(self, comes_within_s: float) -> None:
         self._entry = Entry(leads=True, comes_within_s=comes_within_s)
-        self.in_hand.may_be_calm = False  # a step may be one at which they meet
 
     def announce(self) -> None:
         self._entry.announce()

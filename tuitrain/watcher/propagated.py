@@ -23,8 +23,8 @@ class Propagated:
     """
 
     __slots__ = (
-        "_evaluations", "_scaled", "_scaler", "device", "dtype", "has_any", "has_plain",
-        "is_plain", "last", "passes", "samples", "total",
+        "_dtype", "_evaluations", "_scaled", "_scaler", "_total", "device", "has_any", "last",
+        "passes", "samples",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,13 +36,9 @@ class Propagated:
         """That of the first loss."""
         self.has_any = False
         """Whether there was a backward pass at all."""
-        self.is_plain = False
-        """Whether the next pass is the first of a step, neither scaled nor of a closure."""
-        self.has_plain = False
-        """Whether such a pass was the only one of the step in hand so far."""
-        self.total: Loss = math.nan
+        self._total: Loss = math.nan
         """The sum of those of the step in hand."""
-        self.dtype = torch.float32
+        self._dtype = torch.float32
         """That of the total."""
         self._evaluations = 0
         self._scaled: list[tuple[ref[Tensor], Tensor]] = []
@@ -53,7 +49,6 @@ class Propagated:
     def evaluates(self) -> None:
         """Count an evaluation of a closure."""
         self._evaluations += 1
-        self.is_plain = self.has_plain = False
 
     def scale(self, scaled: Any, loss: Any, scaler: Any) -> None:
         """Remember which loss a GradScaler scaled, or which losses."""
@@ -62,30 +57,30 @@ class Propagated:
             both = list(zip(scaled, loss, strict=True))
         alive = [pair for pair in self._scaled if pair[0]() is not None]
         self._scaled = alive + [(ref(one), own.detach()) for one, own in both]
-        self._scaler, self.is_plain, self.has_plain = scaler, False, False
+        self._scaler = scaler
 
     def add(self, loss: Any, gradient: Any, samples: int = 0) -> None:
         """Add what `torch.autograd.backward` was called with, and the samples that it is of."""
-        self.is_plain = self.has_plain = False
         if self._evaluations > 1:
             self._scaler = None
             return
-        pairs = _pairs(loss, gradient)
-        if not all(isinstance(one, Tensor) for one, _ in pairs):  # it names a node of the graph
-            self.total, self.passes = math.nan, self.passes + 1
-            self.samples += samples
-            return
-        loss = _dot([(self._unscaled(one), factor) for one, factor in pairs])
+        if gradient is None and isinstance(loss, Tensor):  # it is one real number
+            if self._scaled or self._scaler is not None:
+                loss = self._unscaled(loss)
+        else:
+            pairs = _pairs(loss, gradient)
+            if not all(isinstance(one, Tensor) for one, _ in pairs):  # it names a node of the graph
+                self._total, self.passes = math.nan, self.passes + 1
+                self.samples += samples
+                return
+            loss = _dot([(self._unscaled(one), factor) for one, factor in pairs])
         self._scaler = None
-        if loss.is_complex():
-            loss = loss.real
-        value = loss.item() if loss.is_cpu else copied(loss)
-        self.last = value
+        self.last = value = loss.item() if loss.is_cpu else copied(loss)
         if self.passes:
             value = copied(self._total_as(loss) + loss.detach().reshape(()))
         elif not self.has_any:
             self.device, self.has_any = loss.device, True
-        self.total, self.dtype = value, loss.dtype
+        self._total, self._dtype = value, loss.dtype
         self.passes += 1
         self.samples += samples
 
@@ -99,19 +94,17 @@ class Propagated:
 
     def _total_as(self, loss: Tensor) -> Tensor:
         """Return the total as the tensor that the script would have added up."""
-        if isinstance(self.total, Tensor):
-            return self.total.to(loss.device)
-        return torch.tensor(self.total, dtype=self.dtype, device=loss.device)
+        if isinstance(self._total, Tensor):
+            return self._total.to(loss.device)
+        return torch.tensor(self._total, dtype=self._dtype, device=loss.device)
 
     def take(self) -> Loss:
         """Return the loss of a step; without a backward pass for it, that of the step before.
 
         NaN if there was none at all.
         """
-        self.is_plain = self.passes == 1 and self._scaler is None and not self._scaled
         self.passes, self.samples, self._evaluations = 0, 0, 0
-        self.has_plain = False
-        return self.total
+        return self._total
 
 
 def copied(scalar: Tensor) -> Loss:
@@ -141,4 +134,4 @@ def _dot(pairs: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     total, *rest = [term.detach() if term.dim() == 0 else term.sum() for term in terms]
     for term in rest:
         total = total + term
-    return total
+    return total.real if total.is_complex() else total

@@ -19,6 +19,8 @@ class Stepping:
     loop: Watched
     optimizer: Optimizer | None = None
     """The one that steps, or stepped last."""
+    calm: Optimizer | None = None
+    """As `Watching` has it."""
 
     def meet(self, optimizer: Optimizer) -> None:
         """Another optimizer than that of the step before takes its step."""

@@ -21,12 +21,12 @@ from tuitrain.watcher import objects, ranks
 from tuitrain.watcher.dynamo import is_simulated
 from tuitrain.watcher.epochs import Epochs
 from tuitrain.watcher.first_step import FirstStep, has_other_terms, length, run_started
-from tuitrain.watcher.in_hand import StepInHand
 from tuitrain.watcher.initial import InitialState
 from tuitrain.watcher.losses import Call
 from tuitrain.watcher.nonfinite import NonfiniteLosses
-from tuitrain.watcher.propagated import Loss
+from tuitrain.watcher.propagated import Loss, Propagated
 from tuitrain.watcher.samples import Samples
+from tuitrain.watcher.sources import Sources
 from tuitrain.watcher.stepping import Stepping
 from tuitrain.watcher.times import BACKWARD, DATA, FORWARD, LOSS, PARTS, STEP
 from tuitrain.watcher.watched import Watched, is_finite
@@ -61,9 +61,15 @@ class Watch(Stepping):
         self.title, self._end = title, end
         self.started: RunStarted | None = None
         self.has_ended = self._has_other_terms = False
-        self.epochs, self.in_hand = Epochs(loop), StepInHand(recorder.batches.append, self.look)
-        self._sources, self._propagated = self.in_hand.sources, self.in_hand.propagated
+        self.epochs, self._sources, self._propagated = Epochs(loop), Sources(), Propagated()
         self._rare = Samples(loop, recorder)
+        self._spent, self._last = [0] * PARTS, perf_counter_ns()
+        """The time of each part of the step in hand so far, and the end of what was measured last,
+        in nanoseconds."""
+        self._samples = 0
+        """Those of the loss call that awaits its backward pass; 0 without one."""
+        self._look_at = 0
+        """When to look around after a step, on the same clock; 0: after the next one."""
         self._returned: Tensor | None = None
         """The values of the loss function before the first backward pass."""
         self._number = 0
@@ -92,12 +98,12 @@ class Watch(Stepping):
         if not is_grad_enabled():
             self._validate(Call(name, args, kwargs), value, samples)
             return
-        step, now = self.in_hand, perf_counter_ns()
-        step.spent[FORWARD] += began - step.last
-        step.spent[LOSS] += now - began
-        step.last = now
-        if not step.samples:  # the further terms of a loss are of the same samples
-            step.samples = self._sources.samples = samples
+        spent, now = self._spent, perf_counter_ns()
+        spent[FORWARD] += began - self._last
+        spent[LOSS] += now - began
+        self._last = now
+        if not self._samples:  # the further terms of a loss are of the same samples
+            self._samples = self._sources.samples = samples
             if self._sources.unused:
                 self._sources.use(trains=True)
         if self.started is None or self._rare.wants_call:
@@ -144,16 +150,16 @@ class Watch(Stepping):
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
             if self._is_hand_made:
                 self.after_step(None)
-                began = self.in_hand.last
-        step, now = self.in_hand, perf_counter_ns()
-        step.spent[LOSS if step.samples else FORWARD] += began - step.last
-        step.spent[BACKWARD] += now - began
-        step.last = now
+                began = self._last
+        spent, now = self._spent, perf_counter_ns()
+        spent[LOSS if self._samples else FORWARD] += began - self._last
+        spent[BACKWARD] += now - began
+        self._last = now
         if self.started is None:
             self._has_other_terms = has_other_terms(loss, self._returned)
             self._returned = None
-        self._propagated.add(loss, gradient, step.samples)
-        step.samples = 0
+        self._propagated.add(loss, gradient, self._samples)
+        self._samples = 0
         if self._is_hand_made:
             self.after_step(None)
 
@@ -169,7 +175,7 @@ class Watch(Stepping):
             self.loop.step == self._before_scaler
         ):  # it found inf or NaN: this is no step, and its loss is none
             self._propagated.take()
-            self.in_hand.spent = [0] * PARTS
+            self._spent = [0] * PARTS
 
     # the step
 
@@ -200,7 +206,7 @@ class Watch(Stepping):
         is_new = optimizer not in self.loop.parts.optimizers
         if is_new and self.loop.batch and self._sources.succeeds():
             self._begin_epoch()
-        self.optimizer = self.in_hand.calm = None  # the one before may have no other owner left
+        self.optimizer = self.calm = None  # the one before may have no other owner left
         self._number = self.loop.parts.meet(optimizer)
         self.optimizer = optimizer
         if self._initial.copy():
@@ -208,11 +214,11 @@ class Watch(Stepping):
 
     def after_step(self, optimizer: Optimizer | None) -> None:
         """Record a step; look around now and then. None: it is one of a loop without optimizers."""
-        now, step, loop = perf_counter_ns(), self.in_hand, self.loop
-        spent, step.spent = step.spent, [0] * PARTS
-        spent[STEP] += now - step.last
-        step.last = now
-        if not self._goes_on(optimizer):
+        now, loop = perf_counter_ns(), self.loop
+        spent, self._spent = self._spent, [0] * PARTS
+        spent[STEP] += now - self._last
+        self._last = now
+        if (optimizer is None or optimizer is not self.calm) and not self._goes_on(optimizer):
             return
         samples, loss = self._propagated.samples, self._propagated.take()
         loop.step += 1
@@ -225,8 +231,8 @@ class Watch(Stepping):
                 now / 1e9, loop.take, loop.step, loop.epoch + 1, loss, lr,
                 samples, spent, 1.0 if self._is_nonfinite else 0.0,
             ))  # fmt: skip
-        if now >= step.look_at:
-            self.look(optimizer)
+        if now >= self._look_at:
+            self._look(optimizer)
 
     def step_by_hand(self, loss: Tensor) -> None:
         """Take a step of a loop that has no optimizer of PyTorch."""
@@ -244,12 +250,11 @@ class Watch(Stepping):
             return False
         if optimizer is not self.optimizer and optimizer is not None:
             self.meet(optimizer)
-        if not self.in_hand.look_at:
+        if not self._look_at:
             self._catch_up(optimizer)
         if self._sources.newest is not self._sources.trained:
             self._sources.step()
-        is_calm = not self._number and loop.leaves_steps_alone and self.in_hand.may_be_calm
-        self.in_hand.calm = optimizer if is_calm else None
+        self.calm = optimizer if not self._number and loop.leaves_steps_alone else None
         return True
 
     def _catch_up(self, optimizer: Optimizer | None) -> None:
@@ -260,25 +265,23 @@ class Watch(Stepping):
             self._start(optimizer, self._propagated.passes)
         self._record_validation()
 
-    def look(self, optimizer: Optimizer | None) -> None:
+    def _look(self, optimizer: Optimizer | None) -> None:
         """Do what need not be done at every step, commands included: most steps are only recorded.
 
         The commands in hand may need every step, as `step N` and a pace do.
         """
         if self._is_nonfinite:
             self._report_nonfinite()
-        if not self.in_hand.look_at:
+        if not self._look_at:
             self._apply(self._initial.save(self.steering.checkpoints))
         self._rare.take_if_due(optimizer)
         self._steer()
         self.recorder.flush_if_due()
         self._skip()
-        if self._rare.wants_call:
-            self.in_hand.calm = None
         if self.steering.has_to_do:
             self._attend()
         else:
-            self.in_hand.look_at = self.in_hand.last + _LOOK_AFTER_NS
+            self._look_at = self._last + _LOOK_AFTER_NS
 
     def _report_nonfinite(self) -> None:
         """Report the step that was left out."""
@@ -288,11 +291,11 @@ class Watch(Stepping):
 
     def _attend(self) -> None:
         """Look at what came before the next step, and around after it."""
-        self.in_hand.look_at, self.in_hand.calm = 0, None
+        self._look_at, self.calm = 0, None
 
     def _skip(self) -> None:
         """Leave out the time since the last measurement, as that of a validation or a pause."""
-        self.in_hand.last = perf_counter_ns()
+        self._last = perf_counter_ns()
 
     def _steer(self) -> None:
         """Apply commands; `step N` counts the steps of the first optimizer alone."""
@@ -349,11 +352,11 @@ class Watch(Stepping):
         self.loop.is_at_epoch = False
 
     def after_fetch(self, iterator: Any, began: int) -> None:
-        self.in_hand.last = now = perf_counter_ns()
+        self._last = now = perf_counter_ns()
         if is_grad_enabled():
-            self.in_hand.spent[DATA] += now - began
+            self._spent[DATA] += now - began
         if self._sources.fetch(iterator):  # the loader of a validation, or that of training again
-            self.in_hand.calm, self.in_hand.samples = None, 0
+            self.calm, self._samples = None, 0
 
     def end_epoch(self) -> None:
         """Record the epoch that is over, and save it if that takes little of the time."""

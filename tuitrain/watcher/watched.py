@@ -282,6 +282,8 @@ class Watched:
 
         0 without one, as of an optimizer that finds its own.
         """
+        if isinstance(lr, float):
+            return lr * self.factor
         if isinstance(lr, Tensor):
             return copied(lr) * self.factor
         return 0.0 if lr is None else float(lr) * self.factor

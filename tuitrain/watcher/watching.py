@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, SupportsFloat
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
-
-from tuitrain.watcher.in_hand import StepInHand
 
 UNSEEN = {
     "before_loss": "a swapped loss: the script's own is used",
@@ -29,28 +27,21 @@ OF_SETTINGS = ("before_loss", "before_step")
 """Without these a user's settings have no effect."""
 
 
-class Counted(Protocol):
-    """A loop whose steps are counted, and whose loss another one can replace."""
+class Swappable(Protocol):
+    """A loop whose loss another one can replace."""
 
     is_swapped: bool
-    take: int
-    step: int
-    epoch: int
-    batch: int
-
-    def scaled(self, lr: Any) -> SupportsFloat:
-        """Return the rate that is used for one of the script."""
 
 
 class Watching(Protocol):
     """The receiver of hooks. The times are those of `perf_counter_ns`."""
 
-    in_hand: StepInHand
-    """The step in hand. While it is calm, it is recorded without a call of `after_loss`,
-    `after_backward` and `after_step`."""
+    calm: Optimizer | None
+    """The optimizer whose next step is only recorded: `before_step` need not be called, but for a
+    step that has a closure. None: there may be more to do."""
 
     @property
-    def loop(self) -> Counted:
+    def loop(self) -> Swappable:
         """Only if its loss is swapped, `before_loss` is called."""
 
     def before_loss(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:

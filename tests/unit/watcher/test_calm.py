@@ -1,4 +1,4 @@
-"""What the hooks record of calm steps by themselves is what is recorded of every other step."""
+"""A step before which nothing is looked at is recorded as any other."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,6 @@ import tuitrain
 from tuitrain.core.segment import Segment
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
-from tuitrain.watcher import session
 
 
 class Script:
@@ -126,12 +125,10 @@ ACTIONS = [name for name, value in vars(Script).items() if not name.startswith("
 ACTIONS = [name for name in ACTIONS if name not in ("batch", "loss")]
 
 
-def record_of(actions: list[str], home: Path, *, may_be_calm: bool) -> Any:
+def record_of(actions: list[str], home: Path, *, on_nonfinite: str) -> Any:
     """Return what is recorded of a script, but for times, and its weights."""
     script = Script()
-    with tuitrain.watch("a", home=home):
-        assert session.current is not None
-        session.current.watch.in_hand.may_be_calm = may_be_calm
+    with tuitrain.watch("a", home=home, on_nonfinite=on_nonfinite):
         for action in ["plain", "plain", *actions]:
             act: Callable[[], None] = getattr(script, action)
             act()
@@ -153,5 +150,5 @@ def record_of(actions: list[str], home: Path, *, may_be_calm: bool) -> Any:
 @given(actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12))
 def test_a_calm_step_is_recorded_as_any_other(actions: list[str]):
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        calm = record_of(actions, Path(one), may_be_calm=True)
-        assert calm == record_of(actions, Path(other), may_be_calm=False)
+        calm = record_of(actions, Path(one), on_nonfinite="alert")
+        assert calm == record_of(actions, Path(other), on_nonfinite="skip"), "all are looked at"

@@ -38,6 +38,15 @@ def test_a_loss_keeps_its_precision(dtype):
     assert propagated.take() == torch.tensor(1 / 3, dtype=dtype).item()
 
 
+def test_losses_of_a_step_are_added_in_their_own_type_whatever_that_of_the_step_before():
+    propagated, third = Propagated(), torch.tensor(1 / 3)
+    propagated.add(torch.tensor(1 / 3, dtype=torch.float64), None)
+    propagated.take()
+    for loss in (third, third, third):
+        propagated.add(loss, None)
+    assert propagated.take() == (third + third + third).item() != 3 * third.item()
+
+
 def test_losses_of_samples_count_by_the_gradient_that_they_are_given():
     propagated = Propagated()
     propagated.add(torch.tensor([1.0, 2.0]), torch.tensor([0.5, 0.25]))
