@@ -37,18 +37,20 @@ def last_lines(path: Path, *, most: int = _MOST) -> list[str]:
 def trim(path: Path) -> None:
     """Keep the newest lines of a log that has grown too long.
 
-    It stays the same file, to which the trainer and its processes append. What another process
-    prints in this very moment may be lost.
+    It stays the same file, to which the trainer and its processes append. It is cut only once they
+    stand at its begin, over older ones, so that a full disk costs none of them. What another
+    process prints in this very moment may be lost.
     """
     with suppress(OSError):
         if path.lstat().st_size <= LONGEST:
             return
-        with os.fdopen(open_plain(path, os.O_RDWR | os.O_APPEND), "r+b") as log:
+        with os.fdopen(open_plain(path, os.O_RDWR), "r+b") as log:
             log.seek(-KEPT, os.SEEK_END)
             log.readline()
             newest = log.read()
-            log.truncate(0)
+            log.seek(0)
             log.write(LEFT_OUT + newest)
+            log.truncate()
 
 
 def new_lines(log: TextIO) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """The log of a run: what of it is kept, and how it is followed."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,28 @@ def test_a_long_log_keeps_its_newest_lines_while_others_append_to_it(
     files.close()
     os.close(trainers)
     os.close(descriptor)
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file be written beyond so many bytes, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_log_that_cannot_be_written_anew_keeps_its_newest_lines(log: Path, size: int):
+    log.write_bytes(printed(range(600)))
+    with room_for(size):
+        output.trim(log)
+    assert log.read_bytes().endswith(printed(range(400, 600)))
+    output.trim(log)
+    assert log.stat().st_size <= 2100, "there is room again"
+    assert log.read_bytes().endswith(printed(range(400, 600)))
 
 
 def test_who_follows_a_log_that_is_trimmed_goes_on_with_what_comes_then(log: Path):
