@@ -33,6 +33,28 @@ def test_the_first_frame_needs_neither_click_nor_textual_nor_plotext(
     assert loaded.isdisjoint({"click", "rich", "textual", "plotext", "torch", "asyncio", "sqlite3"})
 
 
+def test_while_it_is_shown_nothing_is_collected_nor_later_what_was_imported(
+    tuitrain: Shell, terminals, tmp_path
+):
+    counts = tmp_path / "counts.json"
+    script = """
+import gc
+made = lambda: sum(generation["collections"] for generation in gc.get_stats())
+before = made()
+import tuitrain.tui.app
+while_shown = made() - before, gc.isenabled()
+opening.hand_over()
+loaded = {id(module) for module in sys.modules.values()}
+looked_through = len(loaded & {id(one) for one in gc.get_objects()})
+"""
+    said = "json.dumps([*while_shown, gc.isenabled(), looked_through])"
+    written = f"open({str(counts)!r}, 'w').write({said})"
+    program = [sys.executable, "-c", SCRIPT + script + written]
+    screen = opened(terminals, tuitrain, program=program)
+    until(screen.has_ended, "it has ended")
+    assert json.loads(counts.read_text()) == [0, False, True, 0]
+
+
 def test_the_app_takes_over_the_first_frame_without_a_flicker(tuitrain: Shell, terminals):
     tuitrain.trained("a")
     screen = opened(terminals, tuitrain)

@@ -1,17 +1,101 @@
 """When the charts of the run screen are drawn, and of what."""
 
+import asyncio
 import re
+import threading
 
+import pytest
+from textual import events
 from textual.app import App, ComposeResult
+from textual.widgets._footer import FooterKey
 
-from tests.tui.conftest import STARTED, ScriptedTrainer, epoch, seen
-from tuitrain.core.events import LossSwapped
+from tests.tui.conftest import STARTED, ScriptedTrainer, epoch, seen, text_of
+from tuitrain.core.events import Finished, LossSwapped
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.widgets.async_picture import AsyncPicture
 from tuitrain.tui.widgets.metric_charts import MetricCharts
 from tuitrain.view.picture import plain
 
 WIDE, NARROW = (140, 40), (80, 24)
+
+
+class Drawings:
+    """Notes which panels are drawn; while it is held, no drawing comes to its end."""
+
+    def __init__(self) -> None:
+        self.begun: list[str | None] = []
+        self._may_end = threading.Event()
+
+    def wait(self, panel: str | None) -> None:
+        self.begun.append(panel)
+        self._may_end.wait()
+
+    def __enter__(self) -> None:
+        """Hold them until the end of the block."""
+
+    def __exit__(self, *_error: object) -> None:
+        self._may_end.set()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Drawings:
+    drawings, draw = Drawings(), AsyncPicture._timed
+
+    def waiting(panel: AsyncPicture, *what: object) -> object:
+        drawings.wait(panel.id)
+        return draw(panel, *what)
+
+    monkeypatch.setattr(AsyncPicture, "_timed", waiting)
+    return drawings
+
+
+@pytest.fixture
+def keys_made(monkeypatch: pytest.MonkeyPatch) -> list[FooterKey]:
+    made: list[FooterKey] = []
+    make = FooterKey.__init__
+
+    def noted(key: FooterKey, *words: str, **more: object) -> None:
+        made.append(key)
+        make(key, *words, **more)
+
+    monkeypatch.setattr(FooterKey, "__init__", noted)
+    return made
+
+
+async def test_the_first_numbers_and_keys_wait_for_no_drawing(
+    app: TuitrainApp, trainer: ScriptedTrainer, held: Drawings, keys_made: list[FooterKey]
+):
+    trainer.records(STARTED)
+    trainer.trains([2.0] * 23)
+    trainer.records(epoch(1), Finished(1, 23, 1))
+    async with app.run_test(size=WIDE) as pilot:
+        with held:
+            async with asyncio.timeout(20):
+                while not {"loss", "metrics"} <= {*held.begun}:
+                    await pilot.pause()
+            text = text_of(app)
+            assert "val loss 0.75" in text
+            assert text.splitlines()[-1].startswith("? Help q Leave")
+            assert {*keys_made} == {*app.screen.footer.children}, "made once"
+
+
+async def test_keys_act_while_pictures_are_drawn_and_come_before_the_frame_that_is_due(
+    app: TuitrainApp, trainer: ScriptedTrainer, held: Drawings
+):
+    trainer.records(STARTED)
+    trainer.trains([2.0] * 23)
+    trainer.records(epoch(1))
+    async with app.run_test(size=WIDE) as pilot:
+        with held:
+            async with asyncio.timeout(20):
+                while "loss" not in held.begun:
+                    await pilot.pause()
+                for key in ("2", "3", "5", "6"):
+                    app.post_message(events.Key(key, key))
+                while "output" not in held.begun:
+                    await pilot.pause()
+            assert app.screen.views.current == "view-log"
+            assert {*held.begun}.isdisjoint({"steps", "curve", "layers"}), "no view in between"
 
 
 async def test_a_swap_is_marked_and_begins_a_new_segment(

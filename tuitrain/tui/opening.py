@@ -5,6 +5,7 @@ Importing them takes most of the time of a start. Standard library only, and lit
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -51,12 +52,16 @@ _before: _Terminal | None = None
 
 
 def show(arguments: Sequence[str]) -> None:
-    """Paint the first frame, if these arguments of the command line open the app."""
+    """Paint the first frame, if these arguments of the command line open the app.
+
+    While it is shown nothing is collected: what is imported then stays.
+    """
     global _before
     if not (opens_app(arguments) and _has_terminal()):
         return
     try:
         _before = _Terminal(_STDIN)
+        gc.disable()
         columns, _ = os.get_terminal_size(_STDERR)
         _write(frame(" ".join(arguments), columns, _colours()))
     except (OSError, ValueError, termios.error):  # the app itself says what is wrong
@@ -76,6 +81,8 @@ def hand_over() -> bool:
     if before is None:
         return False
     before.restore()
+    gc.freeze()  # no later collection needs to look through it, nor makes a key wait for that
+    gc.enable()
     return True
 
 

@@ -96,6 +96,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
 
     header = getters.query_one("#header", RunHeader)
     metrics = getters.query_one("#metrics", MetricCharts)
+    footer = getters.query_one(KeysFooter)
 
     def __init__(
         self,
@@ -133,7 +134,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         yield RunAdvice(id="advice").data_bind(snapshot=RunScreen.slow_snapshot)
         yield from self.compose_guide()
         yield Filter()
-        yield KeysFooter()
+        yield KeysFooter(is_held=True)
 
     def _compose_training(self) -> ComposeResult:
         with Horizontal(id=VIEWS[0].id):
@@ -170,9 +171,11 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         self._refresh.key_pressed(time.monotonic())
         self.say_why_not(event.key)
 
+    @until_left
     async def _begin(self) -> None:
         """Show nothing before the record is read."""
         await self.follow()
+        self.footer.release()
         self.call_after_refresh(self.post_message, Complete())
 
     @until_left
@@ -227,8 +230,11 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
     async def _publish_all(self, latest: Snapshot, *, at_once: bool) -> None:
         """Update all panels: together, for one frame, or else the numbers before the charts.
 
-        While keys are pressed, no frame waits for a drawing.
+        While keys are pressed, no frame waits for a drawing; and the first one never does.
         """
+        if self.slow_snapshot is None:
+            self.fast_snapshot = self.slow_snapshot = self.metrics.subject = latest
+            return
         with self.app.batch_update() if self._refresh.is_calm else nullcontext():
             if self.chart.is_due and not at_once:
                 await self.chart.draw_of(latest)

@@ -20,13 +20,34 @@ class KeysFooter(Footer):
     KeysFooter FooterKey.-disabled { display: none; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_held: bool = False) -> None:
+        """`is_held` leaves it empty until `release`: to style a line of keys takes long."""
         super().__init__(compact=True, show_command_palette=False)
+        self._is_held = is_held
+        self._shown: list[object] = []
+
+    def release(self) -> None:
+        """Show the keys from now on."""
+        self._is_held = False
+        self.screen.refresh_bindings()
 
     def compose(self) -> ComposeResult:
         keys = sorted(super().compose(), key=_place)
+        for key in keys:
+            key.add_class("-compact", update=False)  # else Textual adds it, and styles twice
         self._hide_cut(keys)
         yield from keys
+
+    async def recompose(self) -> None:
+        """Show other keys; the same ones stay."""
+        keys = [
+            (binding, enabled, tooltip)
+            for _, binding, enabled, tooltip in self.screen.active_bindings.values()
+            if binding.show
+        ]
+        if not self._is_held and keys != self._shown:
+            self._shown = [*keys]
+            await super().recompose()
 
     def on_resize(self) -> None:
         self._hide_cut(self.children)
