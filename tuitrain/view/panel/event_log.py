@@ -174,7 +174,7 @@ def _describe_checkpoint(saved: CheckpointSaved) -> tuple[str, Role] | None:
         case "epoch":
             return None
         case "best":
-            return f"epoch {words.count(saved.epoch)}, the best so far, is saved", "good"
+            return f"saved epoch {words.count(saved.epoch)}: best so far", "good"
         case why:
             return f"checkpoint ({why}) at step {words.count(saved.step)}", "muted"
 

@@ -61,7 +61,7 @@ def test_a_new_best_is_an_event_and_many_in_a_row_are_one_line(run):
         line for line in plain(events(run.now(), 80, 40)).splitlines() if "best so far" in line
     ]
     assert len(lines) == 1
-    assert "epoch 299, the best so far, is saved" in lines[0]
+    assert "saved epoch 299: best so far" in lines[0]
     assert "parameters on" in plain(events(run.now(), 80, 40)), "the rest is not pushed out"
 
 
