@@ -18,18 +18,32 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 
 
+class Twice(torch.optim.Optimizer):
+    """An optimizer that evaluates a closure twice."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # as scripts do
+        for _ in range(2 if closure else 0):
+            closure()
+        with torch.no_grad():
+            for parameter in self.param_groups[0]["params"]:
+                if parameter.grad is not None:
+                    parameter -= self.param_groups[0]["lr"] * parameter.grad
+
+
+def loader() -> DataLoader[Any]:
+    return DataLoader(TensorDataset(torch.randn(20, 4), torch.randint(0, 3, (20,))), batch_size=8)
+
+
 class Script:
     """A training script: what it does at each step is given by name."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
         self.model = nn.Linear(4, 3)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+        self.optimizer = Twice(self.model.parameters(), {"lr": 0.1})
         self.other = torch.optim.Adam(self.model.parameters(), lr=0.01)
         self.scaler = torch.amp.GradScaler("cpu")
-        data = TensorDataset(torch.randn(20, 4), torch.randint(0, 3, (20,)))
-        self.loader = DataLoader(data, batch_size=8)
-        self.held_out = DataLoader(data, batch_size=20)
+        self.loader, self.held_out = loader(), loader()
         self._batches: Iterator[Any] = iter(())
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,6 +127,10 @@ class Script:
             for inputs, target in self.held_out:
                 functional.cross_entropy(self.model(inputs), target)
 
+    def from_another_loader(self) -> None:
+        self.loader, self._batches = loader(), iter(())
+        self.plain()
+
     def slower(self) -> None:
         self.optimizer.param_groups[0]["lr"] *= 0.5
 
@@ -147,6 +165,8 @@ def record_of(actions: list[str], home: Path, *, on_nonfinite: str) -> Any:
 @settings(max_examples=12)
 @example(actions=["written_out", "accumulated"])
 @example(actions=["plain", "scaled_late", "accumulated"])
+@example(actions=["by_a_closure", "plain"])
+@example(actions=["plain", "from_another_loader", "plain"])
 @given(actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12))
 def test_a_calm_step_is_recorded_as_any_other(actions: list[str]):
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
