@@ -527,6 +527,7 @@ async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_o
         await eventually(pilot, app, "2 runs")
         await at(pilot, app, "alpha")
         await pilot.press("enter")
+        await eventually(pilot, app, "space Pause")  # the list has no such key
         await eventually(pilot, app, "● running")
         await pilot.press("space")
         await eventually(pilot, app, "● paused")
@@ -534,6 +535,7 @@ async def test_two_runs_train_at_once_on_one_machine_and_the_screen_that_shows_o
         await eventually(pilot, app, "2 runs")
         await at(pilot, app, "beta")
         await pilot.press("enter")
+        await eventually(pilot, app, "space Pause")  # the list has no such key
         await eventually(pilot, app, "● running")
         assert text_of(app).lstrip().startswith("beta")
         step = tuitrain.show("beta")["step"]

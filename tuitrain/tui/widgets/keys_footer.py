@@ -40,12 +40,14 @@ class KeysFooter(Footer):
 
     async def recompose(self) -> None:
         """Show other keys; the same ones stay."""
+        if self._is_held or not self.is_attached:  # its screen may have been left meanwhile
+            return
         keys = [
             (binding, enabled, tooltip)
             for _, binding, enabled, tooltip in self.screen.active_bindings.values()
             if binding.show
         ]
-        if not self._is_held and keys != self._shown:
+        if keys != self._shown:
             self._shown = [*keys]
             await super().recompose()
 
