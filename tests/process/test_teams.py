@@ -66,7 +66,7 @@ def checked_of(run):
         weight.grad.view(-1)[-1] = torch.nan
         unseen += [] if check_finite_fast(run, loss) else [number]
         weight.grad.copy_(kept)
-    return len(run.held.gradients(run)), unseen, check_finite_fast(run, loss).item()
+    return len(replicated.sent_gradients(run)), unseen, check_finite_fast(run, loss).item()
 
 
 def rank(number, port):

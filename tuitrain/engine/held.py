@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,9 +63,16 @@ class Held:
         """Load what `optimizer_state` returned."""
         run.optimizer.load_state_dict(dict(state))
 
-    def gradients(self, run: Training) -> Sequence[Tensor]:
-        """Return tensors that together have all gradients, of any layout, and nothing else."""
-        return [weight.grad for weight in run.weights if weight.grad is not None]
+    def has_finite_sum(self, run: Training, loss: Tensor) -> bool:
+        """Return whether the sum of loss and gradients is finite; if so, so are all their values.
+
+        The converse does not hold: large finite values can overflow the sum. Reads each sum.
+        """
+        total = loss.item()
+        for weight in run.weights:
+            if weight.grad is not None:
+                total += weight.grad.sum().item()
+        return cmath.isfinite(total)  # complex if weights are complex
 
     def agreed(self, run: Training, flag: Tensor) -> Tensor:
         """Return 1 if the flag, 0 or 1, is set for any part of the gradients, else 0."""

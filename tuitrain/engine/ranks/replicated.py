@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import cmath
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -73,8 +74,13 @@ class _Passes(nn.Module):
 class _InBuckets(Held):
     """Whole; the gradients are parts of the few tensors in which they are sent."""
 
-    def gradients(self, run: Training) -> Sequence[Tensor]:
-        """Return these tensors, which have the mean loss as well."""
-        parts = super().gradients(run)
-        wholes = [part if part._base is None else part._base for part in parts]
-        return list({id(whole): whole for whole in wholes}.values())
+    def has_finite_sum(self, run: Training, loss: Tensor) -> bool:
+        total = loss.item() + sum(sent.sum().item() for sent in sent_gradients(run))
+        return cmath.isfinite(total)
+
+
+def sent_gradients(run: Training) -> list[Tensor]:
+    """Return the tensors in which the gradients of a step were sent; the mean loss was, too."""
+    parts = [weight.grad for weight in run.weights if weight.grad is not None]
+    wholes = [part if part._base is None else part._base for part in parts]
+    return list({id(whole): whole for whole in wholes}.values())
