@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +27,7 @@ class WatchedForward:
         return self._call(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return types.MethodType, (type(self._criterion).forward, self._criterion)
+        return getattr, (self._criterion, "forward")  # as Python's own of a method
 
 
 def is_of_the_users(criterion: object) -> bool:

@@ -59,6 +59,7 @@ class Hooks:
         self._report = lose
         self._undo = ExitStack()
         self._originals: dict[str, Callable[..., Any]] = {}
+        self._criteria: list[tuple[nn.Module, WatchedForward]] = []
         self._is_on = False
         self.thread: int | None = None
         """The thread of the loop; None before the first backward pass."""
@@ -83,7 +84,8 @@ class Hooks:
         self._replace(torch.autograd, "backward", backward)
         self._replace(torch.amp.GradScaler, "scale", self._scale(torch.amp.GradScaler.scale))
         self._replace(torch.amp.GradScaler, "step", self._scaler_step(torch.amp.GradScaler.step))
-        self._replace(torch.jit, "script", self._script(torch.jit.script))
+        owner, name = _TORCHSCRIPT
+        self._replace(owner, name, self._script(getattr(owner, name)))
         self._replace(DataLoader, "__iter__", self._iter(DataLoader.__iter__))
         self._replace(_BaseDataLoaderIter, "__init__", self._made(_BaseDataLoaderIter.__init__))
         fetch = every_step.of_fetch(self, _BaseDataLoaderIter.__next__)
@@ -100,12 +102,8 @@ class Hooks:
         """See the calls of a criterion of the user's own as those of a loss function."""
         forward = WatchedForward(criterion, partial(every_step.of_loss, self, OWN))
         criterion.forward = forward
-
-        def put_back() -> None:
-            if criterion.__dict__.get("forward") is forward:
-                del criterion.forward
-
-        self._undo.callback(put_back)
+        self._criteria.append((criterion, forward))
+        self._undo.callback(_plain_again, criterion, forward)
 
     def remove(self) -> None:
         """Take all hooks out; what others have put over one of them stays."""
@@ -223,12 +221,14 @@ class Hooks:
         return apart(made)
 
     def _script(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Give TorchScript the original loss functions: it compiles their source."""
+        """Give TorchScript the original loss functions and criteria: it compiles their source."""
 
         @functools.wraps(original)
-        def script(*args: Any, **kwargs: Any) -> Any:
+        def script(*args: Any, _frames_up: int = 0, **kwargs: Any) -> Any:
             with self._original_losses():
-                return original(*args, **kwargs)
+                return original(
+                    *args, _frames_up=_frames_up + 1, **kwargs
+                )  # names are its caller's
 
         return script
 
@@ -237,11 +237,31 @@ class Hooks:
         wrapped = {name: getattr(functional, name) for name in self._originals}
         for name, function in self._originals.items():
             setattr(functional, name, function)
+        plain = [watched for watched in self._criteria if _plain_again(*watched)]
         try:
             yield
         finally:
             for name, function in wrapped.items():
                 setattr(functional, name, function)
+            for criterion, forward in plain:
+                criterion.forward = forward
+
+
+def _plain_again(criterion: nn.Module, forward: WatchedForward) -> bool:
+    """Give a watched criterion its own `forward` back; return whether it had the watched one."""
+    if criterion.__dict__.get("forward") is not forward:
+        return False
+    del criterion.forward
+    return True
+
+
+_TORCHSCRIPT: tuple[Any, str] = (
+    (torch.jit._script, "_script_impl")
+    if hasattr(torch.jit._script, "_script_impl")
+    else (torch.jit, "script")
+)
+"""The function that compiles for TorchScript: that which `torch.jit.script` calls, so that it does
+not matter when a program imported that one."""
 
 
 def _nothing(*_: Any) -> None:

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import threading
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from inspect import isfunction
 from pathlib import Path
@@ -88,23 +89,74 @@ def test_after_the_block_torch_is_as_it_was(tmp_path: Path):
     assert before == after
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_torchscript_copies_and_files_work_while_a_loop_is_watched(tmp_path: Path):
-    class Halved(nn.Module):
-        def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            return functional.cross_entropy(output, target) / 2
+class Halved(nn.Module):
+    """A criterion of one's own."""
 
-    criterion, output, target = nn.CrossEntropyLoss(), torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
-    own = Halved()
-    with tuitrain.watch("a", home=tmp_path, criterion=own):
-        scripted = torch.jit.script(criterion)
-        assert torch.equal(scripted(output, target), criterion(output, target))
-        assert torch.equal(copy.deepcopy(own)(output, target), own(output, target))
-        assert own.state_dict() == {}
-        torch.save(criterion, tmp_path / "criterion.pt")
-        pickle.loads(pickle.dumps(nn.Sequential(nn.Linear(2, 2), criterion)))
-    loaded = torch.load(tmp_path / "criterion.pt", weights_only=False)
-    assert torch.equal(loaded(output, target), criterion(output, target))
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(output, target) / 2
+
+
+class WithItsLoss(nn.Module):
+    """A model that holds its criterion."""
+
+    def __init__(self, criterion: nn.Module) -> None:
+        super().__init__()
+        self.linear, self.criterion = nn.Linear(3, 3), criterion
+
+    def forward(self, inputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return self.criterion(self.linear(inputs), target)
+
+
+def saved_and_loaded(model: nn.Module) -> nn.Module:
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize(
+    "again",
+    [
+        torch.jit.script,
+        copy.deepcopy,
+        saved_and_loaded,
+        lambda model: pickle.loads(pickle.dumps(model)),
+    ],
+    ids=["script", "deepcopy", "save", "pickle"],
+)
+@pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, Halved])
+def test_torchscript_copies_and_files_work_while_a_loop_is_watched(
+    tmp_path: Path, again: Callable[[nn.Module], nn.Module], criterion: Callable[[], nn.Module]
+):
+    inputs, target = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    model = WithItsLoss(criterion())
+    expected = model(inputs, target)
+    with tuitrain.watch("a", home=tmp_path, criterion=model.criterion):
+        assert torch.equal(again(model)(inputs, target), expected)
+        assert torch.equal(again(model.criterion)(model.linear(inputs), target), expected)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        model(inputs, target).backward()
+        optimizer.step()
+        copied = again(model)
+    assert torch.equal(copied(inputs, target), expected)
+    assert model.criterion.state_dict() == {}
+    assert "forward" not in vars(model.criterion)
+    rows = RunReader(RunPaths(tmp_path / "runs" / "a").record).batches(0, 1)
+    assert [row.loss for row in rows] == [pytest.approx(expected.item())]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_torchscript_finds_the_names_of_who_calls_it_while_a_loop_is_watched(tmp_path: Path):
+    row_type = torch.Tensor  # a name of this function alone
+
+    class Holder:
+        def __init__(self, row: row_type) -> None:
+            self.row = row
+
+    with tuitrain.watch("a", home=tmp_path):
+        scripted = torch.jit.script(Holder)
+    assert torch.equal(scripted(torch.ones(2)).row, torch.ones(2))
 
 
 def test_a_loop_in_a_thread_with_a_patched_loss_and_a_complex_one_is_seen(tmp_path: Path):
