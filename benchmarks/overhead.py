@@ -49,7 +49,7 @@ def _measured(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
         "speed": lambda: speed.measure(home, rounds=rounds, seconds=seconds),
         "images": lambda: image_epoch.measure(home, rounds=rounds),
         "screen": lambda: screen.cost(home, settle_s=asked.settle, watch_s=asked.watch),
-        "keys": lambda: [screen.keys(home, times=8 * rounds)],
+        "keys": lambda: screen.keys(home, times=8 * rounds),
         "starts": lambda: screen.starts(home, times=rounds),
         "records": lambda: _long_records(home, asked),
         "reads": lambda: _host_reads(home),

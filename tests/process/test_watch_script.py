@@ -139,6 +139,27 @@ def test_a_detached_script_is_stopped_before_its_first_step_and_in_the_middle(
     assert "stopped at step" in tuitrain.client("a").paths.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        ("import sys; sys.exit(7)", "the script ended with exit code 7"),
+        ("import sys; sys.exit('no more data')", "the script ended itself: no more data"),
+        ("raise ValueError('no more data')", "ValueError: no more data"),
+    ],
+)
+def test_how_a_detached_script_ended_is_recorded(
+    ending: str, error: str, tuitrain: Shell, tmp_path: Path
+):
+    script = tmp_path / "ends.py"
+    script.write_text(f"{STEPS}{ending}\n")
+    tuitrain("watch", "--detach", "--name", "a", str(script))
+    run = tuitrain.ended("a")
+    assert (run["state"], run["step"]) == ("failed", 3)
+    assert error in run["error"]
+    log = tuitrain("logs", "a").stdout
+    assert ("no more data" in log) == ("no more data" in ending)
+
+
 def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
     tuitrain: Shell, tmp_path: Path
 ):

@@ -90,6 +90,19 @@ def test_of_a_loss_of_two_terms_a_swap_changes_one(scripts):
     assert all(0 < term < 0.02 for term in rest)
 
 
+def test_a_pace_holds_a_loop_that_still_hears_commands(scripts):
+    process, run = waiting(scripts, "fixed_batch", "module")
+    run.set_pace(0.01)
+    run.step()
+    run.resume()
+    until(lambda: run.steps == 3, "it takes the step that was due")
+    assert run.checkpoint().step == 3, "the next one is due in minutes"
+    run.set_pace(None)
+    report = process.report()
+    assert losses(run) == report["losses"]
+    assert run.show()["pace"] is None
+
+
 def test_weight_decay_clipping_and_checkpoints(scripts):
     process, run = waiting(scripts, "fixed_batch", "module", options=("--paused", "--loss", "mse"))
     run.set_weight_decay(0.25)

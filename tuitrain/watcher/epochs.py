@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from tuitrain.core.events import EpochEnded, Measured
 from tuitrain.core.safe import safe
 from tuitrain.core.series import LONGEST_NAME, Series
 from tuitrain.engine.monitor import is_better
 from tuitrain.store.schema import BatchRow
+from tuitrain.watcher.dynamo import is_real
 from tuitrain.watcher.validations import Validations
 from tuitrain.watcher.watched import Watched
 
@@ -83,10 +85,18 @@ class Epochs:
 
 
 def _number(value: Any) -> Any:
-    """Return a number or a detached scalar tensor; None for anything else."""
+    """Return a number, or a scalar tensor that is still on an accelerator; None for anything else.
+
+    Anything else is also what only other ranks could tell, as the scalar of a `DTensor`.
+    """
     if isinstance(value, Tensor):
-        return value.detach().reshape(()) if value.numel() == 1 else None
+        is_one = value.numel() == 1 and is_real(value) and not value.is_complex()
+        if not is_one or is_traceable_wrapper_subclass(value):
+            return None
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        if not isinstance(value, Tensor) or value.is_cpu:
+            return float(value)
+        copy = value.detach().clone().reshape(())
+        return copy if copy.is_floating_point() else copy.double()  # among floats it is rounded
+    except Exception:  # noqa: BLE001 - it is the script's, and may be of any class
         return None

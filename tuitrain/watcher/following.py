@@ -150,7 +150,7 @@ class Session:
     def log(self, values: Mapping[str, Any]) -> None:
         """Do nothing: those of the rank that leads are recorded."""
 
-    def close(self, _error: BaseException | None = None, _exit_code: int = 0) -> None:
+    def close(self, _error: BaseException | None = None) -> None:
         """Take the hooks out. Never raises."""
         self.hooks.remove()
         self.watch.close()

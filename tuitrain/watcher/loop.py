@@ -49,7 +49,7 @@ def watch(  # noqa: PLR0913 - all by name, none needed
     losses: Mapping[str, Own] | None = None,
     kind: str | None = None,
     config: Mapping[str, Any] | None = None,
-    keep: Sequence[Any] = (),
+    keep: Sequence[Any] | None = None,
     on_nonfinite: str = "alert",
     home: str | os.PathLike[str] | None = None,
 ) -> WatchedLoop:
@@ -74,6 +74,7 @@ def watch(  # noqa: PLR0913 - all by name, none needed
         raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
     if name is not None:
         check_name(name)
+    _check(model=model, optimizer=optimizer, losses=losses, config=config, keep=keep)
     title = name or Path(sys.argv[0]).name or "notebook"
     spec = RunSpec(
         task=title, model="", loss="", optimizer="", lr=0.0, batch_size=0, epochs=0, seed=0,
@@ -84,6 +85,31 @@ def watch(  # noqa: PLR0913 - all by name, none needed
         model=model, optimizer=optimizer, criterion=criterion, losses=losses, config=config,
         keep=keep,
     )  # fmt: skip
+
+
+def _check(
+    *, model: object, optimizer: object, losses: object, config: object, keep: object
+) -> None:
+    """Raise WrongUse for an argument of another kind, before there is a run."""
+    rules = {
+        "model must be a module of torch.nn": model is None or isinstance(model, nn.Module),
+        "optimizer must be one of torch.optim, or of a class made from it":
+            optimizer is None or isinstance(optimizer, Optimizer),
+        "losses must be functions by name": losses is None or (
+            isinstance(losses, Mapping)
+            and all(isinstance(key, str) and callable(one) for key, one in losses.items())
+        ),
+        "config must be settings by name": config is None or isinstance(config, Mapping),
+        "keep must be a list of objects with state_dict and load_state_dict":
+            keep is None or (isinstance(keep, Sequence) and all(map(_can_be_kept, keep))),
+    }  # fmt: skip
+    for rule, is_kept in rules.items():
+        if not is_kept:
+            raise WrongUse(rule)
+
+
+def _can_be_kept(one: Any) -> bool:
+    return all(callable(getattr(one, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
 class WatchedLoop:
@@ -213,7 +239,7 @@ class WatchedLoop:
         loop.registered.update(self._losses or {})
         if given["optimizer"] is not None:
             loop.parts.meet(given["optimizer"], given["model"])
-        loop.parts.kept.extend(given["keep"])
+        loop.parts.kept.extend(given["keep"] or ())
         if is_of_the_users(given["criterion"]):
             session.hooks.watch_criterion(given["criterion"])
         config = list((given["config"] or {}).items())[:_MOST_SETTINGS]

@@ -105,7 +105,8 @@ class Call(NamedTuple):
 def fitting(call: Call, kind: str | None) -> list[str]:
     """Return the names of the losses that can take the place of a call, its own one first."""
     names = [entry.name for entry in catalog.fitting_losses(kind or call.kind)]
-    return [call.name, *(name for name in names if name != call.name and not why_not(call, name))]
+    others = (name for name in names if name != call.name)
+    return [call.name, *(name for name in others if not why_not(call, name, kind))]
 
 
 def why_not(call: Call | None, loss: str, kind: str | None = None) -> str | None:

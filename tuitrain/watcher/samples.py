@@ -62,17 +62,17 @@ class Samples:
         self.wants_call, self._missed = False, 0
         output = call.args[0] if call.args else None
         if isinstance(output, Tensor) and output.numel() <= _LARGEST_OUTPUT:
-            values = _by_every_loss(call, self._loop.losses)
+            values = _by_every_loss(call, self._loop.losses, self._loop.kind)
             self._recorder.latest_batch_losses(self._loop.take, self._loop.step + 1, values)
 
 
 @torch.no_grad()
-def _by_every_loss(call: Call, names: Iterable[str]) -> dict[str, float]:
+def _by_every_loss(call: Call, names: Iterable[str], kind: str | None) -> dict[str, float]:
     """Return the value of each loss of the catalogue, and the script's own, for a call."""
     values = {}
     for name in names:
         if losses.has_value(call, name):
             with suppress(RuntimeError):  # PyTorch has no kernel of it for these tensors
                 is_own = name == call.name
-                values[name] = losses.own(call) if is_own else losses.replaced(call, name)
+                values[name] = losses.own(call) if is_own else losses.replaced(call, name, kind)
     return dict(zip(values, read([value.reshape(()) for value in values.values()]), strict=True))

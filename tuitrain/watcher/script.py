@@ -31,8 +31,8 @@ def run_watched(
     `failed` is called with an error that the script raised.
     """
     outcome: list[BaseException | None] = [None]
-    code = [0]
-    atexit.register(lambda: session.close(outcome[0], code[0]))  # after what the script registers
+    code = 0
+    atexit.register(lambda: session.close(outcome[0]))  # after what the script registers
     session.start()
     session.greet(command)
     try:
@@ -40,13 +40,12 @@ def run_watched(
     except Ending as error:
         outcome[0] = error
     except SystemExit as error:
-        code[0] = _exit_code(error)
+        outcome[0], code = error, _exit_code(error)
     except BaseException as error:  # noqa: BLE001 - it is printed as `python` prints it
-        outcome[0], code[0] = error, 130 if isinstance(error, KeyboardInterrupt) else 1
+        outcome[0], code = error, 130 if isinstance(error, KeyboardInterrupt) else 1
         print_error(error)
         failed(error)
-    code[0] = session.take_leave(outcome[0], code[0])
-    return code[0]
+    return session.take_leave(outcome[0], code)
 
 
 def _exit_code(error: SystemExit) -> int:

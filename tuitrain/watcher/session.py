@@ -172,13 +172,13 @@ class Session:
         if self._is_open and not self.watch.has_ended:
             os.kill(os.getpid(), number)
 
-    def close(self, error: BaseException | None, exit_code: int = 0) -> None:
+    def close(self, error: BaseException | None) -> None:
         """Record how the loop ended, and release the run. Never raises."""
         if not self._is_open or os.getpid() != self._pid:  # a forked child has the same atexit
             return
         self._forget()
         try:
-            self._last_word(error, exit_code)
+            self._last_word(error)
             release(self.paths.disk_reserve)
             self.recorder.close()
             self._writer.close()
@@ -188,17 +188,17 @@ class Session:
         finally:
             self._release()
 
-    def _last_word(self, error: BaseException | None, exit_code: int) -> None:
+    def _last_word(self, error: BaseException | None) -> None:
         watch, loop = self.watch, self.watch.loop
         if watch.has_ended:
             return  # the stop is its last word
         if watch.started is None and (stop := self._stop_request()) is not None:
             stop_before_training(stop, self.paths, self._writer, self.recorder)
             return
-        if watch.started is None and error is None:
-            self.recorder.take(Warned(_NO_STEP))
         watch.close()
-        word = self._failed_rank() or _word(error, exit_code, loop)
+        word = self._failed_rank() or _word(error, loop)
+        if watch.started is None and isinstance(word, Finished):
+            self.recorder.take(Warned(_NO_STEP))
         if not (self._has_launcher and isinstance(word, Failed) and is_of_another_rank(word.error)):
             self.recorder.take(word)  # else its launcher will know which rank it is
 
@@ -303,14 +303,15 @@ def _kinds() -> tuple[type[Watched], type[Steering], type[Watch]]:
     return leading.Watched, leading.Steering, leading.Watch
 
 
-def _word(error: BaseException | None, exit_code: int, loop: Watched) -> LastWord:
+def _word(error: BaseException | None, loop: Watched) -> LastWord:
+    code = error.code if isinstance(error, SystemExit) else None
     if isinstance(error, KeyboardInterrupt):
         return Stopped(None, *loop.position, str(error) or "SIGINT")
-    if error is not None:
-        return Failed(safe(why_wrong(error)))  # type: ignore[arg-type]  # an Exception, or an exit
-    if exit_code:
-        return Failed(f"the script ended with exit code {exit_code}")
-    return Finished(*loop.position)
+    if error is not None and not isinstance(error, SystemExit):
+        return Failed(safe(why_wrong(error)))
+    if not isinstance(code, int | None):
+        return Failed(safe(f"the script ended itself: {code}"))
+    return Failed(f"the script ended with exit code {code}") if code else Finished(*loop.position)
 
 
 def _title(spec: RunSpec) -> str:

@@ -342,7 +342,7 @@ def is_finite(loss: float | Tensor, optimizer: Optimizer) -> bool:
     return all(bool(torch.isfinite(one).all()) for one in gradients if not one.is_sparse)
 
 
-def why_wrong(error: Exception) -> str:
+def why_wrong(error: BaseException) -> str:
     """Return one sentence on an error, as a warning names it."""
     if isinstance(error, TuitrainError):
         return str(error)

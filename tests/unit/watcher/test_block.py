@@ -1,5 +1,6 @@
 """A loop of one's own in a `with` block: its losses, epochs, logged numbers and its end."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -73,6 +74,48 @@ class Training:
     def events(self, kind: type) -> list:
         run = tuitrain.connect(self._paths.directory)
         return [event for event in run.events(follow=False) if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(None, None), (0, None), (3, "ended with exit code 3"), ("no data", "ended itself: no data")],
+)
+def test_a_program_that_ends_within_the_block_says_whether_it_failed(
+    tmp_path: Path, code: object, error: str | None
+):
+    def program() -> None:
+        with tuitrain.watch("a", home=tmp_path) as run:
+            run.step(1.0)
+            sys.exit(code)
+
+    with pytest.raises(SystemExit):
+        program()
+    shown = tuitrain.connect("a", home=tmp_path).show()
+    assert shown["state"] == ("failed" if error else "finished")
+    assert shown["error"] == (error and f"the script {error}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": "perceptron"},
+        {"optimizer": "adam"},
+        {"losses": [nn.functional.l1_loss]},
+        {"losses": {"half": 0.5}},
+        {"config": "lr=0.1"},
+        {"keep": nn.Sequential(nn.Linear(1, 1))},
+        {"keep": True},
+        {"keep": [1.0]},
+        {"kind": "multilabel"},
+        {"on_nonfinite": "ignore"},
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_refused_by_name_and_makes_no_run(tmp_path: Path, given):
+    (name,) = given
+    with pytest.raises(tuitrain.WrongUse, match=name):
+        tuitrain.watch("a", home=tmp_path, **given)
+    assert not (tmp_path / "runs").exists()
 
 
 def half(outputs: Tensor, target: Tensor) -> Tensor:

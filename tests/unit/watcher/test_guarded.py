@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.tensorboard import SummaryWriter
 
 import tuitrain
 from tests.conftest import until
@@ -78,6 +80,51 @@ def test_a_hook_that_fails_leaves_the_training_as_it_is(
     last = RunReader(RunPaths(tmp_path / "runs" / "a").record).last_word()
     assert last is not None
     assert last.kind == ("failed" if hook in NEEDED else "finished")
+
+
+def test_numbers_that_cannot_be_recorded_still_go_where_the_script_logs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise ValueError("broken on purpose")
+
+    def logged(name: str) -> list[float]:
+        with SummaryWriter(str(tmp_path / name)) as writer:
+            for number in range(3):
+                writer.add_scalar("accuracy", number / 2, number)
+        board = EventAccumulator(str(tmp_path / name)).Reload()
+        return [one.value for one in board.Scalars("accuracy")]
+
+    alone = trained(), logged("alone")
+    monkeypatch.setattr(Watch, "log", fail)
+    said = io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path) as run:
+        watched = trained(), logged("watched")
+        run.log(accuracy=1.0)
+
+    assert same(alone[0], watched[0])
+    assert alone[1] == watched[1] == [0.0, 0.5, 1.0]
+    (line,) = (line for line in said.getvalue().splitlines() if "cannot be seen any more" in line)
+    assert "the numbers that the script logs" in line
+    assert "ValueError: broken on purpose" in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "high", [1, 2], torch.ones(3), {"a": 1}, object(), 1j, torch.tensor(1 + 1j), 10**400],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_is_no_number_is_left_out_and_the_rest_is_recorded(
+    tmp_path: Path, value: object
+):
+    said = io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path) as run:
+        for number in range(3):
+            run.step(1.0)
+            run.log(odd=value, even=number)
+            run.log(**{"": 1.0, "\x1b[31mred": 2.0, "x" * 500: 3.0})
+    assert "cannot be seen" not in said.getvalue()
+    assert list(tuitrain.connect("a", home=tmp_path).series("even")[1]) == [0, 1, 2]
 
 
 def test_after_the_block_torch_is_as_it_was(tmp_path: Path):

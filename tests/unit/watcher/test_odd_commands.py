@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 
 import tuitrain
 from tests.conftest import until
 from tests.odd_loops import INPUTS, TARGETS, Loop
 from tuitrain.core.commands import Change, Command, Request, Rollback, Stop, SwapLoss, Undo
-from tuitrain.core.events import CommandDropped, LossSwapped, TakeOpened
+from tuitrain.core.events import CommandDropped, LossSwapped, RunStarted, TakeOpened
 from tuitrain.store import inbox
 from tuitrain.store.paths import RunPaths
 from tuitrain.watcher import samples, session, watch
@@ -166,6 +167,46 @@ def test_a_swap_leaves_a_weighted_call_of_the_same_function_as_it_is(tmp_path: P
     assert loop.losses[0] == pytest.approx(first + second)
     assert loop.losses[-1] == pytest.approx(brier + second)
     assert "cannot be seen" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "other"),
+    [(None, "huber", "bce-with-logits"), ("binary", "bce-with-logits", "huber")],
+)
+def test_the_kind_decides_what_takes_the_place_of_a_squared_error(
+    tmp_path: Path, kind: str | None, loss: str, other: str
+):
+    loop, targets = Loop(), (TARGETS > 1).float()[:, None]
+    loop.model = nn.Sequential(nn.Linear(8, 1))
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.0)
+    formula = {"huber": nn.HuberLoss(), "bce-with-logits": nn.BCEWithLogitsLoss()}[loss]
+    by_hand = formula(loop.model(INPUTS), targets).item()
+    loop.loss = lambda: functional.mse_loss(  # type: ignore[method-assign]  # as a script may
+        loop.model(INPUTS), targets
+    )
+    events = steered(tmp_path, loop, [SwapLoss(loss), SwapLoss(other)], kind=kind)
+    assert [event.loss for event in events if isinstance(event, LossSwapped)] == [loss]
+    assert loop.losses[-1] == pytest.approx(by_hand)
+    fitting = tuitrain.connect("a", home=tmp_path).show()["problem"]["losses"]
+    assert (loss in fitting, other in fitting) == (True, False)
+
+
+def test_an_undo_takes_back_what_is_to_be_kept_and_the_settings_given_are_shown(tmp_path: Path):
+    loop = Loop()
+    averaged = AveragedModel(loop.model)
+    step = loop.step
+
+    def averaging(loss: Tensor) -> None:
+        step(loss)
+        averaged.update_parameters(loop.model)
+
+    loop.step = averaging  # type: ignore[method-assign]  # as a script may
+    given = {"keep": [averaged], "config": {"width": 16, "data": "drawn"}}
+    events = steered(tmp_path, loop, [Change("lr", 0.4), Undo()], **given)
+    (take,) = [event for event in events if isinstance(event, TakeOpened)]
+    assert int(averaged.n_averaged) == len(loop.losses) - (take.left_at - take.step)
+    (started,) = [event for event in events if isinstance(event, RunStarted)]
+    assert {"width = 16", "data = drawn"} <= set(started.card.notes)
 
 
 def test_a_rate_is_refused_where_the_optimizer_has_none(tmp_path: Path):
