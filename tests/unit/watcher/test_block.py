@@ -109,7 +109,7 @@ def test_a_program_that_ends_within_the_block_says_whether_it_failed(
         {"kind": "multilabel"},
         {"on_nonfinite": "ignore"},
     ],
-    ids=str,
+    ids=lambda given: next(iter(given)),
 )
 def test_a_wrong_argument_is_refused_by_name_and_makes_no_run(tmp_path: Path, given):
     (name,) = given
