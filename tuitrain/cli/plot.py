@@ -130,7 +130,8 @@ def plot(
     print_safe(f"{shown.title}: {', '.join([shown.task, about, shown.state, *chart.notes])}")
     say(chart.picture)
     if chosen is None and not view.has_colour and shown.last_epoch:
-        print_safe(LEGEND)
+        is_finite = not any("×" in span.text for line in chart.picture for span in line)
+        print_safe(LEGEND if is_finite else f"{LEGEND}; ×: not finite")
     if dashed := curves.dashed_in_words(shown):
         print_safe(f"dashed: {dashed}")
     return 0

@@ -69,6 +69,20 @@ def test_in_a_pipe_validations_are_letters_and_a_legend_says_so(said):
     assert sum(line.count("o") + line.count("°") for line in chart[3:-2]) >= 10
 
 
+def test_values_that_are_not_finite_have_no_axis_and_are_explained(tmp_path, capsys):
+    two = in_home(tmp_path, "two", epochs=4)
+    two.trains(4, lambda _step: math.nan, val_loss=math.nan, val_losses={"cross-entropy": math.nan})
+    two.close()
+    for more in ((), ("--metric", "cross-entropy")):
+        assert cli.run(["--home", str(tmp_path), "plot", "two", "--width", "90", *more]) == 0
+        printed = capsys.readouterr().out
+        _title, *chart = printed.splitlines()
+        assert "×" in printed
+        assert not any(line.partition("│")[0].strip() for line in chart if "│" in line)
+        assert "┤" not in printed
+        assert ("×: not finite" in printed) == (not more)
+
+
 def test_of_a_metric_that_is_no_loss_the_axis_is_never_logarithmic(said):
     assert "log" not in said("--metric", "accuracy", "--log-y").splitlines()[0]
     assert "log y" in said("--metric", "mse").splitlines()[0]

@@ -29,6 +29,7 @@ SIGNS = [
     ("$cell-muted", " ↶", "another take: training went back to an earlier step"),
     ("$foreground", " │", "the cursor; the title has its values"),
     ("$warning", " ▲", "values above the axis; o shows them"),
+    ("$error", " ×", "a loss that is not finite: NaN or infinite"),
     ("$cell-past", "━━", "an earlier loss, drawn to its own scale"),
     (
         "$cell-past",

@@ -47,7 +47,7 @@ def ruled(
         Tick(frame.cell_up(axis.place(value)), label.rjust(GUTTER)) for value, label in numbers
     )
     if axes != "none":
-        frame = frame._replace(columns=width - 1 - max(len(label) for _, label in y_ticks))
+        frame = frame._replace(columns=width - 1 - _gutter(y_ticks))
     labels = x_axis.labels(*ends, unit, max(1, frame.columns // _X_TICK[axes]))
     x_ticks = [Tick(frame.cell(label.x), label.text) for label in labels]
     return Ruled(frame, axis, x_ticks, y_ticks)
@@ -63,11 +63,16 @@ def _apart(ticks: Iterable[Tick]) -> list[Tick]:
     return every[:1]
 
 
+def _gutter(y_ticks: Iterable[Tick]) -> int:
+    """Return how many cells the numbers of the y axis take."""
+    return max((len(label) for _, label in y_ticks), default=GUTTER)
+
+
 def framed(canvas: Sequence[Line], drawing: Drawing) -> Picture:
     """Return the canvas, its topmost line first, with its axes."""
     if drawing.axes == "none":
         return tuple(canvas)
-    gutter = max(len(label) for _, label in drawing.y_ticks)
+    gutter = _gutter(drawing.y_ticks)
     labels = {tick.cell: tick.label for tick in drawing.y_ticks}
     rows = range(len(canvas) - 1, -1, -1)
     edges = [f"{labels[row]}┤" if row in labels else "│" for row in rows]

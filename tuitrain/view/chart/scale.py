@@ -241,6 +241,8 @@ class Axis(NamedTuple):
 
     shown: Range
     is_log: bool = False
+    has_values: bool = True
+    """Whether there is any finite value; without one the range means nothing."""
 
     def place(self, value: float) -> float:
         """Return the height of a value: 0 to 1 within the range, at least -1, at most 2."""
@@ -259,6 +261,8 @@ class Axis(NamedTuple):
 
     def numbered(self, count: int) -> tuple[Axis, list[tuple[float, str]]]:
         """Return the axis extended to round numbers, and about `count` numbers with labels."""
+        if not self.has_values:
+            return self, []
         if self.is_log:
             return self._numbered_log(count)
         shown = rounded(self.shown, _GRAINS)
@@ -297,7 +301,7 @@ def axis(
     shown = _joint_range(groups, None if is_full else LOGARITHMIC if is_log else LINEAR)
     if is_log and shown.high - shown.low < 2 * _LEAST_LOG:
         shown = shown._replace(low=shown.low - _LEAST_LOG, high=shown.high + _LEAST_LOG)
-    return Axis(shown, is_log)
+    return Axis(shown, is_log, has_values=any(groups))
 
 
 def _joint_range(groups: Sequence[Sequence[Pair]], reach: Reach | None) -> Range:

@@ -174,6 +174,22 @@ def _is_lowered(run: Snapshot) -> bool:
     return (lr_of(run) or 0.0) < (lr_at(run, run.step) or 0.0)
 
 
+def _not_validated(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
+    """Return advice on validations that say nothing, while the training loss is finite."""
+    del run
+    val_loss = course[-1].val_loss if course else None
+    if val_loss is None or math.isfinite(val_loss):
+        return None
+    return Finding(
+        "not validated",
+        f"not validated: that loss is {words.value(val_loss)}, and that of training finite",
+        (
+            _at_the_next_start("are its inputs, and running statistics, finite?"),
+            _at_the_next_start("does a target count in each batch of it?"),
+        ),
+    )
+
+
 def _diverging(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     if not course:
         return None
@@ -403,7 +419,7 @@ def _waits_for_data(run: Snapshot) -> Finding | None:
 
 
 _OF_COURSE: tuple[Callable[[Snapshot, Sequence[EpochEnded]], Finding | None], ...] = (
-    _nonfinite, _diverging, _dead, _worse_since_change, _unfit, _not_learning, _overfitting,
-    _plateau,
+    _nonfinite, _not_validated, _diverging, _dead, _worse_since_change, _unfit, _not_learning,
+    _overfitting, _plateau,
 )  # fmt: skip
 """The course of a run has one cause: the first of these signs."""

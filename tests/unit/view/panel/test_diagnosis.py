@@ -111,6 +111,16 @@ def test_an_epoch_of_nan_is_diverging_and_says_what_to_press(recorded):
     assert line.startswith(" ▲ diverging: the training loss is NaN · r lowers the rate (0.001)")
 
 
+@pytest.mark.parametrize(("val_loss", "kinds"), [(math.nan, ["not validated"]), (0.5, [])])
+def test_a_validation_that_says_nothing_is_told_from_a_training_that_fails(
+    recorded, val_loss, kinds
+):
+    recorded.trains(3, val_loss=val_loss)
+    assert [found.kind for found in findings(recorded.now())] == kinds
+    recorded.trains(1, train_loss=math.nan, val_loss=val_loss)
+    assert [found.kind for found in findings(recorded.now())] == ["diverging"]
+
+
 def test_of_weights_that_are_nan_no_rate_is_lowered(tmp_path):
     recorded = in_home(tmp_path, "a", on_nonfinite="alert")
     recorded.trains(2, improved=False)
