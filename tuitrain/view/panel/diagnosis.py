@@ -182,10 +182,10 @@ def _not_validated(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | Non
         return None
     return Finding(
         "not validated",
-        f"not validated: that loss is {words.value(val_loss)}, and that of training finite",
+        f"not validated: the validation loss is {words.value(val_loss)}, the training loss is not",
         (
-            _at_the_next_start("are its inputs, and running statistics, finite?"),
-            _at_the_next_start("does a target count in each batch of it?"),
+            _at_the_next_start("are its inputs and running statistics finite?"),
+            _at_the_next_start("has each of its batches a target that counts?"),
         ),
     )
 
