@@ -93,10 +93,11 @@ def _number(value: Any) -> Any:
         is_one = value.numel() == 1 and is_real(value) and not value.is_complex()
         if not is_one or is_traceable_wrapper_subclass(value):
             return None
+        value = value.detach()
     try:
         if not isinstance(value, Tensor) or value.is_cpu:
             return float(value)
-        copy = value.detach().clone().reshape(())
+        copy = value.clone().reshape(())
         return copy if copy.is_floating_point() else copy.double()  # among floats it is rounded
     except Exception:  # noqa: BLE001 - it is the script's, and may be of any class
         return None

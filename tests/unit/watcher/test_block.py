@@ -1,5 +1,7 @@
 """A loop of one's own in a `with` block: its losses, epochs, logged numbers and its end."""
 
+import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 import tuitrain
-from tests.conftest import until
+from tests.conftest import PROJECT, until
 from tuitrain.core.commands import (
     Boundary,
     Change,
@@ -272,3 +274,19 @@ def test_a_loss_without_an_input_and_a_target_is_seen_and_cannot_be_swapped(
     refused = [event.reason for event in run.events(follow=False) if hasattr(event, "reason")]
     assert [reason.count("no input and target") for reason in refused] == [1, 1]
     assert "cannot be seen" not in capfd.readouterr().err
+
+
+def test_the_loop_that_the_page_shows_is_watched_as_it_says(tmp_path: Path, monkeypatch, capsys):
+    page = (PROJECT / "docs" / "watch.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("TUITRAIN_HOME", str(tmp_path))
+    exec(compile(program, "program.py", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.startswith("asymmetric ended at loss 0.")
+    run = tuitrain.connect("asymmetric", home=tmp_path)
+    (started,) = [event for event in run.events(follow=False) if isinstance(event, RunStarted)]
+    assert "width = 8" in started.card.notes
+    assert {"criterion", "absolute"} <= set(run.show()["problem"]["losses"])
+    assert len(run.series("weight")[1]) or run.show()["metrics"]["weight"]
+    documented = set(re.findall(r"^\| `([a-z_`, ]+)` \|", page, re.MULTILINE))
+    named = {name for row in documented for name in re.findall(r"\w+", row)}
+    assert set(inspect.signature(tuitrain.watch).parameters) <= named

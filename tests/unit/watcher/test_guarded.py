@@ -8,7 +8,9 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from inspect import isfunction
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -107,6 +109,26 @@ def test_numbers_that_cannot_be_recorded_still_go_where_the_script_logs_them(
     (line,) = (line for line in said.getvalue().splitlines() if "cannot be seen any more" in line)
     assert "the numbers that the script logs" in line
     assert "ValueError: broken on purpose" in line
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (3, 3.0), (True, 1.0), (numpy.float32(0.5), 0.5), (2**60, 2.0**60),
+        (torch.tensor(2**60), 2.0**60), (torch.tensor([0.25]), 0.25), (torch.tensor(True), 1.0),
+        (torch.tensor(0.5, dtype=torch.bfloat16), 0.5), (nn.Parameter(torch.tensor([[0.5]])), 0.5),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_number_of_any_type_is_recorded_as_it_was_when_it_was_logged(
+    tmp_path: Path, value: Any, number: float
+):
+    with tuitrain.watch("a", home=tmp_path) as run:
+        run.step(1.0)
+        run.log(number=value)
+        if isinstance(value, torch.Tensor):
+            value.data.zero_()
+    assert list(tuitrain.connect("a", home=tmp_path).series("number")[1]) == [number]
 
 
 @pytest.mark.parametrize(
