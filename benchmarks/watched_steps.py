@@ -2,6 +2,7 @@
 
 python -m benchmarks.watched_steps watch|hooks|numbers|tensorboard|wandb SECONDS: prints pairs of
 the CPU time of a step, without and with it in the next block of steps, in microseconds, as JSON.
+With "own" it prints the microseconds that each step was in the code of its hooks.
 
 Both blocks of a pair are of one loop in one process: two processes differ by more than this costs.
 """
@@ -57,6 +58,14 @@ Turn = Callable[[bool], Log]
 def measure(home: Path, *, rounds: int, seconds: float) -> Iterator[Figure]:
     """Yield what each way adds to a step: the median over pairs of blocks."""
     environment = workload.environment(home)
+    said = capture([*module("watched_steps"), "own", str(rounds * seconds)], environment)
+    own: list[float] = json.loads(said.splitlines()[-1])
+    low, median, high = statistics.quantiles(own, n=4)
+    yield Figure(
+        "within the hooks of a watched step", f"{median:.0f} µs", GOALS["watch"],
+        f"median of {len(own):,}; half: {low:.0f} to {high:.0f}; mean, with writes and commands, "
+        f"{statistics.fmean(own):.0f}",
+    )  # fmt: skip
     for way, name in NAMES.items():
         if way in NEEDS and find_spec(NEEDS[way]) is None:
             yield Figure(f"cost of {name}", "not installed")
@@ -73,6 +82,9 @@ def measure(home: Path, *, rounds: int, seconds: float) -> Iterator[Figure]:
 
 def main(way: str, seconds: float) -> None:
     torch.set_num_threads(1)
+    if way == "own":
+        print(json.dumps(own_times(seconds)))
+        return
     losses = steps(width())
     with tempfile.TemporaryDirectory() as folder, TURNS[way](folder) as turn:
         pair(losses, turn)
@@ -139,6 +151,53 @@ def watched(folder: str) -> Iterator[Turn]:
             return ignore
 
         yield turn
+
+
+def own_times(seconds: float) -> list[float]:
+    """Return the microseconds that each step of a loop was within its hooks, in code of ours.
+
+    That leaves out what is lost outside of them, as caches that they filled.
+    """
+    import tuitrain
+    from tuitrain.watcher import every_step
+
+    spent = 0
+    now = time.perf_counter_ns
+
+    def timed(function: Callable[..., Any], sign: int) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal spent
+            began = now()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent += sign * (now() - began)
+
+        return call
+
+    def around(wrap: Callable[..., Any]) -> Callable[..., Any]:
+        """Time a hook that wraps a function, which is its last argument, without this one."""
+        return lambda *args: timed(wrap(*args[:-1], timed(args[-1], -1)), 1)
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as undo:
+        for name in ("of_loss", "of_backward"):
+            wrap = getattr(every_step, name)
+            undo.enter_context(patch.object(every_step, name, around(wrap)))
+        for name in ("before", "after"):
+            make = getattr(every_step, name)
+            undo.enter_context(
+                patch.object(every_step, name, lambda hooks, make=make: timed(make(hooks), 1))
+            )
+        undo.enter_context(tuitrain.watch("own", home=folder))
+        losses, found = steps(width()), []
+        for _ in range(BLOCK):
+            next(losses)
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            spent = 0
+            next(losses)
+            found.append(spent / 1000)
+        return found
 
 
 @contextmanager
