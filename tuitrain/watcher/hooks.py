@@ -30,6 +30,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from tuitrain.watcher import every_step
 from tuitrain.watcher.criterion import OWN, WatchedForward
+from tuitrain.watcher.diverted import Diverted, can_be_diverted
 from tuitrain.watcher.dynamo import apart, estimates, whole_apart
 from tuitrain.watcher.sources import LOADER
 from tuitrain.watcher.watching import UNSEEN, Watching
@@ -59,6 +60,7 @@ class Hooks:
         self._report = lose
         self._undo = ExitStack()
         self._originals: dict[str, Callable[..., Any]] = {}
+        self._diverted: list[tuple[Diverted, Callable[..., Any]]] = []
         self._criteria: list[tuple[nn.Module, WatchedForward]] = []
         self._is_on = False
         self.thread: int | None = None
@@ -78,10 +80,9 @@ class Hooks:
         for name in UNSEEN:
             whole_apart(getattr(type(self.watching), name))
         for name in LOSSES:
-            self._originals[name] = getattr(functional, name)
-            self._replace(functional, name, every_step.of_loss(self, name, self._originals[name]))
-        backward = every_step.of_backward(self, torch.autograd.backward)
-        self._replace(torch.autograd, "backward", backward)
+            of_loss = partial(every_step.of_loss, self, name)
+            self._originals[name] = self._divert(functional, name, of_loss)
+        self._divert(torch.autograd, "backward", partial(every_step.of_backward, self))
         self._replace(torch.amp.GradScaler, "scale", self._scale(torch.amp.GradScaler.scale))
         self._replace(torch.amp.GradScaler, "step", self._scaler_step(torch.amp.GradScaler.step))
         owner, name = _TORCHSCRIPT
@@ -109,6 +110,7 @@ class Hooks:
         """Take all hooks out; what others have put over one of them stays."""
         self._is_on, self.thread = False, None
         self._undo.close()
+        self._diverted.clear()
 
     def see(self, hook: str, *args: Any) -> None:
         """Call a hook."""
@@ -134,6 +136,21 @@ class Hooks:
         At every step the thread is compared without this call, which would cost more.
         """
         return self._is_on and (self.thread is None or self.thread == get_ident())
+
+    def _divert(
+        self, owner: Any, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> Callable[..., Any]:
+        """Let a function's calls go to the one that wraps it; return it as it was."""
+        function = getattr(owner, name)
+        if not can_be_diverted(function):
+            self._replace(owner, name, wrapped(function))
+            return function
+        diverted = Diverted(function)
+        other = wrapped(diverted.original)
+        diverted.divert(other)
+        self._diverted.append((diverted, other))
+        self._undo.callback(diverted.put_back)
+        return diverted.original
 
     def _replace(self, owner: Any, name: str, wrapped: Any) -> None:
         original = getattr(owner, name)
@@ -234,15 +251,14 @@ class Hooks:
 
     @contextmanager
     def _original_losses(self) -> Iterator[None]:
-        wrapped = {name: getattr(functional, name) for name in self._originals}
-        for name, function in self._originals.items():
-            setattr(functional, name, function)
+        for diverted, _ in self._diverted:
+            diverted.put_back()
         plain = [watched for watched in self._criteria if _plain_again(*watched)]
         try:
             yield
         finally:
-            for name, function in wrapped.items():
-                setattr(functional, name, function)
+            for diverted, other in self._diverted:
+                diverted.divert(other)
             for criterion, forward in plain:
                 criterion.forward = forward
 

@@ -1,0 +1,58 @@
+"""Functions of PyTorch that call ours, and stay the objects that a program knows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+_PREFIX = "_tuitrain_"
+
+
+class Diverted:
+    """A function whose calls go to another one.
+
+    One put in its place would not be the object that a program has already, or keeps for later:
+    a model that holds it could not be pickled, and `__torch_function__` would not know it.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        self._function, self._code = function, function.__code__
+        self._name = f"{_PREFIX}{function.__name__}"
+        copy = FunctionType(
+            self._code, function.__globals__, function.__name__, function.__defaults__
+        )
+        self.original: Callable[..., Any] = functools.update_wrapper(copy, function)
+        del copy.__wrapped__
+        copy.__kwdefaults__ = function.__kwdefaults__
+        """It does what the function did."""
+
+    def divert(self, to: Callable[..., Any]) -> None:
+        """Let its calls go to another function."""
+        function = self._function
+        function.__globals__[self._name] = to
+        function.__code__ = _through.__code__.replace(
+            co_names=(self._name,), co_name=function.__name__, co_qualname=function.__qualname__
+        )
+        function.__wrapped__ = self.original  # type: ignore[attr-defined]  # its signature
+
+    def put_back(self) -> None:
+        """Let it do again what it did."""
+        self._function.__code__ = self._code
+        vars(self._function).pop("__wrapped__", None)
+        self._function.__globals__.pop(self._name, None)
+
+
+def can_be_diverted(function: Any) -> bool:
+    """Return whether it is a plain function, and none that somebody wrapped before."""
+    return isinstance(function, FunctionType) and not function.__closure__
+
+
+def _through(*args: Any, **kwargs: Any) -> Any:
+    """Call the function of a name that is filled in."""
+    return _other(*args, **kwargs)
+
+
+def _other(*_args: Any, **_kwargs: Any) -> Any:
+    """Stand for it."""
