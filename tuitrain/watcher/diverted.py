@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeGuard
 
 _PREFIX = "_tuitrain_"
 
@@ -23,10 +23,10 @@ class Diverted:
         copy = FunctionType(
             self._code, function.__globals__, function.__name__, function.__defaults__
         )
-        self.original: Callable[..., Any] = functools.update_wrapper(copy, function)
-        del copy.__wrapped__
         copy.__kwdefaults__ = function.__kwdefaults__
+        self.original: Callable[..., Any] = functools.update_wrapper(copy, function)
         """It does what the function did."""
+        del self.original.__wrapped__  # it is the one that is wrapped
 
     def divert(self, to: Callable[..., Any]) -> None:
         """Let its calls go to another function."""
@@ -44,7 +44,7 @@ class Diverted:
         self._function.__globals__.pop(self._name, None)
 
 
-def can_be_diverted(function: Any) -> bool:
+def can_be_diverted(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
     """Return whether it is a plain function, and none that somebody wrapped before."""
     return isinstance(function, FunctionType) and not function.__closure__
 

@@ -141,7 +141,7 @@ class Hooks:
         self, owner: Any, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]
     ) -> Callable[..., Any]:
         """Let a function's calls go to the one that wraps it; return it as it was."""
-        function = getattr(owner, name)
+        function: Callable[..., Any] = getattr(owner, name)
         if not can_be_diverted(function):
             self._replace(owner, name, wrapped(function))
             return function
