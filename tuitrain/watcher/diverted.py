@@ -41,7 +41,7 @@ class Diverted:
         """Let it do again what it did."""
         self._function.__code__ = self._code
         vars(self._function).pop("__wrapped__", None)
-        self._function.__globals__.pop(self._name, None)
+        self._function.__globals__[self._name] = self.original  # another thread may be on its way
 
 
 def can_be_diverted(function: Callable[..., Any]) -> TypeGuard[FunctionType]:

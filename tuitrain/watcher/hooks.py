@@ -119,6 +119,15 @@ class Hooks:
         except Exception as error:  # noqa: BLE001 - the loop must go on, whatever it is
             self.lose(hook, error)
 
+    def step_by_hand(self, step: Callable[[Tensor], None], loss: Tensor) -> None:
+        """Take a step that the loop itself reports, if it is watched."""
+        if not self._is_on:
+            return
+        try:
+            step(loss)
+        except Exception as error:  # noqa: BLE001 - the loop must go on
+            self.lose("after_step", error)
+
     def lose(self, hook: str, error: Exception) -> None:
         """Report that a hook failed; it does nothing from now on."""
         setattr(self.watching, hook, _nothing)

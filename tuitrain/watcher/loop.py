@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ _REACTIONS = ("alert", "pause", "skip", "stop")
 _MOST_SETTINGS = 50
 _OURS = 2
 """References to a loader that the script has given up: an attribute's, and a call's argument."""
+_BEGINNING = Lock()
+"""Held while a block begins: of two threads, the second one has the run of the first."""
 _OTHERS_COME_WITHIN_S = 5.0
 """The program may watch its loop on rank 0 alone; the others come to the block before a step."""
 
@@ -122,7 +125,8 @@ class WatchedLoop:
         self._spec, self._name, self._home = spec, name, home
         self._losses, self._given = losses, given
         self._session: AnySession | None = None
-        self._owns_session = False
+        self._owned: list[bool] = []
+        """Of each block in hand, the outer ones first, whether its session began with it."""
         self._sources: list[_Source] = []
         self._is_in_loader = False
 
@@ -137,11 +141,13 @@ class WatchedLoop:
         return self._session is not None and self._session.watch.has_ended
 
     def __enter__(self) -> WatchedLoop:
-        self._owns_session = sessions.current is None
-        self._session = sessions.current or self._new_session()
-        self._introduce(self._session)
-        if self._owns_session:
-            self._session.start()
+        with _BEGINNING:
+            is_first = sessions.current is None
+            self._session = sessions.current or self._new_session()
+            self._introduce(self._session)
+            if is_first:
+                self._session.start()
+        self._owned.append(is_first)
         return self
 
     def _new_session(self) -> AnySession:
@@ -164,9 +170,10 @@ class WatchedLoop:
         trace: TracebackType | None,
     ) -> bool:
         """Record how the loop ended; a stop ends the block without an error."""
-        if self._session is not None and self._owns_session:
+        owns_session = self._owned.pop()
+        if self._session is not None and owns_session:
             self._session.close(error)
-        return isinstance(error, Ending) and self._owns_session
+        return isinstance(error, Ending) and owns_session
 
     def __call__(self, loader: Iterable[_Batch]) -> Iterator[_Batch]:
         """Yield the batches of a loader; end early once the run is stopped.
@@ -227,11 +234,11 @@ class WatchedLoop:
         """Record a step of a loop without an optimizer of PyTorch; `loss` is a scalar."""
         if self._session is not None:
             value = (
-                loss.detach()
+                loss.detach().reshape(())
                 if isinstance(loss, Tensor)
                 else torch.as_tensor(float(loss), dtype=torch.float64)
             )
-            self._session.watch.step_by_hand(value)
+            self._session.hooks.step_by_hand(self._session.watch.step_by_hand, value)
 
     def _introduce(self, session: AnySession) -> None:
         """Use what the user gave instead of what would be found."""

@@ -1,8 +1,11 @@
 """A process that lives on after its loop was watched, as that of a notebook does."""
 
+import io
 import multiprocessing
+import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 
 import psutil
@@ -13,6 +16,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import tuitrain
+from tests.conftest import until
+from tuitrain.store.paths import RunPaths
 
 
 def train_until(error: BaseException | None) -> None:
@@ -50,3 +55,57 @@ def test_blocks_one_after_another_leave_files_children_and_torch_as_they_were(tm
         "a": ("finished", 6, 2), "a-2": ("stopped", 4, 1), "a-3": ("failed", 4, 1),
         "a-4": ("finished", 6, 2),
     }  # fmt: skip
+
+
+def test_a_block_within_one_of_the_same_loop_ends_with_the_outer_one(tmp_path: Path):
+    watched = tuitrain.watch("a", home=tmp_path)
+    with watched:
+        with watched:
+            train_until(None)
+        assert tuitrain.connect("a", home=tmp_path).state == "running"
+    assert tuitrain.connect("a", home=tmp_path).state == "finished"
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_blocks_that_begin_together_in_threads_have_one_run(tmp_path: Path):
+    before, names = functional.cross_entropy.__code__, []
+    both_began = threading.Barrier(2)
+
+    def watch() -> None:
+        both_began.wait()
+        with tuitrain.watch("a", home=tmp_path) as run:
+            both_began.wait()
+            train_until(None)
+            names.append(run.name)
+            both_began.wait()
+
+    in_threads(2, watch)
+    assert names == ["a", "a"]
+    assert functional.cross_entropy.__code__ is before
+    assert tuitrain.connect("a", home=tmp_path).state == "finished"
+
+
+def test_a_loop_that_reports_its_own_steps_goes_on_without_its_record_and_after_the_block(
+    tmp_path: Path,
+):
+    said = io.StringIO()
+    with redirect_stderr(said), tuitrain.watch("a", home=tmp_path) as run:
+
+        def has_said() -> bool:
+            run.step(1.0)
+            return bool(said.getvalue())
+
+        run.step(1.0)
+        RunPaths(tmp_path / "runs" / "a").record.unlink()
+        until(has_said, "it is said")
+        run.step(1.0)
+    run.step(1.0)
+    (line,) = said.getvalue().splitlines()
+    assert line.startswith("tuitrain: the steps cannot be seen any more")
