@@ -27,7 +27,9 @@ class FirstStep(NamedTuple):
 
     optimizer: Optimizer | None
     loader: Any
-    """The loader of its batch; None if there is none."""
+    """The loader of its batch; None if there is none, or only its iterator is left."""
+    has_loader: bool
+    """Whether there is or was one."""
     device: torch.device
     passes: int
     """Its backward passes."""
@@ -86,7 +88,8 @@ def _seen(loop: Watched, model: nn.Module | None, first: FirstStep) -> Iterator[
         yield f"model {name}"
     yield f"loss {loop.own_loss}" if loop.call else "a loss of its own, which cannot be swapped"
     batches = length(first.loader)
-    yield f"{batches:,} batches an epoch" if batches else "no loader: no epochs"
+    unknown = "a loader of unknown length" if first.has_loader else "no loader: no epochs"
+    yield f"{batches:,} batches an epoch" if batches else unknown
 
 
 def has_other_terms(loss: Any, returned: Tensor | None) -> bool:

@@ -144,7 +144,12 @@ class WatchedLoop:
         with _BEGINNING:
             is_first = sessions.current is None
             self._session = sessions.current or self._new_session()
-            self._introduce(self._session)
+            try:
+                self._introduce(self._session)
+            except BaseException as error:  # of an argument: there is no block that could end
+                if is_first:
+                    self._session.close(error)
+                raise
             if is_first:
                 self._session.start()
         self._owned.append(is_first)

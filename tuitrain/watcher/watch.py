@@ -380,8 +380,8 @@ class Watch(Stepping):
         batches = max(1, min(passes, self._sources.fetched))  # of a step
         self.loop.length = -(-length(loader) // batches)
         first = FirstStep(
-            optimizer, loader, self._propagated.device, passes, self._has_other_terms,
-            tuple(self.notes),
+            optimizer, loader, self._sources.newest is not None, self._propagated.device, passes,
+            self._has_other_terms, tuple(self.notes),
         )  # fmt: skip
         if optimizer is not None and ranks.count() > 1:
             self.loop.is_sharded = self.loop.is_sharded or objects.is_sharded(optimizer)

@@ -109,3 +109,23 @@ def test_a_loop_that_reports_its_own_steps_goes_on_without_its_record_and_after_
     run.step(1.0)
     (line,) = said.getvalue().splitlines()
     assert line.startswith("tuitrain: the steps cannot be seen any more")
+
+
+class Frozen(nn.Module):
+    """A criterion whose methods cannot be replaced."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "forward":
+            raise AttributeError("frozen")
+        super().__setattr__(name, value)
+
+
+def test_a_block_that_cannot_begin_leaves_no_run_that_goes_on(tmp_path: Path):
+    with (
+        pytest.raises(AttributeError, match="frozen"),
+        tuitrain.watch("a", home=tmp_path, criterion=Frozen()),
+    ):
+        pytest.fail("it began")
+    assert tuitrain.connect("a", home=tmp_path).state == "failed"
+    with tuitrain.watch("b", home=tmp_path) as run:
+        assert run.name == "b"

@@ -241,3 +241,25 @@ def test_batches_that_are_made_anew_in_one_line_are_an_epoch_each_time(tmp_path:
     both = Both(tuitrain.connect("a", home=tmp_path), lived)
     assert [one.step for one in both.epochs] == [4, 8, 12]
     assert [one.val_loss for one in both.epochs] == pytest.approx(both.lived.val_losses)
+
+
+@pytest.mark.parametrize(
+    ("batches", "note"),
+    [
+        (train_loader, "4 batches an epoch"),
+        (partial(DataLoader, Stream(), 16), "a loader of unknown length"),
+        (lambda: iter(train_loader()), "a loader of unknown length"),
+        (partial(listed, 0, 64), "no loader: no epochs"),
+    ],
+)
+def test_the_run_says_what_is_known_of_its_epochs(tmp_path: Path, capfd, batches, note):
+    kept = []
+
+    def loop() -> Loop:
+        trained = Loop()
+        for _ in range(2):
+            kept.append(batches())
+            trained.train(kept.pop() if "unknown" in note else kept[-1])
+        return trained
+
+    assert watched(tmp_path, loop, capfd).started.card.notes[0].endswith(f", {note}")
