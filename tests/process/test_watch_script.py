@@ -80,6 +80,7 @@ def test_a_script_sees_what_python_would_show_it(
             "torch.nn.functional.cross_entropy(torch.ones(2, 3), torch.zeros(5).long())",
             "failed",
         ),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "failed"),
     ],
 )
 def test_output_and_exit_code_are_the_scripts(
@@ -98,6 +99,18 @@ def test_output_and_exit_code_are_the_scripts(
     assert f"tuitrain: a: watching {script}; hooked: optimizers, loss functions" in done.stderr
     shown = tuitrain.show("a")
     assert (shown["state"], shown["step"], shown["kind"]) == (state, 3, "regression")
+
+
+def test_the_text_of_an_exit_goes_to_the_errors_of_a_script_that_has_none(
+    tuitrain: Shell, tmp_path: Path
+):
+    script = tmp_path / "ends.py"
+    script.write_text("import sys; sys.stderr = None; sys.exit(['no', 'data'])\n")
+    alone = as_python([str(script)], tuitrain)
+    done = watched(["--name", "a"], [str(script)], tuitrain)
+    assert (done.returncode, done.stdout) == (alone.returncode, alone.stdout)
+    assert without_ours(done.stderr) == alone.stderr
+    assert tuitrain.show("a")["error"] == "the script ended itself: ['no', 'data']"
 
 
 def test_a_full_disk_and_a_lost_record_end_the_record_and_not_the_training(

@@ -17,9 +17,10 @@ class Diverted:
     a model that holds it could not be pickled, and `__torch_function__` would not know it.
     """
 
-    def __init__(self, function: FunctionType) -> None:
-        self._function, self._code = function, function.__code__
-        self._name = f"{_PREFIX}{function.__name__}"
+    def __init__(self, function: FunctionType, name: str) -> None:
+        """`name` tells it from others of its module."""
+        self.function, self._code = function, function.__code__
+        self._name = f"{_PREFIX}{name}"
         copy = FunctionType(
             self._code, function.__globals__, function.__name__, function.__defaults__
         )
@@ -30,7 +31,7 @@ class Diverted:
 
     def divert(self, to: Callable[..., Any]) -> None:
         """Let its calls go to another function."""
-        function = self._function
+        function = self.function
         function.__globals__[self._name] = to
         function.__code__ = _through.__code__.replace(
             co_names=(self._name,), co_name=function.__name__, co_qualname=function.__qualname__
@@ -39,14 +40,15 @@ class Diverted:
 
     def put_back(self) -> None:
         """Let it do again what it did."""
-        self._function.__code__ = self._code
-        vars(self._function).pop("__wrapped__", None)
-        self._function.__globals__[self._name] = self.original  # another thread may be on its way
+        self.function.__code__ = self._code
+        vars(self.function).pop("__wrapped__", None)
+        self.function.__globals__[self._name] = self.original  # another thread may be on its way
 
 
 def can_be_diverted(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
     """Return whether it is a plain function, and none that somebody wrapped before."""
-    return isinstance(function, FunctionType) and not function.__closure__
+    is_plain = isinstance(function, FunctionType) and not function.__closure__
+    return is_plain and not hasattr(function, "__wrapped__")
 
 
 def _through(*args: Any, **kwargs: Any) -> Any:

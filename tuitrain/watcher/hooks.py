@@ -151,10 +151,12 @@ class Hooks:
     ) -> Callable[..., Any]:
         """Let a function's calls go to the one that wraps it; return it as it was."""
         function: Callable[..., Any] = getattr(owner, name)
+        if any(known.function is function for known, _ in self._diverted):
+            return function  # it has two names, as where a program put one in another's place
         if not can_be_diverted(function):
             self._replace(owner, name, wrapped(function))
             return function
-        diverted = Diverted(function)
+        diverted = Diverted(function, name)
         other = wrapped(diverted.original)
         diverted.divert(other)
         self._diverted.append((diverted, other))

@@ -9,6 +9,7 @@ import runpy
 import sys
 import types
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -52,7 +53,9 @@ def _exit_code(error: SystemExit) -> int:
     """Return the exit code that `python` ends with; prints a text as it does."""
     if error.code is None or isinstance(error.code, int):
         return error.code or 0
-    print(error.code, file=sys.stderr)  # noqa: T201 - as `python` does
+    with suppress(Exception):  # the script may have closed it
+        file = sys.__stderr__ if sys.stderr is None else sys.stderr
+        print(error.code, file=file)
     return 1
 
 

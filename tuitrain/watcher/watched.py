@@ -346,4 +346,8 @@ def why_wrong(error: BaseException) -> str:
     """Return one sentence on an error, as a warning names it."""
     if isinstance(error, TuitrainError):
         return str(error)
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is the script's, and may be of any class
+        text = "<exception str() failed>"  # as Python says
+    return f"{type(error).__name__}: {text}".partition("\n")[0]

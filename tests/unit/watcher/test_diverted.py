@@ -105,3 +105,22 @@ def test_a_call_that_is_on_its_way_when_watching_ends_returns_the_loss(tmp_path:
         code.append(cross_entropy.__code__)
     late = FunctionType(code[0], cross_entropy.__globals__)
     assert torch.equal(late(INPUTS, TARGETS), cross_entropy(INPUTS, TARGETS))
+
+
+def test_one_function_in_the_place_of_another_is_seen_once(
+    tmp_path: Path, capfd, monkeypatch: pytest.MonkeyPatch
+):
+    class Replaced(Loop):
+        def loss(self, inputs: Tensor = INPUTS, targets: Tensor = TARGETS) -> Tensor:
+            return functional.mse_loss(self.model(inputs)[:, 0], targets.float())
+
+    def loop() -> Loop:
+        own = Replaced()
+        own.step(own.loss())
+        return own
+
+    own = [lambda x, y, **_: (x - y).abs().mean(), lambda x, _y, **_: x.sum()]
+    for replaced in (functional.l1_loss, own[0]):
+        monkeypatch.setattr(functional, "mse_loss", replaced)
+        monkeypatch.setattr(functional, "huber_loss", own[1])
+        watched(tmp_path / replaced.__name__, loop, capfd)

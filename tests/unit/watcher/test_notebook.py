@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import tuitrain
-from tests.conftest import until
+from tests.conftest import PATIENCE_S, until
 from tuitrain.store.paths import RunPaths
 
 
@@ -76,7 +76,7 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
 
 def test_blocks_that_begin_together_in_threads_have_one_run(tmp_path: Path):
     before, names = functional.cross_entropy.__code__, []
-    both_began = threading.Barrier(2)
+    both_began = threading.Barrier(2, timeout=PATIENCE_S)
 
     def watch() -> None:
         both_began.wait()
