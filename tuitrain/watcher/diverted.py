@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, TypeGuard
 
 _PREFIX = "_tuitrain_"
@@ -33,9 +33,7 @@ class Diverted:
         """Let its calls go to another function."""
         function = self.function
         function.__globals__[self._name] = to
-        function.__code__ = _through.__code__.replace(
-            co_names=(self._name,), co_name=function.__name__, co_qualname=function.__qualname__
-        )
+        function.__code__ = _code(self._name, function.__name__, function.__qualname__)
         function.__wrapped__ = self.original  # type: ignore[attr-defined]  # its signature
 
     def put_back(self) -> None:
@@ -49,6 +47,15 @@ def can_be_diverted(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
     """Return whether it is a plain function, and none that somebody wrapped before."""
     is_plain = isinstance(function, FunctionType) and not function.__closure__
     return is_plain and not hasattr(function, "__wrapped__")
+
+
+@functools.cache
+def _code(other: str, name: str, qualname: str) -> CodeType:
+    """Return the code that calls the function of a name.
+
+    It is made once: what `torch.compile` made of it in one watched loop serves in the next.
+    """
+    return _through.__code__.replace(co_names=(other,), co_name=name, co_qualname=qualname)
 
 
 def _through(*args: Any, **kwargs: Any) -> Any:

@@ -124,3 +124,18 @@ def test_one_function_in_the_place_of_another_is_seen_once(
         monkeypatch.setattr(functional, "mse_loss", replaced)
         monkeypatch.setattr(functional, "huber_loss", own[1])
         watched(tmp_path / replaced.__name__, loop, capfd)
+
+
+def test_what_was_compiled_in_one_watched_loop_serves_in_the_next(tmp_path: Path):
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(lambda x, y: cross_entropy(x, y), backend=backend, fullgraph=True)
+    prediction = torch.ones(96, 4)
+    for _ in range(3):
+        with tuitrain.watch("a", home=tmp_path):
+            compiled(prediction, TARGETS)
+    assert len(graphs) == 1
