@@ -223,6 +223,7 @@ def test_a_forked_child_neither_trains_for_the_run_nor_ends_it(tuitrain: Shell, 
 def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
     for words, said in {
         "watch nosuch.py": "there is no file nosuch.py",
+        f"watch {tmp_path}": "is a folder; tuitrain watch -m MODULE",
         "watch": "SCRIPT",
         "watch --pace -1 x.py": "pace",
         "watch --on-nonfinite sometimes x.py": "sometimes",

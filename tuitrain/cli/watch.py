@@ -70,6 +70,8 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
 
     name = options["name"] and check_name(options["name"])
     if not options["is_module"] and not Path(script).is_file():
+        if Path(script).is_dir():
+            raise WrongUse(f"{safe(script)} is a folder; tuitrain watch -m MODULE runs a package")
         raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
     command = ("-m", script, *args) if options["is_module"] else (script, *args)
     spec = RunSpec(
