@@ -38,7 +38,7 @@ def of_loss(hooks: Hooks, name: str, original: Callable[..., Any]) -> Callable[.
             if value is None:
                 value = original(*args, **kwargs)
             try:
-                if is_real(value):  # a criterion may return several
+                if (type(value) is Tensor and not value.is_meta) or is_real(value):  # else several
                     watching.after_loss(name, value, args, kwargs, began)
             except Exception as error:  # noqa: BLE001 - the loop must go on
                 hooks.lose("after_loss", error)
@@ -98,12 +98,22 @@ def before(hooks: Hooks) -> Callable[..., Any]:
 
 def after(hooks: Hooks) -> Callable[..., None]:
     """Return the hook that PyTorch calls after each step of any optimizer."""
+    watching = hooks.watching
 
     def after_step(optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         if hooks.thread != get_ident() and not hooks.looks():
             return
         hooks.begun = False
-        hooks.see_step("after_step", optimizer)
+        if optimizer is not watching.calm or hooks.nests or hooks.is_inside_backward:
+            hooks.see_step("after_step", optimizer)
+            return
+        hooks.is_inside_step = True
+        try:
+            watching.after_step(optimizer)
+        except Exception as error:  # noqa: BLE001 - the loop must go on
+            hooks.lose("after_step", error)
+        finally:
+            hooks.is_inside_step = False
 
     return whole_apart(after_step)
 

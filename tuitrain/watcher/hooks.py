@@ -65,7 +65,7 @@ class Hooks:
         self._is_on = False
         self.thread: int | None = None
         """The thread of the loop; None before the first backward pass."""
-        self.is_inside_loss = self.is_inside_backward = self._is_inside_step = False
+        self.is_inside_loss = self.is_inside_backward = self.is_inside_step = False
         self.backward_pass: tuple[Any, Any, int] | None = None
         """The backward pass in hand: of what, and when it began; None once it is reported."""
         self.fetched_at = 0
@@ -135,7 +135,7 @@ class Hooks:
 
     def _remove_handles(self, handles: Iterable[Any]) -> None:
         """Remove the hooks on steps; in a step torch iterates over them, so they stay, idle."""
-        if not self._is_inside_step:
+        if not self.is_inside_step:
             for handle in handles:
                 handle.remove()
 
@@ -181,14 +181,14 @@ class Hooks:
             return None
         if self.is_inside_backward:
             self._report_pass()
-        self._is_inside_step = True
+        self.is_inside_step = True
         try:
             return getattr(self.watching, hook)(optimizer, *args)
         except Exception as error:  # noqa: BLE001 - the loop must go on
             self.lose(hook, error)
             return None
         finally:
-            self._is_inside_step = False
+            self.is_inside_step = False
 
     def swapped(self, name: str, args: tuple[Any, ...], kwargs: Any) -> Tensor | None:
         """Return the value of the swapped loss for a call; None if it has its own.

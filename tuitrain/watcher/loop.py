@@ -77,7 +77,10 @@ def watch(  # noqa: PLR0913 - all by name, none needed
         raise WrongUse(f"on_nonfinite must be one of {', '.join(_REACTIONS)}")
     if name is not None:
         check_name(name)
-    _check(model=model, optimizer=optimizer, losses=losses, config=config, keep=keep)
+    _check(
+        model=model, optimizer=optimizer, criterion=criterion, losses=losses, config=config,
+        keep=keep,
+    )  # fmt: skip
     title = name or Path(sys.argv[0]).name or "notebook"
     spec = RunSpec(
         task=title, model="", loss="", optimizer="", lr=0.0, batch_size=0, epochs=0, seed=0,
@@ -91,16 +94,24 @@ def watch(  # noqa: PLR0913 - all by name, none needed
 
 
 def _check(
-    *, model: object, optimizer: object, losses: object, config: object, keep: object
+    *,
+    model: object,
+    optimizer: object,
+    criterion: object,
+    losses: object,
+    config: object,
+    keep: object,
 ) -> None:
     """Raise WrongUse for an argument of another kind, before there is a run."""
     rules = {
         "model must be a module of torch.nn": model is None or isinstance(model, nn.Module),
         "optimizer must be one of torch.optim, or of a class made from it":
             optimizer is None or isinstance(optimizer, Optimizer),
+        "criterion must be a module of torch.nn, or a function":
+            criterion is None or callable(criterion),
         "losses must be functions by name": losses is None or (
             isinstance(losses, Mapping)
-            and all(isinstance(key, str) and callable(one) for key, one in losses.items())
+            and all(_is_name(key) and callable(one) for key, one in losses.items())
         ),
         "config must be settings by name": config is None or isinstance(config, Mapping),
         "keep must be a list of objects with state_dict and load_state_dict":
@@ -109,6 +120,10 @@ def _check(
     for rule, is_kept in rules.items():
         if not is_kept:
             raise WrongUse(rule)
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and key.isprintable() and bool(key.strip())
 
 
 def _can_be_kept(one: Any) -> bool:

@@ -307,7 +307,7 @@ def _word(error: BaseException | None, loop: Watched) -> LastWord:
     code = error.code if isinstance(error, SystemExit) else None
     if isinstance(error, KeyboardInterrupt):
         return Stopped(None, *loop.position, str(error) or "SIGINT")
-    if error is not None and not isinstance(error, SystemExit):
+    if error is not None and not isinstance(error, SystemExit | GeneratorExit):
         return Failed(safe(why_wrong(error)))
     if not isinstance(code, int | None):
         return Failed(safe(f"the script ended itself: {code}"))

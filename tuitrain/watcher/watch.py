@@ -144,7 +144,7 @@ class Watch(Stepping):
     # the backward pass
 
     def after_backward(self, loss: Any, gradient: Any, began: int) -> None:
-        if is_simulated(loss):
+        if (type(loss) is not Tensor or loss.is_meta) and is_simulated(loss):
             return
         if self._is_hand_made is None and self._propagated.passes:
             self._is_hand_made = not (self.loop.parts.optimizers or objects.has_optimizer())
@@ -223,7 +223,8 @@ class Watch(Stepping):
         samples, loss = self._propagated.samples, self._propagated.take()
         loop.step += 1
         loop.batch += 1
-        lr = loop.scaled(None if optimizer is None else optimizer.param_groups[0].get("lr"))
+        rate = None if optimizer is None else optimizer.param_groups[0].get("lr")
+        lr = rate * loop.factor if type(rate) is float else loop.scaled(rate)
         if self._number and optimizer is not None:
             self._record_other(loss, lr)
         else:

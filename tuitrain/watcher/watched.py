@@ -27,7 +27,7 @@ _EPOCHS_TO_KNOW = 2
 _OF_THE_SCRIPT = {
     "batch-size": "the script makes its own batches: tuitrain cannot change their size",
     "epochs": "the script decides how long it trains; stop ends it",
-    "schedule": "the script has its own schedule; lr changes the rate, whatever its schedule does",
+    "schedule": "the script decides on its schedule; lr changes the rate, whatever that does",
     "lr-find": "only the script has its loop and its next batches: no sweep can train them ahead",
 }
 _OF_WEIGHTS = ("undo", "rollback", "checkpoint")

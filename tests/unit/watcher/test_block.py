@@ -97,13 +97,29 @@ def test_a_program_that_ends_within_the_block_says_whether_it_failed(
     assert shown["error"] == (error and f"the script {error}")
 
 
+def test_a_generator_that_is_closed_within_the_block_has_finished(tmp_path: Path):
+    def losses() -> Iterator[float]:
+        with tuitrain.watch("a", home=tmp_path) as run:
+            while True:
+                run.step(1.0)
+                yield 1.0
+
+    steps = losses()
+    assert [next(steps), next(steps)] == [1.0, 1.0]
+    steps.close()
+    assert tuitrain.connect("a", home=tmp_path).show()["state"] == "finished"
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {"model": "perceptron"},
         {"optimizer": "adam"},
         {"losses": [nn.functional.l1_loss]},
+        {"criterion": "mse"},
         {"losses": {"half": 0.5}},
+        {"losses": {"": nn.functional.l1_loss}},
+        {"losses": {"two\nlines": nn.functional.l1_loss}},
         {"config": "lr=0.1"},
         {"keep": nn.Sequential(nn.Linear(1, 1))},
         {"keep": True},

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import tuitrain
 
 _PACKAGE = str(Path(tuitrain.__file__).parent)
-MOST = 20
+MOST = 15
 """Calls of our functions in most steps; in the others the record is written, or commands read."""
 
 

@@ -152,7 +152,7 @@ def test_a_value_that_is_no_number_is_left_out_and_the_rest_is_recorded(
 def test_after_the_block_torch_is_as_it_was(tmp_path: Path):
     before = functional.cross_entropy, torch.Tensor.backward, DataLoader.__iter__, torch.jit.script
     with tuitrain.watch("a", home=tmp_path):
-        assert functional.cross_entropy is not before[0]
+        assert functional.cross_entropy is before[0]
         trained()
     after = functional.cross_entropy, torch.Tensor.backward, DataLoader.__iter__, torch.jit.script
     assert before == after
