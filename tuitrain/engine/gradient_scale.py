@@ -52,10 +52,14 @@ class GradientScale:
         return (self._scale <= 1).float()
 
     def update(self, overflow: Tensor) -> None:
-        """Halve the scale after an overflow; double it after 2,000 steps without one."""
+        """Halve the scale after an overflow, but not below 1; double it after 2,000 without one.
+
+        Below 1, to unscale would make finite gradients overflow.
+        """
         torch._amp_update_scale_(
             self._scale, self._successes, overflow, _GROWTH, _BACKOFF, _GROW_EVERY
         )
+        self._scale.clamp_(min=1)
 
     def state(self) -> dict[str, Tensor]:
         return {"scale": self._scale, "successes": self._successes}

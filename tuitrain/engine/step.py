@@ -100,9 +100,10 @@ def unscale(run: Training, scale: GradientScale, loss: Tensor) -> tuple[Tensor, 
     They are left out, too, where only the scale was too large.
     """
     overflow = run.held.agreed(run, scale.unscale(run.weights))
-    nonfinite = torch.maximum(1 - loss.isfinite().float(), overflow * scale.is_at_end())
+    is_loss_finite = loss.isfinite().float()
+    nonfinite = torch.maximum(1 - is_loss_finite, overflow * scale.is_at_end())
     left_out = torch.maximum(nonfinite, overflow)
-    scale.update(left_out)
+    scale.update(overflow * is_loss_finite)  # of a loss that is NaN, no scale is the reason
     return nonfinite, left_out
 
 

@@ -23,6 +23,7 @@ from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.loop import train
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.steering import Steering
+from tuitrain.engine.step import train_step
 from tuitrain.engine.training import Training
 from tuitrain.export.program import program
 from tuitrain.history.lineage import Lineage
@@ -93,6 +94,25 @@ def test_numbers_that_no_scale_makes_finite_are_an_alarm(what):
         run.weights[0].register_hook(lambda gradient: gradient * math.inf)
     first = next(event for event in trained(run) if isinstance(event, NotFinite))
     assert first.step == 1
+
+
+def test_very_many_bad_batches_do_not_use_up_the_scale():
+    """A scale of 0 would make every gradient NaN, and no check sees it: they are finite before."""
+    run = build(spec_of("fp16", epochs=1))
+    assert run.gradient_scale is not None
+    data, target = next(iter(run.batches()))
+    for _ in range(200):
+        assert train_step(run, data * math.nan, target, began=0).nonfinite
+    before = weights_sha256(run.model)
+    for _ in range(2):
+        assert not train_step(run, data, target, began=0).nonfinite
+    assert weights_sha256(run.model) != before
+    assert all(weight.isfinite().all() for weight in run.weights)
+    run.gradient_scale.state()["scale"].fill_(1.0)
+    for handle in [weight.register_hook(lambda gradient: gradient * math.inf) for weight in run.weights]:
+        assert train_step(run, data, target, began=0).nonfinite
+        handle.remove()
+    assert run.gradient_scale.state()["scale"].item() == 1.0, "a smaller one would not help"
 
 
 def test_the_scale_is_that_of_pytorchs_own_scaler():
