@@ -144,10 +144,14 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
 
 
 def _validated(run: Training) -> tuple[Validated, RunningMean]:
-    """Return the model's outputs for all validation samples, and the mean of the loss."""
+    """Return the model's outputs for all validation samples, and the mean of the loss.
+
+    What model and loss keep from batch to batch is left as it was: it is that of the training.
+    """
     run.model.eval()
     if run.team is not None:
         run.team.share_buffers(run)
+    run.buffers.keep()
     loss = RunningMean()
     inputs, outputs, targets = [], [], []
     # batches of other classes have other weights, and so no common mean
@@ -165,6 +169,7 @@ def _validated(run: Training) -> tuple[Validated, RunningMean]:
     output, target, *rest = _of_all_ranks(run, [outputs, targets, inputs])
     if is_whole:
         loss.add(run.criterion(output, target), 1)
+    run.buffers.restore()
     return Validated(rest[0] if rest else None, output, target), loss
 
 

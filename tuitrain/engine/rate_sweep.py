@@ -164,7 +164,9 @@ def _batches(trial: Training) -> Generator[tuple[Any, Tensor]]:
 
 def _copied(run: Training) -> Training:
     """Return a run that shares nothing with `run` that a step changes, at a constant rate."""
-    model, optimizer, criterion = copy.deepcopy((run.model, run.optimizer, run.criterion))
+    model, optimizer, criterion, scale = copy.deepcopy(
+        (run.model, run.optimizer, run.criterion, run.gradient_scale)
+    )
     copied = replace(
         run,
         team=None,  # the others wait
@@ -173,6 +175,7 @@ def _copied(run: Training) -> Training:
         weights=tuple(weight for weight in model.parameters() if weight.requires_grad),
         optimizer=optimizer,
         criterion=criterion,
+        gradient_scale=scale,
         data=replace(run.data, train=run.data.train.to(run.device)),  # with a reader of its own
         epoch_loss=RunningMean(),
         newest_batch=None,

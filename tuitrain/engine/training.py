@@ -130,15 +130,19 @@ class Training:
     plateau: Plateau = field(default_factory=Plateau)
     """What a plateau schedule has seen."""
     buffers: Copies = field(init=False)
-    """Copies of the model's buffers from before a forward pass."""
+    """Copies of the buffers of model and loss from before a forward pass."""
     steps: Steps = field(init=False, default_factory=Steps)
     """Takes the steps of the optimizer."""
     _step_backup: StepBackup | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.buffers = Copies(buffers(self.model))
+        self.keep_buffers()
         self.schedule = self.initial_schedule
         self.used_losses = (self.loss_name,)
+
+    def keep_buffers(self) -> None:
+        """Have room for copies of the buffers that model and loss have now."""
+        self.buffers = Copies(buffers(self.model, self.criterion))
 
     @property
     def problem(self) -> Problem:
@@ -541,6 +545,7 @@ class Training:
 
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)
+        self.keep_buffers()
         self.loss_name = loss
         self.used_losses = tuple(dict.fromkeys((*self.used_losses, loss)))
         self.epoch_loss = RunningMean()  # two losses have no common mean

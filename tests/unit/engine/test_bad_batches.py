@@ -115,6 +115,42 @@ def test_a_buffer_that_a_model_assigns_anew_is_put_back_as_well(is_synchronous):
     assert not model.seen
 
 
+class Centred(nn.Module):
+    """A loss around a mean of the losses so far, which it keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        loss = nn.functional.cross_entropy(output, target)
+        self.mean = 0.9 * self.mean + 0.1 * loss.detach()
+        return loss - 0.1 * self.mean
+
+
+@on_both_devices
+def test_what_a_loss_of_ones_own_keeps_is_that_from_before_a_bad_batch(is_synchronous):
+    run = spoilt((0, 1), (0, 3), is_synchronous=is_synchronous)
+    run.losses._own["centred"] = Centred
+    run.change("loss", "centred")
+    assert nonfinite_steps(list(train(run, Steering(run)))) == [2, 4]
+    assert run.criterion.mean.isfinite()
+
+
+def test_a_bad_validation_leaves_what_model_and_loss_keep_as_it_was():
+    run = spoilt(epochs=3)
+    run = replace(run, model=(model := Counting()), criterion=(loss := Centred()))
+    run.data.val.inputs[0] = math.nan
+    for event in train(run, Steering(run)):
+        if isinstance(event, BatchDone):
+            assert not event.nonfinite
+            before = model.mean, loss.mean
+        elif isinstance(event, EpochEnded):
+            assert math.isnan(event.val_loss)
+            assert torch.equal(model.mean, before[0])
+            assert torch.equal(loss.mean, before[1])
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_no_optimizer_takes_in_a_bad_batch_and_an_accelerator_need_not_read_it(optimizer):
     digests, states = [], []

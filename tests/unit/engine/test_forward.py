@@ -109,7 +109,9 @@ def test_very_many_bad_batches_do_not_use_up_the_scale():
     assert weights_sha256(run.model) != before
     assert all(weight.isfinite().all() for weight in run.weights)
     run.gradient_scale.state()["scale"].fill_(1.0)
-    for handle in [weight.register_hook(lambda gradient: gradient * math.inf) for weight in run.weights]:
+    for handle in [
+        weight.register_hook(lambda gradient: gradient * math.inf) for weight in run.weights
+    ]:
         assert train_step(run, data, target, began=0).nonfinite
         handle.remove()
     assert run.gradient_scale.state()["scale"].item() == 1.0, "a smaller one would not help"

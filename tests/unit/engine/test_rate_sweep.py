@@ -55,7 +55,9 @@ def everything(run: Training, events: list) -> tuple[Any, ...]:
         [float(done.loss) for done in of(events, BatchDone)],
         [replace(ended, improved=False) for ended in of(events, EpochEnded)],
         run.monitor.state(),
-    )
+        {name: float(value) for name, value in run.gradient_scale.state().items()}
+        if run.gradient_scale else None,
+    )  # fmt: skip
 
 
 SWEPT: dict[str, list] = {
@@ -68,6 +70,7 @@ PAUSED = [(3, Pause()), (99, Resume())]
 RUNS: dict[str, dict[str, Any]] = {
     "dropout and batch norm": {"model": "mlp:hidden=16,norm=batch,dropout=0.5"},
     "momentum and a schedule": {"optimizer": "sgd:momentum=0.9,schedule=cosine", "lr": 0.1},
+    "a scale of 16-bit gradients": {"precision": "fp16"},
     "a model with a state of its own": {},
 }
 
@@ -87,6 +90,7 @@ def built(how: str, **more) -> Training:
         ("dropout and batch norm", "while paused, twice"),
         ("momentum and a schedule", "between epochs"),
         ("momentum and a schedule", "in an epoch"),
+        ("a scale of 16-bit gradients", "in an epoch"),
         ("a model with a state of its own", "before the first batch"),
     ],
 )

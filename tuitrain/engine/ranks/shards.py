@@ -33,7 +33,7 @@ class Shards(Held):
         self._weights: list[tuple[Parameter, Any]] = [(own[name], sharded[name]) for name in own]
         self._of_shard: dict[int, Any] = {id(own): weight for own, weight in self._weights}
         run.weights = tuple(weight for weight in own.values() if weight.requires_grad)
-        run.buffers = Copies(buffers(run.model))
+        run.keep_buffers()
         run.held = self
         self._let_train(run, {id(weight): own[name] for name, weight in before.items()})
 

@@ -1,4 +1,4 @@
-"""Copies of tensors to restore, such as the buffers of a model.
+"""Copies of tensors to restore, such as the buffers of a model and of a loss of one's own.
 
 A forward pass changes buffers before its batch is found nonfinite.
 
@@ -21,11 +21,13 @@ Place = tuple[Mapping[str, Tensor | None], str]
 looked up each time, since a module may assign another one."""
 
 
-def buffers(model: nn.Module) -> list[Place]:
-    """Return the places of a model's buffers."""
+def buffers(*parts: object) -> list[Place]:
+    """Return the places of the buffers of a model, and of a loss if it is a module."""
     return [
         (module._buffers, name)
-        for module in model.modules()
+        for part in parts
+        if isinstance(part, nn.Module)
+        for module in part.modules()
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
