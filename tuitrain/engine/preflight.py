@@ -110,9 +110,29 @@ def _try_model(run: Training) -> Iterator[str]:
         size = _MOST_ON_CPU if device != run.device else run.batch_size
         with _borrowed(run, device) as model:
             trial = _Trial(run, model, device, size)
-            yield from trial.train()
-            trial.validate()
-            trial.try_batch_of_one()
+            with _keeping_shapes(model):
+                yield from trial.train()
+                trial.validate()
+                trial.try_batch_of_one()
+
+
+@contextmanager
+def _keeping_shapes(called: Any) -> Iterator[None]:
+    """Raise WrongUse if a module changes its buffers so that no checkpoint can be loaded."""
+    before = _shapes(called)
+    yield
+    after = _shapes(called)
+    for name in {**before, **after}:
+        if before.get(name) != after.get(name):
+            raise WrongUse(
+                f"{place_of(called)}{type(called).__name__} changes the shape of its buffer "
+                f"{name}, so that no checkpoint fits it: give it its last shape in __init__"
+            )
+
+
+def _shapes(called: Any) -> dict[str, torch.Size]:
+    state = called.state_dict() if isinstance(called, nn.Module) else {}
+    return {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
 
 
 @dataclass(slots=True)
@@ -263,7 +283,8 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
     shapes = f"output {described(output)}, target {described(target)}"
     version = target._version
     with failing_as(f"the loss {text} ({shapes})", criterion), pitfalls:
-        value = criterion(output, target)
+        with _keeping_shapes(criterion):
+            value = criterion(output, target)
     if target._version != version:
         raise WrongUse(f"{text} changes the targets in place, which other losses get, too")
     return scalar(value, text)

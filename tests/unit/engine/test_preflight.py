@@ -217,6 +217,27 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+GROWING = """\
+class Growing(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 3)
+        self.register_buffer("seen", FIRST)
+    def forward(self, output, target=None):
+        self.seen = torch.cat([output.detach()[:1], *([] if self.seen is None else [self.seen])])
+        return super().forward(output) if target is None else F.cross_entropy(output, target)
+"""
+
+
+@pytest.mark.parametrize("first", ["None", "torch.zeros(1, 3)"])
+@pytest.mark.parametrize("role", ["model", "criterion"])
+def test_a_buffer_that_no_checkpoint_can_be_loaded_into_is_named(tmp_path, first, role):
+    lines = GROWING.replace("FIRST", first)
+    whole = multiclass(model="Growing") if role == "model" else multiclass("criterion=Growing")
+    said = refused(tmp_path, lines, whole)
+    assert "Growing changes the shape of its buffer seen" in said
+    assert "in __init__" in said
+
+
 @pytest.mark.parametrize(
     ("lines", "what", "also"), MISTAKES, ids=[mistake[1] for mistake in MISTAKES]
 )
