@@ -282,9 +282,9 @@ def _value(run: Training, text: str, output: Tensor, target: Tensor, pitfalls: P
     criterion = _criterion_on(output.device, copied(run.losses.criterion(text)))
     shapes = f"output {described(output)}, target {described(target)}"
     version = target._version
-    with failing_as(f"the loss {text} ({shapes})", criterion), pitfalls:
-        with _keeping_shapes(criterion):
-            value = criterion(output, target)
+    what = f"the loss {text} ({shapes})"
+    with _keeping_shapes(criterion), failing_as(what, criterion), pitfalls:
+        value = criterion(output, target)
     if target._version != version:
         raise WrongUse(f"{text} changes the targets in place, which other losses get, too")
     return scalar(value, text)
