@@ -1,14 +1,18 @@
 """The keys of keys.toml, the command palette and the themes."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual import events
 from textual.widgets import Footer, OptionList
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
+from tuitrain.connection.follower import Follower
 from tuitrain.core.commands import Change, Pause, Resume
 from tuitrain.core.events import Finished, Paused
 from tuitrain.store.paths import RunPaths
@@ -19,6 +23,7 @@ from tuitrain.tui.screens.charting import ChartingScreen
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.screens.runs import RunsScreen
 from tuitrain.tui.screens.steering import SteeringScreen
+from tuitrain.view.state.snapshot import Snapshot
 
 NARROW, WIDE = (80, 24), (140, 50)
 
@@ -26,6 +31,20 @@ NARROW, WIDE = (80, 24), (140, 50)
 @pytest.fixture
 def file(tmp_path) -> Path:
     return tmp_path / "keys.toml"
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The record of the run cannot be read before this is set."""
+    may_read, look = threading.Event(), Follower.look
+
+    def waiting(follower: Follower) -> Snapshot:
+        may_read.wait()
+        return look(follower)
+
+    monkeypatch.setattr(Follower, "look", waiting)
+    yield may_read
+    may_read.set()
 
 
 def read(file: Path, *lines: str):
@@ -308,3 +327,33 @@ async def test_a_theme_of_the_users_own_is_read_again_when_it_changes(run_paths,
         await until(lambda: not app.current_theme.dark)
         (home / "themes" / "okabe-ito.toml").unlink()
         await until(lambda: app.current_theme.dark)
+
+
+async def pressed_before_the_first_look(app: TuitrainApp, key: str, may_read: threading.Event):
+    async with asyncio.timeout(20):
+        while not isinstance(app.screen, RunScreen) or not app.screen.is_running:
+            await asyncio.sleep(0)
+        app.post_message(events.Key(key, " " if key == "space" else key))
+        while not app.screen.message_queue_size:  # it came there
+            await asyncio.sleep(0)
+        may_read.set()
+
+
+async def test_a_key_before_the_first_look_at_a_run_means_the_run_as_it_is(
+    app: TuitrainApp, trainer: ScriptedTrainer, slow_disk: threading.Event
+):
+    trainer.records(STARTED, Paused(None, 1, 0, 0))
+    async with app.run_test() as pilot:
+        await pressed_before_the_first_look(app, "space", slow_disk)
+        await pilot.pause()
+        assert [request.command for request in trainer.commands()] == [Resume()]
+
+
+async def test_who_leaves_an_ended_run_before_the_first_look_at_it_is_asked_nothing(
+    app: TuitrainApp, trainer: ScriptedTrainer, slow_disk: threading.Event
+):
+    trainer.records(STARTED, Finished(1, 23, 1))
+    async with app.run_test() as pilot:
+        await pressed_before_the_first_look(app, "q", slow_disk)
+        await pilot.pause()
+        assert not app.is_running or len(app.screen_stack) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,6 +56,9 @@ from tuitrain.view.panel.panels import waiting
 from tuitrain.view.panel.reads import Reads
 from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot
+
+_FIRST_LOOK_S = 2.0
+"""Seconds for which keys wait for the first look: a disk that hangs must not keep anybody here."""
 
 
 def is_routine(event: Event) -> bool:
@@ -120,6 +123,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         self._opened_at = time.time()
         self._refresh = Refresh(time.monotonic())
         self._has_looked = False
+        self._has_begun = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
@@ -167,7 +171,9 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         if self._has_looked:
             self.run_worker(self._publish(at_once=True))
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
+        with suppress(TimeoutError):  # before the first look, nobody knows what a key would mean
+            await asyncio.wait_for(self._has_begun.wait(), _FIRST_LOOK_S)
         self._refresh.key_pressed(time.monotonic())
         self.say_why_not(event.key)
 
@@ -175,6 +181,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
     async def _begin(self) -> None:
         """Show nothing before the record is read."""
         await self.follow()
+        self._has_begun.set()
         self.footer.release()
         self.call_after_refresh(self.post_message, Complete())
 
