@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
+from textual.pilot import Pilot
 from textual.widgets import Footer, OptionList
 
 from tests.tui.conftest import STARTED, ScriptedTrainer, seen, text_of
@@ -329,14 +330,15 @@ async def test_a_theme_of_the_users_own_is_read_again_when_it_changes(run_paths,
         await until(lambda: app.current_theme.dark)
 
 
-async def pressed_before_the_first_look(app: TuitrainApp, key: str, may_read: threading.Event):
+async def press_before_the_first_look(
+    app: TuitrainApp, pilot: Pilot, key: str, may_read: threading.Event
+) -> None:
     async with asyncio.timeout(20):
         while not isinstance(app.screen, RunScreen) or not app.screen.is_running:
-            await asyncio.sleep(0)
-        app.post_message(events.Key(key, " " if key == "space" else key))
-        while not app.screen.message_queue_size:  # it came there
-            await asyncio.sleep(0)
-        may_read.set()
+            await pilot.pause()
+    app.screen.post_message(events.Key(key, " " if key == "space" else key))
+    may_read.set()
+    await pilot.pause()
 
 
 async def test_a_key_before_the_first_look_at_a_run_means_the_run_as_it_is(
@@ -344,8 +346,7 @@ async def test_a_key_before_the_first_look_at_a_run_means_the_run_as_it_is(
 ):
     trainer.records(STARTED, Paused(None, 1, 0, 0))
     async with app.run_test() as pilot:
-        await pressed_before_the_first_look(app, "space", slow_disk)
-        await pilot.pause()
+        await press_before_the_first_look(app, pilot, "space", slow_disk)
         assert [request.command for request in trainer.commands()] == [Resume()]
 
 
@@ -354,6 +355,5 @@ async def test_who_leaves_an_ended_run_before_the_first_look_at_it_is_asked_noth
 ):
     trainer.records(STARTED, Finished(1, 23, 1))
     async with app.run_test() as pilot:
-        await pressed_before_the_first_look(app, "q", slow_disk)
-        await pilot.pause()
+        await press_before_the_first_look(app, pilot, "q", slow_disk)
         assert not app.is_running or len(app.screen_stack) == 1
