@@ -336,8 +336,8 @@ async def press_before_the_first_look(
     async with asyncio.timeout(20):
         while not isinstance(app.screen, RunScreen) or not app.screen.is_running:
             await pilot.pause()
-    app.screen.post_message(events.Key(key, " " if key == "space" else key))
-    may_read.set()
+    app.post_message(events.Key(key, " " if key == "space" else key))
+    app.call_later(may_read.set)
     await pilot.pause()
 
 
