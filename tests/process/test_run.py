@@ -282,3 +282,17 @@ def test_a_run_directory_is_its_owners_alone(tuitrain: Shell):
     paths = tuitrain.client("a").paths
     assert all(path.stat().st_mode & 0o077 == 0 for path in paths.directory.rglob("*"))
     assert paths.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_no_collection_of_a_trainer_looks_through_what_pytorch_made(tuitrain: Shell, tmp_path):
+    task = tmp_path / "task.py"
+    task.write_text("""
+import gc, sys, torch, tuitrain
+made = {id(module) for name, module in sys.modules.items() if name.startswith("torch")}
+print("looked through:", len(made & {id(one) for one in gc.get_objects()}), gc.isenabled())
+x = torch.eye(2).repeat(50, 1)
+task = tuitrain.Task(kind="multiclass", classes=["a", "b"], train=lambda: (x, x[:, 0].long()),
+                     model=lambda: torch.nn.Linear(2, 2))
+""")
+    tuitrain.anew("run", str(task), "--plain", "--epochs", "1", "--name", "a")
+    assert "looked through: 0 True" in tuitrain("logs", "a").stdout
