@@ -55,6 +55,9 @@ After every so many details written, older ones are deleted.
 """
 IMPROVED_KEPT = 1000
 """Number of newest improved epochs whose details are kept: a run may improve a million times."""
+_LONGEST_LOG = 8 << 20
+"""Bytes that the write-ahead log keeps once it has been copied: while a reader is stopped in a read,
+it grows without limit."""
 
 _ROW = f"({', '.join('?' for _ in BatchRow._fields)})"
 _INSERT = f"insert into batch ({', '.join(BatchRow._fields)}) values {_ROW}"  # noqa: S608 - constants
@@ -77,6 +80,7 @@ class RunWriter:
         path.chmod(0o600)
         self._connection.execute(f"pragma journal_mode = {journal}")
         self._connection.execute("pragma synchronous = normal")
+        self._connection.execute(f"pragma journal_size_limit = {_LONGEST_LOG}")
         self._connection.executescript(TABLES)
         self._connection.execute(f"pragma user_version = {VERSION}")
         self._rollups: dict[int, Rollup] = {}

@@ -4,6 +4,7 @@ Times would prove nothing on a machine that is busy.
 """
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ WRITES = 64
 FEW, MANY = 200, 1000
 """Writes before those that are counted."""
 STATEMENTS = 22
+LONGEST_LOG = 8 << 20
+"""Bytes of the write-ahead log."""
 SERIES = Series("a")
 
 
@@ -115,4 +118,21 @@ def test_a_write_costs_no_more_after_very_many_epochs_and_keeps_no_more(
     assert later_statements <= 1.05 * statements
     assert later_instructions <= 1.05 * instructions
     assert statements <= STATEMENTS * WRITES
-    assert log < 8 << 20
+    assert log < LONGEST_LOG
+
+
+def test_the_log_that_grew_while_a_reader_was_stopped_gets_short_again(tmp_path: Path):
+    path, at = tmp_path / "run.db", 0
+    writer, log = Counted(path), path.with_name("run.db-wal")
+    train(writer, at, 1)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("begin")
+    assert reader.execute("select count(*) from batch").fetchone() == (ROWS,)
+    while log.stat().st_size < 3 * LONGEST_LOG:
+        at += WRITES
+        train(writer, at, WRITES)
+    reader.close()
+    for again in (1, 2):
+        train(writer, at + again * WRITES, WRITES)
+    assert log.stat().st_size <= LONGEST_LOG
+    writer.close()
