@@ -56,8 +56,8 @@ After every so many details written, older ones are deleted.
 IMPROVED_KEPT = 1000
 """Number of newest improved epochs whose details are kept: a run may improve a million times."""
 _LONGEST_LOG = 8 << 20
-"""Bytes that the write-ahead log keeps once it has been copied: while a reader is stopped in a read,
-it grows without limit."""
+"""Bytes that the write-ahead log keeps once it has been copied: while a reader is stopped in the
+middle of a read, it grows without limit."""
 
 _ROW = f"({', '.join('?' for _ in BatchRow._fields)})"
 _INSERT = f"insert into batch ({', '.join(BatchRow._fields)}) values {_ROW}"  # noqa: S608 - constants
