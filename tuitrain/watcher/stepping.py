@@ -74,6 +74,11 @@ class Stepping:
 
     def _before_update(self, optimizer: Optimizer) -> None:
         """Clip gradients, and leave out a step with a nonfinite one if the user asked for that."""
-        if self.loop.on_nonfinite != "alert" and not self.is_finite(optimizer):
-            self.leave_out(optimizer)
-        self.loop.clip(optimizer)
+        loop = self.loop
+        if loop.on_nonfinite != "alert":
+            if self.is_finite(optimizer):
+                loop.buffers.keep(loop.parts.models)
+            else:
+                loop.buffers.restore(loop.parts.models)
+                self.leave_out(optimizer)
+        loop.clip(optimizer)

@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 from tuitrain.core.errors import TuitrainError
 from tuitrain.core.spec import RunSpec
 from tuitrain.core.watched import again
+from tuitrain.engine.gradient_scale import gradients_of
 from tuitrain.steering.steerable import Position
 from tuitrain.watcher import losses, ranks
+from tuitrain.watcher.buffers import GoodBuffers
 from tuitrain.watcher.epoch_loss import EpochLoss
 from tuitrain.watcher.losses import Call, Own
 from tuitrain.watcher.objects import parameters_of
@@ -56,7 +58,7 @@ class Watched:
 
     def __init__(self, spec: RunSpec, registered: Mapping[str, Own] | None = None) -> None:
         """`registered` has the user's own losses by name: functions of input and target."""
-        self.parts = Parts()
+        self.parts, self.buffers = Parts(), GoodBuffers()
         self.registered = dict(registered or {})
         self.kind = spec.kind
         self.on_nonfinite, self.way_on = spec.on_nonfinite, again(spec)
@@ -249,6 +251,8 @@ class Watched:
         The script's own loss is that which it computes now, whichever it was then.
         """
         self.parts.restore(state)
+        if self.on_nonfinite != "alert":
+            self.buffers.keep(self.parts.models)
         self.epoch_loss.restore(state["epoch_loss"])
         self.step, self.epoch, self.batch = (
             state["position"][name] for name in ("step", "epoch", "batch")
@@ -338,8 +342,8 @@ def is_finite(loss: float | Tensor, optimizer: Optimizer) -> bool:
     """Return whether loss and gradients are finite; waits for an accelerator."""
     if not math.isfinite(float(loss)):
         return False
-    gradients = [one.grad for one in parameters_of(optimizer) if one.grad is not None]
-    return all(bool(torch.isfinite(one).all()) for one in gradients if not one.is_sparse)
+    gradients = gradients_of(parameters_of(optimizer))
+    return all(bool(torch.isfinite(one).all()) for one in gradients)
 
 
 def why_wrong(error: BaseException) -> str:
