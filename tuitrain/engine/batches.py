@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tuitrain.core.errors import WrongUse
 from tuitrain.engine.data import Dataset, Samples, Source
+from tuitrain.engine.streaming import why_no_indices
 
 
 def check_arrays(data: Dataset, what: str) -> None:
@@ -117,13 +118,7 @@ def _about_indices(targets: Tensor, data: Dataset) -> Iterator[str | None]:
         dtype = dtype_name(targets.dtype)
         yield f"the targets are {dtype}, and class indices must be int64: write .long()"
     yield _about_shape_of_targets(targets, (len(targets),))
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0 or high >= data.outputs:
-        wrong = high if high >= data.outputs else low
-        yield (
-            f"there is a target {wrong}, and {data.outputs} classes have the indices 0 to "
-            f"{data.outputs - 1}"
-        )
+    yield why_no_indices(targets, data.outputs)
 
 
 def _about_labels(targets: Tensor, shape: tuple[int, ...]) -> Iterator[str | None]:

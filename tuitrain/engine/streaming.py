@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +48,8 @@ class Streamed:
     augment: Augment | None = None
     collate: Callable[[list[Any]], Any] | None = None
     device: torch.device = _HOST
+    classes: int | None = None
+    """Where targets are indices of classes, how many of these there are."""
     _loader: list[_Loader] = field(default_factory=list)
     """The one whose workers live, if any."""
 
@@ -70,7 +72,7 @@ class Streamed:
 
     def to(self, device: torch.device) -> Streamed:
         """Return the samples for use on that device; each batch is moved there."""
-        return Streamed(self.dataset, self.workers, self.augment, self.collate, device)
+        return replace(self, device=device, _loader=[])
 
     def epoch(
         self, size: int, *, seed: int, number: int, skip: int = 0, part: Part = WHOLE
@@ -98,11 +100,19 @@ class Streamed:
                 if isinstance(batch, _Failure):
                     raise UserCodeFailed(batch.sentence)
                 inputs, targets = _pair(batch)
+                self._check(targets)
                 yield moved(inputs, self.device), moved(targets, self.device)
             is_whole = True
         finally:
             if not is_whole:
                 self.close()
+
+    def _check(self, targets: Tensor) -> None:
+        """Raise WrongUse for a class that there is not: an accelerator would be lost by it."""
+        if self.classes is None or targets.dtype != torch.int64 or not len(targets):
+            return
+        if why := why_no_indices(targets, self.classes):
+            raise WrongUse(why)
 
 
 class _Loader:
@@ -188,6 +198,15 @@ class _Collate:
             return self.collate(samples)
         except Exception as error:  # noqa: BLE001 - the trainer's process reports it
             return _Failure(f"the samples make no batch: {user_code_message(error, self.collate)}")
+
+
+def why_no_indices(targets: Tensor, classes: int) -> str | None:
+    """Return why targets are no indices of so many classes; None if they are."""
+    low, high = int(targets.min()), int(targets.max())
+    if low >= 0 and high < classes:
+        return None
+    wrong = high if high >= classes else low
+    return f"there is a target {wrong}, and {classes} classes have the indices 0 to {classes - 1}"
 
 
 def _pair(batch: Any) -> tuple[Any, Tensor]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from tuitrain.core.errors import WrongUse
 from tuitrain.engine import streaming
 from tuitrain.engine.streaming import Streamed
 
@@ -29,3 +30,14 @@ def test_batches_for_cuda_are_put_into_pinned_memory(monkeypatch, device, is_pin
         streamed.close()
     assert options_of["pin_memory"] is is_pinned
     assert (options_of["persistent_workers"], options_of["prefetch_factor"]) == (True, 4)
+
+
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_a_class_that_there_is_not_never_comes_to_the_device(wrong):
+    """An accelerator would end every later use of it in the process."""
+    targets = torch.tensor([0, 1, 2, 0, wrong, 1])
+    streamed = Streamed(TensorDataset(torch.zeros(6, 1), targets), classes=3)
+    batches = streamed.to(torch.device("meta")).batches(2)
+    assert [len(next(batches)[1]) for _ in range(2)] == [2, 2]
+    with pytest.raises(WrongUse, match=f"a target {wrong}, and 3 classes have the indices 0 to 2"):
+        next(batches)

@@ -243,7 +243,10 @@ def _source(data: Any, task: Task, workers: int, *, is_streamed: bool, is_traini
         if not is_streamed:
             return Samples(inputs, targets)
         data = torch.utils.data.TensorDataset(inputs, targets)
-    return Streamed(data, workers, task.augment if is_training else None, task.collate_fn)
+    return Streamed(
+        data, workers, task.augment if is_training else None, task.collate_fn,
+        classes=len(task.classes) if task.kind == "multiclass" else None,
+    )  # fmt: skip
 
 
 def _are_arrays(data: Any) -> bool:
