@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -448,6 +448,8 @@ class Training:
             self.criterion.load_state_dict(state["criterion"])
         for name, value in state["position"].items():
             setattr(self, name, value)
+        # batches of other ranks have other samples of the same order
+        self.batch = self.batch * len(_states_of_ranks(state)) // self.part.count
         self.epoch_loss = RunningMean.of(state["epoch_loss"], self.device)
         if "monitor" in state:
             self.monitor.restore(*state["monitor"])
@@ -465,7 +467,7 @@ class Training:
     def _restore_generators(self, state: Mapping[str, Any]) -> None:
         """Restore this rank's generators; seed them anew if other ranks saved the state."""
         rank, count = self.part.rank, self.part.count
-        saved = state.get("ranks", [state["rng"]])
+        saved = _states_of_ranks(state)
         if rank == 0 or len(saved) == count:
             rng.restore(saved[rank], self.device)
         else:
@@ -549,3 +551,9 @@ class Training:
         self.loss_name = loss
         self.used_losses = tuple(dict.fromkeys((*self.used_losses, loss)))
         self.epoch_loss = RunningMean()  # two losses have no common mean
+
+
+def _states_of_ranks(state: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the generators of all ranks that saved a state of a run, or of the one process."""
+    states: Sequence[Any] = state.get("ranks", [state["rng"]])
+    return states

@@ -108,6 +108,20 @@ def test_a_loss_that_was_used_is_recorded_from_then_on_also_after_a_restore():
     assert [ended.val_losses for ended in ends_of(restored)] == [last.val_losses]
 
 
+@pytest.mark.parametrize("size", [16, 20])
+def test_what_other_ranks_saved_within_an_epoch_goes_on_with_the_samples_that_it_lacks(size: int):
+    """As an undo does, after a resume with another number of ranks."""
+    two, one = digits(batch_size=2 * size, epochs=1), digits(batch_size=size, epochs=1)
+    trained = [event for event in train(two, Steering(two)) if isinstance(event, BatchDone)]
+    state = copy.deepcopy(two.state())
+    # what two ranks of that batch size would have saved after ten common batches
+    state |= {"ranks": [state["rng"]] * 2, "position": {"step": 10, "epoch": 0, "batch": 10}}
+    state["settings"] |= {"batch-size": size}
+    one.restore(state)
+    left = [event for event in train(one, Steering(one)) if isinstance(event, BatchDone)]
+    assert sum(done.samples for done in left) == sum(done.samples for done in trained[10:])
+
+
 @pytest.mark.parametrize(
     ("task", "undefined"), [("breast-cancer", "auroc is"), ("diabetes", "r2 is")]
 )
