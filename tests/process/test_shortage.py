@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from tests.conftest import Shell, until
+from tests.process.test_ranks import ranks_of, run_of
+from tests.watching import SCRIPTS
 from tuitrain.connection.client import Client
 from tuitrain.engine import loop
-from tuitrain.store.paths import runs_in
+from tuitrain.store.paths import RunPaths, runs_in
 from tuitrain.trainer import supervisor
 
 
@@ -141,3 +143,23 @@ def test_a_run_that_fills_its_disk_says_so_and_goes_on_when_there_is_room(
     tuitrain.process("resume", "a", "--detach")
     tuitrain("ctl", "a", "pace", "off")
     assert tuitrain.ended("a")["weights_sha256"] == weights
+
+
+@pytest.mark.parametrize("kind", ["run", "watch"])
+def test_ranks_that_end_while_the_disk_is_full_say_why(
+    tuitrain: Shell, small_disk: Path, tmp_path: Path, kind: str
+):
+    tuitrain.home = small_disk / "home"
+    tuitrain.env["TUITRAIN_HOME"] = str(tuitrain.home)
+    loop = (str(SCRIPTS / "distributed.py"), str(tmp_path / "report"), "100000")
+    options = ("--nproc", "2", "--pace", "60", "--detach", "--name", "a")
+    tuitrain.process(kind, *options, *(loop if kind == "watch" else ()))
+    run = run_of(tuitrain, "a")
+    until(lambda: run.step, "it trains")
+    fill(small_disk / "other")
+    ranks_of(run)[1].kill()
+    until(lambda: gone(tuitrain.client("a")), "it ends")
+    error = run.show()["error"]
+    assert re.search("SIGKILL|is full", error or ""), error
+    assert run.state == "failed"
+    assert not RunPaths(run.directory).disk_reserve.exists()

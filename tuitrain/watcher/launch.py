@@ -23,6 +23,7 @@ from tuitrain.core.safe import safe
 from tuitrain.record import process
 from tuitrain.record.recording import recording
 from tuitrain.store import inbox
+from tuitrain.store.disk_reserve import release
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
@@ -50,7 +51,8 @@ def main(argv: list[str]) -> int:
     failure: Failure | None = None
 
     def has_ended(failed: Failure) -> bool:
-        write_atomically(paths.failed_rank, failed.text)  # a note for rank 0, if it records
+        with suppress(OSError):  # a note for rank 0, if it records
+            write_atomically(paths.failed_rank, failed.text)
         return False
 
     with suppress(_Insisted):
@@ -77,6 +79,7 @@ def _ended(paths: RunPaths, failure: Failure | None) -> int:
 def _last_word(paths: RunPaths, failure: Failure | None) -> Event:
     """Record why the ranks ended, and return it."""
     stop = next((one for one in waiting_commands(paths) if isinstance(one.command, Stop)), None)
+    release(paths.disk_reserve)  # space for it on a full disk
     with recording(paths) as (writer, recorder):
         if stop is not None and failure is None:
             stop_before_training(stop, paths, writer, recorder)

@@ -178,8 +178,8 @@ class Session:
             return
         self._forget()
         try:
+            release(self.paths.disk_reserve)  # space for the last word on a full disk
             self._last_word(error)
-            release(self.paths.disk_reserve)
             self.recorder.close()
             self._writer.close()
             self._controls.close()

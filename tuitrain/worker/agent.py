@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +99,7 @@ def run_ranks(
                 worker_group.store.set(_FIRST, str(worker_group.workers[0].global_rank))
 
         def _monitor_workers(self, worker_group: Any) -> Any:
-            result = super()._monitor_workers(worker_group)
+            result = _looked_at(partial(super()._monitor_workers, worker_group), Path(files))
             if result.failures:
                 failures, store = result.failures, self._store if meeting.hosts > 1 else None
                 if store is not None:
@@ -141,6 +143,27 @@ def _folder(directory: Path | None) -> Iterator[str]:
         yield str(folder)
     finally:
         remove(folder)
+
+
+def _looked_at(look: Callable[[], Any], folder: Path) -> Any:
+    """Return what torch's agent sees of its ranks, which leave their errors in that folder.
+
+    It fails of an error of which a rank wrote a part, for want of room or since it was killed.
+    """
+    try:
+        return look()
+    except ValueError:
+        for file in folder.rglob("error.json"):
+            if not _is_whole(file):
+                file.unlink()
+        return look()
+
+
+def _is_whole(file: Path) -> bool:
+    with suppress(ValueError):
+        json.loads(file.read_bytes())
+        return True
+    return False
 
 
 def _wait_for_name(host: str) -> None:

@@ -74,7 +74,7 @@ def failure_of(error: BaseException, name: str) -> Failed:
         return Failed(safe(error), error.exit_code)
     if is_out_of_memory(error):
         return Failed("out of memory before the first batch; a smaller model needs less")
-    if is_full(error) or _is_full_record(error):
+    if has_no_room(error):
         reason = safe(getattr(error, "strerror", None) or error)
         return Failed(f"cannot write: {reason}; make room, then: tuitrain resume {safe(name)}")
     from tuitrain.engine.user_errors import has_user_line, user_code_message
@@ -114,8 +114,8 @@ def is_final(error: BaseException) -> bool:
         return False
     from tuitrain.engine.user_errors import has_user_line
 
-    has_no_room = is_out_of_memory(error) or is_full(error) or _is_full_record(error)
-    return isinstance(error, TuitrainError) or has_no_room or has_user_line(error)
+    is_short = is_out_of_memory(error) or has_no_room(error)
+    return isinstance(error, TuitrainError) or is_short or has_user_line(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -126,7 +126,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
-def _is_full_record(error: BaseException) -> bool:
-    """Return whether SQLite could not write; it reports a quota or a size limit as an I/O error."""
+def has_no_room(error: BaseException) -> bool:
+    """Return whether a disk or a quota is full.
+
+    SQLite reports a quota or a size limit as an I/O error.
+    """
     full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in full
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF in full
+    return is_full(error)

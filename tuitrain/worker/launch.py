@@ -22,10 +22,12 @@ from tuitrain.core.safe import safe
 from tuitrain.record import process
 from tuitrain.record.recording import recording
 from tuitrain.store import inbox
+from tuitrain.store.disk_reserve import release
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.worker.__main__ import run_to_end
 from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
+from tuitrain.worker.failure import failure_of, has_no_room
 from tuitrain.worker.startup import (
     StopRequested,
     stop_before_training,
@@ -44,16 +46,19 @@ def main(argv: list[str]) -> int:
     for descriptor in descriptors[1:]:
         threading.Thread(target=_stop_without_owner, args=(paths, descriptor), daemon=True).start()
     try:
-        why = _train(paths)
+        failed = _failed(paths, _train(paths))
     except StopRequested as stop:
+        release(paths.disk_reserve)
         with recording(paths) as (writer, recorder):
             stop_before_training(stop.request, paths, writer, recorder)
         return 0
     except Exception as error:  # noqa: BLE001 - torch's, of a network and of hosts that do not come
         why = f"the ranks cannot meet: {_reason(error)}"
+        failed = failure_of(error, paths.name) if has_no_room(error) else _failed(paths, why)
     last = _last_word(paths)
     if last is None:
-        _record(paths, Failed(f"{why}; tuitrain resume {paths.title} goes on"))
+        release(paths.disk_reserve)  # space for the last word on a full disk
+        _record(paths, failed)
         return 1
     return last.exit_code if isinstance(last, Failed) else 0
 
@@ -81,6 +86,10 @@ def _train(paths: RunPaths) -> str:
         has_ended=has_ended, waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
     return failure.text if failure else "its ranks died unexpectedly"
+
+
+def _failed(paths: RunPaths, why: str) -> Failed:
+    return Failed(f"{why}; tuitrain resume {paths.title} goes on")
 
 
 def _reason(error: Exception) -> str:

@@ -58,6 +58,17 @@ def test_ranks_of_several_hosts_are_counted_from_the_first_one_of_the_first_host
     }
 
 
+def test_a_rank_that_leaves_a_part_of_its_error_is_told_by_its_exit_code(tmp_path: Path):
+    """As on a full disk: torch's agent fails of it."""
+    leaves = "import os; open(os.environ['TORCHELASTIC_ERROR_FILE'], 'w').write('{\"mess')"
+    with patch.dict(os.environ):
+        command = [sys.executable, "-c", f"{leaves}; raise SystemExit(3)"]
+        ranks = LocalRanks(1, command, 0, tmp_path)
+        failure = run_ranks(ranks, Meeting(), has_ended=lambda failed: False)
+    assert failure is not None
+    assert failure.text.endswith("failed: exit code 3")
+
+
 @pytest.mark.parametrize("exit_code", [0, 3])
 @pytest.mark.parametrize("has_directory", [False, True])
 def test_ranks_that_have_ended_leave_no_file_behind(
