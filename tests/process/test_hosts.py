@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Shell, until
 from tests.forks import Forks
-from tests.process.test_ranks import launcher_of
+from tests.process.test_ranks import launcher_of, ranks_of
 from tests.watching import Script, free_port
 from tuitrain import connect
 from tuitrain.connection.run import Run
@@ -111,6 +111,7 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
         until(lambda: run.epoch >= 2, "it trains")
         assert len(run.show()["ranks"]) == len(tuitrain.show("a")["ranks"]) == 2
         fails_there(run, second)
+        fails_here(run, second)
         launcher = psutil.Process(second.pid)
         ranks = launcher.children()
         launcher.kill()
@@ -141,6 +142,14 @@ def fails_there(run: Run, second: Script) -> None:
     assert "Traceback" in second.log
     assert second.log.count("ValueError: planted\n") == 1, "the last line of the traceback"
     assert re.search(f"tuitrain: {named}; waiting for the other hosts", second.log)
+
+
+def fails_here(run: Run, second: Script) -> None:
+    """Kill the rank of the first host, and let the other one say what its own rank lost."""
+    ranks_of(run)[0].kill()
+    until(lambda: "ended by SIGKILL; waiting" in second.log, "it is told", lambda: second.log)
+    assert "tuitrain: rank 1: " in second.log, second.log
+    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
 
 
 def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[str, Any]:

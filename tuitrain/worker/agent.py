@@ -91,19 +91,22 @@ def run_ranks(
 
     class Agent(LocalElasticAgent):
         failure: Failure | None = None
+        first = 0
+        """What torch calls the first rank of the first host."""
 
         def _rendezvous(self, worker_group: Any) -> None:
             with waiting():
                 super()._rendezvous(worker_group)
             if meeting.hosts > 1 and meeting.is_first:
                 worker_group.store.set(_FIRST, str(worker_group.workers[0].global_rank))
+            if meeting.hosts > 1:  # at once: later it may be gone with its host
+                self.first = first_of(worker_group.store)
 
         def _monitor_workers(self, worker_group: Any) -> Any:
             result = _looked_at(partial(super()._monitor_workers, worker_group), Path(files))
             if result.failures:
                 failures, store = result.failures, self._store if meeting.hosts > 1 else None
-                if store is not None:
-                    failures = from_first(failures, store, worker_group.workers[0].world_size)
+                failures = from_first(failures, self.first, worker_group.workers[0].world_size)
                 self.failure = failure_of(failures, store)
                 if has_ended(self.failure):
                     return RunResult(state=WorkerState.SUCCEEDED)
@@ -209,13 +212,17 @@ def local_count(asked: int | None) -> int:
     return torch.cuda.device_count() or os.cpu_count() or 1
 
 
-def from_first(failures: Failures, store: Any, count: int) -> Failures:
-    """Return the failures by their numbers among `count` ranks, of which the first host's is 0."""
+def first_of(store: Any) -> int:
+    """Return what torch calls the first rank of the first host, which says it in the store."""
     with suppress(Exception):  # torch's, of a store that is gone with its host
         store.wait([_FIRST], _CAUSE_WITHIN)
-        first = int(store.get(_FIRST))
-        return {(rank - first) % count: failure for rank, failure in failures.items()}
-    return failures
+        return int(store.get(_FIRST))
+    return 0
+
+
+def from_first(failures: Failures, first: int, count: int) -> Failures:
+    """Return the failures by their numbers among `count` ranks, of which `first` is rank 0."""
+    return {(rank - first) % count: failure for rank, failure in failures.items()}
 
 
 def failure_of(failures: Failures, store: Any = None) -> Failure:

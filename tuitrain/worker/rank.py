@@ -74,8 +74,12 @@ def with_error_file(act: Callable[[], int]) -> int:
     except Exception as error:
         if not is_of_another_rank(str(error)):
             raise
+        from torch import distributed
+
         # what happened there is told by its launcher; of this one no traceback says more
-        sys.stderr.write(f"tuitrain: rank {os.environ.get('RANK', '?')}: {safe(error)}\n")
+        is_in_group = distributed.is_initialized()  # where the ranks count from the first host
+        number = distributed.get_rank() if is_in_group else os.environ.get("RANK", "?")
+        sys.stderr.write(f"tuitrain: rank {number}: {safe(error)}\n")
         return 1
 
 

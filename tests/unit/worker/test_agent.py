@@ -11,7 +11,14 @@ import pytest
 from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import LocalRanks, Meeting, failure_of, from_first, run_ranks
+from tuitrain.worker.agent import (
+    LocalRanks,
+    Meeting,
+    failure_of,
+    first_of,
+    from_first,
+    run_ranks,
+)
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -51,11 +58,8 @@ def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
 def test_ranks_of_several_hosts_are_counted_from_the_first_one_of_the_first_host():
     store, failed = HashStore(), failure(0, -9)
     store.set("tuitrain-first", "3")
-    assert from_first({0: failed, 3: failed, 5: failed}, store, 6) == {
-        3: failed,
-        0: failed,
-        2: failed,
-    }
+    numbers = from_first({0: failed, 3: failed, 5: failed}, first_of(store), 6)
+    assert numbers == {3: failed, 0: failed, 2: failed}
 
 
 def test_a_rank_that_leaves_a_part_of_its_error_is_told_by_its_exit_code(tmp_path: Path):
