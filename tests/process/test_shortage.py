@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
-from tests.conftest import Shell, until
-from tests.process.test_ranks import ranks_of, run_of
+from tests.conftest import PATIENCE_S, Shell, until
+from tests.process.test_ranks import launcher_of, ranks_of, run_of
 from tests.watching import SCRIPTS
 from tuitrain.connection.client import Client
 from tuitrain.engine import loop
@@ -163,3 +164,28 @@ def test_ranks_that_end_while_the_disk_is_full_say_why(
     assert re.search(r"rank \d on|is full", error or ""), error
     assert run.state == "failed"
     assert not RunPaths(run.directory).disk_reserve.exists()
+
+
+def test_ranks_that_go_on_training_after_their_record_has_ended_hold_no_run(
+    tuitrain: Shell, small_disk: Path, tmp_path: Path
+):
+    tuitrain.home = small_disk / "home"
+    tuitrain.env["TUITRAIN_HOME"] = str(tuitrain.home)
+    report = tmp_path / "report"
+    loop = (str(SCRIPTS / "distributed.py"), str(report), "1000000")
+    tuitrain.process("watch", "--nproc", "2", "--pace", "60", "--detach", "--name", "a", *loop)
+    run = run_of(tuitrain, "a")
+    until(lambda: run.show()["step"], "it trains")
+    launcher, ranks = launcher_of(run), ranks_of(run)
+    fill(small_disk / "other")
+    until(lambda: gone(tuitrain.client("a")), "its record has ended")
+    shown = run.show()
+    assert shown["state"] == "failed"
+    assert "watching ended at step" in shown["error"]
+    size = (tmp_path / "report-1").stat().st_size
+    until(lambda: (tmp_path / "report-1").stat().st_size > size, "both train on")
+    tuitrain("rm", "a", "--yes")
+    launcher.terminate()
+    psutil.wait_procs([launcher, *ranks], timeout=PATIENCE_S)
+    assert not any(process.is_running() for process in (launcher, *ranks))
+    assert not run.directory.exists()

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,7 @@ from tuitrain.store import inbox
 from tuitrain.store.disk_reserve import release
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
+from tuitrain.watcher import ranks
 from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
@@ -42,11 +44,11 @@ def main(argv: list[str]) -> int:
     """Run a script in several ranks, and return its exit code."""
     directory, lock, *command = argv
     paths = RunPaths(Path(directory))
-    process.keep_lock(int(lock))
+    signals = _Signals(paths, process.keep_lock(int(lock)))
     process.write_owner(paths.owner)
     with recording(paths) as (_, recorder):
         recorder.take(StartupReached("starting the ranks"))
-    _Signals(paths).watch()
+    signals.watch()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does
     failure: Failure | None = None
 
@@ -57,23 +59,24 @@ def main(argv: list[str]) -> int:
 
     with suppress(_Insisted):
         count = local_count(paths.read_spec().nproc)
-        ranks = python.command("tuitrain.watcher.rank", directory, *command)
+        line = python.command("tuitrain.watcher.rank", directory, *command)
         failure = run_ranks(
-            LocalRanks(count, ranks, 0, paths.directory), Meeting(), has_ended=has_ended
+            LocalRanks(count, line, 0, paths.directory), Meeting(), has_ended=has_ended
         )
-    return _ended(paths, failure)
-
-
-def _ended(paths: RunPaths, failure: Failure | None) -> int:
-    """Record the end if rank 0 could not, and return the exit code of the script."""
-    last = RunReader(paths.record).last_word() or _last_word(paths, failure)
-    paths.failed_rank.unlink(missing_ok=True)
+    last = None if signals.is_run_over else _ended(paths, failure)
     if failure is not None:
         code = failure.exit_code
         return code if code > 0 else 128 - code
     if isinstance(last, Stopped):
         return _INTERRUPTED if last.why == signal.SIGINT.name else 0
     return last.exit_code if isinstance(last, Failed) else 0
+
+
+def _ended(paths: RunPaths, failure: Failure | None) -> Event:
+    """Record the end if rank 0 could not, and return it."""
+    last = RunReader(paths.record).last_word() or _last_word(paths, failure)
+    paths.failed_rank.unlink(missing_ok=True)
+    return last
 
 
 def _last_word(paths: RunPaths, failure: Failure | None) -> Event:
@@ -96,18 +99,26 @@ class _Signals:
     That is before the first step, and some seconds after a signal.
     """
 
-    def __init__(self, paths: RunPaths) -> None:
-        self._paths = paths
+    is_run_over = False
+    """Whether rank 0 has ended the record, while the script goes on: the run is no more ours."""
+
+    def __init__(self, paths: RunPaths, release_lock: Callable[[], None]) -> None:
+        self._paths, self._release_lock = paths, release_lock
         self._came_at: float | None = None
 
     def watch(self) -> None:
         """Look from now on."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
+        signal.signal(ranks.GAVE_UP, self._let_go)
         threading.Thread(target=self._look, daemon=True).start()
 
+    def _let_go(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_run_over = True
+        self._release_lock()
+
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if self._came_at is not None:
+        if self._came_at is not None or self.is_run_over:
             raise _Insisted
         self._came_at = time.monotonic()
         inbox.put(self._paths.inbox, Request.new(Stop(signal.Signals(number).name)))
@@ -115,6 +126,8 @@ class _Signals:
     def _look(self) -> None:
         while not (self._has_request() and (self._is_overdue() or not self._has_started())):
             time.sleep(_LOOK_S)
+            if self.is_run_over:
+                return
         self._came_at = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from torch import distributed
 
@@ -13,6 +14,9 @@ COMES_WITHIN_S = 300.0
 evaluate alone before, while NCCL's work is queued; NCCL itself waits for hardly longer."""
 FOLLOWS_WITHIN_S = 60.0
 """The same for the others, which usually have nothing to do alone."""
+
+GAVE_UP = signal.SIGUSR1
+"""By it rank 0 tells its launcher that the run is over, while the script goes on."""
 
 
 def rank() -> int:

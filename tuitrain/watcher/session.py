@@ -82,7 +82,7 @@ class Session:
         one are waited for until they take their first step, `comes_within_s` at most.
         """
         spec = paths.read_spec()
-        self._has_launcher = has_launcher
+        self._has_launcher, self._parent = has_launcher, os.getppid()
         self._release_lock = process.keep_lock(lock)
         if not has_launcher:
             process.write_owner(paths.owner)
@@ -259,6 +259,8 @@ class Session:
             self.recorder.close()
             self._writer.close()
         self._release()
+        if self._has_launcher and os.getppid() == self._parent:
+            os.kill(self._parent, ranks.GAVE_UP)  # it has the lock
 
     def _release(self) -> None:
         """Let the files of the run go: this process may live on, as that of a notebook."""

@@ -55,7 +55,7 @@ class Ranks:
         """Let the run be trained by all ranks, with the weights that it has on the first."""
         if (samples := len(run.data.val)) < self.part.count:
             raise Refused(
-                f"{samples} validation samples are not enough for {self.part.count} ranks"
+                f"{self.part.count} ranks need a validation sample each: {samples:,} here"
             )
         run.team, self.numbers = self, Numbers(run.device)
         self._strategy = _strategy(run)
