@@ -171,8 +171,7 @@ class LossesScreen(ModalScreen[str | None]):
             self.options.highlighted = self._texts.index(highlighted)
 
     def _unfit(self, name: str, why: str) -> str:
-        cells = max(map(len, self._run.problem.misfits))
-        return cut(safe(f"   {name:<{cells}} unfit: {why}"), self._cells() + _LABEL)
+        return cut(safe(f"   {name:<{_NAME}} unfit: {why}"), self._cells() + _LABEL)
 
     def _name_cells(self) -> int:
         return min(_LONG_NAME, max(_NAME, *map(width_of, self._texts)))
