@@ -126,6 +126,7 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
     assert run.state == "crashed"
     tuitrain("resume", "a", "--detach")
     with second_host(forks, b, *hosts) as second:
+        until(lambda: run.state == "running", "both train", lambda: second.log)
         until(lambda: run.metrics.get("accuracy", 0) > 0.95, "it has learned", lambda: second.log)
         shown = stopped_as_by_a_scheduler(tuitrain, run, second)
     assert any("lost its connection to another rank" in text for text in shown["warnings"])

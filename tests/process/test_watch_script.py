@@ -81,6 +81,11 @@ def test_a_script_sees_what_python_would_show_it(
             "failed",
         ),
         ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "failed"),
+        (  # as an interrupt in code that the compiler made of no line
+            "def stop(): raise ValueError\n"
+            "stop.__code__ = stop.__code__.replace(co_linetable=b'')\nstop()",
+            "failed",
+        ),
     ],
 )
 def test_output_and_exit_code_are_the_scripts(
@@ -189,7 +194,7 @@ def test_an_interrupt_ends_a_script_as_python_would_and_saves_its_state(
         assert process.stdout.readline() == "training\n"
         os.kill(process.pid, 2)
         _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.rstrip().endswith("KeyboardInterrupt")
     run = tuitrain.show("a")
     assert run["state"] == "stopped"

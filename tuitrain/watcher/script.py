@@ -98,5 +98,6 @@ def _without_ours(trace: TracebackType | None) -> TracebackType | None:
             kept.append(trace)
         trace = trace.tb_next
     for one in reversed(kept):
-        trace = TracebackType(trace, one.tb_frame, one.tb_lasti, one.tb_lineno)
+        line = -1 if one.tb_lineno is None else one.tb_lineno  # code that is of no line has none
+        trace = TracebackType(trace, one.tb_frame, one.tb_lasti, line)
     return trace
