@@ -8,7 +8,7 @@ from tuitrain.view.state.snapshot import Snapshot
 
 _OF_THE_SCRIPT = {
     "epochs": "The script decides how long it trains; S stops it.",
-    "schedule": "The script has its own schedule; r changes the rate, whatever its schedule does.",
+    "schedule": "The script decides on its schedule; r changes the rate, whatever that does.",
     "batch-size": "The script makes its own batches: their size cannot be changed.",
 }
 _NO_STEP = "The script has not taken its first step yet."
@@ -28,7 +28,8 @@ def why_not(run: Snapshot, action: str, setting: str = "") -> str | None:
         is_live = action == "resume" and not run.has_ended
         return "It has not ended: there is nothing to resume." if is_live else None
     if setting in _OF_THE_SCRIPT:
-        return _OF_THE_SCRIPT[setting]
+        text = _OF_THE_SCRIPT[setting]
+        return f"{text.partition(';')[0].rstrip('.')}." if run.has_ended else text
     if action == "lr_find":
         return "Only the script has its loop and its next batches: a sweep cannot train them ahead."
     if action in ("fork", "resume"):

@@ -31,6 +31,13 @@ def test_what_the_script_decides_is_left_to_it(setting):
     assert "script" in why_not(TRAINS, "change", setting)
 
 
+@pytest.mark.parametrize("setting", ["epochs", "batch-size", "schedule"])
+def test_of_a_script_that_has_ended_no_key_is_said_to_do_instead(setting):
+    ended = replace(TRAINS, state="finished")
+    assert why_not(ended, "change", setting).startswith("The script ")
+    assert ";" not in why_not(ended, "change", setting)
+
+
 def test_only_the_loop_of_our_own_runs_can_be_swept():
     assert why_not(OURS, "lr_find") is None
     assert "next batches" in why_not(TRAINS, "lr_find")
