@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ from tuitrain.engine.user_errors import UserCodeFailed, user_code_message
 
 Augment = Callable[[Any, torch.Generator], Any]
 """Maps an input and a generator of its own to another input of the same shape."""
+_ENDS_WITHIN_S = 2.0
+"""A process that was killed has lost its connections a moment before it has ended."""
 _PREFETCH = 4
 _HOST = torch.device("cpu")
 
@@ -140,6 +143,7 @@ class _Loader:
             yield from self._loader
         except (OSError, EOFError) as error:  # a batch on its way from a worker that is gone
             workers = getattr(getattr(self._loader, "_iterator", None), "_workers", [])
+            wait([worker.sentinel for worker in workers], _ENDS_WITHIN_S)  # it may still be ending
             gone = [str(worker.pid) for worker in workers if not worker.is_alive()]
             if not gone:
                 raise
