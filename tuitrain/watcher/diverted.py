@@ -44,7 +44,7 @@ class Diverted:
 
 
 def can_be_diverted(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
-    """Return whether it is a plain function, and none that somebody wrapped before."""
+    """Return whether it is a plain function that was not wrapped before."""
     is_plain = isinstance(function, FunctionType) and not function.__closure__
     return is_plain and not hasattr(function, "__wrapped__")
 

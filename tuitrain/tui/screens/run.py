@@ -58,7 +58,7 @@ from tuitrain.view.state.progress import has_begun
 from tuitrain.view.state.snapshot import Snapshot
 
 _FIRST_LOOK_S = 2.0
-"""Seconds for which keys wait for the first look: a disk that hangs must not keep anybody here."""
+"""Seconds for which keys wait for the first look: a disk that hangs must not keep the user here."""
 
 
 def is_routine(event: Event) -> bool:
@@ -172,7 +172,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             self.run_worker(self._publish(at_once=True))
 
     async def on_key(self, event: events.Key) -> None:
-        with suppress(TimeoutError):  # before the first look, nobody knows what a key would mean
+        with suppress(TimeoutError):  # before the first look, what a key means is unknown
             await asyncio.wait_for(self._has_begun.wait(), _FIRST_LOOK_S)
         self._refresh.key_pressed(time.monotonic())
         self.say_why_not(event.key)
