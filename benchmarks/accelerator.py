@@ -159,7 +159,7 @@ def watched(run: Training, folder: Path) -> Iterator[BatchDone]:
             for done in _epoch(run, steering, measures):
                 recorder.take(done)
                 if recorder.newest_read is not None:
-                    steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
+                    steering.has_read(recorder.newest_read, recorder.nonfinite_batches())
                 yield done
     finally:
         writer.close()

@@ -55,6 +55,16 @@ class Damaged(TuitrainError):
     """A checkpoint differs from what was written."""
 
 
+class NothingFinite(TuitrainError):
+    """What a run keeps is not finite, and it has no checkpoint to go back to."""
+
+    def __init__(self, subject: str, step: int) -> None:
+        after = f"after step {step:,}" if step else "before the first step"
+        super().__init__(
+            f"{subject} is not finite {after}, and there is no checkpoint to go back to"
+        )
+
+
 class WrongUse(TuitrainError):
     """The command, an option or a value is wrong."""
 

@@ -26,6 +26,8 @@ Epoch = Annotated[int, at_most(1 << 31)]
 Moment = Annotated[float, is_time]
 """Seconds since 1970, by the sender's clock."""
 ExitCode = Annotated[int, at_most(255)]
+Kept = Literal["weight", "buffer", "state"]
+"""What a run keeps from step to step; the last is the optimizer's."""
 _CHECKPOINT = re.compile(r"[0-9]{5,12}-take[0-9]{1,12}-step[0-9]{1,15}\.pt")
 Settings = Annotated[Mapping[str, Any], holds_scalars]
 CheckpointFile = Annotated[str, _CHECKPOINT.fullmatch]
@@ -127,13 +129,29 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class NotFinite:
-    """A loss or a gradient was not finite; the optimizer left the weights unchanged."""
+    """A loss or a gradient was not finite, and the optimizer left the weights unchanged.
+
+    Or what a run keeps was found not finite after that step, and the run went back.
+    """
 
     kind: ClassVar[str] = "not_finite"
     take: Take
     step: Step
     epoch: Epoch
-    what: Literal["loss", "gradient"]
+    what: Literal["loss", "gradient"] | Kept
+    name: str = ""
+    """Of what it keeps: the name of the weight or buffer; of the optimizer's state, after that of
+    its weight. Empty for a loss or a gradient. So are the next two, 0."""
+    since: Step = 0
+    """The step after which all was finite."""
+    back_at: Step = 0
+    """The step to which the run went back."""
+
+    @property
+    def subject(self) -> str:
+        """What was not finite; a name in it is the user's own text."""
+        what = "optimizer state" if self.what == "state" else self.what
+        return f"{what} {self.name}" if self.name else what
 
 
 @dataclass(frozen=True, slots=True)

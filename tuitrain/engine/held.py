@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cmath
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,15 @@ class Held:
     def load_optimizer_state(self, run: Training, state: Mapping[str, Any]) -> None:
         """Load what `optimizer_state` returned."""
         run.optimizer.load_state_dict(dict(state))
+
+    def named_weights(self, run: Training) -> Iterable[tuple[str, Tensor]]:
+        """Return what this process has of each weight, the frozen ones too, by its name."""
+        return run.model.named_parameters()
+
+    def least(self, run: Training, index: int) -> int:
+        """Return the least index that any process has found."""
+        del run
+        return index
 
     def has_finite_sum(self, run: Training, loss: Tensor) -> bool:
         """Return whether the sum of loss and gradients is finite; if so, so are all their values.

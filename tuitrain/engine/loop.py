@@ -92,10 +92,12 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
         yield done
         if probe.is_next:
             yield from probe.of(run, (data, target))
-        yield from steering.after_batch()
-        if steering.decisions.stopped or run.has_reached_until or run.take != take:
+        has_seen = run.has_seen_epoch
+        ends = has_seen or run.has_reached_until
+        yield from steering.after_batch(ends=ends)
+        if steering.decisions.stopped or run.take != take or (ends and not has_seen):
             return
-        if not run.has_seen_epoch:
+        if not has_seen:
             probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures)
         began = mark()
 
@@ -133,7 +135,8 @@ def validate(run: Training, *, with_samples: bool) -> Validation:
         run.last_val_loss = agreed[-1]
     ended = EpochEnded(
         run.take, run.step, run.epoch, run.loss_name, train_loss, run.last_val_loss, values,
-        improved=run.monitor.improved_by(values, val_losses), val_losses=val_losses,
+        improved=run.monitor.improved_by(values, val_losses, run.last_val_loss),
+        val_losses=val_losses,
     )  # fmt: skip
     seen = seen._replace(output=predicted)
     with_samples = with_samples or run.is_over

@@ -40,11 +40,12 @@ def monitored(name: str | None, problem: Problem, loss: str) -> Monitored:
 
 
 def is_better(value: float, best: float, sign: int) -> bool:
-    """Return whether a value is better than the best so far, which is NaN at first; NaN never is.
+    """Return whether a value is better than the best so far, which is NaN at first.
 
+    One that is not finite never is.
     `sign` is 1 if higher is better, and -1 if lower is.
     """
-    return not math.isnan(value) and not sign * value <= sign * best
+    return math.isfinite(value) and not sign * value <= sign * best
 
 
 class Monitor:
@@ -58,10 +59,15 @@ class Monitor:
     def is_out_of_patience(self) -> bool:
         return self.patience is not None and self.waited >= self.patience
 
-    def improved_by(self, metrics: Mapping[str, float], val_losses: Mapping[str, float]) -> bool:
-        """Take an epoch's values and return whether it is the best so far; NaN never is."""
+    def improved_by(
+        self, metrics: Mapping[str, float], val_losses: Mapping[str, float], val_loss: float = 0.0
+    ) -> bool:
+        """Take an epoch's values and return whether it is the best so far.
+
+        One whose value or `val_loss`, by the loss in use, is not finite never is.
+        """
         value, sign = self.value(metrics, val_losses), self.quantity.sign
-        if not is_better(value, self.best, sign):
+        if not math.isfinite(val_loss) or not is_better(value, self.best, sign):
             self.waited += 1
             return False
         self.best, self.waited = value, 0

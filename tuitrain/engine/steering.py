@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from tuitrain.core.commands import Request
-from tuitrain.core.events import Event, Fact
+from tuitrain.core.events import BatchDone, Event, Fact
+from tuitrain.engine.finite_state import Name
+from tuitrain.engine.kept_finite import KeptFinite
 from tuitrain.engine.nonfinite import NonfiniteBatches
 from tuitrain.engine.rate_sweep import sweep
 from tuitrain.engine.state.checkpoint import Checkpoints
 from tuitrain.engine.step_probe import Measure
 from tuitrain.engine.training import Training
 from tuitrain.steering.apply import apply
-from tuitrain.steering.decisions import Decision, Decisions
-from tuitrain.steering.directives import Directive, Hold, MakeChange, Restore, SweepRate
+from tuitrain.steering.decisions import Decision, Decisions, WentBack
+from tuitrain.steering.directives import Directive, End, Hold, MakeChange, Restore, SweepRate
 from tuitrain.steering.pace import Pace
 from tuitrain.steering.steerable import Steerable
 
@@ -38,13 +41,8 @@ class Loop(Steerable, Protocol):
     is_synchronous: bool
     """Whether the flags of nonfinite numbers are read at once."""
 
-    @property
-    def has_seen_epoch(self) -> bool:
-        """Whether the validation of the epoch follows."""
-
-    @property
-    def has_reached_until(self) -> bool:
-        """Whether the step is trained at which it should end."""
+    def nonfinite(self) -> Name | None:
+        """Return the first of what it keeps from step to step that is not finite, if any."""
 
 
 class Steering:
@@ -74,6 +72,7 @@ class Steering:
         self._arrived: list[Request] = []
         """Commands that were not decided on yet."""
         self._pace = Pace(clock)
+        self._kept = KeptFinite(run, self.checkpoints, self.decisions.changes, clock)
 
     @property
     def has_to_do(self) -> bool:
@@ -83,17 +82,29 @@ class Steering:
             or self.nonfinite.known
             or self.decisions.has_to_do
             or self.checkpoints.has_to_do
+            or self._kept.is_look_due
         )
 
-    def after_batch(self) -> Iterator[Fact | Event]:
-        """Apply commands after a batch, count the batch, and keep the pace."""
+    def has_read(self, until: BatchDone, nonfinite: Iterable[BatchDone]) -> None:
+        """Take the nonfinite batches among those up to `until`, which the caller has read."""
+        self.nonfinite.has_read(until, nonfinite)
+        self._kept.look_if_due()
+
+    def after_batch(self, *, ends: bool = False) -> Iterator[Fact | Event]:
+        """Apply commands after a batch, count the batch, and keep the pace.
+
+        It `ends` the epoch, whose validation follows, or the run.
+        """
         requests, run = self._commands(0.0), self._run
-        if self.nonfinite.unread and (run.has_seen_epoch or run.has_reached_until):
-            self.nonfinite.read_all()
-        if not (requests or self.has_to_do):
+        if not (requests or ends or self.has_to_do):
             return
-        yield from self._report_nonfinite()
-        yield from self._carry_out(self.decisions.after_batch())
+        if ends or self._kept.is_look_due:
+            self.nonfinite.read_all()
+        has_reported = yield from self._report_nonfinite()
+        if ends or has_reported or self._kept.is_look_due:
+            yield from self.keep_finite()
+        if not self.decisions.stopped:
+            yield from self._carry_out(self.decisions.after_batch())
         self._pace.count(run.pace)
         yield from self.checkpoints.save_best_if_due(idle_s=self._pace.wait_s(run.pace))
         yield from self._apply_requests(requests)
@@ -103,6 +114,12 @@ class Steering:
         requests = self._commands(0.0)
         yield from self._carry_out(self.decisions.between())
         yield from self._apply_requests(requests)
+
+    def keep_finite(self) -> Iterator[Fact | Event]:
+        """If what the run keeps is not finite, let it go back, and react as the user asked."""
+        went_back = yield from self._go_back()
+        if went_back is not None:
+            yield from self._carry_out(self.decisions.after_going_back(went_back))
 
     def close(self) -> Iterator[Event]:
         """Answer the commands that can no longer be applied."""
@@ -123,24 +140,44 @@ class Steering:
         return None if self.decisions.paused else self._pace.wait_s(self._run.pace)
 
     def _carry_out(self, decisions: Iterator[Decision]) -> Iterator[Fact | Event]:
-        """Apply each directive, after reading and reporting the nonfinite batches before it."""
+        """Apply each directive."""
         for decision in decisions:
             if isinstance(decision, SweepRate):
                 assert isinstance(self._run, Training)  # a watched loop refuses the command
                 yield from sweep(self._run, decision.command, self._is_interrupted)
-                continue
-            if not isinstance(decision, Directive):
+            elif isinstance(decision, Directive):
+                yield from self._apply(decision)
+                if self.decisions.stopped and not isinstance(decision, End):
+                    return  # it went back first, and that ended it
+            else:
                 yield decision
-                continue
-            self.nonfinite.read_all()
-            yield from self._report_nonfinite()
-            for event in apply(decision, self._run, self.checkpoints):
-                self.decisions.learn(event)
-                yield event
-            if isinstance(decision, MakeChange | Restore):
-                self._pace.restart()
-            elif isinstance(decision, Hold):
-                self.nonfinite.start_anew()
+
+    def _apply(self, directive: Directive) -> Iterator[Fact | Event]:
+        """Apply a directive to a run that is finite, after reporting nonfinite batches."""
+        self.nonfinite.read_all()
+        yield from self._report_nonfinite()
+        went_back = yield from self._go_back()
+        if isinstance(directive, Restore):
+            directive = replace(directive, take=self.decisions.changes.next_take)
+        for event in apply(directive, self._run, self.checkpoints):
+            self.decisions.learn(event)
+            yield event
+        if isinstance(directive, MakeChange | Restore):
+            self._pace.restart()
+        elif isinstance(directive, Hold):
+            self.nonfinite.start_anew()
+        if isinstance(directive, Restore):
+            yield from self.keep_finite()
+        elif went_back is not None:
+            yield from self._carry_out(self.decisions.after_going_back(went_back))
+
+    def _go_back(self) -> Generator[Event, None, WentBack | None]:
+        """Go back if what the run keeps is not finite; return what was found."""
+        went_back = yield from self._kept.go_back()
+        if went_back is not None:
+            self._pace.restart()
+            self.nonfinite.start_anew()
+        return went_back
 
     def _is_interrupted(self) -> bool:
         """Return whether another command waits, which ends a sweep."""
@@ -148,7 +185,10 @@ class Steering:
             self._arrived += self._commands(0.0)
         return bool(self._arrived)
 
-    def _report_nonfinite(self) -> Iterator[Event]:
-        for event in self.nonfinite.report():
+    def _report_nonfinite(self) -> Generator[Event, None, bool]:
+        """Report the nonfinite batches that are known; return whether there was one."""
+        events = list(self.nonfinite.report())
+        for event in events:
             self.decisions.learn(event)
             yield event
+        return bool(events)

@@ -33,6 +33,7 @@ from tuitrain.engine import device as devices
 from tuitrain.engine.criteria import Losses
 from tuitrain.engine.data import WHOLE, Dataset, Part
 from tuitrain.engine.evaluation import Metrics
+from tuitrain.engine.finite_state import Name, first_nonfinite, nonfinite_from_the_start
 from tuitrain.engine.fused_adam import Steps
 from tuitrain.engine.gradient_scale import GradientScale
 from tuitrain.engine.held import Held
@@ -131,12 +132,15 @@ class Training:
     """What a plateau schedule has seen."""
     buffers: Copies = field(init=False)
     """Copies of the buffers of model and loss from before a forward pass."""
+    not_looked_at: frozenset[Name] = field(init=False)
+    """What is not finite on purpose, as a mask of -inf."""
     steps: Steps = field(init=False, default_factory=Steps)
     """Takes the steps of the optimizer."""
     _step_backup: StepBackup | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.keep_buffers()
+        self.not_looked_at = nonfinite_from_the_start(self.model, self.criterion)
         self.schedule = self.initial_schedule
         self.used_losses = (self.loss_name,)
 
@@ -407,6 +411,11 @@ class Training:
                 self.change(setting, value)
 
     @on_all_ranks
+    def nonfinite(self) -> Name | None:
+        """Return the first weight, buffer or state of the optimizer that is not finite, if any."""
+        return first_nonfinite(self)
+
+    @on_all_ranks
     def whole_weights(self) -> dict[str, Any]:
         """Return the `state_dict` of the model."""
         return self.held.weights(self)
@@ -548,6 +557,7 @@ class Training:
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)
         self.keep_buffers()
+        self.not_looked_at |= nonfinite_from_the_start(nn.Identity(), self.criterion)
         self.loss_name = loss
         self.used_losses = tuple(dict.fromkeys((*self.used_losses, loss)))
         self.epoch_loss = RunningMean()  # two losses have no common mean

@@ -16,15 +16,16 @@ Change = LossSwapped | SettingChanged | TakeOpened
 def is_change(event: Event) -> TypeGuard[Change]:
     """Return whether `undo` reverts this event.
 
-    It skips a pace, which changes no weights, and a setting that stayed as it was.
+    It skips a pace, which changes no weights, a setting that stayed as it was, and what nobody
+    asked for: a run goes back by itself from what is not finite.
     """
     match event:
         case LossSwapped():
             return True
         case SettingChanged(setting=setting, value=value, previous=previous):
             return setting != "pace" and value != previous
-        case TakeOpened(why=why):
-            return why != "resume"
+        case TakeOpened(why=why, command=command):
+            return why != "resume" and command is not None
         case _:
             return False
 

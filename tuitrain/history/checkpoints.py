@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tuitrain.core.commands import Epoch
 from tuitrain.core.events import CheckpointGone, CheckpointSaved, Event
@@ -51,6 +51,19 @@ def to_roll_back_to(
         if saved.is_finite and saved.step < step and lineage.has_checkpoint(saved)
     ]
     return next(reversed(first + finite), None)
+
+
+def finite_ones(
+    checkpoints: Sequence[CheckpointSaved], lineage: Lineage
+) -> Iterator[CheckpointSaved]:
+    """Yield those of the lineage with finite weights and validation, newest first.
+
+    The last one is the first that was saved.
+    """
+    for saved in reversed(checkpoints[1:]):
+        if saved.is_finite and lineage.has_checkpoint(saved):
+            yield saved
+    yield from checkpoints[:1]
 
 
 def best_kept(lineage: Lineage) -> CheckpointSaved | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 from tuitrain.core.commands import Change, Command, Epoch, Request, Rollback, SwapLoss, Undo
 from tuitrain.core.events import CheckpointSaved, CommandDropped, Event
 from tuitrain.history import changes as history
-from tuitrain.history.checkpoints import epochs_kept, to_roll_back_to
+from tuitrain.history.checkpoints import epochs_kept, finite_ones, to_roll_back_to
 from tuitrain.history.lineage import Lineage
 from tuitrain.steering.directives import Directive, MakeChange, Restore, SaveBest
 from tuitrain.steering.steerable import Keeper, Steerable
@@ -80,6 +80,10 @@ class Changes:
                 yield from self._roll_back(command, epoch)
             case other:
                 assert_never(other)
+
+    def finite_ones(self) -> Iterator[CheckpointSaved]:
+        """Yield the checkpoints to go back to, newest first; the last is that of the start."""
+        yield from finite_ones(self._checkpoints.kept, self._known_lineage())
 
     def _roll_back(self, command: str, epoch: Epoch | None) -> Iterator[Event | Directive]:
         if self._checkpoints.waiting:

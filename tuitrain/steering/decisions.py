@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from tuitrain.core.commands import (
     Change,
@@ -33,6 +33,7 @@ from tuitrain.core.events import (
     Paused,
     StepsTaken,
 )
+from tuitrain.core.safe import safe
 from tuitrain.steering.changes import Changes, is_change
 from tuitrain.steering.directives import Continue, Directive, End, Hold, Save, SweepRate
 from tuitrain.steering.schedule import Schedule
@@ -40,6 +41,14 @@ from tuitrain.steering.steerable import Keeper, Position, Steerable
 from tuitrain.steering.waiting import Waiting
 
 Decision: TypeAlias = Event | Directive | SweepRate
+
+
+class WentBack(NamedTuple):
+    """A run went back to its newest finite checkpoint."""
+
+    bad: NotFinite
+    repeats: bool
+    """Whether it would take the same steps again, to the same end."""
 
 
 class Decisions:
@@ -109,6 +118,19 @@ class Decisions:
         yield from self._after_nonfinite()
         yield from self._due()
         yield from self._count_step()
+
+    def after_going_back(self, went_back: WentBack) -> Iterator[Decision]:
+        """Decide after the run went back from what is not finite."""
+        self._nonfinite, bad = None, went_back.bad
+        if self.stopped:
+            return
+        if self._on_nonfinite == "stop":
+            yield from self._fail(
+                f"{safe(bad.subject)} was not finite after step {bad.step:,}, and the run went "
+                f"back to step {bad.back_at:,}"
+            )
+        elif not self.paused and (self._on_nonfinite == "pause" or went_back.repeats):
+            yield from self._hold(None)
 
     def receive(self, commands: Iterable[Request]) -> Iterator[Decision]:
         """Accept or refuse commands, and decide on those whose boundary is here."""
@@ -226,12 +248,14 @@ class Decisions:
         if bad is not None and self._on_nonfinite == "pause":
             yield from self._hold(None)
         elif bad is not None and self._on_nonfinite == "stop":
-            self.stopped = True
-            why = (
+            yield from self._fail(
                 f"the {bad.what} was not finite at step {bad.step:,}, which left the weights as "
                 "they were"
             )
-            yield End(None, "; ".join(filter(None, [why, self._way_on])), is_failure=True)
+
+    def _fail(self, why: str) -> Iterator[Decision]:
+        self.stopped = True
+        yield End(None, "; ".join(filter(None, [why, self._way_on])), is_failure=True)
 
     def _count_step(self) -> Iterator[Decision]:
         if self._stepping is None:

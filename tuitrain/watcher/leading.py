@@ -116,9 +116,9 @@ class Steering(steering.Steering):
         self.meet_at = 0
         """The step after which they meet."""
 
-    def after_batch(self) -> Iterator[Fact | Event]:
+    def after_batch(self, *, ends: bool = False) -> Iterator[Fact | Event]:
         """Meet the other ranks if that is agreed for this step."""
-        yield from self._met(super().after_batch())
+        yield from self._met(super().after_batch(ends=ends))
 
     def between(self) -> Iterator[Fact | Event]:
         yield from self._met(super().between())

@@ -53,8 +53,6 @@ class Watched:
 
     is_synchronous = True
     """Flags of nonfinite numbers are read at once: they exist only if the user asks for it."""
-    has_seen_epoch = False
-    has_reached_until = False
 
     def __init__(self, spec: RunSpec, registered: Mapping[str, Own] | None = None) -> None:
         """`registered` has the user's own losses by name: functions of input and target."""
@@ -109,6 +107,9 @@ class Watched:
             f"this is one of {count} processes that train together, and the others would not "
             "follow: start them with tuitrain watch --nproc, or torchrun ... -m tuitrain watch"
         )
+
+    def nonfinite(self) -> None:
+        """Return that nothing is not finite: what a script keeps is its own."""
 
     @property
     def leaves_steps_alone(self) -> bool:

@@ -144,9 +144,15 @@ def _train(
                 _take(run.newest_layers and run.newest_layers.detail(), recorder)
                 recorder.take(Measured(run.take, run.step, usage.read(str(run.device))))
             if recorder.newest_read is not None:
-                steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
+                _tell_what_was_read(recorder, steering)
     recorder.flush()
     controls.close()
+
+
+def _tell_what_was_read(recorder: Recorder, steering: Steering) -> None:
+    newest, recorder.newest_read = recorder.newest_read, None
+    assert newest is not None
+    steering.has_read(newest, recorder.nonfinite_batches())
 
 
 def _look_at_newest_batch(run: Training, recorder: Recorder) -> None:
@@ -176,6 +182,7 @@ def _events(
     else:
         yield from resume(run, steering, start, earlier, recorded)
     yield run.started()
+    yield from steering.keep_finite()
     if not steering.checkpoints.kept:
         yield from steering.checkpoints.save(run, "start", is_needed=True)
     for event in train(run, steering):

@@ -307,7 +307,7 @@ def recorded(run: Training, folder: Path) -> Iterator[object]:
     for event in train(run, steering):
         recorder.take(event)
         if recorder.newest_read is not None:
-            steering.nonfinite.has_read(recorder.newest_read, recorder.nonfinite_batches())
+            steering.has_read(recorder.newest_read, recorder.nonfinite_batches())
         yield event
 
 

@@ -6,7 +6,7 @@ needs more asks `Shards`, on all ranks at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ class Shards(Held):
     def __init__(self, run: Training, before: Mapping[str, Parameter]) -> None:
         """Take over a run whose model was just sharded; `before` are the weights it had."""
         sharded = dict(run.model.named_parameters())
-        own = {name: _own(weight) for name, weight in sharded.items()}
+        self._own = own = {name: _own(weight) for name, weight in sharded.items()}
         self._weights: list[tuple[Parameter, Any]] = [(own[name], sharded[name]) for name in own]
         self._of_shard: dict[int, Any] = {id(own): weight for own, weight in self._weights}
         run.weights = tuple(weight for weight in own.values() if weight.requires_grad)
@@ -125,6 +125,17 @@ class Shards(Held):
         """Return sums over whole weights, of sums over the shards."""
         distributed.all_reduce(sums)
         return sums
+
+    def named_weights(self, run: Training) -> Iterable[tuple[str, Tensor]]:
+        """Return this rank's shard of each weight, by its name."""
+        del run
+        return self._own.items()
+
+    def least(self, run: Training, index: int) -> int:
+        """Return the least index that any rank has found in its shards."""
+        found = torch.tensor(index, device=run.device)
+        distributed.all_reduce(found, distributed.ReduceOp.MIN)
+        return int(found)
 
     def clip(self, run: Training, most: float) -> Tensor:
         """Clip the 2-norm of all gradients together; return it as it was before."""

@@ -26,15 +26,6 @@ from tuitrain.engine.training import Training
 MEASURE_EVERY_S = 1.0
 
 
-def _is_meeting(run: Training, agreed: int) -> bool:
-    """Whether the ranks meet after this batch.
-
-    After the last of an epoch they always do: else, where an epoch has fewer steps than they agree
-    on, no loss that is not finite would ever pause the run.
-    """
-    return run.step >= agreed or run.has_seen_epoch or run.has_reached_until
-
-
 class Leading(Steering):
     """The first rank's steering: at each meeting it does what a process alone would do."""
 
@@ -48,11 +39,15 @@ class Leading(Steering):
         self._measurements = Every(MEASURE_EVERY_S)
         self.measures = Measure.NOTHING
 
-    def after_batch(self) -> Iterator[Fact | Event]:
-        """Meet the other ranks if that is agreed for this step, or it ends an epoch."""
+    def after_batch(self, *, ends: bool = False) -> Iterator[Fact | Event]:
+        """Meet the other ranks if that is agreed for this step, or it ends an epoch.
+
+        Without the latter, where an epoch has fewer steps than they agree on, no number that is not
+        finite would ever pause the run.
+        """
         self.measures = Measure.NOTHING
-        if _is_meeting(self._training, self._meet_at):
-            yield from self._met(super().after_batch())
+        if ends or self._training.step >= self._meet_at:
+            yield from self._met(super().after_batch(ends=ends))
 
     def between(self) -> Iterator[Fact | Event]:
         """Meet the other ranks."""
@@ -120,10 +115,10 @@ class Following(Steering):
         self._training = run
         self._meet_at = 0
 
-    def after_batch(self) -> Iterator[Fact | Event]:
+    def after_batch(self, *, ends: bool = False) -> Iterator[Fact | Event]:
         """Meet the first rank if that is agreed for this step, or it ends an epoch."""
         self.measures = Measure.NOTHING
-        if _is_meeting(self._training, self._meet_at):
+        if ends or self._training.step >= self._meet_at:
             yield from self.between()
 
     def between(self) -> Iterator[Fact | Event]:

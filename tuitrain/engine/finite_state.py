@@ -1,0 +1,136 @@
+"""A look at all that a run keeps from step to step: weights, buffers and the optimizer's state.
+
+Each batch is checked before its step, which can still overflow: by a rate too large, in a batch
+norm beside a finite loss, or in the squares that Adam keeps of finite gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tuitrain.core.events import Kept
+from tuitrain.engine.device import read
+
+if TYPE_CHECKING:
+    from tuitrain.engine.training import Training
+
+
+class Name(NamedTuple):
+    """What a tensor is to its run, and its name there."""
+
+    what: Kept
+    name: str
+
+    @classmethod
+    def of(cls, what: Kept, *parts: str) -> Name:
+        """Return the name without the wrappers that `torch.compile` and DDP put around a model."""
+        names = [part for text in parts for part in text.split(".") if part != "_orig_mod"]
+        return cls(what, ".".join(names))
+
+
+Named = tuple[Name, Tensor]
+
+
+def first_nonfinite(run: Training) -> Name | None:
+    """Return the first tensor of a run with NaN or an infinity; None if there is none.
+
+    Tensors that the model had so from the start, as a mask of -inf, are left out.
+    """
+    kept = [named for named in _kept(run) if named[0] not in run.not_looked_at]
+    tensors = [tensor for _, tensor in kept]
+    found = len(kept) if are_finite(tensors) else _first(tensors)
+    at = run.held.least(run, found)
+    return kept[at][0] if at < len(kept) else None
+
+
+def nonfinite_from_the_start(model: nn.Module, loss: object) -> frozenset[Name]:
+    """Return which weights and buffers the user's own code has made not finite, on purpose.
+
+    NaN in a weight that is trained has no purpose.
+    """
+    named = [
+        (name, tensor)
+        for name, tensor in (*_of_module(model, model.named_parameters()), *_of_loss(loss))
+        if not (tensor.requires_grad and bool(tensor.isnan().any()))
+    ]
+    if are_finite([tensor for _, tensor in named]):
+        return frozenset()
+    return frozenset(name for name, tensor in named if not are_finite([tensor]))
+
+
+@torch.no_grad()
+def are_finite(tensors: Iterable[Tensor]) -> bool:
+    """Return whether all numbers are finite, with one read; integers always are.
+
+    Only where a sum over them is not finite, which large ones can overflow, is each looked at.
+    """
+    tensors = [_numbers(tensor) for tensor in tensors if _has_floats(tensor)]
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    sums = [torch.stack(torch._foreach_norm(group)).sum() for group in groups.values()]
+    return all(map(math.isfinite, read(sums))) or all(_flags(tensors))
+
+
+def _first(tensors: Sequence[Tensor]) -> int:
+    """Return the index of the first tensor that is not finite."""
+    return next(at for at, tensor in enumerate(tensors) if not are_finite([tensor]))
+
+
+@torch.no_grad()
+def _flags(tensors: Iterable[Tensor]) -> list[float]:
+    """Return for each tensor whether all its numbers are finite, after one read."""
+    return read([tensor.isfinite().all() for tensor in tensors])
+
+
+def _has_floats(tensor: Tensor) -> bool:
+    is_float = tensor.is_floating_point() or tensor.is_complex()
+    return is_float and not tensor.is_meta and tensor.numel() > 0
+
+
+def _numbers(tensor: Tensor) -> Tensor:
+    """Return a tensor of the same numbers in a layout and dtype that foreach kernels accept."""
+    if tensor.layout is not torch.strided:
+        tensor = (tensor.coalesce() if tensor.is_sparse else tensor).values()
+    return tensor.float() if tensor.itemsize == 1 else tensor
+
+
+def _kept(run: Training) -> Iterator[Named]:
+    weights = list(run.held.named_weights(run))
+    yield from _of_module(run.model, weights)
+    yield from _of_loss(run.criterion)
+    names = {id(weight): name for name, weight in weights}
+    optimizer = run.optimizer
+    is_own = not type(optimizer).__module__.startswith(("torch.optim", "tuitrain."))
+    for number, weight in enumerate(chain(*(group["params"] for group in optimizer.param_groups))):
+        for name, tensor in _of_state(optimizer.state.get(weight, {})):
+            # one of the user's own may keep the least loss so far, which is infinite at first
+            if not is_own or tensor.shape == weight.shape:
+                yield Name.of("state", names.get(id(weight), str(number)), name), tensor
+
+
+def _of_module(
+    module: nn.Module, weights: Iterable[tuple[str, Tensor]], *prefix: str
+) -> Iterator[Named]:
+    for name, weight in weights:
+        yield Name.of("weight", *prefix, name), weight
+    for name, buffer in module.named_buffers():
+        yield Name.of("buffer", *prefix, name), buffer
+
+
+def _of_loss(loss: object) -> Iterator[Named]:
+    if isinstance(loss, nn.Module):
+        yield from _of_module(loss, loss.named_parameters(), "loss")
+
+
+def _of_state(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    for name, value in state.items():
+        for tensor in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(tensor, Tensor):
+                yield str(name), tensor
