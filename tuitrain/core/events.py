@@ -314,6 +314,11 @@ class TakeOpened:
     undone: str | None = None
     """For an undo, the id of the command that it reverts."""
 
+    @property
+    def went_back_by_itself(self) -> bool:
+        """Whether nobody asked: what the run kept was not finite."""
+        return self.why == "rollback" and self.command is None
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:

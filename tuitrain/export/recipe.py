@@ -55,7 +55,7 @@ class Recipe:
             checkpoint.step,
             checkpoint.weights_sha256,
             _origin(run),
-            any(event.step <= checkpoint.step for event in nonfinite),
+            any(event.step <= checkpoint.step and not event.name for event in nonfinite),
         )
 
     @property

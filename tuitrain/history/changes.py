@@ -24,8 +24,8 @@ def is_change(event: Event) -> TypeGuard[Change]:
             return True
         case SettingChanged(setting=setting, value=value, previous=previous):
             return setting != "pace" and value != previous
-        case TakeOpened(why=why, command=command):
-            return why != "resume" and command is not None
+        case TakeOpened(why=why):
+            return why != "resume" and not event.went_back_by_itself
         case _:
             return False
 

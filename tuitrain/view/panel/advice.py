@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tuitrain.core.events import NotFinite, Resumed, RunStarted, StepsTaken, TakeOpened
+from tuitrain.core.events import Event, NotFinite, Resumed, RunStarted, StepsTaken, TakeOpened
 from tuitrain.core.safe import safe
 from tuitrain.core.watched import again
 from tuitrain.history.changes import changes_training, last_change
@@ -37,6 +37,8 @@ def advice(run: Snapshot) -> Advice | None:
     nonfinite = nonfinite_pause(run)
     if nonfinite is None:
         return None
+    if nonfinite.name:
+        return Advice(_went_back(nonfinite), _ways_after_going_back(run))
     undo = ("u undo",) if last_change(run.lineage.events) is not None else ()
     if _has_changed_since(run, nonfinite):
         ways: tuple[str, ...] = ("space go on", *undo, "b go back")
@@ -45,6 +47,12 @@ def advice(run: Snapshot) -> Advice | None:
         # steps before it may have ruined the weights, which a lower rate alone does not mend
         ways = (lower, "b then go back", "l swap the loss", *undo, "space go on")
     return Advice(f"{in_words(nonfinite)}: that step is not taken", ways)
+
+
+def _ways_after_going_back(run: Snapshot) -> tuple[str, ...]:
+    undo = ("u undo",) if last_change(run.lineage.events) is not None else ()
+    lower = f"r lower the rate ({lr_of(run) or 0:g})"
+    return (lower, *undo, "space go on", "or scale the inputs of a new run")
 
 
 def after_crash(run: Snapshot) -> str:
@@ -66,17 +74,35 @@ def _keys_after_crash(run: Snapshot) -> tuple[str, ...]:
 
 
 def in_words(nonfinite: NotFinite) -> str:
-    """Return which value was nonfinite, and at which step."""
+    """Return which value was nonfinite, and at which step; where the run went back, what next."""
+    if nonfinite.name:
+        return f"{_went_back(nonfinite)}; lower the rate, or scale the inputs"
     return f"{nonfinite.what} not finite at step {words.count(nonfinite.step)}"
 
 
+def _went_back(nonfinite: NotFinite) -> str:
+    steps = (nonfinite.since, nonfinite.step, nonfinite.back_at)
+    since, found, back_at = map(words.count, steps)
+    what = safe(nonfinite.subject, limit=100)
+    return f"{what} not finite between steps {since} and {found}: back at step {back_at}"
+
+
 def nonfinite_pause(run: Snapshot) -> NotFinite | None:
-    """Return the nonfinite batch that paused the run, some steps back if need be; else None."""
-    if run.state != "paused" or run.spec.on_nonfinite != "pause":
+    """Return what was nonfinite and paused the run, some steps back if need be; else None."""
+    if run.state != "paused":
         return None
-    events = (recorded.event for recorded in reversed(run.log))
-    last = next((event for event in events if isinstance(event, NotFinite | _CONTINUED)), None)
-    return last if isinstance(last, NotFinite) else None
+    last = next(filter(_decides, (recorded.event for recorded in reversed(run.log))), None)
+    if not isinstance(last, NotFinite):
+        return None
+    stays_back = last.name and run.step == last.back_at  # where bad batches are skipped, it may
+    return last if run.spec.on_nonfinite == "pause" or stays_back else None
+
+
+def _decides(event: Event) -> bool:
+    """Return whether the event tells if a nonfinite value is why a run is paused."""
+    if isinstance(event, TakeOpened) and event.went_back_by_itself:
+        return False  # for what the event before it tells of
+    return isinstance(event, NotFinite | _CONTINUED)
 
 
 def _has_changed_since(run: Snapshot, nonfinite: NotFinite) -> bool:

@@ -33,6 +33,7 @@ from tuitrain.core.events import (
 )
 from tuitrain.core.notes import Note
 from tuitrain.core.safe import safe
+from tuitrain.view.panel.advice import in_words
 from tuitrain.view.picture import Line, Picture, Role, Span, filled, fitted
 from tuitrain.view.state.snapshot import Snapshot
 from tuitrain.view.text import words
@@ -183,8 +184,8 @@ def _describe_trouble(
     event: NotFinite | Warned | CheckpointGone | Failed,
 ) -> tuple[str, Role] | None:
     match event:
-        case NotFinite(step=step, what=what):
-            return f"{what} not finite at step {words.count(step)}", "bad"
+        case NotFinite():
+            return in_words(event), "bad"
         case Warned(text=text):
             return text, "warn"
         case CheckpointGone(file=file, why=why):
