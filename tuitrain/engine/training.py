@@ -425,6 +425,7 @@ class Training:
         """Return everything that the next step depends on, as types that `weights_only` loads."""
         return {
             "model": self.held.weights(self),
+            "infinite": [name for what, name in sorted(self.not_looked_at)],
             "criterion": self._criterion_state(),
             "optimizer": self.held.optimizer_state(self),
             "position": {"step": self.step, "epoch": self.epoch, "batch": self.batch},

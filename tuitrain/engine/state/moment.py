@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import psutil
 from torch import Tensor
 
+from tuitrain.engine.finite_state import are_finite
+from tuitrain.engine.state.weights import without_wrappers
 from tuitrain.steering.steerable import Steerable
 
 
@@ -62,9 +64,10 @@ class Moment(NamedTuple):
 
     @property
     def is_finite(self) -> bool:
-        """True if the weights and the last validation loss are finite."""
-        weights = self.state["model"].values()  # none, or on several devices, in a watched script
-        is_finite = all(bool(tensor.isfinite().all()) for tensor in weights)
+        """True if the weights and the last validation loss are finite, but for masks of -inf."""
+        weights = without_wrappers(self.state["model"])
+        on_purpose = self.state.get("infinite", ())  # a watched script and older versions say none
+        is_finite = are_finite(weights[name] for name in weights if name not in on_purpose)
         return is_finite and math.isfinite(self.state["last_val_loss"])
 
 

@@ -19,14 +19,22 @@ from torch import nn
 from tuitrain.core.errors import Refused, TuitrainError, WrongUse
 from tuitrain.core.files import atomic_path, read_plain
 from tuitrain.core.safe import safe
+from tuitrain.engine.finite_state import are_finite
 
 _SAVE = "torch.save(model.state_dict(), FILE) writes a file of weights"
 
 
 def load(model: nn.Module, path: Path, given: str) -> None:
-    """Load the weights in a file, which the user knows as `given`; Refused if they do not fit."""
+    """Load the weights in a file, which the user knows as `given`.
+
+    Refused if they do not fit, or if one is not finite that is in the model as it was made.
+    """
+    own, weights = without_wrappers(model.state_dict()), weights_of(path, given)
+    for name, tensor in weights.items():
+        if name in own and are_finite([own[name]]) and not are_finite([tensor]):
+            raise Refused(f"the weights in {safe(given)} are not finite: {safe(name)}")
     try:
-        model.load_state_dict(weights_of(path, given))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise Refused(
