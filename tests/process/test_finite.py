@@ -217,3 +217,22 @@ def test_weights_to_begin_with_that_are_not_finite_are_refused_by_name(
     torch.save(weights, path)
     done = tuitrain("run", "digits", "--init-from", str(path), "--plain", "--name", "b", code=3)
     assert f"the weights in {path} are not finite: 1.bias" in done.stderr
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_ranks_go_back_together(tuitrain: Shell, strategy: str):
+    ranks = ("--nproc", "2", "--strategy", strategy, "--batch-size", "32")
+    tuitrain("run", "digits", "--lr", "1e300", "--epochs", "2", "--detach", "--name", "a", *ranks)
+    run = connect("a", home=tuitrain.home)
+    until(lambda: run.state in ("paused", "finished", "failed"), "it pauses by itself")
+    assert run.state == "paused", run.error
+    bad = next(event for event in run.events(follow=False) if isinstance(event, NotFinite))
+    assert (bad.what, bad.back_at) == ("weight", 0) or not bad.name
+    assert tuitrain.show("a")["step"] == 0
+    assert is_clean(run)
+    tuitrain("ctl", "a", "lr", "0.001", "--wait")
+    tuitrain("ctl", "a", "resume", "--wait")
+    shown = tuitrain.ended("a")
+    assert shown["state"] == "finished"
+    tuitrain("run", "digits", "--epochs", "2", "--plain", "--name", "b", *ranks)
+    assert shown["weights_sha256"] == tuitrain.show("b")["weights_sha256"]
