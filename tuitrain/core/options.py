@@ -372,7 +372,7 @@ OPTIONS: Mapping[str, RunOption] = {
         ),
         RunOption(
             "on_nonfinite", OneOf("pause", "stop", "skip"),
-            "Reaction to a nonfinite loss or gradient.",
+            "Reaction to a nonfinite loss, gradient or weight.",
             default="pause", group="While it trains", places=_NEW,
         ),
         RunOption(
