@@ -16,6 +16,13 @@ def test_nan_is_never_the_best():
     assert values == [False, True, False, True]
 
 
+def test_an_infinite_value_or_one_beside_a_loss_that_is_not_finite_is_never_the_best():
+    monitor = Monitor(Monitored("r2", 1))
+    for value, loss in [(math.inf, 1.0), (0.5, math.nan), (0.6, math.inf)]:
+        assert not monitor.improved_by({"r2": value}, {}, loss)
+    assert monitor.improved_by({"r2": 0.1}, {}, 1.0)
+
+
 def test_patience_counts_the_epochs_without_a_better_monitor():
     monitor = Monitor(Monitored("accuracy", 1), patience=2)
     for value, is_out in [(0.5, False), (0.4, False), (0.6, False), (0.6, False), (0.1, True)]:

@@ -21,6 +21,7 @@ from tuitrain.store.delta import Cursor
 from tuitrain.store.reader import RunReader
 from tuitrain.store.writer import RunWriter, Stamped
 from tuitrain.view.panel.advice import advice
+from tuitrain.view.panel.news import as_message
 from tuitrain.view.state.fold import fold
 from tuitrain.view.state.snapshot import Silence, Snapshot
 
@@ -32,6 +33,13 @@ LOWER = SettingChanged("w", 1, 11, 0, "lr", 0.1, 0.5, 23)
 LONGER = SettingChanged("e", 1, 11, 0, "epochs", 80, 40, 23)
 BACK = TakeOpened(
     "u", 2, 5, 0, "undo", "00001-take1-step1.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 11, None
+)
+WENT_BACK = (
+    NotFinite(1, 9, 0, "weight", "0.weight", since=2, back_at=0),
+    TakeOpened(
+        None, 2, 0, 0, "rollback", "00001-take1-step0.pt", 1, {"loss": "mse", "lr": 0.5}, 23, 9
+    ),
+    Paused(None, 2, 0, 0),
 )
 
 
@@ -83,6 +91,21 @@ def test_it_is_told_no_longer_once_the_run_went_on_or_back(events, tmp_path: Pat
 
 def test_a_run_that_skips_bad_batches_is_not_paused_for_one(tmp_path: Path):
     assert advice(after(tmp_path, BAD, Paused("p", 1, 7, 0), on_nonfinite="skip")) is None
+
+
+@pytest.mark.parametrize("mode", ["pause", "skip"])
+def test_a_run_that_went_back_by_itself_says_from_what_while_it_stays_there(mode, tmp_path: Path):
+    run = after(tmp_path, BAD, *WENT_BACK, on_nonfinite=mode)
+    advised = advice(run)
+    assert advised is not None
+    assert advised.trouble == "weight 0.weight not finite between steps 2 and 9: back at step 0"
+    assert advised.ways[0] == "r lower the rate (0.5)"
+    assert as_message(run).endswith(f"{advised.trouble}; lower the rate, or scale the inputs")
+
+
+def test_it_is_told_no_longer_once_the_run_that_skips_went_on(tmp_path: Path):
+    events = (*WENT_BACK[:2], Paused("p", 2, 4, 0))
+    assert advice(after(tmp_path, *events, on_nonfinite="skip")) is None
 
 
 def test_a_batch_that_does_not_end_is_told_with_its_line_and_the_way_out(tmp_path: Path):
