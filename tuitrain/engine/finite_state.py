@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -27,12 +26,6 @@ class Name(NamedTuple):
     what: Kept
     name: str
 
-    @classmethod
-    def of(cls, what: Kept, *parts: str) -> Name:
-        """Return the name without the wrappers that `torch.compile` and DDP put around a model."""
-        names = [part for text in parts for part in text.split(".") if part != "_orig_mod"]
-        return cls(what, ".".join(names))
-
 
 Named = tuple[Name, Tensor]
 
@@ -42,11 +35,12 @@ def first_nonfinite(run: Training) -> Name | None:
 
     Tensors that the model had so from the start, as a mask of -inf, are left out.
     """
-    kept = [named for named in _kept(run) if named[0] not in run.not_looked_at]
+    kept = list(_kept(run))
+    if run.not_looked_at:
+        kept = [(name, tensor) for name, tensor in kept if _plain(name) not in run.not_looked_at]
     tensors = [tensor for _, tensor in kept]
-    found = len(kept) if are_finite(tensors) else _first(tensors)
-    at = run.held.least(run, found)
-    return kept[at][0] if at < len(kept) else None
+    at = run.held.least(run, len(kept) if are_finite(tensors) else _first(tensors))
+    return _plain(kept[at][0]) if at < len(kept) else None
 
 
 def nonfinite_from_the_start(model: nn.Module, loss: object) -> frozenset[Name]:
@@ -54,14 +48,20 @@ def nonfinite_from_the_start(model: nn.Module, loss: object) -> frozenset[Name]:
 
     NaN in a weight that is trained has no purpose.
     """
-    named = [
-        (name, tensor)
-        for name, tensor in (*_of_module(model, model.named_parameters()), *_of_loss(loss))
-        if not (tensor.requires_grad and bool(tensor.isnan().any()))
-    ]
+    named = [*_of_module(model, model.named_parameters()), *_of_loss(loss)]
     if are_finite([tensor for _, tensor in named]):
         return frozenset()
-    return frozenset(name for name, tensor in named if not are_finite([tensor]))
+    return frozenset(
+        _plain(name)
+        for name, tensor in named
+        if not (are_finite([tensor]) or (tensor.requires_grad and bool(tensor.isnan().any())))
+    )
+
+
+def _plain(name: Name) -> Name:
+    """Return a name without the wrappers that `torch.compile` puts around parts of a model."""
+    parts = (part for part in name.name.split(".") if part != "_orig_mod")
+    return name._replace(name=".".join(parts))
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def are_finite(tensors: Iterable[Tensor]) -> bool:
 
     Only where a sum over them is not finite, which large ones can overflow, is each looked at.
     """
-    tensors = [_numbers(tensor) for tensor in tensors if _has_floats(tensor)]
+    tensors = [_numbers(tensor) for tensor in tensors if _has_numbers(tensor)]
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
         groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
@@ -89,9 +89,11 @@ def _flags(tensors: Iterable[Tensor]) -> list[float]:
     return read([tensor.isfinite().all() for tensor in tensors])
 
 
-def _has_floats(tensor: Tensor) -> bool:
-    is_float = tensor.is_floating_point() or tensor.is_complex()
-    return is_float and not tensor.is_meta and tensor.numel() > 0
+def _has_numbers(tensor: Tensor) -> bool:
+    """Return whether a tensor has numbers that may be infinite."""
+    dtype = tensor.dtype
+    is_inexact = dtype.is_floating_point or dtype.is_complex
+    return is_inexact and not tensor.is_meta and tensor.numel() > 0
 
 
 def _numbers(tensor: Tensor) -> Tensor:
@@ -106,27 +108,26 @@ def _kept(run: Training) -> Iterator[Named]:
     yield from _of_module(run.model, weights)
     yield from _of_loss(run.criterion)
     names = {id(weight): name for name, weight in weights}
-    optimizer = run.optimizer
-    is_own = not type(optimizer).__module__.startswith(("torch.optim", "tuitrain."))
-    for number, weight in enumerate(chain(*(group["params"] for group in optimizer.param_groups))):
-        for name, tensor in _of_state(optimizer.state.get(weight, {})):
-            # one of the user's own may keep the least loss so far, which is infinite at first
-            if not is_own or tensor.shape == weight.shape:
-                yield Name.of("state", names.get(id(weight), str(number)), name), tensor
+    for weight, state in run.optimizer.state.items():
+        if not isinstance(weight, Tensor):
+            continue  # one of the user's own may keep what is of no weight
+        for name, tensor in _of_state(state):
+            if tensor.dim() or not weight.dim():  # others count, or keep the least loss so far
+                yield Name("state", f"{names.get(id(weight), '')}.{name}"), tensor
 
 
 def _of_module(
-    module: nn.Module, weights: Iterable[tuple[str, Tensor]], *prefix: str
+    module: nn.Module, weights: Iterable[tuple[str, Tensor]], prefix: str = ""
 ) -> Iterator[Named]:
     for name, weight in weights:
-        yield Name.of("weight", *prefix, name), weight
+        yield Name("weight", prefix + name), weight
     for name, buffer in module.named_buffers():
-        yield Name.of("buffer", *prefix, name), buffer
+        yield Name("buffer", prefix + name), buffer
 
 
 def _of_loss(loss: object) -> Iterator[Named]:
     if isinstance(loss, nn.Module):
-        yield from _of_module(loss, loss.named_parameters(), "loss")
+        yield from _of_module(loss, loss.named_parameters(), "loss.")
 
 
 def _of_state(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -171,7 +171,7 @@ class Keeping(nn.Module):
         return nn.functional.cross_entropy(output, target)
 
 
-def test_what_an_own_optimizer_keeps_in_another_shape_may_be_infinite():
+def test_the_least_loss_that_an_own_optimizer_keeps_may_be_infinite():
     run = small()
     state = run.optimizer.state[run.weights[0]]
 
