@@ -2,7 +2,8 @@
 
 python -m benchmarks.finiteness: prints medians over 2,000 steps as JSON, in microseconds: of a
 whole step without the check, of the check, its result read, as on a CPU, and of PyTorch's fused
-kernel alone. Steps have the one and the other in turn, so that each reads gradients that are cold.
+kernel alone; and of a look at what the run keeps. Steps have the one and the other in turn, so that
+each reads gradients that are cold.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def main() -> None:
         took += [_step(run, *batch, next(check)) for batch in run.batches()]
         run.epoch += 1
     steps, checks = zip(*took[COLD:], strict=True)
-    found = {"step": steps, "check": checks[0::2], "kernel": checks[1::2]}
+    looks = tuple(_look(run) for _ in range(STEPS))
+    found = {"step": steps, "check": checks[0::2], "kernel": checks[1::2], "look": looks}
     print(json.dumps({f"{name}_us": _median(values) for name, values in found.items()}))
 
 
@@ -60,6 +62,13 @@ def _step(run: Training, data: Tensor, target: Tensor, check: Check) -> tuple[in
     assert not bad
     run.optimizer.step()
     return perf_counter_ns() - checked + traced - began, checked - traced
+
+
+def _look(run: Training) -> int:
+    """Look at weights, buffers and the state of the optimizer; return what it took."""
+    began = perf_counter_ns()
+    assert run.nonfinite() is None
+    return perf_counter_ns() - began
 
 
 def _median(nanoseconds: tuple[int, ...]) -> float:

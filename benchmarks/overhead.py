@@ -83,6 +83,11 @@ def _finiteness(home: Path) -> Iterator[Figure]:
     yield Figure("finiteness check / a step of 1 ms", f"{check / 1000:.1%}", "<= 3 %", remark)
     remark = f"the kernel {kernel:.0f} µs"
     yield Figure("finiteness check / the fused kernel", f"{check / kernel:.2f}", "<= 1.2", remark)
+    look = found["look_us"]
+    remark = f"{look:.0f} µs, before its validation"
+    yield Figure(
+        "a look at what is kept / 23 steps of 1 ms", f"{look / 23_000:.1%}", "<= 1 %", remark
+    )
 
 
 def _said_by(name: str, home: Path) -> dict[str, float]:

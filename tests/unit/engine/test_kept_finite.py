@@ -181,5 +181,7 @@ def test_the_least_loss_that_an_own_optimizer_keeps_may_be_infinite():
     run.optimizer = Own(run.weights, lr=0.1)
     run.optimizer.state[run.weights[0]] = {"least": torch.tensor(math.inf), **state}
     assert run.nonfinite() is None
+    run.optimizer.state["all"] = {"best": torch.full((2,), math.inf)}
+    assert run.nonfinite() is None
     run.optimizer.state[run.weights[0]]["mean"] = torch.full_like(run.weights[0], math.inf)
     assert run.nonfinite() == Name("state", "1.weight.mean")
