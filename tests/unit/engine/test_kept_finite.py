@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_a_run_goes_back_to_a_pause_within_an_epoch(tmp_path: Path):
     loss, bad = of(events, NotFinite)
     assert (loss.what, loss.step) == ("loss", 6)
     assert (bad.since, bad.step, bad.back_at) == (3, 6, 3)
+
+
+def test_a_mask_that_the_model_was_made_with_keeps_no_checkpoint_from_being_finite(tmp_path: Path):
+    run = small()
+    run.model.register_buffer("mask", torch.tensor([0.0, -math.inf]))
+    run = replace(run)
+    events = list(Spoilt(run, tmp_path, 5, Request.new(Pause(), "batch")))
+    assert of(events, NotFinite)[-1].back_at == 3
+    assert all(saved.is_finite for saved in of(events, CheckpointSaved))
 
 
 def test_a_damaged_checkpoint_is_left_out(tmp_path: Path):
