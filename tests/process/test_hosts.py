@@ -40,9 +40,9 @@ import os, signal, sys, time
 from multiprocessing import get_context
 from pathlib import Path
 
-from tuitrain.worker import agent
+from tuitrain.worker import agent, elastic
 
-agent._ENDS_WITHIN_S = 1
+elastic._ENDS_WITHIN_S = 1
 RANKS = (
     "import sys, time; sys.stdin.close()\\nwhile not open('stopped').read(): time.sleep(0.05)",
     "import os, signal; open('began', 'w').write(str(os.getpid())); signal.pause()",
@@ -73,6 +73,49 @@ code = first.exitcode
 for one in hosts:
     one.kill()
 assert code == 0, code
+"""
+
+
+ONE_IS_LOST_WHILE_THEY_MEET = """
+"A host comes and is lost before it says how many ranks it has; another one comes in its place."
+import os, sys
+from datetime import timedelta
+from multiprocessing import get_context
+
+from torch.distributed.elastic.rendezvous import registry
+from tuitrain.worker import agent, elastic
+
+elastic._TOLD_WITHIN = timedelta(seconds=1)
+
+
+def meeting(number):
+    return agent.Meeting(2, f"localhost:{sys.argv[1]}", "x", is_first=not number)
+
+
+def host(number):
+    ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", ""], 0)
+    failure = agent.run_ranks(ranks, meeting(number), has_ended=lambda failure: False)
+    os._exit(failure is not None)
+
+
+def lost():
+    registry.get_rendezvous_handler(agent._rendezvous(meeting(1))).next_rendezvous()
+    os._exit(0)
+
+
+fork = get_context("fork")
+hosts = [fork.Process(target=host, args=(number,)) for number in (0, 1)]
+hosts[0].start()
+one = fork.Process(target=lost)
+one.start()
+one.join()
+hosts[1].start()
+for host in hosts:
+    host.join(100)
+codes = [host.exitcode for host in hosts]
+for host in hosts:
+    host.kill()
+assert codes == [0, 0], codes
 """
 
 
@@ -171,6 +214,30 @@ def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[st
     assert shown["state"] == "stopped"
     assert shown["checkpoints"][-1]["step"] == shown["step"]
     return shown
+
+
+def test_a_host_that_is_lost_before_its_ranks_come_is_named_and_waited_for(
+    tuitrain: Shell, forks: Forks, tmp_path: Path, hosts: tuple[str, ...]
+):
+    """No connection of theirs is there to be closed."""
+    b, lost = tmp_path / "b", r"host \S+ was lost: it told nothing for 20 s; all ranks started anew"
+    with second_host(forks, b, *hosts) as second:
+        tuitrain("run", "digits", *hosts, "--epochs", "4000", "--name", "a", "--detach")
+        run, launcher = connect("a", home=tuitrain.home), psutil.Process(second.pid)
+        until(launcher.children, "its rank is there", lambda: second.log)[0].suspend()
+        until(lambda: "waiting for" not in tuitrain("show", "a").stdout, "rank 0 is there, too")
+        launcher.kill()
+        until(lambda: "waiting for 2 hosts" in tuitrain("show", "a").stdout, "it is noticed")
+        assert run.state == "starting"
+    with second_host(forks, b, *hosts) as second:
+        until(lambda: run.steps, "they train", lambda: second.log)
+        assert any(re.fullmatch(lost, text) for text in run.show()["warnings"])
+        stopped_as_by_a_scheduler(tuitrain, run, second)
+
+
+def test_a_host_that_is_lost_while_they_meet_is_waited_for(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "hosts.py").write_text(ONE_IS_LOST_WHILE_THEY_MEET)
+    tuitrain.python("hosts.py", str(free_port()), folder=tmp_path)
 
 
 def test_a_host_waits_a_while_for_the_end_of_another_and_not_for_ever(

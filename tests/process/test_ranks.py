@@ -4,6 +4,8 @@ import json
 import math
 import re
 import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
 from tuitrain.store.paths import RunPaths
-from tuitrain.worker.agent import local_count
+from tuitrain.worker.agent import LAUNCHER, local_count
 
 NET = """
 from torch import nn
@@ -180,6 +182,28 @@ def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrai
     tuitrain("ctl", "a", "stop")
     assert tuitrain.ended("a")["state"] == "stopped"
     assert not (run.directory / "ranks").exists()
+
+
+def test_a_rank_whose_launcher_has_ended_before_it_began_ends(tuitrain: Shell):
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    done = subprocess.run(
+        [sys.executable, "-m", "tuitrain.worker.rank"], check=False, stderr=subprocess.DEVNULL,
+        env=tuitrain.env | {LAUNCHER: str(ended.pid)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_signal_to_the_first_rank_alone_does_not_stop_the_run(tuitrain: Shell):
+    """torch's agent sends one to each rank that it starts anew."""
+    tuitrain.start("a", *TWO, *PACED)
+    run = run_of(tuitrain, "a")
+    until(lambda: run.steps, "it trains")
+    ranks_of(run)[0].terminate()
+    tuitrain("ctl", "a", "pause")
+    until(lambda: run.state == "paused", "it is steered still")
+    tuitrain("ctl", "a", "stop")
+    assert tuitrain.ended("a")["state"] == "stopped"
 
 
 def test_a_rank_for_each_processor_trains_and_a_signal_stops_all_with_a_checkpoint(tuitrain: Shell):

@@ -11,14 +11,8 @@ import pytest
 from torch.distributed import HashStore
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import (
-    LocalRanks,
-    Meeting,
-    failure_of,
-    first_of,
-    from_first,
-    run_ranks,
-)
+from tuitrain.worker.agent import LocalRanks, Meeting, run_ranks
+from tuitrain.worker.rank_failure import failure_of, first_of, from_first
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:

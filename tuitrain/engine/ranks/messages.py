@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, distributed
 
+_CONNECTS_WITHIN = timedelta(seconds=60)
 _FOR_EVER = timedelta(days=365)
 """A pause has no time limit. A rank that ends is noticed at once: its connections are closed."""
 _NONE = -1
@@ -53,7 +54,9 @@ class Channel:
     """The way from the first rank to the others."""
 
     def __init__(self) -> None:
-        self._group: Any = distributed.new_group(backend="gloo", timeout=_FOR_EVER)
+        group: Any = distributed.new_group(backend="gloo", timeout=_CONNECTS_WITHIN)
+        group._get_backend(torch.device("cpu"))._set_default_timeout(_FOR_EVER)
+        self._group = group
 
     def send(self, message: Call | GoOn | Tell) -> None:
         """Send a message to all other ranks; for the first rank."""
