@@ -179,10 +179,11 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
 
 def fails_there(run: Run, second: Script) -> None:
     """Let the rank of the second host fail: it is named on both, and all start anew."""
+    take = run.show()["take"]
     (second.folder / "fail").touch()
     named = r"rank 1 on \S+ failed: ValueError: planted"  # rank 0 is the one that leads
     until(lambda: re.search(named, str(run.show()["warnings"])), "it is named")
-    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
+    started_anew(run, second, take)
     assert "Traceback" in second.log
     assert second.log.count("ValueError: planted\n") == 1, "the last line of the traceback"
     assert re.search(f"tuitrain: {named}; waiting for the other hosts", second.log)
@@ -190,10 +191,21 @@ def fails_there(run: Run, second: Script) -> None:
 
 def fails_here(run: Run, second: Script) -> None:
     """Kill the rank of the first host, and let the other one say what its own rank lost."""
+    take = run.show()["take"]
     ranks_of(run)[0].kill()
     until(lambda: "ended by SIGKILL; waiting" in second.log, "it is told", lambda: second.log)
     assert "tuitrain: rank 1: " in second.log, second.log
-    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
+    started_anew(run, second, take)
+
+
+def started_anew(run: Run, second: Script, take: int) -> None:
+    """Wait for the ranks to train another take than the one in which one failed."""
+
+    def trains() -> bool:
+        shown = run.show()
+        return shown["take"] > take and shown["state"] == "running"
+
+    until(trains, "all have started anew", lambda: second.log)
 
 
 def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.conftest import PACED, Shell, until
+from tests.watching import free_port
 from tuitrain import connect
 from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
@@ -90,6 +91,42 @@ task = tuitrain.Task(
     val=lambda: torch.utils.data.TensorDataset(inputs[192:], targets[192:]),
     model=lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
 )
+"""
+TAKES_NO_MESSAGE = """
+"The first of two ranks sends to one that does not listen."
+import os, signal, sys
+from datetime import timedelta
+from multiprocessing import get_context
+
+from tuitrain.engine.ranks import group, messages
+from tuitrain.worker.failure import is_of_another_rank
+
+messages._SENDS_WITHIN = timedelta(seconds=1)
+
+
+def rank(number):
+    os.environ.update(
+        RANK=str(number), WORLD_SIZE="2", MASTER_ADDR="localhost", MASTER_PORT=sys.argv[1],
+        GLOO_SOCKET_IFNAME="lo",
+    )
+    with group.joined(leads=not number):
+        channel = messages.Channel()
+        if number:
+            signal.pause()
+        try:
+            channel.send(messages.Tell())
+        except RuntimeError as error:
+            os._exit(is_of_another_rank(str(error)))
+
+
+ranks = [get_context("fork").Process(target=rank, args=(number,)) for number in (0, 1)]
+for one in ranks:
+    one.start()
+ranks[0].join(60)
+code = ranks[0].exitcode
+for one in ranks:
+    one.kill()
+assert code == 1, code
 """
 TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
 
@@ -204,6 +241,13 @@ def test_a_signal_to_the_first_rank_alone_does_not_stop_the_run(tuitrain: Shell)
     until(lambda: run.state == "paused", "it is steered still")
     tuitrain("ctl", "a", "stop")
     assert tuitrain.ended("a")["state"] == "stopped"
+
+
+def test_the_first_rank_does_not_wait_for_ever_for_one_that_takes_no_message(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "ranks.py").write_text(TAKES_NO_MESSAGE)
+    tuitrain.python("ranks.py", str(free_port()), folder=tmp_path)
 
 
 def test_a_rank_for_each_processor_trains_and_a_signal_stops_all_with_a_checkpoint(tuitrain: Shell):
