@@ -92,6 +92,24 @@ task = tuitrain.Task(
     model=lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
 )
 """
+KEEPS = """
+import torch
+from torch import nn
+
+
+class Relative(nn.Module):
+    "The loss beside its running mean, which is that of the rank's own batches."
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(()))
+
+    def forward(self, outputs, targets):
+        loss = nn.functional.cross_entropy(outputs, targets)
+        if self.training and torch.is_grad_enabled():
+            self.mean.mul_(0.9).add_(loss.detach(), alpha=0.1)
+        return loss / self.mean
+"""
 TAKES_NO_MESSAGE = """
 "The first of two ranks sends to one that does not listen."
 import os, signal, sys
@@ -275,6 +293,21 @@ def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.5
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 4
+
+
+def test_what_a_loss_keeps_is_that_of_the_first_rank_also_after_a_resume(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "relative.py").write_text(KEEPS)
+    options = (*TWO, "--loss", f"{tmp_path / 'relative.py'}:Relative", "--epochs", "3")
+    tuitrain("run", "digits", *options, "--plain", "--name", "undisturbed")
+    tuitrain.start("a", *options, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "stop")
+    tuitrain.ended("a")
+    tuitrain("resume", "a", "--plain")
+    a, undisturbed = (tuitrain.show(name) for name in ("a", "undisturbed"))
+    assert (a["step"], a["weights_sha256"]) == (undisturbed["step"], undisturbed["weights_sha256"])
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_alone_leaves_the_weights_of_all_as_they_were(
