@@ -250,6 +250,17 @@ def test_a_module_that_cannot_be_run_is_told_as_python_tells_it(
     assert said in tuitrain.show("a")["error"]
 
 
+def test_a_script_that_becomes_another_program_ends_its_run(tuitrain: Shell, tmp_path: Path):
+    script = tmp_path / "becomes.py"
+    other = "os.execl(sys.executable, sys.executable, '-c', 'print(5); raise SystemExit(7)')"
+    script.write_text(f"{STEPS}import os, sys\n{other}\n")
+    done = watched(["--name", "a"], [str(script)], tuitrain)
+    assert (done.returncode, done.stdout) == (7, "5\n")
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["step"]) == ("finished", 3)
+    assert any("became another program" in text for text in shown["warnings"])
+
+
 def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
     for words, said in {
         "watch nosuch.py": "there is no file nosuch.py",
