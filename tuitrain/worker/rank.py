@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tuitrain.core import cublas
 from tuitrain.core.safe import safe
+from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
 from tuitrain.worker.agent import LAUNCHER
@@ -56,8 +57,7 @@ def _go_on_after_signals() -> None:
 
     So that torch's agent, which sends one where another rank has failed, does not stop it.
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    process.handle(lambda *_: None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def end_with_launcher() -> None:
