@@ -119,6 +119,49 @@ assert codes == [0, 0], codes
 """
 
 
+ONE_FAILS = """
+"The rank of one host is killed, whom that of the other does not miss: it waits, or has ended."
+import os, sys
+from multiprocessing import get_context
+
+from tuitrain.worker import agent, elastic
+
+elastic._ENDS_WITHIN_S = 1000
+BEGIN = "import os, signal, sys; began = os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\\n"
+RANKS = {
+    "ends": "",
+    "waits": BEGIN + "if began: signal.pause()",
+    "fails": BEGIN + "if began: os.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+def host(number, what):
+    ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", RANKS[what]], 1)
+    meeting = agent.Meeting(2, f"localhost:{sys.argv[1]}", "x", is_first=not number)
+
+    def has_ended(failure):
+        os.write(1, f"{number}: {failure.text}\\n".encode())
+        return False
+
+    failure = agent.run_ranks(ranks, meeting, has_ended=has_ended)
+    os._exit(failure is not None)
+
+
+fork = get_context("fork")
+hosts = [
+    fork.Process(target=host, args=place) for place in enumerate((sys.argv[2], "fails"))
+]
+for host in hosts:
+    host.start()
+for host in hosts[: len(hosts) if sys.argv[2] == "waits" else 1]:
+    host.join(60)
+codes = [host.exitcode for host in hosts]
+for host in hosts:
+    host.kill()
+os.write(1, f"{codes}\\n".encode())
+"""
+
+
 @contextmanager
 def second_host(forks: Forks, folder: Path, *options: str) -> Iterator[Script]:
     """Start the ranks of another host, with folders of its own: home, working and temporary."""
@@ -242,6 +285,24 @@ def test_a_host_that_is_lost_before_its_ranks_come_is_named_and_waited_for(
 def test_a_host_that_is_lost_while_they_meet_is_waited_for(tuitrain: Shell, tmp_path: Path):
     (tmp_path / "hosts.py").write_text(ONE_IS_LOST_WHILE_THEY_MEET)
     tuitrain.python("hosts.py", str(free_port()), folder=tmp_path)
+
+
+def test_a_failure_is_named_on_a_host_that_misses_no_rank_and_counts_there(
+    tuitrain: Shell, tmp_path: Path
+):
+    """As one whose rank validates, or saves a checkpoint."""
+    (tmp_path / "hosts.py").write_text(ONE_FAILS)
+    said = tuitrain.python("hosts.py", str(free_port()), "waits", folder=tmp_path).stdout
+    named = r"rank 1 on \S+ ended by SIGKILL\n"
+    assert re.fullmatch(rf"1: {named}0: {named}\[0, 0\]\n", said), said
+
+
+def test_a_host_whose_ranks_have_ended_waits_for_none_that_waits_for_new_ones(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "hosts.py").write_text(ONE_FAILS)
+    said = tuitrain.python("hosts.py", str(free_port()), "ends", folder=tmp_path).stdout
+    assert said.endswith("[0, None]\n"), said
 
 
 def test_a_host_waits_a_while_for_the_end_of_another_and_not_for_ever(

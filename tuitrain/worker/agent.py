@@ -65,8 +65,9 @@ def run_ranks(
     """Let the ranks of this host train; return the failure that ended them, if one did.
 
     `has_ended` is told of each failure, and returns whether the run has ended: else all ranks of
-    all hosts start anew. `waiting` is around the time until all hosts are there. Raises NotFound
-    where the endpoint's host is not known, and torch's RendezvousError where others do not come.
+    all hosts start anew, if they may once more. `waiting` is around the time until all hosts are
+    there. Raises NotFound where the endpoint's host is not known, and torch's RendezvousError where
+    others do not come.
     """
     from torch.distributed.elastic.agent.server.api import WorkerSpec, WorkerState
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs

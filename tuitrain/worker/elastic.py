@@ -22,7 +22,14 @@ from torch.distributed.elastic.multiprocessing import LogsSpecs
 
 from tuitrain.worker.agent import COMES_WITHIN_S, Meeting
 from tuitrain.worker.presence import Presence
-from tuitrain.worker.rank_failure import Failure, failure_of, first_of, from_first, tell_first
+from tuitrain.worker.rank_failure import (
+    Failure,
+    cause_in,
+    failure_of,
+    first_of,
+    from_first,
+    tell_first,
+)
 
 _TOLD_WITHIN = timedelta(seconds=20)
 """Time limit for each host to tell the others how many ranks it has, after all have come."""
@@ -48,7 +55,9 @@ class Agent(LocalElasticAgent):
         has_ended: Callable[[Failure], bool],
         waiting: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        super().__init__(spec, logs, exit_barrier_timeout=_ENDS_WITHIN_S)
+        super().__init__(
+            spec, logs, exit_barrier_timeout=_ENDS_WITHIN_S, shutdown_timeout=ends_within_s
+        )
         self._files = Path(logs.root_log_dir)
         self._meeting, self._ends_within_s = meeting, ends_within_s
         self._has_ended, self._waiting = has_ended, waiting
@@ -66,8 +75,12 @@ class Agent(LocalElasticAgent):
         self._first = first_of(store)  # at once: later it may be gone with its host
 
     def _assign_worker_ranks(self, store: Any, *arguments: Any) -> Any:
+        before = store.timeout
         store.set_timeout(_TOLD_WITHIN)  # each tells its own at once, or was lost before that
-        return super()._assign_worker_ranks(store, *arguments)
+        try:
+            return super()._assign_worker_ranks(store, *arguments)
+        finally:
+            store.set_timeout(before)  # the first host, who has the store, may stand still later
 
     def _monitor_workers(self, worker_group: Any) -> Any:
         result = _looked_at(partial(super()._monitor_workers, worker_group), self._files)
@@ -75,27 +88,43 @@ class Agent(LocalElasticAgent):
             failures, store = result.failures, self._store if self._meeting.hosts > 1 else None
             failures = from_first(failures, self._first, worker_group.workers[0].world_size)
             return self._after(failure_of(failures, store), result)
-        if result.state is WorkerState.HEALTHY and (lost := self._lost_host()) is not None:
-            return self._after(Failure(lost, 1), RunResult(WorkerState.UNHEALTHY))
+        if result.state is WorkerState.HEALTHY and (why := self._why_anew()) is not None:
+            return self._after(Failure(why, 1), RunResult(WorkerState.UNHEALTHY))
         return result
 
     def _after(self, failure: Failure, result: Any) -> Any:
-        """Return the result of a failure, which is none where the run has ended."""
-        self.failure = failure
-        return RunResult(WorkerState.SUCCEEDED) if self._has_ended(failure) else result
+        """Return the result of a failure, after which nothing starts where the run has ended."""
+        self._stop_workers(self._worker_group)  # first: they may record how the run ends
+        self.failure = failure._replace(is_last=self._remaining_restarts == 0)
+        if self._has_ended(self.failure):
+            self._remaining_restarts = 0
+        return result
 
-    def _lost_host(self) -> str | None:
+    def _why_anew(self) -> str | None:
+        """Return what failed on another host, if something did that no rank of this one misses."""
         if self._presence is None:
             return None
+        if self._are_others_waiting():
+            return cause_in(self._store) or "another host started anew"
         if self._meeting.is_first:
-            return self._presence.lost()
+            lost = self._presence.lost()
+            return lost and (cause_in(self._store) or lost)  # it may have given up
         self._presence.tell()
         return None
 
     def _exit_barrier(self) -> None:
-        if self._presence is not None:
-            self._presence.end()
-        super()._exit_barrier()  # type: ignore[no-untyped-call]  # torch's has no types
+        if self._presence is None:
+            return
+        self._presence.end()
+        give_up_at = time.monotonic() + _ENDS_WITHIN_S
+        while self._meeting.is_first and time.monotonic() < give_up_at:  # it has the store
+            if self._presence.have_ended() or self._are_others_waiting():
+                return
+            time.sleep(self._worker_group.spec.monitor_interval)
+
+    def _are_others_waiting(self) -> bool:
+        """Whether a host has come, or comes back, that waits for all to start anew."""
+        return self._worker_group.spec.rdzv_handler.num_nodes_waiting() > 0
 
     def _stop_workers(self, *arguments: Any, **named: Any) -> None:
         if self._pcontext is not None:

@@ -69,7 +69,8 @@ def _end_soon(number: int, _frame: object) -> None:
 
 
 def _say_why(failure: Failure) -> bool:
-    _say(f"{failure.text}; waiting for the other hosts ...")
+    if not failure.is_last:  # else it is the last word
+        _say(f"{failure.text}; waiting for the other hosts ...")
     return False
 
 

@@ -80,7 +80,7 @@ def _train(paths: RunPaths) -> str:
     _record(paths, StartupReached(starting))
 
     def has_ended(failure: Failure) -> bool:
-        if _last_word(paths) is not None:
+        if failure.is_last or _last_word(paths) is not None:
             return True
         with suppress(OSError):  # a note for the first of the new ranks
             write_atomically(paths.failed_rank, failure.text)

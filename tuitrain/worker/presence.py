@@ -49,6 +49,12 @@ class Presence:
         with suppress(Exception):  # torch's
             self._store.set(_end(self._number), "")
 
+    def have_ended(self) -> bool:
+        """Return whether the ranks of all hosts have ended."""
+        with suppress(Exception):  # torch's
+            return bool(self._store.check(list(map(_end, range(self._hosts)))))
+        return False
+
     def lost(self) -> str | None:
         """Return how a host was lost that has told nothing for a while; for the first host."""
         with suppress(Exception):  # torch's

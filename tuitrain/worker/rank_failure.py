@@ -29,6 +29,8 @@ class Failure(NamedTuple):
     """Which rank failed, on which host, and of what."""
     exit_code: int
     """That of the first rank of this host; negative: the signal that ended it."""
+    is_last: bool = False
+    """Whether the ranks may not start anew once more."""
 
 
 def tell_first(store: Any, number: int) -> None:
@@ -58,14 +60,20 @@ def failure_of(failures: Failures, store: Any = None) -> Failure:
     signal_name = first.signal_name()
     what = f"ended by {signal_name}" if signal_name != "<N/A>" else _reason(first)
     text = f"rank {rank} on {socket.gethostname()} {what}"
-    if store is not None:
+    if store is not None and _has_lost(first):
+        text = cause_in(store) or text
+    elif store is not None:
         with suppress(Exception):  # torch's, of a store that is gone with its host
-            if _has_lost(first):
-                store.wait([_CAUSE], _CAUSE_WITHIN)
-                text = store.get(_CAUSE).decode(errors="replace")
-            else:
-                store.set(_CAUSE, text)
+            store.set(_CAUSE, text)
     return Failure(safe(text), first.exitcode)
+
+
+def cause_in(store: Any) -> str | None:
+    """Return what another host says in the store of what failed there, if it does."""
+    with suppress(Exception):  # torch's, of a store that is gone with its host
+        store.wait([_CAUSE], _CAUSE_WITHIN)
+        return safe(store.get(_CAUSE).decode(errors="replace"))
+    return None
 
 
 def _has_lost(failure: Any) -> bool:
