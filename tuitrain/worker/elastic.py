@@ -28,6 +28,7 @@ from tuitrain.worker.rank_failure import (
     failure_of,
     first_of,
     from_first,
+    tell_cause,
     tell_first,
 )
 
@@ -107,8 +108,11 @@ class Agent(LocalElasticAgent):
         if self._are_others_waiting():
             return cause_in(self._store) or "another host started anew"
         if self._meeting.is_first:
-            lost = self._presence.lost()
-            return lost and (cause_in(self._store) or lost)  # it may have given up
+            if (lost := self._presence.lost()) is None:
+                return None
+            if (cause := cause_in(self._store)) is None:  # else it has given up
+                tell_cause(self._store, lost)
+            return cause or lost
         self._presence.tell()
         return None
 

@@ -63,9 +63,14 @@ def failure_of(failures: Failures, store: Any = None) -> Failure:
     if store is not None and _has_lost(first):
         text = cause_in(store) or text
     elif store is not None:
-        with suppress(Exception):  # torch's, of a store that is gone with its host
-            store.set(_CAUSE, text)
+        tell_cause(store, text)
     return Failure(safe(text), first.exitcode)
+
+
+def tell_cause(store: Any, text: str) -> None:
+    """Tell the other hosts what failed."""
+    with suppress(Exception):  # torch's, of a store that is gone with its host
+        store.set(_CAUSE, text)
 
 
 def cause_in(store: Any) -> str | None:
