@@ -56,9 +56,8 @@ class Agent(LocalElasticAgent):
         has_ended: Callable[[Failure], bool],
         waiting: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        super().__init__(
-            spec, logs, exit_barrier_timeout=_ENDS_WITHIN_S, shutdown_timeout=ends_within_s
-        )
+        super().__init__(spec, logs, exit_barrier_timeout=_ENDS_WITHIN_S)
+        self._shutdown_timeout = ends_within_s  # an argument of newer versions only
         self._files = Path(logs.root_log_dir)
         self._meeting, self._ends_within_s = meeting, ends_within_s
         self._has_ended, self._waiting = has_ended, waiting
