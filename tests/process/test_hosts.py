@@ -40,9 +40,9 @@ import os, signal, sys, time
 from multiprocessing import get_context
 from pathlib import Path
 
-from tuitrain.worker import agent
+from tuitrain.worker import agent, elastic
 
-agent._ENDS_WITHIN_S = 1
+elastic._ENDS_WITHIN_S = 1
 RANKS = (
     "import sys, time; sys.stdin.close()\\nwhile not open('stopped').read(): time.sleep(0.05)",
     "import os, signal; open('began', 'w').write(str(os.getpid())); signal.pause()",
@@ -73,6 +73,92 @@ code = first.exitcode
 for one in hosts:
     one.kill()
 assert code == 0, code
+"""
+
+
+ONE_IS_LOST_WHILE_THEY_MEET = """
+"A host comes and is lost before it says how many ranks it has; another one comes in its place."
+import os, sys
+from datetime import timedelta
+from multiprocessing import get_context
+
+from torch.distributed.elastic.rendezvous import registry
+from tuitrain.worker import agent, elastic
+
+elastic._TOLD_WITHIN = timedelta(seconds=1)
+
+
+def meeting(number):
+    return agent.Meeting(2, f"localhost:{sys.argv[1]}", "x", is_first=not number)
+
+
+def host(number):
+    ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", ""], 0)
+    failure = agent.run_ranks(ranks, meeting(number), has_ended=lambda failure: False)
+    os._exit(failure is not None)
+
+
+def lost():
+    registry.get_rendezvous_handler(agent._rendezvous(meeting(1))).next_rendezvous()
+    os._exit(0)
+
+
+fork = get_context("fork")
+hosts = [fork.Process(target=host, args=(number,)) for number in (0, 1)]
+hosts[0].start()
+one = fork.Process(target=lost)
+one.start()
+one.join()
+hosts[1].start()
+for host in hosts:
+    host.join(100)
+codes = [host.exitcode for host in hosts]
+for host in hosts:
+    host.kill()
+assert codes == [0, 0], codes
+"""
+
+
+ONE_FAILS = """
+"The rank of one host is killed, whom that of the other does not miss: it waits, or has ended."
+import os, sys
+from multiprocessing import get_context
+
+from tuitrain.worker import agent, elastic
+
+elastic._ENDS_WITHIN_S = 1000
+BEGIN = "import os, signal, sys; began = os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\\n"
+RANKS = {
+    "ends": "",
+    "waits": BEGIN + "if began: signal.pause()",
+    "fails": BEGIN + "if began: os.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+def host(number, what):
+    ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", RANKS[what]], 1)
+    meeting = agent.Meeting(2, f"localhost:{sys.argv[1]}", "x", is_first=not number)
+
+    def has_ended(failure):
+        os.write(1, f"{number}: {failure.text}\\n".encode())
+        return False
+
+    failure = agent.run_ranks(ranks, meeting, has_ended=has_ended)
+    os._exit(failure is not None)
+
+
+fork = get_context("fork")
+hosts = [
+    fork.Process(target=host, args=place) for place in enumerate((sys.argv[2], "fails"))
+]
+for host in hosts:
+    host.start()
+for host in hosts[: len(hosts) if sys.argv[2] == "waits" else 1]:
+    host.join(60)
+codes = [host.exitcode for host in hosts]
+for host in hosts:
+    host.kill()
+os.write(1, f"{codes}\\n".encode())
 """
 
 
@@ -120,7 +206,6 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
     assert any((b / "temporary").glob("tuitrain-*")), "what torch's agent wrote"
     with second_host(forks, b, *hosts) as second:
         until(lambda: run.state == "running", "it goes on", lambda: second.log)
-        trains_on(run, second)
         launcher_of(run).kill()
         assert second.ended() == 1, second.log
     assert second.log.splitlines()[-1] == "tuitrain: the first host cannot be reached"
@@ -135,18 +220,13 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
     assert not any((b / "temporary").glob("tuitrain-*"))
 
 
-def trains_on(run: Run, second: Script) -> None:
-    """Wait for another batch: all ranks have their connections."""
-    steps = run.steps
-    until(lambda: run.steps != steps, "it trains on", lambda: second.log)
-
-
 def fails_there(run: Run, second: Script) -> None:
     """Let the rank of the second host fail: it is named on both, and all start anew."""
+    take = run.show()["take"]
     (second.folder / "fail").touch()
     named = r"rank 1 on \S+ failed: ValueError: planted"  # rank 0 is the one that leads
     until(lambda: re.search(named, str(run.show()["warnings"])), "it is named")
-    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
+    started_anew(run, second, take)
     assert "Traceback" in second.log
     assert second.log.count("ValueError: planted\n") == 1, "the last line of the traceback"
     assert re.search(f"tuitrain: {named}; waiting for the other hosts", second.log)
@@ -154,11 +234,21 @@ def fails_there(run: Run, second: Script) -> None:
 
 def fails_here(run: Run, second: Script) -> None:
     """Kill the rank of the first host, and let the other one say what its own rank lost."""
+    take = run.show()["take"]
     ranks_of(run)[0].kill()
     until(lambda: "ended by SIGKILL; waiting" in second.log, "it is told", lambda: second.log)
     assert "tuitrain: rank 1: " in second.log, second.log
-    until(lambda: run.state == "running", "all have started anew", lambda: second.log)
-    trains_on(run, second)
+    started_anew(run, second, take)
+
+
+def started_anew(run: Run, second: Script, take: int) -> None:
+    """Wait for the ranks to train another take than the one in which one failed."""
+
+    def trains() -> bool:
+        shown = run.show()
+        return shown["take"] > take and shown["state"] == "running"
+
+    until(trains, "all have started anew", lambda: second.log)
 
 
 def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[str, Any]:
@@ -171,6 +261,48 @@ def stopped_as_by_a_scheduler(shell: Shell, run: Run, second: Script) -> dict[st
     assert shown["state"] == "stopped"
     assert shown["checkpoints"][-1]["step"] == shown["step"]
     return shown
+
+
+def test_a_host_that_is_lost_before_its_ranks_come_is_named_and_waited_for(
+    tuitrain: Shell, forks: Forks, tmp_path: Path, hosts: tuple[str, ...]
+):
+    """No connection of theirs is there to be closed."""
+    b, lost = tmp_path / "b", r"host \S+ was lost: it told nothing for 20 s; all ranks started anew"
+    with second_host(forks, b, *hosts) as second:
+        tuitrain("run", "digits", *hosts, "--epochs", "4000", "--name", "a", "--detach")
+        run, launcher = connect("a", home=tuitrain.home), psutil.Process(second.pid)
+        until(launcher.children, "its rank is there", lambda: second.log)[0].suspend()
+        until(lambda: "waiting for" not in tuitrain("show", "a").stdout, "rank 0 is there, too")
+        launcher.kill()
+        until(lambda: "waiting for 2 hosts" in tuitrain("show", "a").stdout, "it is noticed")
+        assert run.state == "starting"
+    with second_host(forks, b, *hosts) as second:
+        until(lambda: run.steps, "they train", lambda: second.log)
+        assert any(re.fullmatch(lost, text) for text in run.show()["warnings"])
+        stopped_as_by_a_scheduler(tuitrain, run, second)
+
+
+def test_a_host_that_is_lost_while_they_meet_is_waited_for(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "hosts.py").write_text(ONE_IS_LOST_WHILE_THEY_MEET)
+    tuitrain.python("hosts.py", str(free_port()), folder=tmp_path)
+
+
+def test_a_failure_is_named_on_a_host_that_misses_no_rank_and_counts_there(
+    tuitrain: Shell, tmp_path: Path
+):
+    """As one whose rank validates, or saves a checkpoint."""
+    (tmp_path / "hosts.py").write_text(ONE_FAILS)
+    said = tuitrain.python("hosts.py", str(free_port()), "waits", folder=tmp_path).stdout
+    named = r"rank 1 on \S+ ended by SIGKILL\n"
+    assert re.fullmatch(rf"1: {named}0: {named}\[0, 0\]\n", said), said
+
+
+def test_a_host_whose_ranks_have_ended_waits_for_none_that_waits_for_new_ones(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "hosts.py").write_text(ONE_FAILS)
+    said = tuitrain.python("hosts.py", str(free_port()), "ends", folder=tmp_path).stdout
+    assert said.endswith("[0, None]\n"), said
 
 
 def test_a_host_waits_a_while_for_the_end_of_another_and_not_for_ever(

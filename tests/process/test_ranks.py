@@ -4,6 +4,8 @@ import json
 import math
 import re
 import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import psutil
 import pytest
 
 from tests.conftest import PACED, Shell, until
+from tests.watching import free_port
 from tuitrain import connect
 from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
 from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
 from tuitrain.store.paths import RunPaths
-from tuitrain.worker.agent import local_count
+from tuitrain.worker.agent import LAUNCHER, local_count
 
 NET = """
 from torch import nn
@@ -88,6 +91,60 @@ task = tuitrain.Task(
     val=lambda: torch.utils.data.TensorDataset(inputs[192:], targets[192:]),
     model=lambda: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
 )
+"""
+KEEPS = """
+import torch
+from torch import nn
+
+
+class Relative(nn.Module):
+    "The loss beside its running mean, which is that of the rank's own batches."
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(()))
+
+    def forward(self, outputs, targets):
+        loss = nn.functional.cross_entropy(outputs, targets)
+        if self.training and torch.is_grad_enabled():
+            self.mean.mul_(0.9).add_(loss.detach(), alpha=0.1)
+        return loss / self.mean
+"""
+TAKES_NO_MESSAGE = """
+"The first of two ranks sends to one that does not listen."
+import os, signal, sys
+from datetime import timedelta
+from multiprocessing import get_context
+
+from tuitrain.engine.ranks import group, messages
+from tuitrain.worker.failure import is_of_another_rank
+
+messages._SENDS_WITHIN = timedelta(seconds=1)
+
+
+def rank(number):
+    os.environ.update(
+        RANK=str(number), WORLD_SIZE="2", MASTER_ADDR="localhost", MASTER_PORT=sys.argv[1],
+        GLOO_SOCKET_IFNAME="lo",
+    )
+    with group.joined(leads=not number):
+        channel = messages.Channel()
+        if number:
+            signal.pause()
+        try:
+            channel.send(messages.Tell())
+        except RuntimeError as error:
+            os._exit(is_of_another_rank(str(error)))
+
+
+ranks = [get_context("fork").Process(target=rank, args=(number,)) for number in (0, 1)]
+for one in ranks:
+    one.start()
+ranks[0].join(60)
+code = ranks[0].exitcode
+for one in ranks:
+    one.kill()
+assert code == 1, code
 """
 TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
 
@@ -166,6 +223,21 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tu
     assert [event.is_same for event in compared] == [True]
 
 
+def test_a_run_whose_rank_is_killed_in_a_pause_is_paused_still(tuitrain: Shell):
+    tuitrain.start("a", *TWO, "--epochs", "4000", "--paused")
+    tuitrain("ctl", "a", "step", "3")
+    run = run_of(tuitrain, "a")
+    before = ranks_of(run)
+    before[1].kill()
+    until(lambda: run.state == "starting", "all start anew")
+    until(lambda: run.state == "paused" or run.steps > 6, "they have started anew")
+    assert run.state == "paused"
+    tuitrain("ctl", "a", "resume")
+    until(lambda: run.steps > 3, "it goes on")
+    tuitrain("ctl", "a", "stop")
+    assert tuitrain.ended("a")["state"] == "stopped"
+
+
 def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrain: Shell):
     tuitrain.start("a", *TWO, *PACED)
     run = run_of(tuitrain, "a")
@@ -180,6 +252,35 @@ def test_ranks_end_with_their_launcher_and_leave_nothing_outside_the_run(tuitrai
     tuitrain("ctl", "a", "stop")
     assert tuitrain.ended("a")["state"] == "stopped"
     assert not (run.directory / "ranks").exists()
+
+
+def test_a_rank_whose_launcher_has_ended_before_it_began_ends(tuitrain: Shell):
+    ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    ended.wait()
+    done = subprocess.run(
+        [sys.executable, "-m", "tuitrain.worker.rank"], check=False, stderr=subprocess.DEVNULL,
+        env=tuitrain.env | {LAUNCHER: str(ended.pid)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_signal_to_the_first_rank_alone_does_not_stop_the_run(tuitrain: Shell):
+    """torch's agent sends one to each rank that it starts anew."""
+    tuitrain.start("a", *TWO, *PACED)
+    run = run_of(tuitrain, "a")
+    until(lambda: run.steps, "it trains")
+    ranks_of(run)[0].terminate()
+    tuitrain("ctl", "a", "pause")
+    until(lambda: run.state == "paused", "it is steered still")
+    tuitrain("ctl", "a", "stop")
+    assert tuitrain.ended("a")["state"] == "stopped"
+
+
+def test_the_first_rank_does_not_wait_for_ever_for_one_that_takes_no_message(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "ranks.py").write_text(TAKES_NO_MESSAGE)
+    tuitrain.python("ranks.py", str(free_port()), folder=tmp_path)
 
 
 def test_a_rank_for_each_processor_trains_and_a_signal_stops_all_with_a_checkpoint(tuitrain: Shell):
@@ -207,6 +308,21 @@ def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
     assert shown["state"] == "finished"
     assert shown["metrics"]["accuracy"] > 0.5
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 4
+
+
+def test_what_a_loss_keeps_is_that_of_the_first_rank_also_after_a_resume(
+    tuitrain: Shell, tmp_path: Path
+):
+    (tmp_path / "relative.py").write_text(KEEPS)
+    options = (*TWO, "--loss", f"{tmp_path / 'relative.py'}:Relative", "--epochs", "3")
+    tuitrain("run", "digits", *options, "--plain", "--name", "undisturbed")
+    tuitrain.start("a", *options, "--paused")
+    tuitrain("ctl", "a", "step", "30")
+    tuitrain("ctl", "a", "stop")
+    tuitrain.ended("a")
+    tuitrain("resume", "a", "--plain")
+    a, undisturbed = (tuitrain.show(name) for name in ("a", "undisturbed"))
+    assert (a["step"], a["weights_sha256"]) == (undisturbed["step"], undisturbed["weights_sha256"])
 
 
 def test_a_loss_that_is_not_finite_on_one_rank_alone_leaves_the_weights_of_all_as_they_were(

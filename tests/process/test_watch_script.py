@@ -225,10 +225,48 @@ def test_a_forked_child_neither_trains_for_the_run_nor_ends_it(tuitrain: Shell, 
     assert (tuitrain.show("a")["state"], tuitrain.show("a")["step"]) == ("finished", 6)
 
 
+@pytest.mark.parametrize(("module", "said"), [
+    ("package.nosuch", "No module named package.nosuch"),
+    ("package", "'package' is a package and cannot be directly executed"),
+    ("package.imports", "No module named 'missing'"),
+])  # fmt: skip
+def test_a_module_that_cannot_be_run_is_told_as_python_tells_it(
+    tuitrain: Shell, tmp_path: Path, module: str, said: str
+):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").touch()
+    (tmp_path / "package" / "imports.py").write_text("import missing\n")
+    done, alone = (
+        subprocess.run(
+            [sys.executable, "-m", *words, module], cwd=tmp_path, env=tuitrain.env, check=False,
+            capture_output=True, text=True,
+        )
+        for words in (("tuitrain", "watch", "--plain", "--name", "a", "-m"), ())
+    )  # fmt: skip
+    last_words = [one.stderr.splitlines()[-1] for one in (done, alone)]
+    assert said in last_words[1]
+    assert last_words[0] == last_words[1]
+    assert done.returncode == alone.returncode
+    assert said in tuitrain.show("a")["error"]
+
+
+def test_a_script_that_becomes_another_program_ends_its_run(tuitrain: Shell, tmp_path: Path):
+    script = tmp_path / "becomes.py"
+    other = "os.execl(sys.executable, sys.executable, '-c', 'print(5); raise SystemExit(7)')"
+    script.write_text(f"{STEPS}import os, sys\n{other}\n")
+    done = watched(["--name", "a"], [str(script)], tuitrain)
+    assert (done.returncode, done.stdout) == (7, "5\n")
+    shown = tuitrain.show("a")
+    assert (shown["state"], shown["step"]) == ("finished", 3)
+    assert any("became another program" in text for text in shown["warnings"])
+
+
 def test_wrong_uses_are_refused_before_anything_starts(tuitrain: Shell, tmp_path: Path):
     for words, said in {
         "watch nosuch.py": "there is no file nosuch.py",
         f"watch {tmp_path}": "is a folder; tuitrain watch -m MODULE",
+        "watch -m nosuch.module": "there is no module nosuch.module",
+        "watch -m ''": "there is no module",
         "watch": "SCRIPT",
         "watch --pace -1 x.py": "pace",
         "watch --on-nonfinite sometimes x.py": "sometimes",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -69,10 +71,7 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
     from tuitrain.trainer.notify import command_words
 
     name = options["name"] and check_name(options["name"])
-    if not options["is_module"] and not Path(script).is_file():
-        if Path(script).is_dir():
-            raise WrongUse(f"{safe(script)} is a folder; tuitrain watch -m MODULE runs a package")
-        raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
+    _check_is_there(script, is_module=options["is_module"])
     command = ("-m", script, *args) if options["is_module"] else (script, *args)
     spec = RunSpec(
         task=script, model="", loss=loss_text(options["loss"]) if options["loss"] else "",
@@ -92,6 +91,24 @@ def watch(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: 
         lambda _: supervisor.watch(home, spec, name),
         detach=detach, plain=False, log_interval=100, notify=options["notify"],
     )  # fmt: skip
+
+
+def _check_is_there(script: str, *, is_module: bool) -> None:
+    """Raise WrongUse for a script that is not there, or a module; none of its code is run."""
+    if is_module:
+        sys.path.insert(0, "")  # the working folder, as the script has it
+        try:
+            is_there = find_spec(script.partition(".")[0]) is not None
+        except ValueError:  # as of a name that is empty
+            is_there = False
+        finally:
+            del sys.path[0]
+        if not is_there:
+            raise WrongUse(f"there is no module {safe(script)}; tuitrain watch -m MODULE [ARGS...]")
+    elif Path(script).is_dir():
+        raise WrongUse(f"{safe(script)} is a folder; tuitrain watch -m MODULE runs a package")
+    elif not Path(script).is_file():
+        raise WrongUse(f"there is no file {safe(script)}; tuitrain watch SCRIPT [ARGS...]")
 
 
 def _nproc(ctx: click.Context, options: Mapping[str, Any]) -> int | None:

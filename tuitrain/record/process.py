@@ -46,6 +46,21 @@ def end_children() -> None:
         child.join()
 
 
+def handle(handler: Callable[[int, FrameType | None], object], *numbers: int) -> None:
+    """Let a handler take signals to this process; the user's code can end what it starts by one.
+
+    That is why none is ignored: a program that it starts would ignore it, too.
+    """
+    before = {number: signal.signal(number, handler) for number in numbers}
+
+    def end_by_it() -> None:
+        if signal.getsignal(signal.SIGTERM) == handler:
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+
+    if signal.SIGTERM in before:  # multiprocessing's
+        os.register_at_fork(after_in_child=end_by_it)
+
+
 class Ending:
     """Return why the run should end after this batch, or None; signal handlers only set a flag."""
 
@@ -53,8 +68,7 @@ class Ending:
         self._signal: str | None = None
         self._owner_pipe = owner_pipe
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
+        handle(self._note, signal.SIGTERM, signal.SIGINT)
 
     def __call__(self) -> str | None:
         """Return the name of a signal received, the loss of the owner, or None."""

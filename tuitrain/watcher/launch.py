@@ -28,7 +28,8 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.watcher import ranks
-from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import LocalRanks, Meeting, local_count, run_ranks
+from tuitrain.worker.rank_failure import Failure
 from tuitrain.worker.startup import stop_before_training, waiting_commands
 
 _LOOK_S = 0.25

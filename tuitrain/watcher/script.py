@@ -64,7 +64,7 @@ def run(command: Sequence[str]) -> None:
     if command[0] == "-m":
         sys.argv = list(command[1:])
         sys.path.insert(0, str(Path.cwd()))
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+        _run_module(command[1])
         return
     script = Path(command[0])
     main = types.ModuleType("__main__")
@@ -76,6 +76,25 @@ def run(command: Sequence[str]) -> None:
     with script.open("rb") as file:
         code = compile(file.read(), main.__file__, "exec", dont_inherit=True)
     exec(code, main.__dict__)  # noqa: S102 - the user named this script
+
+
+def _run_module(name: str) -> None:
+    try:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except ImportError as error:
+        if not _is_of_runpy(error):
+            raise
+        sys.exit(
+            f"{sys.executable}: {error}"
+        )  # what `python -m` says of a module that is not there
+
+
+def _is_of_runpy(error: ImportError) -> bool:
+    """Return whether `runpy` raised an error itself, and no line of the module's did."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename in _RUNPY
 
 
 def print_error(error: BaseException) -> None:

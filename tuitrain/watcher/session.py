@@ -38,6 +38,7 @@ from tuitrain.store.paths import RunPaths
 from tuitrain.store.writer import RunWriter
 from tuitrain.watcher import ranks
 from tuitrain.watcher.hooks import Hooks
+from tuitrain.watcher.replaced import Replaced
 from tuitrain.watcher.tees import Tees
 from tuitrain.watcher.times import microseconds
 from tuitrain.watcher.watch import Ending, Watch
@@ -61,6 +62,7 @@ _NO_STEP = (
     "no training step was seen: a step of an optimizer of torch.optim, or a backward pass, in this "
     "process"
 )
+_REPLACED = "the script became another program here, which is not watched"
 HOOKED = "optimizers, loss functions, backward passes and data loaders of PyTorch"
 
 
@@ -109,6 +111,7 @@ class Session:
         self.watch.expect_others(comes_within_s)
         self.recorder.read_rows, loop.epoch_loss.read = self.watch.rows, self.recorder.gather
         self.hooks, self._tees = Hooks(self.watch, self._lose_hook), Tees(self.log)
+        self._replaced = Replaced(self._become_another)
         self._is_open = self._is_logging = True
         if spec.loss:
             loop.change("loss", loop.loss_named(spec.loss))
@@ -124,6 +127,7 @@ class Session:
         global current
         self.hooks.install()
         self._tees.install()
+        self._replaced.install()
         self.watch.announce()
         current = self
 
@@ -187,6 +191,13 @@ class Session:
             say(f"the end of the run is not recorded: {why_wrong(failure)}")
         finally:
             self._release()
+
+    def _become_another(self) -> None:
+        """Record the end of a run whose process becomes another program, which is not watched."""
+        if self._is_open and os.getpid() == self._pid:
+            with suppress(Exception):
+                self.recorder.take(Warned(_REPLACED, step=self.watch.loop.step))
+            self.close(None)
 
     def _last_word(self, error: BaseException | None) -> None:
         watch, loop = self.watch, self.watch.loop
@@ -275,6 +286,7 @@ class Session:
         self.hooks.remove()
         self.watch.leave()
         self._tees.remove()
+        self._replaced.remove()
         current = None
 
 

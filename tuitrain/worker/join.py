@@ -15,7 +15,14 @@ from contextlib import contextmanager
 from tuitrain.core import python
 from tuitrain.core.safe import safe
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import (
+    RANK_ENDS_WITHIN_S,
+    LocalRanks,
+    Meeting,
+    local_count,
+    run_ranks,
+)
+from tuitrain.worker.rank_failure import Failure
 
 _STOPS_WITHIN_S = 20
 """Time limit for the first host to stop the run, where a scheduler tells all hosts to end: it kills
@@ -32,7 +39,10 @@ def main(argv: list[str]) -> int:
     _say(f"waiting for {hosts} hosts at {endpoint} ...")
     try:
         failure = run_ranks(
-            LocalRanks(count, python.command("tuitrain.worker.rank"), int(max_restarts)),
+            LocalRanks(
+                count, python.command("tuitrain.worker.rank"), int(max_restarts),
+                ends_within_s=RANK_ENDS_WITHIN_S,
+            ),
             Meeting(int(hosts), endpoint, name, is_first=False), has_ended=_say_why,
             waiting=_ending_at_once,
         )  # fmt: skip
@@ -59,7 +69,8 @@ def _end_soon(number: int, _frame: object) -> None:
 
 
 def _say_why(failure: Failure) -> bool:
-    _say(f"{failure.text}; waiting for the other hosts ...")
+    if not failure.is_last:  # else it is the last word
+        _say(f"{failure.text}; waiting for the other hosts ...")
     return False
 
 

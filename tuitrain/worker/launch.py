@@ -26,8 +26,15 @@ from tuitrain.store.disk_reserve import release
 from tuitrain.store.paths import RunPaths
 from tuitrain.store.reader import RunReader
 from tuitrain.worker.__main__ import run_to_end
-from tuitrain.worker.agent import Failure, LocalRanks, Meeting, local_count, run_ranks
+from tuitrain.worker.agent import (
+    RANK_ENDS_WITHIN_S,
+    LocalRanks,
+    Meeting,
+    local_count,
+    run_ranks,
+)
 from tuitrain.worker.failure import failure_of, has_no_room
+from tuitrain.worker.rank_failure import Failure
 from tuitrain.worker.startup import (
     StopRequested,
     stop_before_training,
@@ -73,7 +80,7 @@ def _train(paths: RunPaths) -> str:
     _record(paths, StartupReached(starting))
 
     def has_ended(failure: Failure) -> bool:
-        if _last_word(paths) is not None:
+        if failure.is_last or _last_word(paths) is not None:
             return True
         with suppress(OSError):  # a note for the first of the new ranks
             write_atomically(paths.failed_rank, failure.text)
@@ -82,8 +89,10 @@ def _train(paths: RunPaths) -> str:
 
     command = python.command("tuitrain.worker.rank", str(paths.directory))
     failure = run_ranks(
-        LocalRanks(local_count(spec.nproc), command, spec.max_restarts, paths.directory), meeting,
-        has_ended=has_ended, waiting=lambda: stoppable(lambda: waiting_stop(paths)),
+        LocalRanks(
+            local_count(spec.nproc), command, spec.max_restarts, paths.directory, RANK_ENDS_WITHIN_S
+        ),
+        meeting, has_ended=has_ended, waiting=lambda: stoppable(lambda: waiting_stop(paths)),
     )  # fmt: skip
     return failure.text if failure else "its ranks died unexpectedly"
 

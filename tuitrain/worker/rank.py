@@ -21,6 +21,7 @@ from tuitrain.core.safe import safe
 from tuitrain.record import process
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.__main__ import run_to_end, train
+from tuitrain.worker.agent import LAUNCHER
 from tuitrain.worker.failure import is_of_another_rank
 
 _LOOK_EVERY_S = 1.0
@@ -36,24 +37,32 @@ def main(argv: list[str]) -> int:
 
 
 def _lead(paths: RunPaths) -> int:
+    _go_on_after_signals()
     lock = os.open(paths.lock, os.O_RDONLY)  # the launcher holds it; to see that it is there
-    train(paths, lock, process.Ending(), in_ranks=True)
+    train(paths, lock, lambda: None, in_ranks=True)
     return 0  # what is on record is no reason to start anew
 
 
 def follow_first() -> int:
     """Train what the first rank does, and return the exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the first rank stops the run
+    _go_on_after_signals()
     from tuitrain.worker.following import follow
 
     follow()
     return 0
 
 
+def _go_on_after_signals() -> None:
+    """Train on after a signal: it has the launcher stop the run, by a request to the first rank.
+
+    So that torch's agent, which sends one where another rank has failed, does not stop it.
+    """
+    process.handle(lambda *_: None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def end_with_launcher() -> None:
-    """Let this process be killed when its launcher ends, however it does."""
-    launcher = os.getppid()
+    """Let this process be killed when its launcher ends, however it does, or if it has ended."""
+    launcher = int(os.environ.pop(LAUNCHER, os.getppid()))
     with suppress(OSError, AttributeError):  # at once, on Linux
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

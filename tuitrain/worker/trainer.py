@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from tuitrain.core.events import (
     LossSwapped,
     Measured,
     Paused,
+    Resumed,
     RunStarted,
     StartupReached,
     TakeOpened,
@@ -125,7 +127,7 @@ def _train(
     earlier, is_new = writer.events(), not writer.has_started
     checkpoints = Checkpoints(paths.checkpoints, earlier, executor=ThreadPoolExecutor(1))
     checkpoints.sweep()
-    paused = spec.paused and is_new
+    paused = spec.paused if is_new else _was_paused_before_a_failure(earlier)
     run.way_on = f"tuitrain resume {paths.title} goes on from its last good checkpoint"
     steering_of = Steering if run.team is None else run.team.steering_of
     steering = steering_of(run, controls, checkpoints=checkpoints, earlier=earlier, paused=paused)
@@ -153,6 +155,15 @@ def _tell_what_was_read(recorder: Recorder, steering: Steering) -> None:
     newest, recorder.newest_read = recorder.newest_read, None
     assert newest is not None
     steering.has_read(newest, recorder.nonfinite_batches())
+
+
+def _was_paused_before_a_failure(earlier: Sequence[Event]) -> bool:
+    """Whether a rank failed during a pause, so that all started anew, which nobody asked for."""
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
+        return False
+    kinds = (Paused, Resumed, RunStarted)
+    last = next((event for event in reversed(earlier) if isinstance(event, kinds)), None)
+    return isinstance(last, Paused)
 
 
 def _look_at_newest_batch(run: Training, recorder: Recorder) -> None:

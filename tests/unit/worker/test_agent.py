@@ -4,21 +4,20 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 from torch.distributed import HashStore
+from torch.distributed.elastic.agent.server.api import WorkerSpec
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tuitrain.worker.agent import (
-    LocalRanks,
-    Meeting,
-    failure_of,
-    first_of,
-    from_first,
-    run_ranks,
-)
+from tuitrain.worker.agent import LocalRanks, Meeting, run_ranks
+from tuitrain.worker.elastic import Agent
+from tuitrain.worker.rank_failure import failure_of, first_of, from_first
 
 
 def failure(rank: int, exit_code: int, file: Path | str = "<N/A>") -> ProcessFailure:
@@ -51,7 +50,7 @@ def test_a_host_that_lost_another_is_told_by_it_what_happened(tmp_path: Path):
     file.write_text(json.dumps({"message": {"message": LOST, "extraInfo": {"timestamp": "5"}}}))
     there = failure_of({1: failure(1, -9)}, store)
     here = failure_of({0: failure(0, 1, file)}, store)
-    assert here == (there.text, 1)
+    assert (here.text, here.exit_code) == (there.text, 1)
     assert failure_of({0: failure(0, 1, file)}).text.endswith("lost its connection to another rank")
 
 
@@ -87,4 +86,16 @@ def test_ranks_that_have_ended_leave_no_file_behind(
         ranks = LocalRanks(1, command, 0, tmp_path if has_directory else None)
         failure = run_ranks(ranks, Meeting(), has_ended=lambda failed: False)
     assert (failure.exit_code if failure else 0) == exit_code
+    assert failure is None or failure.is_last
     assert not list(tmp_path.iterdir())
+
+
+def test_the_time_limit_of_a_meeting_is_not_that_of_the_store_for_ever(tmp_path: Path):
+    """The first host may stand still for a while, and the store with it."""
+    store = HashStore()
+    before = store.timeout
+    group = WorkerSpec("rank", 2, SimpleNamespace(), entrypoint="x")
+    agent = Agent(group, DefaultLogsSpecs(str(tmp_path)), Meeting(), 1, bool, nullcontext)
+    first, second = agent._assign_worker_ranks(store, 0, 1, group)
+    assert (first.global_rank, second.global_rank) == (0, 1)
+    assert store.timeout == before

@@ -7,15 +7,21 @@ device and no NCCL watchdog waiting.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.constants import default_pg_timeout
 
+_CONNECTS_WITHIN = timedelta(seconds=60)
 _FOR_EVER = timedelta(days=365)
 """A pause has no time limit. A rank that ends is noticed at once: its connections are closed."""
+_SENDS_WITHIN = default_pg_timeout
+"""Time limit for another rank to take a message, that of torch for all that ranks do together.
+Where it ends in the moment of sending, Gloo misses now and then that its connection was closed."""
 _NONE = -1
 _TELL = -1
 """In place of the size of a call."""
@@ -53,7 +59,9 @@ class Channel:
     """The way from the first rank to the others."""
 
     def __init__(self) -> None:
-        self._group: Any = distributed.new_group(backend="gloo", timeout=_FOR_EVER)
+        group: Any = distributed.new_group(backend="gloo", timeout=_CONNECTS_WITHIN)
+        group._get_backend(torch.device("cpu"))._set_default_timeout(_FOR_EVER)
+        self._group = group
 
     def send(self, message: Call | GoOn | Tell) -> None:
         """Send a message to all other ranks; for the first rank."""
@@ -118,11 +126,27 @@ class Channel:
         """Return the tensors of all ranks, on the first one."""
         count = distributed.get_world_size() if distributed.get_rank() == 0 else 0
         parts = [torch.empty_like(tensor) for _ in range(count)]
-        distributed.gather(tensor, parts or None, 0, group=self._group)
+        work = distributed.gather(tensor, parts or None, 0, group=self._group, async_op=True)
+        _wait(work, sends=not parts)
         return parts
 
     def _broadcast(self, tensor: Tensor) -> None:
-        distributed.broadcast(tensor, 0, group=self._group)
+        work = distributed.broadcast(tensor, 0, group=self._group, async_op=True)
+        _wait(work, sends=distributed.get_rank() == 0)
+
+
+def _wait(work: Any, *, sends: bool) -> None:
+    """Wait for a message to have been sent, or for one without limit."""
+    if not sends:
+        work.wait()
+        return
+    began = time.monotonic()
+    try:
+        work.wait(_SENDS_WITHIN)
+    except RuntimeError as error:
+        if time.monotonic() - began < _SENDS_WITHIN.total_seconds():
+            raise
+        raise RuntimeError("Gloo: another rank took no message: it is gone, or stuck") from error
 
 
 def _head(size: int) -> Tensor:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from tuitrain.core.errors import Refused
 from tuitrain.engine.data import Part
@@ -94,6 +94,7 @@ class Ranks:
         outputs: list[Tensor] = []
         marks: list[Any] = []
         began = 0.0
+        share(_kept_by(run.criterion))  # as those of the model are
         for number, (part, goal, part_share) in enumerate(parts, start=1):
             forward = partial(_forward, run, call, part, goal, part_share * weight)
             with self._strategy.passing(is_last=number == self.passes):
@@ -141,6 +142,12 @@ class Ranks:
     def states(self, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the states of the generators of all ranks, on the first one."""
         return self.channel.to_first(dict(own))
+
+
+def _kept_by(loss: object) -> list[Tensor]:
+    """Return what a loss of the user's own keeps from batch to batch, in its buffers."""
+    is_own = not type(loss).__module__.startswith(("torch.", "tuitrain."))
+    return list(loss.buffers()) if isinstance(loss, nn.Module) and is_own else []
 
 
 def _strategy(run: Training) -> Strategy:

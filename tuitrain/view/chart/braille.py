@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 ACROSS, UP = 2, 4
@@ -32,8 +32,8 @@ def upright(column: int, bottom: int, top: int) -> Iterator[tuple[int, int]]:
 def line(dots: Sequence[tuple[int, int]]) -> Cells:
     """Return the cells of a line from dot to dot."""
     cells: Cells = defaultdict(int)
-    for x, y in _interpolated(dots):
-        for row, bits in upright(x, y, y):
+    for x, bottom, top in _uprights(dots):
+        for row, bits in upright(x, bottom, top):
             cells[x // ACROSS, row] |= bits
     return cells
 
@@ -45,9 +45,22 @@ def dashed(dots: Sequence[tuple[int, int]]) -> Cells:
     return with_gaps or cells
 
 
-def _interpolated(dots: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+def _uprights(dots: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield (column, bottom, top) for the dots of a line, all of a steep part of it at once."""
     for (x, y), (to_x, to_y) in pairwise(dots):
-        steps = max(abs(to_x - x), abs(to_y - y), 1)
-        for at in range(steps):
-            yield x + round(at / steps * (to_x - x)), y + round(at / steps * (to_y - y))
-    yield from dots[-1:]
+        run, rise = to_x - x, to_y - y
+        if abs(run) > 1 or not rise:
+            steps = max(abs(run), abs(rise), 1)
+            for at in range(steps):
+                between = y + round(at / steps * rise)
+                yield x + round(at / steps * run), between, between
+            continue
+        last = to_y - (1 if rise > 0 else -1)  # the end is the next part's
+        turn = y + int(rise / 2) if run else last
+        turn = min(turn, last) if rise > 0 else max(turn, last)
+        yield x, min(y, turn), max(y, turn)
+        if turn != last:
+            after = turn + (1 if rise > 0 else -1)
+            yield to_x, min(after, last), max(after, last)
+    for x, y in dots[-1:]:
+        yield x, y, y

@@ -1,4 +1,11 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tuitrain.view.chart import braille
+
+DOTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 17)), max_size=6)
 
 
 def cells_of(dots):
@@ -19,3 +26,20 @@ def test_a_line_has_every_dot_between_its_ends():
 
 def test_a_line_without_dots_is_nothing():
     assert cells_of([]) == {}
+
+
+@given(DOTS)
+def test_a_line_is_the_nearest_dot_at_each_step_of_its_longer_way(dots):
+    wanted = dots[-1:]
+    for (x, y), (to_x, to_y) in pairwise(dots):
+        steps = max(abs(to_x - x), abs(to_y - y), 1)
+        wanted += [
+            (x + round(at / steps * (to_x - x)), y + round(at / steps * (to_y - y)))
+            for at in range(steps)
+        ]
+    cells = {}
+    for x, y in wanted:
+        place = x // braille.ACROSS, y // braille.UP
+        ((_, bits),) = braille.upright(x, y, y)
+        cells[place] = cells.get(place, 0) | bits
+    assert braille.line(dots) == cells
