@@ -223,17 +223,21 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(tu
     assert [event.is_same for event in compared] == [True]
 
 
-def test_a_run_whose_rank_is_killed_in_a_pause_is_paused_still(tuitrain: Shell):
+@pytest.mark.parametrize("steps", ["3", "3000"])
+def test_a_run_whose_rank_is_killed_in_a_pause_or_before_it_is_paused_anew(
+    tuitrain: Shell, steps: str
+):
     tuitrain.start("a", *TWO, "--epochs", "4000", "--paused")
-    tuitrain("ctl", "a", "step", "3")
     run = run_of(tuitrain, "a")
-    before = ranks_of(run)
-    before[1].kill()
+    tuitrain("ctl", "a", "step", steps, "--no-wait")
+    until(lambda: run.steps >= 3, "it steps")
+    ranks_of(run)[1].kill()
     until(lambda: run.state == "starting", "all start anew")
-    until(lambda: run.state == "paused" or run.steps > 6, "they have started anew")
+    until(lambda: run.state not in ("starting", "running"), "they have started anew")
     assert run.state == "paused"
+    step = run.show()["step"]
     tuitrain("ctl", "a", "resume")
-    until(lambda: run.steps > 3, "it goes on")
+    until(lambda: run.show()["step"] > step, "it goes on")
     tuitrain("ctl", "a", "stop")
     assert tuitrain.ended("a")["state"] == "stopped"
 

@@ -57,7 +57,6 @@ class Agent(LocalElasticAgent):
         waiting: Callable[[], AbstractContextManager[None]],
     ) -> None:
         super().__init__(spec, logs, exit_barrier_timeout=_ENDS_WITHIN_S)
-        self._shutdown_timeout = ends_within_s  # an argument of newer versions only
         self._files = Path(logs.root_log_dir)
         self._meeting, self._ends_within_s = meeting, ends_within_s
         self._has_ended, self._waiting = has_ended, waiting
@@ -73,6 +72,17 @@ class Agent(LocalElasticAgent):
         if self._meeting.is_first:
             tell_first(store, worker_group.workers[0].global_rank)
         self._first = first_of(store)  # at once: later it may be gone with its host
+
+    def _start_workers(self, worker_group: Any) -> Any:
+        started = super()._start_workers(worker_group)
+        context: Any = self._pcontext
+        close = context.close
+
+        def close_in_time(death_sig: signal.Signals | None = None, *_: Any, **__: Any) -> None:
+            close(death_sig, self._ends_within_s)  # where torch gives them 30 s
+
+        context.close = close_in_time
+        return started
 
     def _assign_worker_ranks(self, store: Any, *arguments: Any) -> Any:
         before = store.timeout
@@ -128,11 +138,6 @@ class Agent(LocalElasticAgent):
     def _are_others_waiting(self) -> bool:
         """Whether a host has come, or comes back, that waits for all to start anew."""
         return self._worker_group.spec.rdzv_handler.num_nodes_waiting() > 0
-
-    def _stop_workers(self, *arguments: Any, **named: Any) -> None:
-        if self._pcontext is not None:
-            self._pcontext.close(signal.SIGTERM, self._ends_within_s)
-        super()._stop_workers(*arguments, **named)
 
 
 def _met(meet: Callable[[], None]) -> None:

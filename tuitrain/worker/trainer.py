@@ -20,6 +20,7 @@ from tuitrain.core.events import (
     Resumed,
     RunStarted,
     StartupReached,
+    StepsTaken,
     TakeOpened,
     Warned,
 )
@@ -158,12 +159,13 @@ def _tell_what_was_read(recorder: Recorder, steering: Steering) -> None:
 
 
 def _was_paused_before_a_failure(earlier: Sequence[Event]) -> bool:
-    """Whether a rank failed during a pause, so that all started anew, which nobody asked for."""
+    """Whether a rank failed during a pause or single steps, so that all started anew unasked."""
     if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         return False
-    kinds = (Paused, Resumed, RunStarted)
+    kinds = (Paused, Resumed, RunStarted, StepsTaken)
     last = next((event for event in reversed(earlier) if isinstance(event, kinds)), None)
-    return isinstance(last, Paused)
+    is_stepping = isinstance(last, Resumed) and last.command is None
+    return is_stepping or isinstance(last, Paused | StepsTaken)
 
 
 def _look_at_newest_batch(run: Training, recorder: Recorder) -> None:
