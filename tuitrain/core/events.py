@@ -316,7 +316,7 @@ class TakeOpened:
 
     @property
     def went_back_by_itself(self) -> bool:
-        """Whether nobody asked: what the run kept was not finite."""
+        """Whether no command asked for it: what the run kept was not finite."""
         return self.why == "rollback" and self.command is None
 
 

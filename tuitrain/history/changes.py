@@ -16,8 +16,8 @@ Change = LossSwapped | SettingChanged | TakeOpened
 def is_change(event: Event) -> TypeGuard[Change]:
     """Return whether `undo` reverts this event.
 
-    It skips a pace, which changes no weights, a setting that stayed as it was, and what nobody
-    asked for: a run goes back by itself from what is not finite.
+    It skips a pace, which changes no weights, a setting that stayed as it was, and a take
+    without a command: a run goes back by itself from what is not finite.
     """
     match event:
         case LossSwapped():

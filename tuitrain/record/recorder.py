@@ -85,7 +85,7 @@ class Recorder:
         self._check_at = 0.0
         self._trained_s = writer.elapsed_ms / 1000
         self.newest_read: BatchDone | None = None
-        """The newest batch whose numbers were read from the device, until somebody takes it."""
+        """The newest batch whose numbers were read from the device, until it is taken."""
         self.has_started = False
         """Whether this trainer came as far as its first batch."""
         self._nonfinite: list[BatchDone] = []
