@@ -271,14 +271,18 @@ def test_a_host_that_is_lost_before_its_ranks_come_is_named_and_waited_for(
     with second_host(forks, b, *hosts) as second:
         tuitrain("run", "digits", *hosts, "--epochs", "4000", "--name", "a", "--detach")
         run, launcher = connect("a", home=tuitrain.home), psutil.Process(second.pid)
-        until(launcher.children, "its rank is there", lambda: second.log)[0].suspend()
-        until(lambda: "waiting for" not in tuitrain("show", "a").stdout, "rank 0 is there, too")
-        launcher.kill()
+        rank = until(launcher.children, "its rank is there", lambda: second.log)[0]
+        rank.suspend()
+        until(lambda: run.directory.joinpath("owner.json").exists() and ranks_of(run), "rank 0 is")
+        until(lambda: "waiting for" not in tuitrain("show", "a").stdout, "it is shown")
+        for process in (launcher, rank):
+            process.kill()
         until(lambda: "waiting for 2 hosts" in tuitrain("show", "a").stdout, "it is noticed")
         assert run.state == "starting"
     with second_host(forks, b, *hosts) as second:
         until(lambda: run.steps, "they train", lambda: second.log)
-        assert any(re.fullmatch(lost, text) for text in run.show()["warnings"])
+        warnings = run.show()["warnings"]
+        assert any(re.fullmatch(lost, text) for text in warnings), warnings
         stopped_as_by_a_scheduler(tuitrain, run, second)
 
 
