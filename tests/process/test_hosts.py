@@ -1,6 +1,8 @@
 """Two launchers on this machine, as two hosts that meet over loopback, train one run."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +78,14 @@ assert code == 0, code
 """
 
 
+ITS_RANK_NEVER_COMES = """
+import sys
+from tuitrain.worker import agent
+
+ranks = agent.LocalRanks(1, [sys.executable, "-S", "-c", "import signal; signal.pause()"], 0)
+meeting = agent.Meeting(2, sys.argv[1], "both", is_first=False)
+agent.run_ranks(ranks, meeting, has_ended=lambda failure: False)
+"""
 ONE_IS_LOST_WHILE_THEY_MEET = """
 "A host comes and is lost before it says how many ranks it has; another one comes in its place."
 import os, sys
@@ -220,6 +230,14 @@ def test_two_hosts_train_one_run_and_either_may_be_lost_and_a_signal_to_both_sto
     assert not any((b / "temporary").glob("tuitrain-*"))
 
 
+def waiting_rank_of(launcher: int) -> psutil.Process | None:
+    """Return the rank that a launcher started, which also starts others, as it loads PyTorch."""
+    with suppress(psutil.Error):
+        children = psutil.Process(launcher).children()
+        return next((one for one in children if "signal.pause" in " ".join(one.cmdline())), None)
+    return None
+
+
 def fails_there(run: Run, second: Script) -> None:
     """Let the rank of the second host fail: it is named on both, and all start anew."""
     take = run.show()["take"]
@@ -268,17 +286,17 @@ def test_a_host_that_is_lost_before_its_ranks_come_is_named_and_waited_for(
 ):
     """No connection of theirs is there to be closed."""
     b, lost = tmp_path / "b", r"host \S+ was lost: it told nothing for 20 s; all ranks started anew"
-    with second_host(forks, b, *hosts) as second:
-        tuitrain("run", "digits", *hosts, "--epochs", "4000", "--name", "a", "--detach")
-        run, launcher = connect("a", home=tuitrain.home), psutil.Process(second.pid)
-        rank = until(launcher.children, "its rank is there", lambda: second.log)[0]
-        rank.suspend()
-        until(lambda: run.directory.joinpath("owner.json").exists() and ranks_of(run), "rank 0 is")
+    tuitrain("run", "digits", *hosts, "--epochs", "4000", "--name", "a", "--detach")
+    run, endpoint = connect("a", home=tuitrain.home), hosts[hosts.index("--rdzv-endpoint") + 1]
+    command = [sys.executable, "-c", ITS_RANK_NEVER_COMES, endpoint]
+    with subprocess.Popen(command, env=tuitrain.env) as host:
+        rank = until(lambda: waiting_rank_of(host.pid), "its rank is there")
+        until(lambda: ranks_of(run), "rank 0 is there, too")
         until(lambda: "waiting for" not in tuitrain("show", "a").stdout, "it is shown")
-        for process in (launcher, rank):
+        for process in (host, rank):
             process.kill()
-        until(lambda: "waiting for 2 hosts" in tuitrain("show", "a").stdout, "it is noticed")
-        assert run.state == "starting"
+    until(lambda: "waiting for 2 hosts" in tuitrain("show", "a").stdout, "it is noticed")
+    assert run.state == "starting"
     with second_host(forks, b, *hosts) as second:
         until(lambda: run.steps, "they train", lambda: second.log)
         warnings = run.show()["warnings"]
