@@ -17,6 +17,7 @@ from tests.process.test_ranks import launcher_of, ranks_of
 from tests.watching import Script, free_port
 from tuitrain import connect
 from tuitrain.connection.run import Run
+from tuitrain.core.events import RunStarted
 
 NET = """
 from pathlib import Path
@@ -240,11 +241,11 @@ def waiting_rank_of(launcher: int) -> psutil.Process | None:
 
 def fails_there(run: Run, second: Script) -> None:
     """Let the rank of the second host fail: it is named on both, and all start anew."""
-    take = run.show()["take"]
+    before = starts(run)
     (second.folder / "fail").touch()
     named = r"rank 1 on \S+ failed: ValueError: planted"  # rank 0 is the one that leads
     until(lambda: re.search(named, str(run.show()["warnings"])), "it is named")
-    started_anew(run, second, take)
+    started_anew(run, second, before)
     assert "Traceback" in second.log
     assert second.log.count("ValueError: planted\n") == 1, "the last line of the traceback"
     assert re.search(f"tuitrain: {named}; waiting for the other hosts", second.log)
@@ -252,19 +253,23 @@ def fails_there(run: Run, second: Script) -> None:
 
 def fails_here(run: Run, second: Script) -> None:
     """Kill the rank of the first host, and let the other one say what its own rank lost."""
-    take = run.show()["take"]
+    before = starts(run)
     ranks_of(run)[0].kill()
     until(lambda: "ended by SIGKILL; waiting" in second.log, "it is told", lambda: second.log)
     assert "tuitrain: rank 1: " in second.log, second.log
-    started_anew(run, second, take)
+    started_anew(run, second, before)
 
 
-def started_anew(run: Run, second: Script, take: int) -> None:
-    """Wait for the ranks to train another take than the one in which one failed."""
+def starts(run: Run) -> int:
+    """Return how often its ranks have come as far as their first batch."""
+    return sum(isinstance(event, RunStarted) for event in run.events(follow=False))
+
+
+def started_anew(run: Run, second: Script, before: int) -> None:
+    """Wait for the ranks to have started once more than `before`, and to train."""
 
     def trains() -> bool:
-        shown = run.show()
-        return shown["take"] > take and shown["state"] == "running"
+        return starts(run) > before and run.state == "running"
 
     until(trains, "all have started anew", lambda: second.log)
 
