@@ -23,6 +23,8 @@ class Held:
     Where they are not, each method is called by all ranks at once.
     """
 
+    is_whole = True
+    """Whether this process has all of them."""
     why_not_copied = ""
     """Why the model cannot be copied; empty: it can, if its own code allows it."""
 

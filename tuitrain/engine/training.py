@@ -410,9 +410,16 @@ class Training:
             if value != self.settings[setting]:
                 self.change(setting, value)
 
-    @on_all_ranks
     def nonfinite(self) -> Name | None:
-        """Return the first weight, buffer or state of the optimizer that is not finite, if any."""
+        """Return the first weight, buffer or state of the optimizer that is not finite, if any.
+
+        Ranks that each hold all of it hold the same, so the first one looks for all.
+        """
+        return first_nonfinite(self) if self.held.is_whole else self.nonfinite_on_any_rank()
+
+    @on_all_ranks
+    def nonfinite_on_any_rank(self) -> Name | None:
+        """Return the first of it that is not finite on any rank, if any."""
         return first_nonfinite(self)
 
     @on_all_ranks

@@ -24,6 +24,7 @@ from tuitrain.engine.training import Training
 class Shards(Held):
     """Shards, each in the memory of the model's own; whole ones have the form of `Held`'s."""
 
+    is_whole = False
     why_not_copied = "with --strategy fsdp no process has the whole model, to train a copy of it"
 
     def __init__(self, run: Training, before: Mapping[str, Parameter]) -> None:
