@@ -69,6 +69,15 @@ def checked_of(run):
     return len(replicated.sent_gradients(run)), unseen, check_finite_fast(run, loss).item()
 
 
+def looked_of(run, team):
+    "Return how many messages a look at the weights takes, and what it finds beside a NaN."
+    sent = []
+    team.channel.send = sent.append
+    run.weights[0].data.view(-1)[-1] = torch.nan
+    found = run.nonfinite()
+    return len(sent), found
+
+
 def rank(number, port):
     os.environ |= {"RANK": str(number), "WORLD_SIZE": str(RANKS), "MASTER_ADDR": "127.0.0.1",
                    "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
@@ -85,6 +94,7 @@ def rank(number, port):
         run, team = run_of("digits", SIZE, nproc=RANKS), Ranks()
         team.train(run)
         told["checked"] = checked_of(run)
+        told["looked"] = looked_of(run, team)
     Path(f"rank-{number}").write_text(json.dumps(told))
 
 
@@ -178,3 +188,8 @@ def test_gradients_are_checked_where_they_were_sent_together(told: tuple[list[To
     """In one tensor, instead of one for each of the weights; a NaN in any of them is found."""
     ranks, _ = told
     assert [one["checked"] for one in ranks] == [[1, [], 0.0]] * RANKS
+
+
+def test_one_rank_looks_for_all_at_weights_that_all_have_alike(told: tuple[list[Told], Told]):
+    ranks, _ = told
+    assert [one["looked"] for one in ranks] == [[0, ["weight", "1.weight"]]] * RANKS

@@ -86,7 +86,8 @@ class Ranks:
         place = len(run.data.train), run.samples_per_step, run.batch
         own, common = self.part.samples_of(*place)
         weight = own * self.part.count / common  # the mean over the ranks divides by their count
-        parts = list(parts_of(run, data, target))
+        is_one = target.shape[0] <= run.batch_size  # as mostly: it needs no slices
+        parts = [(data, target, 1.0)] if is_one else list(parts_of(run, data, target))
         count = len(parts)
         self.passes = -(-self.part.most_of(*place) // run.batch_size)
         if self.passes > count:
@@ -94,7 +95,8 @@ class Ranks:
         outputs: list[Tensor] = []
         marks: list[Any] = []
         began = 0.0
-        share(_kept_by(run.criterion))  # as those of the model are
+        if kept := _kept_by(run.criterion):
+            share(kept)  # as those of the model are
         for number, (part, goal, part_share) in enumerate(parts, start=1):
             forward = partial(_forward, run, call, part, goal, part_share * weight)
             with self._strategy.passing(is_last=number == self.passes):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,8 @@ from tuitrain.core.own import own_python
 from tuitrain.engine.held import Held
 from tuitrain.engine.ranks.strategy import Passed
 from tuitrain.engine.training import Training
+
+_ADDING_UP = nullcontext()
 
 
 class Replicated:
@@ -30,11 +32,9 @@ class Replicated:
         )  # fmt: skip
         run.held = _InBuckets()
 
-    @contextmanager
-    def passing(self, *, is_last: bool) -> Iterator[None]:
+    def passing(self, *, is_last: bool) -> AbstractContextManager[None]:
         """Let a forward and a backward pass be made; the last ones of a step add up gradients."""
-        with nullcontext() if is_last else self._parallel.no_sync():
-            yield
+        return _ADDING_UP if is_last else self._parallel.no_sync()
 
     def forward(self, run: Training, forward: Callable[[], Passed]) -> Passed:
         """Make a forward pass; the loss returned is the one to propagate."""
