@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -23,13 +23,16 @@ class Replicated:
     """The model of a run, with the weights that it has on the first rank."""
 
     def __init__(self, run: Training) -> None:
-        self._passes = _Passes(run.model, run.device)
         # a model of the user's may not use each of its weights for each batch
         is_own = not run.spec.model or own_python(run.spec.model) is not None
+        self._passes = _Passes(run.model, run.device, is_backwards=not is_own)
         self._parallel = DistributedDataParallel(
             self._passes, find_unused_parameters=is_own,
             gradient_as_bucket_view=True,  # else each gradient is copied out of what was sent
         )  # fmt: skip
+        # else it orders them anew after its first step: where three or more are added up depends on
+        # a gradient's place, and so would the weights of a resumed run on where it was resumed
+        self._parallel.reducer._push_all_rebuilt_params()
         run.held = _InBuckets()
 
     def passing(self, *, is_last: bool) -> AbstractContextManager[None]:
@@ -60,10 +63,16 @@ class _Passes(nn.Module):
     message of its own, and a loss that is not finite on one rank is not finite on all.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, *, is_backwards: bool) -> None:
         super().__init__()
+        self._is_backwards = is_backwards
         self.model = model
         self.mean_loss = nn.Parameter(torch.zeros((), device=device))
+
+    def named_modules(self, *arguments: Any, **named: Any) -> Iterator[tuple[str, nn.Module]]:
+        """Yield each part; backwards, as their gradients come, so that the first are sent early."""
+        modules = list(super().named_modules(*arguments, **named))
+        yield from reversed(modules) if self._is_backwards else modules
 
     def forward(self, run: Training, forward: Callable[[], Passed]) -> Passed:
         output, loss, marks = forward()
