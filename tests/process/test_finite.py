@@ -41,12 +41,60 @@ class Wild(Normed):
         return super().forward(samples) * (1 if self.training else torch.inf)
 
 
-def task(samples, model=Normed):
+class Cached(Normed):
+    "Makes a mask at its first batch, which no checkpoint has."
+    def forward(self, samples):
+        if not hasattr(self, "cache"):
+            self.register_buffer("cache", torch.tensor([0.0, -torch.inf]), persistent=False)
+        return super().forward(samples)
+
+
+class Unsaved(Normed):
+    "Keeps a number that no checkpoint has, which overflows at the 20th batch."
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("grows", torch.ones(2), persistent=False)
+
+    def forward(self, samples):
+        self.grows *= 100 if self.training else 1
+        return super().forward(samples)
+
+
+class Strict(Normed):
+    "Makes an error of NaN, as many distributions and losses do."
+    def forward(self, samples):
+        outputs = super().forward(samples)
+        assert not outputs.isnan().any()
+        return outputs
+
+
+class Late(Wild):
+    "Its validation is never finite, and a buffer is not from the 30th batch on."
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("grows", torch.full((2,), 1e9))
+
+    def forward(self, samples):
+        self.grows *= 10 if self.training else 1
+        return super().forward(samples)
+
+
+class Deep(torch.optim.SGD):
+    "Keeps what overflows deep in its state."
+    def step(self, closure=None):
+        super().step(closure)
+        for weight in self.param_groups[0]["params"]:
+            self.state[weight].setdefault("kept", {"squares": torch.ones_like(weight)})
+            self.state[weight]["kept"]["squares"] *= 1e10
+
+
+def task(samples, model=Normed, **more):
     return tuitrain.Task(
         kind="binary",
         train=lambda: torch.utils.data.TensorDataset(samples[:192], targets[:192]),
         val=lambda: torch.utils.data.TensorDataset(inputs[192:], targets[192:]),
         model=model,
+        **more,
     )
 
 
@@ -55,6 +103,9 @@ def steep(outputs, targets):
 
 
 finite, overflows, wild = task(inputs), task(overflowing), task(inputs, Wild)
+cached, unsaved, strict = task(inputs, Cached), task(inputs, Unsaved), task(inputs, Strict)
+late = task(inputs, Late)
+deep = task(inputs, optimizer=lambda weights: Deep(weights, lr=0.01))
 """
 FAULTS = {
     "rate": (("digits", "--lr", "1e300"), "weight 1.weight", 2),
@@ -64,6 +115,7 @@ FAULTS = {
         ("{folder}/task.py:finite", "--loss", "{folder}/task.py:steep"),
         "optimizer state layer.weight.exp_avg_sq", 3,
     ),
+    "error": (("{folder}/task.py:strict", "--lr", "1e38"), "weight layer.weight", 2),
 }  # fmt: skip
 """What to run, and what is found not finite after at most so many steps."""
 
@@ -197,6 +249,48 @@ def test_a_run_that_skips_goes_on_once_with_other_settings_than_those_of_its_che
     assert shown["weights_sha256"] == tuitrain.show("b")["weights_sha256"]
 
 
+def paused_task(tuitrain: Shell, folder: Path, name: str, *arguments: str) -> Run:
+    """Return a run of a task above that has paused by itself."""
+    (folder / "task.py").write_text(TASK)
+    task = f"{folder}/task.py:{name}"
+    tuitrain("run", task, "--epochs", "20", "--detach", "--name", "a", *arguments)
+    run = connect("a", home=tuitrain.home)
+    until(lambda: run.state in ("paused", "finished", "failed"), "it pauses")
+    assert run.state == "paused"
+    return run
+
+
+def test_what_its_optimizer_keeps_deep_in_its_state_is_looked_at(tuitrain: Shell, tmp_path: Path):
+    run = paused_task(tuitrain, tmp_path, "deep")
+    assert is_clean(run)
+    assert "optimizer state layer.weight.kept not finite" in tuitrain("show", "a").stdout
+
+
+def test_a_buffer_that_no_checkpoint_has_begins_anew_where_a_run_goes_back(
+    tuitrain: Shell, tmp_path: Path
+):
+    paused_task(tuitrain, tmp_path, "unsaved")
+    assert "buffer grows not finite" in tuitrain("show", "a").stdout
+
+
+def test_a_mask_that_a_model_makes_as_it_trains_is_left_alone(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "task.py").write_text(TASK)
+    tuitrain("run", f"{tmp_path}/task.py:cached", "--epochs", "2", "--plain", "--name", "a")
+    assert tuitrain.show("a")["state"] == "finished"
+
+
+def test_a_run_whose_validation_is_never_finite_goes_back_no_further_than_others(
+    tuitrain: Shell, tmp_path: Path
+):
+    run = paused_task(tuitrain, tmp_path, "late", "--paused")
+    tuitrain("ctl", "a", "step", "20", "--wait")
+    until(lambda: tuitrain.show("a")["step"] == 20, "it took its steps")
+    tuitrain("ctl", "a", "resume", "--wait")
+    until(lambda: run.state == "paused", "it pauses by itself")
+    (bad,) = [event for event in run.events(follow=False) if isinstance(event, NotFinite)]
+    assert (bad.name, bad.back_at) == ("grows", 20)
+
+
 def test_an_epoch_whose_validation_is_not_finite_is_never_the_best(tuitrain: Shell, tmp_path: Path):
     (tmp_path / "task.py").write_text(TASK)
     tuitrain("run", f"{tmp_path}/task.py:wild", "--epochs", "2", "--plain", "--name", "a")
@@ -225,7 +319,7 @@ def test_ranks_go_back_together(tuitrain: Shell, strategy: str):
     tuitrain("run", "digits", "--lr", "1e300", "--epochs", "2", "--detach", "--name", "a", *ranks)
     run = connect("a", home=tuitrain.home)
     until(lambda: run.state in ("paused", "finished", "failed"), "it pauses by itself")
-    assert run.state == "paused", run.error
+    assert run.state == "paused"
     bad = next(event for event in run.events(follow=False) if isinstance(event, NotFinite))
     assert (bad.what, bad.back_at) == ("weight", 0) or not bad.name
     assert tuitrain.show("a")["step"] == 0

@@ -33,9 +33,11 @@ Named = tuple[Name, Tensor]
 def first_nonfinite(run: Training) -> Name | None:
     """Return the first tensor of a run with NaN or an infinity; None if there is none.
 
-    Tensors that the model had so from the start, as a mask of -inf, are left out.
+    Tensors that the model had so from the start, as a mask of -inf, are left out, and so are
+    caches, which no checkpoint has: going back to one would not change them.
     """
-    kept = list(_kept(run))
+    caches = {buffer for unsaved in run.unsaved for buffer in unsaved.caches()}
+    kept = [(name, tensor) for name, tensor in _kept(run) if id(tensor) not in caches]
     if run.not_looked_at:
         kept = [(name, tensor) for name, tensor in kept if _plain(name) not in run.not_looked_at]
     tensors = [tensor for _, tensor in kept]
@@ -130,8 +132,14 @@ def _of_loss(loss: object) -> Iterator[Named]:
         yield from _of_module(loss, loss.named_parameters(), "loss.")
 
 
-def _of_state(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    for name, value in state.items():
-        for tensor in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(tensor, Tensor):
-                yield str(name), tensor
+def _of_state(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor that is kept, by the outermost name that it is kept under."""
+    match value:
+        case Tensor():
+            yield name, value
+        case Mapping():
+            for key, one in value.items():
+                yield from _of_state(one, name or str(key))
+        case list() | tuple():
+            for one in value:
+                yield from _of_state(one, name)

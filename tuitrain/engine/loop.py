@@ -87,7 +87,14 @@ def train_epoch(run: Training, steering: Steering, probe: StepProbe) -> Iterator
     probe.prepare(run, at_once=steering.decisions.pauses_next, agreed=steering.measures)
     began = mark()
     for data, target in run.batches():
-        done = train_step(run, data, target, began, probe.forward)
+        try:
+            done = train_step(run, data, target, began, probe.forward)
+        except Exception:
+            if run.team is None:  # else the other ranks wait for the rest of the step
+                yield from steering.after_failing()
+            if run.take == take:
+                raise
+            return
         steering.nonfinite.note(done)
         yield done
         if probe.is_next:

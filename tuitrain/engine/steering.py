@@ -109,6 +109,13 @@ class Steering:
         yield from self.checkpoints.save_best_if_due(idle_s=self._pace.wait_s(run.pace))
         yield from self._apply_requests(requests)
 
+    def after_failing(self) -> Iterator[Fact | Event]:
+        """Let a run go back that is not finite, of which its own code may have made an error."""
+        take = self._run.take
+        yield from self.keep_finite()
+        if self._run.take != take:
+            yield from self._apply_requests(())
+
     def between(self) -> Iterator[Fact | Event]:
         """Apply commands where no batch was just trained: at the start and between epochs."""
         requests = self._commands(0.0)

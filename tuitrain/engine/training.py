@@ -45,7 +45,7 @@ from tuitrain.engine.monitor import Monitor
 from tuitrain.engine.optim import trainable
 from tuitrain.engine.plateau import Plateau
 from tuitrain.engine.state import rng
-from tuitrain.engine.state.buffers import Copies, buffers
+from tuitrain.engine.state.buffers import Copies, Unsaved, buffers
 from tuitrain.engine.state.step_backup import StepBackup, can_take_back
 from tuitrain.engine.tasks.opened import OpenedTask
 from tuitrain.engine.team import Team, on_all_ranks
@@ -134,6 +134,8 @@ class Training:
     """Copies of the buffers of model and loss from before a forward pass."""
     not_looked_at: frozenset[Name] = field(init=False)
     """What is not finite on purpose, as a mask of -inf."""
+    unsaved: tuple[Unsaved, Unsaved] = field(init=False)
+    """The buffers of model and loss that no checkpoint has."""
     steps: Steps = field(init=False, default_factory=Steps)
     """Takes the steps of the optimizer."""
     _step_backup: StepBackup | None = field(init=False, default=None)
@@ -141,6 +143,7 @@ class Training:
     def __post_init__(self) -> None:
         self.keep_buffers()
         self.not_looked_at = nonfinite_from_the_start(self.model, self.criterion)
+        self.unsaved = Unsaved(self.model), Unsaved(self.criterion)
         self.schedule = self.initial_schedule
         self.used_losses = (self.loss_name,)
 
@@ -463,6 +466,8 @@ class Training:
         self.held.load_optimizer_state(self, state["optimizer"])
         if isinstance(self.criterion, nn.Module) and "criterion" in state:
             self.criterion.load_state_dict(state["criterion"])
+        for unsaved in self.unsaved:
+            unsaved.restore()
         for name, value in state["position"].items():
             setattr(self, name, value)
         # batches of other ranks have other samples of the same order
@@ -565,6 +570,7 @@ class Training:
     def _swap_loss(self, loss: str) -> None:
         self.criterion = self.losses.criterion(loss)
         self.keep_buffers()
+        self.unsaved = self.unsaved[0], Unsaved(self.criterion)
         self.not_looked_at |= nonfinite_from_the_start(nn.Identity(), self.criterion)
         self.loss_name = loss
         self.used_losses = tuple(dict.fromkeys((*self.used_losses, loss)))

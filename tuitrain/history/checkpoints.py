@@ -58,11 +58,11 @@ def finite_ones(
 ) -> Iterator[CheckpointSaved]:
     """Yield those of the lineage with finite weights and validation, newest first.
 
-    The last one is the first that was saved.
+    Then those whose validation was not, which the weights need not be the reason for. The last one
+    is the first that was saved.
     """
-    for saved in reversed(checkpoints[1:]):
-        if saved.is_finite and lineage.has_checkpoint(saved):
-            yield saved
+    later = [saved for saved in reversed(checkpoints[1:]) if lineage.has_checkpoint(saved)]
+    yield from sorted(later, key=lambda saved: not saved.is_finite)
     yield from checkpoints[:1]
 
 

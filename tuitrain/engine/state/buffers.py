@@ -8,7 +8,7 @@ would make every later validation NaN, even if the optimizer skips the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import torch
@@ -31,6 +31,45 @@ def buffers(*parts: object) -> list[Place]:
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
+
+
+class Unsaved:
+    """The buffers of a model or a loss that no checkpoint has, as they were made.
+
+    A new process begins with them. One that is made later, or gets another shape, is a cache that
+    its module looks after.
+    """
+
+    def __init__(self, part: object) -> None:
+        self._modules = list(part.modules()) if isinstance(part, nn.Module) else []
+        self._made = [
+            ((module._buffers, name), buffer.detach().clone())
+            for module in self._modules
+            for name, buffer in module._buffers.items()
+            if buffer is not None and name in module._non_persistent_buffers_set
+        ]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Let them be as they were made."""
+        for now, made in self._same():
+            now.copy_(made)
+
+    def caches(self) -> set[int]:
+        """Return the `id` of each other buffer that no checkpoint has."""
+        unsaved = {
+            id(module._buffers[name])
+            for module in self._modules
+            for name in module._non_persistent_buffers_set
+        }
+        return unsaved - {id(now) for now, _ in self._same()}
+
+    def _same(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each as it is now and as it was made, where it has the same form."""
+        for (tensors, name), made in self._made:
+            now = tensors.get(name)
+            if now is not None and (now.shape, now.dtype) == (made.shape, made.dtype):
+                yield now, made
 
 
 class Copies:
