@@ -78,3 +78,9 @@ def test_a_last_batch_that_batch_norm_cannot_take_is_refused():
     with pytest.raises(Refused, match=r"the last batch of 1 from 1437 has 1; try 3"):
         build(new_spec("digits", model="mlp:norm=batch", batch_size=1))
     assert MODELS["cnn"].least_batch == 1
+
+
+def test_a_last_batch_is_that_of_a_rank_where_there_are_several():
+    build(new_spec("digits", model="mlp:norm=batch", batch_size=4), ranks=2)
+    with pytest.raises(Refused, match=r"batch of 359 on each of 2 ranks from 1437 has 1; try 360"):
+        build(new_spec("digits", model="mlp:norm=batch", batch_size=359), ranks=2)

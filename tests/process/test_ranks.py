@@ -395,6 +395,14 @@ def test_one_gpu_is_not_shared_by_several_ranks(tuitrain: Shell):
     assert "is one device" in tuitrain.here("resume", "a", "--nproc", "2", code=2).stderr
 
 
+def test_a_last_batch_that_only_one_process_alone_would_have_is_no_reason_to_refuse(
+    tuitrain: Shell,
+):
+    tuitrain("run", "digits", "--model", "mlp:norm=batch", "--batch-size", "4", "--epochs", "1",
+             "--nproc", "2", "--plain", "--name", "a")  # fmt: skip
+    assert tuitrain("predict", "a").stdout.startswith("sample,")
+
+
 def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tuitrain: Shell):
     tuitrain.start("a", *TWO, "--epochs", "4", "--paused")
     for command in (("step", "30"), ("stop",)):

@@ -46,13 +46,14 @@ def build(
     code: UserCode | None = None,
     *,
     device: str | None = None,
+    ranks: int | None = 1,
 ) -> Training:
     """Load the data, and build model, optimizer and criterion from the spec and its seed.
 
     `report` is called with the progress of a download; `code` has the user's files; `device` is
-    used in place of the spec's. Raises
-    DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of loading
-    the data or the user's code.
+    used in place of the spec's; `ranks` train the run together, None where it is not trained.
+    Raises DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of
+    loading the data or the user's code.
     """
     chosen, why = devices.choose(device or spec.device)
     devices.use(chosen)
@@ -98,7 +99,9 @@ def build(
         pace=spec.pace,
     )
     code.commit()
-    _check_batch_size(run, task)
+    if ranks is not None:
+        run.ranks = ranks
+        _check_batch_size(run, task)
     return run
 
 

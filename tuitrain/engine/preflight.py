@@ -176,8 +176,10 @@ class _Trial:
     def try_batch_of_one(self) -> None:
         """Put one sample through the model where the last batch of an epoch has no more."""
         inputs, target = first_samples(self._batch("train"), 1)
-        for source, trains in ((self.run.data.train, True), (self.run.data.val, False)):
-            if len(source) % self.run.batch_size == 1:
+        size = self.run.batch_size
+        lasts = (self.run.last_batch_of(size), True), (len(self.run.data.val) % size, False)
+        for last, trains in lasts:
+            if last == 1:
                 self.model.train(trains)
                 self._forward(inputs, target, "the last batch of an epoch has one sample, and ")
 

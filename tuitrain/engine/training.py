@@ -95,6 +95,8 @@ class Training:
     """Whether CUDA graphs replay a step: their outputs and gradients hold until the next one."""
     gradient_scale: GradientScale | None = None
     """For gradients of 16-bit floats of few exponents; None where they need no scale."""
+    ranks: int = 1
+    """How many processes train it together."""
     accumulate: int = 1
     """Batches whose gradients are added up to one step."""
     on_nonfinite: str = "pause"
@@ -319,21 +321,22 @@ class Training:
 
     def why_not_batches_of(self, size: int) -> str | None:
         """Return why the run cannot train batches of that size; None if it can."""
-        tail, least = self._last_batch_of(size), self._least_batch
+        tail, least = self.last_batch_of(size), self._least_batch
         if min(size, tail) >= least:
             return None
         larger = range(size + 1, len(self.data.train) + 1)
-        fit = next((n for n in larger if min(n, self._last_batch_of(n)) >= least), None)
+        fit = next((n for n in larger if min(n, self.last_batch_of(n)) >= least), None)
+        on = f" on each of {self.ranks} ranks" if self.ranks > 1 else ""
         return (
-            f"batch norm needs {least} samples in a batch, and the last batch of {size} from "
+            f"batch norm needs {least} samples in a batch, and the last batch of {size}{on} from "
             f"{len(self.data.train)} has {tail}; "
             + (f"try {fit}" if fit else "no other size helps")
         )
 
-    def _last_batch_of(self, size: int) -> int:
-        """Return how many samples a process has in the last batch of an epoch."""
-        common = size * self.part.count
-        return max((len(self.data.train) % common or common) // self.part.count, 1)
+    def last_batch_of(self, size: int) -> int:
+        """Return how many samples the process that has the fewest trains in an epoch's last batch."""
+        common = size * self.ranks
+        return max((len(self.data.train) % common or common) // self.ranks, 1)
 
     @property
     def _least_batch(self) -> int:

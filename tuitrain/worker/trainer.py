@@ -74,7 +74,10 @@ def train_run(
     try:
         events = StartupEvents(paths, recorder, ending)
         with stoppable(events.stop_request), refusing_user_code():
-            run = build(spec, events, code, device=team.device_of(spec.device) if team else None)
+            run = build(
+                spec, events, code, device=team.device_of(spec.device) if team else None,
+                ranks=team.part.count if team else 1,
+            )  # fmt: skip
             doubts = [] if writer.has_started else [*preflight(run), *_doubts(run)]
     except StopRequested as stop:
         stop_before_training(stop.request, paths, writer, recorder)

@@ -36,14 +36,15 @@ def written(folder: Path, *lines: str, prelude: str = PRELUDE) -> Path:
     return file
 
 
-def built(folder: Path, *lines: str, **settings: object) -> Training:
-    return build(new_spec(str(written(folder, *lines)), seed=1, device="cpu", **settings))
+def built(folder: Path, *lines: str, ranks: int = 1, **settings: object) -> Training:
+    spec = new_spec(str(written(folder, *lines)), seed=1, device="cpu", **settings)
+    return build(spec, ranks=ranks)
 
 
-def refused(folder: Path, *lines: str, **settings: object) -> str:
+def refused(folder: Path, *lines: str, ranks: int = 1, **settings: object) -> str:
     """Return the sentence with which a task is refused."""
     with pytest.raises(TuitrainError) as caught:
-        preflight(built(folder, *lines, **settings))
+        preflight(built(folder, *lines, ranks=ranks, **settings))
     assert caught.value.exit_code == 2, caught.value
     said = str(caught.value)
     assert "\n" not in said
@@ -335,7 +336,8 @@ def test_probabilities_into_cross_entropy_are_a_warning(tmp_path):
     assert "leave the softmax out" in said
 
 
-def test_a_last_batch_of_one_sample_is_tried_too(tmp_path):
+@pytest.mark.parametrize(("samples", "ranks"), [(41, 1), (50, 2)])
+def test_a_last_batch_of_one_sample_is_tried_too(tmp_path, samples, ranks):
     said = refused(
         tmp_path,
         "class Net(nn.Module):",
@@ -344,9 +346,12 @@ def test_a_last_batch_of_one_sample_is_tried_too(tmp_path):
         "        self.layer = nn.Linear(3, 3)",
         "    def forward(self, inputs):",
         "        return self.layer(inputs).squeeze()",
-        free("lambda o, t: F.cross_entropy(o, t)", "(x[:41], y[:41])", "Net").replace(
+        free(
+            "lambda o, t: F.cross_entropy(o, t)", f"(x[:{samples}], y[:{samples}])", "Net"
+        ).replace(
             "criterion", "val=lambda: (x, y), batch_size=8, criterion", 1
         ).replace("batch_size=16, ", ""),
+        ranks=ranks,
     )  # fmt: skip
     assert "the last batch of an epoch has one sample" in said
     assert "squeeze(1)" in said

@@ -59,8 +59,6 @@ class Ranks:
             )
         run.team, self.numbers = self, Numbers(run.device)
         self._strategy = _strategy(run)
-        if (reason := run.why_not_batches_of(run.batch_size)) is not None:
-            raise Refused(reason)
         if not self.is_first:
             rng.seed_rank(run.seed, self.part.rank)
 
