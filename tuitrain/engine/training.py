@@ -334,7 +334,7 @@ class Training:
         )
 
     def last_batch_of(self, size: int) -> int:
-        """Return how many samples the process that has the fewest trains in an epoch's last batch."""
+        """Return how many samples the process with the fewest has in the last batch of an epoch."""
         common = size * self.ranks
         return max((len(self.data.train) % common or common) // self.ranks, 1)
 
