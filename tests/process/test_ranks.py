@@ -319,6 +319,15 @@ def test_what_a_run_names_reaches_every_rank(tuitrain: Shell, tmp_path: Path):
     assert [rank["device"] for rank in shown["ranks"]] == ["cpu"] * 4
 
 
+def test_a_swap_to_a_file_that_the_other_ranks_have_not_is_refused(tuitrain: Shell, tmp_path: Path):
+    (tmp_path / "net.py").write_text(NET)
+    tuitrain.start("a", *TWO, "--paused")
+    for _ in range(2):
+        swap = tuitrain("ctl", "a", "loss", f"{tmp_path / 'net.py'}:mild", "--at", "batch", code=3)
+        assert "name it when the run starts" in swap.stderr
+    tuitrain("ctl", "a", "stop")
+
+
 def test_what_a_loss_keeps_is_that_of_the_first_rank_also_after_a_resume(
     tuitrain: Shell, tmp_path: Path
 ):

@@ -307,6 +307,7 @@ class Training:
     def _why_not_loss(self, loss: str) -> str | None:
         own = own_python(loss)
         if self.team is not None and own is not None and not self.code.has(own):
+            self.code.forget()
             return "the other ranks do not have that file: name it when the run starts"
         try:
             self.losses.criterion(loss)

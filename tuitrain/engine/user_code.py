@@ -69,8 +69,9 @@ class UserCode:
         return self._kept[name].files[name]
 
     def has(self, own: OwnPython) -> bool:
-        """Return whether the run has that file already."""
-        return Path(own.file).name in self._kept
+        """Return whether the run has that file already, and not just for what is asked now."""
+        name = Path(own.file).name
+        return name in self._kept and name not in self._uncommitted
 
     def changed(self) -> list[str]:
         """Return the originals that differ from the copies of the run, by path.
