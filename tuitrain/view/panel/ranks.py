@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tuitrain.core.decode import decoded
 from tuitrain.core.detail import RANKS, Ranks
 from tuitrain.view.panel.reads import Details, Reads, no_batch
@@ -31,8 +33,16 @@ def ranks(run: Snapshot, reads: Reads, width: int, height: int) -> Picture:
     heads, *rows = rows_of(measured)
     about = summary(measured, is_sharded=run.spec.is_sharded)
     lines = [*prose(about, width, "text"), _line(heads, "muted", width)]
-    for number, row in enumerate(rows):
-        lines.append(_line(row, "warn" if number == slowest else "text", width))
+    room = height - len(lines)
+    shown: Sequence[int] = range(len(rows))
+    if len(rows) > room:
+        by_waits = sorted(shown, key=lambda number: measured.ranks[number].waited)
+        shown = sorted(by_waits[: max(0, room - 1)])
+    lines += [
+        _line(rows[number], "warn" if number == slowest else "text", width) for number in shown
+    ]
+    if left := len(rows) - len(shown):
+        lines.append(_line(f"{left} more: enter shows a panel alone", "muted", width))
     return filled(lines, width, height)
 
 

@@ -40,6 +40,15 @@ def test_each_rank_has_a_line_and_the_one_that_the_others_wait_for_is_named(of_t
     assert [line.split()[0] for line in warned] == ["1"]
 
 
+def test_where_not_all_ranks_have_room_the_slow_ones_have_it_and_the_rest_is_counted(of_two):
+    one = BODY["ranks"][0]
+    waits = (0.5, 0.62, 0.0, 0.4, 0.3)
+    of_two.details(RANKS, {**BODY, "ranks": [{**one, "waited": waited} for waited in waits]})
+    lines = drawn(ranks, of_two, (138, 5)).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["2", "4", "3"]
+    assert lines[-1].strip() == "3 more: enter shows a panel alone"
+
+
 def test_of_a_process_alone_it_says_how_several_are_started(recorded):  # noqa: F811 - the fixture
     recorded.trains(1)
     assert "one process trains it: nproc" in drawn(ranks, recorded)
