@@ -427,3 +427,6 @@ def test_a_run_goes_on_with_another_number_of_ranks_from_the_end_of_an_epoch(tui
     *_, first = (row for row in run_of(tuitrain, "a").batches() if row.step == 24)
     assert (first.epoch, first.samples) == (2, 32)
     assert shown["step"] == 23 + 3 * 45
+    tuitrain("replay", "a", "--until", "25", "--plain", "--name", "again")
+    (warning,) = tuitrain.show("again")["warnings"]
+    assert warning == "not the same to the last bit any more: ranks was 2, then 1 and is 1"

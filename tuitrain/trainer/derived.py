@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import groupby
 from typing import Any
 
 from tuitrain.catalog import new_spec
@@ -46,7 +47,8 @@ def replay_of(
     if not 0 <= until <= end:
         raise NotOnLineage(f"step {until} is not on its lineage, which is saved up to step {end}")
     plan = without(plan_of(lineage), leaving_out)
-    expects = saved[until].weights_sha256 if until in saved and not leaving_out else None
+    has_one_end = until in saved and not leaving_out and len(_ranks(earlier)) < 2
+    expects = saved[until].weights_sha256 if has_one_end else None
     parent = replace(
         spec.parent or Parent(directory), directory=directory, expects=expects,
         environment=_conditions(earlier),
@@ -58,9 +60,20 @@ def replay_of(
 
 
 def _conditions(earlier: Sequence[Event]) -> Mapping[str, str]:
-    """Return the conditions of a run's last start."""
-    started = [event.conditions for event in earlier if isinstance(event, RunStarted)]
-    return started[-1] if started else {}
+    """Return the conditions of a run's last start, with the ranks of each."""
+    started, ranks = _starts(earlier), _ranks(earlier)
+    if not started:
+        return {}
+    return {**started[-1], **({"ranks": ", then ".join(ranks)} if len(ranks) > 1 else {})}
+
+
+def _ranks(earlier: Sequence[Event]) -> list[str]:
+    """Return how many ranks trained a run, one number after the other: no replay has several."""
+    return [count for count, _ in groupby(one.get("ranks", "1") for one in _starts(earlier))]
+
+
+def _starts(earlier: Sequence[Event]) -> list[Mapping[str, str]]:
+    return [event.conditions for event in earlier if isinstance(event, RunStarted)]
 
 
 def own_optimizer(earlier: Sequence[Event]) -> str:
