@@ -11,6 +11,7 @@ from torch.nn import functional
 from tuitrain.catalog import FAMILIES, MODELS, TORCHVISION, new_spec
 from tuitrain.core.errors import Refused
 from tuitrain.engine.build import build, build_catalog_model
+from tuitrain.engine.data import Part
 
 LARGE = (
     "vit_h_14", "vit_b_16", "vgg11", "vgg11_bn", "maxvit_t", "wide_resnet50_2", "convnext_tiny",
@@ -81,6 +82,6 @@ def test_a_last_batch_that_batch_norm_cannot_take_is_refused():
 
 
 def test_a_last_batch_is_that_of_a_rank_where_there_are_several():
-    build(new_spec("digits", model="mlp:norm=batch", batch_size=4), ranks=2)
+    build(new_spec("digits", model="mlp:norm=batch", batch_size=4), part=Part(1, 2))
     with pytest.raises(Refused, match=r"batch of 359 on each of 2 ranks from 1437 has 1; try 360"):
-        build(new_spec("digits", model="mlp:norm=batch", batch_size=359), ranks=2)
+        build(new_spec("digits", model="mlp:norm=batch", batch_size=359), part=Part(1, 2))

@@ -7,6 +7,7 @@ painted: what is sent depends on nothing that the machine does meanwhile.
 
 import math
 import re
+import sys
 from collections.abc import Iterator
 from itertools import count, cycle
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from tuitrain.core.events import Paused
 from tuitrain.record.recorder import FLUSH_AFTER_S
 from tuitrain.tui.app import TuitrainApp
 from tuitrain.tui.display import Display
-from tuitrain.tui.refresh import LIVELY_FOR_S, PULL_S
+from tuitrain.tui.refresh import LIVELY_FOR_S, PULL_S, UPDATE_EVERY
 from tuitrain.tui.screens import run
 from tuitrain.tui.screens.run import RunScreen
 from tuitrain.tui.widgets import async_picture, metric_charts
@@ -38,6 +39,8 @@ SECOND = math.ceil(1 / PULL_S)
 """Turns."""
 PACE = round(60 * PULL_S)
 """Batches in a turn of a run that the form starts."""
+MOST_CALLS = 200
+"""Python functions that the looks of a second call while nothing happens, the event loop's too."""
 KEYS = "l down escape left right_square_bracket plus y escape 2 4 5 1"
 
 
@@ -173,6 +176,22 @@ async def test_a_screen_costs_few_bytes_with_keys_fewer_without_and_none_where_n
     trainer.records(Paused(None, 1, watched.steps, 0))
     quiet = [sum([await watched.turn() for _ in range(4 * SECOND)]) for _ in range(3)]
     assert quiet[-1] == 0, "paused; the first turns show that it is"
+
+
+async def test_a_look_at_a_paused_run_calls_little_where_nothing_is_new(
+    watched: Watched, trainer: ScriptedTrainer
+):
+    trainer.records(Paused(None, 1, watched.steps, 0))
+    for _ in range(2 * UPDATE_EVERY):
+        await watched.turn()
+    screen, calls = watched.app.screen, []
+    assert isinstance(screen, RunScreen)
+    sys.setprofile(lambda frame, event, _: event == "call" and calls.append(frame.f_code.co_name))
+    for _ in range(UPDATE_EVERY):
+        await screen.follow()
+    sys.setprofile(None)
+    assert "_publish" in calls, "one of them reads the record"
+    assert len(calls) <= MOST_CALLS
 
 
 async def test_a_chart_that_takes_long_to_draw_is_drawn_less_often(

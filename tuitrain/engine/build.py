@@ -21,6 +21,7 @@ from tuitrain.core.spec import RunSpec
 from tuitrain.engine import device as devices
 from tuitrain.engine.class_weights import class_weights, described
 from tuitrain.engine.criteria import Losses
+from tuitrain.engine.data import WHOLE, Part
 from tuitrain.engine.evaluation import Metrics
 from tuitrain.engine.forward import DTYPES, compile_model, compute_in, has_graphs
 from tuitrain.engine.gradient_scale import GradientScale
@@ -46,12 +47,13 @@ def build(
     code: UserCode | None = None,
     *,
     device: str | None = None,
-    ranks: int | None = 1,
+    part: Part | None = WHOLE,
 ) -> Training:
     """Load the data, and build model, optimizer and criterion from the spec and its seed.
 
     `report` is called with the progress of a download; `code` has the user's files; `device` is
-    used in place of the spec's; `ranks` train the run together, None where it is not trained.
+    used in place of the spec's; `part` is this process's of each batch, None where the run is not
+    trained.
     Raises DeviceAbsent, Refused if the model or the loss does not fit the data, and the errors of
     loading the data or the user's code.
     """
@@ -99,8 +101,8 @@ def build(
         pace=spec.pace,
     )
     code.commit()
-    if ranks is not None:
-        run.ranks = ranks
+    if part is not None:
+        run.part = part
         _check_batch_size(run, task)
     return run
 

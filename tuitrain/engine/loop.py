@@ -40,10 +40,6 @@ from tuitrain.engine.training import Training
 from tuitrain.engine.validation_details import Validated, validation_details
 from tuitrain.steering.apply import or_warned
 
-_VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
-"""Samples per validation batch, and its limit in training batches: a smaller batch size must
-reduce the memory of validation, too."""
-
 
 def train(
     run: Training, steering: Steering, clock: Callable[[], float] = time.monotonic
@@ -166,15 +162,14 @@ def _validated(run: Training) -> tuple[Validated, RunningMean]:
     inputs, outputs, targets = [], [], []
     # batches of other classes have other weights, and so no common mean
     is_whole = run.spec.class_weights is not None or run.team is not None
-    at_once = min(_VALIDATION_BATCH, _VALIDATION_TIMES * run.batch_size)
-    for data, target in run.data.val.batches(at_once, run.part):
+    for data, target in run.data.val.batches(run.validated_at_once, run.part):
         output = run.model(data)
         if not is_whole:
             loss.add(run.criterion(output, target), target.shape[0])
         inputs += [data] if has_surface(data) else []
         outputs.append(output)
         targets.append(target)
-    if run.part.lacks_batch(len(run.data.val), at_once):
+    if run.part.lacks_batch(len(run.data.val), run.validated_at_once):
         run.model(data)  # another rank has one more, and its model may need this one's weights
     output, target, *rest = _of_all_ranks(run, [outputs, targets, inputs])
     if is_whole:

@@ -44,7 +44,7 @@ def predict(
     the targets; of a task without a kind, the outputs. Raises Damaged for a checkpoint that differs
     from `sha256`, Refused where the task reads no other data, and what reading them raises.
     """
-    run = build(replace(spec, paused=False, init_from=None), code=code, ranks=None)
+    run = build(replace(spec, paused=False, init_from=None), code=code, part=None)
     state = read_state(checkpoint, sha256)
     run.model.load_state_dict(state["model"])
     run.model.eval()

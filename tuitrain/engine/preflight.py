@@ -176,12 +176,13 @@ class _Trial:
     def try_batch_of_one(self) -> None:
         """Put one sample through the model where the last batch of an epoch has no more."""
         inputs, target = first_samples(self._batch("train"), 1)
-        size = self.run.batch_size
-        lasts = (self.run.last_batch_of(size), True), (len(self.run.data.val) % size, False)
-        for last, trains in lasts:
-            if last == 1:
-                self.model.train(trains)
-                self._forward(inputs, target, "the last batch of an epoch has one sample, and ")
+        run = self.run
+        trains = "an epoch", True, {run.last_batch_of(run.batch_size)}
+        validates = "a validation", False, run.last_validation_batches
+        for whole, is_training, lasts in (trains, validates):
+            if 1 in lasts:
+                self.model.train(is_training)
+                self._forward(inputs, target, f"the last batch of {whole} has one sample, and ")
 
     def _batch(self, what: str) -> tuple[Any, Tensor]:
         run = self.run

@@ -52,6 +52,10 @@ from tuitrain.engine.team import Team, on_all_ranks
 from tuitrain.engine.user_code import UserCode
 from tuitrain.steering.steerable import Position
 
+_VALIDATION_BATCH, _VALIDATION_TIMES = 1024, 16
+"""Samples per validation batch, and its limit in training batches: a smaller batch size must
+reduce the memory of validation, too."""
+
 
 @dataclass(slots=True)
 class Training:
@@ -95,8 +99,8 @@ class Training:
     """Whether CUDA graphs replay a step: their outputs and gradients hold until the next one."""
     gradient_scale: GradientScale | None = None
     """For gradients of 16-bit floats of few exponents; None where they need no scale."""
-    ranks: int = 1
-    """How many processes train it together."""
+    part: Part = WHOLE
+    """The part of each batch's samples that is this process's."""
     accumulate: int = 1
     """Batches whose gradients are added up to one step."""
     on_nonfinite: str = "pause"
@@ -178,18 +182,12 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        samples = self.samples_per_step * (1 if self.team is None else self.team.part.count)
-        return -(-len(self.data.train) // samples)
+        return -(-len(self.data.train) // (self.samples_per_step * self.part.count))
 
     @property
     def samples_per_step(self) -> int:
         """The samples of a rank in one optimizer step; the last one of an epoch may have fewer."""
         return self.batch_size * self.accumulate
-
-    @property
-    def part(self) -> Part:
-        """The part of each batch's samples that is this process's."""
-        return WHOLE if self.team is None else self.team.part
 
     @property
     def trained_weights(self) -> int:
@@ -327,7 +325,7 @@ class Training:
             return None
         larger = range(size + 1, len(self.data.train) + 1)
         fit = next((n for n in larger if min(n, self.last_batch_of(n)) >= least), None)
-        on = f" on each of {self.ranks} ranks" if self.ranks > 1 else ""
+        on = f" on each of {self.part.count} ranks" if self.part.count > 1 else ""
         return (
             f"batch norm needs {least} samples in a batch, and the last batch of {size}{on} from "
             f"{len(self.data.train)} has {tail}; "
@@ -336,8 +334,20 @@ class Training:
 
     def last_batch_of(self, size: int) -> int:
         """Return how many samples the process with the fewest has in the last batch of an epoch."""
-        common = size * self.ranks
-        return max((len(self.data.train) % common or common) // self.ranks, 1)
+        common = size * self.part.count
+        return max((len(self.data.train) % common or common) // self.part.count, 1)
+
+    @property
+    def validated_at_once(self) -> int:
+        """The samples of a validation batch of this process; the last one may have fewer."""
+        return min(_VALIDATION_BATCH, _VALIDATION_TIMES * self.batch_size)
+
+    @property
+    def last_validation_batches(self) -> set[int]:
+        """How many samples a process has in the last batch of a validation."""
+        fewest = len(self.data.val) // self.part.count
+        most = -(-len(self.data.val) // self.part.count)
+        return {(own - 1) % self.validated_at_once + 1 for own in (fewest, most)}
 
     @property
     def _least_batch(self) -> int:

@@ -26,7 +26,7 @@ def follow() -> None:
             code_copies.unpack(folder, copies)
             code = UserCode(folder)
         spec = replace(RunSpec.from_json(text), init_from=None)  # the first rank has the weights
-        run = build(spec, code=code, device=ranks.device_of(spec.device), ranks=ranks.part.count)
+        run = build(spec, code=code, device=ranks.device_of(spec.device), part=ranks.part)
         ranks.train(run)
         for _ in train(run, ranks.steering_of(run), clock=lambda: 0.0):
             pass

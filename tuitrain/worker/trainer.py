@@ -27,6 +27,7 @@ from tuitrain.core.events import (
 from tuitrain.core.own import title_of
 from tuitrain.core.spec import RunSpec
 from tuitrain.engine.build import build
+from tuitrain.engine.data import WHOLE
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.loss_curves import loss_curves
 from tuitrain.engine.preflight import preflight
@@ -76,7 +77,7 @@ def train_run(
         with stoppable(events.stop_request), refusing_user_code():
             run = build(
                 spec, events, code, device=team.device_of(spec.device) if team else None,
-                ranks=team.part.count if team else 1,
+                part=team.part if team else WHOLE,
             )  # fmt: skip
             doubts = [] if writer.has_started else [*preflight(run), *_doubts(run)]
     except StopRequested as stop:

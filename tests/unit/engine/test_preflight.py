@@ -12,6 +12,7 @@ from tuitrain.catalog import new_spec
 from tuitrain.core.errors import TuitrainError, WrongUse
 from tuitrain.core.events import BatchDone, EpochEnded, Warned
 from tuitrain.engine.build import build
+from tuitrain.engine.data import Part
 from tuitrain.engine.loop import by_every_loss, train
 from tuitrain.engine.preflight import preflight
 from tuitrain.engine.state.weights import weights_sha256
@@ -38,7 +39,7 @@ def written(folder: Path, *lines: str, prelude: str = PRELUDE) -> Path:
 
 def built(folder: Path, *lines: str, ranks: int = 1, **settings: object) -> Training:
     spec = new_spec(str(written(folder, *lines)), seed=1, device="cpu", **settings)
-    return build(spec, ranks=ranks)
+    return build(spec, part=Part(0, ranks))
 
 
 def refused(folder: Path, *lines: str, ranks: int = 1, **settings: object) -> str:
@@ -336,25 +337,42 @@ def test_probabilities_into_cross_entropy_are_a_warning(tmp_path):
     assert "leave the softmax out" in said
 
 
-@pytest.mark.parametrize(("samples", "ranks"), [(41, 1), (50, 2)])
-def test_a_last_batch_of_one_sample_is_tried_too(tmp_path, samples, ranks):
-    said = refused(
-        tmp_path,
+def without_one(train: int, val: int, size: int) -> list[str]:
+    """Return the lines of a task whose model cannot take a batch of one sample."""
+    return [
         "class Net(nn.Module):",
         "    def __init__(self):",
         "        super().__init__()",
         "        self.layer = nn.Linear(3, 3)",
         "    def forward(self, inputs):",
         "        return self.layer(inputs).squeeze()",
-        free(
-            "lambda o, t: F.cross_entropy(o, t)", f"(x[:{samples}], y[:{samples}])", "Net"
-        ).replace(
-            "criterion", "val=lambda: (x, y), batch_size=8, criterion", 1
+        "x, y = x.repeat(30, 1), y.repeat(30)",
+        free("lambda o, t: F.cross_entropy(o, t)", f"(x[:{train}], y[:{train}])", "Net").replace(
+            "criterion", f"val=lambda: (x[:{val}], y[:{val}]), batch_size={size}, criterion", 1
         ).replace("batch_size=16, ", ""),
-        ranks=ranks,
-    )  # fmt: skip
-    assert "the last batch of an epoch has one sample" in said
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "size", "ranks", "whole"),
+    [
+        (41, 48, 8, 1, "an epoch"),
+        (50, 48, 8, 2, "an epoch"),
+        (48, 129, 8, 1, "a validation"),
+        (48, 258, 8, 2, "a validation"),
+        (400, 1025, 100, 1, "a validation"),
+    ],
+)
+def test_a_last_batch_of_one_sample_is_tried_too(tmp_path, train, val, size, ranks, whole):
+    said = refused(tmp_path, *without_one(train, val, size), ranks=ranks)
+    assert f"the last batch of {whole} has one sample" in said
     assert "squeeze(1)" in said
+
+
+@pytest.mark.parametrize(("val", "size", "ranks"), [(49, 8, 1), (129, 8, 2)])
+def test_a_batch_of_one_sample_that_no_validation_has_is_not_tried(tmp_path, val, size, ranks):
+    run = built(tmp_path, *without_one(48, val, size), ranks=ranks)
+    assert not preflight(run)
 
 
 def test_too_few_samples_for_the_batch_norm_are_told_with_a_batch_size_that_works(tmp_path):

@@ -219,6 +219,8 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             return
         latest, shown = self._latest, self.slow_snapshot
         waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
+        if latest == shown == self.fast_snapshot and not (at_once or waits):
+            return  # nothing is new, as of a run that is paused
         if at_once or waits or self._refresh.is_slow_due:
             if waits:  # what stands in the chart's place is the reason for the header's state
                 self.chart.mark_stale()
@@ -241,6 +243,7 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         """
         if self.slow_snapshot is None:
             self.fast_snapshot = self.slow_snapshot = self.metrics.subject = latest
+            self.views.tell_fast(latest)
             return
         with self.app.batch_update() if self._refresh.is_calm else nullcontext():
             if self.chart.is_due and not at_once:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 from textual.reactive import var
 from textual.widget import Widget
@@ -158,18 +159,26 @@ class Views(ContentSwitcher):
     @property
     def shows_fast(self) -> bool:
         """Whether a fast panel is shown."""
-        return any(panel.is_fast and panel.is_on_screen for panel in self.query(PanelPicture))
+        return any(panel.is_on_screen for panel in self._fast)
+
+    def tell_fast(self, run: Snapshot) -> None:
+        """Have the fast panels draw the run when they are next shown or due."""
+        for panel in self._fast:
+            panel.subject = run
 
     async def draw_fast(self, run: Snapshot) -> None:
         """Have the fast panels that are shown draw the run now."""
-        for panel in self.query(PanelPicture):
-            if panel.is_fast:
-                await panel.draw_of(run)
+        for panel in self._fast:
+            await panel.draw_of(run)
 
     def mark_stale(self) -> None:
         """Let the panels of the registry that are shown be drawn again."""
         for panel in self.query(PanelPicture):
             panel.mark_stale()
+
+    @cached_property
+    def _fast(self) -> list[PanelPicture]:
+        return [panel for panel in self.query(PanelPicture) if panel.is_fast]
 
     @property
     def _panels(self) -> list[Widget]:

@@ -6,7 +6,7 @@ The thresholds err on the side of silence: advice on a healthy run teaches to ov
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
@@ -332,7 +332,7 @@ def _has_risen(losses: Sequence[float], least: float) -> bool:
 
 def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     train, val = (_falls([loss(epoch) for epoch in course]) for loss in (_train_loss, _val_loss))
-    falls = reversed([*map(max, train, val)])
+    falls = map(max, train, val)
     last_sign = next((fall for fall in falls if not _LITTLE < fall <= _CLEARLY), math.inf)
     if not last_sign <= _LITTLE:
         return None
@@ -343,14 +343,12 @@ def _plateau(run: Snapshot, course: Sequence[EpochEnded]) -> Finding | None:
     )
 
 
-def _falls(losses: Sequence[float]) -> list[float]:
-    """Return, for the 13th epoch and each later one, by which share the least loss fell in 12."""
-    before = accumulate(losses[:-_PLATEAU_EPOCHS], min)
-    windows = (losses[at : at + _PLATEAU_EPOCHS] for at in range(1, len(losses)))
-    return [
-        (earlier - min(recent)) / (abs(earlier) or 1.0) if math.isfinite(earlier) else math.inf
-        for earlier, recent in zip(before, windows, strict=False)
-    ]
+def _falls(losses: Sequence[float]) -> Iterator[float]:
+    """Yield, from the last epoch back to the 13th, by which share the least loss fell in 12."""
+    before = [*accumulate(losses[:-_PLATEAU_EPOCHS], min)]
+    for at in range(len(before), 0, -1):
+        earlier, recent = before[at - 1], min(losses[at : at + _PLATEAU_EPOCHS])
+        yield (earlier - recent) / (abs(earlier) or 1.0) if math.isfinite(earlier) else math.inf
 
 
 def _train_loss(epoch: EpochEnded) -> float:
