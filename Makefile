@@ -1,4 +1,4 @@
-.PHONY: check test faults lives models bench pictures docs run wheel
+.PHONY: check test oldest faults lives models bench pictures docs run wheel
 
 check: ## format, lint, types, imports, fast tests
 	ruff format --check .
@@ -9,6 +9,11 @@ check: ## format, lint, types, imports, fast tests
 
 test: ## every test
 	pytest
+
+oldest: ## every test with the oldest PyTorch that pyproject.toml allows, in an environment of its own
+	python3 -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet -e '.[dev]' 'torch==2.6.*'
+	PATH="$$PWD/.venv-oldest/bin:$$PATH" pytest
 
 faults: ## kill runs, plant links and race commands COUNT times, at random
 	FAULTS=$(or $(COUNT),100) pytest -q tests/process/test_faults*.py

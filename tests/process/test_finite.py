@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import Shell, until
+from tests.versions import SHARDED
 from tuitrain import connect
 from tuitrain.connection.run import Run
 from tuitrain.core.events import EpochEnded, NotFinite, SettingChanged, TakeOpened
@@ -313,7 +314,7 @@ def test_weights_to_begin_with_that_are_not_finite_are_refused_by_name(
     assert f"the weights in {path} are not finite: 1.bias" in done.stderr
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=SHARDED)])
 def test_ranks_go_back_together(tuitrain: Shell, strategy: str):
     ranks = ("--nproc", "2", "--strategy", strategy, "--batch-size", "32")
     tuitrain("run", "digits", "--lr", "1e300", "--epochs", "2", "--detach", "--name", "a", *ranks)

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from tests.conftest import Shell
+from tests.versions import MUON, SHARDED
 from tuitrain import connect
+from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
 from tuitrain.core.detail import BATCH, LAYERS, LINE_SEARCH, SAMPLE
+from tuitrain.core.errors import Refused
 from tuitrain.core.events import CheckpointSaved, Warned, WeightsCompared
+from tuitrain.engine.build import build
+from tuitrain.engine.ranks.sharded import Sharded
 
 TWO = ("--nproc", "2", "--batch-size", "32", "--seed", "1")
 NET = """
@@ -95,6 +101,7 @@ def run_of(shell: Shell, name: str) -> Run:
     return connect(name, home=shell.home)
 
 
+@SHARDED
 def test_shards_train_and_are_steered_and_measured_as_whole_weights_and_all_repeats_exactly(
     tuitrain: Shell, tmp_path: Path
 ):
@@ -156,6 +163,7 @@ def numbers(detail: object) -> list[float]:
     return [detail] if isinstance(detail, int | float) else []
 
 
+@SHARDED
 def test_a_loss_of_one_rank_or_a_shard_of_the_gradients_that_is_nan_leaves_no_trace(
     tuitrain: Shell, tmp_path: Path
 ):
@@ -177,10 +185,14 @@ def test_a_loss_of_one_rank_or_a_shard_of_the_gradients_that_is_nan_leaves_no_tr
     assert all(event.is_finite for event in saved)
 
 
+@SHARDED
 def test_no_rank_keeps_more_than_its_share(tuitrain: Shell, tmp_path: Path):
     (tmp_path / "shards.py").write_text(SHARDS)
     done = tuitrain.python("shards.py", folder=tmp_path)
-    both, weights = json.loads(done.stdout), 50_826  # with the two means of Adam, 4 bytes each
+    both, weights = (
+        json.loads(done.stdout.splitlines()[-1]),
+        50_826,
+    )  # with the two means of Adam, 4 bytes each
     assert sum(both) == pytest.approx(3 * 4 * weights, rel=0.01)
     assert max(both) == pytest.approx(3 * 4 * weights / 2, rel=0.01)
 
@@ -199,6 +211,13 @@ def test_what_has_no_shards_is_refused_before_it_starts(tuitrain: Shell, options
     assert reason in refused.stderr
 
 
+def test_an_older_pytorch_is_named_by_its_version(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.7.1+cpu"))
+    with pytest.raises(Refused, match=r"needs PyTorch 2\.8 or newer, and this is 2\.7\.1"):
+        Sharded(build(new_spec("digits", nproc=2, strategy="fsdp")))
+
+
+@MUON
 def test_a_run_that_has_no_shards_is_not_resumed_with_some_and_stays_as_it_was(tuitrain: Shell):
     tuitrain("run", "digits", "--optimizer", "muon", "--paused", "--detach", "--name", "a", *TWO)
     tuitrain("ctl", "a", "stop")

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.test_program import printed_by
 from tests.property.test_replay import replayed
 from tests.property.test_resume import Life, Script, lived
+from tests.versions import MUON
 from tuitrain.catalog import OPTIMIZERS, new_spec
 from tuitrain.core.commands import Change, Request, Rollback, Undo
 from tuitrain.core.events import CommandRefused, RateReduced, SettingChanged
@@ -25,10 +26,14 @@ SCHEDULES = cycle(
     ["constant:warmup=1", "cosine:warmup=0.5", "step:size=1:gamma=0.5", "one-cycle",
      "plateau:factor=0.5:patience=0", "linear"]
 )  # fmt: skip
-BY_OPTIMIZER = {
-    name: f"{name}:schedule={next(SCHEDULES)}" if "schedule" in entry.options else name
+BY_OPTIMIZER = [
+    pytest.param(
+        f"{name}:schedule={next(SCHEDULES)}" if "schedule" in entry.options else name,
+        marks=[MUON] if name == "muon" else [],
+        id=name,
+    )
     for name, entry in OPTIMIZERS.items()
-}
+]
 RPROP = "Rprop adapts a step size for each weight; lr is only the first one"
 
 
@@ -57,7 +62,7 @@ def digest_of_program(life: Life) -> str:
     return printed_by(program(recipe, written_by="this test"))
 
 
-@pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
+@pytest.mark.parametrize("optimizer", BY_OPTIMIZER)
 def test_a_kill_a_replay_and_the_program_of_a_steered_run_lead_to_its_weights(optimizer):
     spec = spec_of(optimizer)
     weights, life = lived(changes(), (), spec=spec)
@@ -99,7 +104,7 @@ def forked(optimizer: str, lr: float, folder: Path) -> tuple[str, str, Life]:
     return weights, weights_sha256(fork.live().model), fork
 
 
-@pytest.mark.parametrize("optimizer", BY_OPTIMIZER.values(), ids=BY_OPTIMIZER)
+@pytest.mark.parametrize("optimizer", BY_OPTIMIZER)
 def test_a_fork_ends_with_the_weights_of_its_parent(optimizer, tmp_path: Path):
     weights, of_fork, _ = forked(optimizer, 0.01, tmp_path)
     assert of_fork == weights
@@ -108,7 +113,7 @@ def test_a_fork_ends_with_the_weights_of_its_parent(optimizer, tmp_path: Path):
 @pytest.mark.parametrize(
     ("optimizer", "lr"),  # at which epoch 2 is worse than epoch 1
     [("sgd:momentum=0.9,schedule=plateau:factor=0.5:patience=0", 5.0),
-     ("muon:schedule=plateau:factor=0.5:patience=0", 30.0)],
+     pytest.param("muon:schedule=plateau:factor=0.5:patience=0", 30.0, marks=MUON)],
 )  # fmt: skip
 def test_the_plateau_of_a_fork_compares_with_the_epochs_of_its_parent(
     optimizer, lr, tmp_path: Path

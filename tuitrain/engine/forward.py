@@ -44,7 +44,13 @@ def compile_model(model: nn.Module, mode: str | None = None) -> None:
     or the other by the shapes that came before: a resumed run would end with other bits.
     """
     torch._dynamo.config.cache_size_limit = 64  # further shapes are not compiled
-    model.compile(dynamic=False, mode=mode)
+    call: Any = model._call_impl
+
+    def traced(*inputs: Any) -> Any:
+        return call(*inputs)
+
+    # as model.compile() does, which in older versions of PyTorch compiles none of its own modules
+    model._compiled_call_impl = torch.compile(traced, dynamic=False, mode=mode)
 
 
 def has_graphs(spec: RunSpec, device: torch.device) -> bool:

@@ -183,7 +183,8 @@ class UserCode:
 
 def _check_defaults(name: str, *, has_gradients: bool) -> None:
     """Raise WrongUse, and undo it, if a file changed what all tensors of the trainer go by."""
-    if (device := torch.get_default_device()).type != "cpu":
+    device = torch.empty(0).device  # get_default_device fails in PyTorch 2.6 once one was unset
+    if device.type != "cpu":
         torch.set_default_device(None)
         raise WrongUse(
             f"{safe(name)} sets the default device of torch, which holds for all of the trainer, "

@@ -32,6 +32,7 @@ from tuitrain.worker.rank_failure import (
     tell_first,
 )
 
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TOLD_WITHIN = timedelta(seconds=20)
 """Time limit for each host to tell the others how many ranks it has, after all have come."""
 _ENDS_WITHIN_S = 30
@@ -74,7 +75,10 @@ class Agent(LocalElasticAgent):
         self._first = first_of(store)  # at once: later it may be gone with its host
 
     def _start_workers(self, worker_group: Any) -> Any:
+        handlers = {number: signal.getsignal(number) for number in _HANDLED}
         started = super()._start_workers(worker_group)
+        for number, handler in handlers.items():  # those of an older torch would end the ranks
+            signal.signal(number, handler)
         context: Any = self._pcontext
         close = context.close
 
@@ -104,7 +108,8 @@ class Agent(LocalElasticAgent):
 
     def _after(self, failure: Failure, result: Any) -> Any:
         """Return the result of a failure, after which nothing starts where the run has ended."""
-        self._stop_workers(self._worker_group)  # first: they may record how the run ends
+        context: Any = self._pcontext
+        context.close()  # first: the ranks may record how the run ends
         self.failure = failure._replace(is_last=self._remaining_restarts == 0)
         if self._has_ended(self.failure):
             self._remaining_restarts = 0

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.optim import SparseAdam
 
-from tuitrain.catalog import OPTIMIZERS, new_spec
+from tests.versions import USABLE_OPTIMIZERS
+from tuitrain.catalog import new_spec
 from tuitrain.core.commands import Pause, Request, Resume, SaveCheckpoint, Stop
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import (
@@ -151,7 +152,7 @@ def test_a_bad_validation_leaves_what_model_and_loss_keep_as_it_was():
             assert torch.equal(loss.mean, before[1])
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", USABLE_OPTIMIZERS)
 def test_no_optimizer_takes_in_a_bad_batch_and_an_accelerator_need_not_read_it(optimizer):
     digests, states = [], []
     for is_synchronous in (True, False):

@@ -158,6 +158,7 @@ def test_a_model_is_compiled_for_each_size_of_a_batch_alone(monkeypatch: pytest.
     assert all(type(size) is int for size in sizes)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping serialization")  # by PyTorch 2.6, of its own settings
 def test_the_program_of_a_compiled_model_leads_to_the_same_weights():
     spec = new_spec("digits", model="mlp:hidden=8", compile=True, epochs=1, batch_size=1500)
     recipe, digest = recipe_of(spec)

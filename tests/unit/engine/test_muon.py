@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tests.unit.engine.test_steering import of, trained
+from tests.versions import MUON
 from tuitrain.catalog import new_spec
 from tuitrain.core.errors import Refused
 from tuitrain.core.events import EpochEnded
@@ -38,6 +39,7 @@ def equal(some: list, others: list) -> bool:
     return all(map(torch.equal, some, others))
 
 
+@MUON
 def test_it_steps_as_pytorchs_two_do():
     first, second = model(), model()
     matrices = [second[0].weight, second[2].weight]
@@ -49,6 +51,7 @@ def test_it_steps_as_pytorchs_two_do():
     assert equal(stepped(first, muon(first, 0.01)), stepped(second, *both))
 
 
+@MUON
 def test_its_state_and_its_rate_are_those_of_both():
     first = model()
     optimizer = muon(first, 0.01)
@@ -82,11 +85,12 @@ def test_without_a_hidden_matrix_it_is_refused(network):
 
 
 def test_an_older_pytorch_is_named_by_its_version(monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon")
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
     with pytest.raises(ValueError, match=r"it needs PyTorch 2\.9 or newer, and this is"):
         muon(model(), 0.1)
 
 
+@MUON
 def test_it_learns_the_digits_at_the_usual_rate():
     run = build(new_spec("digits", optimizer="muon", epochs=5))
     assert of(trained(run), EpochEnded)[-1].metrics["accuracy"] > 0.9

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.odd_loops import INPUTS, TARGETS, Loop, watched
+from tests.versions import since
 
 
 def propagated_in_many_ways() -> Loop:
@@ -144,7 +145,8 @@ def traced_by_fx() -> Loop:
 @pytest.mark.parametrize(
     "loop",
     [
-        propagated_in_many_ways, propagated_from_an_edge, scaled_in_many_ways,
+        propagated_in_many_ways, scaled_in_many_ways,
+        pytest.param(propagated_from_an_edge, marks=since(2, 7)),
         reduced_by_the_script, complex_numbers, distances_that_draw, gradients_of_samples,
         traced_by_fx,
     ],

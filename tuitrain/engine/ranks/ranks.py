@@ -57,7 +57,7 @@ class Ranks:
             raise Refused(
                 f"{self.part.count} ranks need a validation sample each: {samples:,} here"
             )
-        run.team, self.numbers = self, Numbers(run.device)
+        run.team, run.part, self.numbers = self, self.part, Numbers(run.device)
         self._strategy = _strategy(run)
         if not self.is_first:
             rng.seed_rank(run.seed, self.part.rank)
