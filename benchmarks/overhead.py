@@ -18,7 +18,10 @@ from benchmarks import figures, image_epoch, records, screen, speed, watched_ste
 from benchmarks.figures import Figure
 from benchmarks.terminal import capture, module
 
-PARTS = ("speed", "images", "screen", "keys", "starts", "records", "reads", "finiteness", "watched")
+PARTS = (
+    "speed", "images", "screen", "keys", "leaving", "starts", "records", "reads", "finiteness",
+    "watched",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -37,7 +40,7 @@ def _arguments() -> argparse.Namespace:
     add("--seconds", type=float, default=2, help="a turn of a way of training (%(default)s)")
     add("--settle", type=float, default=40, help="before the screen is watched (%(default)s)")
     add("--watch", type=float, default=20, help="seconds for the screen's cost (%(default)s)")
-    add("--rows", type=int, default=1_000_000, help="batches of the long record (%(default)s)")
+    add("--rows", type=int, default=10_000_000, help="batches of the long record (%(default)s)")
     add("--only", choices=PARTS, nargs="+", default=PARTS, help="leave out the rest")
     add("--write", action="store_true", help=f"put the table into {figures.RESULTS.name}")
     return parser.parse_args()
@@ -50,6 +53,7 @@ def _measured(home: Path, asked: argparse.Namespace) -> Iterator[Figure]:
         "images": lambda: image_epoch.measure(home, rounds=rounds),
         "screen": lambda: screen.cost(home, settle_s=asked.settle, watch_s=asked.watch),
         "keys": lambda: screen.keys(home, times=8 * rounds),
+        "leaving": lambda: [screen.leaving(home, times=rounds)],
         "starts": lambda: screen.starts(home, times=rounds),
         "records": lambda: _long_records(home, asked),
         "reads": lambda: _host_reads(home),

@@ -24,6 +24,10 @@ _NUMBERS = b"val loss"
 _VIEW = b"Training"
 """The name of view 2, whose colours change with the view."""
 _BETWEEN_KEYS_S = 0.7
+_LINK = 20_000
+"""Bytes a second."""
+_WHOLE_AFTER_S = 8
+"""The first screen has come through it."""
 
 
 def cost(home: Path, *, settle_s: float, watch_s: float) -> list[Figure]:
@@ -69,6 +73,27 @@ def keys(home: Path, *, times: int) -> list[Figure]:
         )
         for name, each in took.items()
     ]
+
+
+def leaving(home: Path, *, times: int) -> Figure:
+    """Leave the screen of a run at full speed over a slow link: the question, and the end."""
+    command, run = runs.new(home, "--detach")
+    capture(command, workload.environment(home))
+    attach = [tuitrain(), "attach", run.paths.name]
+    asked, ended = [], []
+    with runs.killing(run):
+        for _ in range(times):
+            with Terminal(attach, workload.environment(home), _LINK) as terminal:
+                terminal.first_s(_VIEW)
+                time.sleep(_WHOLE_AFTER_S)
+                asked.append(terminal.press(b"q", b"Detach"))
+                ended.append(terminal.press_to_end(b"d"))
+    whole = statistics.median(map(sum, zip(asked, ended, strict=True)))
+    remark = (
+        f"it asks after {statistics.median(asked):.2f} s, and has ended "
+        f"{statistics.median(ended):.2f} s after the answer; {times} times"
+    )
+    return Figure(f"leaving over {_LINK // 1000} kB/s", f"{whole:.2f} s", "<= 1 s", remark)
 
 
 def _by_key(home: Path, command: list[str], times: int) -> list[float]:
@@ -134,7 +159,10 @@ def listing(home: Path, runs_there: int, *, times: int) -> Figure:
 def _painted(what: str, samples: list[tuple[float, float]]) -> Figure:
     frame_s, numbers_s = (statistics.median(column) for column in zip(*samples, strict=True))
     return Figure(
-        f"first frame: {what}", f"{frame_s:.2f} s", "<= 0.2 s", f"numbers after {numbers_s:.2f} s"
+        f"first frame: {what}",
+        f"{frame_s:.2f} s",
+        "<= 0.2 s",
+        f"numbers after {numbers_s:.2f} s (goal: <= 1 s)",
     )
 
 

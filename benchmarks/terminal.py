@@ -12,17 +12,25 @@ import time
 from pathlib import Path
 
 COLUMNS, ROWS = 150, 44
+_PERIOD_S = 0.05
+"""Of a slow link: what comes through at once."""
 
 _ASKS_FOR_SYNCHRONIZED_OUTPUT = b"\x1b[?2026$p"
 _HAS_IT = b"\x1b[?2026;2$y"
 
 
 class Terminal:
-    """Run `command` in a pseudo terminal of 150x44, from `with` to the end of the block."""
+    """Run `command` in a pseudo terminal of 150x44, from `with` to the end of the block.
 
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+    Where it is at the other end of a slow link, `bytes_per_s` come through that.
+    """
+
+    def __init__(
+        self, command: list[str], environment: dict[str, str], bytes_per_s: int | None = None
+    ) -> None:
         self._command = command
         self._environment = environment
+        self._bytes_per_s = bytes_per_s
         self._painted: list[tuple[float, bytes]] = []
 
     def __enter__(self) -> Terminal:
@@ -58,6 +66,13 @@ class Terminal:
         os.write(self._ours, key)
         return self.began + self.first_s(text, seen=seen) - pressed
 
+    def press_to_end(self, key: bytes) -> float:
+        """Press a key, and return after how many seconds the command has ended."""
+        pressed = time.perf_counter()
+        os.write(self._ours, key)
+        self.process.wait(30)
+        return time.perf_counter() - pressed
+
     def first_s(self, text: bytes, patience_s: float = 30, *, seen: int = 0) -> float:
         """Return after how many seconds `text` was painted, waiting for it; b"": the first byte.
 
@@ -74,9 +89,10 @@ class Terminal:
         raise TimeoutError(f"{text!r} was never painted: {painted[-500:]!r}")
 
     def _read_all(self) -> None:
+        most = 1 << 16 if self._bytes_per_s is None else int(self._bytes_per_s * _PERIOD_S)
         while True:
             try:
-                data = os.read(self._ours, 1 << 16)
+                data = os.read(self._ours, most)
             except OSError:  # how Linux says that the other end is closed
                 return
             if not data:
@@ -84,6 +100,8 @@ class Terminal:
             self._painted.append((time.perf_counter(), data))
             if _ASKS_FOR_SYNCHRONIZED_OUTPUT in data:
                 os.write(self._ours, _HAS_IT)
+            if self._bytes_per_s is not None:
+                time.sleep(len(data) / self._bytes_per_s)
 
 
 def capture(command: list[str], environment: dict[str, str]) -> str:

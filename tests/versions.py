@@ -7,7 +7,7 @@ from tuitrain import catalog
 
 
 def since(*version: int) -> pytest.MarkDecorator:
-    """Skip a test where PyTorch is older: that what it needs is refused, another test shows."""
+    """Skip a test where PyTorch is older, and has not what it needs."""
     named = ".".join(map(str, version))
     return pytest.mark.skipif(torch.__version__ < version, reason=f"needs PyTorch {named}")
 

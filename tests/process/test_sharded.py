@@ -189,10 +189,8 @@ def test_a_loss_of_one_rank_or_a_shard_of_the_gradients_that_is_nan_leaves_no_tr
 def test_no_rank_keeps_more_than_its_share(tuitrain: Shell, tmp_path: Path):
     (tmp_path / "shards.py").write_text(SHARDS)
     done = tuitrain.python("shards.py", folder=tmp_path)
-    both, weights = (
-        json.loads(done.stdout.splitlines()[-1]),
-        50_826,
-    )  # with the two means of Adam, 4 bytes each
+    both = json.loads(done.stdout.splitlines()[-1])
+    weights = 50_826  # with the two means of Adam, 4 bytes each
     assert sum(both) == pytest.approx(3 * 4 * weights, rel=0.01)
     assert max(both) == pytest.approx(3 * 4 * weights / 2, rel=0.01)
 

@@ -8,7 +8,6 @@ import pytest
 from tests.conftest import Shell
 from tests.forks import Forks
 from tests.unit.engine.test_folder import folder
-from tests.versions import SHARDED
 
 RANKS = 3
 TEAM = """
@@ -180,10 +179,10 @@ def test_any_task_is_trained_and_validated_as_by_one_process(
         assert found[what] == pytest.approx(wanted[what], rel=1e-5), what
 
 
-@SHARDED
 def test_no_step_of_a_rank_makes_the_host_wait(told: tuple[list[Told], Told]):
     ranks, _ = told
-    assert [(one["ddp"], one["fsdp"]) for one in ranks] == [(0, 0)] * RANKS
+    strategies = [name for name in ("ddp", "fsdp") if name in ranks[0]]  # an older PyTorch has one
+    assert [[one[name] for name in strategies] for one in ranks] == [[0] * len(strategies)] * RANKS
 
 
 def test_gradients_are_checked_where_they_were_sent_together(told: tuple[list[Told], Told]):

@@ -187,9 +187,11 @@ async def test_a_look_at_a_paused_run_calls_little_where_nothing_is_new(
     screen, calls = watched.app.screen, []
     assert isinstance(screen, RunScreen)
     sys.setprofile(lambda frame, event, _: event == "call" and calls.append(frame.f_code.co_name))
-    for _ in range(UPDATE_EVERY):
-        await screen.follow()
-    sys.setprofile(None)
+    try:
+        for _ in range(UPDATE_EVERY):
+            await screen.follow()
+    finally:
+        sys.setprofile(None)
     assert "_publish" in calls, "one of them reads the record"
     assert len(calls) <= MOST_CALLS
 

@@ -24,6 +24,7 @@ from tuitrain.core.detail import RATE_SWEEP, SWEPT_RATES
 from tuitrain.core.events import CommandDropped, Detail, RateSwept
 from tuitrain.core.every import Every
 from tuitrain.core.numbers import rounded
+from tuitrain.engine.data import WHOLE
 from tuitrain.engine.metrics import RunningMean
 from tuitrain.engine.state import rng
 from tuitrain.engine.step import parts_of, train_step
@@ -170,6 +171,7 @@ def _copied(run: Training) -> Training:
     copied = replace(
         run,
         team=None,  # the others wait
+        part=WHOLE,
         batch_size=run.batch_size * run.part.count,
         model=model.train(),
         weights=tuple(weight for weight in model.parameters() if weight.requires_grad),

@@ -183,8 +183,7 @@ class UserCode:
 
 def _check_defaults(name: str, *, has_gradients: bool) -> None:
     """Raise WrongUse, and undo it, if a file changed what all tensors of the trainer go by."""
-    device = torch.empty(0).device  # get_default_device fails in PyTorch 2.6 once one was unset
-    if device.type != "cpu":
+    if (device := _default_device()) != "cpu":
         torch.set_default_device(None)
         raise WrongUse(
             f"{safe(name)} sets the default device of torch, which holds for all of the trainer, "
@@ -193,6 +192,17 @@ def _check_defaults(name: str, *, has_gradients: bool) -> None:
     if has_gradients and not torch.is_grad_enabled():
         torch.set_grad_enabled(True)
         raise WrongUse(f"{safe(name)} turns gradients off: leave torch.set_grad_enabled(False) out")
+
+
+def _default_device() -> str:
+    """Return the name of the device of new tensors, also of one that is not there."""
+    try:
+        device = torch.get_default_device()
+    except AttributeError:  # up to PyTorch 2.9, once it was unset
+        return "cpu"
+    except (AssertionError, RuntimeError):  # of such a kind there is none
+        return "NAME"
+    return "cpu" if device.type == "cpu" else str(device)
 
 
 def _differs(file: Path, digest: str) -> bool:

@@ -76,9 +76,13 @@ class Agent(LocalElasticAgent):
 
     def _start_workers(self, worker_group: Any) -> Any:
         handlers = {number: signal.getsignal(number) for number in _HANDLED}
-        started = super()._start_workers(worker_group)
-        for number, handler in handlers.items():  # those of an older torch would end the ranks
-            signal.signal(number, handler)
+        try:
+            started = super()._start_workers(worker_group)
+        finally:
+            for number, handler in handlers.items():
+                now = getattr(signal.getsignal(number), "__module__", "")
+                if now.startswith("torch."):  # an older one's, which would end the ranks
+                    signal.signal(number, handler)
         context: Any = self._pcontext
         close = context.close
 

@@ -589,6 +589,8 @@ def test_a_wrong_option_of_an_own_function_is_told_with_its_line_and_parameters(
         (multiclass(model="lambda x: nn.Linear(3, 3)"), f"model: task.py, line {LINES + 1}: TypeError", "'x'"),
         (multiclass("criterion=lambda o: o.mean()"), f"task.py, line {LINES + 1}: TypeError", "2 were given"),
         ("torch.set_default_device('meta')", "task.py sets the default device of torch", "--device meta"),
+        ("torch.set_default_device('cuda:0')", "task.py sets the default device of torch", "--device cuda:0"),
+        ("torch.set_default_device('cuda')", "task.py sets the default device of torch", "--device "),
         ("torch.set_grad_enabled(False)", "task.py turns gradients off", "leave"),
         ("\0", "task.py: ", "null bytes"),
     ],

@@ -24,6 +24,7 @@ from tuitrain.core.events import (
     TakeOpened,
 )
 from tuitrain.engine.build import build
+from tuitrain.engine.data import Part
 from tuitrain.engine.rate_sweep import MOST_BATCHES, suggested
 from tuitrain.engine.state.weights import weights_sha256
 from tuitrain.engine.streaming import Streamed
@@ -138,6 +139,15 @@ def test_the_rate_rises_until_the_loss_diverges_and_one_before_that_is_suggested
     lowest = sweep.rates[sweep.smoothed.index(min(sweep.smoothed))]
     assert SWEPT_RATES[0] < swept.suggestion < lowest
     assert (swept.step, swept.epoch) == (4, 0)
+
+
+def test_of_several_ranks_it_takes_the_common_batches():
+    def losses(size: int, part: Part) -> list[float]:
+        spec = new_spec("digits", model="linear", batch_size=size, epochs=1, seed=1)
+        run = build(spec, part=part)
+        return points(trained(run, (0, FindRate()))).losses
+
+    assert losses(32, Part(0, 2)) == losses(64, Part())
 
 
 def test_a_loss_that_is_never_negative_is_smoothed_to_no_negative_one():

@@ -75,7 +75,7 @@ class Sharded:
 
 def _why_not(run: Training) -> str | None:
     """Return why the weights of a run cannot be sharded; None if they can."""
-    if torch.__version__ < "2.8":  # before, it fails on processors, or measures other numbers
+    if torch.__version__ < "2.8.0a0":  # before, it fails on processors, or measures other numbers
         return f"--strategy fsdp needs PyTorch 2.8 or newer, and this is {torch.__version__}"
     own = type(run.optimizer)
     if own not in {entry.load() for entry in OPTIMIZERS.values() if not entry.needs_whole}:

@@ -220,7 +220,9 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
         latest, shown = self._latest, self.slow_snapshot
         waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
         if latest == shown == self.fast_snapshot and not (at_once or waits):
-            return  # nothing is new, as of a run that is paused
+            if self.chart.is_due:  # else nothing is new, as of a run that is paused
+                await self.chart.draw_if_stale()
+            return
         if at_once or waits or self._refresh.is_slow_due:
             if waits:  # what stands in the chart's place is the reason for the header's state
                 self.chart.mark_stale()
