@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tuitrain.catalog import new_spec
@@ -406,6 +406,7 @@ def check(found: OpenedTask | TuitrainError) -> None:
     head=st.lists(st.text(max_size=4), min_size=2, max_size=2),
     delimiter=st.sampled_from(",;\t|"),
 )
+@example([["0", "0", "1"], ["0", "0", "3.8e-67"], ["0", "1.0", "0"]], ["", ""], ",")
 def test_any_cells_are_finite_numbers_or_one_sentence(tmp_path_factory, rows, head, delimiter):
     lines = [delimiter.join(cells) for cells in [[*head, "y"], *rows]]
     content = "\n".join(lines).encode("utf-8", "surrogatepass")

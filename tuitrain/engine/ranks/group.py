@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import distributed
@@ -13,6 +14,10 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore  # distribut
 from tuitrain.core.errors import Refused
 
 _YES, _NO = "yes", "no"
+_KEPT: list[Any] = []
+"""Process groups, to the end of the process. One that is freed waits for Gloo's threads with
+Python's lock in hand, for which a thread that frees its newest message may wait in turn: some runs
+of two ranks with PyTorch 2.6 never ended."""
 
 
 @contextmanager
@@ -34,8 +39,15 @@ def joined(*, leads: bool) -> Iterator[None]:
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=store, rank=(number - answers.index(_YES)) % count, world_size=count,
     )  # fmt: skip
+    kept(distributed.group.WORLD)
     yield
     distributed.destroy_process_group()
+
+
+def kept(group: Any) -> Any:
+    """Return a process group that is not freed while the process lives."""
+    _KEPT.append(group)
+    return group
 
 
 def _store(number: int, count: int) -> Store:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed.constants import default_pg_timeout
 
+from tuitrain.engine.ranks.group import kept
+
 _CONNECTS_WITHIN = timedelta(seconds=60)
 _FOR_EVER = timedelta(days=365)
 """A pause has no time limit. A rank that ends is noticed at once: its connections are closed."""
@@ -59,7 +61,7 @@ class Channel:
     """The way from the first rank to the others."""
 
     def __init__(self) -> None:
-        group: Any = distributed.new_group(backend="gloo", timeout=_CONNECTS_WITHIN)
+        group = kept(distributed.new_group(backend="gloo", timeout=_CONNECTS_WITHIN))
         group._get_backend(torch.device("cpu"))._set_default_timeout(_FOR_EVER)
         self._group = group
 

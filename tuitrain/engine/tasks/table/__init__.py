@@ -113,6 +113,11 @@ def _dataset(inputs: Features, target: Target, split: Split) -> Dataset:
             raise WrongUse(f"the target {safe(target.name)!r} has one value only in training rows")
         offset = float(train.mean())
         train, val, unit = standardised(train, val)
+        if not bool(val.isfinite().all()):
+            raise WrongUse(
+                f"the target {safe(target.name)!r} varies by {unit:.3g} in training rows, and lies "
+                "beyond any number of such deviations in a validation row"
+            )
     outputs = outputs_of(target.kind, target.classes)
     return Dataset(
         target.kind, Samples(inputs.train, train), Samples(inputs.val, val), outputs, unit,
