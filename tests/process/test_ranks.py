@@ -17,7 +17,7 @@ from tests.watching import free_port
 from tuitrain import connect
 from tuitrain.catalog import new_spec
 from tuitrain.connection.run import Run
-from tuitrain.core.events import TakeOpened, Warned, WeightsCompared
+from tuitrain.core.events import Warned, WeightsCompared
 from tuitrain.store.paths import RunPaths
 from tuitrain.worker.agent import LAUNCHER, local_count
 
@@ -219,7 +219,6 @@ def test_a_killed_rank_starts_all_anew_and_the_run_ends_as_an_undisturbed_one(
     warnings = [event.text for event in events if isinstance(event, Warned)]
     assert len(warnings) == 1
     assert re.fullmatch(r"rank 1 on .+ ended by SIGKILL; all ranks started anew", warnings[0])
-    assert any(isinstance(event, TakeOpened) and event.why == "resume" for event in events)
     tuitrain("replay", "a", "--plain", "--name", "again")
     compared = [
         event for event in run_of(tuitrain, "again").events(follow=False)

@@ -132,6 +132,7 @@ def by_torch(name: str, optimizer: Optimizer, steps: int, per_epoch: int) -> LRS
     return makers[name]()
 
 
+@pytest.mark.filterwarnings("ignore:The epoch parameter")  # by PyTorch 2.6, of its own call
 @settings(max_examples=30)
 @given(
     st.sampled_from(["constant", "linear", "cosine", "step", "one-cycle"]),
