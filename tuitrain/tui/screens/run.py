@@ -219,8 +219,8 @@ class RunScreen(ViewingScreen, inherit_bindings=False):
             return
         latest, shown = self._latest, self.slow_snapshot
         waits = not has_begun(latest) or (shown is not None and not has_begun(shown))
-        if latest == shown == self.fast_snapshot and not (at_once or waits):
-            if self.chart.is_due:  # else nothing is new, as of a run that is paused
+        if latest == shown == self.fast_snapshot and not (at_once or waits):  # as in a pause
+            if self.chart.is_due:
                 await self.chart.draw_if_stale()
             return
         if at_once or waits or self._refresh.is_slow_due:
